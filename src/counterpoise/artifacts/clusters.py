@@ -1,0 +1,35 @@
+"""`data/clusters.csv`: which images must stay on one side of a split, sorted by `image_id`, one row per image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from counterpoise import storage
+
+PATH = "data/clusters.csv"
+COLUMNS = {
+    "image_id": str,
+    "unit": str,  # images of one unit are never separated: one group, or groups joined by duplicates
+    "centre": str,  # the image of which this one is a duplicate; itself where it is none
+    "kind": str,  # single, exact (same bytes) or near (confirmed by pixel correlation)
+    "correlation": float,  # with the centre, in [-1, 1]; 1 for single and exact
+}
+
+
+def write(root: Path, table: pd.DataFrame) -> None:
+    """Check and write the table."""
+    storage.check_unique(root / PATH, table, ["image_id"])
+    storage.write_table(root / PATH, table, COLUMNS)
+
+
+def read(root: Path) -> pd.DataFrame:
+    """Read and check the table.
+
+    Raises:
+        storage.ArtifactError: The file is missing or damaged.
+    """
+    table = storage.read_table(root / PATH, COLUMNS)
+    storage.check_unique(root / PATH, table, ["image_id"])
+    return table

@@ -1,0 +1,80 @@
+"""`data/features/<split>/`: what the frozen backbone computed, or an index that says that nothing is frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from counterpoise import storage
+
+FOLDER = "data/features"
+COLUMNS = {
+    "tile_id": str,
+    "view": int,  # 0 = the tile as it is
+}
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of the tiles of one split.
+
+    Attributes:
+        index: One row per feature vector, columns `tile_id` and `view`.
+        values: float32 (n, d), mapped into memory, in the order of the index.
+    """
+
+    index: pd.DataFrame
+    values: NDArray[np.float32]
+
+
+def path(split: str) -> str:
+    """Path of a split's folder below the repository."""
+    return f"{FOLDER}/{split}"
+
+
+def write(root: Path, split: str, features: Features | None) -> None:
+    """Write the features of one split, or, for `None`, an index that says that nothing is frozen.
+
+    Raises:
+        storage.ArtifactError: Rows and values do not belong together, or a value is not finite.
+    """
+    if features is not None:
+        _check(split, features)
+    with storage.replacing(root / path(split), folder=True) as folder:
+        storage.write_json(folder / "index.json", {"frozen": features is not None})
+        if features is not None:
+            storage.write_table(folder / "rows.csv", features.index, COLUMNS)
+            np.save(folder / "features.npy", features.values, allow_pickle=False)
+
+
+def read(root: Path, split: str) -> Features | None:
+    """Map the features of one split into memory; `None` where nothing is frozen.
+
+    Raises:
+        storage.ArtifactError: A file is missing or damaged.
+    """
+    folder = root / path(split)
+    if not storage.read_json(folder / "index.json")["frozen"]:
+        return None
+    index = storage.read_table(folder / "rows.csv", COLUMNS)
+    try:
+        values = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError) as error:
+        raise storage.ArtifactError(f"{path(split)}/features.npy is missing or damaged: {error}") from error
+    features = Features(index, values)
+    _check(split, features)
+    return features
+
+
+def _check(split: str, features: Features) -> None:
+    values = features.values
+    if values.dtype != np.float32 or values.ndim != 2 or len(values) != len(features.index):
+        raise storage.ArtifactError(
+            f"{path(split)}: expected float32 ({len(features.index)}, d), found {values.dtype} {values.shape}"
+        )
+    if not np.isfinite(values).all():
+        raise storage.ArtifactError(f"{path(split)}: the backbone gave values that are not finite")

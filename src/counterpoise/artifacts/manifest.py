@@ -1,0 +1,43 @@
+"""`data/manifest.csv`: every usable image, sorted by `image_id`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from counterpoise import storage
+
+PATH = "data/manifest.csv"
+COLUMNS = {
+    "image_id": str,  # path below `ingest.root`, unique
+    "path": str,  # path below the repository
+    "labels": str,  # class names joined by `|`; empty = none
+    "group": str,  # images of one group never straddle a split; never empty
+    "width_px": int,  # after EXIF rotation
+    "height_px": int,
+    "sha256": str,  # of the file's bytes
+}
+
+
+def write(root: Path, table: pd.DataFrame) -> None:
+    """Check and write the manifest.
+
+    Raises:
+        storage.ArtifactError: Columns or types are wrong, an image stands twice, or rows are not sorted.
+    """
+    storage.check_unique(root / PATH, table, ["image_id"])
+    if not table["image_id"].is_monotonic_increasing:
+        raise storage.ArtifactError(f"{PATH}: rows are not sorted by image_id")
+    storage.write_table(root / PATH, table, COLUMNS)
+
+
+def read(root: Path) -> pd.DataFrame:
+    """Read and check the manifest.
+
+    Raises:
+        storage.ArtifactError: The file is missing or damaged.
+    """
+    table = storage.read_table(root / PATH, COLUMNS)
+    storage.check_unique(root / PATH, table, ["image_id"])
+    return table

@@ -1,0 +1,74 @@
+"""`reports/plots/*.csv`: the tables behind the pictures of the page, of `dvc plots` and of the VS Code extension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from counterpoise import storage
+
+FOLDER = "reports/plots"
+COLUMNS: dict[str, dict[str, type]] = {
+    # One row per test image: what it is, and what was decided.
+    "confusion": {"actual": str, "decided": str},
+    # The class that matters against the rest, by falling threshold on its probability.
+    "precision_recall": {"recall": float, "precision": float, "threshold": float},
+    # How often the most probable class is right, by its probability; `way` is raw or calibrated.
+    "calibration": {"way": str, "predicted": float, "observed": float, "low": float, "high": float, "count": int},
+    # One row per class and measure (precision, recall, average_precision); `count` is what the rate is a share of.
+    # Empty cells say "undefined".
+    "classes": {
+        "class": str,
+        "measure": str,
+        "value": float,
+        "low": float,
+        "high": float,
+        "count": int,
+        "no_skill": float,
+    },
+    # Each figure scored three ways: raw, calibrated (to the target prior), decided (and by the rule).
+    "scores": {"way": str, "figure": str, "value": float, "low": float, "high": float},
+}
+MAY_BE_UNDEFINED = ("value", "low", "high", "no_skill")
+
+
+def write(root: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Check and write every table, numbers with six significant digits.
+
+    Raises:
+        storage.ArtifactError: A table is missing, unknown, or not as declared.
+    """
+    if set(tables) != set(COLUMNS):
+        raise storage.ArtifactError(f"{FOLDER}: found tables {sorted(tables)}, expected {sorted(COLUMNS)}")
+    with storage.replacing(root / FOLDER, folder=True) as folder:
+        for name, table in sorted(tables.items()):
+            path = folder / f"{name}.csv"
+            storage.check_table(path, _filled(table), COLUMNS[name])
+            table.to_csv(path, index=False, lineterminator="\n", encoding="utf-8", float_format="%.6g")
+
+
+def read(root: Path, name: str) -> pd.DataFrame:
+    """Read and check one table; what is undefined is NaN.
+
+    Raises:
+        storage.ArtifactError: The file is missing or damaged.
+    """
+    path = root / FOLDER / f"{name}.csv"
+    texts = [column for column, kind in COLUMNS[name].items() if kind is str]
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values={
+            column: [""] for column in MAY_BE_UNDEFINED
+        })
+    except FileNotFoundError as error:
+        raise storage.ArtifactError(f"{path} does not exist; run `dvc repro`") from error
+    floats = [column for column, kind in COLUMNS[name].items() if kind is float and column in table]
+    table = table.astype(dict.fromkeys(floats, "float64"))
+    storage.check_table(path, _filled(table), COLUMNS[name])
+    return table
+
+
+def _filled(table: pd.DataFrame) -> pd.DataFrame:
+    columns = [column for column in MAY_BE_UNDEFINED if column in table]
+    return table.assign(**{column: table[column].fillna(0.0) for column in columns})

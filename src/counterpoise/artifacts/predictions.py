@@ -1,0 +1,95 @@
+"""`results/predictions/{val,test}.parquet`: raw logits, one row per image, sorted by `image_id`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from counterpoise import storage
+
+FOLDER = "results/predictions"
+PREFIX = "logit_"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Raw logits of the images of one split.
+
+    Attributes:
+        image_ids: n ids.
+        groups: For each image, the unit that an interval must resample as a whole (group, or groups and duplicates).
+        labels: For each image, its labels joined by `|`.
+        classes: The c class names, in the order of the logits.
+        logits: float32 (n, c).
+    """
+
+    image_ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    labels: tuple[str, ...]
+    classes: tuple[str, ...]
+    logits: NDArray[np.float32]
+
+
+def path(split: str) -> str:
+    """Path of a split's file below the repository."""
+    return f"{FOLDER}/{split}.parquet"
+
+
+def write(root: Path, split: str, predictions: Predictions) -> None:
+    """Check and write predictions.
+
+    Raises:
+        storage.ArtifactError: Lengths differ, an image stands twice, or a logit is not finite.
+    """
+    _check(split, predictions)
+    columns: dict[str, pa.Array] = {
+        "image_id": pa.array(predictions.image_ids, pa.string()),
+        "group": pa.array(predictions.groups, pa.string()),
+        "labels": pa.array(predictions.labels, pa.string()),
+    }
+    for number, name in enumerate(predictions.classes):
+        columns[PREFIX + name] = pa.array(predictions.logits[:, number], pa.float32())
+    with storage.replacing(root / path(split)) as temporary:
+        pq.write_table(pa.table(columns), temporary)
+
+
+def read(root: Path, split: str) -> Predictions:
+    """Read and check predictions.
+
+    Raises:
+        storage.ArtifactError: The file is missing or damaged.
+    """
+    try:
+        table = pq.read_table(root / path(split))
+    except FileNotFoundError as error:
+        raise storage.ArtifactError(f"{path(split)} does not exist; run `dvc repro`") from error
+    except pa.ArrowInvalid as error:
+        raise storage.ArtifactError(f"{path(split)} is damaged: {error}") from error
+    names = [name for name in table.column_names if name.startswith(PREFIX)]
+    if table.column_names != ["image_id", "group", "labels", *names]:
+        raise storage.ArtifactError(f"{path(split)}: unexpected columns {table.column_names}")
+    logits = np.stack([table[name].to_numpy() for name in names], axis=1).astype(np.float32)
+    texts = {name: tuple(table[name].to_pylist()) for name in ("image_id", "group", "labels")}
+    classes = tuple(name.removeprefix(PREFIX) for name in names)
+    predictions = Predictions(texts["image_id"], texts["group"], texts["labels"], classes, logits)
+    _check(split, predictions)
+    return predictions
+
+
+def _check(split: str, predictions: Predictions) -> None:
+    count = len(predictions.image_ids)
+    if len(set(predictions.image_ids)) != count:
+        raise storage.ArtifactError(f"{path(split)}: an image stands twice")
+    if not len(predictions.groups) == len(predictions.labels) == count:
+        raise storage.ArtifactError(f"{path(split)}: groups or labels are missing for some images")
+    if predictions.logits.shape != (count, len(predictions.classes)):
+        raise storage.ArtifactError(
+            f"{path(split)}: logits of shape {predictions.logits.shape}, expected {(count, len(predictions.classes))}"
+        )
+    if not np.isfinite(predictions.logits).all():
+        raise storage.ArtifactError(f"{path(split)}: logits are not finite; the training diverged")

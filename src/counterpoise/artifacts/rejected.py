@@ -1,0 +1,31 @@
+"""`data/rejected.csv`: every row of the raw labels that did not become an image of the manifest, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from counterpoise import storage
+
+PATH = "data/rejected.csv"
+COLUMNS = {
+    "where": str,  # place in the raw labels, such as `labels.csv row 17`
+    "image": str,  # path as the raw labels give it
+    "kind": str,  # `rejected` (unusable) or `excluded` (left out by a parameter)
+    "reason": str,
+}
+
+
+def write(root: Path, table: pd.DataFrame) -> None:
+    """Check and write the table."""
+    storage.write_table(root / PATH, table, COLUMNS)
+
+
+def read(root: Path) -> pd.DataFrame:
+    """Read and check the table.
+
+    Raises:
+        storage.ArtifactError: The file is missing or damaged.
+    """
+    return storage.read_table(root / PATH, COLUMNS)

@@ -1,0 +1,44 @@
+"""`data/splits.csv`: the split of every image, sorted by `image_id`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from counterpoise import storage
+
+PATH = "data/splits.csv"
+NAMES = ("train", "val", "test")
+COLUMNS = {
+    "image_id": str,
+    "split": str,  # train, val, test, or unused (left over by balancing while its duplicates are in use)
+}
+
+
+def write(root: Path, table: pd.DataFrame) -> None:
+    """Check and write the splits.
+
+    Raises:
+        storage.ArtifactError: A split has an unknown name, or an image stands twice.
+    """
+    _check(root, table)
+    storage.write_table(root / PATH, table, COLUMNS)
+
+
+def read(root: Path) -> pd.DataFrame:
+    """Read and check the splits.
+
+    Raises:
+        storage.ArtifactError: The file is missing or damaged.
+    """
+    table = storage.read_table(root / PATH, COLUMNS)
+    _check(root, table)
+    return table
+
+
+def _check(root: Path, table: pd.DataFrame) -> None:
+    storage.check_unique(root / PATH, table, ["image_id"])
+    unknown = sorted(set(table["split"]) - {*NAMES, "unused"})
+    if unknown:
+        raise storage.ArtifactError(f"{PATH}: unknown splits {unknown}; expected {[*NAMES, 'unused']}")

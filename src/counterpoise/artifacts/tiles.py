@@ -1,0 +1,131 @@
+"""`data/tiles/<split>/`: encoded tiles in tar shards, and `tiles.csv`, which says where each of them lies."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pandas as pd
+
+from counterpoise import storage
+
+FOLDER = "data/tiles"
+INDEX = "tiles.csv"
+SHARD_BYTES = 256 * 2**20
+COLUMNS = {
+    "tile_id": str,  # `<image_id>` for a whole image, `<image_id>@<x0>,<y0>` for a window
+    "image_id": str,
+    "labels": str,  # of the tile, joined by `|`
+    "x0_px": int,  # window in the image: left and top inclusive, right and bottom exclusive
+    "y0_px": int,
+    "x1_px": int,
+    "y1_px": int,
+    "shard": str,  # file name of the tar
+    "offset": int,  # of the encoded tile inside the tar, in bytes
+    "nbytes": int,
+}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile on its way into a shard: its row without place, and its encoded bytes."""
+
+    tile_id: str
+    image_id: str
+    labels: str
+    window: tuple[int, int, int, int]
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The tiles of one split.
+
+    Attributes:
+        table: One row per tile, columns as declared.
+        folder: Where the shards lie.
+    """
+
+    table: pd.DataFrame
+    folder: Path
+
+    def load(self, row: int) -> bytes:
+        """Read the encoded bytes of the tile in row `row` of the table."""
+        shard, offset, nbytes = (self.table[name].iat[row] for name in ("shard", "offset", "nbytes"))
+        with (self.folder / shard).open("rb") as file:
+            data = os.pread(file.fileno(), int(nbytes), int(offset))
+        if len(data) != nbytes:
+            raise storage.ArtifactError(f"{self.folder / shard}: ends before byte {offset + nbytes}")
+        return data
+
+
+def path(split: str) -> str:
+    """Path of a split's folder below the repository."""
+    return f"{FOLDER}/{split}"
+
+
+@contextmanager
+def writing(root: Path, split: str, *, shard_bytes: int = SHARD_BYTES) -> Iterator[Callable[[Tile], None]]:
+    """Give a function that appends one tile; the folder appears at the end, whole.
+
+    Args:
+        root: The repository.
+        split: train, val or test.
+        shard_bytes: A new shard begins once this many bytes are written.
+
+    Raises:
+        storage.ArtifactError: A tile stands twice.
+    """
+    rows: list[tuple[object, ...]] = []
+    with storage.replacing(root / path(split), folder=True) as folder:
+        archive: tarfile.TarFile | None = None
+        file: IO[bytes] | None = None
+
+        def append(tile: Tile) -> None:
+            nonlocal archive, file
+            if archive is None or file is None or file.tell() >= shard_bytes:
+                _close(archive, file)
+                number = len({row[7] for row in rows})
+                file = (folder / f"shard-{number:05d}.tar").open("wb")
+                archive = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+            entry = tarfile.TarInfo(tile.tile_id)
+            entry.size = len(tile.data)
+            archive.addfile(entry, io.BytesIO(tile.data))
+            padding = -len(tile.data) % tarfile.BLOCKSIZE
+            offset = file.tell() - padding - len(tile.data)
+            shard = Path(file.name).name
+            rows.append((tile.tile_id, tile.image_id, tile.labels, *tile.window, shard, offset, len(tile.data)))
+
+        try:
+            yield append
+        finally:
+            _close(archive, file)
+        table = pd.DataFrame(rows, columns=list(COLUMNS)) if rows else _empty()
+        storage.check_unique(folder / INDEX, table, ["tile_id"])
+        storage.write_table(folder / INDEX, table, COLUMNS)
+
+
+def read(root: Path, split: str) -> Tiles:
+    """Read a split's index; the tiles themselves are read one by one.
+
+    Raises:
+        storage.ArtifactError: The index is missing or damaged.
+    """
+    folder = root / path(split)
+    return Tiles(storage.read_table(folder / INDEX, COLUMNS), folder)
+
+
+def _empty() -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=object if kind is str else "int64") for name, kind in COLUMNS.items()})
+
+
+def _close(archive: tarfile.TarFile | None, file: IO[bytes] | None) -> None:
+    if archive is not None and file is not None:
+        archive.close()
+        file.close()

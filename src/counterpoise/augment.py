@@ -1,0 +1,85 @@
+"""Named augmentation policies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from counterpoise.images import RGB
+
+
+def _none(a: Any) -> list[Any]:  # noqa: ANN401 - the albumentations module, which has no types
+    return []
+
+
+def _flips(a: Any) -> list[Any]:  # noqa: ANN401
+    return [a.HorizontalFlip(p=0.5), a.VerticalFlip(p=0.5)]
+
+
+def _dihedral(a: Any) -> list[Any]:  # noqa: ANN401
+    return [a.D4(p=1.0)]
+
+
+def _standard(a: Any) -> list[Any]:  # noqa: ANN401
+    return [
+        a.D4(p=1.0),
+        a.Affine(scale=(0.9, 1.1), translate_percent=(-0.05, 0.05), rotate=(-10, 10), border_mode=4, p=0.8),
+        a.RandomBrightnessContrast(brightness_limit=0.15, contrast_limit=0.15, p=0.8),
+    ]
+
+
+def _strong(a: Any) -> list[Any]:  # noqa: ANN401
+    return [
+        a.D4(p=1.0),
+        a.Affine(
+            scale=(0.75, 1.25), translate_percent=(-0.1, 0.1), rotate=(-20, 20), shear=(-10, 10), border_mode=4, p=0.9
+        ),
+        a.RandomBrightnessContrast(brightness_limit=0.3, contrast_limit=0.3, p=0.9),
+        a.GaussNoise(std_range=(0.01, 0.05), p=0.5),
+        a.CoarseDropout(num_holes_range=(1, 4), hole_height_range=(0.05, 0.15), hole_width_range=(0.05, 0.15), p=0.5),
+    ]
+
+
+POLICIES: dict[str, Callable[[Any], list[Any]]] = {
+    "none": _none,
+    "flips": _flips,
+    "dihedral": _dihedral,
+    "standard": _standard,
+    "strong": _strong,
+}
+"""`none`; `flips`; `dihedral`: the eight turns and flips of a square; `standard`: dihedral, small shifts, turns and
+contrast; `strong`: larger ones with shear, noise and holes. All but `none` assume that up and down mean nothing, as
+from the air or under a microscope."""
+
+
+@cache
+def _composed(policy: str) -> Any:  # noqa: ANN401
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for its newest version
+    import albumentations
+
+    return albumentations.Compose(POLICIES[policy](albumentations))
+
+
+def apply(policy: str, image: RGB, seed: int) -> RGB:
+    """Augment one image.
+
+    Args:
+        policy: Name of a policy.
+        image: uint8 (height, width, 3).
+        seed: Decides every random choice.
+
+    Returns:
+        uint8 (height, width, 3); the same for the same arguments. `dihedral` and stronger policies may swap height
+        and width.
+
+    Raises:
+        KeyError: There is no such policy.
+    """
+    if policy == "none":
+        return image
+    compose = _composed(policy)
+    compose.set_random_seed(seed % 2**32)
+    result: RGB = compose(image=image)["image"]
+    return result

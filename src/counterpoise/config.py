@@ -1,0 +1,221 @@
+"""Reading `params.yaml`: the base of every set of parameters, the shared sections, and errors that say what to do."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+PATH = "params.yaml"
+
+
+class InputError(ValueError):
+    """A mistake in the parameters or the data which the user can mend; its message stands without a traceback."""
+
+
+class Section(BaseModel):
+    """Base of every set of parameters: frozen, strict about types, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+
+
+Task = Literal["multiclass"]
+"""What the labels mean: `multiclass`, exactly one class per image, softmax outputs."""
+
+
+class Views(Section):
+    """The part of section `oversample` that `embed` reads too: which augmented views of a tile exist."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    views: int = Field(ge=0, le=100)
+    """Augmented views of a tile beside the tile itself. A tile drawn r times is drawn as r different views in turn,
+    so that with 0 the repeated draws of a rare tile are exact copies."""
+    policy: str
+    """Name of the augmentation policy that makes the views (`augment.py`)."""
+
+
+class Backbone(Section):
+    """The part of section `model` on which features depend."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    backbone: str
+    """Name of a timm model, such as `tf_efficientnet_lite0`."""
+    weights: Literal["bundled", "none"]
+    """`bundled`: ImageNet weights that came in a pip package; `none`: random initialisation."""
+    input_px: int = Field(ge=32, le=2048)
+    """Side in pixels of the square that the network sees; every tile is resized to it."""
+    freeze: Literal["backbone", "none"]
+    """`backbone`: features are computed once and only the head is trained; `none`: everything is trained."""
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    """Where the network runs; `auto` takes CUDA, then MPS, then the CPU."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+    """Arithmetic inside the network; `auto`: bfloat16 or float16 on CUDA, float32 elsewhere."""
+
+
+class Model(Backbone):
+    """Section `model`: the network."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dropout: float = Field(ge=0, lt=1)
+    """Share of the features that is dropped in front of the last layer while training, in [0, 1)."""
+
+
+class Weighting(Section):
+    """Section `weighting`: class weights, which multiply the loss of an example."""
+
+    scheme: Literal["none", "balanced", "square_root", "effective_number", "one_minus_share"]
+    """How a class's weight follows from its number of draws (`weighting.py`)."""
+    beta: float = Field(ge=0, lt=1)
+    """`effective_number` only: how alike images of one class are, in [0, 1); 0 gives equal weights."""
+
+
+S = TypeVar("S", bound=Section)
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with the numbers and booleans of YAML 1.2, in which `1e-3` is a number and `no` a word."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":float", ":int", ":bool", ":timestamp"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    list("-+0123456789."),
+)
+
+
+def _mapping_without_repeats(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+    for key in keys:
+        if keys.count(key) > 1:
+            line = node.start_mark.line + 1
+            raise InputError(f"{PATH}: key {key!r} stands twice in the mapping that begins in line {line}; remove one")
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping_without_repeats)
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Read the text of a parameter file.
+
+    Args:
+        text: YAML; numbers are read as YAML 1.2 reads them.
+
+    Returns:
+        The mapping at its top.
+
+    Raises:
+        InputError: The text is no YAML, or no mapping.
+
+    Example:
+        >>> parse("rate: 1e-3\\nsource: no")
+        {'rate': 0.001, 'source': 'no'}
+    """
+    try:
+        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+    except yaml.YAMLError as error:
+        raise InputError(f"{PATH}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{PATH}: expected sections such as `train:`, found {type(content).__name__}")
+    return content
+
+
+def load(root: Path) -> dict[str, Any]:
+    """Read `params.yaml` of the repository at `root`.
+
+    Raises:
+        InputError: The file is missing or unreadable as YAML.
+    """
+    try:
+        return parse((root / PATH).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{PATH}: not found in {root}; run from the top of the repository") from error
+
+
+def validate(section: type[S], content: Mapping[str, Any], where: str = "") -> S:
+    """Check a mapping against a set of parameters.
+
+    Args:
+        section: What is expected.
+        content: What was found; keys that a *part* of a section does not declare are left to its owner.
+        where: Dotted name of the section, in front of every message; empty at the top.
+
+    Returns:
+        The checked parameters.
+
+    Raises:
+        InputError: One line for every fault: where, what was found, what was expected, what to do.
+    """
+    try:
+        return section.model_validate(dict(content))
+    except ValidationError as error:
+        lines = [_explain(section, dict(problem), where) for problem in error.errors()]
+        raise InputError("\n".join(lines)) from error
+
+
+def read(root: Path, params: type[S]) -> S:
+    """Read what one stage needs: those top-level keys of `params.yaml` that `params` declares.
+
+    Raises:
+        InputError: A key is missing, unknown, of a wrong type or out of its range.
+    """
+    content = load(root)
+    return validate(params, {key: content[key] for key in params.model_fields if key in content})
+
+
+def suggest(found: object, expected: Iterable[str]) -> str:
+    """Say what was expected, and which of it was probably meant.
+
+    Example:
+        >>> suggest("focl", ["cross_entropy", "focal"])
+        "expected one of ['cross_entropy', 'focal']; did you mean 'focal'?"
+    """
+    names = list(expected)
+    close = difflib.get_close_matches(str(found), names, n=1)
+    return f"expected one of {names}" + (f"; did you mean {close[0]!r}?" if close else "")
+
+
+def _explain(section: type[Section], problem: Mapping[str, Any], where: str) -> str:
+    location = [str(part) for part in problem["loc"]]
+    name = ".".join(part for part in [where, *location] if part)
+    found = problem["input"]
+    if problem["type"] == "extra_forbidden":
+        return f"{PATH}: {name} is not a parameter; {suggest(location[-1], _fields(section, location[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{PATH}: {name} is missing; `counterpoise params` says what it means"
+    if problem["type"] == "literal_error":
+        return f"{PATH}: {name} is {found!r}; {suggest(found, _literals(section, location))}"
+    message = str(problem["msg"])
+    return f"{PATH}: {name} is {found!r}; {message[0].lower()}{message[1:]}"
+
+
+def _annotation(section: type[Section], location: list[str]) -> Any:  # noqa: ANN401 - any annotation
+    current: Any = section
+    for part in location:
+        if not (isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields):
+            return None
+        current = current.model_fields[part].annotation
+    return current
+
+
+def _fields(section: type[Section], location: list[str]) -> list[str]:
+    owner = _annotation(section, location)
+    return list(owner.model_fields) if isinstance(owner, type) and issubclass(owner, BaseModel) else []
+
+
+def _literals(section: type[Section], location: list[str]) -> list[str]:
+    return [str(value) for value in get_args(_annotation(section, location))]

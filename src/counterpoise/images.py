@@ -1,0 +1,92 @@
+"""From encoded bytes to 8-bit RGB arrays, and from those to what a network takes."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from counterpoise.duplicates import THUMBNAIL_PX
+
+RGB = NDArray[np.uint8]
+MAX_PIXELS = 512 * 2**20
+"""Images with more pixels are refused: decoding one would take more than 1.5 GiB."""
+
+
+class ImageError(ValueError):
+    """An image cannot be decoded; the message is the reason, in words for the user."""
+
+
+def decode(data: bytes) -> RGB:
+    """Decode an image file as a person would see it: rotated as EXIF says, 8-bit RGB.
+
+    16-bit and float greys are scaled to 0..255 (16-bit by 1 / 257, others from their own range), palettes and CMYK
+    are converted, transparency is laid on black, and of an animation the first picture counts.
+
+    Args:
+        data: The bytes of the file, of any format that Pillow reads.
+
+    Returns:
+        uint8 (height, width, 3).
+
+    Raises:
+        ImageError: The bytes are empty, truncated, no image, or a picture of more than `MAX_PIXELS`.
+    """
+    if not data:
+        raise ImageError("the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns at a limit lower than ours, and about odd metadata
+            with Image.open(io.BytesIO(data)) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise ImageError(f"{image.width} x {image.height} px are more than {MAX_PIXELS} pixels")
+                image.load()
+                return np.asarray(_as_rgb(ImageOps.exif_transpose(image)))
+    except UnidentifiedImageError as error:
+        raise ImageError("not an image in a known format") from error
+    except (OSError, SyntaxError, Image.DecompressionBombError, EOFError, IndexError) as error:
+        raise ImageError(f"cannot be decoded: {error}") from error
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image).astype(np.uint16) / 257).round().astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        values = np.asarray(image, dtype=np.float64)
+        low, high = (0.0, 65535.0) if image.mode == "I" else (float(values.min()), float(values.max()))
+        return Image.fromarray(((values - low) / max(high - low, 1e-12) * 255).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if "transparency" in image.info or "A" in image.mode or "a" in image.mode:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def resize(image: RGB, size_px: int) -> RGB:
+    """Resize to a square, antialiased bicubic; an image that is no square is stretched, so that nothing is cut off.
+
+    Args:
+        image: uint8 (height, width, 3).
+        size_px: Side of the result.
+
+    Returns:
+        uint8 (size_px, size_px, 3).
+    """
+    if image.shape[:2] == (size_px, size_px):
+        return image
+    return np.asarray(Image.fromarray(image).resize((size_px, size_px), Image.Resampling.BICUBIC))
+
+
+def thumbnail(image: RGB) -> NDArray[np.uint8]:
+    """Shrink to the grey square by which near duplicates are found, uint8 (32, 32)."""
+    grey = Image.fromarray(image).convert("L")
+    return np.asarray(grey.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS))
+
+
+def encode_png(image: RGB) -> bytes:
+    """Encode losslessly; equal pixels give equal bytes on one version of Pillow."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG", compress_level=3)
+    return buffer.getvalue()

@@ -1,0 +1,227 @@
+"""Intervals for shares and for bootstrapped metrics, which widen where examples come in groups.
+
+Groups are what the examples share (a roof, a scene, a patient): together they say
+less than as many examples which share nothing.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+FloatArray: TypeAlias = NDArray[np.float64]
+Values: TypeAlias = np.float64 | FloatArray
+"""A float for numbers, an array for arrays."""
+
+
+class Interval(NamedTuple):
+    """A percentile interval, and how many resamples it leaves out because the metric was undefined (NaN)."""
+
+    low: float
+    high: float
+    undefined: int
+
+
+def wilson(
+    successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95, design_effect: ArrayLike = 1.0
+) -> tuple[Values, Values]:
+    """Wilson's score interval of a share.
+
+    `(x + z^2 / 2 -+ z sqrt(x (n - x) / n + z^2 / 4)) / (n + z^2)`, x and n divided by the design effect.
+
+    Args:
+        successes: Number x of successes, 0 <= x <= n; whole or weighted; any shape.
+        trials: Number n of trials, at least 0; a shape that broadcasts with `successes`.
+        level: Coverage meant, in (0, 1).
+        design_effect: Number of grouped trials that say as much as one independent one, at least 1.
+
+    Returns:
+        Low and high end in [0, 1], of the common shape. Without trials they are (0, 1): nothing is known.
+
+    Raises:
+        ValueError: If x, n, the level or the design effect is out of range.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference". Dividing x
+        and n: Rao & Scott 1992, "A simple method for the analysis of clustered binary data".
+
+    Example:
+        >>> low, high = wilson(0, 21)
+        >>> float(low), round(float(high), 4)  # 0 and z^2 / (21 + z^2) = 3.8415 / 24.8415
+        (0.0, 0.1546)
+    """
+    x, n = _counts(successes, trials)
+    effect = np.asarray(design_effect, dtype=np.float64)
+    if not (np.isfinite(effect) & (effect >= 1)).all():
+        raise ValueError(f"design_effect: found {effect}; expected finite values of at least 1")
+    x, n, _ = np.broadcast_arrays(x / effect, n / effect, effect)
+    z = stats.norm.isf((1 - _level(level)) / 2)
+    spread = z * np.sqrt(x * (n - x) / np.where(n > 0, n, 1) + z**2 / 4)
+    low, high = ((x + z**2 / 2 + sign * spread) / (n + z**2) for sign in (-1, 1))
+    return _closed(low, high, x, n)
+
+
+def jeffreys(successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95) -> tuple[Values, Values]:
+    """Jeffreys' interval of a share: the central quantiles of Beta(x + 1/2, n - x + 1/2).
+
+    Args:
+        successes: Number x of successes, 0 <= x <= n; any shape.
+        trials: Number n of trials, at least 0; a shape that broadcasts with `successes`.
+        level: Coverage meant, in (0, 1).
+
+    Returns:
+        Low and high end in [0, 1], of the common shape. Without trials they are (0, 1): nothing is known.
+
+    Raises:
+        ValueError: If x, n or the level is out of range.
+
+    Source: Brown, Cai & DasGupta 2001, "Interval estimation for a binomial proportion", section 3.1.3, with
+        its low end of 0 where x = 0 and high end of 1 where x = n, lest coverage vanish near 0 and 1.
+
+    Example:
+        >>> low, high = jeffreys(1, 1, level=2 / np.pi)  # Beta(3/2, 1/2) has 1/2 - 1/pi of its mass below 1/2
+        >>> round(float(low), 4), float(high)
+        (0.5, 1.0)
+    """
+    x, n = _counts(successes, trials)
+    tail = (1 - _level(level)) / 2
+    posterior = stats.beta(x + 0.5, n - x + 0.5)
+    return _closed(posterior.ppf(tail), posterior.isf(tail), x, n)
+
+
+def design_effect(successes: ArrayLike, groups: ArrayLike) -> float:
+    """Variance of a share over grouped examples, relative to that over as many independent ones.
+
+    `v / (p (1 - p) / n)` with the variance of a ratio over m groups, `v = m / (m - 1) * sum_g r_g^2 / n^2`,
+    where `r_g = x_g - n_g p` for the x_g successes among the n_g examples of group g.
+
+    Args:
+        successes: Whether each example succeeded, boolean or 0/1, shape (n,).
+        groups: Group of each example, values that can be sorted, shape (n,).
+
+    Returns:
+        A number of at least 1: n examples say as much as n / it independent ones. It is 1.0 where every group
+        is a single example, and also where nothing can be estimated (no examples, one group, or p of 0 or 1),
+        which is then no evidence that the examples are independent. Below some 20 groups it is itself
+        uncertain.
+
+    Raises:
+        ValueError: If lengths differ, or a success is not 0 or 1.
+
+    Source: Rao & Scott 1992, "A simple method for the analysis of clustered binary data".
+        Departure: values below 1 become 1, so that grouping never narrows an interval.
+
+    Example:
+        >>> design_effect([1, 1, 0, 0], groups=["a", "a", "b", "b"])  # r = 1, -1: (2 * 2 / 16) / (1 / 16)
+        4.0
+    """
+    y, codes = np.asarray(successes), _codes(groups)
+    if y.shape != codes.shape or not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            f"successes: found shape {y.shape}, values {np.unique(y)[:5]}; "
+            f"expected {codes.shape} of 0 and 1, as groups"
+        )
+    n, total = len(y), float(y.sum())
+    m = int(codes.max(initial=-1)) + 1
+    if m < 2 or m == n or total in (0, n):
+        return 1.0
+    p = total / n
+    residuals = np.bincount(codes, y - p)
+    return max(1.0, float(m / (m - 1) * (residuals**2).sum() / (n * p * (1 - p))))
+
+
+def bootstrap_weights(groups: ArrayLike, *, resamples: int, rng: np.random.Generator) -> NDArray[np.int32]:
+    """Resample whole groups with replacement: how often each resample holds each example.
+
+    Each resample draws m of the m groups (a multinomial with equal shares), so that its number of examples
+    varies where the groups differ in size. Use one call for all arms of a comparison: their differences are
+    then paired.
+
+    Args:
+        groups: Group of each example, values that can be sorted, shape (n,); all distinct: plain bootstrap.
+        resamples: Number b of resamples, at least 1; a thousand is usual.
+        rng: Source of chance; the same seed gives the same resamples.
+
+    Returns:
+        Multiplicities of at least 0, shape (b, n), the `weights` of every metric; 4 bytes for each.
+
+    Raises:
+        ValueError: If there are no examples, or `resamples` is below 1.
+
+    Source: Davison & Hinkley 1997, "Bootstrap methods and their application", section 3.8.
+
+    Example:
+        >>> weights = bootstrap_weights(["a", "a", "b"], resamples=1000, rng=np.random.default_rng(0))
+        >>> np.unique(weights, axis=0).tolist()  # b twice; one of each; a twice
+        [[0, 0, 2], [1, 1, 1], [2, 2, 0]]
+    """
+    codes = _codes(groups)
+    if len(codes) == 0 or resamples < 1:
+        raise ValueError(
+            f"found {len(codes)} examples and resamples {resamples}; expected at least 1 of both"
+        )
+    m = int(codes.max()) + 1
+    weights = np.empty((resamples, len(codes)), dtype=np.int32)
+    for row in weights:
+        row[:] = np.bincount(rng.integers(m, size=m), minlength=m)[codes]
+    return weights
+
+
+def percentile(values: ArrayLike, *, level: float = 0.95) -> Interval:
+    """Percentile interval of a bootstrapped metric: its central quantiles over the resamples.
+
+    Args:
+        values: Metric in each resample, NaN where undefined, shape (b,).
+        level: Coverage meant, in (0, 1).
+
+    Returns:
+        Low and high end, in the unit of the metric, and the number of NaN resamples, which are left out:
+        where that is not small, the interval holds only for samples in which the metric exists. Ends are NaN
+        if all are undefined.
+
+    Raises:
+        ValueError: If `values` is empty or not (b,), or the level is out of range.
+
+    Source: Efron & Tibshirani 1993, "An introduction to the bootstrap", chapter 13; linear quantiles.
+
+    Example:
+        >>> percentile([0.0, 1.0, 2.0, 3.0, 4.0, float("nan")], level=0.5)
+        Interval(low=1.0, high=3.0, undefined=1)
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"values: found shape {array.shape}; expected (b,) with at least one resample")
+    tail = (1 - _level(level)) / 2
+    defined = array[~np.isnan(array)]
+    low, high = np.quantile(defined, [tail, 1 - tail]) if defined.size else (np.nan, np.nan)
+    return Interval(float(low), float(high), int(array.size - defined.size))
+
+
+def _closed(low: FloatArray, high: FloatArray, x: FloatArray, n: FloatArray) -> tuple[Values, Values]:
+    """Clip to [0, 1]; 0 successes reach down to 0 and n of n up to 1, free of rounding."""
+    return np.where(x == 0, 0, np.clip(low, 0, 1))[()], np.where(x == n, 1, np.clip(high, 0, 1))[()]
+
+
+def _counts(successes: ArrayLike, trials: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    x, n = np.broadcast_arrays(np.asarray(successes, np.float64), np.asarray(trials, np.float64))
+    wrong = ~((x >= 0) & (x <= n) & np.isfinite(n))
+    if wrong.any():
+        raise ValueError(
+            f"found {x[wrong][0]:g} successes of {n[wrong][0]:g} trials ({wrong.sum()} such); "
+            "expected 0 <= successes <= trials"
+        )
+    return x, n
+
+
+def _level(level: float) -> float:
+    if not 0 < level < 1:
+        raise ValueError(f"level: found {level}; expected a share between 0 and 1, such as 0.95")
+    return level
+
+
+def _codes(groups: ArrayLike) -> NDArray[np.intp]:
+    """Number the groups 0 to m - 1."""
+    array = np.asarray(groups)
+    if array.ndim != 1:
+        raise ValueError(f"groups: found shape {array.shape}; expected (n,)")
+    return np.unique(array, return_inverse=True)[1]

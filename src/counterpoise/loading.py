@@ -1,0 +1,141 @@
+"""Batches for a network: rows of a feature array, or tiles decoded, augmented and resized in worker processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from counterpoise import augment, images, models, seeds
+from counterpoise.artifacts.tiles import Tiles
+
+Indices = NDArray[np.int64]
+
+
+class Inputs(Protocol):
+    """Examples that a network can be fed with, by their number."""
+
+    def __len__(self) -> int:
+        """Count the examples."""
+
+    def batches(self, order: Sequence[Indices], epoch: int) -> Iterator[Tensor]:
+        """Yield the inputs of each batch of example numbers, in the order given."""
+
+
+@dataclass(frozen=True)
+class FeatureInputs:
+    """Features of a frozen backbone.
+
+    Attributes:
+        values: float32 (m, d).
+        rows: (n,) the row of `values` that each example shows.
+    """
+
+    values: NDArray[np.float32]
+    rows: Indices
+
+    def __len__(self) -> int:
+        """Count the examples."""
+        return len(self.rows)
+
+    def batches(self, order: Sequence[Indices], epoch: int) -> Iterator[Tensor]:
+        """Yield float32 (b, d) for each batch; epochs do not differ."""
+        for numbers in order:
+            yield torch.from_numpy(np.ascontiguousarray(self.values[self.rows[numbers]]))
+
+
+@dataclass(frozen=True)
+class TileInputs:
+    """Tiles, decoded when they are needed.
+
+    Attributes:
+        tiles: Where they lie.
+        rows: (n,) the tile that each example shows.
+        views: (n,) 0 for the tile as it is, else the number of its augmented view.
+        input_px: Side of the square that the network sees.
+        policy: Augmentation policy of the views.
+        seed: Decides the views.
+        on_the_fly: Policy that is applied anew in every epoch, after the view; `none` for nothing.
+        backbone: Name of the network, which decides how channels are normalised.
+    """
+
+    tiles: Tiles
+    rows: Indices
+    views: Indices
+    input_px: int
+    policy: str
+    seed: int
+    on_the_fly: str
+    backbone: str
+
+    def __len__(self) -> int:
+        """Count the examples."""
+        return len(self.rows)
+
+    def batches(self, order: Sequence[Indices], epoch: int) -> Iterator[Tensor]:
+        """Yield float32 (b, 3, s, s), normalised, channels last, for each batch."""
+        workers = min(len(order), workers_count())
+        loader: DataLoader[Tensor] = DataLoader(
+            _Decoded(self, epoch),
+            batch_sampler=[numbers.tolist() for numbers in order],
+            num_workers=workers,
+            pin_memory=torch.cuda.is_available(),
+            prefetch_factor=4 if workers else None,
+        )
+        mean, std = models.normalisation(self.backbone)
+        for batch in loader:
+            yield models.normalise(batch.permute(0, 3, 1, 2), mean, std)
+
+    def image(self, number: int, epoch: int) -> images.RGB:
+        """Make the picture of one example, uint8 (input_px, input_px, 3)."""
+        row, view = int(self.rows[number]), int(self.views[number])
+        tile_id = self.tiles.table["tile_id"].iat[row]
+        image = images.resize(images.decode(self.tiles.load(row)), self.input_px)
+        if view:
+            image = augment.apply(self.policy, image, seeds.derive(self.seed, "view", f"{tile_id}#{view}"))
+        if self.on_the_fly != "none":
+            seed = seeds.derive(self.seed, "on the fly", f"{tile_id}#{number}#{epoch}")
+            image = augment.apply(self.on_the_fly, image, seed)
+        return image
+
+
+class _Decoded(Dataset[Tensor]):
+    def __init__(self, inputs: TileInputs, epoch: int) -> None:
+        self.inputs = inputs
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, number: int) -> Tensor:
+        return torch.from_numpy(np.array(self.inputs.image(number, self.epoch)))
+
+
+def workers_count() -> int:
+    """Say how many processes decode: one per core that this process may use, at most 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return min(cores, 8)
+
+
+def in_order(count: int, batch_size: int) -> list[Indices]:
+    """Cut 0..count-1 into batches of nearly equal size, in order."""
+    return list(np.array_split(np.arange(count), max(1, -(-count // batch_size))))
+
+
+def shuffled(count: int, batch_size: int, rng: np.random.Generator) -> list[Indices]:
+    """Cut a permutation of 0..count-1 into batches of nearly equal size.
+
+    No batch is a small rest: a last batch of one example would stop a batch norm, and would count as much as a full one.
+
+    Example:
+        >>> [len(batch) for batch in shuffled(9, 4, np.random.default_rng(0))]
+        [3, 3, 3]
+    """
+    return list(np.array_split(rng.permutation(count), max(1, -(-count // batch_size))))

@@ -1,0 +1,86 @@
+"""The open set of losses: a file per loss, found by its name.
+
+A file `losses/<name>.py` holds a docstring, `class Params(Section)` with its block of `params.yaml`, the function
+`<name>(logits, targets, *, ...)`, `build(...)` as below, and `prior_factors(params, class_counts)`, its line in the
+prior ledger.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from counterpoise import config
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+class LossModule(Protocol):
+    """What every file of this folder offers."""
+
+    Params: type[config.Section]
+
+    def build(
+        self, *, task: str, class_counts: Sequence[int], example_count: int, params: Any  # noqa: ANN401 - its own Params
+    ) -> Loss:
+        """Return the loss for a task."""
+
+    def prior_factors(self, params: Any, class_counts: Sequence[int]) -> tuple[float, ...] | None:  # noqa: ANN401
+        """Return by how much the loss multiplies each class's prior; `None` where that has no closed form."""
+
+
+def names() -> list[str]:
+    """List the losses there are."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def module(name: str) -> LossModule:
+    """Find the file of a loss.
+
+    Raises:
+        config.InputError: There is no such loss.
+    """
+    if name not in names():
+        raise config.InputError(f"{config.PATH}: loss is {name!r}; {config.suggest(name, names())}")
+    found: LossModule = importlib.import_module(f"{__name__}.{name}")  # type: ignore[assignment]
+    return found
+
+
+def build(
+    name: str, *, task: str, class_counts: Sequence[int], example_count: int, params: Mapping[str, Any]
+) -> Loss:
+    """Build a loss.
+
+    Args:
+        name: One of `names()`.
+        task: `multiclass` (softmax).
+        class_counts: (c,) draws of each class in one epoch, so that no remedy is applied twice.
+        example_count: Draws in one epoch.
+        params: The loss's block of `params.yaml`.
+
+    Returns:
+        `loss(logits, targets)`: logits (n, c) float and targets (n,) int64 give values (n,) in nats, whose mean is
+        the loss of the batch.
+
+    Raises:
+        config.InputError: There is no such loss, or a parameter is unknown, missing or out of range.
+    """
+    found = module(name)
+    checked = config.validate(found.Params, params, f"losses.{name}")
+    return found.build(task=task, class_counts=class_counts, example_count=example_count, params=checked)
+
+
+def prior_factors(name: str, class_counts: Sequence[int], params: Mapping[str, Any]) -> tuple[float, ...] | None:
+    """Say by how much a loss multiplies the prior of each class; `None` where that has no closed form.
+
+    Args:
+        name: One of `names()`.
+        class_counts: (c,) draws of each class in one epoch.
+        params: The loss's block of `params.yaml`.
+    """
+    found = module(name)
+    return found.prior_factors(config.validate(found.Params, params, f"losses.{name}"), class_counts)

@@ -1,0 +1,58 @@
+"""The open set of sources: a file per kind of raw labels, found by its name.
+
+A file `sources/<name>.py` holds `class Params(Section)`, its block under `ingest.sources`, and
+`read(folder, params) -> list[Row]`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from counterpoise.config import PATH, InputError, Section, suggest
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of raw labels.
+
+    Attributes:
+        where: Its place, in words for the user, such as `labels.csv row 17`.
+        image: Path of the image below the source's folder, with `/`.
+        labels: Class names as they stand there.
+        group: Images of one group never straddle a split; empty = none.
+    """
+
+    where: str
+    image: str
+    labels: tuple[str, ...]
+    group: str
+
+
+class Source(Protocol):
+    """What every file of this folder offers."""
+
+    Params: type[Section]
+
+    def read(self, folder: Path, params: Any) -> list[Row]:  # noqa: ANN401 - its own Params
+        """Read the raw labels of a folder."""
+
+
+def names() -> list[str]:
+    """List the sources there are."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def find(name: str) -> Source:
+    """Find a source by its name.
+
+    Raises:
+        InputError: There is no such source.
+    """
+    if name not in names():
+        raise InputError(f"{PATH}: ingest.source is {name!r}; {suggest(name, names())}")
+    found: Source = importlib.import_module(f"{__name__}.{name}")  # type: ignore[assignment]
+    return found

@@ -1,0 +1,164 @@
+"""Refuse wrong names, types, ranges and combinations before anything runs.
+
+Reads `params.yaml`. Writes the constant `results/params.ok`, so that checking reruns nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from counterpoise import augment, calibration, config, demos, losses, sampling, sources, stages
+from counterpoise.artifacts import params_ok
+from counterpoise.config import PATH, InputError, Section, suggest
+
+SHARED: dict[str, type[Section] | None] = {
+    "task": None,
+    "loss": None,
+    "seed": None,
+    "model": config.Model,
+    "weighting": config.Weighting,
+    "losses": None,
+}
+"""The keys of `params.yaml` that belong to no single stage."""
+
+
+def sections() -> dict[str, type[Section]]:
+    """Find every section of `params.yaml` that is named after a stage, and what it may hold."""
+    found = {}
+    for module in pkgutil.iter_modules(stages.__path__):
+        params = getattr(importlib.import_module(f"{stages.__name__}.{module.name}"), "Params", None)
+        if params is not None and module.name in params.model_fields:
+            found[module.name] = params.model_fields[module.name].annotation
+    return found
+
+
+def problems(content: Mapping[str, Any]) -> list[str]:
+    """List every fault of a parameter file.
+
+    Args:
+        content: What `config.load` read.
+
+    Returns:
+        A line for each fault: where, what was found, what was expected, what to do. Combinations are looked at once
+        every single value is right.
+    """
+    own = sections()
+    known = {**SHARED, **own}
+    faults = [f"{PATH}: {name} is not a section; {suggest(name, known)}" for name in content if name not in known]
+    faults += [f"{PATH}: {name} is missing" for name in known if name not in content]
+    for name, section in known.items():
+        if name in content and section is not None:
+            faults += _faults(section, content[name], name)
+    if not faults:
+        faults += [line for module in _stage_params() for line in _faults(module, _part(module, content), "")]
+    if not faults:
+        faults += _names(content)
+    return faults or list(_combinations(content))
+
+
+def _stage_params() -> Iterator[type[Section]]:
+    for module in pkgutil.iter_modules(stages.__path__):
+        params = getattr(importlib.import_module(f"{stages.__name__}.{module.name}"), "Params", None)
+        if params is not None:
+            yield params
+
+
+def _part(params: type[Section], content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: content[key] for key in params.model_fields if key in content}
+
+
+def _faults(section: type[Section], content: object, where: str) -> list[str]:
+    if not isinstance(content, Mapping):
+        return [f"{PATH}: {where} is {content!r}; expected a section with keys {list(section.model_fields)}"]
+    try:
+        config.validate(section, content, where)
+    except InputError as error:
+        return str(error).splitlines()
+    return []
+
+
+def _names(content: Mapping[str, Any]) -> list[str]:
+    """Check names that an open set knows, and the parameters of each member."""
+    faults = []
+    if content["loss"] not in content["losses"]:
+        faults.append(f"{PATH}: loss is {content['loss']!r}; {suggest(content['loss'], content['losses'])}")
+    for name, block in content["losses"].items():
+        if name not in losses.names():
+            faults.append(f"{PATH}: losses.{name} is no loss; {suggest(name, losses.names())}")
+        else:
+            faults += _faults(losses.module(name).Params, block, f"losses.{name}")
+    ingest = content["ingest"]
+    for name, block in ingest["sources"].items():
+        if name not in sources.names():
+            faults.append(f"{PATH}: ingest.sources.{name} is no source; {suggest(name, sources.names())}")
+        else:
+            faults += _faults(sources.find(name).Params, block, f"ingest.sources.{name}")
+    if ingest["source"] not in ingest["sources"]:
+        faults.append(f"{PATH}: ingest.source is {ingest['source']!r}; {suggest(ingest['source'], ingest['sources'])}")
+    if content["demo"]["name"] not in ["none", *demos.names()]:
+        faults.append(f"{PATH}: demo.name is {content['demo']['name']!r}; {suggest(content['demo']['name'], ['none', *demos.names()])}")
+    for where, policy in (("oversample.policy", content["oversample"]["policy"]), ("train.augment", content["train"]["augment"])):
+        if policy not in augment.POLICIES:
+            faults.append(f"{PATH}: {where} is {policy!r}; {suggest(policy, augment.POLICIES)}")
+    return faults
+
+
+def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what makes no sense together, with the reason."""
+    oversample, model, train, decide = (content[name] for name in ("oversample", "model", "train", "decide"))
+    if oversample["views"] and oversample["strategy"] not in sampling.REPEATING:
+        yield (
+            f"{PATH}: oversample.views is {oversample['views']}, but strategy {oversample['strategy']!r} draws no tile "
+            f"twice, so that no view would ever be seen; set views to 0 or strategy to one of {list(sampling.REPEATING)}"
+        )
+    if oversample["views"] and oversample["policy"] == "none":
+        yield f"{PATH}: oversample.views is {oversample['views']} with policy 'none': every view would be the tile itself"
+    if train["augment"] != "none" and model["freeze"] == "backbone":
+        yield (
+            f"{PATH}: train.augment is {train['augment']!r}, but with model.freeze 'backbone' features are computed "
+            "once; use oversample.views for augmented copies, or set model.freeze to 'none'"
+        )
+    if content["split"]["val_frac"] + content["split"]["test_frac"] >= 1:
+        yield f"{PATH}: split.val_frac + split.test_frac leave nothing to train on; their sum must be below 1"
+    if content["tile"]["overlap_px"] >= content["tile"]["size_px"]:
+        yield f"{PATH}: tile.overlap_px must be below tile.size_px ({content['tile']['size_px']})"
+    if content["ingest"]["root"].startswith("/") or ".." in Path(content["ingest"]["root"]).parts:
+        yield f"{PATH}: ingest.root is {content['ingest']['root']!r}; expected a folder (or a link) inside the repository"
+    if content["ingest"]["root"] == "data/raw/demo" and content["demo"]["name"] == "none":
+        yield f"{PATH}: demo.name is 'none', so that ingest.root 'data/raw/demo' is empty; set ingest.root to your images"
+    if decide["rule"] == "least_cost" and not decide["costs"]:
+        yield f"{PATH}: decide.rule is 'least_cost', but decide.costs states no cost"
+    if decide["costs"] and decide["rule"] != "least_cost":
+        yield f"{PATH}: decide.costs is given, but rule {decide['rule']!r} does not use it; set rule to 'least_cost'"
+    factors = losses.prior_factors(content["loss"], [1, 1], content["losses"][content["loss"]])
+    if factors is None and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
+        yield (
+            f"{PATH}: decide.calibrator is {decide['calibrator']!r}, but what loss {content['loss']!r} does to the prior "
+            f"has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the prior from "
+            "validation"
+        )
+
+
+def main(root: Path) -> None:
+    """Check and write the constant.
+
+    Raises:
+        InputError: Something is wrong; the way back is named.
+    """
+    faults = problems(config.load(root))
+    if faults:
+        back = f"Mend {PATH}, or go back to the committed one with `git checkout -- {PATH}`."
+        raise InputError("\n".join([*faults, back]))
+    params_ok.write(root)
+
+
+if __name__ == "__main__":
+    try:
+        main(Path.cwd())
+    except InputError as error:
+        sys.exit(f"\n{error}\n")

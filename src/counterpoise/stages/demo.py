@@ -1,0 +1,39 @@
+"""Write a demo set that came by pip.
+
+Reads a pip package. Writes `data/raw/demo/`. Whoever brings their own images sets `ingest.root` and `demo.name: none`, or
+deletes this stage.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from counterpoise import demos, storage
+from counterpoise.config import Section
+from counterpoise.stages import run
+
+FOLDER = "data/raw/demo"
+
+
+class Demo(Section):
+    """Section `demo`."""
+
+    name: str
+    """A file of `demos/`, such as `elpv`; `none` leaves an empty folder."""
+
+
+class Params(Section):
+    """What this stage reads."""
+
+    demo: Demo
+
+
+def main(root: Path, params: Params) -> None:
+    """Write the folder anew."""
+    with storage.replacing(root / FOLDER, folder=True) as folder:
+        if params.demo.name != "none":
+            demos.find(params.demo.name).write(folder)
+
+
+if __name__ == "__main__":
+    run(main, Params)

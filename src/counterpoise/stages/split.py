@@ -1,0 +1,196 @@
+"""Assign every image to train, val or test.
+
+Reads `data/manifest.csv`, `data/classes.json`, `data/thumbnails.npy`. Writes `data/splits.csv`, `data/clusters.csv`.
+Groups, exact and near duplicates never straddle a split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from counterpoise import config, labels, seeds, stratify
+from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
+from counterpoise.config import InputError, Section
+from counterpoise.duplicates import find_duplicates
+from counterpoise.stages import run, warn
+
+ORDER = ("train", "test", "val")
+"""Who is served first where a class is too small for all: nothing can be learnt or said without train and test."""
+LARGE_CLUSTER = 10
+UNUSED = "unused"
+
+
+class Duplicates(Section):
+    """Block `split.duplicates`: what counts as a near duplicate."""
+
+    max_distance: int = Field(ge=0, le=15)
+    """Perceptual hashes that differ in at most this many of 64 bits make a candidate, in 0..15."""
+    min_correlation: float = Field(gt=0, le=1)
+    """A candidate is confirmed from this correlation of pixels on, in (0, 1]."""
+
+
+class Split(Section):
+    """Section `split`."""
+
+    val_frac: float = Field(gt=0, lt=1)
+    """Share of each class that goes to val, in (0, 1)."""
+    test_frac: float = Field(gt=0, lt=1)
+    """Share of each class that goes to test, in (0, 1)."""
+    balance: bool
+    """Give train and val equally many images of each class, as many as the rarest has; the rest goes to test."""
+    duplicates: Duplicates
+
+
+class Params(Section):
+    """What this stage reads."""
+
+    seed: int = Field(ge=0)
+    split: Split
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """What this stage writes, and what a person should know of it."""
+
+    splits: pd.DataFrame
+    clusters: pd.DataFrame
+    warnings: tuple[str, ...]
+
+
+def find_units(table: pd.DataFrame, pictures: NDArray[np.uint8], params: Duplicates) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """Find what must stay together.
+
+    Args:
+        table: The manifest.
+        pictures: Thumbnails in its order, uint8 (n, s, s).
+        params: What counts as a near duplicate.
+
+    Returns:
+        The table of clusters, and the (k, 2) rows of confirmed pairs that lie in two clusters, since clusters are
+        stars and no chains; `assign` sets one side of such a pair aside where they would straddle.
+    """
+    found = find_duplicates(
+        pictures, table["sha256"].to_numpy(), max_distance=params.max_distance, min_correlation=params.min_correlation
+    )
+    unit = stratify.units(table["group"].to_numpy(), found.cluster)
+    image_ids = table["image_id"].to_numpy()
+    first = np.unique(unit, return_index=True)[1]
+    columns = {
+        "image_id": image_ids,
+        "unit": image_ids[first][unit],
+        "centre": image_ids[found.centre],
+        "kind": found.kind.astype(object),
+        "correlation": found.correlation,
+    }
+    return pd.DataFrame(columns), found.crossing
+
+
+def assign(
+    table: pd.DataFrame,
+    found: classes.Classes,
+    units: pd.DataFrame,
+    crossing: NDArray[np.int64],
+    copies: NDArray[np.int64],
+    params: Split,
+    seed: int,
+) -> Assigned:
+    """Assign every image to a split.
+
+    Args:
+        table: The manifest.
+        found: Its classes.
+        units: What must stay together, as `find_units` returns it.
+        crossing: (k, 2) rows of near duplicates in two units.
+        copies: (n,) images with equal numbers look the same; they are set aside together.
+        params: Section `split`.
+        seed: Decides who goes where.
+
+    Returns:
+        The splits, the clusters, and warnings.
+    """
+    targets = labels.targets(table["labels"].tolist(), found.names)
+    unit_names, unit = np.unique(units["unit"].to_numpy().astype(str), return_inverse=True)
+    members = np.zeros((len(unit_names), len(found.names)), dtype=np.int64)
+    np.add.at(members, (unit, targets), 1)
+    counts = members.sum(axis=0).astype(np.float64)
+    dealt = stratify.deal(members, _wanted(counts, params), seeds.generator(seed, "split"))
+    split = np.array(ORDER, dtype=object)[dealt][unit]
+    if params.balance:
+        _trim(split, targets, seeds.generator(seed, "balance"))
+    aside = _set_aside(split, crossing, copies)
+    result = pd.DataFrame({"image_id": table["image_id"], "split": split})
+    return Assigned(result, units, (*_thin_classes(split, targets, found), *_large(units), *aside))
+
+
+def _wanted(counts: NDArray[np.float64], params: Split) -> NDArray[np.float64]:
+    basis = np.full_like(counts, counts.min()) if params.balance else counts
+    train, val = basis * (1 - params.val_frac - params.test_frac), basis * params.val_frac
+    wanted = {"train": train, "val": val, "test": counts - train - val}
+    return np.stack([wanted[name] for name in ORDER])
+
+
+def _trim(split: NDArray[np.object_], targets: NDArray[np.int64], rng: np.random.Generator) -> None:
+    """Even out train and val exactly: what a unit brought beyond the least class of its split becomes unused."""
+    for name in ("train", "val"):
+        counts = np.bincount(targets[split == name], minlength=int(targets.max()) + 1)
+        for index, count in enumerate(counts):
+            rows = np.flatnonzero((split == name) & (targets == index))
+            split[rng.permutation(rows)[: count - counts.min()]] = UNUSED
+
+
+def _set_aside(split: NDArray[np.object_], crossing: NDArray[np.int64], copies: NDArray[np.int64]) -> list[str]:
+    """Of near duplicates on two sides, make the one in train unused, else the one in val."""
+    count = 0
+    for pair in crossing:
+        sides = [split[row] for row in pair]
+        if UNUSED in sides or sides[0] == sides[1]:
+            continue
+        row = pair[sides.index("train" if "train" in sides else "val")]
+        same = (copies == copies[row]) & (split == split[row])
+        count += int(same.sum())
+        split[same] = UNUSED
+    return [f"{count} images are unused, since near duplicates of them are in another split"] if count else []
+
+
+def _thin_classes(split: NDArray[np.object_], targets: NDArray[np.int64], found: classes.Classes) -> list[str]:
+    warnings = []
+    for index, name in enumerate(found.names):
+        absent = [side for side in splits.NAMES if not ((split == side) & (targets == index)).any()]
+        if absent:
+            warnings.append(f"class {name!r} ({found.counts[index]} images) is too small to be everywhere: none in {absent}")
+    return warnings
+
+
+def _large(units: pd.DataFrame) -> list[str]:
+    sizes = units.loc[units["kind"] != "single", "centre"].value_counts()
+    return [
+        f"{size} images are taken for duplicates of {centre!r}; look at {clusters.PATH}, and raise "
+        "split.duplicates.min_correlation if they are not"
+        for centre, size in sizes[sizes >= LARGE_CLUSTER].items()
+    ]
+
+
+def main(root: Path, params: Params) -> None:
+    """Find duplicates, assign, and say loudly what is odd."""
+    if params.split.val_frac + params.split.test_frac >= 1:
+        raise InputError(f"{config.PATH}: split.val_frac + split.test_frac leave nothing to train on")
+    table, pictures = manifest.read(root), thumbnails.read(root)
+    units, crossing = find_units(table, pictures, params.split.duplicates)
+    copies = np.unique(pictures.reshape(len(pictures), -1), axis=0, return_inverse=True)[1]
+    result = assign(table, classes.read(root), units, crossing, copies, params.split, params.seed)
+    for warning in result.warnings:
+        warn(warning)
+    splits.write(root, result.splits)
+    clusters.write(root, result.clusters)
+    sizes = result.splits["split"].value_counts()
+    print(", ".join(f"{name} {sizes.get(name, 0)}" for name in (*splits.NAMES, UNUSED)))
+
+
+if __name__ == "__main__":
+    run(main, Params)

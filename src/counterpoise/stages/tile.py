@@ -1,0 +1,72 @@
+"""Cut images into tiles and pack them.
+
+Reads `data/manifest.csv`, `data/splits.csv` and the images. Writes `data/tiles/{train,val,test}/`. An image that fits
+into one tile is copied byte for byte; windows of larger ones are stored as PNG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from pydantic import Field
+from tqdm import tqdm
+
+from counterpoise import config, images, tiling
+from counterpoise.artifacts import manifest, splits, tiles
+from counterpoise.config import Section
+from counterpoise.stages import run
+
+
+class Tile(Section):
+    """Section `tile`."""
+
+    size_px: int = Field(ge=16)
+    """Side of a tile; larger images are cut into windows of this size."""
+    overlap_px: int = Field(ge=0)
+    """Least overlap of neighbouring windows, below `size_px`."""
+
+
+class Params(Section):
+    """What this stage reads."""
+
+    tile: Tile
+
+
+def cut(row: pd.Series, data: bytes, params: Tile) -> Iterator[tiles.Tile]:
+    """Cut one image.
+
+    Args:
+        row: Its row of the manifest.
+        data: The bytes of its file.
+        params: Section `tile`.
+
+    Yields:
+        Its tiles, each with the labels of the image.
+    """
+    windows = tiling.windows(row["width_px"], row["height_px"], params.size_px, params.overlap_px)
+    if len(windows) == 1:
+        yield tiles.Tile(row["image_id"], row["image_id"], row["labels"], windows[0], data)
+        return
+    image = images.decode(data)
+    for x0, y0, x1, y1 in windows:
+        encoded = images.encode_png(image[y0:y1, x0:x1])
+        yield tiles.Tile(f"{row['image_id']}@{x0},{y0}", row["image_id"], row["labels"], (x0, y0, x1, y1), encoded)
+
+
+def main(root: Path, params: Params) -> None:
+    """Cut and pack the images of each split."""
+    if params.tile.overlap_px >= params.tile.size_px:
+        raise config.InputError(f"{config.PATH}: tile.overlap_px must be below tile.size_px")
+    table = manifest.read(root).merge(splits.read(root), on="image_id", validate="one_to_one")
+    for split in splits.NAMES:
+        part = table[table["split"] == split]
+        with tiles.writing(root, split) as append:
+            for _, row in tqdm(part.iterrows(), total=len(part), desc=f"tile {split}", unit="image", delay=1):
+                for tile in cut(row, (root / row["path"]).read_bytes(), params.tile):
+                    append(tile)
+
+
+if __name__ == "__main__":
+    run(main, Params)

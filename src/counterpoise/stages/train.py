@@ -1,0 +1,350 @@
+"""Train one model with the chosen loss.
+
+Reads `data/draws.csv`, `data/prior.json`, and of train and val `data/tiles/` and `data/features/`. Writes `models/model/`
+and `results/train/`. A training that was killed goes on from its last epoch and ends with the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from counterpoise import checkpoints, labels, loading, losses, metrics, models, priors, schedules, seeds, weighting
+from counterpoise.artifacts import draws, features, model, prior, tiles, training
+from counterpoise.config import Model, Section, Task, Views, Weighting
+from counterpoise.stages import run
+
+
+class Train(Section):
+    """Section `train`."""
+
+    seed: int = Field(ge=0)
+    """Decides initialisation, order and dropout; apart from `seed`, which decides the split."""
+    epochs: int = Field(ge=1)
+    """At most this many passes over the draws."""
+    batch_size: int = Field(ge=1)
+    """Examples per step; batches of one epoch are of nearly equal size."""
+    learning_rate: float = Field(gt=0)
+    """Highest rate of AdamW."""
+    weight_decay: float = Field(ge=0)
+    """Decoupled weight decay of AdamW; it spares biases and norms."""
+    schedule: Literal["cosine", "step", "constant"]
+    """How the rate falls (`schedules.py`)."""
+    step_epochs: int = Field(ge=1)
+    """`step` only: the rate is divided by ten every so many epochs."""
+    warmup_epochs: float = Field(ge=0)
+    """The rate rises during these first epochs."""
+    monitor: Literal["loss", "balanced_accuracy", "average_precision"]
+    """Validation figure by which the best epoch is chosen: the training's own loss with its weights (least), balanced
+    accuracy of the most probable class (most), or mean average precision over the classes present (most)."""
+    patience: int = Field(ge=1)
+    """Stop after so many epochs without a better figure."""
+    augment: str
+    """Policy applied anew at every draw (`augment.py`); `none` where the backbone is frozen."""
+
+
+class Params(Section):
+    """What this stage reads."""
+
+    task: Task
+    loss: str
+    losses: dict[str, dict[str, Any]]
+    seed: int = Field(ge=0)
+    model: Model
+    oversample: Views
+    weighting: Weighting
+    train: Train
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a network learns from, or is watched on.
+
+    Attributes:
+        inputs: n inputs.
+        targets: (n,) int64 class indices.
+    """
+
+    inputs: loading.Inputs
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss of a batch: the mean of the loss's values, each times the weight of its class.
+
+    Attributes:
+        loss: As `losses.build` returns it.
+        class_weights: (c,) float32.
+    """
+
+    loss: losses.Loss
+    class_weights: Tensor
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Compute the loss of raw logits (n, c), a scalar in nats."""
+        values = self.loss(logits.float(), targets)
+        return (values * self.class_weights.to(logits.device)[targets]).mean()
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The outcome of a training.
+
+    Attributes:
+        weights: Of the best epoch.
+        history: For each epoch, its figures.
+        best_epoch: From 0.
+    """
+
+    weights: dict[str, Tensor]
+    history: list[dict[str, float]]
+    best_epoch: int
+
+
+def fit(
+    network: nn.Module,
+    train: Examples,
+    val: Examples,
+    objective: Objective,
+    params: Params,
+    checkpoint: checkpoints.Checkpoint | None = None,
+) -> Fitted:
+    """Train a network and keep its best epoch.
+
+    Args:
+        network: From inputs to raw logits (n, c); it is changed.
+        train: The draws of one epoch.
+        val: By which the best epoch is chosen.
+        objective: What is minimised.
+        params: Settings and seeds.
+        checkpoint: Where the state is kept after every epoch; `None` for nowhere.
+
+    Returns:
+        The weights of the best epoch and the curves.
+    """
+    device = models.pick_device(params.model.device)
+    precision = models.pick_precision(params.model.precision, device)
+    network.to(device)
+    optimizer = torch.optim.AdamW(_groups(network, params.train), lr=params.train.learning_rate, fused=False)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
+    history: list[dict[str, float]] = []
+    best: dict[str, Tensor] = {}
+    best_epoch, best_score = -1, -np.inf
+    state = checkpoint.load() if checkpoint else None
+    if state:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        scaler.load_state_dict(state["scaler"])
+        history, best, best_epoch, best_score = (state[key] for key in ("history", "best", "best_epoch", "best_score"))
+    progress = tqdm(total=params.train.epochs, initial=len(history), desc="train", unit="epoch", delay=1)
+    with progress, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        for epoch in range(len(history), params.train.epochs):
+            if epoch - 1 - best_epoch >= params.train.patience:
+                break
+            torch.manual_seed(seeds.derive(params.train.seed, "dropout", epoch))
+            order = loading.shuffled(
+                len(train.inputs), params.train.batch_size, seeds.generator(params.train.seed, "order", epoch)
+            )
+            network.train()
+            total = torch.zeros((), device=device)
+            for step, (inputs, targets) in enumerate(_batches(train, order, epoch, device)):
+                _set_rate(optimizer, epoch + step / len(order), params.train)
+                with models.autocast(device, precision):
+                    logits = network(inputs)
+                loss = objective(logits, targets)
+                optimizer.zero_grad(set_to_none=True)
+                scaler.scale(loss).backward()
+                scaler.step(optimizer)
+                scaler.update()
+                total += loss.detach() * len(targets)
+            figures = {"train/loss": float(total) / len(train.inputs), "learning_rate": optimizer.param_groups[0]["lr"]}
+            figures |= _watch(network, val, objective, params, device, precision)
+            history.append(figures)
+            score = figures[f"val/{params.train.monitor}"] * (-1 if params.train.monitor == "loss" else 1)
+            if score > best_score:
+                best_epoch, best_score = epoch, score
+                best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+            progress.update()
+            progress.set_postfix(loss=f"{figures['train/loss']:.3f}", best=best_epoch)
+            if checkpoint:
+                checkpoint.save(
+                    {
+                        "network": network.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "scaler": scaler.state_dict(),
+                        "history": history,
+                        "best": best,
+                        "best_epoch": best_epoch,
+                        "best_score": best_score,
+                    }
+                )
+    if not best:
+        raise ValueError(f"val/{params.train.monitor} was never a number; the training diverged: {history[-1]}")
+    return Fitted(best, history, best_epoch)
+
+
+def _groups(network: nn.Module, params: Train) -> list[dict[str, Any]]:
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return [
+        {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": params.weight_decay},
+        {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, epoch: float, params: Train) -> None:
+    now = schedules.factor(
+        params.schedule,
+        epoch,
+        epochs=params.epochs,
+        warmup_epochs=params.warmup_epochs,
+        step_epochs=params.step_epochs,
+    )
+    for group in optimizer.param_groups:
+        group["lr"] = params.learning_rate * now
+
+
+def _batches(
+    examples: Examples, order: list[NDArray[np.int64]], epoch: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    for inputs, numbers in zip(examples.inputs.batches(order, epoch), order, strict=True):
+        yield inputs.to(device, non_blocking=True), examples.targets[torch.from_numpy(numbers)].to(device)
+
+
+def _watch(
+    network: nn.Module, val: Examples, objective: Objective, params: Params, device: torch.device, precision: torch.dtype
+) -> dict[str, float]:
+    network.eval()
+    order = loading.in_order(len(val.inputs), 4 * params.train.batch_size)
+    with torch.inference_mode(), models.autocast(device, precision):
+        logits = torch.cat([network(inputs).float() for inputs, _ in _batches(val, order, 0, device)]).cpu()
+        loss = float(objective(logits, val.targets))
+    scores, targets = logits.double().numpy(), val.targets.numpy()
+    confusion = metrics.confusion(targets, scores.argmax(axis=1), scores.shape[1])
+    shares = logits.double().softmax(dim=1).numpy()
+    precisions = [metrics.average_precision(targets == index, shares[:, index]) for index in np.unique(targets)]
+    return {
+        "val/loss": loss,
+        "val/balanced_accuracy": float(metrics.balanced_accuracy(confusion)),
+        "val/average_precision": float(np.mean(precisions)),
+    }
+
+
+def ledger(opened: prior.Prior, class_weights: NDArray[np.float64], params: Params) -> tuple[priors.Line, ...]:
+    """Add what weights and loss do to the lines that split and draws opened."""
+    drawn = [weight if weight > 0 else 1.0 for weight in class_weights.tolist()]
+    shift = losses.prior_factors(params.loss, opened.drawn_counts, params.losses[params.loss])
+    return (
+        *opened.ledger,
+        priors.Line("weighting.scheme", params.weighting.scheme, tuple(drawn)),
+        priors.Line("loss", params.loss, shift),
+    )
+
+
+def objective(opened: prior.Prior, params: Params) -> tuple[Objective, tuple[priors.Line, ...]]:
+    """Build what is minimised, from the counts of the draws, and the ledger that goes with it."""
+    weights = weighting.class_weights(params.weighting.scheme, opened.drawn_counts, beta=params.weighting.beta)
+    loss = losses.build(
+        params.loss,
+        task=params.task,
+        class_counts=opened.drawn_counts,
+        example_count=sum(opened.drawn_counts),
+        params=params.losses[params.loss],
+    )
+    return Objective(loss, torch.from_numpy(weights).float()), ledger(opened, weights, params)
+
+
+def _examples(root: Path, split: str, names: tuple[str, ...], params: Params) -> tuple[Examples, int | None]:
+    """Read the draws of train, or every tile of val as it is; and the number of features, `None` if none is frozen."""
+    part = tiles.read(root, split)
+    row = {tile_id: number for number, tile_id in enumerate(part.table["tile_id"])}
+    if split == "train":
+        drawn = draws.read(root)
+        rows, views = np.array([row[tile_id] for tile_id in drawn["tile_id"]]), drawn["view"].to_numpy()
+    else:
+        rows, views = np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
+    targets = torch.from_numpy(labels.targets(part.table["labels"].tolist(), names)[rows])
+    frozen = features.read(root, split)
+    if frozen is not None:
+        place = {key: number for number, key in enumerate(zip(frozen.index["tile_id"], frozen.index["view"], strict=True))}
+        tile_ids = part.table["tile_id"].to_numpy()[rows]
+        found = np.array([place[key] for key in zip(tile_ids, views, strict=True)])
+        return Examples(loading.FeatureInputs(frozen.values, found), targets), frozen.values.shape[1]
+    inputs = loading.TileInputs(
+        tiles=part,
+        rows=rows,
+        views=views,
+        input_px=params.model.input_px,
+        policy=params.oversample.policy,
+        seed=params.seed,
+        on_the_fly=params.train.augment if split == "train" else "none",
+        backbone=params.model.backbone,
+    )
+    return Examples(inputs, targets), None
+
+
+def build(params: Params, classes: int, width: int | None) -> nn.Module:
+    """Build what is trained: a head on features of a width, or, for `None`, a whole network."""
+    seed = seeds.derive(params.train.seed, "initialisation") % 2**32
+    if width is not None:
+        return models.build_head("linear", width, classes, params.model.dropout, seed)
+    backbone = models.build_backbone(params.model.backbone, params.model.weights, seed)
+    head = models.build_head("linear", backbone.num_features, classes, params.model.dropout, seed)  # type: ignore[arg-type]
+    return models.Network(backbone, head).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _log(root: Path) -> Callable[[Fitted], None]:
+    from dvclive import Live
+
+    def write(fitted: Fitted) -> None:
+        with Live(str(root / training.FOLDER), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+            for figures in fitted.history:
+                for name, value in figures.items():
+                    live.log_metric(name, value)
+                live.next_step()
+            live.summary["best_epoch"] = fitted.best_epoch
+
+    return write
+
+
+def main(root: Path, params: Params) -> None:
+    """Train on what earlier stages wrote."""
+    opened = prior.read(root)
+    train, width = _examples(root, "train", opened.classes, params)
+    val, _ = _examples(root, "val", opened.classes, params)
+    goal, lines = objective(opened, params)
+    inputs = [root / draws.PATH, root / prior.PATH]
+    inputs += [root / folder(split) for folder in (tiles.path, features.path) for split in ("train", "val")]
+    settings = params.model_dump() | {"losses": params.losses[params.loss]}
+    checkpoint = checkpoints.Checkpoint(root, settings, inputs)
+    fitted = fit(build(params, len(opened.classes), width), train, val, goal, params, checkpoint)
+    card = model.Card(
+        task=params.task,
+        backbone=params.model.backbone,
+        head="linear",
+        dropout=params.model.dropout,
+        input_px=params.model.input_px,
+        frozen=width is not None,
+        backbone_weights=params.model.weights,
+        classes=opened.classes,
+        loss=params.loss,
+        ledger=lines,
+    )
+    _log(root)(fitted)
+    model.write(root, card, fitted.weights)
+    checkpoint.remove()
+    last = fitted.history[fitted.best_epoch]
+    print(f"best epoch {fitted.best_epoch + 1} of {len(fitted.history)}: " + ", ".join(f"{k} {v:.3g}" for k, v in last.items()))
+
+
+if __name__ == "__main__":
+    run(main, Params)

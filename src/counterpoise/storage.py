@@ -1,0 +1,184 @@
+"""Files that appear whole or not at all, and tables and JSON in a form in which equal content is equal bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+class ArtifactError(ValueError):
+    """A file between two stages is missing, damaged, or not what its reader or writer declares."""
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what writers of `path` that no longer live (a power cut, `kill -9`) left beside it."""
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        process = leftover.name.removeprefix(f".{path.name}.").split(".")[0]
+        if process.isdigit() and not _is_alive(int(process)):
+            _remove(leftover)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
+    """Give a path of this process's own to write to, and put it in place of `path` at the end.
+
+    A writer that is killed leaves `path` as it was; of two writers at a time, the one that ends last wins whole.
+
+    Args:
+        path: The file or folder to make.
+        folder: Whether it is a folder; then the yielded folder exists.
+
+    Yields:
+        Where to write. If the body raises, nothing of it remains.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    temporary = _temporary(path)
+    if folder:
+        temporary.mkdir()
+    try:
+        yield temporary
+        if folder:
+            aside = _temporary(path)
+            while True:
+                try:
+                    temporary.rename(path)
+                    break
+                except OSError:
+                    if not path.exists():
+                        raise
+                    try:
+                        path.rename(aside)
+                    except FileNotFoundError:
+                        continue
+                    _remove(aside)
+        else:
+            temporary.replace(path)
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with `\\n` line ends, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON with two spaces, keys in the order given, no NaN."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - the artifact's reader checks it
+    """Read JSON.
+
+    Raises:
+        ArtifactError: The file is missing or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} does not exist; run `dvc repro`") from error
+    except json.JSONDecodeError as error:
+        raise ArtifactError(f"{path} is no JSON: {error}") from error
+
+
+def write_table(path: Path, table: pd.DataFrame, columns: Mapping[str, type]) -> None:
+    """Write a table as CSV after checking it.
+
+    Args:
+        path: The file.
+        table: Its rows, in their final order.
+        columns: Every column in its order, and its type: str, int or float.
+
+    Raises:
+        ArtifactError: Columns are missing, too many, in another order, of another type, or incomplete.
+    """
+    check_table(path, table, columns)
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def read_table(path: Path, columns: Mapping[str, type]) -> pd.DataFrame:
+    """Read a table from CSV and check it; text is read as text (`NA` is a name, not a missing value).
+
+    Raises:
+        ArtifactError: The file is missing, or not as its writer declares it.
+    """
+    try:
+        table = pd.read_csv(
+            path, dtype={name: (str if kind is str else object) for name, kind in columns.items()}, keep_default_na=False
+        )
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} does not exist; run `dvc repro`") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path} is no table: {error}") from error
+    for name, kind in columns.items():
+        if name in table and kind is not str:
+            try:
+                table[name] = pd.to_numeric(table[name]).astype("int64" if kind is int else "float64")
+            except (ValueError, TypeError) as error:
+                raise ArtifactError(f"{path}: column {name!r} should hold {kind.__name__}: {error}") from error
+    check_table(path, table, columns)
+    return table
+
+
+def check_table(path: Path, table: pd.DataFrame, columns: Mapping[str, type]) -> None:
+    """Check that a table has the declared columns, in their order, of their types, without gaps.
+
+    Raises:
+        ArtifactError: It has not.
+    """
+    if list(table.columns) != list(columns):
+        raise ArtifactError(f"{path}: found columns {list(table.columns)}, expected {list(columns)}")
+    for name, kind in columns.items():
+        column = table[name]
+        if kind is str:
+            fits = all(isinstance(value, str) for value in column)
+        elif kind is int:
+            fits = pd.api.types.is_integer_dtype(column)
+        else:
+            fits = pd.api.types.is_float_dtype(column) and not bool(column.isna().any())
+        if not fits and len(table):
+            raise ArtifactError(f"{path}: column {name!r} should hold {kind.__name__} in every row")
+
+
+def check_unique(path: Path, table: pd.DataFrame, columns: list[str]) -> None:
+    """Check that no two rows agree in all of `columns`.
+
+    Raises:
+        ArtifactError: Two rows do; the first of them is named.
+    """
+    repeated = table[table.duplicated(subset=columns)]
+    if len(repeated):
+        raise ArtifactError(f"{path}: {columns} stand twice: {repeated.iloc[0][columns].tolist()}")

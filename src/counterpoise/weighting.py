@@ -1,0 +1,81 @@
+"""Class weights from class counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Weights = NDArray[np.float64]
+
+
+def _none(counts: Weights, beta: float) -> Weights:
+    return np.ones_like(counts)
+
+
+def _balanced(counts: Weights, beta: float) -> Weights:
+    return 1 / counts
+
+
+def _square_root(counts: Weights, beta: float) -> Weights:
+    return 1 / np.sqrt(counts)
+
+
+def _effective_number(counts: Weights, beta: float) -> Weights:
+    return (1 - beta) / (1 - beta**counts)
+
+
+def _one_minus_share(counts: Weights, beta: float) -> Weights:
+    return 1 - counts / counts.sum()
+
+
+SCHEMES: dict[str, Callable[[Weights, float], Weights]] = {
+    "none": _none,
+    "balanced": _balanced,
+    "square_root": _square_root,
+    "effective_number": _effective_number,
+    "one_minus_share": _one_minus_share,
+}
+
+
+def class_weights(scheme: str, class_counts: ArrayLike, *, beta: float = 0.999) -> Weights:
+    """Compute the weight of each class, averaging 1 over the drawn examples.
+
+    With n_k draws of class k: `none` 1; `balanced` 1 / n_k; `square_root` 1 / sqrt(n_k); `effective_number`
+    (1 - beta) / (1 - beta^n_k); `one_minus_share` 1 - n_k / sum n; each times a constant so that
+    sum_k n_k w_k = sum_k n_k. A class that is never drawn gets weight 0: nothing is known of it.
+
+    Args:
+        scheme: One of the names above.
+        class_counts: (c,) draws of each class in one epoch.
+        beta: In [0, 1), for `effective_number` alone.
+
+    Returns:
+        (c,) weights, 0 or more.
+
+    Raises:
+        ValueError: The scheme is unknown, beta is out of range, nothing is drawn, or the scheme leaves no weight
+            (`one_minus_share` of a single class).
+
+    Source: Cui et al. (2019), Class-Balanced Loss Based on Effective Number of Samples, equation 2, for
+        `effective_number`; they normalise to a sum of c instead.
+
+    Example:
+        >>> class_weights("balanced", [30, 10])
+        array([0.66666667, 2.        ])
+    """
+    if scheme not in SCHEMES:
+        raise ValueError(f"weighting.scheme is {scheme!r}; expected one of {list(SCHEMES)}")
+    if not 0 <= beta < 1:
+        raise ValueError(f"weighting.beta is {beta}; expected a number in [0, 1)")
+    counts = np.asarray(class_counts, dtype=np.float64)
+    drawn = counts > 0
+    if not drawn.any():
+        raise ValueError("class weights need at least one drawn example")
+    weights = np.zeros_like(counts)
+    weights[drawn] = SCHEMES[scheme](counts[drawn], beta)
+    total = float(counts @ weights)
+    if total <= 0:
+        raise ValueError(f"weighting.scheme {scheme!r} gives no class a weight, with counts {counts.tolist()}")
+    return weights * counts.sum() / total
