@@ -61,12 +61,8 @@ def every_chart(
         "precision-recall": precision_recall(
             [PRCurve(name, [1.0, value], [low, high], (value, high)) for name in names], no_skill=value, **kw
         ),
-        "reliability": reliability(
-            [Calibration(name, [value, 0.9], [estimate, estimate]) for name in names], **kw
-        ),
-        "ways": dots_by_way(
-            [Measure(name, dict.fromkeys(names, estimate), "lower is better") for name in names], **kw
-        ),
+        "reliability": reliability([Calibration(name, [value, 0.9], [estimate, estimate]) for name in names], **kw),
+        "ways": dots_by_way([Measure(name, dict.fromkeys(names, estimate), "lower is better") for name in names], **kw),
     }
 
 
@@ -82,9 +78,7 @@ CASES = {
     "half an interval": every_chart(PLAIN, low=NAN),
     "beyond the axis": every_chart(PLAIN, value=7.5, low=-3.0, high=1e9, count=10**9),
 }
-ALL = [
-    pytest.param(svg, id=f"{case}: {name}") for case, found in CASES.items() for name, svg in found.items()
-]
+ALL = [pytest.param(svg, id=f"{case}: {name}") for case, found in CASES.items() for name, svg in found.items()]
 
 
 def parse(svg: str) -> ElementTree.Element:
@@ -202,9 +196,7 @@ def test_shares_of_several_labels_refer_to_the_number_of_images() -> None:
 
 def test_a_rare_class_stays_visible_beside_a_common_one() -> None:
     svg = counts_through_stages(["common", "rare"], [Stage("train", [1_000_000, 1])], title="t", alt="a")
-    widths = [
-        float(e.get("width", 0)) for e in parse(svg).iter() if (e.get("class") or "").startswith("fill")
-    ]
+    widths = [float(e.get("width", 0)) for e in parse(svg).iter() if (e.get("class") or "").startswith("fill")]
     assert min(widths) >= 1.5
     assert "<1 %" in texts(svg)
     assert write_share(0) == "0 %"
@@ -247,9 +239,7 @@ def test_a_row_without_images_has_no_shares() -> None:
 
 
 def test_the_no_skill_line_bears_its_value() -> None:
-    svg = precision_recall(
-        [PRCurve("raw", [1, 0.5], [0.04, 0.2], (0.5, 0.2))], title="t", alt="a", no_skill=0.04
-    )
+    svg = precision_recall([PRCurve("raw", [1, 0.5], [0.04, 0.2], (0.5, 0.2))], title="t", alt="a", no_skill=0.04)
     assert "no skill = 0.04" in texts(svg)
     assert "at the threshold: recall 0.50, precision 0.20" in texts(svg)
 
@@ -288,17 +278,13 @@ def test_reliability_leaves_out_empty_bins_and_says_how_full_the_others_are() ->
 
 def test_a_way_keeps_its_colour_where_another_way_is_absent() -> None:
     both = {"raw": Estimate(0.5), "calibrated": Estimate(0.6)}
-    svg = dots_by_way(
-        [Measure("recall", both), Measure("loss", {"calibrated": Estimate(0.1)})], title="t", alt="a"
-    )
+    svg = dots_by_way([Measure("recall", both), Measure("loss", {"calibrated": Estimate(0.1)})], title="t", alt="a")
     assert svg.count('class="mark s1"') == 2
     assert svg.count('class="mark s0"') == 1
 
 
 def test_panels_escape_their_headings() -> None:
-    assert panels({"<a> & b": "<svg/>"}).startswith(
-        '<div class="panel"><p class="panel-title">&lt;a&gt; &amp; b</p>'
-    )
+    assert panels({"<a> & b": "<svg/>"}).startswith('<div class="panel"><p class="panel-title">&lt;a&gt; &amp; b</p>')
 
 
 @pytest.mark.parametrize(

@@ -157,9 +157,7 @@ def test_hashes_that_share_a_band_are_compared_in_blocks() -> None:
     pairs = candidate_pairs(hashes, 1)
     differ = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
     assert np.all(differ == 1)
-    assert len(pairs) == sum(
-        int(k | 1 << bit < 3000 and not k >> bit & 1) for k in range(3000) for bit in range(12)
-    )
+    assert len(pairs) == sum(int(k | 1 << bit < 3000 and not k >> bit & 1) for k in range(3000) for bit in range(12))
 
 
 def test_twenty_thousand_black_images_are_one_item() -> None:

@@ -130,9 +130,7 @@ def test_design_effect_of_groups_of_unequal_size_by_hand() -> None:
         ([], []),
     ],
 )
-def test_design_effect_is_one_where_groups_add_nothing_or_nothing_can_be_estimated(
-    successes: Any, groups: Any
-) -> None:
+def test_design_effect_is_one_where_groups_add_nothing_or_nothing_can_be_estimated(successes: Any, groups: Any) -> None:
     assert intervals.design_effect(successes, groups) == 1.0
 
 
@@ -160,9 +158,7 @@ def test_design_effect_restores_the_coverage_that_grouping_takes_from_wilson() -
         ([1], [[1]], r"groups: found shape \(1, 1\); expected \(n,\)"),
     ],
 )
-def test_design_effect_of_what_is_no_grouped_share_is_refused(
-    successes: Any, groups: Any, message: str
-) -> None:
+def test_design_effect_of_what_is_no_grouped_share_is_refused(successes: Any, groups: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         intervals.design_effect(successes, groups)
 
@@ -186,8 +182,7 @@ def test_bootstrap_multiplicities_have_the_moments_of_a_multinomial() -> None:
 
 def test_the_same_seed_gives_the_same_resamples() -> None:
     draws = [
-        intervals.bootstrap_weights([1, 1, 2, 3], resamples=9, rng=np.random.default_rng(seed))
-        for seed in (1, 1, 2)
+        intervals.bootstrap_weights([1, 1, 2, 3], resamples=9, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)
     ]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert (draws[0] != draws[2]).any()

@@ -37,9 +37,7 @@ BATCHED: dict[str, Callable[[dict[str, Any], Any], Any]] = {
     "prevalence": lambda x, w: metrics.prevalence(x["positives"], w),
     "average_precision": lambda x, w: metrics.average_precision(x["positives"], x["scores"], w),
     "roc_auc": lambda x, w: metrics.roc_auc(x["positives"], x["scores"], w),
-    "expected_calibration_error": lambda x, w: metrics.expected_calibration_error(
-        x["probs"], x["targets"], w
-    ),
+    "expected_calibration_error": lambda x, w: metrics.expected_calibration_error(x["probs"], x["targets"], w),
     "reliability": lambda x, w: metrics.reliability(x["probs"][:, 0], x["positives"], w, bins=5),
     "brier": lambda x, w: metrics.brier(x["probs"], x["targets"], w),
     "log_loss": lambda x, w: metrics.log_loss(x["probs"], x["targets"], w),
@@ -57,9 +55,7 @@ OF_A_TABLE: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("name", BATCHED)
 @pytest.mark.parametrize("chunk", [1, 150, 10**6])
-def test_a_batch_of_weights_equals_a_loop_over_its_rows(
-    name: str, chunk: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_of_weights_equals_a_loop_over_its_rows(name: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "CHUNK_ELEMENTS", chunk)
     problem = a_problem(0)
     looped = [np.asarray(BATCHED[name](problem, row)) for row in problem["batch"]]
@@ -128,9 +124,7 @@ def test_weights_that_do_not_fit_are_refused(name: str, weights: Any, message: s
 def test_confusion_equals_scikit_learn_with_truth_in_rows(seed: int) -> None:
     x = a_problem(seed)
     for weights in (None, x["weights"]):
-        expected = oracle.confusion_matrix(
-            x["targets"], x["decisions"], labels=range(6), sample_weight=weights
-        )
+        expected = oracle.confusion_matrix(x["targets"], x["decisions"], labels=range(6), sample_weight=weights)
         np.testing.assert_allclose(metrics.confusion(x["targets"], x["decisions"], 6, weights), expected)
 
 
@@ -153,9 +147,7 @@ def test_rates_of_a_table_equal_scikit_learn(seed: int) -> None:
     assert metrics.accuracy(table) == pytest.approx(oracle.accuracy_score(t, d, sample_weight=w))
     assert metrics.matthews(table) == pytest.approx(oracle.matthews_corrcoef(t, d, sample_weight=w))
     assert metrics.macro_f1(table) == pytest.approx(oracle.f1_score(t, d, sample_weight=w, average="macro"))
-    assert metrics.balanced_accuracy(table) == pytest.approx(
-        oracle.balanced_accuracy_score(t, d, sample_weight=w)
-    )
+    assert metrics.balanced_accuracy(table) == pytest.approx(oracle.balanced_accuracy_score(t, d, sample_weight=w))
 
 
 def test_macro_f1_equals_scikit_learn_restricted_to_the_classes_present() -> None:
@@ -270,9 +262,7 @@ def test_rankings_equal_scikit_learn_with_ties_and_weights(seed: int) -> None:
         assert metrics.average_precision(y, s, w) == pytest.approx(
             oracle.average_precision_score(y, s, sample_weight=w), rel=1e-12
         )
-        assert metrics.roc_auc(y, s, w) == pytest.approx(
-            oracle.roc_auc_score(y, s, sample_weight=w), rel=1e-12
-        )
+        assert metrics.roc_auc(y, s, w) == pytest.approx(oracle.roc_auc_score(y, s, sample_weight=w), rel=1e-12)
 
 
 def test_a_constant_score_has_no_skill() -> None:
@@ -302,9 +292,7 @@ def test_one_class_alone_leaves_rankings_undefined() -> None:
     assert np.isnan(metrics.roc_auc([0, 0, 0], s))
     assert np.isnan(metrics.roc_auc([1, 1, 1], s))
     assert metrics.average_precision([1, 1, 1], s) == 1
-    np.testing.assert_array_equal(
-        np.isnan(metrics.roc_auc([1, 0, 0], s, [[1, 1, 1], [0, 1, 1]])), [False, True]
-    )
+    np.testing.assert_array_equal(np.isnan(metrics.roc_auc([1, 0, 0], s, [[1, 1, 1], [0, 1, 1]])), [False, True])
 
 
 def test_no_examples_leave_rankings_undefined() -> None:
@@ -313,9 +301,7 @@ def test_no_examples_leave_rankings_undefined() -> None:
     assert np.isnan(metrics.prevalence([]))
 
 
-@pytest.mark.parametrize(
-    "metric", [metrics.average_precision, metrics.roc_auc, metrics.precision_recall_curve]
-)
+@pytest.mark.parametrize("metric", [metrics.average_precision, metrics.roc_auc, metrics.precision_recall_curve])
 @pytest.mark.parametrize(
     ("positives", "scores", "message"),
     [
@@ -325,9 +311,7 @@ def test_no_examples_leave_rankings_undefined() -> None:
         ([0, 1], [0.1, np.nan], "scores: found 1 of 2 not finite"),
     ],
 )
-def test_rankings_of_what_cannot_be_ranked_are_refused(
-    metric: Any, positives: Any, scores: Any, message: str
-) -> None:
+def test_rankings_of_what_cannot_be_ranked_are_refused(metric: Any, positives: Any, scores: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         metric(positives, scores)
 
@@ -367,9 +351,7 @@ def test_brier_and_log_loss_equal_scikit_learn(seed: int) -> None:
     x = a_problem(seed)
     p, t = x["probs"], x["targets"]
     for w in (None, x["weights"]):
-        assert metrics.log_loss(p, t, w) == pytest.approx(
-            oracle.log_loss(t, p, sample_weight=w, labels=range(4))
-        )
+        assert metrics.log_loss(p, t, w) == pytest.approx(oracle.log_loss(t, p, sample_weight=w, labels=range(4)))
         two = np.stack([1 - p[:, 0], p[:, 0]], axis=1)
         assert metrics.brier(two, t == 0, w) == pytest.approx(
             2 * oracle.brier_score_loss(t == 0, p[:, 0], sample_weight=w)
@@ -399,9 +381,7 @@ def test_calibration_error_equals_its_definition_summed_bin_by_bin(seed: int) ->
     for m in range(15):
         inside = (confidence > m / 15) & (confidence <= (m + 1) / 15)
         if w[inside].sum() > 0:
-            gap = np.average(right[inside], weights=w[inside]) - np.average(
-                confidence[inside], weights=w[inside]
-            )
+            gap = np.average(right[inside], weights=w[inside]) - np.average(confidence[inside], weights=w[inside])
             expected += w[inside].sum() / w.sum() * abs(gap)
     assert metrics.expected_calibration_error(x["probs"], x["targets"], w) == pytest.approx(expected)
 

@@ -58,9 +58,7 @@ def test_missing_values_become_none() -> None:
 
 def test_text_is_escaped_and_loses_what_xml_cannot_hold() -> None:
     assert escape("\x00\x1f<&>'\"\ud800é") == "&lt;&amp;&gt;&#x27;&quot;é"
-    assert (
-        el("text", escape("<b>"), aria_label='a "b"') == '<text aria-label="a &quot;b&quot;">&lt;b&gt;</text>'
-    )
+    assert el("text", escape("<b>"), aria_label='a "b"') == '<text aria-label="a &quot;b&quot;">&lt;b&gt;</text>'
 
 
 def test_shortened_text_fits_and_keeps_its_full_length_as_a_tooltip() -> None:

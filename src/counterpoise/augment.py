@@ -34,7 +34,12 @@ def _strong(a: Any) -> list[Any]:  # noqa: ANN401
     return [
         a.D4(p=1.0),
         a.Affine(
-            scale=(0.75, 1.25), translate_percent=(-0.1, 0.1), rotate=(-20, 20), shear=(-10, 10), border_mode=4, p=0.9
+            scale=(0.75, 1.25),
+            translate_percent=(-0.1, 0.1),
+            rotate=(-20, 20),
+            shear=(-10, 10),
+            border_mode=4,
+            p=0.9,
         ),
         a.RandomBrightnessContrast(brightness_limit=0.3, contrast_limit=0.3, p=0.9),
         a.GaussNoise(std_range=(0.01, 0.05), p=0.5),

@@ -299,16 +299,12 @@ def counts_through_stages(
     """
     for stage in stages:
         if len(stage.counts) != len(names):
-            raise ValueError(
-                f"stage {stage.name!r} has {len(stage.counts)} counts; expected {len(names)}, as names"
-            )
+            raise ValueError(f"stage {stage.name!r} has {len(stage.counts)} counts; expected {len(names)}, as names")
     if not names or not stages:
         return _nothing(title, alt, "stages")
     counts = np.array([stage.counts for stage in stages], dtype=float)
     totals = [float(sum(stage.counts) if stage.total is None else stage.total) for stage in stages]
-    shares = np.array(
-        [row / total if total > 0 else row * 0 for row, total in zip(counts, totals, strict=True)]
-    )
+    shares = np.array([row / total if total > 0 else row * 0 for row, total in zip(counts, totals, strict=True)])
     lengths = shares if scale == "share" else np.log1p(counts)
     longest = 1.0 if scale == "share" else float(lengths.max()) or 1.0
     left, right, gap = 8.0, WIDTH - 8, 10.0
@@ -454,9 +450,7 @@ def confusion_matrix(
     matrix = np.nan_to_num(np.asarray(counts, dtype=float), nan=0.0, posinf=0.0, neginf=0.0)
     classes = len(names)
     if matrix.shape != (classes, classes) and not (classes == 0 and matrix.size == 0):
-        raise ValueError(
-            f"the confusion matrix has shape {matrix.shape}; expected {(classes, classes)}, as names"
-        )
+        raise ValueError(f"the confusion matrix has shape {matrix.shape}; expected {(classes, classes)}, as names")
     if classes == 0:
         return _nothing(title, alt, "confusion")
     width, min_width, side = (WIDTH, 0.0, 100.0) if classes <= 4 else (560.0, 500.0, 112.0)
@@ -520,21 +514,15 @@ def confusion_matrix(
             faint = "" if count else "muted"
             strong = f"strong {faint}".strip() if r == c else faint
             half = y + height_of_cell / 2
-            body.append(
-                label(centre, half - 1, write_count(count), size=large, anchor="middle", class_=strong)
-            )
+            body.append(label(centre, half - 1, write_count(count), size=large, anchor="middle", class_=strong))
             if support > 0:
                 percent = write_share(share)
-                body.append(
-                    label(centre, half + large - 1, percent, size=large * 0.8, anchor="middle", class_=faint)
-                )
+                body.append(label(centre, half + large - 1, percent, size=large * 0.8, anchor="middle", class_=faint))
     height = top + height_of_cell * classes + 6
     return svg(width, height, body, title=title, alt=alt, kind="confusion", min_width=min_width)
 
 
-def precision_recall(
-    curves: Sequence[PRCurve], *, title: str, alt: str, no_skill: float | None = None
-) -> str:
+def precision_recall(curves: Sequence[PRCurve], *, title: str, alt: str, no_skill: float | None = None) -> str:
     """Draw precision against recall in steps, with the no-skill line and the threshold in use.
 
     Args:
@@ -617,9 +605,7 @@ def reliability(series: Sequence[Calibration], *, title: str, alt: str) -> str:
             )
         bins = [
             (x, y, e)
-            for x, y, e in (
-                (finite(p), finite(e.value), e) for p, e in zip(one.predicted, one.observed, strict=True)
-            )
+            for x, y, e in ((finite(p), finite(e.value), e) for p, e in zip(one.predicted, one.observed, strict=True))
             if x is not None and y is not None and e.count != 0
         ]
         if len(bins) > 1:
@@ -643,9 +629,7 @@ def reliability(series: Sequence[Calibration], *, title: str, alt: str) -> str:
     return svg(WIDTH, height + 18, body, title=title, alt=alt, kind="reliability")
 
 
-def dots_by_way(
-    measures: Sequence[Measure], *, title: str, alt: str, domain: tuple[float, float] | None = None
-) -> str:
+def dots_by_way(measures: Sequence[Measure], *, title: str, alt: str, domain: tuple[float, float] | None = None) -> str:
     """Draw, metric by metric, the value of each way (raw, calibrated, re-decided) with its interval.
 
     Args:

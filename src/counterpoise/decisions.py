@@ -102,6 +102,8 @@ def cost_matrix(costs: Mapping[str, Mapping[str, float]], classes: Sequence[str]
         for decision, cost in row.items():
             unknown = [name for name in (truth, decision) if name not in index]
             if unknown:
-                raise ValueError(f"decide.costs names {unknown[0]!r}, which is no class; expected some of {list(classes)}")
+                raise ValueError(
+                    f"decide.costs names {unknown[0]!r}, which is no class; expected some of {list(classes)}"
+                )
             matrix[index[truth], index[decision]] = cost
     return matrix

@@ -81,9 +81,7 @@ def find_duplicates(
     key_of_file = np.zeros(len(file), dtype=np.int64)
     key_of_file[file] = key
     if (odd := np.flatnonzero(key_of_file[file] != key)).size:
-        raise ValueError(
-            f"images {odd[:3].tolist()}: other thumbnails than files of the same sha256; read again"
-        )
+        raise ValueError(f"images {odd[:3].tolist()}: other thumbnails than files of the same sha256; read again")
 
     items = np.sort(first)
     distinct = thumbnails[items]
@@ -305,9 +303,7 @@ def _moments(thumbnails: NDArray[np.uint8]) -> tuple[Floats, Floats, Floats, flo
     return level, norm, along, float(shared @ shared)
 
 
-def _correlate(
-    thumbnails: NDArray[np.uint8], pairs: Ints, moments: tuple[Floats, Floats, Floats, float]
-) -> Floats:
+def _correlate(thumbnails: NDArray[np.uint8], pairs: Ints, moments: tuple[Floats, Floats, Floats, float]) -> Floats:
     """Correlate pairs as `confirmed_pairs` says, from exact integers: (u - m)(v - m) = uv - um - vm + mm."""
     level, norm, along, square = moments
     rows = thumbnails.reshape(-1, THUMBNAIL_PX**2)

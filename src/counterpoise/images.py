@@ -57,7 +57,9 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         values = np.asarray(image, dtype=np.float64)
         low, high = (0.0, 65535.0) if image.mode == "I" else (float(values.min()), float(values.max()))
-        return Image.fromarray(((values - low) / max(high - low, 1e-12) * 255).clip(0, 255).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(((values - low) / max(high - low, 1e-12) * 255).clip(0, 255).astype(np.uint8)).convert(
+            "RGB"
+        )
     if "transparency" in image.info or "A" in image.mode or "a" in image.mode:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert("RGB")

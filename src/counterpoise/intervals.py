@@ -118,8 +118,7 @@ def design_effect(successes: ArrayLike, groups: ArrayLike) -> float:
     y, codes = np.asarray(successes), _codes(groups)
     if y.shape != codes.shape or not np.isin(y, (0, 1)).all():
         raise ValueError(
-            f"successes: found shape {y.shape}, values {np.unique(y)[:5]}; "
-            f"expected {codes.shape} of 0 and 1, as groups"
+            f"successes: found shape {y.shape}, values {np.unique(y)[:5]}; expected {codes.shape} of 0 and 1, as groups"
         )
     n, total = len(y), float(y.sum())
     m = int(codes.max(initial=-1)) + 1
@@ -157,9 +156,7 @@ def bootstrap_weights(groups: ArrayLike, *, resamples: int, rng: np.random.Gener
     """
     codes = _codes(groups)
     if len(codes) == 0 or resamples < 1:
-        raise ValueError(
-            f"found {len(codes)} examples and resamples {resamples}; expected at least 1 of both"
-        )
+        raise ValueError(f"found {len(codes)} examples and resamples {resamples}; expected at least 1 of both")
     m = int(codes.max()) + 1
     weights = np.empty((resamples, len(codes)), dtype=np.int32)
     for row in weights:

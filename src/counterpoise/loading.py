@@ -132,7 +132,7 @@ def in_order(count: int, batch_size: int) -> list[Indices]:
 def shuffled(count: int, batch_size: int, rng: np.random.Generator) -> list[Indices]:
     """Cut a permutation of 0..count-1 into batches of nearly equal size.
 
-    No batch is a small rest: a last batch of one example would stop a batch norm, and would count as much as a full one.
+    No batch is a small rest: one example alone would stop a batch norm, and would count as much as a full batch.
 
     Example:
         >>> [len(batch) for batch in shuffled(9, 4, np.random.default_rng(0))]

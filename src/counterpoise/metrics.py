@@ -322,9 +322,7 @@ def roc_auc(positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None =
     return _per_weighting(area, weights, len(y))
 
 
-def precision_recall_curve(
-    positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
-) -> Curve:
+def precision_recall_curve(positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Curve:
     """Precision and recall of deciding "positive" at `score >= threshold`, for every distinct score.
 
     Args:
@@ -349,9 +347,7 @@ def precision_recall_curve(
     y, s = _ranking(positives, scores)
     w = np.ones(len(y)) if weights is None else _weights(weights, len(y)).astype(np.float64)
     if w.ndim != 1:
-        raise ValueError(
-            f"weights: found shape {w.shape}; expected ({len(y)},): resampled curves differ in length"
-        )
+        raise ValueError(f"weights: found shape {w.shape}; expected ({len(y)},): resampled curves differ in length")
     if not w[y].sum() > 0:
         return Curve(np.empty(0), np.empty(0), np.empty(0))
     precisions, recalls, thresholds = sklearn_precision_recall_curve(y, s, sample_weight=w)
@@ -490,9 +486,7 @@ def _per_weighting(compute: Callable[[FloatArray], FloatArray], weights: ArrayLi
     """Apply `compute`, from (k, n) weights to (k, ...) results, to a few resamples at a time."""
     w = np.ones(n) if weights is None else _weights(weights, n)
     rows, step = np.atleast_2d(w), max(1, CHUNK_ELEMENTS // max(1, n))
-    results = np.concatenate(
-        [compute(rows[i : i + step].astype(np.float64)) for i in range(0, len(rows), step)]
-    )
+    results = np.concatenate([compute(rows[i : i + step].astype(np.float64)) for i in range(0, len(rows), step)])
     return results if w.ndim == 2 else results.reshape(results.shape[1:])[()]
 
 
@@ -537,9 +531,7 @@ def _table(confusion: ArrayLike) -> FloatArray:
     if table.ndim < 2 or table.shape[-1] != table.shape[-2]:
         raise ValueError(f"confusion: found shape {table.shape}; expected (..., c, c)")
     if table.size and not (table.min() >= 0 and table.max() < np.inf):
-        raise ValueError(
-            f"confusion: found values from {table.min()} to {table.max()}; expected finite, 0 or more"
-        )
+        raise ValueError(f"confusion: found values from {table.min()} to {table.max()}; expected finite, 0 or more")
     return table
 
 
@@ -547,9 +539,7 @@ def _weights(weights: ArrayLike, n: int) -> NDArray[np.number]:
     w = np.asarray(weights)
     shape_fits = w.ndim in (1, 2) and w.shape[-1] == n and (w.ndim == 1 or len(w) > 0)
     if w.dtype.kind not in "biuf" or not shape_fits:
-        raise ValueError(
-            f"weights: found {w.dtype} of shape {w.shape}; expected numbers of shape ({n},) or (b, {n})"
-        )
+        raise ValueError(f"weights: found {w.dtype} of shape {w.shape}; expected numbers of shape ({n},) or (b, {n})")
     if w.size and not (w.min() >= 0 and w.max() < np.inf):
         raise ValueError(f"weights: found values from {w.min()} to {w.max()}; expected finite, 0 or more")
     return w
@@ -563,28 +553,20 @@ def _classes(name: str, values: ArrayLike, class_count: int, n: int | None = Non
         array = array.astype(np.int64)
     if array.ndim != 1 or array.dtype.kind not in "biu" or (n is not None and len(array) != n):
         length = "n" if n is None else n
-        raise ValueError(
-            f"{name}: found {array.dtype} of shape {array.shape}; expected integers of shape ({length},)"
-        )
+        raise ValueError(f"{name}: found {array.dtype} of shape {array.shape}; expected integers of shape ({length},)")
     if array.size and not (array.min() >= 0 and array.max() < class_count):
-        raise ValueError(
-            f"{name}: found values from {array.min()} to {array.max()}; expected 0 to {class_count - 1}"
-        )
+        raise ValueError(f"{name}: found values from {array.min()} to {array.max()}; expected 0 to {class_count - 1}")
     return array.astype(np.int64)
 
 
 def _positives(positives: ArrayLike) -> NDArray[np.bool_]:
     y = np.asarray(positives)
     if y.ndim != 1 or not np.isin(y, (0, 1)).all():
-        raise ValueError(
-            f"positives: found shape {y.shape}, values {np.unique(y)[:5]}; expected (n,) of 0 and 1"
-        )
+        raise ValueError(f"positives: found shape {y.shape}, values {np.unique(y)[:5]}; expected (n,) of 0 and 1")
     return y.astype(np.bool_)
 
 
-def _ranking(
-    positives: ArrayLike, scores: ArrayLike, name: str = "scores"
-) -> tuple[NDArray[np.bool_], FloatArray]:
+def _ranking(positives: ArrayLike, scores: ArrayLike, name: str = "scores") -> tuple[NDArray[np.bool_], FloatArray]:
     y, s = _positives(positives), np.asarray(scores, dtype=np.float64)
     if s.shape != y.shape:
         raise ValueError(f"{name}: found shape {s.shape}; expected {y.shape}, as positives")

@@ -51,7 +51,7 @@ def from_counts(counts: ArrayLike) -> NDArray[np.float64]:
     if array.ndim != 1 or not len(array) or (array < 0).any() or array.sum() == 0:
         raise ValueError(f"expected non-negative counts of at least one class, some positive; found {array}")
     filled = np.where(array == 0, 0.5, array)
-    return filled / filled.sum()
+    return np.asarray(filled / filled.sum())
 
 
 def factors(before: ArrayLike, after: ArrayLike) -> tuple[float, ...]:
@@ -92,7 +92,7 @@ def seen(natural: ArrayLike, ledger: Sequence[Line]) -> NDArray[np.float64] | No
         if len(line.factors) != len(product) or min(line.factors) <= 0:
             raise ValueError(f"{line.piece}: expected {len(product)} positive factors, found {line.factors}")
         product *= np.asarray(line.factors)
-    return product / product.sum()
+    return np.asarray(product / product.sum())
 
 
 def offset(before: ArrayLike, after: ArrayLike) -> NDArray[np.float64]:

@@ -89,7 +89,7 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text with `\\n` line ends, whole or not at all."""
+    """Write UTF-8 text with Unix line ends, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
@@ -137,7 +137,9 @@ def read_table(path: Path, columns: Mapping[str, type]) -> pd.DataFrame:
     """
     try:
         table = pd.read_csv(
-            path, dtype={name: (str if kind is str else object) for name, kind in columns.items()}, keep_default_na=False
+            path,
+            dtype={name: (str if kind is str else object) for name, kind in columns.items()},
+            keep_default_na=False,
         )
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} does not exist; run `dvc repro`") from error

@@ -1,4 +1,4 @@
-"""Dealing images out to splits so that every class is dealt in proportion and nothing that belongs together is parted."""
+"""Dealing images out to splits: every class in proportion, and nothing parted that belongs together."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def units(*keys: ArrayLike) -> Ints:
     first = np.unique(component, return_index=True)[1]
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
-    return rank[component]
+    return np.asarray(rank[component])
 
 
 def deal(members: NDArray[np.int64], wanted: NDArray[np.float64], rng: np.random.Generator) -> Ints:

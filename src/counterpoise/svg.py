@@ -36,9 +36,7 @@ def escape(text: str) -> str:
         'a &lt; &quot;b&quot;'
     """
     kept = (
-        c
-        for c in text
-        if c in "\t\n\r" or (c >= " " and not 0xD800 <= ord(c) <= 0xDFFF and c not in "\ufffe\uffff")
+        c for c in text if c in "\t\n\r" or (c >= " " and not 0xD800 <= ord(c) <= 0xDFFF and c not in "\ufffe\uffff")
     )
     return html.escape("".join(kept), quote=True)
 
@@ -54,9 +52,7 @@ def num(value: float) -> str:
         ('12', '0.33')
     """
     if not math.isfinite(value):
-        raise ValueError(
-            f"a coordinate is {value}; expected a finite number; test with finite() before drawing"
-        )
+        raise ValueError(f"a coordinate is {value}; expected a finite number; test with finite() before drawing")
     written = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if written == "-0" else written
 
@@ -91,8 +87,7 @@ def text_width(text: str, size: float) -> float:
         (18.0, 20.0)
     """
     return size * sum(
-        0.0 if unicodedata.combining(c) else 1.0 if unicodedata.east_asian_width(c) in "WF" else EM
-        for c in text
+        0.0 if unicodedata.combining(c) else 1.0 if unicodedata.east_asian_width(c) in "WF" else EM for c in text
     )
 
 
@@ -119,9 +114,7 @@ def wrap(text: str, width: float, size: float) -> list[str]:
     """
     if text_width(text, size) <= width:
         return [text]
-    breaks = [
-        i + 1 for i, c in enumerate(text[:-1]) if c in " _-/" and text_width(text[: i + 1], size) <= width
-    ]
+    breaks = [i + 1 for i, c in enumerate(text[:-1]) if c in " _-/" and text_width(text[: i + 1], size) <= width]
     if not breaks:
         return [shorten(text, width, size)]
     return [text[: breaks[-1]].rstrip(" "), shorten(text[breaks[-1] :], width, size)]
@@ -358,9 +351,7 @@ def axes(
             anchor = "start" if i == 0 else "end"
         drawn.append(label(x, bottom + 17, written, size=12, anchor=anchor, class_="muted"))
     if x_label:
-        drawn.append(
-            label((left + right) / 2, bottom + 35, x_label, size=12, anchor="middle", class_="muted")
-        )
+        drawn.append(label((left + right) / 2, bottom + 35, x_label, size=12, anchor="middle", class_="muted"))
     if y_label:
         drawn.append(label(2, top - 12, y_label, size=12, class_="muted", max_width=right - 2))
     return "".join(drawn), to_x, to_y

@@ -27,7 +27,7 @@ def _effective_number(counts: Weights, beta: float) -> Weights:
 
 
 def _one_minus_share(counts: Weights, beta: float) -> Weights:
-    return 1 - counts / counts.sum()
+    return np.asarray(1 - counts / counts.sum())
 
 
 SCHEMES: dict[str, Callable[[Weights, float], Weights]] = {
@@ -78,4 +78,4 @@ def class_weights(scheme: str, class_counts: ArrayLike, *, beta: float = 0.999) 
     total = float(counts @ weights)
     if total <= 0:
         raise ValueError(f"weighting.scheme {scheme!r} gives no class a weight, with counts {counts.tolist()}")
-    return weights * counts.sum() / total
+    return np.asarray(weights * counts.sum() / total)

@@ -79,6 +79,18 @@ def read(root: Path) -> Decision:
 
 def _check(decision: Decision) -> None:
     count = len(decision.classes)
-    for name in ("scale", "bias", "natural", "val", "target", "val_offset", "target_offset", "gain", "val_images"):
+    for name in (
+        "scale",
+        "bias",
+        "natural",
+        "val",
+        "target",
+        "val_offset",
+        "target_offset",
+        "gain",
+        "val_images",
+    ):
         if len(getattr(decision, name)) != count:
-            raise storage.ArtifactError(f"{PATH}: {name} has {len(getattr(decision, name))} entries for {count} classes")
+            raise storage.ArtifactError(
+                f"{PATH}: {name} has {len(getattr(decision, name))} entries for {count} classes"
+            )

@@ -51,7 +51,10 @@ def write(root: Path, card: Card, weights: dict[str, torch.Tensor]) -> None:
 
     with storage.replacing(root / FOLDER, folder=True) as folder:
         storage.write_json(folder / "model.json", asdict(card))
-        save_file({name: weights[name].detach().cpu().contiguous() for name in sorted(weights)}, folder / "model.safetensors")
+        save_file(
+            {name: weights[name].detach().cpu().contiguous() for name in sorted(weights)},
+            folder / "model.safetensors",
+        )
 
 
 def read_card(root: Path) -> Card:

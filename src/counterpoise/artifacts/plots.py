@@ -16,7 +16,14 @@ COLUMNS: dict[str, dict[str, type]] = {
     # The class that matters against the rest, by falling threshold on its probability.
     "precision_recall": {"recall": float, "precision": float, "threshold": float},
     # How often the most probable class is right, by its probability; `way` is raw or calibrated.
-    "calibration": {"way": str, "predicted": float, "observed": float, "low": float, "high": float, "count": int},
+    "calibration": {
+        "way": str,
+        "predicted": float,
+        "observed": float,
+        "low": float,
+        "high": float,
+        "count": int,
+    },
     # One row per class and measure (precision, recall, average_precision); `count` is what the rate is a share of.
     # Empty cells say "undefined".
     "classes": {
@@ -58,9 +65,12 @@ def read(root: Path, name: str) -> pd.DataFrame:
     path = root / FOLDER / f"{name}.csv"
     texts = [column for column, kind in COLUMNS[name].items() if kind is str]
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values={
-            column: [""] for column in MAY_BE_UNDEFINED
-        })
+        table = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(texts, str),
+            keep_default_na=False,
+            na_values={column: [""] for column in MAY_BE_UNDEFINED},
+        )
     except FileNotFoundError as error:
         raise storage.ArtifactError(f"{path} does not exist; run `dvc repro`") from error
     floats = [column for column, kind in COLUMNS[name].items() if kind is float and column in table]

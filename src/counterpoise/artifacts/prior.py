@@ -57,6 +57,11 @@ def read(root: Path) -> Prior:
 
 
 def _check(prior: Prior) -> None:
-    lengths = {len(prior.classes), len(prior.natural_counts), len(prior.train_counts), len(prior.drawn_counts)}
+    lengths = {
+        len(prior.classes),
+        len(prior.natural_counts),
+        len(prior.train_counts),
+        len(prior.drawn_counts),
+    }
     if len(lengths) != 1:
         raise storage.ArtifactError(f"{PATH}: counts do not belong to the classes {list(prior.classes)}")

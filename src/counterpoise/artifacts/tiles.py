@@ -57,9 +57,10 @@ class Tiles:
 
     def load(self, row: int) -> bytes:
         """Read the encoded bytes of the tile in row `row` of the table."""
-        shard, offset, nbytes = (self.table[name].iat[row] for name in ("shard", "offset", "nbytes"))
+        shard = str(self.table["shard"].iat[row])
+        offset, nbytes = (int(self.table[name].to_numpy()[row]) for name in ("offset", "nbytes"))
         with (self.folder / shard).open("rb") as file:
-            data = os.pread(file.fileno(), int(nbytes), int(offset))
+            data = os.pread(file.fileno(), nbytes, offset)
         if len(data) != nbytes:
             raise storage.ArtifactError(f"{self.folder / shard}: ends before byte {offset + nbytes}")
         return data

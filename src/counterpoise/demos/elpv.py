@@ -37,7 +37,9 @@ def write(folder: Path) -> None:
     """
     package = util.find_spec("elpv_dataset")
     if package is None or package.origin is None:
-        raise InputError("demo.name is 'elpv', but elpv-dataset is not installed; run `pip install 'counterpoise[demo]'`")
+        raise InputError(
+            "demo.name is 'elpv', but elpv-dataset is not installed; run `pip install 'counterpoise[demo]'`"
+        )
     data = Path(package.origin).parent / "data"
     (folder / "images").mkdir()
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:

@@ -25,7 +25,12 @@ class LossModule(Protocol):
     Params: type[config.Section]
 
     def build(
-        self, *, task: str, class_counts: Sequence[int], example_count: int, params: Any  # noqa: ANN401 - its own Params
+        self,
+        *,
+        task: str,
+        class_counts: Sequence[int],
+        example_count: int,
+        params: Any,  # noqa: ANN401 - its own Params
     ) -> Loss:
         """Return the loss for a task."""
 
@@ -46,13 +51,11 @@ def module(name: str) -> LossModule:
     """
     if name not in names():
         raise config.InputError(f"{config.PATH}: loss is {name!r}; {config.suggest(name, names())}")
-    found: LossModule = importlib.import_module(f"{__name__}.{name}")  # type: ignore[assignment]
+    found: LossModule = importlib.import_module(f"{__name__}.{name}")
     return found
 
 
-def build(
-    name: str, *, task: str, class_counts: Sequence[int], example_count: int, params: Mapping[str, Any]
-) -> Loss:
+def build(name: str, *, task: str, class_counts: Sequence[int], example_count: int, params: Mapping[str, Any]) -> Loss:
     """Build a loss.
 
     Args:

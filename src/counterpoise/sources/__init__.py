@@ -54,5 +54,5 @@ def find(name: str) -> Source:
     """
     if name not in names():
         raise InputError(f"{PATH}: ingest.source is {name!r}; {suggest(name, names())}")
-    found: Source = importlib.import_module(f"{__name__}.{name}")  # type: ignore[assignment]
+    found: Source = importlib.import_module(f"{__name__}.{name}")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import Field
@@ -52,22 +53,26 @@ def read(folder: Path, params: Params) -> list[Row]:
         raise InputError(f"{path}: not a table of comma-separated values: {error}") from error
 
 
-def _rows(path: Path, table: csv._reader, params: Params) -> list[Row]:
+def _rows(path: Path, table: Iterator[list[str]], params: Params) -> list[Row]:
     header = next(table, None)
     if not header:
         raise InputError(f"{path}: the labels file is empty; its first row should name the columns")
-    wanted = [params.image_column, params.label_column, *([params.group_column] if params.group_column else [])]
+    wanted = [
+        params.image_column,
+        params.label_column,
+        *([params.group_column] if params.group_column else []),
+    ]
     for name in wanted:
         if name not in header:
             raise InputError(f"{path}: there is no column {name!r}; {suggest(name, header)}")
     image, label, *group = [header.index(name) for name in wanted]
     rows = []
-    for cells in table:
+    for number, cells in enumerate(table, start=2):
         if not cells:
             continue
-        where = f"{params.file} row {table.line_num}"
+        where = f"{params.file} row {number}"
         if len(cells) != len(header):
-            raise InputError(f"{path} row {table.line_num}: found {len(cells)} cells, expected {len(header)}")
+            raise InputError(f"{path} row {number}: found {len(cells)} cells, expected {len(header)}")
         names = tuple(name.strip() for name in labels.split(cells[label].strip()) if name.strip())
         rows.append(Row(where, cells[image].strip(), names, cells[group[0]].strip() if group else ""))
     return rows

@@ -83,28 +83,28 @@ def _faults(section: type[Section], content: object, where: str) -> list[str]:
 
 
 def _names(content: Mapping[str, Any]) -> list[str]:
-    """Check names that an open set knows, and the parameters of each member."""
-    faults = []
-    if content["loss"] not in content["losses"]:
-        faults.append(f"{PATH}: loss is {content['loss']!r}; {suggest(content['loss'], content['losses'])}")
+    """Check names that an open set knows, and the parameters of each of its members."""
+    ingest, demo = content["ingest"], content["demo"]["name"]
+    chosen = [
+        ("loss", content["loss"], list(content["losses"])),
+        ("ingest.source", ingest["source"], list(ingest["sources"])),
+        ("demo.name", demo, ["none", *demos.names()]),
+        ("oversample.policy", content["oversample"]["policy"], list(augment.POLICIES)),
+        ("train.augment", content["train"]["augment"], list(augment.POLICIES)),
+        *((f"losses.{name}", name, losses.names()) for name in content["losses"]),
+        *((f"ingest.sources.{name}", name, sources.names()) for name in ingest["sources"]),
+    ]
+    faults = [
+        f"{PATH}: {where} is {name!r}; {suggest(name, expected)}"
+        for where, name, expected in chosen
+        if name not in expected
+    ]
+    if faults:
+        return faults
     for name, block in content["losses"].items():
-        if name not in losses.names():
-            faults.append(f"{PATH}: losses.{name} is no loss; {suggest(name, losses.names())}")
-        else:
-            faults += _faults(losses.module(name).Params, block, f"losses.{name}")
-    ingest = content["ingest"]
+        faults += _faults(losses.module(name).Params, block, f"losses.{name}")
     for name, block in ingest["sources"].items():
-        if name not in sources.names():
-            faults.append(f"{PATH}: ingest.sources.{name} is no source; {suggest(name, sources.names())}")
-        else:
-            faults += _faults(sources.find(name).Params, block, f"ingest.sources.{name}")
-    if ingest["source"] not in ingest["sources"]:
-        faults.append(f"{PATH}: ingest.source is {ingest['source']!r}; {suggest(ingest['source'], ingest['sources'])}")
-    if content["demo"]["name"] not in ["none", *demos.names()]:
-        faults.append(f"{PATH}: demo.name is {content['demo']['name']!r}; {suggest(content['demo']['name'], ['none', *demos.names()])}")
-    for where, policy in (("oversample.policy", content["oversample"]["policy"]), ("train.augment", content["train"]["augment"])):
-        if policy not in augment.POLICIES:
-            faults.append(f"{PATH}: {where} is {policy!r}; {suggest(policy, augment.POLICIES)}")
+        faults += _faults(sources.find(name).Params, block, f"ingest.sources.{name}")
     return faults
 
 
@@ -114,10 +114,11 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     if oversample["views"] and oversample["strategy"] not in sampling.REPEATING:
         yield (
             f"{PATH}: oversample.views is {oversample['views']}, but strategy {oversample['strategy']!r} draws no tile "
-            f"twice, so that no view would ever be seen; set views to 0 or strategy to one of {list(sampling.REPEATING)}"
+            "twice, so that no view would ever be seen; set views to 0 or strategy to one of "
+            f"{list(sampling.REPEATING)}"
         )
     if oversample["views"] and oversample["policy"] == "none":
-        yield f"{PATH}: oversample.views is {oversample['views']} with policy 'none': every view would be the tile itself"
+        yield f"{PATH}: oversample.views is {oversample['views']}, but policy 'none' makes every view the tile itself"
     if train["augment"] != "none" and model["freeze"] == "backbone":
         yield (
             f"{PATH}: train.augment is {train['augment']!r}, but with model.freeze 'backbone' features are computed "
@@ -127,10 +128,11 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"{PATH}: split.val_frac + split.test_frac leave nothing to train on; their sum must be below 1"
     if content["tile"]["overlap_px"] >= content["tile"]["size_px"]:
         yield f"{PATH}: tile.overlap_px must be below tile.size_px ({content['tile']['size_px']})"
-    if content["ingest"]["root"].startswith("/") or ".." in Path(content["ingest"]["root"]).parts:
-        yield f"{PATH}: ingest.root is {content['ingest']['root']!r}; expected a folder (or a link) inside the repository"
-    if content["ingest"]["root"] == "data/raw/demo" and content["demo"]["name"] == "none":
-        yield f"{PATH}: demo.name is 'none', so that ingest.root 'data/raw/demo' is empty; set ingest.root to your images"
+    root = content["ingest"]["root"]
+    if Path(root).is_absolute() or ".." in Path(root).parts:
+        yield f"{PATH}: ingest.root is {root!r}; expected a folder, or a link, inside the repository"
+    if root == "data/raw/demo" and content["demo"]["name"] == "none":
+        yield f"{PATH}: demo.name is 'none', so that ingest.root {root!r} is empty; set it to the folder of your images"
     if decide["rule"] == "least_cost" and not decide["costs"]:
         yield f"{PATH}: decide.rule is 'least_cost', but decide.costs states no cost"
     if decide["costs"] and decide["rule"] != "least_cost":
@@ -138,9 +140,9 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     factors = losses.prior_factors(content["loss"], [1, 1], content["losses"][content["loss"]])
     if factors is None and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
         yield (
-            f"{PATH}: decide.calibrator is {decide['calibrator']!r}, but what loss {content['loss']!r} does to the prior "
-            f"has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the prior from "
-            "validation"
+            f"{PATH}: decide.calibrator is {decide['calibrator']!r}, but what loss {content['loss']!r} does to the "
+            f"prior has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the prior "
+            "from validation"
         )
 
 

@@ -123,11 +123,14 @@ def stated_prior(shares: Mapping[str, float], classes: tuple[str, ...]) -> NDArr
         if name not in classes:
             raise InputError(f"{PATH}: decide.target names {name!r}, which is no class; {suggest(name, classes)}")
         if name not in shares:
-            raise InputError(f"{PATH}: decide.target states no share for class {name!r}; state one for each of {list(classes)}")
+            raise InputError(
+                f"{PATH}: decide.target states no share for class {name!r}; state one for each of {list(classes)}"
+            )
     prior_ = np.array([shares[name] for name in classes], dtype=np.float64)
     if (prior_ <= 0).any() or abs(prior_.sum() - 1) > 1e-3:
         raise InputError(f"{PATH}: decide.target must be positive shares that sum to 1, found {dict(shares)}")
-    return prior_ / prior_.sum()
+    normalised: NDArray[np.float64] = prior_ / prior_.sum()
+    return normalised
 
 
 def _floats(values: NDArray[np.float64]) -> tuple[float, ...]:
@@ -139,7 +142,9 @@ def main(root: Path, params: Params) -> None:
     card, opened = model.read_card(root), prior.read(root)
     chosen = choose(predictions.read(root, "val"), opened.natural_counts, card.ledger, params.decide, card.task)
     decision.write(root, chosen)
-    print(f"calibrator {chosen.calibrator}, rule {chosen.rule}; seen {_shares(chosen.seen)}, target {_shares(chosen.target)}")
+    print(
+        f"calibrator {chosen.calibrator}, rule {chosen.rule}; seen {_shares(chosen.seen)}, target {_shares(chosen.target)}"
+    )
 
 
 def _shares(prior_: tuple[float, ...] | None) -> str:

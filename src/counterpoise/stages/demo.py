@@ -1,7 +1,7 @@
 """Write a demo set that came by pip.
 
-Reads a pip package. Writes `data/raw/demo/`. Whoever brings their own images sets `ingest.root` and `demo.name: none`, or
-deletes this stage.
+Reads a pip package. Writes `data/raw/demo/`. Whoever brings their own images sets `ingest.root` and
+`demo.name: none`, or deletes this stage.
 """
 
 from __future__ import annotations

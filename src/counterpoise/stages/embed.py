@@ -1,7 +1,7 @@
 """Run the frozen part of the network once for every tile, and for every augmented view of train and val.
 
-Reads `data/tiles/{train,val,test}`. Writes `data/features/{train,val,test}/`. Neither loss nor draws play a part, so that
-every loss and every replicate shares the features. Where nothing is frozen, an index says so.
+Reads `data/tiles/{train,val,test}`. Writes `data/features/{train,val,test}/`. Neither loss nor draws play a part, so
+that every loss and every replicate shares the features. Where nothing is frozen, an index says so.
 """
 
 from __future__ import annotations
@@ -39,10 +39,14 @@ class Params(Section):
 
 def index(tile_ids: list[str], views: int) -> pd.DataFrame:
     """List what is computed: every tile as view 0, 1, ..., `views`, in this order."""
-    return pd.DataFrame({"tile_id": np.repeat(tile_ids, views + 1), "view": np.tile(np.arange(views + 1), len(tile_ids))})
+    return pd.DataFrame(
+        {"tile_id": np.repeat(tile_ids, views + 1), "view": np.tile(np.arange(views + 1), len(tile_ids))}
+    )
 
 
-def compute(backbone: nn.Module, inputs: loading.Inputs, params: Params, label: str) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def compute(
+    backbone: nn.Module, inputs: loading.Inputs, params: Params, label: str
+) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     """Compute the features of every input.
 
     Args:

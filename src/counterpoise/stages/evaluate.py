@@ -110,7 +110,8 @@ def figures(way: Way, truth: Truth) -> dict[str, tuple[float, intervals.Interval
     count = way.probs.shape[1]
     tables: dict[bool, Floats] = {
         resampled: np.asarray(
-            metrics.confusion(truth.targets, way.decided, count, truth.weights if resampled else None), dtype=np.float64
+            metrics.confusion(truth.targets, way.decided, count, truth.weights if resampled else None),
+            dtype=np.float64,
         )
         for resampled in (False, True)
     }
@@ -118,7 +119,9 @@ def figures(way: Way, truth: Truth) -> dict[str, tuple[float, intervals.Interval
     def from_confusion(figure: Callable[[Floats], object]) -> tuple[float, intervals.Interval]:
         return float(figure(tables[False])), intervals.percentile(figure(tables[True]))  # type: ignore[arg-type]
 
-    def from_examples(figure: Callable[[NDArray[np.int32] | None], object]) -> tuple[float, intervals.Interval]:
+    def from_examples(
+        figure: Callable[[NDArray[np.int32] | None], object],
+    ) -> tuple[float, intervals.Interval]:
         return float(figure(None)), intervals.percentile(figure(truth.weights))  # type: ignore[arg-type]
 
     right = truth.targets == way.decided
@@ -235,8 +238,8 @@ def headline(
     picked = dict(scored["decided"])
     picked["balanced_accuracy_raw"] = scored["raw"]["balanced_accuracy"]
     for measure in ("recall", "precision"):
-        row = own.loc[measure]
-        picked[measure] = (float(row["value"]), intervals.Interval(float(row["low"]), float(row["high"]), 0))
+        value, low, high = own.loc[measure, ["value", "low", "high"]].to_numpy(dtype=np.float64)
+        picked[measure] = (float(value), intervals.Interval(float(low), float(high), 0))
     values: dict[str, float] = {}
     spans: dict[str, tuple[float, float]] = {}
     notes = [
@@ -252,10 +255,16 @@ def headline(
         if not np.isnan(interval.low):
             spans[name] = (interval.low, interval.high)
         if interval.undefined:
-            notes.append(f"{name}: {interval.undefined} of {resamples} resamples left out, since a class is absent in them")
+            notes.append(
+                f"{name}: {interval.undefined} of {resamples} resamples left out, since a class is absent in them"
+            )
     count = len(truth.targets)
     positives = int((truth.targets == truth.positive).sum())
-    values |= {"no_skill_average_precision": positives / count, "test_images": count, "test_positives": positives}
+    values |= {
+        "no_skill_average_precision": positives / count,
+        "test_images": count,
+        "test_positives": positives,
+    }
     present = np.bincount(truth.targets, minlength=len(chosen.classes))
     absent = [name for name, images in zip(chosen.classes, present, strict=True) if not images]
     if absent:

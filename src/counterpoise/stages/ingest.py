@@ -143,11 +143,11 @@ def choose_classes(
             raise InputError(f"{PATH}: ingest.exclude and ingest.merge name {name!r} {count} times; once is needed")
     renamed = {name: new for new, old in merge.items() for name in old}
     kept = [
-        replace(row, labels=(renamed.get(row.labels[0], row.labels[0]),)) for row in rows if row.labels[0] not in exclude
+        replace(row, labels=(renamed.get(row.labels[0], row.labels[0]),))
+        for row in rows
+        if row.labels[0] not in exclude
     ]
-    left_out = [
-        (row, "excluded", f"class {row.labels[0]!r} is excluded") for row in rows if row.labels[0] in exclude
-    ]
+    left_out = [(row, "excluded", f"class {row.labels[0]!r} is excluded") for row in rows if row.labels[0] in exclude]
     return kept, left_out
 
 
@@ -245,7 +245,8 @@ def assemble(rows: Sequence[Row], look: Callable[[Iterable[Row]], list[Decoded |
         }
     )
     unused = pd.DataFrame(
-        [(row.where, row.image, kind, reason) for row, kind, reason in refused], columns=list(rejected.COLUMNS)
+        [(row.where, row.image, kind, reason) for row, kind, reason in refused],
+        columns=list(rejected.COLUMNS),
     )
     pictures = np.stack([decoded[row.image].thumbnail for row in usable])
     found = classes.Classes(tuple(order), tuple(counts[name] for name in order))
@@ -266,9 +267,7 @@ def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: f
         row = next(row for row, its_reason in unusable if its_reason == reason)
         lines.append(f"  {row.where}: image {row.image!r}: {reason} ({count} such rows)")
     share = f"{len(unusable)} of {rows} rows are unusable"
-    raise InputError(
-        "\n".join([f"{share}, more than ingest.max_rejected_frac = {max_rejected_frac} allows:", *lines])
-    )
+    raise InputError("\n".join([f"{share}, more than ingest.max_rejected_frac = {max_rejected_frac} allows:", *lines]))
 
 
 def main(root: Path, params: Params) -> None:
@@ -293,7 +292,10 @@ def main(root: Path, params: Params) -> None:
     classes.write(root, result.classes)
     rejected.write(root, result.rejected)
     thumbnails.write(root, result.thumbnails)
-    print(f"{len(result.manifest)} images: " + ", ".join(map(" ".join, zip(result.classes.names, map(str, result.classes.counts), strict=True))))
+    print(
+        f"{len(result.manifest)} images: "
+        + ", ".join(map(" ".join, zip(result.classes.names, map(str, result.classes.counts), strict=True)))
+    )
 
 
 if __name__ == "__main__":

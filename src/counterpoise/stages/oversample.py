@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from counterpoise import labels, priors, sampling, seeds
 from counterpoise.artifacts import classes, draws, prior, tiles
@@ -22,7 +22,7 @@ from counterpoise.stages import run
 class Oversample(Views):
     """Section `oversample`."""
 
-    model_config = {"extra": "forbid"}
+    model_config = ConfigDict(extra="forbid")
 
     strategy: Literal["none", "over", "under", "square_root", "repeat_factor"]
     """How often a tile is drawn (`sampling.py`)."""
@@ -37,7 +37,9 @@ class Params(Section):
     oversample: Oversample
 
 
-def draw(table: pd.DataFrame, found: classes.Classes, params: Oversample, seed: int) -> tuple[pd.DataFrame, prior.Prior]:
+def draw(
+    table: pd.DataFrame, found: classes.Classes, params: Oversample, seed: int
+) -> tuple[pd.DataFrame, prior.Prior]:
     """Draw one epoch.
 
     Args:
@@ -74,7 +76,10 @@ def main(root: Path, params: Params) -> None:
     drawn, opened = draw(tiles.read(root, "train").table, classes.read(root), params.oversample, params.seed)
     draws.write(root, drawn)
     prior.write(root, opened)
-    print(f"{len(drawn)} draws: " + ", ".join(f"{name} {count}" for name, count in zip(opened.classes, opened.drawn_counts, strict=True)))
+    print(
+        f"{len(drawn)} draws: "
+        + ", ".join(f"{name} {count}" for name, count in zip(opened.classes, opened.drawn_counts, strict=True))
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from torch import nn
 from tqdm import tqdm
 
@@ -35,7 +35,7 @@ class Predict(Section):
 class Device(Section):
     """The part of section `model` that predicting needs; all else is said by the model itself."""
 
-    model_config = {"extra": "ignore"}
+    model_config = ConfigDict(extra="ignore")
 
     device: Literal["auto", "cpu", "cuda", "mps"]
     """Where the network runs."""
@@ -89,7 +89,11 @@ def apply(network: nn.Module, inputs: loading.Inputs, params: Params, label: str
 
 
 def fold(
-    table: pd.DataFrame, logits: NDArray[np.float32], units: dict[str, str], classes: tuple[str, ...], how: str
+    table: pd.DataFrame,
+    logits: NDArray[np.float32],
+    units: dict[str, str],
+    classes: tuple[str, ...],
+    how: str,
 ) -> predictions.Predictions:
     """Fold tiles back into images.
 

@@ -63,7 +63,9 @@ class Assigned:
     warnings: tuple[str, ...]
 
 
-def find_units(table: pd.DataFrame, pictures: NDArray[np.uint8], params: Duplicates) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+def find_units(
+    table: pd.DataFrame, pictures: NDArray[np.uint8], params: Duplicates
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
     """Find what must stay together.
 
     Args:
@@ -76,7 +78,10 @@ def find_units(table: pd.DataFrame, pictures: NDArray[np.uint8], params: Duplica
         stars and no chains; `assign` sets one side of such a pair aside where they would straddle.
     """
     found = find_duplicates(
-        pictures, table["sha256"].to_numpy(), max_distance=params.max_distance, min_correlation=params.min_correlation
+        pictures,
+        table["sha256"].to_numpy(),
+        max_distance=params.max_distance,
+        min_correlation=params.min_correlation,
     )
     unit = stratify.units(table["group"].to_numpy(), found.cluster)
     image_ids = table["image_id"].to_numpy()
@@ -163,7 +168,9 @@ def _thin_classes(split: NDArray[np.object_], targets: NDArray[np.int64], found:
     for index, name in enumerate(found.names):
         absent = [side for side in splits.NAMES if not ((split == side) & (targets == index)).any()]
         if absent:
-            warnings.append(f"class {name!r} ({found.counts[index]} images) is too small to be everywhere: none in {absent}")
+            warnings.append(
+                f"class {name!r} ({found.counts[index]} images) is too small to be everywhere: none in {absent}"
+            )
     return warnings
 
 

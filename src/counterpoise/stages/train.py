@@ -1,7 +1,7 @@
 """Train one model with the chosen loss.
 
-Reads `data/draws.csv`, `data/prior.json`, and of train and val `data/tiles/` and `data/features/`. Writes `models/model/`
-and `results/train/`. A training that was killed goes on from its last epoch and ends with the same weights.
+Reads `data/draws.csv`, `data/prior.json`, and of train and val `data/tiles/` and `data/features/`. Writes
+`models/model/` and `results/train/`. A training that was killed goes on from its last epoch and ends with the same weights.
 """
 
 from __future__ import annotations
@@ -18,7 +18,18 @@ from pydantic import Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from counterpoise import checkpoints, labels, loading, losses, metrics, models, priors, schedules, seeds, weighting
+from counterpoise import (
+    checkpoints,
+    labels,
+    loading,
+    losses,
+    metrics,
+    models,
+    priors,
+    schedules,
+    seeds,
+    weighting,
+)
 from counterpoise.artifacts import draws, features, model, prior, tiles, training
 from counterpoise.config import Model, Section, Task, Views, Weighting
 from counterpoise.stages import run
@@ -163,11 +174,14 @@ def fit(
                     logits = network(inputs)
                 loss = objective(logits, targets)
                 optimizer.zero_grad(set_to_none=True)
-                scaler.scale(loss).backward()
+                scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 scaler.step(optimizer)
                 scaler.update()
                 total += loss.detach() * len(targets)
-            figures = {"train/loss": float(total) / len(train.inputs), "learning_rate": optimizer.param_groups[0]["lr"]}
+            figures = {
+                "train/loss": float(total) / len(train.inputs),
+                "learning_rate": optimizer.param_groups[0]["lr"],
+            }
             figures |= _watch(network, val, objective, params, device, precision)
             history.append(figures)
             score = figures[f"val/{params.train.monitor}"] * (-1 if params.train.monitor == "loss" else 1)
@@ -196,7 +210,10 @@ def fit(
 def _groups(network: nn.Module, params: Train) -> list[dict[str, Any]]:
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     return [
-        {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": params.weight_decay},
+        {
+            "params": [parameter for parameter in trained if parameter.ndim > 1],
+            "weight_decay": params.weight_decay,
+        },
         {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
 
@@ -221,7 +238,12 @@ def _batches(
 
 
 def _watch(
-    network: nn.Module, val: Examples, objective: Objective, params: Params, device: torch.device, precision: torch.dtype
+    network: nn.Module,
+    val: Examples,
+    objective: Objective,
+    params: Params,
+    device: torch.device,
+    precision: torch.dtype,
 ) -> dict[str, float]:
     network.eval()
     order = loading.in_order(len(val.inputs), 4 * params.train.batch_size)
@@ -275,7 +297,9 @@ def _examples(root: Path, split: str, names: tuple[str, ...], params: Params) ->
     targets = torch.from_numpy(labels.targets(part.table["labels"].tolist(), names)[rows])
     frozen = features.read(root, split)
     if frozen is not None:
-        place = {key: number for number, key in enumerate(zip(frozen.index["tile_id"], frozen.index["view"], strict=True))}
+        place = {
+            key: number for number, key in enumerate(zip(frozen.index["tile_id"], frozen.index["view"], strict=True))
+        }
         tile_ids = part.table["tile_id"].to_numpy()[rows]
         found = np.array([place[key] for key in zip(tile_ids, views, strict=True)])
         return Examples(loading.FeatureInputs(frozen.values, found), targets), frozen.values.shape[1]
@@ -299,11 +323,11 @@ def build(params: Params, classes: int, width: int | None) -> nn.Module:
         return models.build_head("linear", width, classes, params.model.dropout, seed)
     backbone = models.build_backbone(params.model.backbone, params.model.weights, seed)
     head = models.build_head("linear", backbone.num_features, classes, params.model.dropout, seed)  # type: ignore[arg-type]
-    return models.Network(backbone, head).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return models.Network(backbone, head).to(memory_format=torch.channels_last)
 
 
 def _log(root: Path) -> Callable[[Fitted], None]:
-    from dvclive import Live
+    from dvclive.live import Live
 
     def write(fitted: Fitted) -> None:
         with Live(str(root / training.FOLDER), dvcyaml=None, save_dvc_exp=False, report=None) as live:
@@ -343,7 +367,10 @@ def main(root: Path, params: Params) -> None:
     model.write(root, card, fitted.weights)
     checkpoint.remove()
     last = fitted.history[fitted.best_epoch]
-    print(f"best epoch {fitted.best_epoch + 1} of {len(fitted.history)}: " + ", ".join(f"{k} {v:.3g}" for k, v in last.items()))
+    print(
+        f"best epoch {fitted.best_epoch + 1} of {len(fitted.history)}: "
+        + ", ".join(f"{k} {v:.3g}" for k, v in last.items())
+    )
 
 
 if __name__ == "__main__":
