@@ -13,7 +13,8 @@ from itertools import chain, combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-THUMBNAIL_PX = 32
+from counterpoise.images import THUMBNAIL_PX
+
 MAX_DISTANCE = 8
 MIN_CORRELATION = 0.98
 

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from counterpoise.duplicates import THUMBNAIL_PX
-
 RGB = NDArray[np.uint8]
+THUMBNAIL_PX = 32
 MAX_PIXELS = 512 * 2**20
 """Images with more pixels are refused: decoding one would take more than 1.5 GiB."""
 

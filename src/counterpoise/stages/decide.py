@@ -142,9 +142,8 @@ def main(root: Path, params: Params) -> None:
     card, opened = model.read_card(root), prior.read(root)
     chosen = choose(predictions.read(root, "val"), opened.natural_counts, card.ledger, params.decide, card.task)
     decision.write(root, chosen)
-    print(
-        f"calibrator {chosen.calibrator}, rule {chosen.rule}; seen {_shares(chosen.seen)}, target {_shares(chosen.target)}"
-    )
+    print(f"calibrator {chosen.calibrator}, rule {chosen.rule}")
+    print(f"prior seen {_shares(chosen.seen)}, target {_shares(chosen.target)}")
 
 
 def _shares(prior_: tuple[float, ...] | None) -> str:

@@ -1,7 +1,8 @@
 """Train one model with the chosen loss.
 
 Reads `data/draws.csv`, `data/prior.json`, and of train and val `data/tiles/` and `data/features/`. Writes
-`models/model/` and `results/train/`. A training that was killed goes on from its last epoch and ends with the same weights.
+`models/model/` and `results/train/`.
+A training that was killed goes on from its last epoch and ends with the same weights.
 """
 
 from __future__ import annotations
