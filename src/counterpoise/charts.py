@@ -118,12 +118,14 @@ class PRCurve:
         recall: Recall per threshold, ascending or descending, shape (n,).
         precision: Precision per threshold, shape (n,).
         chosen: Recall and precision at the threshold in use; None for no marker.
+        chosen_name: Where `chosen` is, as the legend says it.
     """
 
     name: str
     recall: Sequence[float]
     precision: Sequence[float]
     chosen: tuple[float, float] | None = None
+    chosen_name: str = "at the threshold"
 
 
 @dataclass(frozen=True)
@@ -562,7 +564,7 @@ def precision_recall(curves: Sequence[PRCurve], *, title: str, alt: str, no_skil
         detail = "" if pairs else "no curve"
         if curve.chosen is not None:
             recall, precision = finite(curve.chosen[0]), finite(curve.chosen[1])
-            detail = f"at the threshold: recall {write_value(recall)}, precision {write_value(precision)}"
+            detail = f"{curve.chosen_name}: recall {write_value(recall)}, precision {write_value(precision)}"
             if recall is not None and precision is not None:
                 on_curve = next((p for r, p in pairs if r >= recall - 1e-9), precision)
                 markers.append(

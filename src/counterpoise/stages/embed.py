@@ -63,7 +63,7 @@ def compute(
     backbone = backbone.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     order = loading.in_order(len(inputs), params.embed.batch_size)
     parts = []
-    with torch.inference_mode(), tqdm(total=len(inputs), desc=label, unit="tile", delay=1) as progress:
+    with torch.inference_mode(), tqdm(total=len(inputs), desc=label, unit="tile", delay=1, mininterval=1) as progress:
         for batch in inputs.batches(order, 0):
             with models.autocast(device, precision):
                 parts.append(backbone(batch.to(device, non_blocking=True)).float().cpu())

@@ -282,7 +282,7 @@ def main(root: Path, params: Params) -> None:
         paths = [inside(folder, row.image) for row in usable]
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter's lock
             results = pool.map(lambda path: decode(path) if path else "its path leaves ingest.root", paths)
-            return list(tqdm(results, total=len(paths), desc="decode", unit="image", delay=1))
+            return list(tqdm(results, total=len(paths), desc="decode", unit="image", delay=1, mininterval=1))
 
     result = assemble(rows, look, params.ingest)
     unusable = int((result.rejected["kind"] == "rejected").sum())

@@ -63,7 +63,9 @@ def main(root: Path, params: Params) -> None:
     for split in splits.NAMES:
         part = table[table["split"] == split]
         with tiles.writing(root, split) as append:
-            for _, row in tqdm(part.iterrows(), total=len(part), desc=f"tile {split}", unit="image", delay=1):
+            for _, row in tqdm(
+                part.iterrows(), total=len(part), desc=f"tile {split}", unit="image", delay=1, mininterval=1
+            ):
                 for tile in cut(row, (root / row["path"]).read_bytes(), params.tile):
                     append(tile)
 

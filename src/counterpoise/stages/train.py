@@ -158,7 +158,7 @@ def fit(
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
         history, best, best_epoch, best_score = (state[key] for key in ("history", "best", "best_epoch", "best_score"))
-    progress = tqdm(total=params.train.epochs, initial=len(history), desc="train", unit="epoch", delay=1)
+    progress = tqdm(total=params.train.epochs, initial=len(history), desc="train", unit="epoch", delay=1, mininterval=1)
     with progress, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for epoch in range(len(history), params.train.epochs):
             if epoch - 1 - best_epoch >= params.train.patience:

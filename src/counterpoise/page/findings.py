@@ -1,0 +1,172 @@
+"""What a reader of the report must be warned of, found by rules on the facts of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from counterpoise.page.facts import Facts, counted, listed, quote
+
+FEW_IMAGES = 10
+"""A rate of fewer images is hardly known."""
+LARGE_CLUSTER = 10
+"""So many images that may not be separated are either a series or a false alarm of the search for duplicates."""
+REST_OF_RATE = 0.01
+"""Epochs which together hold less than this share of all learning rate change next to nothing."""
+STILL = 0.01
+"""A loss that moves by less than this share stands still."""
+EXPLANATIONS = 2
+"""The first notes of `metrics.json` explain its figures; those that follow are warnings."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One warning: what was found, in one sentence, and what follows from it."""
+
+    headline: str
+    detail: str
+
+
+def find(facts: Facts) -> list[Finding]:
+    """Collect every warning, what makes figures meaningless first."""
+    rules = (_few_images, _too_wide, _never_decided, _training, _unknown_prior, _notes, _left_out, _clusters)
+    return [finding for rule in rules for finding in rule(facts)]
+
+
+def idle_from(rates: list[float]) -> int | None:
+    """Find where training had all but ended, since the learning rate had vanished.
+
+    Args:
+        rates: Learning rate of each epoch.
+
+    Returns:
+        The number of epochs that did the work, if all later ones, more than half of all, together hold less than 1 %
+        of the learning rate; else None.
+
+    Example:
+        >>> idle_from([1e-4, 1e-5, 1e-6, 1e-7, 1e-8]), idle_from([1.0, 0.8, 0.5, 0.2, 0.0])
+        (2, None)
+    """
+    known = np.nan_to_num(np.asarray(rates, dtype=float), posinf=0.0)
+    if not len(known) or known.sum() <= 0:
+        return None
+    rest = 1 - np.cumsum(known) / known.sum()
+    working = int(np.argmax(rest < REST_OF_RATE)) + 1
+    return working if len(known) - working > len(known) / 2 else None
+
+
+def stands_still(losses: list[float]) -> bool:
+    """Say whether the training loss moved by less than 1 % after the first epoch.
+
+    Example:
+        >>> stands_still([0.9, 0.501, 0.5, 0.5]), stands_still([0.9, 0.5, 0.4, 0.3])
+        (True, False)
+    """
+    later = np.asarray(losses[1:], dtype=float)
+    if len(later) < 2 or not np.isfinite(later).all():
+        return False
+    return bool(np.ptp(later) < STILL * abs(later[0]))
+
+
+def _few_images(facts: Facts) -> Iterator[Finding]:
+    for split, count, consequence in (
+        ("test", facts.images["test"], "Their figures are hardly known: read the intervals, not the values."),
+        ("validation", np.array(facts.decision.val_images), "Calibration and decisions for them rest on little."),
+    ):
+        few = [index for index in np.argsort(count, kind="stable") if count[index] < FEW_IMAGES]
+        if few:
+            names = listed([f"{quote(facts.names[index])} ({count[index]})" for index in few])
+            number = counted(len(few), "class has", "classes have")
+            yield Finding(f"{number} fewer than {FEW_IMAGES} {split} images: {names}.", consequence)
+
+
+def _too_wide(facts: Facts) -> Iterator[Finding]:
+    table = facts.tables["classes"]
+    ranked = table[table["measure"] == "average_precision"]
+    unclear = ranked[(ranked["low"] <= ranked["no_skill"]) & (ranked["no_skill"] <= ranked["high"])]
+    if len(unclear):
+        yield Finding(
+            "The test images do not show that these classes are told apart from the others at all: "
+            f"{listed([quote(name) for name in unclear['class']])}.",
+            "The interval of their average precision holds the value of guessing. More test images would narrow it.",
+        )
+
+
+def _never_decided(facts: Facts) -> Iterator[Finding]:
+    present, decided = facts.confusion.sum(axis=1), facts.confusion.sum(axis=0)
+    missed = [quote(facts.names[index]) for index in np.flatnonzero((present > 0) & (decided == 0))]
+    if missed:
+        yield Finding(
+            f"Never decided on test, although present: {listed(missed)}.",
+            f"Rule “{facts.decision.rule}” does not choose them; rule “balanced” gives rare classes more weight.",
+        )
+
+
+def _training(facts: Facts) -> Iterator[Finding]:
+    curves = facts.curves
+    epochs = len(curves)
+    if "learning_rate" in curves and (working := idle_from(curves["learning_rate"].tolist())) is not None:
+        yield Finding(
+            f"The learning rate vanished after epoch {working} of {epochs}.",
+            f"All later epochs together hold less than {REST_OF_RATE:.0%} of the learning rate, so they trained next "
+            "to nothing. Lower the rate less often, or train for fewer epochs.",
+        )
+    if "train/loss" in curves and stands_still(curves["train/loss"].tolist()):
+        yield Finding(
+            f"The training loss stood still: from epoch 2 to {epochs} it moved by less than {STILL:.0%}.",
+            "The model may have stopped learning: look at the learning rate and its schedule.",
+        )
+    if facts.best_epoch is not None and facts.best_epoch == epochs > 1:
+        yield Finding(
+            f"The best epoch is the last one ({epochs}).",
+            "Validation was still improving when training ended: more epochs may give a better model.",
+        )
+
+
+def _unknown_prior(facts: Facts) -> Iterator[Finding]:
+    unknown = [f"{line.piece} = {line.remedy}" for line in facts.decision.ledger if line.factors is None]
+    if unknown:
+        yield Finding(
+            f"What {listed(unknown)} did to the class prior has no closed form.",
+            f"The calibrator “{facts.decision.calibrator}” learns the prior from validation instead.",
+        )
+
+
+def _notes(facts: Facts) -> Iterator[Finding]:
+    for note in facts.metrics.notes[EXPLANATIONS:]:
+        yield Finding(f"{note[:1].upper()}{note[1:]}.", "")
+
+
+def _left_out(facts: Facts) -> Iterator[Finding]:
+    unusable = int((facts.rejected["kind"] == "rejected").sum())
+    if unusable:
+        reasons = facts.rejected.loc[facts.rejected["kind"] == "rejected", "reason"].value_counts()
+        yield Finding(
+            f"{counted(unusable, 'row')} of the raw labels could not be used.",
+            f"Most often: {reasons.index[0]} ({reasons.iloc[0]}). data/rejected.csv lists every row.",
+        )
+    unused = int(facts.images["unused"].sum())
+    if unused:
+        yield Finding(
+            f"{counted(unused, 'image is', 'images are')} in no split.",
+            "Balancing left them over while their duplicates, or images of their group, are in use.",
+        )
+
+
+def _clusters(facts: Facts) -> Iterator[Finding]:
+    sizes = facts.clusters["unit"].value_counts()
+    large = sizes[sizes >= LARGE_CLUSTER]
+    if len(large):
+        yield Finding(
+            f"{counted(len(large), 'set')} of {LARGE_CLUSTER} or more images may not be separated; the largest has "
+            f"{large.iloc[0]}: {quote(str(large.index[0]))}.",
+            "Each counts as one when intervals are computed. If they are neither a group nor duplicates, raise "
+            "split.duplicates.min_correlation.",
+        )
+
+
+def explanations(facts: Facts) -> tuple[str, ...]:
+    """Return the notes that explain the headline figures, as sentences."""
+    return tuple(f"{note[:1].upper()}{note[1:]}." for note in facts.metrics.notes[:EXPLANATIONS])
