@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 from counterpoise.images import RGB
 
@@ -85,6 +88,8 @@ def apply(policy: str, image: RGB, seed: int) -> RGB:
     if policy == "none":
         return image
     compose = _composed(policy)
-    compose.set_random_seed(seed % 2**32)
+    # One stream for all transforms: `set_random_seed` would give each its own from the same seed, so that all would
+    # draw the same numbers, and two flips would always happen together.
+    compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
     result: RGB = compose(image=image)["image"]
     return result

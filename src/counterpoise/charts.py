@@ -26,6 +26,7 @@ from counterpoise.svg import (
     nice_ticks,
     num,
     rect,
+    shorten,
     spread,
     svg,
     text_width,
@@ -487,7 +488,7 @@ def confusion_matrix(
         y = top + r * height_of_cell
         support = float(matrix[r].sum())
         lines = wrap(name, side - 10, 12)
-        lines = lines[:1] if height_of_cell < 46 else lines
+        lines = [shorten(name, side - 10, 12)] if height_of_cell < 46 else lines
         first = y + height_of_cell / 2 - 7 * len(lines) + 4
         for i, text in enumerate(lines):
             body.append(label(side - 8, first + 14 * i, text, size=12, anchor="end"))
@@ -623,7 +624,9 @@ def reliability(series: Sequence[Calibration], *, title: str, alt: str) -> str:
         known = [e.count for _, _, e in bins if e.count is not None]
         detail = "no filled bin" if not bins else ""
         if known:
-            detail = f"{len(bins)} bins of {write_count(min(known))} to {write_count(max(known))} images"
+            least, largest = write_count(min(known)), write_count(max(known))
+            sizes = f"{least} to {largest}" if least != largest else least
+            detail = f"{len(bins)} {'bin' if len(bins) == 1 else 'bins'} of {sizes} images"
         legend.append((shown(one.name), detail))
     drawn, height = _legend(legend, bottom + 46)
     body += [drawn, line(8, height + 4, 30, height + 4, "reference")]

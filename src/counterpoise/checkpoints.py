@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +47,5 @@ class Checkpoint:
     def remove(self) -> None:
         """Forget the training, which is done."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
+        with suppress(OSError):  # another training may keep its state beside it
+            self.path.parents[1].rmdir()

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,7 +21,9 @@ class InputError(ValueError):
 class Section(BaseModel):
     """Base of every set of parameters: frozen, strict about types, and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 Task = Literal["multiclass"]
@@ -101,6 +103,10 @@ _Loader.add_implicit_resolver(
 )
 
 
+def _decimal(loader: _Loader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))  # PyYAML's own would read 012 as an octal number
+
+
 def _mapping_without_repeats(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
     for key in keys:
@@ -110,6 +116,7 @@ def _mapping_without_repeats(loader: _Loader, node: yaml.MappingNode) -> dict[An
     return loader.construct_mapping(node, deep=True)
 
 
+_Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping_without_repeats)
 
 
@@ -148,6 +155,8 @@ def load(root: Path) -> dict[str, Any]:
         return parse((root / PATH).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{PATH}: not found in {root}; run from the top of the repository") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{PATH}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
 
 
 def validate(section: type[S], content: Mapping[str, Any], where: str = "") -> S:
@@ -193,8 +202,12 @@ def suggest(found: object, expected: Iterable[str]) -> str:
     return f"expected one of {names}" + (f"; did you mean {close[0]!r}?" if close else "")
 
 
+_UNION_MEMBER = re.compile(r"(?:literal|dict|tuple|list)\[.*\]")
+"""How pydantic names, inside a location, the member of a union that it tried."""
+
+
 def _explain(section: type[Section], problem: Mapping[str, Any], where: str) -> str:
-    location = [str(part) for part in problem["loc"]]
+    location = [str(part) for part in problem["loc"] if not _UNION_MEMBER.fullmatch(str(part))]
     name = ".".join(part for part in [where, *location] if part)
     found = problem["input"]
     if problem["type"] == "extra_forbidden":
@@ -222,4 +235,6 @@ def _fields(section: type[Section], location: list[str]) -> list[str]:
 
 
 def _literals(section: type[Section], location: list[str]) -> list[str]:
-    return [str(value) for value in get_args(_annotation(section, location))]
+    annotation = _annotation(section, location)
+    members = [annotation, *get_args(annotation)]
+    return [str(value) for member in members if get_origin(member) is Literal for value in get_args(member)]

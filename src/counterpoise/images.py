@@ -13,6 +13,7 @@ RGB = NDArray[np.uint8]
 THUMBNAIL_PX = 32
 MAX_PIXELS = 512 * 2**20
 """Images with more pixels are refused: decoding one would take more than 1.5 GiB."""
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow's own limit is a third of it
 
 
 class ImageError(ValueError):
@@ -22,8 +23,9 @@ class ImageError(ValueError):
 def decode(data: bytes) -> RGB:
     """Decode an image file as a person would see it: rotated as EXIF says, 8-bit RGB.
 
-    16-bit and float greys are scaled to 0..255 (16-bit by 1 / 257, others from their own range), palettes and CMYK
-    are converted, transparency is laid on black, and of an animation the first picture counts.
+    Greys of 16 and more bits are scaled to 0..255 by 1 / 257, float greys from their own range (what is not finite
+    is black), palettes and CMYK are converted, transparency is laid on black, and of an animation the first picture
+    counts.
 
     Args:
         data: The bytes of the file, of any format that Pillow reads.
@@ -44,9 +46,11 @@ def decode(data: bytes) -> RGB:
                     raise ImageError(f"{image.width} x {image.height} px are more than {MAX_PIXELS} pixels")
                 image.load()
                 return np.asarray(_as_rgb(ImageOps.exif_transpose(image)))
+    except ImageError:
+        raise
     except UnidentifiedImageError as error:
         raise ImageError("not an image in a known format") from error
-    except (OSError, SyntaxError, Image.DecompressionBombError, EOFError, IndexError) as error:
+    except Exception as error:  # Pillow's decoders raise whatever damaged bytes lead them to
         raise ImageError(f"cannot be decoded: {error}") from error
 
 
@@ -55,7 +59,9 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray((np.asarray(image).astype(np.uint16) / 257).round().astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         values = np.asarray(image, dtype=np.float64)
-        low, high = (0.0, 65535.0) if image.mode == "I" else (float(values.min()), float(values.max()))
+        known = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
+        low, high = (0.0, 65535.0) if image.mode == "I" else (float(known.min()), float(known.max()))
+        values = np.where(np.isfinite(values), values, low)
         return Image.fromarray(((values - low) / max(high - low, 1e-12) * 255).clip(0, 255).astype(np.uint8)).convert(
             "RGB"
         )

@@ -70,7 +70,8 @@ def build_backbone(name: str, weights: str, seed: int) -> nn.Module:
 def _nearest_model(name: str) -> str:
     import timm
 
-    return suggest(name, timm.list_models()).rpartition("; ")[2]
+    nearest = suggest(name, timm.list_models()).partition("; ")[2]
+    return nearest or "`timm.list_models()` names those that it has"
 
 
 def _linear(features: int, classes: int, dropout: float) -> nn.Module:

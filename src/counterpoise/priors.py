@@ -118,6 +118,6 @@ def offset(before: ArrayLike, after: ArrayLike) -> NDArray[np.float64]:
     """
     old, new = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     for name, prior in (("before", old), ("after", new)):
-        if (prior <= 0).any() or abs(prior.sum() - 1) > 1e-6:
+        if not (prior > 0).all() or abs(prior.sum() - 1) > 1e-6:
             raise ValueError(f"prior {name!r} must be positive and sum to 1, found {prior}")
     return np.log(new) - np.log(old)

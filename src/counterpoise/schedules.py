@@ -35,5 +35,5 @@ def factor(name: str, epoch: float, *, epochs: float, warmup_epochs: float, step
         0.1
     """
     if epoch < warmup_epochs:
-        return max(epoch, 1e-3) / warmup_epochs
+        return min(1.0, max(epoch, 1e-3) / warmup_epochs)
     return SCHEDULES[name](epoch - warmup_epochs, max(epochs - warmup_epochs, 1e-9), step_epochs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -51,7 +52,8 @@ def _is_alive(process: int) -> bool:
 def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
     """Give a path of this process's own to write to, and put it in place of `path` at the end.
 
-    A writer that is killed leaves `path` as it was; of two writers at a time, the one that ends last wins whole.
+    A writer that is killed leaves `path` as it was (only between the two renames that exchange a folder is there none);
+    of two writers at a time, the one that ends last wins whole.
 
     Args:
         path: The file or folder to make.
@@ -68,24 +70,32 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         if folder:
-            aside = _temporary(path)
-            while True:
-                try:
-                    temporary.rename(path)
-                    break
-                except OSError:
-                    if not path.exists():
-                        raise
-                    try:
-                        path.rename(aside)
-                    except FileNotFoundError:
-                        continue
-                    _remove(aside)
+            _swap(temporary, path)
         else:
             temporary.replace(path)
     except BaseException:
         _remove(temporary)
         raise
+
+
+def _swap(temporary: Path, path: Path) -> None:
+    """Put a folder in place of what stands at `path`, which is removed only once the new one is there."""
+    aside = []
+    while True:
+        try:
+            temporary.rename(path)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+        old = _temporary(path)
+        try:
+            path.rename(old)
+        except FileNotFoundError:  # another writer moved it first
+            continue
+        aside.append(old)
+    for old in aside:
+        _remove(old)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -95,8 +105,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write JSON with two spaces, keys in the order given, no NaN."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write JSON with two spaces, keys in the order given.
+
+    Raises:
+        ArtifactError: A number is not finite.
+    """
+    try:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ArtifactError(f"{path}: a number is not finite: {error}") from error
+    write_text(path, text + "\n")
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - the artifact's reader checks it
@@ -109,7 +127,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - the artifact's reader checks
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} does not exist; run `dvc repro`") from error
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path} is no JSON: {error}") from error
 
 
@@ -140,19 +158,39 @@ def read_table(path: Path, columns: Mapping[str, type]) -> pd.DataFrame:
             path,
             dtype={name: (str if kind is str else object) for name, kind in columns.items()},
             keep_default_na=False,
+            skip_blank_lines=False,
+            lineterminator="\n",
         )
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} does not exist; run `dvc repro`") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path} is no table: {error}") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise ArtifactError(f"{path}: rows have more cells than the {len(columns)} columns {list(columns)}")
+    check_end(path)
     for name, kind in columns.items():
         if name in table and kind is not str:
             try:
-                table[name] = pd.to_numeric(table[name]).astype("int64" if kind is int else "float64")
-            except (ValueError, TypeError) as error:
+                numbers = pd.to_numeric(table[name])
+                if kind is int and len(table) and not pd.api.types.is_integer_dtype(numbers):
+                    raise ValueError("found fractions or gaps")
+                table[name] = numbers.astype("int64" if kind is int else "float64")
+            except (ValueError, TypeError, OverflowError) as error:
                 raise ArtifactError(f"{path}: column {name!r} should hold {kind.__name__}: {error}") from error
     check_table(path, table, columns)
     return table
+
+
+def check_end(path: Path) -> None:
+    """Check that a table, which is not empty, ends with the end of a line.
+
+    Raises:
+        ArtifactError: It does not: somebody cut it off.
+    """
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\n":
+            raise ArtifactError(f"{path}: its last row is cut off; run `dvc repro`")
 
 
 def check_table(path: Path, table: pd.DataFrame, columns: Mapping[str, type]) -> None:
@@ -179,8 +217,11 @@ def check_unique(path: Path, table: pd.DataFrame, columns: list[str]) -> None:
     """Check that no two rows agree in all of `columns`.
 
     Raises:
-        ArtifactError: Two rows do; the first of them is named.
+        ArtifactError: Two rows do, of which the first is named, or there is no such column.
     """
+    absent = [name for name in columns if name not in table]
+    if absent:
+        raise ArtifactError(f"{path}: there is no column {absent}; found {list(table.columns)}")
     repeated = table[table.duplicated(subset=columns)]
     if len(repeated):
         raise ArtifactError(f"{path}: {columns} stand twice: {repeated.iloc[0][columns].tolist()}")

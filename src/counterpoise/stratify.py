@@ -19,12 +19,19 @@ def units(*keys: ArrayLike) -> Ints:
     Returns:
         (n,) number of each image's unit, in 0..u-1, numbered by first image.
 
+    Raises:
+        ValueError: The keys differ in length.
+
     Example:
         >>> units(["a", "a", "b", "c"], [0, 1, 1, 2])
         array([0, 0, 0, 1])
     """
     columns = [np.unique(np.asarray(key), return_inverse=True)[1] for key in keys]
     count = len(columns[0])
+    if any(len(column) != count for column in columns):
+        raise ValueError(
+            f"keys have lengths {[len(column) for column in columns]}; expected one entry per image in each"
+        )
     edges = []
     for column in columns:
         order = np.argsort(column, kind="stable")

@@ -71,9 +71,9 @@ def read(root: Path) -> Decision:
             if isinstance(value, list):
                 content[name] = tuple(value)
         decision = Decision(**content)
+        _check(decision)
     except (KeyError, TypeError) as error:
         raise storage.ArtifactError(f"{PATH}: damaged: {error!r}") from error
-    _check(decision)
     return decision
 
 

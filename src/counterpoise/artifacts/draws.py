@@ -21,6 +21,7 @@ def write(root: Path, table: pd.DataFrame) -> None:
     Raises:
         storage.ArtifactError: Nothing is drawn, or a view is negative.
     """
+    storage.check_table(root / PATH, table, COLUMNS)
     _check(table)
     storage.write_table(root / PATH, table, COLUMNS)
 

@@ -58,8 +58,13 @@ def read(root: Path, split: str) -> Features | None:
         storage.ArtifactError: A file is missing or damaged.
     """
     folder = root / path(split)
-    if not storage.read_json(folder / "index.json")["frozen"]:
-        return None
+    match storage.read_json(folder / "index.json"):
+        case {"frozen": False}:
+            return None
+        case {"frozen": True}:
+            pass
+        case content:
+            raise storage.ArtifactError(f"{path(split)}/index.json: expected whether it is frozen, found {content!r}")
     index = storage.read_table(folder / "rows.csv", COLUMNS)
     try:
         values = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)

@@ -56,7 +56,7 @@ def read(root: Path) -> Metrics:
     try:
         intervals = {name: (low, high) for name, (low, high) in content.pop("intervals").items()}
         notes = tuple(content.pop("notes"))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise storage.ArtifactError(f"{PATH}: damaged: {error!r}") from error
     return Metrics(content, intervals, notes)
 

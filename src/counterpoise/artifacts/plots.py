@@ -73,8 +73,14 @@ def read(root: Path, name: str) -> pd.DataFrame:
         )
     except FileNotFoundError as error:
         raise storage.ArtifactError(f"{path} does not exist; run `dvc repro`") from error
+    except ValueError as error:
+        raise storage.ArtifactError(f"{path} is no table: {error}") from error
+    storage.check_end(path)
     floats = [column for column, kind in COLUMNS[name].items() if kind is float and column in table]
-    table = table.astype(dict.fromkeys(floats, "float64"))
+    try:
+        table = table.astype(dict.fromkeys(floats, "float64"))
+    except ValueError as error:
+        raise storage.ArtifactError(f"{path}: columns {floats} should hold float: {error}") from error
     storage.check_table(path, _filled(table), COLUMNS[name])
     return table
 

@@ -71,7 +71,7 @@ def read(root: Path, split: str) -> Predictions:
     except pa.ArrowInvalid as error:
         raise storage.ArtifactError(f"{path(split)} is damaged: {error}") from error
     names = [name for name in table.column_names if name.startswith(PREFIX)]
-    if table.column_names != ["image_id", "group", "labels", *names]:
+    if not names or table.column_names != ["image_id", "group", "labels", *names]:
         raise storage.ArtifactError(f"{path(split)}: unexpected columns {table.column_names}")
     logits = np.stack([table[name].to_numpy() for name in names], axis=1).astype(np.float32)
     texts = {name: tuple(table[name].to_pylist()) for name in ("image_id", "group", "labels")}

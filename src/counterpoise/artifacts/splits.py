@@ -22,6 +22,7 @@ def write(root: Path, table: pd.DataFrame) -> None:
     Raises:
         storage.ArtifactError: A split has an unknown name, or an image stands twice.
     """
+    storage.check_table(root / PATH, table, COLUMNS)
     _check(root, table)
     storage.write_table(root / PATH, table, COLUMNS)
 

@@ -59,8 +59,11 @@ class Tiles:
         """Read the encoded bytes of the tile in row `row` of the table."""
         shard = str(self.table["shard"].iat[row])
         offset, nbytes = (int(self.table[name].to_numpy()[row]) for name in ("offset", "nbytes"))
-        with (self.folder / shard).open("rb") as file:
-            data = os.pread(file.fileno(), nbytes, offset)
+        try:
+            with (self.folder / shard).open("rb") as file:
+                data = os.pread(file.fileno(), nbytes, offset)
+        except FileNotFoundError as error:
+            raise storage.ArtifactError(f"{self.folder / shard} does not exist; run `dvc repro`") from error
         if len(data) != nbytes:
             raise storage.ArtifactError(f"{self.folder / shard}: ends before byte {offset + nbytes}")
         return data

@@ -151,7 +151,7 @@ def _left_out(facts: Facts) -> Iterator[Finding]:
     if unused:
         yield Finding(
             f"{counted(unused, 'image is', 'images are')} in no split.",
-            "Balancing left them over while their duplicates, or images of their group, are in use.",
+            "Near duplicates of them are in another split, or balancing left them over.",
         )
 
 

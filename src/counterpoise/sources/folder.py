@@ -22,7 +22,7 @@ def read(folder: Path, params: Params) -> list[Row]:
         params: Nothing.
 
     Returns:
-        One row per image, sorted by path; hidden files, and files of other kinds than images, are passed over.
+        One row per image, sorted by path; what is hidden, and files of other kinds than images, are passed over.
 
     Raises:
         InputError: The folder is missing, or holds no folder with images.
@@ -32,7 +32,8 @@ def read(folder: Path, params: Params) -> list[Row]:
     rows = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if len(parts) > 1 and path.is_file() and path.suffix.lower() in SUFFIXES and parts[-1][0] != ".":
+        hidden = any(part.startswith(".") for part in parts)
+        if len(parts) > 1 and path.is_file() and path.suffix.lower() in SUFFIXES and not hidden:
             image = "/".join(parts)
             rows.append(Row(image, image, (parts[0],), ""))
     if not rows:

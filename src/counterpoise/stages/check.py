@@ -58,7 +58,7 @@ def problems(content: Mapping[str, Any]) -> list[str]:
         faults += [line for module in _stage_params() for line in _faults(module, _part(module, content), "")]
     if not faults:
         faults += _names(content)
-    return faults or list(_combinations(content))
+    return list(dict.fromkeys(faults)) or list(_combinations(content))  # several stages may refuse one key
 
 
 def _stage_params() -> Iterator[type[Section]]:
@@ -141,8 +141,8 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     if factors is None and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
         yield (
             f"{PATH}: decide.calibrator is {decide['calibrator']!r}, but what loss {content['loss']!r} does to the "
-            f"prior has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the prior "
-            "from validation"
+            f"prior has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the "
+            "prior from validation"
         )
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,7 @@ class Ingest(Section):
     """The parameters of each source."""
     exclude: tuple[str, ...] = Field(strict=False)
     """Classes whose images are left out."""
-    merge: dict[str, tuple[str, ...]] = Field(strict=False)
+    merge: dict[str, Annotated[tuple[str, ...], Field(strict=False)]]
     """New class name: the classes that it joins."""
     rare: Rare
     max_rejected_frac: float = Field(ge=0, le=1)
@@ -194,7 +195,7 @@ def inside(folder: Path, image: str) -> Path | None:
     """Resolve the path of an image; `None` if it leads out of the folder, by `..`, by a leading `/` or by a link."""
     try:
         path = (folder / image).resolve()
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
         return None
     return path if path.is_relative_to(folder.resolve()) else None
 
@@ -280,7 +281,9 @@ def main(root: Path, params: Params) -> None:
 
     def look(usable: Iterable[Row]) -> list[Decoded | str]:
         paths = [inside(folder, row.image) for row in usable]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter's lock
+        # Threads share the filters of warnings, which `images.decode` sets and resets: set them once around all.
+        # Pillow decodes outside the interpreter's lock.
+        with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(os.cpu_count()) as pool:
             results = pool.map(lambda path: decode(path) if path else "its path leaves ingest.root", paths)
             return list(tqdm(results, total=len(paths), desc="decode", unit="image", delay=1, mininterval=1))
 

@@ -126,18 +126,30 @@ def assign(
     counts = members.sum(axis=0).astype(np.float64)
     dealt = stratify.deal(members, _wanted(counts, params), seeds.generator(seed, "split"))
     split = np.array(ORDER, dtype=object)[dealt][unit]
+    aside = _set_aside(split, crossing, copies)
     if params.balance:
         _trim(split, targets, seeds.generator(seed, "balance"))
-    aside = _set_aside(split, crossing, copies)
     result = pd.DataFrame({"image_id": table["image_id"], "split": split})
     return Assigned(result, units, (*_thin_classes(split, targets, found), *_large(units), *aside))
 
 
 def _wanted(counts: NDArray[np.float64], params: Split) -> NDArray[np.float64]:
-    basis = np.full_like(counts, counts.min()) if params.balance else counts
-    train, val = basis * (1 - params.val_frac - params.test_frac), basis * params.val_frac
-    wanted = {"train": train, "val": val, "test": counts - train - val}
-    return np.stack([wanted[name] for name in ORDER])
+    fracs = {
+        "train": 1 - params.val_frac - params.test_frac,
+        "val": params.val_frac,
+        "test": params.test_frac,
+    }
+    shares = np.array([fracs[name] for name in ORDER])
+    if not params.balance:
+        return shares[:, None] * counts
+    # Whole numbers, the same for every class, so that what is left over goes to test and nothing need be trimmed.
+    exact = (shares * counts.min()).round(9)
+    equal = np.floor(exact)
+    short = int(counts.min() - equal.sum())
+    equal[np.argsort((equal - exact).round(9), kind="stable")[:short]] += 1
+    wanted = np.repeat(equal[:, None], len(counts), axis=1)
+    wanted[ORDER.index("test")] += counts - counts.min()
+    return wanted
 
 
 def _trim(split: NDArray[np.object_], targets: NDArray[np.int64], rng: np.random.Generator) -> None:

@@ -147,6 +147,8 @@ def fit(
     device = models.pick_device(params.model.device)
     precision = models.pick_precision(params.model.precision, device)
     network.to(device)
+    remembers = objective.loss if isinstance(objective.loss, nn.Module) else nn.Module()
+    remembers.to(device)
     optimizer = torch.optim.AdamW(_groups(network, params.train), lr=params.train.learning_rate, fused=False)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     history: list[dict[str, float]] = []
@@ -155,6 +157,7 @@ def fit(
     state = checkpoint.load() if checkpoint else None
     if state:
         network.load_state_dict(state["network"])
+        remembers.load_state_dict(state["loss"])
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
         history, best, best_epoch, best_score = (state[key] for key in ("history", "best", "best_epoch", "best_score"))
@@ -168,6 +171,7 @@ def fit(
                 len(train.inputs), params.train.batch_size, seeds.generator(params.train.seed, "order", epoch)
             )
             network.train()
+            remembers.train()
             total = torch.zeros((), device=device)
             for step, (inputs, targets) in enumerate(_batches(train, order, epoch, device)):
                 _set_rate(optimizer, epoch + step / len(order), params.train)
@@ -183,6 +187,7 @@ def fit(
                 "train/loss": float(total) / len(train.inputs),
                 "learning_rate": optimizer.param_groups[0]["lr"],
             }
+            remembers.eval()
             figures |= _watch(network, val, objective, params, device, precision)
             history.append(figures)
             score = figures[f"val/{params.train.monitor}"] * (-1 if params.train.monitor == "loss" else 1)
@@ -195,6 +200,7 @@ def fit(
                 checkpoint.save(
                     {
                         "network": network.state_dict(),
+                        "loss": remembers.state_dict(),
                         "optimizer": optimizer.state_dict(),
                         "scaler": scaler.state_dict(),
                         "history": history,
@@ -249,11 +255,11 @@ def _watch(
     network.eval()
     order = loading.in_order(len(val.inputs), 4 * params.train.batch_size)
     with torch.inference_mode(), models.autocast(device, precision):
-        logits = torch.cat([network(inputs).float() for inputs, _ in _batches(val, order, 0, device)]).cpu()
-        loss = float(objective(logits, val.targets))
-    scores, targets = logits.double().numpy(), val.targets.numpy()
-    confusion = metrics.confusion(targets, scores.argmax(axis=1), scores.shape[1])
-    shares = logits.double().softmax(dim=1).numpy()
+        logits = torch.cat([network(inputs).float() for inputs, _ in _batches(val, order, 0, device)])
+        loss = float(objective(logits, val.targets.to(device)))
+    scores, targets = logits.cpu().double(), val.targets.numpy()
+    confusion = metrics.confusion(targets, scores.numpy().argmax(axis=1), scores.shape[1])
+    shares = scores.softmax(dim=1).numpy()
     precisions = [metrics.average_precision(targets == index, shares[:, index]) for index in np.unique(targets)]
     return {
         "val/loss": loss,

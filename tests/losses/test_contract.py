@@ -1,0 +1,169 @@
+"""What every loss keeps, whatever its name: this file finds them by itself."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from counterpoise import config, losses
+
+ROOT = Path(__file__).resolve().parents[2]
+COUNTS = [60, 30, 10]
+
+
+@pytest.fixture(params=losses.names())
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def block(name: str) -> dict[str, Any]:
+    """Return the loss's block of the params.yaml that ships."""
+    found: dict[str, Any] = config.load(ROOT)["losses"][name]
+    return found
+
+
+def build(name: str, counts: list[int] = COUNTS) -> losses.Loss:
+    return losses.build(name, task="multiclass", class_counts=counts, example_count=sum(counts), params=block(name))
+
+
+def a_batch(n: int = 12) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return 3 * torch.randn(n, 3, generator=generator), torch.arange(n) % 3
+
+
+def check(loss: losses.Loss, logits: Tensor, targets: Tensor) -> None:
+    """Check shape and type of the values, and that they and their gradient are finite."""
+    logits = logits.clone().requires_grad_()
+    values = loss(logits, targets)
+    assert values.shape == (len(targets),)
+    assert values.dtype == logits.dtype
+    assert values.isfinite().all()
+    values.mean().backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+def test_there_are_losses():
+    assert {"cross_entropy", "focal"} <= set(losses.names())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_values_have_one_entry_per_example(name, dtype):
+    logits, targets = a_batch()
+    check(build(name), logits.to(dtype), targets)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("target", [0, 1, 2])
+def test_extreme_logits_give_finite_values_and_gradients(name, target, dtype):
+    logits = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0], [1e4, 1e4, -1e4], [0.0, 0.0, 0.0]], dtype=dtype)
+    check(build(name), logits, torch.full((4,), target))
+
+
+@pytest.mark.parametrize("target", [0, 2])
+def test_a_batch_of_one_class_is_fine(name, target):
+    logits, _ = a_batch()
+    check(build(name), logits, torch.full((12,), target))
+
+
+def test_a_batch_of_one_example_is_fine(name):
+    logits, targets = a_batch(1)
+    check(build(name), logits, targets)
+
+
+def test_a_class_that_is_never_drawn_is_fine(name):
+    logits, _ = a_batch()
+    loss = build(name, [60, 30, 0])
+    check(loss, logits, torch.arange(12) % 2)
+    check(loss, logits, torch.full((12,), 2))  # validation may hold it
+
+
+def test_a_better_prediction_costs_less(name):
+    targets = torch.tensor([0, 1, 2])
+    good = 4 * torch.eye(3)
+    assert build(name)(good, targets).mean() < build(name)(-good, targets).mean()
+
+
+def test_a_step_down_the_gradient_lowers_the_loss(name):
+    logits, targets = a_batch()
+    logits.requires_grad_()
+    loss = build(name)
+    before = loss(logits, targets).mean()
+    (slope,) = torch.autograd.grad(before, logits)
+    assert slope.abs().max() > 0
+    assert build(name)((logits - 0.1 * slope).detach(), targets).mean() < before
+
+
+def test_gradients_stay_off_where_they_are_off(name):
+    logits, targets = a_batch()
+    logits.requires_grad_()
+    with torch.no_grad():
+        assert not build(name)(logits, targets).requires_grad
+        assert not torch.is_grad_enabled()
+    assert build(name)(logits, targets).requires_grad
+    assert torch.is_grad_enabled()
+
+
+def test_inputs_are_left_untouched(name):
+    logits, targets = a_batch()
+    kept = logits.clone(), targets.clone()
+    build(name)(logits, targets)
+    assert torch.equal(logits, kept[0])
+    assert torch.equal(targets, kept[1])
+    assert not logits.requires_grad
+    assert logits.grad is None
+
+
+def test_permuting_examples_permutes_values(name):
+    logits, targets = a_batch()
+    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(build(name)(logits[order], targets[order]), build(name)(logits, targets)[order])
+
+
+def test_its_line_in_the_ledger_is_positive_or_unknown(name):
+    found = losses.prior_factors(name, COUNTS, block(name))
+    assert found is None or (len(found) == 3 and min(found) > 0)
+
+
+def test_an_unknown_parameter_is_refused(name):
+    with pytest.raises(config.InputError, match=rf"params.yaml: losses\.{name}\.no_such_thing is not a parameter"):
+        losses.build(
+            name,
+            task="multiclass",
+            class_counts=COUNTS,
+            example_count=100,
+            params={**block(name), "no_such_thing": 1},
+        )
+
+
+def test_a_missing_parameter_is_refused(name):
+    if not losses.module(name).Params.model_fields:
+        pytest.skip("the loss has no parameters")
+    with pytest.raises(config.InputError, match=rf"losses\.{name}\.\w+ is missing"):
+        losses.build(name, task="multiclass", class_counts=COUNTS, example_count=100, params={})
+
+
+def test_every_parameter_is_explained(name):
+    for field in losses.module(name).Params.model_fields.values():
+        assert field.description
+
+
+def test_params_yaml_has_a_block_for_every_loss_and_no_other():
+    assert sorted(config.load(ROOT)["losses"]) == losses.names()
+
+
+def test_docs_have_a_row_for_the_loss(name):
+    text = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8")
+    assert any(line.startswith("|") and f"`{name}`" in line.split("|")[1] for line in text.splitlines())
+
+
+def test_the_loss_has_a_test_file_and_a_function_of_its_name(name):
+    assert (ROOT / "tests" / "losses" / f"test_{name}.py").is_file()
+    assert callable(getattr(losses.module(name), name))
+
+
+def test_an_unknown_loss_is_refused_and_the_right_one_suggested():
+    with pytest.raises(config.InputError, match=r"loss is 'focl'; expected one of .* did you mean 'focal'"):
+        losses.module("focl")

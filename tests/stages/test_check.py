@@ -1,0 +1,242 @@
+import copy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from counterpoise import config, sampling
+from counterpoise.artifacts import params_ok
+from counterpoise.config import InputError
+from counterpoise.stages import check
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def shipped() -> dict[str, Any]:
+    return config.load(REPOSITORY)
+
+
+def changed(**values: object) -> dict[str, Any]:
+    """The shipped parameters with some values set, by dotted name; `__` stands for the dot, `...` removes the key."""
+    content = copy.deepcopy(shipped())
+    for name, value in values.items():
+        *owners, last = name.split("__")
+        block = content
+        for owner in owners:
+            block = block[owner]
+        if value is ...:
+            del block[last]
+        else:
+            block[last] = value
+    return content
+
+
+def fault(**values: object) -> str:
+    found = check.problems(changed(**values))
+    assert len(found) == 1, found
+    return found[0]
+
+
+@pytest.fixture
+def repository(tmp_path):
+    shutil.copyfile(REPOSITORY / config.PATH, tmp_path / config.PATH)
+    return tmp_path
+
+
+def test_the_shipped_parameters_pass(repository):
+    assert check.problems(shipped()) == []
+    check.main(repository)
+    assert (repository / params_ok.PATH).read_text() == "ok\n"
+
+
+def test_the_output_is_constant_so_that_checking_reruns_nothing(repository):
+    check.main(repository)
+    first = (repository / params_ok.PATH).read_bytes()
+    path = repository / config.PATH
+    path.write_text(path.read_text().replace("seed: 0", "seed: 1"))
+    check.main(repository)
+    assert (repository / params_ok.PATH).read_bytes() == first
+
+
+def test_every_section_is_shared_or_named_after_a_stage():
+    assert set(shipped()) == {*check.SHARED, *check.sections()}
+
+
+@pytest.mark.parametrize("loss", shipped()["losses"])
+def test_every_shipped_loss_can_be_chosen(loss):
+    assert check.problems(changed(loss=loss)) == []
+
+
+def test_rewriting_by_dvc_keeps_the_shipped_file_byte_for_byte(repository):
+    from dvc.utils.serialize import modify_yaml  # type: ignore[import-untyped]
+
+    path = repository / config.PATH
+    text, content = path.read_bytes(), config.load(repository)
+    with modify_yaml(str(path)) as found:
+        loss = found["loss"]
+        found["loss"] = "focal"
+    assert config.load(repository) == {**content, "loss": "focal"}
+    assert path.read_bytes() == text.replace(f"\nloss: {loss}\n".encode(), b"\nloss: focal\n")
+    with modify_yaml(str(path)) as found:
+        found["loss"] = loss
+    assert path.read_bytes() == text
+    assert config.load(repository) == content
+
+
+def test_dvc_reads_the_shipped_file_as_we_do():
+    from dvc.utils.serialize import parse_yaml
+
+    path = REPOSITORY / config.PATH
+    assert parse_yaml(path.read_text(encoding="utf-8"), str(path)) == shipped()
+
+
+def test_a_typo_in_a_section_is_refused_with_what_was_meant():
+    known = [*check.SHARED, *check.sections()]
+    content = changed(trian=shipped()["train"], train=...)
+    assert check.problems(content) == [
+        f"params.yaml: trian is not a section; expected one of {known}; did you mean 'train'?",
+        "params.yaml: train is missing",
+    ]
+
+
+@pytest.mark.parametrize("value", [None, 3, "text", []])
+def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
+    assert fault(tile=value) == (
+        f"params.yaml: tile is {value!r}; expected a section with keys ['size_px', 'overlap_px']"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("train__epochs", 0, "train.epochs is 0; input should be greater than or equal to 1"),
+        ("train__epochs", "40", "train.epochs is '40'; input should be a valid integer"),
+        ("train__epochs", ..., "train.epochs is missing"),
+        ("train__epoch", 3, "train.epoch is not a parameter"),
+        ("split__duplicates__max_distance", 16, "split.duplicates.max_distance is 16"),
+        ("ingest__rare__action", "drp", "ingest.rare.action is 'drp'; expected one of ['keep', 'drop', 'other']"),
+        ("model__freeze", "bakbone", "did you mean 'backbone'?"),
+        ("weighting__scheme", "balancd", "did you mean 'balanced'?"),
+        ("task", "multiklass", "task is 'multiklass'; expected one of ['multiclass']; did you mean 'multiclass'?"),
+        ("seed", -1, "seed is -1; input should be greater than or equal to 0"),
+        ("seed", 1.0, "seed is 1.0; input should be a valid integer"),
+        ("loss", "focl", "loss is 'focl'; expected one of"),
+        ("loss", "focl", "did you mean 'focal'?"),
+        ("losses__focal__gamma", -1.0, "losses.focal.gamma is -1.0"),
+        ("losses__focal__gama", 1.0, "losses.focal.gama is not a parameter; expected one of ['gamma']"),
+        ("losses__focl", {}, "losses.focl is 'focl'; expected one of"),
+        ("losses__focal", None, "losses.focal is None; input should be a valid dictionary"),
+        ("ingest__source", "cvs", "ingest.source is 'cvs'; expected one of ['csv', 'folder']; did you mean 'csv'?"),
+        ("ingest__sources__csv__delimiter", ";;", "ingest.sources.csv.delimiter is ';;'"),
+        ("ingest__sources__fodler", {}, "ingest.sources.fodler is 'fodler'"),
+        ("demo__name", "elvp", "demo.name is 'elvp'; expected one of ['none', 'elpv'"),
+        ("oversample__policy", "strng", "oversample.policy is 'strng'"),
+        ("train__augment", "flip", "did you mean 'flips'?"),
+    ],
+)
+def test_each_wrong_value_is_refused_once(name, value, part):
+    text = fault(**{name: value})
+    assert text.startswith("params.yaml: ")
+    assert part in text
+
+
+REPEATING = sampling.REPEATING[0]
+COMBINATIONS = [
+    (
+        {"oversample__views": 2, "oversample__strategy": "none"},
+        "oversample.views is 2, but strategy 'none' draws no tile twice",
+        {"oversample__views": 2, "oversample__strategy": REPEATING, "oversample__policy": "standard"},
+    ),
+    (
+        {"oversample__views": 2, "oversample__strategy": REPEATING, "oversample__policy": "none"},
+        "policy 'none' makes every view the tile itself",
+        {"oversample__views": 0, "oversample__strategy": REPEATING, "oversample__policy": "none"},
+    ),
+    (
+        {"train__augment": "flips", "model__freeze": "backbone"},
+        "use oversample.views for augmented copies, or set model.freeze to 'none'",
+        {"train__augment": "flips", "model__freeze": "none"},
+    ),
+    (
+        {"split__val_frac": 0.5, "split__test_frac": 0.5},
+        "split.val_frac + split.test_frac leave nothing to train on; their sum must be below 1",
+        {"split__val_frac": 0.5, "split__test_frac": 0.4},
+    ),
+    (
+        {"tile__size_px": 64, "tile__overlap_px": 64},
+        "tile.overlap_px must be below tile.size_px (64)",
+        {"tile__size_px": 64, "tile__overlap_px": 63},
+    ),
+    ({"ingest__root": "/data"}, "inside the repository", {"ingest__root": "data/raw/roofs"}),
+    ({"ingest__root": "data/../../x"}, "inside the repository", {"ingest__root": "data"}),
+    (
+        {"ingest__root": "data/raw/demo", "demo__name": "none"},
+        "demo.name is 'none', so that ingest.root 'data/raw/demo' is empty",
+        {"ingest__root": "data/raw/roofs", "demo__name": "none"},
+    ),
+    (
+        {"ingest__merge": {"new": "ab"}},
+        "ingest.merge.new is 'ab'; input should be a valid tuple",
+        {"ingest__merge": {"new": ["a", "b"]}, "ingest__exclude": ["c"]},
+    ),
+    (
+        {"decide__rule": "least_cost", "decide__costs": {}},
+        "decide.costs states no cost",
+        {"decide__rule": "least_cost", "decide__costs": {"a": {"b": 5.0}}},
+    ),
+    (
+        {"decide__rule": "balanced", "decide__costs": {"a": {"b": 5.0}}},
+        "rule 'balanced' does not use it; set rule to 'least_cost'",
+        {"decide__rule": "balanced", "decide__costs": {}},
+    ),
+    (
+        {"loss": "focal", "decide__calibrator": "temperature"},
+        "what loss 'focal' does to the prior has no closed form; set it to 'auto' or one of ['vector']",
+        {"loss": "focal", "decide__calibrator": "vector"},
+    ),
+    (
+        {"loss": "focal", "decide__calibrator": "none"},
+        "decide.calibrator is 'none'",
+        {"loss": "cross_entropy", "decide__calibrator": "none"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("refused", "part", "allowed"), COMBINATIONS)
+def test_each_senseless_combination_is_refused_and_its_neighbour_is_not(refused, part, allowed):
+    text = fault(**refused)
+    assert text.startswith("params.yaml: ")
+    assert part in text
+    assert check.problems(changed(**allowed)) == []
+
+
+def test_every_fault_of_a_file_is_told_at_once():
+    found = check.problems(changed(train__epochs=0, tile__overlap=1, split=3))
+    assert [line.split(" is ")[0] for line in found] == [
+        "params.yaml: split",
+        "params.yaml: tile.overlap",
+        "params.yaml: train.epochs",
+    ]
+
+
+def test_a_refusal_names_the_way_back_and_writes_nothing(repository):
+    path = repository / config.PATH
+    path.write_text(path.read_text().replace("\ntile:", "\ntiel:"))
+    with pytest.raises(InputError) as caught:
+        check.main(repository)
+    assert "tiel is not a section" in str(caught.value)
+    assert str(caught.value).endswith("or go back to the committed one with `git checkout -- params.yaml`.")
+    assert list(repository.iterdir()) == [path]
+
+
+def test_the_stage_ends_with_a_message_and_without_a_traceback(repository):
+    path = repository / config.PATH
+    path.write_text(path.read_text().replace("\nseed: 0\n", "\nseed: zero\n"))
+    command = [sys.executable, "-m", "counterpoise.stages.check"]
+    found = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert "params.yaml: seed is 'zero'; input should be a valid integer" in found.stderr
+    assert "Traceback" not in found.stderr

@@ -1,0 +1,166 @@
+"""Features are what the backbone gives for each tile and view, wherever and however they are computed."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+
+from counterpoise import config, loading
+from counterpoise.artifacts import features, splits, tiles
+from counterpoise.stages import embed
+
+SIZES = {"train": 5, "val": 3, "test": 4}
+Array = np.ndarray[Any, Any]
+
+
+@pytest.fixture(autouse=True)
+def one_process_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(loading, "workers_count", lambda: 0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def picture(split: str, number: int) -> Array:
+    return np.random.default_rng([len(split), number]).integers(256, size=(40, 48, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for split, count in SIZES.items():
+        with tiles.writing(tmp_path, split) as append:
+            for number in range(count):
+                buffer = io.BytesIO()
+                Image.fromarray(picture(split, number)).save(buffer, format="PNG")
+                tile_id = f"{split}{number}"
+                append(tiles.Tile(tile_id, tile_id, "a", (0, 0, 48, 40), buffer.getvalue()))
+    return tmp_path
+
+
+def a_params(
+    *, views: int = 0, policy: str = "standard", freeze: str = "backbone", precision: str = "float32", batch: int = 2
+) -> embed.Params:
+    content = {
+        "seed": 0,
+        "model": {
+            "backbone": "test_efficientnet",
+            "weights": "none",
+            "input_px": 32,
+            "freeze": freeze,
+            "dropout": 0.2,
+            "device": "cpu",
+            "precision": precision,
+        },
+        "oversample": {"views": views, "policy": policy, "strategy": "over"},
+        "embed": {"batch_size": batch},
+    }
+    return config.validate(embed.Params, content)
+
+
+def computed(root: Path, split: str, **changes: Any) -> features.Features:
+    embed.main(root, a_params(**changes))
+    found = features.read(root, split)
+    assert found is not None
+    return found
+
+
+def by_hand(split: str) -> Array:
+    """Compute features with timm and Pillow, one picture at a time."""
+    torch.manual_seed(0)
+    backbone: Any = timm.create_model("test_efficientnet", pretrained=False)
+    backbone.reset_classifier(0)
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    rows = []
+    for number in range(SIZES[split]):
+        pixels = Image.fromarray(picture(split, number)).resize((32, 32), Image.Resampling.BICUBIC)
+        batch = torch.from_numpy(((np.asarray(pixels) / 255 - mean) / std).transpose(2, 0, 1)[None]).float()
+        with torch.inference_mode():
+            rows.append(backbone.eval()(batch).numpy()[0])
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("split", splits.NAMES)
+def test_features_are_those_of_the_backbone_on_each_tile(split: str, root: Path) -> None:
+    found = computed(root, split)
+    assert found.index["tile_id"].tolist() == [f"{split}{number}" for number in range(SIZES[split])]
+    assert (found.index["view"] == 0).all()
+    np.testing.assert_allclose(found.values, by_hand(split), rtol=1e-3, atol=1e-4)
+
+
+def test_only_train_and_val_have_views(root: Path) -> None:
+    embed.main(root, a_params(views=2))
+    for split, views in (("train", 3), ("val", 3), ("test", 1)):
+        found = features.read(root, split)
+        assert found is not None
+        assert found.index["view"].tolist() == list(range(views)) * SIZES[split]
+        assert len(found.values) == views * SIZES[split]
+
+
+def test_view_0_is_the_tile_and_other_views_are_not(root: Path) -> None:
+    plain = computed(root, "val").values[:]
+    found = computed(root, "val", views=2)
+    np.testing.assert_allclose(found.values[::3], plain, rtol=1e-3, atol=1e-4)
+    assert np.abs(found.values[1::3] - plain).max(axis=1).min() > 1e-3
+    assert np.abs(found.values[1::3] - found.values[2::3]).max(axis=1).min() > 1e-3
+
+
+def test_more_views_leave_the_earlier_ones_as_they_were(root: Path) -> None:
+    one, two = computed(root, "train", views=1).values[1::2], computed(root, "train", views=2).values[1::3]
+    np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4)
+
+
+def test_the_size_of_batches_changes_nothing_that_matters(root: Path) -> None:
+    one, many = computed(root, "train", batch=1).values[:], computed(root, "train", batch=64).values[:]
+    np.testing.assert_allclose(one, many, rtol=1e-3, atol=1e-4)
+
+
+def test_where_nothing_is_frozen_an_index_says_so_and_nothing_is_computed(root: Path) -> None:
+    embed.main(root, a_params())
+    embed.main(root, a_params(freeze="none"))
+    for split in splits.NAMES:
+        assert features.read(root, split) is None
+        assert [path.name for path in (root / features.path(split)).iterdir()] == ["index.json"]
+
+
+def test_bfloat16_on_the_cpu_is_close_to_float32(root: Path) -> None:
+    exact, half = computed(root, "train").values[:], computed(root, "train", precision="bfloat16").values[:]
+    assert half.dtype == np.float32
+    assert (half != exact).any()
+    distance = np.linalg.norm(half - exact, axis=1) / np.linalg.norm(exact, axis=1)
+    assert distance.max() < 0.05
+
+
+def test_computing_twice_gives_equal_bytes(root: Path) -> None:
+    def written() -> list[bytes]:
+        embed.main(root, a_params(views=1, policy="strong"))
+        return [path.read_bytes() for path in sorted((root / features.FOLDER).rglob("*")) if path.is_file()]
+
+    assert written() == written()
+
+
+def test_other_tiles_in_test_leave_the_features_of_train_and_val_as_they_were(root: Path) -> None:
+    """`embed` reads all splits, but no split speaks to another."""
+
+    def written() -> dict[str, bytes]:
+        embed.main(root, a_params(views=1))
+        return {split: (root / features.path(split) / "features.npy").read_bytes() for split in splits.NAMES}
+
+    before = written()
+    buffer = io.BytesIO()
+    Image.fromarray(picture("another", 0)).save(buffer, format="PNG")
+    with tiles.writing(root, "test") as append:
+        append(tiles.Tile("other", "other", "a", (0, 0, 48, 40), buffer.getvalue()))
+    after = written()
+    assert [split for split in splits.NAMES if before[split] != after[split]] == ["test"]
+
+
+def test_the_index_lists_views_of_one_tile_together() -> None:
+    rows = embed.index(["b", "a"], 1)
+    assert list(rows.itertuples(index=False, name=None)) == [("b", 0), ("b", 1), ("a", 0), ("a", 1)]

@@ -1,0 +1,306 @@
+"""Who goes where: shares, groups, duplicates, balance, and what a person is told."""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from counterpoise import config
+from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
+from counterpoise.stages import split
+
+Array = np.ndarray[Any, Any]
+
+SIDE = 32
+NO_PAIRS = np.empty((0, 2), dtype=np.int64)
+
+
+def params(*, balance: bool = False, val_frac: float = 0.2, test_frac: float = 0.2) -> split.Split:
+    duplicates = split.Duplicates(max_distance=8, min_correlation=0.98)
+    return split.Split(val_frac=val_frac, test_frac=test_frac, balance=balance, duplicates=duplicates)
+
+
+def table_of(
+    labels: Sequence[str] | Array, groups: Iterable[object] | None = None, sha256: Iterable[str] | None = None
+) -> pd.DataFrame:
+    n = len(labels)
+    ids = [f"image{row:05d}.png" for row in range(n)]
+    return pd.DataFrame(
+        {
+            "image_id": ids,
+            "path": [f"data/raw/{name}" for name in ids],
+            "labels": list(labels),
+            "group": ids if groups is None else [str(group) for group in groups],
+            "width_px": 64,
+            "height_px": 64,
+            "sha256": ids if sha256 is None else list(sha256),
+        }
+    )
+
+
+def classes_of(table: pd.DataFrame) -> classes.Classes:
+    counts = table["labels"].value_counts().sort_values(ascending=False, kind="stable")
+    return classes.Classes(tuple(counts.index), tuple(int(count) for count in counts))
+
+
+def pictures_of(n: int, seed: int = 0) -> Array:
+    """Return unlike pictures: coarse random fields, blown up."""
+    coarse = np.random.default_rng(seed).integers(40, 216, (n, 8, 8), dtype=np.uint8)
+    return coarse.repeat(SIDE // 8, axis=1).repeat(SIDE // 8, axis=2)
+
+
+def noisy(picture: Array, seed: int = 0) -> Array:
+    noise = np.random.default_rng(seed).integers(-3, 4, picture.shape)
+    return (picture.astype(int) + noise).clip(0, 255).astype(np.uint8)
+
+
+def assign(
+    table: pd.DataFrame,
+    chosen: split.Split | None = None,
+    *,
+    seed: int = 0,
+    crossing: Array = NO_PAIRS,
+    copies: Array | None = None,
+    pictures: Array | None = None,
+) -> split.Assigned:
+    """Assign as the stage does; without pictures no two images are alike."""
+    chosen = params() if chosen is None else chosen
+    if pictures is None:
+        pictures = pictures_of(len(table))
+    units, found = split.find_units(table, pictures, chosen.duplicates)
+    crossing = crossing if len(crossing) else found
+    copies = np.arange(len(table)) if copies is None else copies
+    return split.assign(table, classes_of(table), units, crossing, copies, chosen, seed)
+
+
+def counts_of(result: split.Assigned, table: pd.DataFrame, side: str) -> list[int]:
+    names = classes_of(table).names
+    return [int(((result.splits["split"] == side) & (table["labels"] == name)).sum()) for name in names]
+
+
+def sides_of(result: split.Assigned, rows: Iterable[int]) -> set[str]:
+    return set(result.splits["split"].iloc[list(rows)]) - {"unused"}
+
+
+def test_every_class_is_split_by_the_shares():
+    table = table_of(["plain"] * 200 + ["solar"] * 10)
+    result = assign(table)
+    assert [counts_of(result, table, side) for side in ("train", "val", "test")] == [[120, 6], [40, 2], [40, 2]]
+    assert result.warnings == ()
+
+
+def test_every_image_is_assigned_once_in_the_order_of_the_manifest():
+    table = table_of(["a"] * 30 + ["b"] * 10)
+    result = assign(table)
+    assert result.splits["image_id"].tolist() == table["image_id"].tolist()
+    assert set(result.splits["split"]) == {"train", "val", "test"}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    images=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 15)), min_size=10, max_size=60),
+    balance=st.booleans(),
+    seed=st.integers(0, 100),
+)
+def test_groups_never_straddle(images, balance, seed):
+    table = table_of([label for label, _ in images], groups=[group for _, group in images])
+    ids = table["image_id"].to_numpy()
+    first = table.groupby("group")["image_id"].transform("first")
+    units = pd.DataFrame({"image_id": ids, "unit": first, "centre": ids, "kind": "single", "correlation": 1.0})
+    result = split.assign(table, classes_of(table), units, NO_PAIRS, np.arange(len(ids)), params(balance=balance), seed)
+    for rows in table.groupby("group").indices.values():
+        assert len(sides_of(result, rows)) <= 1
+
+
+def test_exact_and_near_duplicates_never_straddle():
+    base = pictures_of(60)
+    pictures = np.concatenate([base, base[:30], np.stack([noisy(picture, row) for row, picture in enumerate(base)])])
+    sha256 = [f"file{row}" for row in (*range(60), *range(30), *range(60, 120))]
+    table = table_of((["a", "b", "b"] * 50), sha256=sha256)
+    for seed in range(3):
+        result = assign(table, pictures=pictures, seed=seed)
+        for row in range(60):
+            alike = [row, 90 + row] + ([60 + row] if row < 30 else [])
+            assert len(sides_of(result, alike)) == 1
+    kinds = result.clusters["kind"]
+    assert kinds.value_counts().to_dict() == {"exact": 60, "near": 90}
+    assert (result.clusters["correlation"] >= 0.98).all()
+
+
+def test_groups_and_duplicates_join_into_one_unit():
+    pictures = pictures_of(20)
+    pictures[5] = pictures[0]
+    table = table_of(["a"] * 20, groups=[*([0] * 5), *([1] * 5), *range(2, 12)])
+    result = assign(table, pictures=pictures)
+    assert len(sides_of(result, range(10))) == 1
+    assert set(result.clusters["unit"][:10]) == {"image00000.png"}
+
+
+def chains(count: int, length: int = 6, seed: int = 0) -> Array:
+    """Return chains of pictures in which neighbours are near duplicates, and those two steps apart are not."""
+    rng = np.random.default_rng(seed)
+    pictures = []
+    for _ in range(count):
+        u, v = np.linalg.qr(rng.normal(size=(64, 2)))[0].T
+        for step in range(length):
+            angle = np.deg2rad(8 * step)
+            field = (np.cos(angle) * u + np.sin(angle) * v).reshape(8, 8)
+            pictures.append((128 + 250 * field).clip(0, 255).round().astype(np.uint8))
+    coarse = np.stack(pictures)
+    return coarse.repeat(4, axis=1).repeat(4, axis=2)
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_near_duplicates_in_two_clusters_never_straddle_and_one_is_set_aside(balance):
+    pictures = chains(40)
+    table = table_of(["a", "a", "b"] * 80)
+    units, crossing = split.find_units(table, pictures, params().duplicates)
+    assert len(crossing) > 20
+    result = assign(table, params(balance=balance), pictures=pictures)
+    assert all(len(sides_of(result, pair)) <= 1 for pair in crossing.tolist())
+    assert (result.splits["split"] == "unused").any()
+    assert any("images are unused, since near duplicates" in warning for warning in result.warnings)
+    assert units["unit"].nunique() > 40
+
+
+def test_of_a_crossing_pair_the_train_image_is_set_aside_with_all_its_copies():
+    table = table_of(["a"] * 40, groups=[0, 0, 0, *range(1, 38)])
+    sides = assign(table).splits["split"]
+    train, test = sides[0], sides.tolist().index("test")
+    assert train == "train"  # the largest unit comes first
+    copies = np.arange(40)
+    copies[1] = 0  # images 0 and 1 look the same, 2 does not
+    result = assign(table, crossing=np.array([[0, test]]), copies=copies)
+    assert result.splits["split"].tolist() == ["unused", "unused", *sides[2:]]
+    assert result.warnings == ("2 images are unused, since near duplicates of them are in another split",)
+
+
+def test_a_crossing_pair_on_one_side_is_left_alone():
+    table = table_of(["a"] * 40)
+    sides = assign(table).splits["split"].tolist()
+    pair = [row for row, side in enumerate(sides) if side == "val"][:2]
+    assert assign(table, crossing=np.array([pair])).splits["split"].tolist() == sides
+
+
+def test_balance_gives_train_and_val_equal_classes_and_test_the_rest():
+    table = table_of(["plain"] * 200 + ["solar"] * 50 + ["wind"] * 20)
+    result = assign(table, params(balance=True))
+    assert counts_of(result, table, "train") == [12, 12, 12]
+    assert counts_of(result, table, "val") == [4, 4, 4]
+    assert counts_of(result, table, "test") == [184, 34, 4]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    counts=st.lists(st.integers(1, 60), min_size=2, max_size=5),
+    val_frac=st.sampled_from([0.1, 0.15, 0.2, 0.3]),
+    test_frac=st.sampled_from([0.1, 0.15, 0.2, 0.4]),
+)
+def test_balancing_single_images_leaves_none_unused(counts, val_frac, test_frac):
+    table = table_of(np.repeat([f"c{index}" for index in range(len(counts))], counts))
+    ids = table["image_id"]
+    units = pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
+    chosen = params(balance=True, val_frac=val_frac, test_frac=test_frac)
+    result = split.assign(table, classes_of(table), units, NO_PAIRS, np.arange(len(ids)), chosen, 0)
+    assert (result.splits["split"] != "unused").all()
+    for side, share in (("train", 1 - val_frac - test_frac), ("val", val_frac)):
+        drawn = set(counts_of(result, table, side))
+        assert len(drawn) == 1
+        assert abs(drawn.pop() - share * min(counts)) < 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_balance_is_exact_with_groups_and_crossing_duplicates_too(seed):
+    rng = np.random.default_rng(seed)
+    table = table_of(rng.choice(["a", "b", "c"], p=[0.6, 0.3, 0.1], size=240), groups=rng.integers(0, 80, 240))
+    pairs = rng.integers(0, 240, (12, 2))
+    result = assign(table, params(balance=True), seed=seed, crossing=pairs)
+    for side in ("train", "val"):
+        assert len(set(counts_of(result, table, side))) == 1
+    assert all(len(sides_of(result, pair)) <= 1 for pair in pairs.tolist())
+
+
+def test_a_class_that_is_too_small_for_every_split_is_named():
+    result = assign(table_of(["plain"] * 50 + ["solar"] * 2))
+    assert result.warnings == ("class 'solar' (2 images) is too small to be everywhere: none in ['val']",)
+
+
+def test_a_large_cluster_warns_and_says_where_to_look():
+    pictures = pictures_of(30)
+    pictures[:10] = pictures[0]
+    warnings = assign(table_of(["a"] * 30), pictures=pictures).warnings
+    assert len(warnings) == 1
+    assert warnings[0].startswith("10 images are taken for duplicates of 'image00000.png'; look at data/clusters.csv")
+
+
+def test_nine_duplicates_do_not_warn():
+    pictures = pictures_of(30)
+    pictures[:9] = pictures[0]
+    assert assign(table_of(["a"] * 30), pictures=pictures).warnings == ()
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_the_same_seed_gives_the_same_split_and_another_another(balance):
+    table = table_of(["a"] * 60 + ["b"] * 20)
+    one, same, other = (assign(table, params(balance=balance), seed=seed).splits for seed in (0, 0, 1))
+    pd.testing.assert_frame_equal(one, same)
+    assert not one.equals(other)
+
+
+def test_where_each_image_stands_alone_the_order_of_the_rows_does_not_matter():
+    table = table_of(["a"] * 60 + ["b"] * 20)
+    order = np.random.default_rng(0).permutation(80)
+    straight = assign(table).splits
+    names = classes_of(table)
+    mixed = table.iloc[order].reset_index(drop=True)
+    units, crossing = split.find_units(mixed, pictures_of(80)[order], params().duplicates)
+    shuffled = split.assign(mixed, names, units, crossing, np.arange(80), params(), 0).splits
+    pd.testing.assert_frame_equal(shuffled.sort_values("image_id", ignore_index=True), straight)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> SimpleNamespace:
+    table = table_of(["plain"] * 60 + ["solar"] * 20)
+    pictures = pictures_of(80)
+    pictures[1] = noisy(pictures[0])
+    manifest.write(tmp_path, table)
+    classes.write(tmp_path, classes_of(table))
+    thumbnails.write(tmp_path, pictures)
+    return SimpleNamespace(root=tmp_path, table=table)
+
+
+def test_main_writes_what_the_pure_functions_say(repository, capsys):
+    split.main(repository.root, split.Params(seed=3, split=params()))
+    written, found = splits.read(repository.root), clusters.read(repository.root)
+    assert written["split"].value_counts().to_dict() == {"train": 48, "val": 16, "test": 16}
+    assert written["split"][0] == written["split"][1]
+    assert found["kind"].value_counts().to_dict() == {"single": 78, "near": 2}
+    assert capsys.readouterr().out == "train 48, val 16, test 16, unused 0\n"
+
+
+def test_main_gives_equal_bytes_twice(repository):
+    texts = []
+    for _ in range(2):
+        split.main(repository.root, split.Params(seed=3, split=params()))
+        texts.append([(repository.root / path).read_bytes() for path in (splits.PATH, clusters.PATH)])
+    assert texts[0] == texts[1]
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused(repository):
+    with pytest.raises(config.InputError, match=r"split.val_frac \+ split.test_frac leave nothing to train on"):
+        split.main(repository.root, split.Params(seed=0, split=params(val_frac=0.5, test_frac=0.5)))
+
+
+def test_no_two_pictures_of_this_file_are_alike_by_chance():
+    table = table_of(["a"] * 240)
+    units, crossing = split.find_units(table, pictures_of(240), params().duplicates)
+    assert units["unit"].is_unique
+    assert len(crossing) == 0
+    assert all(not np.array_equal(*pair) for pair in combinations(pictures_of(12), 2))

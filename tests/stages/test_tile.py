@@ -1,0 +1,128 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from counterpoise import config, images
+from counterpoise.artifacts import manifest, splits, tiles
+from counterpoise.config import InputError
+from counterpoise.stages import tile
+
+PARAMS = tile.Params(tile=tile.Tile(size_px=16, overlap_px=4))
+SIZES = {"large": (40, 20), "odd": (17, 16), "small": (10, 12), "square": (16, 16), "unused": (16, 16), "wide": (33, 8)}
+SPLITS = {"large": "train", "odd": "val", "small": "train", "square": "test", "unused": "unused", "wide": "test"}
+
+
+def pixels(name: str) -> images.RGB:
+    width, height = SIZES[name]
+    return np.random.default_rng(len(name)).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def root(tmp_path):
+    rows = []
+    for name, (width, height) in SIZES.items():
+        path = tmp_path / f"raw/{name}.bmp"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels(name)).save(path)
+        rows.append((name, f"raw/{name}.bmp", f"label of {name}", name, width, height, "00"))
+    manifest.write(tmp_path, pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
+    splits.write(tmp_path, pd.DataFrame({"image_id": SPLITS.keys(), "split": SPLITS.values()}))
+    return tmp_path
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted((root / tiles.FOLDER).rglob("*")) if path.is_file()}
+
+
+def test_an_image_within_one_tile_is_copied_byte_for_byte(root):
+    tile.main(root, PARAMS)
+    for split, name in (("train", "small"), ("test", "square")):
+        found = tiles.read(root, split)
+        row = found.table["tile_id"].tolist().index(name)
+        assert found.load(row) == (root / f"raw/{name}.bmp").read_bytes()
+        windows = found.table[["x0_px", "y0_px", "x1_px", "y1_px"]].to_numpy()
+        assert windows[row].tolist() == [0, 0, *SIZES[name]]
+
+
+def test_windows_hold_the_pixels_of_their_place(root):
+    tile.main(root, PARAMS)
+    count = 0
+    for split in splits.NAMES:
+        found = tiles.read(root, split)
+        for row, (image_id, x0, y0, x1, y1) in enumerate(
+            found.table[["image_id", "x0_px", "y0_px", "x1_px", "y1_px"]].itertuples(index=False)
+        ):
+            assert (images.decode(found.load(row)) == pixels(image_id)[y0:y1, x0:x1]).all()
+            count += 1
+    assert count == 6 + 2 + 1 + 1 + 3  # large (3 x 2), odd, small, square, wide
+
+
+def test_every_pixel_of_every_used_image_lies_in_a_tile(root):
+    tile.main(root, PARAMS)
+    table = pd.concat([tiles.read(root, split).table for split in splits.NAMES])
+    for name, (width, height) in SIZES.items():
+        covered = np.zeros((height, width), dtype=bool)
+        for x0, y0, x1, y1 in table.loc[table["image_id"] == name, ["x0_px", "y0_px", "x1_px", "y1_px"]].to_numpy():
+            covered[y0:y1, x0:x1] = True
+        assert covered.all() == (name != "unused")
+
+
+def test_tiles_inherit_their_images_split_and_labels(root):
+    tile.main(root, PARAMS)
+    for split in splits.NAMES:
+        table = tiles.read(root, split).table
+        assert set(table["image_id"]) == {name for name, its_split in SPLITS.items() if its_split == split}
+        assert table["labels"].tolist() == [f"label of {name}" for name in table["image_id"]]
+
+
+def test_tiles_are_named_after_image_and_place_in_the_order_of_the_manifest(root):
+    tile.main(root, PARAMS)
+    assert tiles.read(root, "train").table["tile_id"].tolist() == [
+        *(f"large@{x0},{y0}" for y0 in (0, 4) for x0 in (0, 12, 24)),
+        "small",
+    ]
+
+
+def test_two_runs_write_the_same_bytes(root):
+    tile.main(root, PARAMS)
+    first = contents(root)
+    tile.main(root, PARAMS)
+    assert contents(root) == first
+    assert len(first) == 2 * len(splits.NAMES)
+
+
+def test_windows_of_a_turned_photograph_are_cut_after_turning(root):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    stored = pixels("large")
+    Image.fromarray(stored).save(buffer, "PNG", exif=exif)
+    row = pd.Series({"image_id": "a", "labels": "x", "width_px": 20, "height_px": 40})
+    found = list(tile.cut(row, buffer.getvalue(), PARAMS.tile))
+    upright = np.rot90(stored, -1)
+    assert len(found) == 6
+    for piece in found:
+        x0, y0, x1, y1 = piece.window
+        assert (images.decode(piece.data) == upright[y0:y1, x0:x1]).all()
+
+
+def test_a_split_without_images_has_an_empty_index(root):
+    splits.write(root, pd.DataFrame({"image_id": SPLITS.keys(), "split": "train"}))
+    tile.main(root, PARAMS)
+    assert len(tiles.read(root, "val").table) == 0
+
+
+@pytest.mark.parametrize("overlap", [16, 17])
+def test_an_overlap_as_large_as_the_tile_is_refused(root, overlap):
+    with pytest.raises(InputError, match=r"tile\.overlap_px must be below tile\.size_px"):
+        tile.main(root, tile.Params(tile=tile.Tile(size_px=16, overlap_px=overlap)))
+
+
+def test_sizes_have_ranges():
+    for values in ({"size_px": 15, "overlap_px": 0}, {"size_px": 16, "overlap_px": -1}):
+        with pytest.raises(InputError, match="greater than or equal to"):
+            config.validate(tile.Tile, values, "tile")

@@ -1,0 +1,565 @@
+"""Training on problems drawn by the test: it learns, stops, goes on after a kill, and finds nothing in noise."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from PIL import Image
+from torch import Tensor, nn
+
+from counterpoise import checkpoints, config, loading, losses, priors, schedules
+from counterpoise.artifacts import draws, features, model, predictions, prior, tiles, training
+from counterpoise.stages import decide, evaluate, predict, train
+
+BLOCKS = config.load(Path(__file__).parents[2])["losses"]
+NAMES = ("common", "usual", "scarce", "rare")
+Array = np.ndarray[Any, Any]
+EPOCHS = 40
+"""Of the training that is killed."""
+
+
+@pytest.fixture(autouse=True)
+def one_process_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(loading, "workers_count", lambda: 0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    """Write every parameter that the stage reads; `a__b=c` changes b in section a."""
+    content: dict[str, Any] = {
+        "task": "multiclass",
+        "loss": "cross_entropy",
+        "losses": BLOCKS,
+        "seed": 0,
+        "model": {
+            "backbone": "test_efficientnet",
+            "weights": "none",
+            "input_px": 32,
+            "freeze": "backbone",
+            "dropout": 0.0,
+            "device": "cpu",
+            "precision": "float32",
+        },
+        "oversample": {"views": 0, "policy": "dihedral"},
+        "weighting": {"scheme": "none", "beta": 0.999},
+        "train": {
+            "seed": 0,
+            "epochs": 10,
+            "batch_size": 32,
+            "learning_rate": 0.02,
+            "weight_decay": 0.0,
+            "schedule": "constant",
+            "step_epochs": 3,
+            "warmup_epochs": 0.0,
+            "monitor": "loss",
+            "patience": 1000,
+            "augment": "none",
+        },
+    }
+    for name, value in changes.items():
+        section, _, key = name.partition("__")
+        if key:
+            content[section][key] = value
+        else:
+            content[section] = value
+    return content
+
+
+def a_params(**changes: Any) -> train.Params:
+    return config.validate(train.Params, settings(**changes))
+
+
+def gaussians(
+    counts: tuple[int, ...], seed: int, *, skill: float = 2.0, width: int = 16, shuffled: bool = False
+) -> train.Examples:
+    """One gaussian for each class, `skill` away from the middle; shuffled labels have nothing to do with it."""
+    rng = np.random.default_rng(seed)
+    targets = np.repeat(np.arange(len(counts)), counts)
+    values = rng.normal(size=(len(targets), width)) + skill * np.eye(width)[targets]
+    if shuffled:
+        targets = rng.permutation(targets)
+    return train.Examples(
+        loading.FeatureInputs(values.astype(np.float32), np.arange(len(targets))), torch.from_numpy(targets)
+    )
+
+
+def an_opening(counts: tuple[int, ...]) -> prior.Prior:
+    return prior.Prior(NAMES[: len(counts)], counts, counts, counts, ())
+
+
+def run(
+    params: train.Params,
+    learnt: train.Examples,
+    watched: train.Examples,
+    *,
+    checkpoint: checkpoints.Checkpoint | None = None,
+    width: int | None = 16,
+) -> tuple[nn.Module, train.Fitted]:
+    counts = tuple(np.bincount(learnt.targets.numpy()).tolist())
+    goal, _ = train.objective(an_opening(counts), params)
+    network = train.build(params, len(counts), width)
+    return network, train.fit(network, learnt, watched, goal, params, checkpoint)
+
+
+def logits_of(network: nn.Module, fitted: train.Fitted, examples: train.Examples) -> Tensor:
+    network.load_state_dict(fitted.weights)
+    order = loading.in_order(len(examples.inputs), 64)
+    with torch.inference_mode():
+        return torch.cat([network.eval()(batch) for batch in examples.inputs.batches(order, 0)])
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return set(one) == set(other) and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("loss", losses.names())
+def test_one_batch_is_learnt_by_heart_with_every_loss(loss: str) -> None:
+    batch = gaussians((12, 6, 4, 2), seed=0, skill=0.0, width=64)
+    params = a_params(loss=loss, train__epochs=200, train__learning_rate=0.05)
+    network, fitted = run(params, batch, batch, width=64)
+    first, last = fitted.history[0]["val/loss"], fitted.history[-1]["val/loss"]
+    assert last < 0.05 * max(first, 0.2), f"from {first} to {last}"
+    logits = logits_of(network, fitted, batch)
+    assert (logits.argmax(dim=1) == batch.targets).all()
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_learns_on_the_cpu_and_keeps_its_weights_in_float32(precision: str) -> None:
+    batch = gaussians((12, 6, 4), seed=0)
+    network, fitted = run(a_params(model__precision=precision, train__epochs=60), batch, batch)
+    assert fitted.history[-1]["val/loss"] < 0.2 * fitted.history[0]["val/loss"]
+    assert {tensor.dtype for tensor in fitted.weights.values()} <= {torch.float32, torch.int64}
+    assert (logits_of(network, fitted, batch).argmax(dim=1) == batch.targets).double().mean() > 0.9
+
+
+def png(pixels: Array) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def write_tiles(root: Path, split: str, targets: list[int], names: tuple[str, ...] = NAMES) -> None:
+    """Draw 32 px tiles: class k is a bright quarter number k on noise."""
+    rng = np.random.default_rng(len(split))
+    with tiles.writing(root, split) as append:
+        for number, target in enumerate(targets):
+            pixels = rng.integers(0, 90, size=(32, 32, 3), dtype=np.uint8)
+            row, column = divmod(target, 2)
+            pixels[16 * row : 16 * row + 16, 16 * column : 16 * column + 16] += 150
+            tile_id = f"{split}{number:04d}"
+            append(tiles.Tile(tile_id, tile_id, names[target], (0, 0, 32, 32), png(pixels)))
+
+
+def a_repository(root: Path, content: dict[str, Any], *, frozen: bool = True, count: int = 40) -> Path:
+    """Write all that the stage reads, from artifacts of its own: features with some skill, or tiles to learn from."""
+    rng = np.random.default_rng(0)
+    by_split = {"train": (np.arange(count) % 4).tolist(), "val": (np.arange(count // 2) % 4).tolist()}
+    for split, targets in by_split.items():
+        write_tiles(root, split, targets)
+        found = None
+        if frozen:
+            values = rng.normal(size=(len(targets), 32)) + np.eye(32)[targets]
+            index = pd.DataFrame({"tile_id": [f"{split}{n:04d}" for n in range(len(targets))], "view": 0})
+            found = features.Features(index, values.astype(np.float32))
+        features.write(root, split, found)
+    ids = [f"train{number:04d}" for number in range(count)]
+    draws.write(root, pd.DataFrame({"tile_id": ids, "view": np.zeros(count, dtype=np.int64)}))
+    prior.write(root, an_opening(tuple(np.bincount(by_split["train"]).tolist())))
+    (root / config.PATH).write_text(yaml.safe_dump(content))
+    return root
+
+
+def weights_file(root: Path) -> bytes:
+    return (root / "models/model/model.safetensors").read_bytes()
+
+
+def test_an_unfrozen_network_learns_pictures_end_to_end(tmp_path: Path) -> None:
+    content = settings(model__freeze="none", train__epochs=12, train__learning_rate=0.01, train__batch_size=16)
+    params = config.validate(train.Params, content)
+    a_repository(tmp_path, content, frozen=False, count=16)
+    train.main(tmp_path, params)
+    card, weights = model.read_card(tmp_path), model.read_weights(tmp_path)
+    assert not card.frozen
+    assert any(name.startswith("backbone.") for name in weights)
+    examples, width = train._examples(tmp_path, "train", NAMES, params)
+    assert width is None
+    logits = predict.apply(
+        predict.build(card, weights),
+        examples.inputs,
+        predict.Params(
+            model=predict.Device(device="cpu", precision="float32"),
+            predict=predict.Predict(fold="mean", batch_size=8),
+        ),
+    )
+    assert (logits.argmax(axis=1) == examples.targets.numpy()).all()
+
+
+def test_a_frozen_backbone_leaves_a_head_alone_in_the_file(tmp_path: Path) -> None:
+    content = settings(weighting__scheme="balanced", train__epochs=3)
+    a_repository(tmp_path, content)
+    train.main(tmp_path, config.validate(train.Params, content))
+    card, weights = model.read_card(tmp_path), model.read_weights(tmp_path)
+    assert card.frozen
+    assert card.classes == NAMES
+    assert {tuple(tensor.shape) for tensor in weights.values() if tensor.ndim == 2} == {(4, 32)}
+    assert [line.piece for line in card.ledger] == ["weighting.scheme", "loss"]
+    curves = training.read(tmp_path)
+    assert curves["step"].tolist() == [0, 1, 2]
+    assert {"train/loss", "val/loss", "val/balanced_accuracy", "val/average_precision"} <= set(curves.columns)
+
+
+def test_the_draws_decide_what_is_learnt_from_and_views_find_their_features(tmp_path: Path) -> None:
+    content = settings(oversample__views=1)
+    a_repository(tmp_path, content)
+    index = pd.DataFrame({"tile_id": ["train0000"] * 2 + ["train0001"] * 2, "view": [0, 1, 0, 1]})
+    features.write(tmp_path, "train", features.Features(index, np.arange(8, dtype=np.float32).reshape(4, 2)))
+    drawn = pd.DataFrame({"tile_id": ["train0000", "train0001", "train0001"], "view": [1, 0, 1]})
+    draws.write(tmp_path, drawn)
+    examples, width = train._examples(tmp_path, "train", NAMES, config.validate(train.Params, content))
+    assert width == 2
+    assert examples.targets.tolist() == [0, 1, 1]
+    (batch,) = examples.inputs.batches([np.arange(3)], 0)
+    assert batch.tolist() == [[2, 3], [4, 5], [6, 7]]
+
+
+def test_early_stopping_keeps_the_best_epochs_weights() -> None:
+    learnt = gaussians((40, 20, 10), seed=0, skill=0.5)
+    watched = gaussians((40, 20, 10), seed=1, skill=0.5)
+    params = a_params(train__epochs=200, train__patience=4, train__learning_rate=0.1)
+    network, fitted = run(params, learnt, watched)
+    curve = [figures["val/loss"] for figures in fitted.history]
+    assert fitted.best_epoch == int(np.argmin(curve))
+    assert len(curve) == fitted.best_epoch + 1 + 4 < 200
+    assert not same(fitted.weights, network.state_dict())
+    logits = logits_of(network, fitted, watched)
+    best = torch.nn.functional.cross_entropy(logits, watched.targets)
+    assert float(best) == pytest.approx(min(curve), rel=1e-5)
+
+
+def test_without_early_stopping_every_epoch_is_run() -> None:
+    examples = gaussians((20, 20), seed=0)
+    assert len(run(a_params(train__epochs=7), examples, examples)[1].history) == 7
+
+
+@pytest.mark.parametrize("monitor", ["loss", "balanced_accuracy", "average_precision"])
+def test_the_first_epoch_with_the_best_watched_figure_is_kept(monitor: str) -> None:
+    learnt = gaussians((40, 20, 10), seed=0, skill=0.8)
+    watched = gaussians((40, 20, 10), seed=1, skill=0.8)
+    _, fitted = run(a_params(train__monitor=monitor, train__epochs=25, train__learning_rate=0.1), learnt, watched)
+    curve = np.array([figures[f"val/{monitor}"] for figures in fitted.history])
+    assert len(np.unique(curve)) > 3
+    assert fitted.best_epoch == int(np.argmin(curve) if monitor == "loss" else np.argmax(curve))
+
+
+def test_watched_figures_are_those_of_scikit_learn() -> None:
+    from sklearn import metrics as sklearn_metrics
+
+    learnt, watched = gaussians((40, 20, 10), seed=0), gaussians((40, 20, 10), seed=1)
+    network, fitted = run(a_params(train__epochs=1), learnt, watched)
+    logits, targets = logits_of(network, fitted, watched), watched.targets.numpy()
+    figures, probs = fitted.history[0], logits.softmax(dim=1).numpy()
+    assert figures["val/balanced_accuracy"] == pytest.approx(
+        sklearn_metrics.balanced_accuracy_score(targets, probs.argmax(axis=1))
+    )
+    precisions = [sklearn_metrics.average_precision_score(targets == k, probs[:, k]) for k in range(3)]
+    assert figures["val/average_precision"] == pytest.approx(float(np.mean(precisions)), abs=1e-6)
+    assert figures["val/loss"] == pytest.approx(sklearn_metrics.log_loss(targets, probs), rel=1e-5)
+
+
+@pytest.mark.parametrize("schedule", schedules.SCHEDULES)
+def test_the_schedule_reaches_the_optimizer(schedule: str) -> None:
+    examples = gaussians((30, 30), seed=0)
+    params = a_params(train__schedule=schedule, train__epochs=6, train__warmup_epochs=2.0, train__batch_size=30)
+    _, fitted = run(params, examples, examples)
+    last_steps = [
+        schedules.factor(schedule, epoch + 0.5, epochs=6, warmup_epochs=2.0, step_epochs=3) for epoch in range(6)
+    ]
+    rates = [figures["learning_rate"] for figures in fitted.history]
+    assert rates == pytest.approx([0.02 * factor for factor in last_steps])
+
+
+@pytest.mark.parametrize(("warmup_epochs", "step_of_weights"), [(0.0, 0.02), (1.0, 0.02e-3)])
+def test_the_first_step_of_adam_is_as_long_as_the_rate(warmup_epochs: float, step_of_weights: float) -> None:
+    """The last layer begins at zero, and Adam's first step is the rate times the sign of the slope."""
+    examples = gaussians((8, 8), seed=0)
+    params = a_params(train__epochs=1, train__batch_size=16, train__warmup_epochs=warmup_epochs)
+    _, fitted = run(params, examples, examples)
+    steps = fitted.weights["2.weight"].abs()
+    torch.testing.assert_close(steps, torch.full_like(steps, step_of_weights), rtol=1e-2, atol=0)
+
+
+def test_weight_decay_spares_biases_and_norms() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
+    decayed, spared = train._groups(network, a_params(train__weight_decay=0.3).train)
+    assert decayed["weight_decay"] == 0.3
+    assert spared["weight_decay"] == 0
+    assert {parameter.ndim for parameter in decayed["params"]} == {2, 4}
+    assert len(spared["params"]) == 4
+
+
+def test_the_denominator_of_the_mean_is_the_number_of_values() -> None:
+    """Not the sum of the weights: logits of zero cost log 2 each, so (1 + 1 + 4) / 3 log 2."""
+    loss = losses.build(
+        "cross_entropy", task="multiclass", class_counts=(2, 1), example_count=3, params={"label_smoothing": 0.0}
+    )
+    goal = train.Objective(loss, torch.tensor([1.0, 4.0]))
+    value = goal(torch.zeros(3, 2), torch.tensor([0, 0, 1]))
+    assert float(value) == pytest.approx(2 * np.log(2))
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_examples() -> None:
+    """Where nothing is learnt (a rate of almost 0), train loss is that of equal probabilities."""
+    examples = gaussians((30, 10, 5), seed=0)
+    params = a_params(train__epochs=1, train__learning_rate=1e-12, train__batch_size=8)
+    _, fitted = run(params, examples, examples)
+    assert fitted.history[0]["train/loss"] == pytest.approx(np.log(3), rel=1e-5)
+
+
+def test_class_weights_raise_the_recall_of_the_rare_class() -> None:
+    learnt, watched = gaussians((300, 15), seed=0, skill=0.8), gaussians((300, 100), seed=1, skill=0.8)
+    recalls = {}
+    for scheme in ("none", "balanced"):
+        network, fitted = run(a_params(weighting__scheme=scheme, train__epochs=15), learnt, watched)
+        decided = logits_of(network, fitted, watched).argmax(dim=1)
+        recalls[scheme] = float((decided[watched.targets == 1] == 1).double().mean())
+    assert recalls["balanced"] > recalls["none"] + 0.2
+
+
+def test_the_ledger_holds_the_weights_and_what_the_loss_does() -> None:
+    opened = prior.Prior(("a", "b"), (90, 10), (90, 10), (30, 10), (priors.Line("split", "train", (1.0, 1.0)),))
+    goal, lines = train.objective(opened, a_params(weighting__scheme="balanced"))
+    assert goal.class_weights.tolist() == pytest.approx([2 / 3, 2])  # of the draws, not of the manifest
+    assert [line.piece for line in lines] == ["split", "weighting.scheme", "loss"]
+    assert lines[1].factors == pytest.approx((2 / 3, 2))
+    assert lines[2].factors == (1.0, 1.0)
+
+
+def test_seeds_of_training_differ_and_repeat() -> None:
+    examples = gaussians((40, 20), seed=0)
+    one, again, other = (
+        run(a_params(train__seed=seed, train__epochs=2, train__batch_size=8, model__dropout=0.3), examples, examples)[1]
+        for seed in (0, 0, 1)
+    )
+    assert same(one.weights, again.weights)
+    assert not same(one.weights, other.weights)
+
+
+def test_training_leaves_the_global_random_state_alone() -> None:
+    examples = gaussians((20, 20), seed=0)
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    run(a_params(train__epochs=2, model__dropout=0.5), examples, examples)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_training_that_diverges_says_so() -> None:
+    examples = gaussians((20, 20), seed=0)
+    values = np.full((40, 16), np.inf, dtype=np.float32)
+    broken = train.Examples(loading.FeatureInputs(values, np.arange(40)), examples.targets)
+    with pytest.raises(ValueError, match=r"never a number|not finite|diverged"):
+        run(a_params(train__epochs=2), broken, broken)
+
+
+class Killed(BaseException):
+    """Stands for a power cut."""
+
+
+class KilledAfter(checkpoints.Checkpoint):
+    """A checkpoint whose process dies after some saves."""
+
+    def __init__(self, root: Path, saves: int) -> None:
+        super().__init__(root, {}, [])
+        self.saves = saves
+
+    def save(self, state: dict[str, Any]) -> None:
+        super().save(state)
+        self.saves -= 1
+        if self.saves == 0:
+            raise Killed
+
+
+@pytest.mark.parametrize("saves", [1, 4, 9])
+def test_a_killed_head_goes_on_where_it_was(saves: int, tmp_path: Path) -> None:
+    learnt, watched = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
+    params = a_params(
+        train__epochs=90, train__patience=3, train__batch_size=16, train__learning_rate=0.004, model__dropout=0.3
+    )
+    _, whole = run(params, learnt, watched)
+    assert 9 <= len(whole.history) < 90, "the test wants an early stop after the last kill"
+    with pytest.raises(Killed):
+        run(params, learnt, watched, checkpoint=KilledAfter(tmp_path, saves))
+    rest = KilledAfter(tmp_path, 1000)
+    _, resumed = run(params, learnt, watched, checkpoint=rest)
+    assert 1000 - rest.saves == len(whole.history) - saves
+    assert resumed.history == whole.history
+    assert resumed.best_epoch == whole.best_epoch
+    assert same(resumed.weights, whole.weights)
+
+
+def test_a_training_killed_after_its_last_epoch_only_hands_over_the_best(tmp_path: Path) -> None:
+    examples = gaussians((40, 20), seed=0)
+    params = a_params(train__epochs=3)
+    _, whole = run(params, examples, examples)
+    with pytest.raises(Killed):
+        run(params, examples, examples, checkpoint=KilledAfter(tmp_path, 3))
+    rest = KilledAfter(tmp_path, 1000)
+    _, resumed = run(params, examples, examples, checkpoint=rest)
+    assert rest.saves == 1000
+    assert same(resumed.weights, whole.weights)
+
+
+def test_a_killed_network_with_augmentation_and_dropout_goes_on_where_it_was(tmp_path: Path) -> None:
+    params = a_params(
+        model__freeze="none", model__dropout=0.4, train__augment="standard", train__epochs=3, train__batch_size=8
+    )
+    a_repository(tmp_path, settings(), frozen=False, count=16)
+    learnt, _ = train._examples(tmp_path, "train", NAMES, params)
+    watched, _ = train._examples(tmp_path, "val", NAMES, params)
+    _, whole = run(params, learnt, watched, width=None)
+    with pytest.raises(Killed):
+        run(params, learnt, watched, checkpoint=KilledAfter(tmp_path, 1), width=None)
+    _, resumed = run(params, learnt, watched, checkpoint=KilledAfter(tmp_path, 9), width=None)
+    assert resumed.history == whole.history
+    assert same(resumed.weights, whole.weights)
+
+
+class Patient(nn.Module):
+    """A loss with a memory: it grows by how often it was asked while training."""
+
+    asked: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("asked", torch.zeros(()))
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if self.training:
+            self.asked += 1
+        return nn.functional.cross_entropy(logits, targets, reduction="none") * (1 + self.asked)
+
+
+def test_a_loss_with_a_memory_goes_on_with_it_and_is_not_taught_by_validation(tmp_path: Path) -> None:
+    examples, params = gaussians((20, 20), seed=0), a_params(train__epochs=4)
+
+    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[float, train.Fitted]:
+        loss = Patient()
+        network = train.build(params, 2, 16)
+        fitted = train.fit(network, examples, examples, train.Objective(loss, torch.ones(2)), params, checkpoint)
+        return float(loss.asked), fitted
+
+    asked, whole = fit(None)
+    assert asked == 4 * 2  # epochs times batches
+    with pytest.raises(Killed):
+        fit(KilledAfter(tmp_path, 2))
+    asked, resumed = fit(KilledAfter(tmp_path, 9))
+    assert asked == 4 * 2
+    assert resumed.history == whole.history
+
+
+def start(root: Path) -> "subprocess.Popen[bytes]":
+    """Run the stage as DVC does, with as many threads as in this process, so that sums are rounded alike."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "counterpoise.stages.train"],
+        cwd=root,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def test_a_stage_that_was_killed_ends_with_the_same_bytes_as_one_that_was_not(tmp_path: Path) -> None:
+    content = settings(train__epochs=EPOCHS, train__batch_size=4, model__dropout=0.3, train__schedule="cosine")
+    whole, killed = (a_repository(tmp_path / name, content, count=200) for name in ("whole", "killed"))
+    process = start(killed)
+    deadline = time.monotonic() + 60
+    while not list(killed.glob(f"{checkpoints.FOLDER}/*/state.pt")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.1)
+    process.kill()
+    output = process.communicate()[0].decode()
+    assert process.returncode == -signal.SIGKILL, f"it ended before it could be killed: {output}"
+    (file,) = killed.glob(f"{checkpoints.FOLDER}/*/state.pt")
+    assert 1 <= len(torch.load(file, weights_only=True)["history"]) < EPOCHS
+    assert not (killed / model.FOLDER).exists()
+    process = start(killed)
+    output = process.communicate(timeout=100)[0].decode()
+    assert process.returncode == 0, output
+    assert f"of {EPOCHS}" in output
+    train.main(whole, config.validate(train.Params, content))
+    assert weights_file(killed) == weights_file(whole)
+    assert (killed / model.CARD).read_bytes() == (whole / model.CARD).read_bytes()
+    for root in (killed, whole):
+        assert not (root / checkpoints.FOLDER).exists()
+    assert training.read(killed).equals(training.read(whole))
+
+
+def test_the_state_of_other_parameters_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = settings(train__epochs=5), settings(train__epochs=5, train__learning_rate=0.001)
+    fresh, stale = (a_repository(tmp_path / name, new) for name in ("fresh", "stale"))
+
+    def killed(self: checkpoints.Checkpoint, state: dict[str, Any]) -> None:
+        save(self, state)
+        raise Killed
+
+    save = checkpoints.Checkpoint.save
+    monkeypatch.setattr(checkpoints.Checkpoint, "save", killed)
+    with pytest.raises(Killed):
+        train.main(stale, config.validate(train.Params, old))
+    monkeypatch.setattr(checkpoints.Checkpoint, "save", save)
+    assert len(list(stale.glob(f"{checkpoints.FOLDER}/*/state.pt"))) == 1
+    for root in (fresh, stale):
+        train.main(root, config.validate(train.Params, new))
+    assert weights_file(stale) == weights_file(fresh)
+
+
+def average_precision(*, shuffled: bool, seed: int) -> tuple[float, tuple[float, float], float]:
+    """Train, predict, decide and score: value, interval and no-skill value of the rarest class on test."""
+    counts = {"train": (300, 120, 60, 30), "val": (150, 60, 30, 15), "test": (600, 240, 120, 60)}
+    data = {
+        split: gaussians(numbers, 10 * seed + number, skill=1.5, shuffled=shuffled)
+        for number, (split, numbers) in enumerate(counts.items())
+    }
+    network, fitted = run(a_params(train__epochs=15, train__patience=5), data["train"], data["val"])
+    network.load_state_dict(fitted.weights)
+    how = predict.Params(
+        model=predict.Device(device="cpu", precision="float32"), predict=predict.Predict(fold="mean", batch_size=256)
+    )
+
+    def predicted(split: str) -> predictions.Predictions:
+        ids = tuple(f"{split}{number}" for number in range(len(data[split].targets)))
+        labels = tuple(NAMES[target] for target in data[split].targets.tolist())
+        return predictions.Predictions(ids, ids, labels, NAMES, predict.apply(network, data[split].inputs, how))
+
+    choice = decide.Decide(calibrator="temperature", target="natural", rule="balanced", costs={})
+    chosen = decide.choose(predicted("val"), counts["train"], (), choice)
+    wanted = evaluate.Evaluate(positive=None, resamples=500)
+    found, _ = evaluate.score(predicted("test"), chosen, "rare", wanted, seed)
+    name = "average_precision"
+    return found.figures[name], found.intervals[name], found.figures[f"no_skill_{name}"]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_shuffled_labels_teach_nothing(seed: int) -> None:
+    value, (low, high), no_skill = average_precision(shuffled=True, seed=seed)
+    assert low <= no_skill <= high
+    assert value < 2 * no_skill
+
+
+def test_true_labels_teach_far_more_than_no_skill() -> None:
+    value, (low, _), no_skill = average_precision(shuffled=False, seed=0)
+    assert value > 5 * no_skill
+    assert low > 3 * no_skill

@@ -1,0 +1,135 @@
+"""Calibrators on classes whose posteriors are known, and against scikit-learn."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from counterpoise import calibration, priors
+
+Array = np.ndarray[Any, Any]
+
+MEANS = np.array([[2.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
+SEEN = np.array([0.2, 0.3, 0.5])
+
+
+def sample(prior: Array, size: int, seed: int = 0) -> tuple[Array, Array]:
+    """Draw from three gaussians; the logits are exact log-posteriors under the prior `SEEN`."""
+    rng = np.random.default_rng(seed)
+    targets = rng.choice(3, size=size, p=prior)
+    x = MEANS[targets] + rng.normal(size=(size, 2))
+    likelihood = -((x[:, None] - MEANS) ** 2).sum(axis=2) / 2
+    return log_softmax(likelihood + np.log(SEEN), axis=1), targets
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
+def test_temperature_recovers_a_known_one_with_the_offset_in_place(temperature):
+    val = np.array([0.9, 0.08, 0.02])
+    logits, targets = sample(val, 20_000)
+    scale, bias = calibration.fit("temperature", temperature * logits, targets, priors.offset(SEEN, val))
+    np.testing.assert_allclose(1 / scale, temperature, rtol=0.05)
+    assert len(set(scale.tolist())) == 1
+    assert bias.tolist() == [0, 0, 0]
+
+
+def test_temperature_without_the_offset_finds_another_one():
+    val = np.array([0.9, 0.08, 0.02])
+    logits, targets = sample(val, 20_000)
+    scale, _ = calibration.fit("temperature", logits, targets, np.zeros(3))
+    assert abs(scale[0] - 1) > 0.2
+
+
+def test_temperature_minimises_scikit_learns_log_loss():
+    logits, targets = sample(SEEN, 500)
+    logits = 3 * logits
+
+    def loss(scale: float) -> float:
+        return float(log_loss(targets, calibration.apply(logits, np.full(3, scale), np.zeros(3), np.zeros(3))))
+
+    best = calibration.fit("temperature", logits, targets, np.zeros(3))[0][0]
+    assert loss(best) <= min(loss(scale) for scale in best * np.array([0.5, 0.9, 0.99, 1.01, 1.1, 2]))
+
+
+def test_a_perfectly_separated_validation_keeps_the_temperature_in_its_range():
+    logits, targets = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1])
+    scale, _ = calibration.fit("temperature", logits, targets, np.zeros(2))
+    assert 0.05 <= 1 / scale[0] < 0.06
+
+
+def test_vector_recovers_scale_and_bias_up_to_the_constant_that_softmax_ignores():
+    logits, targets = sample(SEEN, 20_000)
+    true_bias = np.array([1.0, -2.0, 0.5])
+    scale, bias = calibration.fit("vector", (logits - true_bias) * 2, targets, np.zeros(3))
+    np.testing.assert_allclose(scale, 0.5, rtol=0.1)
+    np.testing.assert_allclose(bias - bias[2], true_bias - true_bias[2], atol=0.1)
+
+
+def test_vector_learns_the_prior_of_validation_by_itself():
+    val = np.array([0.9, 0.08, 0.02])
+    logits, targets = sample(val, 20_000)
+    scale, bias = calibration.fit("vector", logits, targets, np.zeros(3))
+    # The rarest class has 400 images, and its scale is fitted with its bias: 0.25 is about two standard errors.
+    np.testing.assert_allclose(bias - bias[0], priors.offset(SEEN, val) - priors.offset(SEEN, val)[0], atol=0.25)
+    mean = calibration.apply(logits, scale, bias, np.zeros(3)).mean(axis=0)
+    np.testing.assert_allclose(mean, np.bincount(targets) / len(targets), atol=1e-3)
+
+
+def test_vector_on_two_classes_is_platt_scaling():
+    rng = np.random.default_rng(0)
+    targets = (rng.random(5000) < 0.2).astype(np.int64)
+    z = 3 * (rng.normal(size=5000) + 1.5 * targets)
+    logits = np.stack([np.zeros(5000), z], axis=1)
+    scale, bias = calibration.fit("vector", logits, targets, np.zeros(2))
+    oracle = LogisticRegression(C=1e6).fit(z[:, None], targets)
+    assert scale[1] == pytest.approx(oracle.coef_[0, 0], rel=0.02)
+    assert bias[1] - bias[0] == pytest.approx(oracle.intercept_[0], abs=0.02)
+
+
+@pytest.mark.parametrize("stretch", [0.5, 3.0, 30.0])
+def test_vector_fits_overconfident_logits_as_well_as_right_ones(stretch):
+    logits, targets = sample(np.array([0.9, 0.08, 0.02]), 2000)
+    scale, bias = calibration.fit("vector", stretch * logits, targets, np.zeros(3))
+    fitted = log_loss(targets, calibration.apply(stretch * logits, scale, bias, np.zeros(3)))
+    unit_scale, unit_bias = calibration.fit("vector", logits, targets, np.zeros(3))
+    assert fitted == pytest.approx(
+        log_loss(targets, calibration.apply(logits, unit_scale, unit_bias, np.zeros(3))), abs=2e-3
+    )
+
+
+def test_vector_stays_finite_where_a_class_is_absent_or_perfectly_separated():
+    separated = np.array([[9.0, 0.0, 0.0], [0.0, 9.0, 0.0]] * 5), np.array([0, 1] * 5)
+    for fitted in calibration.fit("vector", *separated, np.zeros(3)):
+        assert np.isfinite(fitted).all()
+        assert np.abs(fitted).max() < 20
+
+
+def test_none_changes_nothing_and_apply_adds_the_offset():
+    logits, targets = sample(SEEN, 10)
+    scale, bias = calibration.fit("none", logits, targets, np.ones(3))
+    assert (scale.tolist(), bias.tolist()) == ([1, 1, 1], [0, 0, 0])
+    np.testing.assert_allclose(calibration.apply(logits, scale, bias, np.zeros(3)), np.exp(logits))
+    np.testing.assert_allclose(
+        calibration.apply(np.zeros((1, 2)), np.ones(2), np.zeros(2), np.log([9, 1])), [[0.9, 0.1]]
+    )
+
+
+def test_huge_logits_give_probabilities_and_no_overflow():
+    probs = calibration.apply(np.array([[1e4, -1e4]]), np.ones(2), np.zeros(2), np.zeros(2))
+    assert probs.tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize("name", calibration.WITH_BIAS)
+def test_a_calibrator_with_a_bias_refuses_an_offset(name):
+    logits, targets = sample(SEEN, 10)
+    with pytest.raises(ValueError, match="an offset would correct it twice"):
+        calibration.fit(name, logits, targets, np.array([0.0, 0.0, 1.0]))
+
+
+def test_an_unknown_calibrator_and_an_empty_validation_are_refused():
+    with pytest.raises(ValueError, match=r"decide.calibrator is 'platt'; expected one of \['none'"):
+        calibration.fit("platt", np.zeros((1, 2)), np.array([0]), np.zeros(2))
+    with pytest.raises(ValueError, match="at least one validation image"):
+        calibration.fit("none", np.zeros((0, 2)), np.array([], dtype=np.int64), np.zeros(2))

@@ -1,0 +1,196 @@
+import math
+from typing import Literal
+
+import pytest
+from pydantic import Field
+
+from counterpoise import config
+from counterpoise.config import InputError, Section
+
+
+class Rare(Section):
+    action: Literal["keep", "drop"]
+
+
+class Train(Section):
+    learning_rate: float = Field(gt=0)
+    epochs: int = Field(ge=1)
+    schedule: Literal["cosine", "step"]
+    target: Literal["natural"] | dict[str, float]
+    rare: Rare
+
+
+class Params(Section):
+    seed: int
+    train: Train
+
+
+GOOD = {"learning_rate": 1e-3, "epochs": 3, "schedule": "cosine", "target": "natural", "rare": {"action": "keep"}}
+
+
+def faults(**changes: object) -> list[str]:
+    content = {name: value for name, value in {**GOOD, **changes}.items() if value is not ...}
+    with pytest.raises(InputError) as caught:
+        config.validate(Train, content, "train")
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("1e-3", 0.001),
+        ("1E3", 1000.0),
+        ("-2.5e+1", -25.0),
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("-.inf", -math.inf),
+        ("012", 12),
+        ("089", 89),
+        ("-07", -7),
+        ("+1", 1),
+        ("no", "no"),
+        ("on", "on"),
+        ("off", "off"),
+        ("Yes", "Yes"),
+        ("y", "y"),
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("1:30", "1:30"),
+        ("2020-01-01", "2020-01-01"),
+        ("1_000", "1_000"),
+        ("'012'", "012"),
+    ],
+)
+def test_scalars_mean_what_yaml_1_2_says(written, meant):
+    found = config.parse(f"key: {written}")["key"]
+    assert found == meant
+    assert type(found) is type(meant)
+
+
+def test_dvc_reads_the_same_numbers(tmp_path):
+    from dvc.utils.serialize import parse_yaml  # type: ignore[import-untyped]
+
+    text = "a: 1e-3\nb: 012\nc: no\nd: on\ne: 2.0\nf: true\ng: [1, 1.5]\nh: null\n"
+    assert config.parse(text) == parse_yaml(text, tmp_path / "params.yaml")
+
+
+def test_not_a_number_is_read_as_one_and_refused_by_every_section():
+    assert math.isnan(config.parse("a: .nan")["a"])
+    assert faults(learning_rate=math.nan) == [
+        "params.yaml: train.learning_rate is nan; input should be a finite number"
+    ]
+    assert "inf" in faults(learning_rate=math.inf)[0]
+    assert "train.target.roof is inf" in faults(target={"roof": math.inf})[1]
+
+
+def test_a_repeated_key_is_refused_wherever_it_stands():
+    with pytest.raises(InputError, match=r"'seed' stands twice in the mapping that begins in line 1; remove one"):
+        config.parse("seed: 1\ntrain: {}\nseed: 2\n")
+    with pytest.raises(InputError, match=r"'epochs' stands twice .* line 3"):
+        config.parse("seed: 1\ntrain:\n  epochs: 1\n  epochs: 2\n")
+    with pytest.raises(InputError, match="'a' stands twice"):
+        config.parse("list: [{a: 1, a: 2}]")
+
+
+@pytest.mark.parametrize("text", ["a: [1", "a: 1\n b: 2", "a: !!python/name:os.system x", "a: \x00", "a: *x"])
+def test_what_is_no_yaml_is_refused_without_running_it(text):
+    with pytest.raises(InputError, match=r"params\.yaml: not valid YAML"):
+        config.parse(text)
+
+
+@pytest.mark.parametrize(("text", "found"), [("", "NoneType"), ("- a\n- b\n", "list"), ("train", "str"), ("3", "int")])
+def test_what_holds_no_sections_is_refused(text, found):
+    with pytest.raises(InputError, match=f"expected sections such as `train:`, found {found}"):
+        config.parse(text)
+
+
+def test_a_missing_file_names_the_folder_and_says_where_to_run(tmp_path):
+    with pytest.raises(InputError, match=r"not found in .*; run from the top of the repository"):
+        config.load(tmp_path)
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path):
+    (tmp_path / "params.yaml").write_bytes("demo: é\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"params\.yaml: not UTF-8 .* save it as UTF-8"):
+        config.load(tmp_path)
+
+
+def test_an_unknown_key_is_refused_with_the_one_that_was_meant():
+    assert faults(learning_rat=1e-3) == [
+        "params.yaml: train.learning_rat is not a parameter; expected one of ['learning_rate', 'epochs', 'schedule', "
+        "'target', 'rare']; did you mean 'learning_rate'?"
+    ]
+    assert "train.rare.acton is not a parameter" in faults(rare={"action": "keep", "acton": 1})[0]
+    assert "did you mean 'action'?" in faults(rare={"action": "keep", "acton": 1})[0]
+
+
+def test_a_missing_key_is_named():
+    assert faults(epochs=...) == ["params.yaml: train.epochs is missing; `counterpoise params` says what it means"]
+
+
+@pytest.mark.parametrize("wrong", ["3", 3.5, True, None, [3]])
+def test_types_are_not_guessed(wrong):
+    (fault,) = faults(epochs=wrong)
+    assert fault.startswith(f"params.yaml: train.epochs is {wrong!r}; input should be a valid integer")
+
+
+def test_a_whole_number_is_a_float_where_a_float_is_expected():
+    assert config.validate(Train, {**GOOD, "learning_rate": 1}).learning_rate == 1.0
+
+
+def test_what_is_out_of_range_is_refused_with_the_range():
+    assert faults(epochs=0) == ["params.yaml: train.epochs is 0; input should be greater than or equal to 1"]
+    assert faults(learning_rate=0.0) == ["params.yaml: train.learning_rate is 0.0; input should be greater than 0"]
+
+
+def test_a_word_that_is_no_choice_is_refused_with_the_choices():
+    assert faults(schedule="cosin") == [
+        "params.yaml: train.schedule is 'cosin'; expected one of ['cosine', 'step']; did you mean 'cosine'?"
+    ]
+    assert faults(schedule="zzz")[0].endswith("expected one of ['cosine', 'step']")
+
+
+def test_a_choice_between_a_word_and_a_mapping_is_explained_without_words_of_pydantic():
+    assert faults(target="naturl") == [
+        "params.yaml: train.target is 'naturl'; expected one of ['natural']; did you mean 'natural'?",
+        "params.yaml: train.target is 'naturl'; input should be a valid dictionary",
+    ]
+
+
+def test_every_fault_has_its_line():
+    assert len(faults(epochs=0, schedule="x", learning_rate=...)) == 3
+
+
+def test_a_stage_reads_its_own_sections_and_no_others(tmp_path):
+    (tmp_path / "params.yaml").write_text(
+        "seed: 1\nother: {typo: 1}\ntrain:\n  learning_rate: 1e-3\n  epochs: 3\n  schedule: step\n"
+        "  target: {roof: 0.5}\n  rare: {action: drop}\n"
+    )
+    found = config.read(tmp_path, Params)
+    assert found.train.learning_rate == 0.001
+    assert found.train.target == {"roof": 0.5}
+    assert found.train.rare.action == "drop"
+
+
+def test_a_missing_section_is_named(tmp_path):
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    with pytest.raises(InputError, match=r"params\.yaml: train is missing"):
+        config.read(tmp_path, Params)
+
+
+def test_parameters_cannot_be_changed():
+    found = config.validate(Train, GOOD)
+    with pytest.raises(ValueError, match="frozen"):
+        found.epochs = 4  # type: ignore[misc]
+
+
+def test_a_part_of_a_section_leaves_other_keys_to_their_owner():
+    views = {"views": 2, "policy": "flips"}
+    assert config.validate(config.Views, {**views, "strategy": "over"}).views == 2
+
+
+def test_nothing_is_suggested_where_nothing_is_close():
+    assert config.suggest("zzz", ["focal"]) == "expected one of ['focal']"

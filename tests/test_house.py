@@ -1,0 +1,328 @@
+"""The laws of the house, read off the tree: names, directions of imports, what `dvc.yaml` declares, the test lock."""
+
+import ast
+import graphlib
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from counterpoise import config, losses, sources
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "counterpoise"
+STAGES = sorted(path.stem for path in (PACKAGE / "stages").glob("*.py") if path.stem != "__init__")
+SHARED = {"task", "loss", "seed", "model", "weighting", "losses"}
+OPEN_SETS = ("losses", "sources", "demos")
+"""Folders in which a name of `params.yaml` finds a file; `dvc.yaml` names such a file through `${...}`."""
+PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+TEST_PATHS = ("data/tiles/test", "data/features/test", "results/predictions/test.parquet")
+Graph = dict[str, set[str]]
+
+
+def short(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def file_of(dotted: str) -> Path | None:
+    """Find the file of a module of this package, `None` if there is none of that name."""
+    base = ROOT / "src" / Path(*dotted.split("."))
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+
+
+def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk a tree, functions included, without what is imported for annotations alone."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            continue
+        yield child
+        yield from run_time_nodes(child)
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Name every module that a file may import, absolute; `from a import b` gives `a` and `a.b`."""
+    package = [*path.relative_to(ROOT / "src").parent.parts]
+    for node in run_time_nodes(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def holds_only_a_docstring(path: Path) -> bool:
+    return all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text(encoding="utf-8")).body)
+
+
+@cache
+def imports(path: Path) -> frozenset[Path]:
+    """Files of this package that one file imports itself."""
+    files = {file_of(name) for name in imported_names(path) if name.split(".")[0] == "counterpoise"}
+    return frozenset(file for file in files if file and file != path and not holds_only_a_docstring(file))
+
+
+def members(package: Path) -> list[Path]:
+    return [path for path in sorted(package.glob("*.py")) if path.stem != "__init__"]
+
+
+def reached(stage: str) -> set[Path]:
+    """Files that a stage may run: all it imports, and every member of each open set it asks."""
+    found: set[Path] = set()
+    waiting = [PACKAGE / "stages" / f"{stage}.py"]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        waiting += imports(path)
+        if path.name == "__init__.py" and path.parent.name in OPEN_SETS:
+            waiting += members(path.parent)
+    return found
+
+
+def entries(stage: str, kind: str) -> list[str]:
+    """Paths of `deps`, `outs`, `metrics` or `plots`, without their settings."""
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in PIPELINE[stage].get(kind, [])]
+
+
+def outs(stage: str) -> list[str]:
+    return [path for kind in ("outs", "metrics", "plots") for path in entries(stage, kind)]
+
+
+def code_deps(stage: str) -> list[str]:
+    return [path for path in entries(stage, "deps") if path.startswith("src/")]
+
+
+def data_deps(stage: str) -> list[str]:
+    return [path for path in entries(stage, "deps") if not path.startswith("src/")]
+
+
+def within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def covers(entry: str, file: str) -> bool:
+    """Say whether an entry is a file or a folder above it; `${...}` in it stands for any one name."""
+    if "${" in entry:
+        pattern = re.sub(r"\\\$\\\{.*?\\\}", "[^/]+", re.escape(entry))
+        return re.fullmatch(rf"{pattern}(/.*)?", file) is not None
+    return within(file, entry)
+
+
+def test_every_stage_is_a_file_a_test_and_a_stage_of_the_pipeline() -> None:
+    assert sorted(PIPELINE) == STAGES
+    missing = [name for name in STAGES if not (ROOT / "tests" / "stages" / f"test_{name}.py").exists()]
+    assert not missing, f"stages without tests/stages/test_<name>.py: {missing}"
+
+
+def test_sections_of_the_parameters_are_stages_or_shared() -> None:
+    found = set(config.load(ROOT))
+    assert found <= {*STAGES, *SHARED}
+    assert found >= SHARED
+
+
+@pytest.mark.parametrize("stage", sorted(set(STAGES) - {"check"}))
+def test_a_stage_reads_a_section_of_its_own_name(stage: str) -> None:
+    assert stage in config.load(ROOT)
+    assert stage in params_of(stage).model_fields
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_run_as_a_module_without_flags(stage: str) -> None:
+    assert PIPELINE[stage]["cmd"] == f"python -m counterpoise.stages.{stage}"
+
+
+@pytest.mark.parametrize("loss", losses.names())
+def test_a_loss_is_a_file_a_function_a_test_and_a_block_of_parameters(loss: str) -> None:
+    assert callable(getattr(losses.module(loss), loss))
+    assert (ROOT / "tests" / "losses" / f"test_{loss}.py").exists()
+    assert loss in config.load(ROOT)["losses"]
+
+
+@pytest.mark.parametrize("source", sources.names())
+def test_a_source_is_a_file_a_test_and_a_block_of_parameters(source: str) -> None:
+    assert (ROOT / "tests" / "sources" / f"test_{source}.py").exists()
+    assert source in config.load(ROOT)["ingest"]["sources"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_stage_imports_another(stage: str) -> None:
+    others = {PACKAGE / "stages" / f"{name}.py" for name in STAGES if name != stage}
+    assert not reached(stage) & others
+
+
+def test_leaves_import_no_stage_and_nobody_imports_what_stands_above_stages() -> None:
+    top = {PACKAGE / "__main__.py", PACKAGE / "study.py"}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path in top:
+            continue
+        assert not imports(path) & top, short(path)
+        if path.parent != PACKAGE / "stages":
+            above = [short(file) for file in imports(path) if file.parent == PACKAGE / "stages"]
+            assert not above, f"{short(path)} imports {above}"
+
+
+def test_modules_import_each_other_in_one_direction() -> None:
+    graph: Graph = {
+        short(path): {short(file) for file in imports(path) if file.parent != path.parent or file.stem != "__init__"}
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("loss", losses.names())
+def test_a_loss_knows_only_torch_and_its_parameters(loss: str) -> None:
+    path = PACKAGE / "losses" / f"{loss}.py"
+    assert {short(file) for file in imports(path)} <= {"src/counterpoise/config.py"}
+    outside = {name.split(".")[0] for name in imported_names(path)} - {"counterpoise"}
+    assert outside <= {"torch", "pydantic", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_file_that_a_stage_runs_is_among_its_dependencies(stage: str) -> None:
+    listed = code_deps(stage)
+    missing = sorted(short(path) for path in reached(stage) if not any(covers(entry, short(path)) for entry in listed))
+    assert not missing, f"dvc.yaml, stage {stage}: add to deps {missing}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_stage_depends_on_code_that_it_does_not_run(stage: str) -> None:
+    files = {short(path) for path in reached(stage)}
+    idle = [entry for entry in code_deps(stage) if not any(covers(entry, file) for file in files)]
+    assert not idle, f"dvc.yaml, stage {stage}: remove from deps {idle}"
+    assert len(set(code_deps(stage))) == len(code_deps(stage))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_listed_code_exists(stage: str) -> None:
+    missing = [entry for entry in code_deps(stage) if "${" not in entry and not (ROOT / entry).exists()]
+    assert not missing
+
+
+def test_every_output_has_one_maker_and_every_dependency_a_maker() -> None:
+    made = [path for stage in PIPELINE for path in outs(stage)]
+    assert len(set(made)) == len(made)
+    for stage in PIPELINE:
+        for path in data_deps(stage):
+            known = path == config.PATH or "${" in path or any(within(path, folder) for folder in made)
+            assert known, f"dvc.yaml, stage {stage}: no stage makes {path}"
+
+
+def maker(path: str) -> str | None:
+    return next((stage for stage in PIPELINE if any(within(path, out) for out in outs(stage))), None)
+
+
+def is_of_test(path: str) -> bool:
+    return any(within(path, test) or within(test, path) for test in TEST_PATHS)
+
+
+@pytest.mark.parametrize("stage", ["oversample", "train", "decide"])
+def test_nothing_that_chooses_depends_on_a_test_file(stage: str) -> None:
+    """Walk back from outputs to dependencies.
+
+    `tile`, `embed` and `predict` do the same to each split by itself: they read a file of test only to write one of
+    test, so that the walk goes on from them without it (their own tests show that changing it changes nothing else).
+    """
+    direct = [path for path in data_deps(stage) if is_of_test(path)]
+    assert not direct, f"dvc.yaml, stage {stage} depends on {direct}"
+    waiting, done = data_deps(stage), set()
+    while waiting:
+        path = waiting.pop()
+        before = maker(path)
+        if before is None or before in done:
+            continue
+        done.add(before)
+        of_test = [dep for dep in data_deps(before) if is_of_test(dep)]
+        split_by_split = any(is_of_test(out) for out in outs(before))
+        assert not of_test or split_by_split, f"dvc.yaml: {stage} depends through {before} on {of_test}"
+        waiting += [dep for dep in data_deps(before) if dep not in of_test]
+    assert done, "the walk found nothing"
+
+
+def test_the_test_lock_has_a_key_to_try() -> None:
+    assert all(maker(path) for path in TEST_PATHS)
+    assert [stage for stage in PIPELINE if "results/predictions/test.parquet" in data_deps(stage)] == [
+        "evaluate",
+        "report",
+    ]
+
+
+def params_of(stage: str) -> type[config.Section]:
+    found: type[config.Section] = importlib.import_module(f"counterpoise.stages.{stage}").Params
+    return found
+
+
+def declared(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """List the dotted keys that a section declares, down to what is no section."""
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from declared(field.annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def leaves(content: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """List the dotted keys of a parameter file, down to what is no mapping or an empty one."""
+    for name, value in content.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def below(keys: list[str], leaf: str) -> bool:
+    return any(covers(key.replace(".", "/"), leaf.replace(".", "/")) for key in keys)
+
+
+@pytest.mark.parametrize("stage", sorted(set(STAGES) - {"check"}))
+def test_a_stage_declares_exactly_the_parameters_that_it_reads(stage: str) -> None:
+    listed, read = PIPELINE[stage]["params"], list(declared(params_of(stage)))
+    every = list(leaves(config.load(ROOT)))
+    covered, wanted = ({leaf for leaf in every if below(keys, leaf)} for keys in (listed, read))
+    assert not wanted - covered, f"dvc.yaml, stage {stage}: add to params {sorted(wanted - covered)}"
+    assert not covered - wanted, f"dvc.yaml, stage {stage}: not read, remove from params {sorted(covered - wanted)}"
+    idle = [key for key in listed if not any(below([key], leaf) for leaf in every)]
+    assert not idle, f"dvc.yaml, stage {stage}: params.yaml has no {idle}"
+
+
+def test_check_depends_on_the_parameters_as_a_file() -> None:
+    assert config.PATH in entries("check", "deps")
+    assert "params" not in PIPELINE["check"]
+    assert all(config.PATH not in entries(stage, "deps") for stage in PIPELINE if stage != "check")
+
+
+def expanded(text: str) -> list[str]:
+    """List the paths in backticks, `a/{b,c}/` as `a/b` and `a/c`."""
+    paths = []
+    for quoted in re.findall(r"`((?:data|models|results|reports)/[^`\s]*)`", text):
+        braces = re.search(r"\{(.*)\}", quoted)
+        options = braces[1].split(",") if braces else [""]
+        paths += [(quoted.replace(braces[0], option) if braces else quoted).rstrip("/") for option in options]
+    return paths
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_docstring_says_what_a_stage_reads_and_writes(stage: str) -> None:
+    text = ast.get_docstring(ast.parse((PACKAGE / "stages" / f"{stage}.py").read_text(encoding="utf-8"))) or ""
+    reads, writes = (re.search(rf"\b{verb}\s.*?\.(?=\s|$)", text, re.DOTALL) for verb in ("Reads", "Writes"))
+    assert reads, "the docstring lacks a sentence `Reads ...`"
+    assert writes, "the docstring lacks a sentence `Writes ...`"
+    assert sorted(expanded(writes[0])) == sorted(outs(stage))
+    for path in data_deps(stage):
+        if "${" not in path and path != "results/params.ok":
+            assert Path(path).name in reads[0], f"the docstring does not say that {stage} reads {path}"
+    for path in expanded(reads[0]):
+        known = any(within(path, dep) or within(dep, path) for dep in data_deps(stage))
+        assert known, f"the docstring says that {stage} reads {path}, on which it does not depend"

@@ -1,0 +1,176 @@
+"""Batches against pictures decoded by hand, and what must not depend on workers, order or luck."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from counterpoise import augment, loading, models
+from counterpoise.artifacts import tiles
+
+COUNT = 7
+
+
+def png(pixels: np.ndarray[Any, Any]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def pictures() -> list[np.ndarray[Any, Any]]:
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(20, 60, size=(COUNT, 2))
+    return [rng.integers(256, size=(height, width, 3), dtype=np.uint8) for height, width in sizes]
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> tiles.Tiles:
+    root: Path = tmp_path_factory.mktemp("repository")
+    with tiles.writing(root, "train", shard_bytes=20_000) as append:
+        for number, pixels in enumerate(pictures()):
+            append(tiles.Tile(f"t{number}", f"t{number}", "a", (0, 0, *pixels.shape[1::-1]), png(pixels)))
+    return tiles.read(root, "train")
+
+
+def inputs(stored: tiles.Tiles, **changes: Any) -> loading.TileInputs:
+    settings: dict[str, Any] = {
+        "tiles": stored,
+        "rows": np.arange(COUNT),
+        "views": np.zeros(COUNT, dtype=np.int64),
+        "input_px": 32,
+        "policy": "standard",
+        "seed": 0,
+        "on_the_fly": "none",
+        "backbone": "test_efficientnet",
+    }
+    return loading.TileInputs(**(settings | changes))
+
+
+def everything(found: loading.Inputs, epoch: int = 0, batch_size: int = 3) -> torch.Tensor:
+    return torch.cat(list(found.batches(loading.in_order(len(found), batch_size), epoch)))
+
+
+def test_batches_are_the_tiles_decoded_resized_and_normalised(stored: tiles.Tiles) -> None:
+    order = [np.array([6, 0]), np.array([3])]
+    batches = list(inputs(stored).batches(order, 0))
+    assert [tuple(batch.shape) for batch in batches] == [(2, 3, 32, 32), (1, 3, 32, 32)]
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    for numbers, batch in zip(order, batches, strict=True):
+        assert batch.dtype == torch.float32
+        for number, tensor in zip(numbers, batch, strict=True):
+            pixels = Image.fromarray(pictures()[number]).resize((32, 32), Image.Resampling.BICUBIC)
+            expected = ((np.asarray(pixels) / 255 - mean) / std).transpose(2, 0, 1)
+            np.testing.assert_allclose(tensor.numpy(), expected, atol=1e-5)
+
+
+def test_examples_may_repeat_and_reorder_the_tiles(stored: tiles.Tiles) -> None:
+    rows = np.array([2, 2, 5])
+    found = everything(inputs(stored, rows=rows, views=np.zeros(3, dtype=np.int64)))
+    torch.testing.assert_close(found, everything(inputs(stored))[rows], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_number_of_workers_changes_nothing(
+    workers: int, stored: tiles.Tiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = inputs(stored, views=np.arange(COUNT), policy="strong", on_the_fly="strong")
+    monkeypatch.setattr(loading, "workers_count", lambda: 0)
+    alone = everything(found, epoch=2)
+    torch.manual_seed(workers)  # nor does the global state, which the workers inherit
+    monkeypatch.setattr(loading, "workers_count", lambda: workers)
+    assert torch.equal(everything(found, epoch=2), alone)
+
+
+def test_there_is_a_worker_for_each_core_and_at_most_eight(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1 <= loading.workers_count() <= 8
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
+    assert loading.workers_count() == 8
+
+
+def test_views_are_the_same_every_time_and_differ_from_the_tile_and_each_other(stored: tiles.Tiles) -> None:
+    three = inputs(stored, rows=np.zeros(3, dtype=np.int64), views=np.arange(3))
+    tile, first, second = everything(three)
+    assert torch.equal(everything(three, epoch=9)[1], first)
+    assert not torch.equal(tile, first)
+    assert not torch.equal(tile, second)
+    assert not torch.equal(first, second)
+
+
+def test_a_view_depends_on_seed_tile_and_number_alone(stored: tiles.Tiles) -> None:
+    wanted = everything(inputs(stored, views=np.full(COUNT, 2)))[4]
+    alone = inputs(stored, rows=np.array([4]), views=np.array([2]))
+    assert torch.equal(everything(alone)[0], wanted)
+    other = inputs(stored, rows=np.array([4]), views=np.array([2]), seed=1)
+    assert not torch.equal(everything(other)[0], wanted)
+
+
+def test_augmentation_on_the_fly_differs_per_epoch_and_draw_and_is_the_same_again(stored: tiles.Tiles) -> None:
+    twice = inputs(stored, rows=np.zeros(2, dtype=np.int64), views=np.zeros(2, dtype=np.int64), on_the_fly="standard")
+    first = everything(twice, epoch=1)
+    assert torch.equal(everything(twice, epoch=1), first)
+    assert not torch.equal(everything(twice, epoch=2), first)
+    assert not torch.equal(first[0], first[1])
+
+
+def test_augmentation_on_the_fly_does_not_depend_on_the_order_of_the_batches(stored: tiles.Tiles) -> None:
+    found = inputs(stored, on_the_fly="strong")
+    order = loading.shuffled(COUNT, 2, np.random.default_rng(0))
+    shuffled = torch.cat(list(found.batches(order, 3)))
+    assert torch.equal(shuffled, everything(found, epoch=3)[np.concatenate(order)])
+
+
+@pytest.mark.parametrize("policy", augment.POLICIES)
+def test_every_policy_keeps_shape_and_type(policy: str, stored: tiles.Tiles) -> None:
+    image = inputs(stored, views=np.ones(COUNT, dtype=np.int64), policy=policy).image(0, 0)
+    assert image.shape == (32, 32, 3)
+    assert image.dtype == np.uint8
+
+
+def test_features_are_picked_by_row_in_the_order_asked() -> None:
+    values = np.arange(12, dtype=np.float32).reshape(6, 2)
+    found = loading.FeatureInputs(values, np.array([5, 0, 5]))
+    assert len(found) == 3
+    batches = list(found.batches([np.array([2]), np.array([1, 0])], epoch=4))
+    assert [batch.tolist() for batch in batches] == [[[10, 11]], [[0, 1], [10, 11]]]
+
+
+def test_features_mapped_from_a_read_only_file_are_copied(tmp_path: Path) -> None:
+    np.save(tmp_path / "features.npy", np.ones((4, 2), dtype=np.float32))
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    batch = everything(loading.FeatureInputs(mapped, np.arange(4)))
+    batch += 1
+    assert (np.load(tmp_path / "features.npy") == 1).all()
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(1, 4), (4, 4), (5, 4), (9, 4), (65, 64), (129, 64), (1000, 7)])
+def test_shuffled_batches_partition_the_examples_and_none_is_a_small_rest(count: int, batch_size: int) -> None:
+    batches = loading.shuffled(count, batch_size, np.random.default_rng(0))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(count))
+    sizes = [len(batch) for batch in batches]
+    assert max(sizes) <= batch_size
+    assert max(sizes) - min(sizes) <= 1
+    assert len(sizes) == 1 or min(sizes) >= batch_size / 2
+
+
+def test_shuffles_follow_from_their_generator() -> None:
+    one, same, other = (np.concatenate(loading.shuffled(50, 8, np.random.default_rng(seed))) for seed in (0, 0, 1))
+    assert (one == same).all()
+    assert (one != other).any()
+    assert (one != np.arange(50)).any()
+
+
+def test_in_order_keeps_the_order() -> None:
+    assert np.concatenate(loading.in_order(10, 4)).tolist() == list(range(10))
+    assert [len(batch) for batch in loading.in_order(10, 4)] == [4, 3, 3]
+
+
+def test_the_normalisation_is_that_of_the_named_backbone(stored: tiles.Tiles) -> None:
+    batch = everything(inputs(stored, backbone="tf_efficientnet_lite0"))
+    mean, std = models.normalisation("tf_efficientnet_lite0")
+    assert float(batch.min()) >= -mean[0] / std[0] - 1e-6
+    assert float(batch.max()) <= (1 - mean[0]) / std[0] + 1e-6
