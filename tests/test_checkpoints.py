@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from counterpoise import checkpoints
 from counterpoise.checkpoints import FOLDER, Checkpoint
 
 
@@ -45,6 +46,17 @@ def test_a_new_file_in_an_input_folder_finds_nothing(tmp_path: Path, inputs: lis
     before = Checkpoint(tmp_path, {}, inputs).path
     (tmp_path / "data" / "features" / "features.npy").write_bytes(b"1")
     assert Checkpoint(tmp_path, {}, inputs).path != before
+
+
+def test_other_code_finds_nothing(tmp_path: Path, inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    code = tmp_path / "code"
+    (code / "losses").mkdir(parents=True)
+    monkeypatch.setattr(checkpoints, "CODE", code)
+    paths = []
+    for text in ("gamma = 1", "gamma = 2", "gamma = 1"):
+        (code / "losses" / "focal.py").write_text(text)
+        paths.append(Checkpoint(tmp_path, {}, inputs).path)
+    assert paths[0] == paths[2] != paths[1]
 
 
 def test_the_key_does_not_depend_on_where_the_repository_lies(tmp_path: Path) -> None:

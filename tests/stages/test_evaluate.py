@@ -284,6 +284,22 @@ def test_a_resample_without_the_class_is_noted(tmp_path: Path) -> None:
     assert int(found[1]) == pytest.approx(400 * np.exp(-2), abs=30)  # (1 - 2 / 82)^82 is near e^-2
 
 
+def test_means_over_resamples_that_lack_another_class_are_noted(tmp_path: Path) -> None:
+    a_problem(tmp_path, counts=(80, 40, 2), positive="usual", resamples=400)
+    notes = the_metrics(tmp_path)["notes"]
+    assert not [note for note in notes if note.startswith("average_precision:")]
+    (note,) = (note for note in notes if note.startswith("balanced_accuracy, macro_f1:"))
+    assert int(note.split(": ")[1].split()[0]) == pytest.approx(400 * np.exp(-2), abs=30)
+
+
+def test_a_class_that_is_never_decided_has_no_precision_and_the_note_says_why(tmp_path: Path) -> None:
+    a_problem(tmp_path, counts=(400, 9, 9, 5), skill=0.0, rule="most_probable")
+    found = the_metrics(tmp_path)
+    assert "precision" not in found
+    assert found["recall"] == 0
+    assert "precision is undefined: it is never decided" in found["notes"]
+
+
 def test_enough_images_of_each_class_need_no_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a_problem(tmp_path)
     assert len(the_metrics(tmp_path)["notes"]) == 2

@@ -366,12 +366,29 @@ def test_training_leaves_the_global_random_state_alone() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_training_that_diverges_says_so() -> None:
+def test_a_training_that_diverges_from_the_start_says_what_to_do() -> None:
     examples = gaussians((20, 20), seed=0)
     values = np.full((40, 16), np.inf, dtype=np.float32)
     broken = train.Examples(loading.FeatureInputs(values, np.arange(40)), examples.targets)
-    with pytest.raises(ValueError, match=r"never a number|not finite|diverged"):
+    with pytest.raises(config.InputError, match=r"diverged; lower train\.learning_rate, which is 0\.02"):
         run(a_params(train__epochs=2), broken, broken)
+
+
+def test_a_training_that_diverges_later_keeps_what_it_learnt_before() -> None:
+    examples, params = gaussians((20, 20), seed=0), a_params(train__epochs=50, train__patience=3)
+    asked = 0
+
+    def fragile(logits: Tensor, targets: Tensor) -> Tensor:
+        nonlocal asked
+        asked += torch.is_grad_enabled()
+        return nn.functional.cross_entropy(logits, targets, reduction="none") * (float("nan") if asked > 8 else 1.0)
+
+    network = train.build(params, 2, 16)
+    fitted = train.fit(network, examples, examples, train.Objective(fragile, torch.ones(2)), params)
+    assert fitted.best_epoch == 3  # two batches an epoch
+    assert len(fitted.history) == 4 + 3
+    assert np.isnan(fitted.history[-1]["val/loss"])
+    assert all(torch.isfinite(tensor).all() for tensor in fitted.weights.values())
 
 
 class Killed(BaseException):

@@ -249,7 +249,8 @@ def headline(
     ]
     for name, (value, interval) in picked.items():
         if np.isnan(value):
-            notes.append(f"{name} is undefined: no test image allows it")
+            reason = "it is never decided" if name == "precision" else "no test image allows it"
+            notes.append(f"{name} is undefined: {reason}")
             continue
         values[name] = value
         if not np.isnan(interval.low):
@@ -269,6 +270,12 @@ def headline(
     absent = [name for name, images in zip(chosen.classes, present, strict=True) if not images]
     if absent:
         notes.append(f"classes without a test image, left out of every mean: {absent}")
+    held = np.stack([truth.weights[:, truth.targets == index].sum(axis=1) for index in np.flatnonzero(present)])
+    lacking = int((held == 0).any(axis=0).sum())
+    if lacking:
+        notes.append(
+            f"balanced_accuracy, macro_f1: {lacking} of {resamples} resamples lack a class, which their means leave out"
+        )
     gap = np.abs(present / count - np.array(chosen.target)).max()
     if gap > 0.02:
         notes.append(

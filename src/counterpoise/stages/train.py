@@ -32,7 +32,7 @@ from counterpoise import (
     weighting,
 )
 from counterpoise.artifacts import draws, features, model, prior, tiles, training
-from counterpoise.config import Model, Section, Task, Views, Weighting
+from counterpoise.config import PATH, InputError, Model, Section, Task, Views, Weighting
 from counterpoise.stages import run
 
 
@@ -143,6 +143,9 @@ def fit(
 
     Returns:
         The weights of the best epoch and the curves.
+
+    Raises:
+        InputError: The watched figure was never a number.
     """
     device = models.pick_device(params.model.device)
     precision = models.pick_precision(params.model.precision, device)
@@ -210,7 +213,10 @@ def fit(
                     }
                 )
     if not best:
-        raise ValueError(f"val/{params.train.monitor} was never a number; the training diverged: {history[-1]}")
+        raise InputError(
+            f"{PATH}: val/{params.train.monitor} was no number in any of {len(history)} epochs; the training diverged; "
+            f"lower train.learning_rate, which is {params.train.learning_rate}"
+        )
     return Fitted(best, history, best_epoch)
 
 
@@ -257,6 +263,8 @@ def _watch(
     with torch.inference_mode(), models.autocast(device, precision):
         logits = torch.cat([network(inputs).float() for inputs, _ in _batches(val, order, 0, device)])
         loss = float(objective(logits, val.targets.to(device)))
+    if not torch.isfinite(logits).all():
+        return dict.fromkeys(("val/loss", "val/balanced_accuracy", "val/average_precision"), float("nan"))
     scores, targets = logits.cpu().double(), val.targets.numpy()
     confusion = metrics.confusion(targets, scores.numpy().argmax(axis=1), scores.shape[1])
     shares = scores.softmax(dim=1).numpy()

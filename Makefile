@@ -1,0 +1,32 @@
+# `make` builds everything from raw labels to report; `make test` runs all that guards the project.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: repro test clean
+.DEFAULT_GOAL := repro
+
+repro: .venv/demo
+	$(RUN) dvc repro
+
+test: .venv/dev
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) pytest
+
+clean:
+	rm -rf .venv
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; try `make PYTHON=python3.11`")'
+	$(PYTHON) -m venv .venv
+
+.venv/demo: pyproject.toml constraints.txt $(BIN)/python
+	@echo "Installing into .venv; PyTorch is large, so this takes some minutes."
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo]'
+	@touch $@
+
+.venv/dev: .venv/demo
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	@touch $@

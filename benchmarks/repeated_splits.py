@@ -1,0 +1,103 @@
+"""Does a weighted loss do more than move the threshold? Four ways on repeated splits of the built default problem.
+
+Run `dvc repro` first, then `python benchmarks/repeated_splits.py`. It reads `data/`, writes nothing, and composes the
+pure functions of the stages: each split deals the same images anew, trains a plain and a weighted head on the stored
+features, and decides on test
+
+- plain cross-entropy by the most probable class, and by the rule `balanced`;
+- weighted cross-entropy by the most probable class of its raw logits, and of the probabilities that the ledger corrects.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from counterpoise import config, labels, loading, metrics
+from counterpoise.artifacts import classes, features, manifest, splits, thumbnails
+from counterpoise.stages import decide, evaluate, oversample, predict, split, train
+
+WAYS = ("plain, most probable", "plain, balanced", "weighted, raw", "weighted, corrected")
+Floats = NDArray[np.float64]
+
+
+def balanced_accuracies(root: Path, seed: int) -> Floats:
+    """Split, train, decide and score once.
+
+    Args:
+        root: A repository in which the default problem is built, with one tile per image.
+        seed: Decides split, initialisation and order.
+
+    Returns:
+        (4,) balanced accuracy on test, in the order of `WAYS`.
+    """
+    table, found = manifest.read(root), classes.read(root)
+    stored = [features.read(root, name) for name in splits.NAMES]
+    values = np.concatenate([part.values for part in stored if part])
+    place = {tile: row for row, tile in enumerate(tile for part in stored if part for tile in part.index["tile_id"])}
+    table = table[table["image_id"].isin(place)].reset_index(drop=True)
+    pictures = thumbnails.read(root)[np.flatnonzero(manifest.read(root)["image_id"].isin(place))]
+    params = config.read(root, split.Params).split
+    units, crossing = split.find_units(table, pictures, params.duplicates)
+    copies = np.arange(len(table))
+    assigned = split.assign(table, found, units, crossing, copies, params, seed).splits
+    tile_table = table[["image_id", "labels"]].assign(tile_id=table["image_id"])
+    parts = {name: tile_table[(assigned["split"] == name).to_numpy()].reset_index(drop=True) for name in splits.NAMES}
+    draws, opened = oversample.draw(parts["train"], found, config.read(root, oversample.Params).oversample, seed)
+
+    def examples(name: str) -> train.Examples:
+        tiles = draws["tile_id"] if name == "train" else parts[name]["tile_id"]
+        label = dict(zip(parts[name]["tile_id"], parts[name]["labels"], strict=True))
+        rows = np.array([place[tile] for tile in tiles])
+        targets = labels.targets([label[tile] for tile in tiles], found.names)
+        return train.Examples(loading.FeatureInputs(values, rows), torch.from_numpy(targets))
+
+    def scored(scheme: str, rule: str) -> dict[str, float]:
+        base = config.read(root, train.Params)
+        settings = base.model_copy(
+            update={
+                "loss": "cross_entropy",
+                "weighting": base.weighting.model_copy(update={"scheme": scheme}),
+                "train": base.train.model_copy(update={"seed": seed}),
+            }
+        )
+        goal, ledger = train.objective(opened, settings)
+        network = train.build(settings, len(found.names), values.shape[1])
+        fitted = train.fit(network, examples("train"), examples("val"), goal, settings)
+        network.load_state_dict(fitted.weights)
+        how = config.read(root, predict.Params)
+        names = {name: dict.fromkeys(parts[name]["image_id"], "") for name in ("val", "test")}
+        val, test = (
+            predict.fold(parts[name], predict.apply(network, examples(name).inputs, how), names[name], found.names, "mean")
+            for name in ("val", "test")
+        )
+        chosen = decide.choose(
+            val, opened.natural_counts, ledger, decide.Decide(calibrator="temperature", target="natural", rule=rule, costs={})
+        )
+        targets = labels.targets(test.labels, found.names)
+        return {
+            name: float(metrics.balanced_accuracy(metrics.confusion(targets, way.decided, len(found.names))))
+            for name, way in evaluate.ways(test.logits.astype(np.float64), chosen).items()
+        }
+
+    plain, weighted = scored("none", "balanced"), scored("balanced", "balanced")
+    return np.array([plain["calibrated"], plain["decided"], weighted["raw"], weighted["calibrated"]])
+
+
+def main(repeats: int = 5) -> None:
+    """Print the balanced accuracy of each way on each split, the mean, and its standard error."""
+    root = Path.cwd()
+    found = np.array([balanced_accuracies(root, seed) for seed in tqdm(range(repeats), unit="split", file=sys.stderr)])
+    error = found.std(axis=0, ddof=1) / np.sqrt(repeats)
+    print(f"balanced accuracy on test, {repeats} splits")
+    for name, its, its_error in zip(WAYS, found.T, error, strict=True):
+        print(f"{name:22s} {its.mean():.3f} +- {its_error:.3f}   " + " ".join(f"{value:.3f}" for value in its))
+
+
+if __name__ == "__main__":
+    main()

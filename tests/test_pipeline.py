@@ -1,0 +1,145 @@
+"""The whole pipeline under DVC, in a repository of its own, on pictures that the test draws."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from counterpoise import config, seeds
+
+ROOT = Path(__file__).resolve().parents[1]
+LATER_THAN_LOSS = ["check", "train", "predict", "decide", "evaluate", "report"]
+
+SMALL = {
+    "name: elpv": "name: none",
+    "root: data/raw/demo": "root: data/raw/shapes",
+    "source: csv": "source: folder",
+    "backbone: tf_efficientnet_lite0": "backbone: test_efficientnet",
+    "weights: bundled": "weights: none",
+    "input_px: 160": "input_px: 32",
+    "epochs: 60": "epochs: 3",
+    "resamples: 1000": "resamples: 100",
+    "mistakes: 24": "mistakes: 2",
+}
+
+
+def run(folder: Path, *command: str) -> str:
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder / "src"),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        **{f"GIT_{role}_{key}": "test@test" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")},
+    }
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def stages_run(output: str) -> list[str]:
+    return re.findall(r"^Running stage '(\w+)'", output, re.MULTILINE)
+
+
+def draw_pictures(folder: Path) -> None:
+    """Bright squares are rare, dark ones frequent; two frequent ones are the same file under two names."""
+    for name, count, level in (("dark", 40, 60), ("grey", 20, 120), ("bright", 10, 190)):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            rng = seeds.generator(0, name, number)
+            pixels = rng.integers(level - 40, level + 40, (24, 24, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number:03d}.png")
+    shutil.copy(folder / "dark" / "000.png", folder / "dark" / "copy.png")
+
+
+def new_repository(folder: Path) -> Path:
+    """Make a repository of the files that git knows here, as they are in the working tree, with a small problem."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.splitlines():
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "reports/")) and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    text = (folder / config.PATH).read_text()
+    for old, new in SMALL.items():
+        assert old in text, f"{config.PATH} no longer says {old!r}"
+        text = text.replace(old, new)
+    (folder / config.PATH).write_text(text)
+    draw_pictures(folder / "data" / "raw" / "shapes")
+    run(folder, "git", "init", "--quiet")
+    run(folder, "dvc", "config", "--local", "cache.dir", str(folder / ".dvc" / "cache"))
+    run(folder, "dvc", "add", "--quiet", "data/raw/shapes")
+    run(folder, "git", "add", ".")
+    run(folder, "git", "commit", "--quiet", "--message", "a small problem")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = new_repository(tmp_path_factory.mktemp("built"))
+    run(folder, "dvc", "repro")
+    run(folder, "git", "add", ".")
+    run(folder, "git", "commit", "--quiet", "--message", "built")
+    return folder
+
+
+def test_a_second_repro_does_nothing(built: Path) -> None:
+    assert stages_run(run(built, "dvc", "repro")) == []
+    assert run(built, "git", "status", "--short") == ""
+
+
+def test_two_runs_from_nothing_leave_the_same_lock(built: Path, tmp_path: Path) -> None:
+    other = new_repository(tmp_path / "other")
+    run(other, "dvc", "repro")
+    assert (other / "dvc.lock").read_text() == (built / "dvc.lock").read_text()
+
+
+def test_another_loss_reruns_only_what_follows_it_and_going_back_retrains_nothing(built: Path) -> None:
+    before = (built / "dvc.lock").read_text()
+    there = run(built, "dvc", "exp", "run", "-S", "loss=focal")
+    assert stages_run(there) == LATER_THAN_LOSS
+    assert config.load(built)["loss"] == "focal"
+    diff = run(built, "dvc", "metrics", "diff").strip().splitlines()
+    assert 1 < len(diff) <= 16  # a header and at most 15 figures
+    for number in re.findall(r"\d+\.\d+(?:e[-+]\d+)?", "\n".join(line.rsplit(maxsplit=1)[0] for line in diff[1:])):
+        assert len(number.split("e")[0].replace(".", "").lstrip("0")) <= 4, f"{number} has more than four digits"
+    back = run(built, "dvc", "exp", "run", "-S", "loss=cross_entropy")
+    assert "train" not in stages_run(back)
+    assert "predict" not in stages_run(back)
+    assert (built / "dvc.lock").read_text() == before
+
+
+def test_a_mistyped_loss_is_refused_before_anything_runs(built: Path) -> None:
+    text = (built / config.PATH).read_text()
+    (built / config.PATH).write_text(text.replace("loss: cross_entropy", "loss: focl"))
+    done = subprocess.run(
+        [sys.executable, "-m", "counterpoise.stages.check"], cwd=built, capture_output=True, text=True, check=False
+    )
+    (built / config.PATH).write_text(text)
+    assert done.returncode == 1
+    assert "did you mean 'focal'?" in done.stderr
+    assert "git checkout -- params.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_fresh_clone_pulls_and_recomputes_nothing(built: Path, tmp_path: Path) -> None:
+    run(built, "dvc", "remote", "add", "--local", "--force", "--default", "shelf", str(tmp_path / "remote"))
+    run(built, "dvc", "push", "dvc.yaml", "data/raw/shapes.dvc")
+    run(tmp_path, "git", "clone", "--quiet", str(built), "clone")
+    clone = tmp_path / "clone"
+    run(clone, "dvc", "remote", "add", "--local", "--default", "shelf", str(tmp_path / "remote"))
+    run(clone, "dvc", "pull", "dvc.yaml")
+    assert stages_run(run(clone, "dvc", "repro")) == []
+    assert (clone / "reports" / "index.html").exists()
+
+
+def test_every_plot_of_dvc_yaml_can_be_shown(built: Path) -> None:
+    run(built, "dvc", "plots", "show", "--out", "results/plots")
+    page = (built / "results" / "plots" / "index.html").read_text()
+    assert page.count("vega-lite") >= 6
