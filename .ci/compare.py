@@ -1,8 +1,8 @@
 """Fail if a headline figure left the committed one by more than noise between machines can explain.
 
-Usage: `python .ci/compare.py COMMITTED REBUILT`, two versions of `reports/metrics.json`. A figure may move by the larger
-of 0.03 and what two test images of the class that it speaks of can move: 2 / n of that class for its recall, precision,
-average precision and ROC AUC, and a c-th of that for means over c classes.
+Usage: `python .ci/compare.py COMMITTED REBUILT`, two versions of `reports/metrics.json`. A figure may move by the
+larger of 0.03 and what two test images of the class that it speaks of can move, 2 / n of that class for its recall,
+precision, average precision and ROC AUC; counts may not move at all.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ pure functions of the stages: each split deals the same images anew, trains a pl
 features, and decides on test
 
 - plain cross-entropy by the most probable class, and by the rule `balanced`;
-- weighted cross-entropy by the most probable class of its raw logits, and of the probabilities that the ledger corrects.
+- weighted cross-entropy by the most probable class of its raw logits, and of the probabilities that the ledger
+  corrects.
 """
 
 from __future__ import annotations
@@ -73,11 +74,16 @@ def balanced_accuracies(root: Path, seed: int) -> Floats:
         how = config.read(root, predict.Params)
         names = {name: dict.fromkeys(parts[name]["image_id"], "") for name in ("val", "test")}
         val, test = (
-            predict.fold(parts[name], predict.apply(network, examples(name).inputs, how), names[name], found.names, "mean")
+            predict.fold(
+                parts[name], predict.apply(network, examples(name).inputs, how), names[name], found.names, "mean"
+            )
             for name in ("val", "test")
         )
         chosen = decide.choose(
-            val, opened.natural_counts, ledger, decide.Decide(calibrator="temperature", target="natural", rule=rule, costs={})
+            val,
+            opened.natural_counts,
+            ledger,
+            decide.Decide(calibrator="temperature", target="natural", rule=rule, costs={}),
         )
         targets = labels.targets(test.labels, found.names)
         return {

@@ -13,13 +13,13 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from counterpoise.duplicates import (
-    THUMBNAIL_PX,
     candidate_pairs,
     clusters,
     confirmed_pairs,
     find_duplicates,
     perceptual_hash,
 )
+from counterpoise.images import THUMBNAIL_PX
 
 AERIAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "aerial_solar" / "images"
 

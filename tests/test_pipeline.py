@@ -134,7 +134,7 @@ def test_a_fresh_clone_pulls_and_recomputes_nothing(built: Path, tmp_path: Path)
     run(tmp_path, "git", "clone", "--quiet", str(built), "clone")
     clone = tmp_path / "clone"
     run(clone, "dvc", "remote", "add", "--local", "--default", "shelf", str(tmp_path / "remote"))
-    run(clone, "dvc", "pull", "dvc.yaml")
+    run(clone, "dvc", "pull", "dvc.yaml", "data/raw/shapes.dvc")
     assert stages_run(run(clone, "dvc", "repro")) == []
     assert (clone / "reports" / "index.html").exists()
 

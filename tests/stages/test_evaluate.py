@@ -218,7 +218,7 @@ def test_shares_of_independent_images_have_wilsons_interval(tmp_path: Path) -> N
 
 
 def test_none_of_n_found_is_no_point(tmp_path: Path) -> None:
-    a_problem(tmp_path, counts=(400, 9, 9, 5), skill=0.0, rule="most_probable")
+    a_problem(tmp_path, counts=(400, 9, 9, 5), skill=0.0, rule="most_probable", calibrator="vector")
     rows = the_table(tmp_path)
     recalls = rows[rows["measure"] == "recall"]
     none = recalls[(recalls["value"] == 0) & (recalls["count"] > 0)]
@@ -293,7 +293,7 @@ def test_means_over_resamples_that_lack_another_class_are_noted(tmp_path: Path) 
 
 
 def test_a_class_that_is_never_decided_has_no_precision_and_the_note_says_why(tmp_path: Path) -> None:
-    a_problem(tmp_path, counts=(400, 9, 9, 5), skill=0.0, rule="most_probable")
+    a_problem(tmp_path, counts=(400, 9, 9, 5), skill=0.0, rule="most_probable", calibrator="vector")
     found = the_metrics(tmp_path)
     assert "precision" not in found
     assert found["recall"] == 0

@@ -1,0 +1,122 @@
+"""The console script `counterpoise`, for people; the pipeline itself runs by `dvc repro`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from counterpoise import config, losses, sources
+from counterpoise.config import InputError
+from counterpoise.stages import check
+
+SHARED = {
+    "task": "What the labels mean: multiclass.",
+    "loss": "Name of a file of losses/; its parameters stand under losses.<name>.",
+    "seed": "Decides split, views, draws and resamples; at least 0. Training has its own, train.seed.",
+}
+"""The scalars at the top of `params.yaml`, which have no section that could explain them."""
+
+
+def explain(content: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
+    """List every parameter with its value and its meaning.
+
+    Args:
+        content: What `config.load` read.
+
+    Yields:
+        Dotted name, value, and type, range and meaning as one text, in the order of `params.yaml`.
+    """
+    owners = {**check.SHARED, **check.sections()}
+    for name, value in content.items():
+        if name in SHARED:
+            yield name, value, SHARED[name]
+        elif name == "losses":
+            for loss, block in value.items():
+                yield from _section(losses.module(loss).Params, block, f"losses.{loss}")
+        elif owners.get(name) is not None:
+            yield from _section(owners[name], value, name)
+
+
+def _section(
+    section: type[BaseModel] | None, block: Mapping[str, Any], where: str
+) -> Iterator[tuple[str, object, str]]:
+    if section is None:
+        return
+    for name, field in section.model_fields.items():
+        dotted, value = f"{where}.{name}", block.get(name)
+        if dotted == "ingest.sources":
+            for source, its in block[name].items():
+                yield from _section(sources.find(source).Params, its, f"{dotted}.{source}")
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _section(field.annotation, value or {}, dotted)
+        else:
+            yield dotted, value, " ".join(filter(None, [_meaning(field), _allowed(section, name)]))
+
+
+def _meaning(field: FieldInfo) -> str:
+    return " ".join((field.description or "").replace("`", "").split())
+
+
+def _allowed(section: type[BaseModel], name: str) -> str:
+    """Write what a field accepts, from the JSON schema that pydantic derives."""
+    schema = section.model_json_schema()["properties"][name]
+    words = []
+    for option in schema.get("anyOf", [schema]):
+        if "enum" in option or "const" in option:
+            words.append(" | ".join(map(str, option.get("enum", [option.get("const")]))))
+        elif "type" in option:
+            words.append("null" if option["type"] == "null" else str(option["type"]))
+    return f"[{' | '.join(words)}]" if words else ""
+
+
+def show_params(wanted: list[str]) -> str:
+    """Write the parameters whose name begins with one of `wanted`, or all.
+
+    Raises:
+        InputError: `params.yaml` is unreadable or faulty, or nothing bears a name that is wanted.
+    """
+    content = config.load(Path.cwd())
+    if faults := check.problems(content):
+        raise InputError("\n".join(faults))
+    every = list(explain(content))
+    for name in wanted:
+        if not any(_within(dotted, name) for dotted, _, _ in every):
+            tops = list(dict.fromkeys(dotted.split(".")[0] for dotted, _, _ in every))
+            raise InputError(f"{config.PATH} has no {name!r}; {config.suggest(name, tops)}")
+    lines = []
+    for dotted, value, meaning in every:
+        if not wanted or any(_within(dotted, name) for name in wanted):
+            lines.append(f"{dotted} = {'null' if value is None else value}")
+            lines += textwrap.wrap(meaning, 100, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines)
+
+
+def _within(dotted: str, name: str) -> bool:
+    return dotted == name or dotted.startswith(f"{name}.")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command of the console script."""
+    parser = argparse.ArgumentParser(
+        prog="counterpoise",
+        description="Commands for people. The pipeline itself runs by `dvc repro`, from the top of the repository.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    params = commands.add_parser("params", help="say what every parameter of params.yaml means, and what it accepts")
+    params.add_argument("name", nargs="*", help="a section or parameter, such as `train` or `train.epochs`")
+    chosen = parser.parse_args(arguments)
+    try:
+        print(show_params(chosen.name))
+    except InputError as error:
+        sys.exit(f"\n{error}\n")
+
+
+if __name__ == "__main__":
+    main()
