@@ -26,9 +26,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from counterpoise import config, labels, loading, metrics
+from counterpoise import config, figures, labels, loading, objectives
 from counterpoise.artifacts import classes, features, manifest, splits, thumbnails
-from counterpoise.stages import decide, evaluate, oversample, predict, split, train
+from counterpoise.stages import decide, oversample, predict, split, train
 
 WAYS = ("plain, most probable", "plain, balanced", "weighted, raw", "weighted, corrected")
 INVERSE_PENALTY = 0.01
@@ -76,8 +76,9 @@ def balanced_accuracies(root: Path, seed: int) -> Floats:
                 "train": base.train.model_copy(update={"seed": seed}),
             }
         )
-        goal, ledger = train.objective(opened, settings)
-        network = train.build(settings, len(found.names), values.shape[1])
+        goal, ledger = objectives.build(opened, "cross_entropy", settings.losses["cross_entropy"], settings.weighting)
+        bias = objectives.initial_bias(opened, ledger)
+        network = train.build(settings, len(found.names), values.shape[1], bias)
         fitted = train.fit(network, examples("train"), examples("val"), goal, settings)
         network.load_state_dict(fitted.weights)
         how = config.read(root, predict.Params)
@@ -88,16 +89,18 @@ def balanced_accuracies(root: Path, seed: int) -> Floats:
             )
             for name in ("val", "test")
         )
+        how_to_decide = config.read(root, decide.Params)
         chosen = decide.choose(
             val,
-            opened.natural_counts,
+            opened,
             ledger,
-            decide.Decide(calibrator="temperature", target="natural", rule=rule, costs={}),
+            how_to_decide.decide.model_copy(update={"calibrator": "temperature", "rule": rule, "target": "natural"}),
+            how_to_decide.evaluate,
         )
         targets = labels.targets(test.labels, found.names)
         return {
-            name: float(metrics.balanced_accuracy(metrics.confusion(targets, way.decided, len(found.names))))
-            for name, way in evaluate.ways(test.logits.astype(np.float64), chosen).items()
+            name: float(balanced_accuracy_score(targets, way.decided.argmax(axis=1)))
+            for name, way in figures.ways(test.logits.astype(np.float64), chosen).items()
         }
 
     def features_and_targets(name: str) -> tuple[Floats, NDArray[np.int64]]:

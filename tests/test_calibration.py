@@ -121,11 +121,66 @@ def test_huge_logits_give_probabilities_and_no_overflow():
     assert probs.tolist() == [[1, 0]]
 
 
-@pytest.mark.parametrize("name", calibration.WITH_BIAS)
-def test_a_calibrator_with_a_bias_refuses_an_offset(name):
+def test_a_calibrator_with_a_bias_refuses_an_offset():
     logits, targets = sample(SEEN, 10)
     with pytest.raises(ValueError, match="an offset would correct it twice"):
-        calibration.fit(name, logits, targets, np.array([0.0, 0.0, 1.0]))
+        calibration.fit("vector", logits, targets, np.array([0.0, 0.0, 1.0]))
+    with pytest.raises(ValueError, match="an offset would correct it twice"):
+        calibration.fit_labels("platt", logits, targets[:, None] == np.arange(3), np.array([0.0, 0.0, 1.0]))
+
+
+def labels(n: int, seed: int = 0) -> tuple[Array, Array]:
+    """Draw three labels of rate 0.5, 0.2 and 0.004; the logits are their exact log-odds, under odds 1 : 1."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random((n, 3)) < np.array([0.5, 0.2, 0.004])
+    scores = rng.normal(size=(n, 3)) + 2 * truth
+    return 2 * scores - 2, truth
+
+
+def test_each_label_has_its_own_temperature_and_a_rare_one_that_of_all():
+    logits, truth = labels(4000)
+    offset = np.log(np.array([0.5, 0.2, 0.004]) / np.array([0.5, 0.8, 0.996]))
+    fit = calibration.fit_labels("temperature", logits * [3.0, 0.5, 1.0], truth, offset, min_positives=50)
+    np.testing.assert_allclose(1 / fit.scale[:2], [3.0, 0.5], rtol=0.15)
+    assert fit.pooled.tolist() == [False, False, True]
+    assert 1 / fit.scale[:2].max() < 1 / fit.scale[2] < 1 / fit.scale[:2].min()
+    assert not fit.bias.any()
+
+
+def test_platt_of_a_label_is_scikit_learns_logistic_regression():
+    logits, truth = labels(4000)
+    fit = calibration.fit_labels("platt", logits, truth, np.zeros(3))
+    for k in range(2):
+        oracle = LogisticRegression(C=np.inf).fit(logits[:, [k]], truth[:, k])
+        np.testing.assert_allclose(fit.scale[k], oracle.coef_[0, 0], rtol=0.01)
+        np.testing.assert_allclose(fit.bias[k], oracle.intercept_[0], rtol=0.01, atol=0.01)
+
+
+def test_platt_finds_the_rate_of_a_rare_label_though_its_scale_is_that_of_all():
+    logits, truth = labels(4000)
+    fit = calibration.fit_labels("platt", logits, truth, np.zeros(3), min_positives=50)
+    assert fit.pooled.tolist() == [False, False, True]
+    probs = calibration.apply(logits, fit.scale, fit.bias, np.zeros(3), task="multilabel")
+    np.testing.assert_allclose(probs.mean(axis=0), truth.mean(axis=0), atol=0.002)
+
+
+@pytest.mark.parametrize("name", ["temperature", "platt"])
+def test_a_label_that_no_image_bears_and_one_that_all_bear_stay_finite(name):
+    logits, truth = labels(50)
+    truth[:, 0], truth[:, 1] = True, False
+    fit = calibration.fit_labels(name, logits, truth, np.zeros(3), min_positives=1)
+    assert np.isfinite(fit.scale).all()
+    assert np.isfinite(fit.bias).all()
+    assert fit.pooled[:2].all()
+
+
+def test_a_calibrator_of_one_class_is_none_of_many_labels():
+    with pytest.raises(
+        ValueError, match=r"'vector'; expected one of \['none', 'temperature', 'platt'\] for many labels"
+    ):
+        calibration.fit_labels("vector", np.zeros((1, 2)), np.zeros((1, 2), dtype=bool), np.zeros(2))
+    with pytest.raises(ValueError, match="at least one validation image"):
+        calibration.fit_labels("platt", np.zeros((0, 2)), np.zeros((0, 2), dtype=bool), np.zeros(2))
 
 
 def test_an_unknown_calibrator_and_an_empty_validation_are_refused():

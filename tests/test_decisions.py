@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
+from counterpoise import decisions
 from counterpoise.decisions import cost_matrix, decide, gain
 from counterpoise.stages.decide import Decide
 
@@ -90,9 +91,9 @@ def test_of_equal_gains_the_first_class_is_decided():
 
 
 def test_the_parameter_offers_exactly_the_rules_there_are():
-    from counterpoise.decisions import RULES
+    from counterpoise.decisions import OF_VALIDATION, RULES
 
-    assert Decide.model_json_schema()["properties"]["rule"]["enum"] == list(RULES)
+    assert Decide.model_json_schema()["properties"]["rule"]["enum"] == [*RULES, *OF_VALIDATION]
 
 
 def test_unknown_rules_names_and_missing_costs_are_refused():
@@ -103,3 +104,38 @@ def test_unknown_rules_names_and_missing_costs_are_refused():
     for costs in ({"roof": {"solar": 2.0}}, {"solar": {"roof": 2.0}}):
         with pytest.raises(ValueError, match=r"decide.costs names 'roof', which is no class; expected some of"):
             cost_matrix(costs, ["plain", "solar"])
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+@pytest.mark.parametrize("threshold", [0.0, 0.04, 0.5, 0.97])
+def test_a_threshold_of_one_of_two_classes_is_a_gain(threshold, positive):
+    p = np.array([0.01, 0.05, 0.3, 0.6, 0.99])
+    probs = np.stack([1 - p, p] if positive else [p, 1 - p], axis=1)
+    decided = decisions.decide(probs, decisions.gain_of_threshold(threshold, positive))
+    assert ((decided == positive) == (p > threshold)).all()
+
+
+def test_no_threshold_decides_never():
+    assert decisions.decide(np.array([[0.0, 1.0]]), decisions.gain_of_threshold(None, 1)).tolist() == [0]
+
+
+def test_labels_are_decided_from_their_threshold_on_and_none_without_one():
+    probs = np.array([[0.5, 0.9, 0.9], [0.49, 0.1, 1.0]])
+    assert decisions.decide_labels(probs, [0.5, 0.95, None]).tolist() == [[True, False, False], [False, False, False]]
+
+
+def test_images_with_too_few_labels_get_the_most_probable_ones():
+    probs = np.array([[0.5, 0.4, 0.3], [0.1, 0.2, 0.3], [0.9, 0.9, 0.9]])
+    decided = decisions.decide_labels(probs, [0.45, 0.45, None], at_least=2)
+    assert decided.tolist() == [[True, True, False], [False, True, True], [True, True, False]]
+
+
+def test_costs_of_labels_are_thresholds():
+    costs = {"a": {"missed": 3.0, "false_alarm": 1.0}, "b": {"false_alarm": 0.0}}
+    assert decisions.cost_thresholds(costs, ["a", "b", "c"]) == [0.25, 0.0, 0.5]
+    with pytest.raises(ValueError, match="names 'd', which is no class"):
+        decisions.cost_thresholds({"d": {}}, ["a"])
+    with pytest.raises(ValueError, match=r"decide.costs.a states 'miss'; expected 'missed' and 'false_alarm'"):
+        decisions.cost_thresholds({"a": {"miss": 1.0}}, ["a"])
+    with pytest.raises(ValueError, match="must not be negative, and not both 0"):
+        decisions.cost_thresholds({"a": {"missed": 0.0, "false_alarm": 0.0}}, ["a"])

@@ -245,3 +245,26 @@ def test_rare_positives_make_some_resamples_undefined_and_the_interval_says_how_
     assert interval.undefined == (weights[:, :2].sum(1) == 0).sum()
     assert interval.undefined / 2000 == pytest.approx(math.pow(1 - 2 / 50, 50), abs=0.03)
     assert (interval.low, interval.high) == (1, 1)
+
+
+def test_an_error_that_grows_with_resampling_has_an_interval_around_it() -> None:
+    from counterpoise.metrics import expected_calibration_error
+
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(40):
+        top = rng.uniform(0.55, 0.95, 300)
+        right = rng.random(300) < top - 0.1  # ten points too sure
+        probs = np.stack([top, 1 - top], axis=1)
+        weights = rng.multinomial(300, np.full(300, 1 / 300), size=200)
+        value = float(expected_calibration_error(probs, ~right))
+        resampled = expected_calibration_error(probs, ~right, weights)
+        interval = intervals.centred(resampled, value)
+        assert interval.low <= value <= interval.high
+        held += interval.low <= 0.1 <= interval.high
+    assert held >= 34
+
+
+def test_the_interval_of_an_error_of_zero_begins_at_zero() -> None:
+    assert intervals.centred([0.1, 0.2, 0.3], 0.0).low == 0
+    assert intervals.centred([float("nan")], 0.5).undefined == 1

@@ -1,8 +1,12 @@
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -91,6 +95,52 @@ def test_a_body_that_raises_leaves_the_old_artifact_and_nothing_else(tmp_path, f
         interrupted()
     assert list(content(path).values()) == ["old"]
     assert listed(tmp_path) == ["artifact"]
+
+
+def failing(error: Exception, folder: bool) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with storage.replacing(path, folder=folder) as temporary:
+            put(temporary, "half", folder)
+            raise error
+
+    return write
+
+
+@both
+def test_a_full_disk_is_told_with_the_path_and_leaves_nothing(tmp_path, folder):
+    with pytest.raises(OSError, match="No space") as caught:
+        failing(OSError(errno.ENOSPC, "No space left on device"), folder)(tmp_path / "artifact")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "artifact"))
+    assert listed(tmp_path) == []
+
+
+def test_a_full_disk_is_recognised_behind_errors_that_do_not_say_so(tmp_path, monkeypatch):
+    safetensors = Exception("Error while serializing: I/O error: No space left on device (os error 28)")
+    numpy = OSError("400000 requested and 262016 written")
+    for error, free, number in ((safetensors, 2**40, errno.ENOSPC), (numpy, 0, errno.ENOSPC), (numpy, 2**40, None)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        with pytest.raises(OSError, match=r"No space|requested") as caught:
+            failing(error, folder=False)(tmp_path / "artifact")
+        assert (caught.value.errno, caught.value.filename) == (number, number and str(tmp_path / "artifact"))
+    with pytest.raises(ArtifactError, match="stands twice"):
+        failing(ArtifactError("stands twice"), folder=False)(tmp_path / "artifact")
+    assert listed(tmp_path) == []
+
+
+def test_errors_name_the_artifact_and_not_the_temporary_file_but_leave_other_names(tmp_path):
+    def read_another(path: Path) -> None:
+        with storage.replacing(path):
+            (tmp_path / "absent").read_bytes()
+
+    def write_below(path: Path) -> None:
+        with storage.replacing(path, folder=True) as temporary:
+            (temporary / "deep" / "file").write_text("x")
+
+    for write, name in ((read_another, "absent"), (write_below, "artifact")):
+        with pytest.raises(FileNotFoundError) as caught:
+            write(tmp_path / "artifact")
+        assert caught.value.filename in (str(tmp_path / name), tmp_path / name)
+    assert listed(tmp_path) == []
 
 
 @both

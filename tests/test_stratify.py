@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
-from counterpoise.stratify import deal, units
+from counterpoise.stratify import deal, even_out, units
 
 Array = np.ndarray[Any, Any]
 
@@ -115,6 +116,79 @@ def test_units_without_labels_are_dealt_in_proportion():
     members = np.array([[1]] * 10 + [[0]] * 10)
     split = deal(members, np.array([[6.0], [2.0], [2.0]]), np.random.default_rng(0))
     assert np.bincount(split[10:]).tolist() == [6, 2, 2]
+
+
+def test_images_are_shared_out_by_their_number_where_labels_are_not():
+    # 20 images with one label and 20 with three; by labels alone the first split would want 40 of 80.
+    members = np.array([[1, 0, 0]] * 20 + [[1, 1, 1]] * 20)
+    wanted = np.outer([0.5, 0.5], members.sum(axis=0))
+    split = deal(members, wanted, np.random.default_rng(0), sizes=np.ones(40, dtype=np.int64))
+    assert dealt_counts(members, split, 2).tolist() == [[20, 10, 10]] * 2
+    assert np.bincount(split).tolist() == [20, 20]
+
+
+def test_units_without_labels_fill_up_what_splits_lack():
+    members = np.array([[2]] * 6 + [[0]] * 4)
+    sizes = np.array([2] * 6 + [3] * 4)
+    split = deal(members, np.array([[6.0], [6.0]]), np.random.default_rng(0), sizes=sizes)
+    assert np.bincount(split, weights=sizes).tolist() == [12, 12]
+
+
+def test_a_unit_counts_towards_every_label_that_it_bears():
+    # Of three labels at the rarest, always together, each split gets a third, though each label is dealt by itself.
+    members = np.array([[1, 1, 1, 0]] * 9 + [[0, 0, 0, 1]] * 30)
+    split = deal(members, np.outer([1 / 3] * 3, members.sum(axis=0)), np.random.default_rng(0))
+    assert dealt_counts(members, split, 3).tolist() == [[3, 3, 3, 10]] * 3
+
+
+@given(
+    members=st.lists(st.lists(st.integers(0, 3), min_size=4, max_size=4), min_size=1, max_size=30),
+    seed=st.integers(0, 2**32),
+)
+def test_sparse_and_dense_are_dealt_alike(members, seed):
+    table = np.array(members)
+    wanted = np.outer([0.6, 0.2, 0.2], table.sum(axis=0))
+    dense, sparse = (deal(kind, wanted, np.random.default_rng(seed)).tolist() for kind in (table, csr_array(table)))
+    assert dense == sparse
+
+
+def off(members: Array, split: Array, wanted: Array, sizes: Array) -> float:
+    """Return sum_s sum_l (wanted_sl - got_sl)^2 / n_l, with the number of images as one label more."""
+    table = np.column_stack([members, sizes])
+    shares = wanted.sum(axis=1, keepdims=True) / wanted.sum()
+    missing = np.column_stack([wanted, shares * sizes.sum()]) - dealt_counts(table, split, len(wanted))
+    return float((missing**2 / table.sum(axis=0)).sum())
+
+
+LABELS = st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=1, max_size=12).filter(
+    lambda rows: all(map(any, zip(*rows, strict=True)))
+)
+
+
+@given(members=LABELS, seed=st.integers(0, 2**32))
+def test_evening_out_ends_where_no_single_move_would_bring_labels_closer(members, seed):
+    table = np.array(members)
+    wanted, sizes = np.outer([0.6, 0.2, 0.2], table.sum(axis=0)), np.maximum(table.max(axis=1), 1)
+    rng = np.random.default_rng(seed)
+    before = rng.integers(0, 3, len(table))
+    kept = before.copy()
+    after = even_out(before, table, wanted, rng, sizes)
+    least = off(table, after, wanted, sizes)
+    assert least <= off(table, before, wanted, sizes) + 1e-9
+    assert before.tolist() == kept.tolist()
+    for unit in range(len(table)):
+        for split in range(3):
+            other = after.copy()
+            other[unit] = split
+            assert off(table, other, wanted, sizes) >= least - 1e-6
+
+
+def test_evening_out_leaves_alone_what_is_as_wanted():
+    members = np.eye(2, dtype=np.int64)[[0] * 6 + [1] * 4]
+    dealt = np.array([0, 0, 0, 1, 1, 1, 0, 0, 1, 1])
+    wanted = np.array([[3.0, 2.0], [3.0, 2.0]])
+    ones = np.ones(10, dtype=np.int64)
+    assert even_out(dealt, members, wanted, np.random.default_rng(0), ones).tolist() == dealt.tolist()
 
 
 def test_the_generator_decides_who_goes_where():

@@ -3,21 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from counterpoise.svg import (
-    axes,
-    el,
-    escape,
-    finite,
-    label,
-    linear,
-    nice_ticks,
-    num,
-    shorten,
-    spread,
-    text_width,
-    tick_texts,
-    wrap,
-)
+from counterpoise.charts.axes import axes, linear, nice_ticks, tick_texts
+from counterpoise.svg import el, escape, finite, label, num, shorten, spread, text_width, wrap
 
 
 @pytest.mark.parametrize(

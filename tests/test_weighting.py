@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 from sklearn.utils.class_weight import compute_class_weight
 
 from counterpoise.config import Weighting
-from counterpoise.weighting import SCHEMES, class_weights
+from counterpoise.weighting import LABEL_SCHEMES, SCHEMES, class_weights, label_weights
 
 PUBLISHED = [0.5281, 0.8411, 0.9619, 0.8634, 0.8477, 0.9577]
 """Weights of system C, each one minus the share of its class."""
@@ -78,7 +79,48 @@ def test_a_class_that_is_never_drawn_gets_no_weight_and_changes_no_other(scheme)
 
 
 def test_the_parameter_offers_exactly_the_schemes_there_are():
-    assert Weighting.model_json_schema()["properties"]["scheme"]["enum"] == list(SCHEMES)
+    offered = Weighting.model_json_schema()["properties"]["scheme"]["enum"]
+    assert sorted(offered) == sorted({*SCHEMES, *LABEL_SCHEMES})
+
+
+SYSTEM_D = [8.48, 28.99, 16.95, 46.95]
+"""Positive rates in per cent, from 1 / (1 + weight) of its published negatives / positives."""
+
+
+def test_system_ds_published_weights_come_out():
+    published = [10.79, 2.45, 4.90, 1.13]
+    rates = 1 / (1 + np.array(published))
+    counts = 224_000 * rates
+    np.testing.assert_allclose(label_weights("negatives_over_positives", counts, 224_000), published, rtol=1e-12)
+    np.testing.assert_allclose(100 * rates, SYSTEM_D, atol=0.005)
+    np.testing.assert_allclose(label_weights("inverse_share", counts, 224_000), [11.95, 3.49, 5.97, 2.16], atol=0.011)
+
+
+@pytest.mark.parametrize("scheme", LABEL_SCHEMES)
+def test_a_label_that_is_never_drawn_or_always_has_weight_one(scheme):
+    weights = label_weights(scheme, [0, 10, 40], 40)
+    assert weights[[0, 2]].tolist() == [1, 1]
+    assert np.isfinite(weights).all()
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.01, 100))
+def test_a_weighted_optimum_is_undone_by_the_threshold_w_over_one_plus_w(p, w):
+    seen = w * p / (w * p + 1 - p)
+    minimum = minimize_scalar(
+        lambda q: -w * p * np.log(q) - (1 - p) * np.log(1 - q),
+        bounds=(1e-9, 1 - 1e-9),
+        method="bounded",
+        options={"xatol": 1e-9},
+    ).x
+    assert minimum == pytest.approx(seen, abs=1e-4)
+    assert (seen >= w / (1 + w)) == (p >= 0.5) or abs(p - 0.5) < 1e-9
+
+
+def test_wrong_schemes_and_counts_of_many_labels_are_refused():
+    with pytest.raises(ValueError, match=r"'balanced'; expected one of .* for many labels"):
+        label_weights("balanced", [1], 2)
+    with pytest.raises(ValueError, match="must lie between 0 and the number of draws"):
+        label_weights("none", [3], 2)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from pydantic.fields import FieldInfo
 from counterpoise import config, losses, sources
 from counterpoise.config import InputError
 from counterpoise.stages import check
+from counterpoise.storage import ArtifactError
 
 SHARED = {
-    "task": "What the labels mean: multiclass.",
+    "task": "What the labels mean: multiclass, exactly one class per image; multilabel, any number of them.",
     "loss": "Name of a file of losses/; its parameters stand under losses.<name>.",
     "seed": "Decides split, views, draws and resamples; at least 0. Training has its own, train.seed.",
 }
@@ -102,6 +103,25 @@ def _within(dotted: str, name: str) -> bool:
     return dotted == name or dotted.startswith(f"{name}.")
 
 
+def show_answers(images: list[str], top: int) -> str:
+    """Write what the built model says of images: the classes decided for, and the most probable ones.
+
+    Raises:
+        InputError: `params.yaml` is faulty, or an image cannot be read.
+        ArtifactError: The pipeline was not run yet.
+    """
+    from counterpoise import answers  # imports torch
+
+    content = config.load(Path.cwd())
+    if faults := check.problems(content):
+        raise InputError("\n".join(faults))
+    lines = []
+    for said in answers.answer(Path.cwd(), [Path(image) for image in images], content, top):
+        lines.append(f"{said.image}: {', '.join(said.decided) or 'none reaches its threshold'}")
+        lines += [f"    {prob:6.3f}  {name}" for name, prob in said.ranked]
+    return "\n".join(lines)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command of the console script."""
     parser = argparse.ArgumentParser(
@@ -111,10 +131,13 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     params = commands.add_parser("params", help="say what every parameter of params.yaml means, and what it accepts")
     params.add_argument("name", nargs="*", help="a section or parameter, such as `train` or `train.epochs`")
+    predict = commands.add_parser("predict", help="say what the built model sees in images of your own")
+    predict.add_argument("image", nargs="+", help="image files")
+    predict.add_argument("--top", type=int, default=3, metavar="K", help="name the K most probable classes; 3")
     chosen = parser.parse_args(arguments)
     try:
-        print(show_params(chosen.name))
-    except InputError as error:
+        print(show_params(chosen.name) if chosen.command == "params" else show_answers(chosen.image, chosen.top))
+    except (InputError, ArtifactError) as error:
         sys.exit(f"\n{error}\n")
 
 

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -26,8 +26,9 @@ class Section(BaseModel):
     )
 
 
-Task = Literal["multiclass"]
-"""What the labels mean: `multiclass`, exactly one class per image, softmax outputs."""
+Task = Literal["multiclass", "multilabel"]
+"""What the labels mean: `multiclass`, exactly one class per image, softmax outputs; `multilabel`, any number of classes
+per image, none included, a sigmoid output for each."""
 
 
 class Views(Section):
@@ -70,11 +71,32 @@ class Model(Backbone):
     """Share of the features that is dropped in front of the last layer while training, in [0, 1)."""
 
 
+class Positive(Section):
+    """The part of section `evaluate` that `decide` reads too: what matters, and how rare it may be."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    positive: str | None
+    """The class that matters; `null` takes the rarest."""
+    at_prevalence: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(strict=False, max_length=8)
+    """Shares of the class that matters, each in (0, 1), at which precision and average precision are stated too."""
+
+
 class Weighting(Section):
     """Section `weighting`: class weights, which multiply the loss of an example."""
 
-    scheme: Literal["none", "balanced", "square_root", "effective_number", "one_minus_share"]
-    """How a class's weight follows from its number of draws (`weighting.py`)."""
+    scheme: Literal[
+        "none",
+        "balanced",
+        "square_root",
+        "effective_number",
+        "one_minus_share",
+        "negatives_over_positives",
+        "inverse_share",
+    ]
+    """How a class's weight follows from its number of draws (`weighting.py`). One class per image: `none`, `balanced`,
+    `square_root`, `effective_number`, `one_minus_share`. Many labels: `none`, `negatives_over_positives`,
+    `inverse_share`, which weight positive entries."""
     beta: float = Field(ge=0, lt=1)
     """`effective_number` only: how alike images of one class are, in [0, 1); 0 gives equal weights."""
 

@@ -34,7 +34,8 @@ def decode(data: bytes) -> RGB:
         uint8 (height, width, 3).
 
     Raises:
-        ImageError: The bytes are empty, truncated, no image, or a picture of more than `MAX_PIXELS`.
+        ImageError: The bytes are empty, truncated, no image, a program that draws one, or a picture of more than
+            `MAX_PIXELS`.
     """
     if not data:
         raise ImageError("the file is empty")
@@ -42,6 +43,8 @@ def decode(data: bytes) -> RGB:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns at a limit lower than ours, and about odd metadata
             with Image.open(io.BytesIO(data)) as image:
+                if image.format == "EPS":  # Pillow would run it, by a Ghostscript of whatever version there is
+                    raise ImageError("PostScript is a program and no picture; convert it to PNG")
                 if image.width * image.height > MAX_PIXELS:
                     raise ImageError(f"{image.width} x {image.height} px are more than {MAX_PIXELS} pixels")
                 image.load()
@@ -55,20 +58,25 @@ def decode(data: bytes) -> RGB:
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image).astype(np.uint16) / 257).round().astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.float64)
+        if isinstance(transparent := image.info.get("transparency"), int):
+            values[values == transparent] = 0
+        return _from_grey(values / 257)
+    if image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
         known = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
-        low, high = (0.0, 65535.0) if image.mode == "I" else (float(known.min()), float(known.max()))
+        low, high = float(known.min()), float(known.max())
         values = np.where(np.isfinite(values), values, low)
-        return Image.fromarray(((values - low) / max(high - low, 1e-12) * 255).clip(0, 255).astype(np.uint8)).convert(
-            "RGB"
-        )
+        return _from_grey((values - low) / max(high - low, 1e-12) * 255)
     if "transparency" in image.info or "A" in image.mode or "a" in image.mode:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def _from_grey(values: NDArray[np.float64]) -> Image.Image:
+    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
 def resize(image: RGB, size_px: int) -> RGB:

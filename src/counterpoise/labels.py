@@ -54,6 +54,33 @@ def targets(cells: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([index[cell] for cell in cells], dtype=np.int64)
 
 
+def indicators(cells: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_]:
+    """Say which classes each cell bears.
+
+    Args:
+        cells: n cells with any number of labels.
+        classes: The c class names in their order.
+
+    Returns:
+        (n, c) booleans.
+
+    Raises:
+        ValueError: A cell bears what is no class.
+
+    Example:
+        >>> indicators(["b", "a|b", ""], ["a", "b"]).astype(int).tolist()
+        [[0, 1], [1, 1], [0, 0]]
+    """
+    index = {name: number for number, name in enumerate(classes)}
+    result = np.zeros((len(cells), len(classes)), dtype=np.bool_)
+    for row, cell in enumerate(cells):
+        for name in split(cell):
+            if name not in index:
+                raise ValueError(f"label {name!r} is not among the classes {list(classes)}")
+            result[row, index[name]] = True
+    return result
+
+
 def counts(cells: Iterable[str], classes: Sequence[str]) -> NDArray[np.int64]:
     """Count how many cells bear each class.
 

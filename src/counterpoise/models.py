@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from counterpoise.config import PATH, InputError, suggest
+
+if TYPE_CHECKING:
+    from counterpoise.artifacts.model import Card
 
 
 def _lite0_state() -> dict[str, Tensor]:
@@ -82,10 +85,21 @@ def _linear(features: int, classes: int, dropout: float) -> nn.Module:
 HEADS: dict[str, Callable[[int, int, float], nn.Module]] = {"linear": _linear}
 
 
-def build_head(name: str, features: int, classes: int, dropout: float, seed: int) -> nn.Module:
+def build_head(
+    name: str, features: int, classes: int, dropout: float, seed: int, bias: Tensor | None = None
+) -> nn.Module:
     """Build a head from pooled features (n, d) to raw logits (n, c).
 
-    The last layer begins at zero, so that a model without training gives every class the same probability.
+    Args:
+        name: A name of `HEADS`.
+        features: d.
+        classes: c.
+        dropout: Share of the features that is dropped while training.
+        seed: Decides random weights.
+        bias: (c,) of the last layer, in nats; `None` begins at zero.
+
+    Returns:
+        A head whose last layer begins with weights of zero, so that an untrained model gives every image `bias`.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -93,6 +107,8 @@ def build_head(name: str, features: int, classes: int, dropout: float, seed: int
     last = [module for module in head.modules() if isinstance(module, nn.Linear)][-1]
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
+    if bias is not None:
+        last.bias.data.copy_(bias)
     return head
 
 
@@ -108,6 +124,19 @@ class Network(nn.Module):
         """Map (n, 3, s, s) to logits (n, c)."""
         logits: Tensor = self.head(self.backbone(images))
         return logits
+
+
+def rebuild(card: Card, weights: dict[str, Tensor]) -> nn.Module:
+    """Build a trained network again: a head alone where the backbone is frozen, else the whole."""
+    if card.frozen:
+        width = next(tensor.shape[1] for tensor in weights.values() if tensor.ndim == 2)
+        network = build_head(card.head, width, len(card.classes), card.dropout, seed=0)
+    else:
+        backbone = build_backbone(card.backbone, "none", seed=0)
+        head = build_head(card.head, backbone.num_features, len(card.classes), card.dropout, seed=0)  # type: ignore[arg-type]
+        network = Network(backbone, head)
+    network.load_state_dict(weights)
+    return network
 
 
 def normalisation(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -61,21 +61,36 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
 
     Yields:
         Where to write. If the body raises, nothing of it remains.
+
+    Raises:
+        OSError: The system refused, for want of room or of permission; `filename` is `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
     temporary = _temporary(path)
-    if folder:
-        temporary.mkdir()
     try:
+        if folder:
+            temporary.mkdir()
         yield temporary
         if folder:
             _swap(temporary, path)
         else:
             temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
+        for_want_of_room = _tells_of_a_full_disk(error, path.parent)
         _remove(temporary)
+        if for_want_of_room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        if isinstance(error, OSError) and error.errno and str(error.filename or temporary).startswith(str(temporary)):
+            error.filename = str(path)  # writing does not say where, and nobody knows the temporary one
         raise
+
+
+def _tells_of_a_full_disk(error: BaseException, folder: Path) -> bool:
+    """Recognise a full disk behind the errors of NumPy, torch and safetensors, which have no `errno`."""
+    if not isinstance(error, Exception) or isinstance(error, ValueError) or getattr(error, "errno", None):
+        return False
+    return os.strerror(errno.ENOSPC) in str(error) or shutil.disk_usage(folder).free < 2**20
 
 
 def _swap(temporary: Path, path: Path) -> None:

@@ -79,3 +79,55 @@ def class_weights(scheme: str, class_counts: ArrayLike, *, beta: float = 0.999) 
     if total <= 0:
         raise ValueError(f"weighting.scheme {scheme!r} gives no class a weight, with counts {counts.tolist()}")
     return np.asarray(weights * counts.sum() / total)
+
+
+def _ones(positives: Weights, total: float) -> Weights:
+    return np.ones_like(positives)
+
+
+def _negatives_over_positives(positives: Weights, total: float) -> Weights:
+    return (total - positives) / positives
+
+
+def _inverse_share(positives: Weights, total: float) -> Weights:
+    return np.asarray(positives.sum() / positives)
+
+
+LABEL_SCHEMES: dict[str, Callable[[Weights, float], Weights]] = {
+    "none": _ones,
+    "negatives_over_positives": _negatives_over_positives,
+    "inverse_share": _inverse_share,
+}
+
+
+def label_weights(scheme: str, label_counts: ArrayLike, total: float) -> Weights:
+    """Compute by how much a positive entry of each label counts more than a negative one (PyTorch's `pos_weight`).
+
+    With k_l positives of label l among n draws: `none` 1; `negatives_over_positives` (n - k_l) / k_l; `inverse_share`
+    sum k / k_l. They are not normalised. A weight w turns a true probability p into w p / (w p + 1 - p), so that the
+    threshold 0.5 means p = 1 / (1 + w): the ledger holds w as the factor of the odds. A label that is never drawn, or
+    borne by every draw, gets weight 1: there is nothing to weigh against each other.
+
+    Args:
+        scheme: One of the names above.
+        label_counts: (c,) draws that bear each label, in one epoch.
+        total: n, draws in one epoch.
+
+    Returns:
+        (c,) positive weights.
+
+    Raises:
+        ValueError: The scheme is unknown, or a count exceeds the total.
+
+    Example:
+        >>> label_weights("negatives_over_positives", [25, 50], 100), label_weights("inverse_share", [25, 50], 100)
+        (array([3., 1.]), array([3. , 1.5]))
+    """
+    if scheme not in LABEL_SCHEMES:
+        raise ValueError(f"weighting.scheme is {scheme!r}; expected one of {list(LABEL_SCHEMES)} for many labels")
+    counts = np.asarray(label_counts, dtype=np.float64)
+    if (counts < 0).any() or (counts > total).any():
+        raise ValueError(f"label counts {counts.tolist()} must lie between 0 and the number of draws, {total:g}")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = LABEL_SCHEMES[scheme](counts, total)
+    return np.where((counts > 0) & (counts < total), weights, 1.0)

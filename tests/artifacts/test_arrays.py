@@ -58,10 +58,24 @@ def test_features_are_mapped_and_not_loaded(tmp_path):
     assert isinstance(found.values, np.memmap)
 
 
-@pytest.mark.parametrize("array", [np.zeros((2, 3, 4), np.uint8), np.zeros((2, 3), np.uint8), np.zeros((2, 3, 3))])
-def test_thumbnails_are_squares_of_bytes(tmp_path, array):
-    with pytest.raises(ArtifactError, match=r"expected uint8 \(n, s, s\)"):
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((2, 32, 16), np.uint8), np.zeros((2, 16, 16), np.uint8), np.zeros(3, np.uint8), np.zeros((2, 32, 32))],
+)
+def test_thumbnails_are_squares_of_bytes_of_one_size(tmp_path, array):
+    with pytest.raises(ArtifactError, match=r"expected uint8 \(n, 32, 32\)"):
         thumbnails.write(tmp_path, array)
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / thumbnails.PATH, array)
+    with pytest.raises(ArtifactError, match=r"expected uint8 \(n, 32, 32\)"):
+        thumbnails.read(tmp_path)
+
+
+def test_thumbnails_of_other_images_than_the_manifests_are_refused(tmp_path):
+    thumbnails.write(tmp_path, np.zeros((2, 32, 32), np.uint8))
+    assert len(thumbnails.read(tmp_path, 2)) == 2
+    with pytest.raises(ArtifactError, match=r"data/thumbnails\.npy: 2 pictures of 3 images; run `dvc repro`"):
+        thumbnails.read(tmp_path, 3)
 
 
 def test_arrays_of_objects_are_never_unpickled(tmp_path):

@@ -106,6 +106,17 @@ PLOTS = {
         }
     ),
     "scores": pd.DataFrame({"way": ["raw"], "figure": ["accuracy"], "value": [0.5], "low": [0.25], "high": [0.75]}),
+    "prevalence": pd.DataFrame(
+        {
+            "place": ["stated"],
+            "prevalence": [0.0625],
+            "way": ["as it is"],
+            "figure": ["precision"],
+            "value": [np.nan],
+            "low": [0.0],
+            "high": [1.0],
+        }
+    ),
 }
 CARD = model.Card("multiclass", "resnet18", "linear", 0.2, 160, True, "bundled", CLASSES, "focal", LEDGER)
 WEIGHTS = {"head.weight": torch.arange(6.0).reshape(2, 3).T, "head.bias": torch.tensor([0.5, -1.0])}
@@ -122,15 +133,17 @@ def write_training(root: Path) -> None:
 EXAMPLES: dict[str, Example] = {
     **{module.__name__.rpartition(".")[2]: table_example(module, rows) for module, rows in TABLES.items()},
     "classes": Example(
-        lambda root: classes.write(root, classes.Classes(CLASSES, (40, 2))),
+        lambda root: classes.write(root, classes.Classes(CLASSES, (40, 2), 41)),
         classes.read,
-        classes.Classes(CLASSES, (40, 2)),
+        classes.Classes(CLASSES, (40, 2), 41),
     ),
     "decision": (lambda found: Example(lambda root: decision.write(root, found), decision.read, found))(
         decision.Decision(
             task="multiclass",
             classes=CLASSES,
+            positive=CLASSES[1],
             calibrator="temperature",
+            pooled=(CLASSES[1],),
             scale=(0.1 + 0.2, 0.3),
             bias=(0.0, 0.0),
             ledger=LEDGER,
@@ -142,7 +155,12 @@ EXAMPLES: dict[str, Example] = {
             target_offset=(-0.6, 1.6),
             rule="balanced",
             gain=((1.0, 0.0), (0.0, 9.0)),
+            thresholds=(),
+            at_least=0,
             val_images=(9, 1),
+            val_total=10,
+            val_decided=((8, 0, 1, 1), (1, 1, 0, 8)),
+            prevalences=(decision.Moved(0.05, (0.95, 0.05), (0.1, -0.7), ((1.0, 0.0), (0.0, 19.0)), ()),),
         )
     ),
     "features": (
@@ -179,7 +197,9 @@ EXAMPLES: dict[str, Example] = {
         )
     ),
     "prior": (lambda found: Example(lambda root: prior.write(root, found), prior.read, found))(
-        prior.Prior(CLASSES, (40, 2), (20, 1), (20, 20), LEDGER)
+        prior.Prior(
+            "multilabel", CLASSES, (40, 2), (20, 1), (20, 20), 41, 20, 30, LEDGER, ((0, 1), (1, 0)), ((0, 9), (9, 0))
+        )
     ),
     "thumbnails": (lambda found: Example(lambda root: thumbnails.write(root, found), thumbnails.read, found))(
         RNG.integers(0, 256, (3, 32, 32), dtype=np.uint8)

@@ -3,14 +3,40 @@
 import pandas as pd
 import pytest
 
-from counterpoise.artifacts import draws, manifest, plots, splits, training
+from counterpoise.artifacts import draws, manifest, plots, rejected, splits, training
 from counterpoise.storage import ArtifactError
 
 
-def test_a_manifest_must_be_sorted(tmp_path):
-    rows = [(name, name, "a", name, 1, 1, "00") for name in ("b", "a")]
-    with pytest.raises(ArtifactError, match="not sorted by image_id"):
-        manifest.write(tmp_path, pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
+def manifest_of(*images: tuple[str, str]) -> pd.DataFrame:
+    rows = [(name, name, "a", group, 1, 1, "00") for name, group in images]
+    return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([("b", "b"), ("a", "a")], "rows are not sorted by image_id"),
+        ([("a", "a"), ("b", "")], "image 'b' has no group"),
+        ([("a", "a"), ("a", "a")], "stand twice"),
+    ],
+)
+def test_a_manifest_is_sorted_and_every_image_once_in_a_group_for_writer_and_reader(tmp_path, images, message):
+    with pytest.raises(ArtifactError, match=message):
+        manifest.write(tmp_path, manifest_of(*images))
+    (tmp_path / "data").mkdir()
+    manifest_of(*images).to_csv(tmp_path / manifest.PATH, index=False)
+    with pytest.raises(ArtifactError, match=message):
+        manifest.read(tmp_path)
+
+
+def test_rows_are_rejected_or_excluded_for_writer_and_reader(tmp_path):
+    table = pd.DataFrame([("row 2", "a", "lost", "why")], columns=list(rejected.COLUMNS))
+    with pytest.raises(ArtifactError, match=r"unknown kinds \['lost'\]; expected \['rejected', 'excluded'\]"):
+        rejected.write(tmp_path, table)
+    (tmp_path / "data").mkdir()
+    table.to_csv(tmp_path / rejected.PATH, index=False)
+    with pytest.raises(ArtifactError, match="unknown kinds"):
+        rejected.read(tmp_path)
 
 
 def test_a_split_of_another_name_is_refused_by_writer_and_reader(tmp_path):

@@ -24,8 +24,17 @@ def block(name: str) -> dict[str, Any]:
     return found
 
 
-def build(name: str, counts: list[int] = COUNTS) -> losses.Loss:
-    return losses.build(name, task="multiclass", class_counts=counts, example_count=sum(counts), params=block(name))
+def build(name: str, counts: list[int] = COUNTS, task: str = "multiclass") -> losses.Loss:
+    return losses.build(name, task=task, class_counts=counts, example_count=sum(counts), params=block(name))
+
+
+MANY = [name for name in losses.names() if "multilabel" in losses.module(name).TASKS]
+
+
+def some_labels(n: int = 12) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    targets = (torch.rand(n, 3, generator=generator) < 0.4).long()
+    return 3 * torch.randn(n, 3, generator=generator), targets
 
 
 def a_batch(n: int = 12) -> tuple[Tensor, Tensor]:
@@ -37,7 +46,7 @@ def check(loss: losses.Loss, logits: Tensor, targets: Tensor) -> None:
     """Check shape and type of the values, and that they and their gradient are finite."""
     logits = logits.clone().requires_grad_()
     values = loss(logits, targets)
-    assert values.shape == (len(targets),)
+    assert values.shape == targets.shape
     assert values.dtype == logits.dtype
     assert values.isfinite().all()
     values.mean().backward()  # type: ignore[no-untyped-call]
@@ -60,6 +69,43 @@ def test_values_have_one_entry_per_example(name, dtype):
 def test_extreme_logits_give_finite_values_and_gradients(name, target, dtype):
     logits = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0], [1e4, 1e4, -1e4], [0.0, 0.0, 0.0]], dtype=dtype)
     check(build(name), logits, torch.full((4,), target))
+
+
+@pytest.mark.parametrize("name", MANY)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("borne", [0, 1])
+def test_extreme_logits_of_many_labels_give_finite_values_and_gradients(name, borne, dtype):
+    logits = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0], [1e4, 1e4, -1e4], [0.0, 0.0, 0.0]], dtype=dtype)
+    check(build(name, task="multilabel"), logits, torch.full((4, 3), borne))
+
+
+@pytest.mark.parametrize("name", MANY)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_many_labels_have_one_value_per_entry_which_permute(name, dtype):
+    logits, targets = some_labels()
+    loss = build(name, task="multilabel")
+    check(loss, logits.to(dtype), targets)
+    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(loss(logits[order], targets[order]), loss(logits, targets)[order])
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_a_batch_without_positives_keeps_the_graph(name):
+    logits, targets = some_labels()
+    check(build(name, task="multilabel"), logits, torch.zeros_like(targets))
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_a_better_prediction_of_many_labels_costs_less(name):
+    targets = torch.tensor([[1, 0, 1], [0, 0, 0]])
+    good = 4.0 * (2 * targets - 1)
+    loss = build(name, task="multilabel")
+    assert loss(good, targets).mean() < loss(-good, targets).mean()
+
+
+def test_a_task_that_a_loss_is_not_defined_for_is_refused(name):
+    with pytest.raises(config.InputError, match=f"loss '{name}' is defined for task .*, not 'detection'"):
+        build(name, task="detection")
 
 
 @pytest.mark.parametrize("target", [0, 2])

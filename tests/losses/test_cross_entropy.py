@@ -74,3 +74,15 @@ def test_smoothing_out_of_range_is_refused(label_smoothing):
             example_count=2,
             params={"label_smoothing": label_smoothing},
         )
+
+
+def test_of_many_labels_it_is_pytorchs_binary_cross_entropy():
+    logits, targets = torch.randn(5, 3), torch.tensor([[1, 0, 1]] * 5)
+    expected = functional.binary_cross_entropy_with_logits(logits, targets.float(), reduction="none")
+    torch.testing.assert_close(cross_entropy(logits, targets), expected)
+
+
+def test_smoothing_of_many_labels_moves_each_target_towards_one_half():
+    logits = torch.tensor([[2.0]])
+    expected = 0.95 * cross_entropy(logits, torch.tensor([[1]])) + 0.05 * cross_entropy(logits, torch.tensor([[0]]))
+    torch.testing.assert_close(cross_entropy(logits, torch.tensor([[1]]), label_smoothing=0.1), expected)

@@ -94,3 +94,10 @@ def test_a_negative_gamma_is_refused():
         focal(*a_batch(), gamma=-1.0)
     with pytest.raises(config.InputError, match=r"losses.focal.gamma is -1.0"):
         losses.build("focal", task="multiclass", class_counts=[1, 1], example_count=2, params={"gamma": -1.0})
+
+
+def test_of_many_labels_it_is_torchvisions_sigmoid_focal_loss_without_alpha():
+    logits, targets = torch.randn(6, 3), (torch.arange(18).reshape(6, 3) % 2).float()
+    for gamma in (0.0, 1.5, 2.0):
+        expected = sigmoid_focal_loss(logits, targets, alpha=-1, gamma=gamma)
+        torch.testing.assert_close(focal(logits, targets, gamma=gamma), expected)

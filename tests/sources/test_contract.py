@@ -74,3 +74,28 @@ def test_every_source_refuses_an_absent_folder_in_words_for_the_user(tmp_path, n
 def test_an_unknown_source_is_refused_with_the_one_that_was_meant():
     with pytest.raises(InputError, match=r"ingest\.source is 'foldr'; .* did you mean 'folder'\?"):
         sources.find("foldr")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.png", "a.png"),
+        ("b/../a.png", "a.png"),
+        ("link.png", "a.png"),
+        ("gone.png", "gone.png"),
+        ("../a.png", None),
+        ("/etc", None),
+        ("out.png", None),
+        ("out/a.png", None),
+        ("\0", None),
+    ],
+)
+def test_a_path_is_resolved_unless_it_leads_out_of_the_folder(tmp_path, path, expected):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "a.png").touch()
+    (folder / "link.png").symlink_to("a.png")
+    (folder / "out.png").symlink_to(tmp_path / "x.png")
+    (folder / "out").symlink_to(tmp_path)
+    found = sources.inside(folder.resolve(), path)
+    assert found == (None if expected is None else folder.resolve() / expected)

@@ -1,3 +1,4 @@
+import contextlib
 import csv
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from counterpoise import config
 from counterpoise.config import InputError
 from counterpoise.sources import Row
 from counterpoise.sources import csv as source
@@ -48,7 +50,7 @@ def test_blank_lines_count_as_rows_and_hold_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("start", ["\ufeff", ""])
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_files_of_spreadsheets_are_read(tmp_path, start, end):
     found = read(
         tmp_path, f'{start}image;label{end}"a;b.png";"say ""roof"""{end}', PARAMS.model_copy(update={"delimiter": ";"})
@@ -99,11 +101,93 @@ def test_a_row_with_too_few_or_too_many_cells_is_named(tmp_path, row, count):
     assert text.endswith(f"row 3: found {count} cells, expected 2")
 
 
-def test_other_encodings_are_refused_with_the_byte(tmp_path):
-    (tmp_path / "labels.csv").write_bytes("image,label\na.png,Dächer\n".encode("latin-1"))
-    with pytest.raises(InputError, match=r"not UTF-8 \(.* at byte \d+\); save it as UTF-8"):
+@pytest.mark.parametrize(
+    ("encoding", "place"),
+    [("latin-1", "line 3: not UTF-8 (invalid continuation byte at byte 23)"), ("utf-16", "line 1")],
+)
+def test_other_encodings_are_refused_with_line_and_byte(tmp_path, encoding, place):
+    (tmp_path / "labels.csv").write_bytes("image,label\nb,x\na.png,Dächer\n".encode(encoding))
+    with pytest.raises(InputError) as caught:
+        source.read(tmp_path, PARAMS)
+    assert f"labels.csv {place}" in str(caught.value)
+    assert str(caught.value).endswith("; save it as UTF-8")
+
+
+def test_the_line_is_right_in_a_large_file_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "labels.csv").write_bytes(b"\xef\xbb\xbfimage,label\n" + b"a.png,x\n" * 20_000 + b"a.png,\xff\n")
+    with pytest.raises(InputError, match=r"line 20002: not UTF-8 \(invalid start byte at byte 160021\)"):
         source.read(tmp_path, PARAMS)
 
 
-def test_an_open_quote_is_refused(tmp_path):
-    assert "not a table" in refusal(tmp_path, 'image,label\n"a.png,roof\n')
+def test_an_open_quote_is_refused_with_its_line(tmp_path):
+    assert "labels.csv line 3: not a table" in refusal(tmp_path, 'image,label\nb.png,NA\n"a.png,roof\n')
+
+
+@pytest.mark.parametrize("name", ["image", "label", "site"])
+def test_two_columns_of_a_wanted_name_are_refused_and_others_do_not_matter(tmp_path, name):
+    text = refusal(tmp_path, f"image,label,site,more,{name}\na.png,roof,north,1,2\n", GROUPED)
+    assert text.endswith(f"2 columns are named {name!r}; rename all but one")
+    assert len(read(tmp_path, "image,label,more,more,site\na.png,roof,1,2,3\n")) == 1
+
+
+@pytest.mark.parametrize("file", ["../labels.csv", "/data/labels.csv", "a/../../labels.csv", ".."])
+def test_a_table_outside_the_folder_is_refused_as_a_parameter(file):
+    with pytest.raises(InputError) as caught:
+        config.validate(source.Params, {**PARAMS.model_dump(), "file": file}, "ingest.sources.csv")
+    assert str(caught.value) == (
+        f"params.yaml: ingest.sources.csv.file is {file!r}; expected a path below ingest.root, without a leading `/` "
+        "and without `..`"
+    )
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n", "\r"])
+def test_what_separates_no_columns_is_refused_as_a_parameter(delimiter):
+    with pytest.raises(InputError) as caught:
+        config.validate(source.Params, {**PARAMS.model_dump(), "delimiter": delimiter}, "ingest.sources.csv")
+    assert str(caught.value).endswith("expected one character, neither a double quote nor a line end")
+
+
+def test_a_link_is_followed_inside_the_folder_and_refused_outwards(tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (tmp_path / "labels.csv").write_text("image,label\na.png,roof\n")
+    (folder / "labels.csv").symlink_to(tmp_path / "labels.csv")
+    with pytest.raises(
+        InputError, match=r"the labels file is a link that leaves ingest\.root; put the file itself there"
+    ):
+        source.read(folder, PARAMS)
+    (tmp_path / "labels.csv").rename(folder / "table.csv")
+    (folder / "labels.csv").unlink()
+    (folder / "labels.csv").symlink_to("table.csv")
+    (tmp_path / "link").symlink_to("own")
+    assert len(source.read(tmp_path / "link", PARAMS)) == 1
+
+
+@given(
+    st.binary(max_size=200),
+    st.sampled_from([b"", b"image,label\n", b"image,label,site\r\n", b"\xef\xbb\xbfimage,label\r"]),
+)
+def test_any_bytes_give_rows_or_a_reason_and_nothing_else(tmp_path_factory, data, header):
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "any.csv").write_bytes(header + data)
+    with contextlib.suppress(InputError):
+        source.read(folder, PARAMS.model_copy(update={"file": "any.csv"}))
+
+
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+
+
+@given(
+    st.lists(names, min_size=3, max_size=6, unique=True), st.randoms(use_true_random=False), st.sampled_from(",;\t|")
+)
+def test_columns_of_any_name_are_found_in_any_place(tmp_path_factory, columns, random, delimiter):
+    folder = tmp_path_factory.getbasetemp()
+    image, label, site = random.sample(columns, 3)
+    cells = {**dict.fromkeys(columns, "else"), image: "a.png", label: "roof", site: "north"}
+    with (folder / "columns.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+        table.writerows([columns, [cells[name] for name in columns]])
+    params = source.Params(
+        file="columns.csv", image_column=image, label_column=label, group_column=site, delimiter=delimiter
+    )
+    assert source.read(folder, params) == [Row("columns.csv row 2", "a.png", ("roof",), "north")]

@@ -120,7 +120,9 @@ def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
         ("ingest__rare__action", "drp", "ingest.rare.action is 'drp'; expected one of ['keep', 'drop', 'other']"),
         ("model__freeze", "bakbone", "did you mean 'backbone'?"),
         ("weighting__scheme", "balancd", "did you mean 'balanced'?"),
-        ("task", "multiklass", "task is 'multiklass'; expected one of ['multiclass']; did you mean 'multiclass'?"),
+        ("task", "multiklass", "task is 'multiklass'; expected one of ['multiclass', 'multilabel']; did you mean"),
+        ("evaluate__at_prevalence", [0.5, 1.0], "evaluate.at_prevalence.1 is 1.0; input should be less than 1"),
+        ("decide__floor", 1, "decide.floor is 1"),
         ("seed", -1, "seed is -1; input should be greater than or equal to 0"),
         ("seed", 1.0, "seed is 1.0; input should be a valid integer"),
         ("loss", "focl", "loss is 'focl'; expected one of"),
@@ -194,13 +196,53 @@ COMBINATIONS = [
     ),
     (
         {"loss": "focal", "decide__calibrator": "temperature"},
-        "what loss 'focal' does to the prior has no closed form; set it to 'auto' or one of ['vector']",
+        "what loss 'focal' does to the prior has no closed form; set it to 'auto' or one of ['vector', 'platt']",
         {"loss": "focal", "decide__calibrator": "vector"},
     ),
     (
         {"loss": "focal", "decide__calibrator": "none"},
         "decide.calibrator is 'none'",
         {"loss": "cross_entropy", "decide__calibrator": "none"},
+    ),
+    (
+        {"weighting__scheme": "inverse_share"},
+        "weighting.scheme 'inverse_share' weights the positive entries of each label, which task 'multiclass' has not",
+        {"weighting__scheme": "inverse_share", "task": "multilabel"},
+    ),
+    (
+        {"weighting__scheme": "balanced", "task": "multilabel"},
+        "weighting.scheme 'balanced' weights whole examples, which task 'multilabel' has not",
+        {"weighting__scheme": "balanced"},
+    ),
+    (
+        {"oversample__strategy": "ml_ros"},
+        "oversample.strategy 'ml_ros' looks at sets of labels",
+        {"oversample__strategy": "ml_ros", "task": "multilabel"},
+    ),
+    (
+        {"decide__calibrator": "platt"},
+        "decide.calibrator 'platt' has a bias for each of many labels",
+        {"decide__calibrator": "platt", "task": "multilabel"},
+    ),
+    (
+        {"decide__calibrator": "vector", "task": "multilabel"},
+        "decide.calibrator 'vector' has a bias for each of the classes that exclude each other",
+        {"decide__calibrator": "vector"},
+    ),
+    (
+        {"oversample__strategy": "over", "task": "multilabel", "decide__calibrator": "temperature"},
+        "what oversample.strategy 'over' does to the prior of many labels has no closed form",
+        {"oversample__strategy": "over", "task": "multilabel", "decide__calibrator": "platt"},
+    ),
+    (
+        {"split__balance": True, "task": "multilabel"},
+        "split.balance needs exactly one class per image",
+        {"split__balance": True},
+    ),
+    (
+        {"decide__at_least": 2},
+        "decide.at_least is for task 'multilabel'",
+        {"decide__at_least": 2, "task": "multilabel"},
     ),
 ]
 

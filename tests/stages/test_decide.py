@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from counterpoise import calibration, config, decisions, priors, storage, weighting
 from counterpoise.artifacts import decision, model, predictions, prior
@@ -21,6 +21,7 @@ Array = np.ndarray[Any, Any]
 
 CLASSES = ("plain", "solar")
 MEANS = np.array([[0.0, 0.0], [1.6, 0.8]])
+ASKED = config.Positive(positive=None, at_prevalence=())
 UNKNOWN = (priors.Line("loss", "focal", None),)
 
 
@@ -29,9 +30,17 @@ def params(
     target: str | dict[str, float] = "natural",
     rule: str = "balanced",
     costs: dict[str, dict[str, float]] | None = None,
+    **changed: object,
 ) -> decide.Decide:
-    block = {"calibrator": calibrator, "target": target, "rule": rule, "costs": costs or {}}
-    return decide.Decide.model_validate(block)
+    chosen = {"calibrator": calibrator, "target": target, "rule": rule, "costs": costs or {}}
+    others = {"beta": 1.0, "floor": 0.8, "at_least": 0, "min_positives": 10, "search_positives": 200}
+    return decide.Decide.model_validate(chosen | others | changed)
+
+
+def opened(counts: tuple[int, ...], total: int | None = None, classes: tuple[str, ...] = CLASSES) -> prior.Prior:
+    """Open a ledger for these counts of the manifest; with a total, of many labels."""
+    task, images = ("multiclass", sum(counts)) if total is None else ("multilabel", total)
+    return prior.Prior(task, classes, counts, counts, counts, images, images, images, ())
 
 
 def sample(counts: tuple[int, int], seed: int) -> tuple[Array, Array]:
@@ -67,7 +76,7 @@ def probabilities(chosen: decision.Decision, logits: Array, *, under: str = "tar
 
 def test_a_known_ledger_takes_temperature_with_the_offset():
     ledger = (priors.Line("weighting.scheme", "balanced", (2 / 3, 2.0)),)
-    chosen = decide.choose(small(), (300, 100), ledger, params())
+    chosen = decide.choose(small(), opened((300, 100)), ledger, params(), ASKED)
     assert chosen.calibrator == "temperature"
     assert chosen.seen == pytest.approx((0.5, 0.5))
     assert chosen.val_offset == pytest.approx(np.log([1.5, 0.5]))
@@ -77,7 +86,7 @@ def test_a_known_ledger_takes_temperature_with_the_offset():
 
 
 def test_an_unknown_ledger_takes_vector_without_an_offset():
-    chosen = decide.choose(small(), (300, 100), UNKNOWN, params())
+    chosen = decide.choose(small(), opened((300, 100)), UNKNOWN, params(), ASKED)
     assert (chosen.calibrator, chosen.seen, chosen.val_offset) == ("vector", None, (0, 0))
 
 
@@ -85,17 +94,17 @@ def test_an_unknown_ledger_takes_vector_without_an_offset():
 def test_an_unknown_ledger_refuses_a_calibrator_without_a_bias(calibrator):
     message = rf"decide.calibrator is '{calibrator}', but what loss = focal does to the prior has no closed form; set"
     with pytest.raises(config.InputError, match=message):
-        decide.choose(small(), (300, 100), UNKNOWN, params(calibrator))
+        decide.choose(small(), opened((300, 100)), UNKNOWN, params(calibrator), ASKED)
 
 
 def test_correcting_twice_is_impossible_since_vector_swallows_the_prior():
     x, targets = sample((4000, 400), seed=1)
     ledger = (priors.Line("weighting.scheme", "balanced", (0.55, 5.5)),)
     logits = log_posterior(x, [0.5, 0.5])
-    chosen = decide.choose(predictions_of(logits, targets), (4000, 400), ledger, params("vector"))
+    chosen = decide.choose(predictions_of(logits, targets), opened((4000, 400)), ledger, params("vector"), ASKED)
     assert chosen.val_offset == (0, 0)
     assert probabilities(chosen, logits)[:, 1].mean() == pytest.approx(400 / 4400, rel=0.02)
-    once = decide.choose(predictions_of(logits, targets), (4000, 400), ledger, params("temperature"))
+    once = decide.choose(predictions_of(logits, targets), opened((4000, 400)), ledger, params("temperature"), ASKED)
     np.testing.assert_allclose(probabilities(chosen, logits), probabilities(once, logits), atol=0.05)
 
 
@@ -122,7 +131,9 @@ def test_after_the_correction_a_reweighted_model_is_calibrated(natural, calibrat
 
     ledger = (priors.Line("weighting.scheme", "balanced", tuple(weights)),)
     val_x, val_targets = sample(natural, seed=3)
-    chosen = decide.choose(predictions_of(logits(val_x), val_targets), natural, ledger, params(calibrator))
+    chosen = decide.choose(
+        predictions_of(logits(val_x), val_targets), opened(natural), ledger, params(calibrator), ASKED
+    )
     test_x, test_targets = sample(natural, seed=4)
     shares = np.array(natural) / sum(natural)
     exact = np.exp(log_posterior(test_x, shares))
@@ -141,7 +152,7 @@ def test_both_steps_give_the_exact_posterior_of_deployment(sharpness):
     x, targets = sample((8000, 8000), seed=5)
     ledger = (priors.Line("split", "train", (3000 / 2862 / 2, 3000 / 138 / 2)),)
     logits = sharpness * log_posterior(x, [0.5, 0.5])
-    chosen = decide.choose(predictions_of(logits, targets), natural, ledger, params())
+    chosen = decide.choose(predictions_of(logits, targets), opened(natural), ledger, params(), ASKED)
     assert 1 / chosen.scale[0] == pytest.approx(sharpness, rel=0.06)
     assert chosen.target == pytest.approx((0.954, 0.046))
     np.testing.assert_allclose(
@@ -153,7 +164,7 @@ def test_both_steps_give_the_exact_posterior_of_deployment(sharpness):
 
 
 def test_a_stated_target_replaces_the_natural_prior():
-    chosen = decide.choose(small(), (300, 100), (), params(target={"solar": 0.01, "plain": 0.99}))
+    chosen = decide.choose(small(), opened((300, 100)), (), params(target={"solar": 0.01, "plain": 0.99}), ASKED)
     assert chosen.target == (0.99, 0.01)
     assert chosen.natural == (0.75, 0.25)
     assert chosen.target_offset == pytest.approx(np.log([0.99 / 0.75, 0.01 / 0.25]))
@@ -166,7 +177,11 @@ def test_the_balanced_rule_decides_the_same_whatever_the_target():
     decided = []
     for share in (0.001, 0.1, 0.5):
         chosen = decide.choose(
-            predictions_of(logits, targets), (3000, 300), (), params(target={"plain": 1 - share, "solar": share})
+            predictions_of(logits, targets),
+            opened((3000, 300)),
+            (),
+            params(target={"plain": 1 - share, "solar": share}),
+            ASKED,
         )
         decided.append(decisions.decide(probabilities(chosen, logits), np.array(chosen.gain)))
     assert all((one == other).mean() > 0.999 for one, other in pairwise(decided))
@@ -178,8 +193,8 @@ def test_plain_cross_entropy_with_the_balanced_rule_decides_like_a_balanced_mode
     x, targets = sample((10_000, 500), seed=7)
     natural, flat = log_posterior(x, [20 / 21, 1 / 21]), log_posterior(x, [0.5, 0.5])
     ledger = (priors.Line("weighting.scheme", "balanced", (0.525, 10.5)),)
-    plain = decide.choose(predictions_of(natural, targets), (10_000, 500), (), params("none"))
-    weighted = decide.choose(predictions_of(flat, targets), (10_000, 500), ledger, params("none"))
+    plain = decide.choose(predictions_of(natural, targets), opened((10_000, 500)), (), params("none"), ASKED)
+    weighted = decide.choose(predictions_of(flat, targets), opened((10_000, 500)), ledger, params("none"), ASKED)
     one = decisions.decide(probabilities(plain, natural), np.array(plain.gain))
     other = decisions.decide(probabilities(weighted, flat), np.array(weighted.gain))
     assert (one == other).all()
@@ -188,7 +203,11 @@ def test_plain_cross_entropy_with_the_balanced_rule_decides_like_a_balanced_mode
 
 def test_costs_by_name_become_the_gain():
     chosen = decide.choose(
-        small(), (300, 100), (), params(rule="least_cost", costs={"solar": {"plain": 20.0}, "plain": {"solar": 3.0}})
+        small(),
+        opened((300, 100)),
+        (),
+        params(rule="least_cost", costs={"solar": {"plain": 20.0}, "plain": {"solar": 3.0}}),
+        ASKED,
     )
     assert chosen.gain == ((0, -3), (-20, 0))
     p = np.array([3 / 23 - 0.001, 3 / 23 + 0.001])  # 20 p = 3 (1 - p)
@@ -197,7 +216,9 @@ def test_costs_by_name_become_the_gain():
 
 def test_a_class_without_validation_images_keeps_every_figure_finite():
     x, targets = sample((40, 0), seed=0)
-    chosen = decide.choose(predictions_of(log_posterior(x, [0.75, 0.25]), targets), (300, 100), (), params())
+    chosen = decide.choose(
+        predictions_of(log_posterior(x, [0.75, 0.25]), targets), opened((300, 100)), (), params(), ASKED
+    )
     assert chosen.val_images == (40, 0)
     for name in ("scale", "bias", "val_offset", "target_offset"):
         assert np.isfinite(getattr(chosen, name)).all()
@@ -215,17 +236,17 @@ def test_a_class_without_validation_images_keeps_every_figure_finite():
 )
 def test_a_target_that_is_no_prior_is_refused(stated, message):
     with pytest.raises(config.InputError, match=f"params.yaml: decide.target .*{message}"):
-        decide.choose(small(), (300, 100), (), params(target=stated))
+        decide.choose(small(), opened((300, 100)), (), params(target=stated), ASKED)
 
 
 def test_costs_of_an_unknown_class_are_refused():
     with pytest.raises(config.InputError, match=r"decide.costs names 'wind', which is no class"):
-        decide.choose(small(), (300, 100), (), params(rule="least_cost", costs={"wind": {"plain": 2.0}}))
+        decide.choose(small(), opened((300, 100)), (), params(rule="least_cost", costs={"wind": {"plain": 2.0}}), ASKED)
 
 
 def write_inputs(root: Path, ledger: tuple[priors.Line, ...]) -> None:
     predictions.write(root, "val", small())
-    prior.write(root, prior.Prior(CLASSES, (300, 100), (150, 50), (150, 150), ledger[:1]))
+    prior.write(root, opened((300, 100)))
     card = model.Card("multiclass", "none", "linear", 0.0, 32, True, "none", CLASSES, "cross_entropy", ledger)
     model.write(root, card, {"weight": torch.zeros(2, 2)})
 
@@ -236,16 +257,16 @@ def test_main_takes_the_models_whole_ledger_and_writes_what_choose_says(tmp_path
         priors.Line("weighting.scheme", "stated", (1.0, 3.0)),
     )
     write_inputs(tmp_path, ledger)
-    decide.main(tmp_path, decide.Params(decide=params()))
+    decide.main(tmp_path, decide.Params(decide=params(), evaluate=ASKED))
     written = decision.read(tmp_path)
-    assert written == decide.choose(small(), (300, 100), ledger, params())
+    assert written == decide.choose(small(), opened((300, 100)), ledger, params(), ASKED)
     assert written.seen == pytest.approx((0.25, 0.75))
     assert "seen 0.250 : 0.750, target 0.750 : 0.250" in capsys.readouterr().out
 
 
 def test_main_needs_nothing_of_the_test_split(tmp_path):
     write_inputs(tmp_path, UNKNOWN)
-    decide.main(tmp_path, decide.Params(decide=params()))
+    decide.main(tmp_path, decide.Params(decide=params(), evaluate=ASKED))
     assert not (tmp_path / predictions.path("test")).exists()
     assert decision.read(tmp_path).calibrator == "vector"
 
@@ -254,4 +275,147 @@ def test_missing_predictions_are_named(tmp_path):
     write_inputs(tmp_path, ())
     (tmp_path / predictions.path("val")).unlink()
     with pytest.raises(storage.ArtifactError, match=r"val.parquet does not exist; run `dvc repro`"):
-        decide.main(tmp_path, decide.Params(decide=params()))
+        decide.main(tmp_path, decide.Params(decide=params(), evaluate=ASKED))
+
+
+LABELS = ("often", "seldom")
+RATES = np.array([0.3, 0.03])
+
+
+def of_labels(n: int, seed: int, factors: ArrayLike = (1.0, 1.0)) -> tuple[Array, Array]:
+    """Draw two labels; the logits are their exact log-odds, plus the logarithm of what a remedy made of the odds."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random((n, 2)) < RATES
+    x = rng.normal(size=(n, 2)) + 2 * truth
+    return 2 * x - 2 + np.log(RATES / (1 - RATES)) + np.log(factors), truth
+
+
+def predictions_of_labels(logits: Array, truth: Array) -> predictions.Predictions:
+    ids = tuple(f"image{row:05d}" for row in range(len(truth)))
+    cells = tuple("|".join(np.array(LABELS)[row]) for row in truth)
+    return predictions.Predictions(ids, ids, cells, LABELS, np.asarray(logits, dtype=np.float32))
+
+
+def choose_labels(n: int = 4000, ledger: tuple[priors.Line, ...] = (), factors: ArrayLike = (1.0, 1.0), **changed: Any):
+    logits, truth = of_labels(n, 0, factors)
+    natural = opened((300, 30), 1000, LABELS)
+    return decide.choose(predictions_of_labels(logits, truth), natural, ledger, params(**changed), ASKED)
+
+
+@pytest.mark.parametrize("calibrator", ["none", "temperature", "platt"])
+@pytest.mark.parametrize("weight", [2.45, 10.79, 46.0])
+def test_a_pos_weight_is_undone_and_probabilities_are_calibrated(weight, calibrator):
+    factors = (1.0, weight)
+    ledger = (priors.Line("weighting.scheme", "negatives_over_positives", factors),)
+    chosen = choose_labels(20_000, ledger, factors, calibrator=calibrator)
+    logits, truth = of_labels(20_000, 1, factors)
+    ours = decisions.probabilities(chosen, logits)
+    exact = 1 / (1 + np.exp(-(logits - np.log(factors))))
+    np.testing.assert_allclose(ours, exact, atol=0.03)
+    assert ours.mean(axis=0) == pytest.approx(truth.mean(axis=0), abs=0.005)
+    raw = 1 / (1 + np.exp(-logits))
+    assert raw[:, 1].mean() > 1.5 * truth[:, 1].mean()  # too many positives, as system D saw
+
+
+def test_a_weighted_and_a_plain_model_decide_the_same_once_corrected():
+    plain = choose_labels(calibrator="none", rule="f_beta")
+    weighted = choose_labels(
+        calibrator="none", rule="f_beta", factors=(1.0, 30.0), ledger=(priors.Line("w", "w", (1.0, 30.0)),)
+    )
+    np.testing.assert_allclose(plain.thresholds, weighted.thresholds, rtol=1e-3)
+    assert plain.val_decided == weighted.val_decided
+
+
+def test_an_unknown_ledger_of_many_labels_takes_platt():
+    chosen = choose_labels(ledger=UNKNOWN, factors=(0.2, 9.0))
+    assert (chosen.calibrator, chosen.seen, chosen.val_offset) == ("platt", None, (0, 0))
+    logits, truth = of_labels(20_000, 1, (0.2, 9.0))
+    assert decisions.probabilities(chosen, logits).mean(axis=0) == pytest.approx(truth.mean(axis=0), abs=0.01)
+
+
+def test_a_label_with_few_positives_shares_its_calibration_and_is_named():
+    assert choose_labels(200, min_positives=20).pooled == ("seldom",)
+    assert choose_labels(200, min_positives=1).pooled == ()
+
+
+@pytest.mark.parametrize(
+    ("rule", "changed", "expected"),
+    [
+        ("most_probable", {}, (0.5, 0.5)),
+        ("balanced", {}, (0.3, 0.03)),
+        ("balanced", {"target": {"seldom": 0.2}}, (0.3, 0.2)),
+        ("least_cost", {"costs": {"seldom": {"missed": 9.0}}}, (0.5, 0.1)),
+    ],
+)
+def test_thresholds_that_follow_from_the_rule_alone(rule, changed, expected):
+    assert choose_labels(rule=rule, **changed).thresholds == pytest.approx(expected)
+
+
+def test_a_floor_out_of_reach_is_no_threshold_and_is_said(tmp_path, capsys):
+    logits, truth = of_labels(300, 0)
+    predictions.write(tmp_path, "val", predictions_of_labels(logits, truth))
+    prior.write(tmp_path, opened((300, 30), 1000, LABELS))
+    card = model.Card("multilabel", "none", "linear", 0.0, 32, True, "none", LABELS, "cross_entropy", ())
+    model.write(tmp_path, card, {"weight": torch.zeros(2, 2)})
+    floor = decide.Params(decide=params(rule="precision_floor", floor=0.7), evaluate=ASKED)
+    decide.main(tmp_path, floor)
+    chosen = decision.read(tmp_path)
+    assert chosen.thresholds[0] is not None
+    assert chosen.thresholds[1] is None
+    assert chosen.val_decided[1][:2] == (0, 0)
+    assert "precision_floor 0.7 is unattainable on validation, so never decided: ['seldom']" in capsys.readouterr().err
+
+
+def test_no_image_is_left_without_a_label_where_one_is_asked_for():
+    chosen = choose_labels(rule="most_probable", at_least=1)
+    logits, _ = of_labels(500, 1)
+    probs = decisions.probabilities(chosen, logits)
+    decided = decisions.decided(chosen, probs)
+    assert (probs < 0.5).all(axis=1).any()
+    assert (decided.sum(axis=1) >= 1).all()
+    assert (decided >= (probs >= 0.5)).all()
+    alone = decided[(probs < 0.5).all(axis=1)]
+    assert (alone.argmax(axis=1) == probs[(probs < 0.5).all(axis=1)].argmax(axis=1)).all()
+
+
+@pytest.mark.parametrize("rule", ["f_beta", "precision_floor"])
+def test_of_two_classes_the_positive_one_gets_a_threshold(rule):
+    x, targets = sample((3000, 300), seed=6)
+    logits = log_posterior(x, [10 / 11, 1 / 11])
+    chosen = decide.choose(
+        predictions_of(logits, targets), opened((3000, 300)), (), params(rule=rule, floor=0.6), ASKED
+    )
+    probs = decisions.probabilities(chosen, logits)[:, 1]
+    says = decisions.decided(chosen, decisions.probabilities(chosen, logits))[:, 1]
+    limit = probs[says].min()
+    assert (says == (probs >= limit)).all()
+    tp, fp, fn, _ = chosen.val_decided[1]
+    if rule == "f_beta":
+        best = max(f1_score(targets, probs >= other) for other in np.quantile(probs, np.linspace(0.5, 1, 200)))
+        assert 2 * tp / (2 * tp + fp + fn) == pytest.approx(best, abs=0.02)
+    else:
+        assert tp / (tp + fp) > 0.6
+
+
+def test_rules_for_two_classes_refuse_three():
+    ids, names = ("a", "b", "c"), ("x", "y", "z")
+    val = predictions.Predictions(ids, ids, names, names, np.eye(3, dtype=np.float32))
+    with pytest.raises(config.InputError, match="needs two classes or many labels; there are 3 classes"):
+        decide.choose(val, opened((5, 4, 3), classes=("x", "y", "z")), (), params(rule="f_beta"), ASKED)
+
+
+def test_every_stated_prevalence_has_a_decision_of_its_own():
+    asked = config.Positive(positive=None, at_prevalence=(0.05, 0.01))
+    chosen = decide.choose(small(), opened((300, 100)), (), params(), asked)
+    assert [other.prevalence for other in chosen.prevalences] == [0.05, 0.01]
+    assert chosen.moved(1).target == pytest.approx((0.99, 0.01))
+    np.testing.assert_allclose(np.array(chosen.moved(1).gain), np.diag([1 / 0.99, 100]))
+    assert chosen.positive == "solar"
+
+
+def test_the_class_that_matters_is_the_rarest_unless_stated():
+    assert decide.named_positive(None, opened((300, 100))) == "solar"
+    assert decide.named_positive(None, opened((5, 5))) == "solar"  # of equal ones the last
+    assert decide.named_positive("plain", opened((300, 100))) == "plain"
+    with pytest.raises(config.InputError, match=r"evaluate\.positive is 'solr'; .*did you mean 'solar'"):
+        decide.named_positive("solr", opened((300, 100)))

@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from scipy.stats import binomtest
 from sklearn import metrics as sklearn_metrics
 
-from counterpoise import config
-from counterpoise.artifacts import classes, decision, predictions
+from counterpoise import config, priors
+from counterpoise.artifacts import decision, predictions, prior
 from counterpoise.stages import decide, evaluate
 
 REPOSITORY = Path(__file__).parents[2]
 NAMES = ("common", "usual", "scarce", "rare")
+PREVALENCES = (0.2, 0.01)
+REST = {"beta": 1.0, "floor": 0.8, "at_least": 0, "min_positives": 10, "search_positives": 200}
 Array = np.ndarray[Any, Any]
 
 
@@ -54,14 +55,18 @@ def a_problem(
 
     natural = tuple(2 * max(count, 1) for count in counts)
     predictions.write(root, "test", predict(counts, copies))
-    choice = decide.Decide(calibrator=calibrator, target=target, rule=rule, costs=costs or {})  # type: ignore[arg-type]
-    decision.write(root, decide.choose(predict(natural, 1), natural, (), choice))
-    classes.write(root, classes.Classes(names, natural))
-    score(root, resamples, positive)
+    choice = decide.Decide.model_validate(
+        {"calibrator": calibrator, "target": target, "rule": rule, "costs": costs or {}} | REST
+    )
+    opened = prior.Prior("multiclass", names, natural, natural, natural, *3 * (sum(natural),), ())
+    asked = config.Positive(positive=positive, at_prevalence=PREVALENCES)
+    decision.write(root, decide.choose(predict(natural, 1), opened, (), choice, asked))
+    score(root, resamples)
 
 
-def score(root: Path, resamples: int = 200, positive: str | None = None) -> None:
-    evaluate.main(root, evaluate.Params(seed=0, evaluate=evaluate.Evaluate(positive=positive, resamples=resamples)))
+def score(root: Path, resamples: int = 200, seed: int = 0) -> None:
+    asked = evaluate.Evaluate(positive=None, at_prevalence=PREVALENCES, resamples=resamples)
+    evaluate.main(root, evaluate.Params(seed=seed, evaluate=asked))
 
 
 def the_metrics(root: Path) -> dict[str, Any]:
@@ -193,15 +198,12 @@ def test_every_figure_can_be_recomputed_from_the_files_with_scikit_learn(name: s
 
 
 def test_every_figure_of_the_built_problem_can_be_recomputed() -> None:
-    needed = ("reports/metrics.json", "results/predictions/test.parquet", "models/decision.json", "data/classes.json")
+    needed = ("reports/metrics.json", "results/predictions/test.parquet", "models/decision.json")
     missing = [path for path in needed if not (REPOSITORY / path).exists()]
     if missing:
         pytest.skip(f"the problem of this repository is not built: {missing} do not exist")
-    found = json.loads((REPOSITORY / "data/classes.json").read_text())
-    counts = dict(zip(found["names"], found["counts"], strict=True))
-    rarest = min(reversed(found["names"]), key=lambda name: counts[name])
-    stated = yaml.safe_load((REPOSITORY / "params.yaml").read_text())["evaluate"]["positive"]
-    check_everything(REPOSITORY, stated or rarest)
+    decided = json.loads((REPOSITORY / "models/decision.json").read_text())
+    (check_labels if decided["task"] == "multilabel" else check_everything)(REPOSITORY, decided["positive"])
 
 
 def test_shares_of_independent_images_have_wilsons_interval(tmp_path: Path) -> None:
@@ -324,9 +326,8 @@ def test_shares_that_are_not_those_of_deployment_are_noted(tmp_path: Path) -> No
 
 
 def test_an_unknown_class_that_matters_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    a_problem(tmp_path)
     with pytest.raises(config.InputError, match=r"evaluate\.positive is 'rear'; .* did you mean 'rare'"):
-        score(tmp_path, positive="rear")
+        a_problem(tmp_path, positive="rear")
 
 
 def test_scoring_twice_writes_equal_bytes_and_another_seed_other_intervals(tmp_path: Path) -> None:
@@ -335,8 +336,7 @@ def test_scoring_twice_writes_equal_bytes_and_another_seed_other_intervals(tmp_p
     first = path.read_bytes()
     score(tmp_path)
     assert path.read_bytes() == first
-    settings = evaluate.Evaluate(positive=None, resamples=200)
-    evaluate.main(tmp_path, evaluate.Params(seed=1, evaluate=settings))
+    score(tmp_path, seed=1)
     assert path.read_bytes() != first
 
 
@@ -357,3 +357,170 @@ def test_the_calibration_plot_counts_every_image_twice_raw_and_calibrated(tmp_pa
     gaps = (table["predicted"] - table["observed"]).abs() * table["count"] / 340
     error = float(gaps[table["way"] == "calibrated"].sum())
     assert error == pytest.approx(the_metrics(tmp_path)["expected_calibration_error"], rel=1e-3)
+
+
+LABELS = ("often", "sometimes", "seldom", "never in test")
+
+
+def a_problem_of_labels(
+    root: Path,
+    *,
+    n: int = 300,
+    rule: str = "f_beta",
+    costs: dict[str, dict[str, float]] | None = None,
+    target: Any = "natural",
+    calibrator: str = "auto",
+    ledger: tuple[priors.Line, ...] = (),
+    grouped: bool = False,
+    **changed: object,
+) -> None:
+    """Write predictions of four labels, the last of which no test image bears, and let `decide` choose."""
+    rng = np.random.default_rng(0)
+    shares = np.array([0.5, 0.2, 0.06, 0.03])
+
+    def predict(size: int, *, test: bool) -> predictions.Predictions:
+        borne = rng.random((size, 4)) < shares * (np.arange(4) < 3 if test else 1)
+        logits = rng.normal(size=(size, 4)) + 3 * borne + np.log(shares / (1 - shares)) + 0.7
+        ids = tuple(f"image{number:05d}" for number in range(size))
+        groups = tuple(f"group{number // 3:05d}" for number in range(size)) if grouped else ids
+        cells = tuple("|".join(sorted(np.array(LABELS)[row])) for row in borne)
+        return predictions.Predictions(ids, groups, cells, LABELS, logits.astype(np.float32))
+
+    predictions.write(root, "test", predict(n, test=True))
+    choice = decide.Decide.model_validate(
+        {"calibrator": calibrator, "target": target, "rule": rule, "costs": costs or {}} | REST | changed
+    )
+    counts = tuple(int(count) for count in (1000 * shares).round())
+    opened = prior.Prior("multilabel", LABELS, counts, counts, counts, 1000, 1000, 1000, ())
+    asked = config.Positive(positive="seldom", at_prevalence=PREVALENCES)
+    decision.write(root, decide.choose(predict(500, test=False), opened, ledger, choice, asked))
+    score(root)
+
+
+def used_labels(root: Path) -> tuple[list[str], Array, Array, Array, Array]:
+    """Classes, truth, raw and moved probabilities, and decisions, (n, c): files, NumPy and SciPy alone."""
+    table = pq.read_table(root / "results/predictions/test.parquet").to_pandas()
+    chosen = json.loads((root / "models/decision.json").read_text())
+    names = chosen["classes"]
+    z = table[[f"logit_{name}" for name in names]].to_numpy(dtype=np.float64)
+    offset = np.array(chosen["val_offset"]) + np.array(chosen["target_offset"])
+    probs = expit(np.array(chosen["scale"]) * z + np.array(chosen["bias"]) + offset)
+    truth = np.array([[name in cell.split("|") for name in names] for cell in table["labels"]])
+    limits = np.array([np.inf if limit is None else limit for limit in chosen["thresholds"]])
+    decided = probs >= limits
+    for row in np.flatnonzero(decided.sum(axis=1) < chosen["at_least"]):
+        decided[row, np.argsort(-probs[row], kind="stable")[: chosen["at_least"]]] = True
+    return names, truth, expit(z), probs, decided
+
+
+def check_labels(root: Path, positive: str) -> None:
+    names, truth, raw, probs, decided = used_labels(root)
+    index, present = names.index(positive), np.flatnonzero(truth.any(axis=0))
+    macro: dict[str, Any] = {"labels": present, "average": "macro", "zero_division": 0}
+    some = truth.any(axis=1)
+    flat, said = truth.ravel(), probs.ravel()
+    inside = [(said > low) & (said <= low + 1 / 15) for low in np.arange(15) / 15]
+    expected = {
+        "mean_average_precision": sklearn_metrics.average_precision_score(truth[:, present], probs[:, present]),
+        "no_skill_mean_average_precision": truth[:, present].mean(),
+        "classes_present": len(present),
+        "macro_f1": sklearn_metrics.f1_score(truth, decided, **macro),
+        "macro_f1_raw": sklearn_metrics.f1_score(truth, raw >= 0.5, **macro),
+        "micro_f1": sklearn_metrics.f1_score(truth, decided, average="micro"),
+        "exact_match": sklearn_metrics.accuracy_score(truth, decided),
+        "coverage": sklearn_metrics.coverage_error(truth[some], probs[some]),
+        "average_precision": sklearn_metrics.average_precision_score(truth[:, index], probs[:, index]),
+        "no_skill_average_precision": truth[:, index].mean(),
+        "recall": sklearn_metrics.recall_score(truth[:, index], decided[:, index]),
+        "expected_calibration_error": sum(
+            here.mean() * abs(flat[here].mean() - said[here].mean()) for here in inside if here.any()
+        ),
+        "test_images": len(truth),
+        "test_positives": truth[:, index].sum(),
+    }
+    if decided[:, index].any():
+        expected["precision"] = sklearn_metrics.precision_score(truth[:, index], decided[:, index])
+    found = the_metrics(root)
+    spans = found.pop("intervals")
+    found.pop("notes")
+    assert set(found) == set(expected)
+    assert len(found) <= 15
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(float(value), rel=5.01e-4, abs=1e-9), name
+    for name, (low, high) in spans.items():
+        assert low <= found[name] <= high, name
+
+
+OF_LABELS: dict[str, dict[str, Any]] = {
+    "f_beta": {},
+    "f_beta, searched": {"search_positives": 1, "beta": 2.0},
+    "most probable": {"rule": "most_probable"},
+    "most probable, at least one": {"rule": "most_probable", "at_least": 1},
+    "balanced": {"rule": "balanced"},
+    "precision floor": {"rule": "precision_floor", "floor": 0.5},
+    "least cost": {"rule": "least_cost", "costs": {"seldom": {"missed": 10.0}}},
+    "another deployment": {"target": {"seldom": 0.3}},
+    "pos_weight": {"ledger": (priors.Line("weighting.scheme", "negatives_over_positives", (1.0, 4.0, 16.0, 32.0)),)},
+    "unknown": {"ledger": (priors.Line("loss", "focal", None),)},
+    "groups": {"grouped": True},
+}
+
+
+@pytest.mark.parametrize("name", OF_LABELS)
+def test_every_figure_of_many_labels_can_be_recomputed_with_scikit_learn(name: str, tmp_path: Path) -> None:
+    a_problem_of_labels(tmp_path, **OF_LABELS[name])
+    check_labels(tmp_path, "seldom")
+    notes = " ".join(the_metrics(tmp_path)["notes"])
+    assert "classes without a test image, left out of every mean: ['never in test']" in notes
+
+
+def the_prevalences(root: Path) -> Any:
+    return (
+        pd.read_csv(root / "reports/plots/prevalence.csv")
+        .set_index(["place", "prevalence", "way", "figure"])
+        .sort_index()
+    )
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_precision_and_ap_at_a_prevalence_are_those_of_images_weighed_to_it(many: bool, tmp_path: Path) -> None:
+    if many:
+        a_problem_of_labels(tmp_path)
+        names, truth, _, probs, decided = used_labels(tmp_path)
+        index = names.index("seldom")
+        actual, scores, says = truth[:, index], probs[:, index], decided[:, index]
+    else:
+        a_problem(tmp_path)
+        names, targets, _, probs, decisions = used(tmp_path)
+        index = names.index("rare")
+        actual, scores, says = targets == index, probs[:, index], decisions == index
+    table = the_prevalences(tmp_path)
+    for share in PREVALENCES:
+        weights = np.where(actual, share / actual.mean(), (1 - share) / (1 - actual.mean()))
+        rows = table.loc[("stated", share, "as it is")]
+        precision = sklearn_metrics.precision_score(actual, says, sample_weight=weights)
+        ranked = sklearn_metrics.average_precision_score(actual, scores, sample_weight=weights)
+        assert rows.loc["precision", "value"] == pytest.approx(precision, rel=1e-5)
+        assert rows.loc["recall", "value"] == pytest.approx(says[actual].mean(), rel=1e-5)
+        assert rows.loc["average_precision", "value"] == pytest.approx(ranked, rel=1e-5)
+        again = table.loc[("stated", share, "re-decided")]
+        assert again.loc["average_precision", "value"] == pytest.approx(ranked, rel=1e-5)  # the ranking stays
+    assert (table["low"] <= table["value"] + 1e-9).all()
+    assert (table["value"] <= table["high"] + 1e-9).all()
+
+
+def test_at_a_smaller_prevalence_a_decision_made_for_it_is_more_careful(tmp_path: Path) -> None:
+    a_problem(tmp_path, counts=(300, 60), rule="most_probable")
+    table = the_prevalences(tmp_path)["value"]
+    as_it_is, again = (table.loc[("stated", 0.01, way)] for way in ("as it is", "re-decided"))
+    assert again["recall"] < as_it_is["recall"]
+    assert again["precision"] > as_it_is["precision"]
+
+
+def test_validation_promises_the_precision_that_test_shows(tmp_path: Path) -> None:
+    a_problem(tmp_path, counts=(4000, 200))
+    table = the_prevalences(tmp_path)
+    (share,) = {share for place, share, _, _ in table.index if place == "test"}
+    promised = table.loc[("test", share, "expected", "precision")]
+    shown = table.loc[("test", share, "as it is", "precision"), "value"]
+    assert promised["low"] < shown < promised["high"]

@@ -1,6 +1,11 @@
 import csv
 import hashlib
 import io
+import os
+import signal
+import subprocess
+import sys
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
-from counterpoise import config, images
+from counterpoise import config, images, sources
 from counterpoise.artifacts import classes, manifest, rejected, thumbnails
 from counterpoise.config import InputError
 from counterpoise.sources import Row
@@ -20,7 +26,7 @@ ROOT = "data/raw/own"
 CSV = {"file": "labels.csv", "image_column": "image", "label_column": "label", "group_column": "", "delimiter": ","}
 
 
-def params(**changes: object) -> ingest.Params:
+def params(*, task: str = "multiclass", **changes: object) -> ingest.Params:
     values = {
         "root": ROOT,
         "source": "csv",
@@ -31,11 +37,7 @@ def params(**changes: object) -> ingest.Params:
         "max_rejected_frac": 1.0,
         **changes,
     }
-    return config.validate(ingest.Params, {"task": "multiclass", "ingest": values})
-
-
-def row(image: str, label: str = "a", number: int = 2, group: str = "") -> Row:
-    return Row(f"labels.csv row {number}", image, (label,) if label else (), group)
+    return config.validate(ingest.Params, {"task": task, "ingest": values})
 
 
 def picture(number: int, size: tuple[int, int] = (6, 4), **options: Any) -> bytes:
@@ -67,6 +69,12 @@ def reasons(root: Path) -> dict[tuple[str, ...], tuple[str, ...]]:
     return {tuple(found[:2]): tuple(found[2:]) for found in table.to_numpy().tolist()}
 
 
+def assemble(rows: Sequence[Row], settings: ingest.Params) -> ingest.Ingested:
+    """Assemble with images that all exist, each with bytes of its own."""
+    picture = np.zeros((32, 32), np.uint8)
+    return ingest.assemble(rows, lambda names: [ingest.Decoded(1, 1, name, picture) for name in names], settings)
+
+
 GOOD = [("b.png", "NA"), ("deep/a, é.png", "roof"), ("c.png", "NA")]
 
 
@@ -81,7 +89,7 @@ def test_a_manifest_says_what_is_known_of_every_image(tmp_path, raw, capsys):
     assert found[["width_px", "height_px"]].to_numpy().tolist() == [[6, 4]] * 3
     for path, digest in zip(found["path"], found["sha256"], strict=True):
         assert hashlib.sha256((tmp_path / path).read_bytes()).hexdigest() == digest
-    assert classes.read(tmp_path) == classes.Classes(("NA", "roof"), (2, 1))
+    assert classes.read(tmp_path) == classes.Classes(("NA", "roof"), (2, 1), 3)
     assert len(rejected.read(tmp_path)) == 0
     pictures = thumbnails.read(tmp_path)
     assert (pictures[1] == images.thumbnail(images.decode((raw / "c.png").read_bytes()))).all()
@@ -171,8 +179,9 @@ def test_every_unusable_row_is_listed_with_its_reason(tmp_path, raw, capsys):
     assert by_image["words.png"] == "not an image in a known format"
     assert by_image["cut.png"].startswith("cannot be decoded: ")
     assert by_image["folder"] == "the image is a folder"
-    for image in ("../../../outside.png", str(tmp_path / "outside.png"), "link.png", "linked/outside.png", "nul\0.png"):
+    for image in ("../../../outside.png", "link.png", "linked/outside.png", "nul\0.png"):
         assert by_image[image] == "its path leaves ingest.root"
+    assert by_image[str(tmp_path / "outside.png")] == "its path is absolute; it should begin below ingest.root"
     assert "too long" in by_image["n" * 300]
     assert by_image["unlabelled.png"] == "the row has no label"
     assert by_image[""] == "the row names no image"
@@ -197,77 +206,19 @@ def test_a_repeated_row_counts_once_and_is_listed_as_left_out(tmp_path, raw):
     assert reasons(tmp_path) == {("labels.csv row 5", "b.png"): ("excluded", "repeats labels.csv row 2")}
 
 
-def test_rows_that_contradict_each_other_are_all_refused():
-    rows = [row("x", "a", 2), row("x", "b", 3), row("y", "a", 4, "north"), row("y", "a", 5, "south"), row("z", "a", 6)]
-    usable, refused = ingest.one_row_per_image(rows)
-    assert usable == [rows[4]]
-    assert [(found.where, kind, reason) for found, kind, reason in refused] == [
-        ("labels.csv row 2", "rejected", "exactly one label is needed, found ['a', 'b']"),
-        ("labels.csv row 3", "rejected", "exactly one label is needed, found ['a', 'b']"),
-        ("labels.csv row 4", "rejected", "the image stands in several groups: ['north', 'south']"),
-        ("labels.csv row 5", "rejected", "the image stands in several groups: ['north', 'south']"),
-    ]
-
-
-def test_classes_are_excluded_and_merged():
-    rows = [row("1", "a"), row("2", "b"), row("3", "c"), row("4", "d")]
-    kept, left_out = ingest.choose_classes(rows, ["d"], {"ab": ("a", "b")})
-    assert [(found.image, found.labels) for found in kept] == [("1", ("ab",)), ("2", ("ab",)), ("3", ("c",))]
-    assert left_out == [(rows[3], "excluded", "class 'd' is excluded")]
-
-
-@pytest.mark.parametrize(
-    ("exclude", "merge", "message"),
-    [
-        (["rof"], {}, r"ingest\.exclude names 'rof', which no row has; expected one of .*; did you mean 'roof'\?"),
-        ([], {"new": ("roof", "dor")}, r"ingest\.merge\.new names 'dor', which no row has; .* did you mean 'door'\?"),
-        (["roof"], {"new": ("roof", "door")}, "name 'roof' 2 times; once is needed"),
-        ([], {"new": ("roof",), "other": ("roof",)}, "name 'roof' 2 times; once is needed"),
-    ],
-)
-def test_names_of_no_class_and_names_used_twice_are_refused(exclude, merge, message):
-    with pytest.raises(InputError, match=message):
-        ingest.choose_classes([row("1", "roof"), row("2", "door")], exclude, merge)
-
-
-RARE = [row("1", "a"), row("2", "a"), row("3", "b"), row("4", "c")]
-
-
-def test_rare_classes_are_kept():
-    assert ingest.treat_rare(RARE, ingest.Rare(min_images=2, action="keep")) == (RARE, [])
-
-
-def test_rare_classes_are_dropped():
-    reason = "its class has fewer than 2 images"
-    found = ingest.treat_rare(RARE, ingest.Rare(min_images=2, action="drop"))
-    assert found == (RARE[:2], [(RARE[2], "excluded", reason), (RARE[3], "excluded", reason)])
-
-
-def test_rare_classes_are_grouped_as_other():
-    kept, left_out = ingest.treat_rare(RARE, ingest.Rare(min_images=2, action="other"))
-    assert [found.labels for found in kept] == [("a",), ("a",), ("other",), ("other",)]
-    assert [found.image for found in kept] == ["1", "2", "3", "4"]
-    assert left_out == []
-
-
-def test_a_class_with_just_enough_images_is_not_rare():
-    for action in ("drop", "other"):
-        assert ingest.treat_rare(RARE, ingest.Rare(min_images=1, action=action)) == (RARE, [])
-
-
 def test_exclude_merge_and_rare_work_together(tmp_path, raw):
     labels = ["a", "a", "b", "c", "c", "d", "e"]
     fill(raw, [(f"{number}.png", label) for number, label in enumerate(labels)])
     settings = params(exclude=["d"], merge={"ab": ["a", "b"]}, rare={"min_images": 2, "action": "drop"})
     ingest.main(tmp_path, settings)
-    assert classes.read(tmp_path) == classes.Classes(("ab", "c"), (3, 2))
+    assert classes.read(tmp_path) == classes.Classes(("ab", "c"), (3, 2), 5)
     assert [kind for kind, _ in reasons(tmp_path).values()] == ["excluded", "excluded"]
 
 
 def test_rarity_is_judged_on_usable_images(tmp_path, raw):
     fill(raw, [("1.png", "a"), ("2.png", "b"), ("3.png", "c"), ("4.png", "c"), ("5.png", "b")], missing=["4.png"])
     ingest.main(tmp_path, params(rare={"min_images": 2, "action": "other"}))
-    assert classes.read(tmp_path) == classes.Classes(("b", "other"), (2, 2))
+    assert classes.read(tmp_path) == classes.Classes(("b", "other"), (2, 2), 4)
 
 
 def test_too_many_unusable_rows_stop_the_run_with_reasons_and_examples(tmp_path, raw):
@@ -287,7 +238,7 @@ def test_too_many_unusable_rows_stop_the_run_with_reasons_and_examples(tmp_path,
 @pytest.mark.parametrize("labels", [[], [("a.png", "a")], [("a.png", "a"), ("b.png", "a")]])
 def test_fewer_than_two_classes_are_refused(tmp_path, raw, labels):
     fill(raw, labels)
-    with pytest.raises(InputError, match=rf"{ROOT}: at least two classes are needed, found"):
+    with pytest.raises(InputError, match=rf"{ROOT}: at least two classes are needed, .* in {len(labels)} images"):
         ingest.main(tmp_path, params())
 
 
@@ -315,3 +266,246 @@ def test_decoding_in_threads_leaves_the_filters_of_warnings_alone(tmp_path, raw)
     before = list(warnings.filters)
     ingest.main(tmp_path, params())
     assert list(warnings.filters) == before
+
+
+def test_many_labels_of_an_image_are_joined_and_none_is_an_answer(tmp_path, raw, capsys):
+    fill(raw, [("a.png", "roof"), ("b.png", ""), ("a.png", "solar"), ("c.png", "solar|roof"), ("d.png", "tree")])
+    ingest.main(tmp_path, params(task="multilabel", max_rejected_frac=0.0))
+    found = manifest.read(tmp_path)
+    assert found["image_id"].tolist() == ["a.png", "b.png", "c.png", "d.png"]
+    assert found["labels"].tolist() == ["roof|solar", "", "roof|solar", "tree"]
+    assert classes.read(tmp_path) == classes.Classes(("roof", "solar", "tree"), (2, 2, 1), 4)
+    assert len(rejected.read(tmp_path)) == 0
+    assert capsys.readouterr().out == "4 images: roof 2, solar 2, tree 1; 1 with none\n"
+
+
+def test_every_row_of_an_image_that_cannot_be_used_is_listed_and_counts(tmp_path, raw):
+    labels = [("a.png", "x"), ("b.png", "y"), ("gone.png", "x"), ("./gone.png", "y"), ("gone.png", "y")]
+    fill(raw, labels, missing=["gone.png", "./gone.png"])
+    ingest.main(tmp_path, params(task="multilabel", max_rejected_frac=0.4))
+    assert reasons(tmp_path) == {
+        ("labels.csv row 4", "gone.png"): ("rejected", "the image does not exist"),
+        ("labels.csv row 5", "./gone.png"): ("rejected", "the image does not exist"),
+        ("labels.csv row 6", "gone.png"): ("excluded", "repeats labels.csv row 4"),
+    }
+    with pytest.raises(InputError, match=r"2 of 5 rows are unusable.*\n.*the image does not exist \(2 such rows\)"):
+        ingest.main(tmp_path, params(task="multilabel", max_rejected_frac=0.39))
+
+
+def test_of_many_labels_exclude_merge_and_rare_work_together(tmp_path, raw):
+    cells = ["a", "b|d", "d", "c|e", "c", "", "e", "a|b|c"]
+    fill(raw, [(f"{number}.png", cell) for number, cell in enumerate(cells)])
+    settings = {"exclude": ["d"], "merge": {"ab": ["a", "b"]}, "rare": {"min_images": 3, "action": "drop"}}
+    ingest.main(tmp_path, params(task="multilabel", **settings))
+    assert manifest.read(tmp_path)["labels"].tolist() == ["ab", "ab", "c", "c", "", "ab|c"]
+    assert classes.read(tmp_path) == classes.Classes(("ab", "c"), (3, 3), 6)
+    assert reasons(tmp_path) == {
+        ("labels.csv row 4", "2.png"): ("excluded", "ingest.exclude names 'd'"),
+        ("labels.csv row 8", "6.png"): ("excluded", "fewer than 3 images bear 'e'"),
+    }
+
+
+@pytest.mark.parametrize("cells", [["", ""], ["a", "a"], ["a|b", "a|b"]])
+def test_many_labels_of_which_none_tells_images_apart_are_refused(cells):
+    rows = [Row(f"row {number}", f"{number}.png", tuple(cell.split("|")), "") for number, cell in enumerate(cells)]
+    rows = [row if any(row.labels) else Row(row.where, row.image, (), "") for row in rows]
+    with pytest.raises(InputError, match=r"or with many labels one that some images do not bear; found .* in 2 images"):
+        assemble(rows, params(task="multilabel"))
+
+
+def test_of_many_labels_one_that_some_images_bear_is_enough():
+    rows = [Row("1", "1.png", ("a",), ""), Row("2", "2.png", (), "")]
+    assert assemble(rows, params(task="multilabel")).classes == classes.Classes(("a",), (1,), 2)
+
+
+def test_with_many_classes_the_most_frequent_are_named_at_the_end(capsys):
+    rows = [Row("", f"{name}-{copy}", (f"c{name:02d}",), "") for name in range(52) for copy in range(60 - name)]
+    assert ingest.summarise(assemble(rows, params())) == (
+        "1794 images: c00 60, c01 59, c02 58, c03 57, c04 56, c05 55, and 46 more"
+    )
+
+
+def test_a_thousand_classes_with_one_image_each_are_classes():
+    rows = [Row(f"{number}", f"{number:04d}.png", (f"c{number:04d}",), "") for number in range(1000)]
+    found = assemble(rows, params())
+    assert found.classes.names == tuple(f"c{number:04d}" for number in range(1000))
+    assert found.classes.counts == (1,) * 1000
+    assert ingest.summarise(found).endswith("c0005 1, and 994 more")
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_a_hundred_thousand_rows_take_seconds_without_decoding(tmp_path, task):
+    with (tmp_path / "labels.csv").open("w") as file:
+        file.write("image,label\n")
+        file.writelines(f"deep/{number % 90_000:06d}.png,c{number % 90_000 % 50}\n" for number in range(100_000))
+    settings = params(
+        task=task,
+        exclude=["c0"],
+        merge={"c": ["c1", "c2"]},
+        rare={"min_images": 2000, "action": "other"},
+    )
+    begin = time.perf_counter()
+    source = sources.find("csv")
+    rows = source.read(tmp_path, config.validate(source.Params, CSV))
+    found = assemble(rows, settings)
+    manifest.write(tmp_path, found.manifest)
+    rejected.write(tmp_path, found.rejected)
+    took = time.perf_counter() - begin
+    assert len(rows) == 100_000
+    assert found.classes == classes.Classes(("other", "c"), (84_600, 3_600), 88_200)
+    assert len(found.rejected) == 1_800 + 10_000  # rows of c0, once each, and repetitions
+    assert took < 30  # 3 s on two cores
+
+
+ODD = ["a b", "a,b", 'say "x"', "<b>&amp;", "Dächer 🏠", "NA", "null", "=1+1", "'", "1e3", "True", "a;b\tc"]
+
+
+@pytest.mark.parametrize("source", ["csv", "folder"])
+def test_odd_names_of_classes_and_files_come_through_whole(tmp_path, raw, source):
+    images_ = [f"{name}/{name}.png" for name in ODD] + ["NA/a|b.png"]
+    names = [*ODD, "NA"]
+    fill(raw, list(zip(images_, names, strict=True)))
+    ingest.main(tmp_path, params(source=source, max_rejected_frac=0.0))
+    found = manifest.read(tmp_path)
+    assert dict(zip(found["image_id"], found["labels"], strict=True)) == dict(zip(images_, names, strict=True))
+    assert classes.read(tmp_path).names == ("NA", *sorted(set(ODD) - {"NA"}))
+
+
+def test_a_name_that_is_no_utf_8_is_refused_and_listed_in_letters(tmp_path, raw):
+    fill(raw, [("x/a.png", ""), ("y/b.png", "")])
+    try:
+        (raw / os.fsdecode(b"x/\xe9.png")).write_bytes(picture(3))
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    ingest.main(tmp_path, params(source="folder"))
+    assert manifest.read(tmp_path)["image_id"].tolist() == ["x/a.png", "y/b.png"]
+    assert reasons(tmp_path) == {("x/\\udce9.png", "x/\\udce9.png"): ("rejected", "its path is no UTF-8")}
+
+
+def test_the_content_of_a_file_counts_and_not_its_suffix(tmp_path, raw):
+    fill(raw, [("really.jpg", "x"), ("none", "y")])
+    ingest.main(tmp_path, params(max_rejected_frac=0.0))
+    assert len(manifest.read(tmp_path)) == 2
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, raw):
+    fill(raw, [*GOOD, ("pipe.png", "NA")], missing=["pipe.png"])
+    os.mkfifo(raw / "pipe.png")
+    ingest.main(tmp_path, params())
+    assert list(reasons(tmp_path).values()) == [("rejected", "the image is no file")]
+
+
+def test_a_bomb_is_refused_without_its_pixels(tmp_path, raw, monkeypatch):
+    fill(raw, [*GOOD, ("bomb.png", "NA")])
+    buffer = io.BytesIO()
+    Image.new("1", (30_000, 20_000)).save(buffer, "PNG")
+    (raw / "bomb.png").write_bytes(buffer.getvalue())
+    ingest.main(tmp_path, params())
+    ((kind, reason),) = reasons(tmp_path).values()
+    assert (kind, reason) == ("rejected", f"30000 x 20000 px are more than {images.MAX_PIXELS} pixels")
+
+
+def test_two_spellings_of_a_path_are_one_image_under_its_clean_name(tmp_path, raw):
+    fill(raw, [*GOOD, ("./b.png", "NA"), ("deep//a, é.png", "roof")])
+    ingest.main(tmp_path, params(root=f"./{ROOT}/"))
+    assert manifest.read(tmp_path)["path"].tolist() == [
+        f"{ROOT}/{name}" for name in ("b.png", "c.png", "deep/a, é.png")
+    ]
+    assert reasons(tmp_path) == {
+        ("labels.csv row 5", "./b.png"): ("excluded", "repeats labels.csv row 2"),
+        ("labels.csv row 6", "deep//a, é.png"): ("excluded", "repeats labels.csv row 3"),
+    }
+
+
+def test_a_path_with_a_leading_slash_is_refused_wherever_it_leads(tmp_path, raw):
+    fill(raw, GOOD)
+    with (raw / "labels.csv").open("a") as file:
+        file.write(f"{raw}/b.png,NA\n")
+    ingest.main(tmp_path, params())
+    ((kind, reason),) = reasons(tmp_path).values()
+    assert (kind, reason) == ("rejected", "its path is absolute; it should begin below ingest.root")
+
+
+def test_a_folder_behind_a_link_outwards_is_refused_image_by_image(tmp_path, raw):
+    fill(raw, [("x/a.png", ""), ("y/b.png", "")])
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("c.png", "d.png"):
+        (tmp_path / "elsewhere" / name).write_bytes(picture(3))
+    (raw / "z").symlink_to(tmp_path / "elsewhere")
+    (raw / "gone").symlink_to("nowhere")
+    ingest.main(tmp_path, params(source="folder"))
+    assert {image: reason for (_, image), (_, reason) in reasons(tmp_path).items()} == {
+        "z/c.png": "its path leaves ingest.root",
+        "z/d.png": "its path leaves ingest.root",
+        "gone": "the image does not exist",
+    }
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_equal_files_under_different_labels_are_told_loudly(tmp_path, raw, capsys, task):
+    fill(raw, [("a.png", "x"), ("b.png", "y"), ("c.png", "y"), ("d.png", "x"), ("e.png", "y"), ("f.png", "y")])
+    for copy, original in (("c.png", "a.png"), ("d.png", "a.png"), ("e.png", "b.png")):
+        (raw / copy).write_bytes((raw / original).read_bytes())
+    ingest.main(tmp_path, params(task=task))
+    assert capsys.readouterr().err == (
+        "WARNING: 3 images have the same bytes as others with other labels, such as 'a.png' (x) and 'c.png' (y); "
+        "correct their labels, or leave them out\n"
+    )
+
+
+def test_equal_files_under_one_label_are_no_matter(tmp_path, raw, capsys):
+    fill(raw, [("a.png", "x"), ("b.png", "y"), ("c.png", "z")])
+    (raw / "c.png").write_bytes((raw / "b.png").read_bytes())
+    ingest.main(tmp_path, params(merge={"yz": ["y", "z"]}))
+    assert capsys.readouterr().err == ""
+
+
+SLOW = """
+import time
+from counterpoise.stages import ingest, run
+
+decode = ingest.decode
+
+def slowly(folder, image):
+    print("decoding", flush=True)
+    time.sleep(0.1)
+    return decode(folder, image)
+
+ingest.decode = slowly
+run(ingest.main, ingest.Params)
+"""
+
+
+def test_ctrl_c_ends_decoding_at_once_without_a_traceback_or_half_an_artifact(tmp_path, raw):
+    fill(
+        raw, [(f"{number}.png", "ab"[number % 2]) for number in range(1000)], missing=[f"{n}.png" for n in range(1000)]
+    )
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params().model_dump(mode="json")))
+    begin = time.perf_counter()
+    child = subprocess.Popen(
+        [sys.executable, "-c", SLOW], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "decoding\n"
+        child.send_signal(signal.SIGINT)
+        _, told = child.communicate(timeout=60)
+    assert time.perf_counter() - begin < 0.1 * 1000 / (os.cpu_count() or 1)
+    assert child.returncode == 130
+    assert [line for line in told.splitlines() if line] == ["interrupted; `dvc repro` goes on from here"]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["raw"]
+
+
+def test_a_file_that_may_not_grow_is_told_with_the_path_and_leaves_no_half_artifact(tmp_path, raw):
+    fill(raw, [(f"{number:03d}" + "x" * 100 + ".png", "ab"[number % 2]) for number in range(40)])
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params().model_dump(mode="json")))
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000));"
+        "from counterpoise.stages import ingest, run; run(ingest.main, ingest.Params)"
+    )
+    found = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    path = tmp_path / manifest.PATH
+    assert found.stderr.strip().startswith(f"{path}: the file would be larger than the system allows")
+    assert len(found.stderr.strip().splitlines()) == 1
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["raw"]

@@ -6,16 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from counterpoise import priors, storage
+from counterpoise import config, labels, priors, sampling, storage
 from counterpoise.artifacts import classes, draws, prior, tiles
 from counterpoise.stages import oversample
 
-CLASSES = classes.Classes(("plain", "solar"), (2862, 138))
+CLASSES = classes.Classes(("plain", "solar"), (2862, 138), 3000)
 
 
-def params(strategy: str = "over", views: int = 0) -> oversample.Oversample:
-    block = {"strategy": strategy, "repeat_threshold": 0.4, "views": views, "policy": "standard"}
-    return oversample.Oversample.model_validate(block)
+def params(strategy: str = "over", views: int = 0, resize_frac: float = 0.25) -> oversample.Oversample:
+    block = {"strategy": strategy, "repeat_threshold": 0.4, "resize_frac": resize_frac, "views": views}
+    return oversample.Oversample.model_validate(block | {"policy": "standard"})
+
+
+def read_params(chosen: oversample.Oversample, task: str = "multiclass") -> oversample.Params:
+    return oversample.Params.model_validate({"task": task, "seed": 0, "oversample": chosen})
 
 
 def table_of(*counts: int, names: tuple[str, ...] = CLASSES.names) -> pd.DataFrame:
@@ -55,9 +59,10 @@ def test_draws_are_sorted_by_tile_and_view():
 
 
 def test_100_50_20_under_becomes_20_20_20_in_the_counts():
-    found = classes.Classes(("a", "b", "c"), (200, 100, 40))
+    found = classes.Classes(("a", "b", "c"), (200, 100, 40), 340)
     drawn, opened = oversample.draw(table_of(100, 50, 20, names=found.names), found, params("under"), 0)
-    assert opened == prior.Prior(found.names, (200, 100, 40), (100, 50, 20), (20, 20, 20), opened.ledger)
+    counts = (200, 100, 40), (100, 50, 20), (20, 20, 20)
+    assert opened == prior.Prior("multiclass", found.names, *counts, 340, 170, 60, opened.ledger, (), ())
     assert len(drawn) == 60
     assert drawn["tile_id"].is_unique
 
@@ -93,6 +98,90 @@ def test_the_seed_decides_which_tiles_get_the_odd_draw():
     assert not one.equals(other)
 
 
+def test_more_draws_than_an_epoch_can_hold_are_refused(monkeypatch):
+    monkeypatch.setattr(oversample, "MAX_DRAWS", 100)
+    assert len(oversample.draw(table_of(50, 10), CLASSES, params(), 0)[0]) == 100
+    with pytest.raises(config.InputError, match=r"'over' draws 102 times from 61 tiles, more than 100 in one epoch"):
+        oversample.draw(table_of(51, 10), CLASSES, params(), 0)
+
+
+# Many labels per tile.
+
+MARKS = classes.Classes(("a", "b", "c"), (60, 20, 5), 100)
+CELLS = ["a"] * 24 + ["a|b"] * 8 + ["b"] * 2 + ["a|c"] * 2 + ["c"] * 2 + [""] * 12
+
+
+def labelled(cells: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"tile_id": [f"t{row:03d}" for row in range(len(cells))], "labels": cells})
+
+
+@pytest.mark.parametrize("strategy", sampling.STRATEGIES)
+def test_counts_and_pairs_of_many_labels_are_those_of_the_draws(strategy):
+    table = labelled(CELLS)
+    drawn, opened = oversample.draw(table, MARKS, params(strategy), 0, task="multilabel")
+    of_draws = labels.indicators(drawn.merge(table, on="tile_id")["labels"].tolist(), MARKS.names).astype(int)
+    together = of_draws.T @ of_draws
+    assert opened.task == "multilabel"
+    assert (opened.natural_counts, opened.natural_total) == ((60, 20, 5), 100)
+    assert (opened.train_counts, opened.train_total) == ((34, 10, 4), 50)
+    assert opened.train_pairs == ((0, 8, 2), (8, 0, 0), (2, 0, 0))
+    assert opened.drawn_counts == tuple(together.diagonal())
+    assert opened.drawn_pairs == tuple(map(tuple, together - np.diag(together.diagonal())))
+    assert opened.drawn_total == len(drawn)
+    assert (strategy == "none") == (opened.drawn_pairs == opened.train_pairs and len(drawn) == 50)
+
+
+def test_the_ledger_of_many_labels_holds_odds_and_leads_from_manifest_to_train():
+    _, opened = oversample.draw(labelled(CELLS), MARKS, params("none"), 0, task="multilabel")
+    split, drawn = opened.ledger
+    # Odds of a: 60 : 40 in the manifest, 34 : 16 in train; of c: 5 : 95 and 4 : 46.
+    assert split.factors == pytest.approx((34 / 16 * 40 / 60, 10 / 40 * 80 / 20, 4 / 46 * 95 / 5))
+    assert drawn == priors.Line("oversample.strategy", "none", (1.0, 1.0, 1.0))
+    natural = priors.from_counts(opened.natural_counts, opened.natural_total)
+    assert priors.seen(natural, opened.ledger, task="multilabel") == pytest.approx([0.68, 0.2, 0.08])
+
+
+@pytest.mark.parametrize("strategy", [name for name in sampling.STRATEGIES if name != "none"])
+def test_what_resampling_does_to_many_labels_is_unknown(strategy):
+    _, opened = oversample.draw(labelled(CELLS), MARKS, params(strategy), 0, task="multilabel")
+    assert opened.ledger[1] == priors.Line("oversample.strategy", strategy, None)
+    natural = priors.from_counts(opened.natural_counts, opened.natural_total)
+    assert priors.seen(natural, opened.ledger, task="multilabel") is None
+
+
+def test_a_label_on_every_tile_or_on_none_leaves_a_finite_ledger():
+    found = classes.Classes(("a", "b"), (10, 2), 10)
+    _, opened = oversample.draw(labelled(["a"] * 6), found, params("none"), 0, task="multilabel")
+    factors = opened.ledger[0].factors
+    assert factors is not None
+    assert np.isfinite(factors).all()
+    assert min(factors) > 0
+
+
+def test_resize_frac_says_how_much_the_draws_grow():
+    few, more = (
+        oversample.draw(labelled(CELLS), MARKS, params("single_label", resize_frac=share), 0, task="multilabel")[1]
+        for share in (0.1, 0.2)
+    )
+    assert (few.drawn_total, more.drawn_total) == (55, 60)
+
+
+def test_views_serve_many_labels_too():
+    drawn, _ = oversample.draw(labelled(["a"] * 9 + ["b"]), MARKS, params("lp_ros", 2, 1.0), 0, task="multilabel")
+    assert drawn.loc[drawn["tile_id"] == "t009", "view"].tolist() == sorted([0, 1, 2, 0, 1])
+
+
+def test_the_change_is_said_by_hand():
+    table = labelled(["a", "a", "a|b", ""])
+    drawn = pd.DataFrame({"tile_id": ["t000", "t001", "t002", "t002"], "view": [0, 0, 0, 1]})
+    # Tiles: 4 labels on 4; counts 3, 1. Draws: 6 labels on 4; counts 4, 2, so that each pair scores 1 - sqrt(2) / 1.5.
+    # SCUMBLE: of three tiles with labels one scores 1 - sqrt(3) / 2, of four draws two.
+    assert oversample.change(table, MARKS, drawn) == (
+        "tiles to draws: labels each 1 to 1.5, with several labels 0.25 to 0.5, MeanIR 2 to 1.5, "
+        "SCUMBLE 0.0447 to 0.0286"
+    )
+
+
 def write_tiles(root: Path, side: str, ids: list[str], labels: list[str]) -> None:
     with tiles.writing(root, side) as append:
         for tile_id, label in zip(ids, labels, strict=True):
@@ -104,7 +193,7 @@ def test_main_draws_from_train_only_and_writes_the_counts(tmp_path, capsys):
     write_tiles(tmp_path, "train", [f"train{row}" for row in range(8)], ["plain"] * 6 + ["solar"] * 2)
     for side in ("val", "test"):
         write_tiles(tmp_path, side, [f"{side}{row}" for row in range(3)], ["plain", "solar", "solar"])
-    oversample.main(tmp_path, oversample.Params(seed=0, oversample=params(views=2)))
+    oversample.main(tmp_path, read_params(params(views=2)))
     drawn, opened = draws.read(tmp_path), prior.read(tmp_path)
     assert drawn["tile_id"].str.startswith("train").all()
     assert drawn.groupby("tile_id").size().to_dict() == {f"train{row}": 1 if row < 6 else 3 for row in range(8)}
@@ -115,11 +204,39 @@ def test_main_draws_from_train_only_and_writes_the_counts(tmp_path, capsys):
 def test_main_runs_without_tiles_of_val_and_test(tmp_path):
     classes.write(tmp_path, CLASSES)
     write_tiles(tmp_path, "train", ["a", "b"], ["plain", "solar"])
-    oversample.main(tmp_path, oversample.Params(seed=0, oversample=params("none")))
+    oversample.main(tmp_path, read_params(params("none")))
     assert len(draws.read(tmp_path)) == 2
 
 
 def test_missing_tiles_are_named(tmp_path):
     classes.write(tmp_path, CLASSES)
     with pytest.raises(storage.ArtifactError, match=r"tiles/train/tiles.csv does not exist; run `dvc repro`"):
-        oversample.main(tmp_path, oversample.Params(seed=0, oversample=params()))
+        oversample.main(tmp_path, read_params(params()))
+
+
+def test_main_draws_many_labels_and_says_what_changed(tmp_path, capsys):
+    classes.write(tmp_path, MARKS)
+    write_tiles(tmp_path, "train", [f"train{row:02d}" for row in range(len(CELLS))], CELLS)
+    oversample.main(tmp_path, read_params(params("single_label"), "multilabel"))
+    drawn, opened = draws.read(tmp_path), prior.read(tmp_path)
+    assert len(drawn) == opened.drawn_total == 62
+    assert opened.train_pairs == opened.drawn_pairs == ((0, 8, 2), (8, 0, 0), (2, 0, 0))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"62 draws: a 34, b {opened.drawn_counts[1]}, c {opened.drawn_counts[2]}"
+    assert lines[1].startswith("tiles to draws: labels each 0.96 to 0.968, with several labels 0.2 to 0.161, MeanIR ")
+
+
+def test_main_gives_equal_bytes_twice(tmp_path):
+    classes.write(tmp_path, MARKS)
+    write_tiles(tmp_path, "train", [f"train{row:02d}" for row in range(len(CELLS))], CELLS)
+    texts = []
+    for _ in range(2):
+        oversample.main(tmp_path, read_params(params("ml_ros"), "multilabel"))
+        texts.append([(tmp_path / path).read_bytes() for path in (draws.PATH, prior.PATH)])
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("strategy", sampling.OF_LABEL_SETS)
+def test_strategies_for_many_labels_are_refused_with_one_class_per_image(tmp_path, strategy):
+    with pytest.raises(config.InputError, match=rf"'{strategy}', which looks at sets .* \['none', 'over', 'under'"):
+        oversample.main(tmp_path, read_params(params(strategy)))

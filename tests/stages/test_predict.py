@@ -181,7 +181,7 @@ def test_other_features_in_test_leave_the_predictions_of_val_as_they_were(root: 
 
 
 def test_dropout_is_off_while_predicting() -> None:
-    network = predict.build(a_card(frozen=True), a_head(3).state_dict())
+    network = models.rebuild(a_card(frozen=True), a_head(3).state_dict())
     inputs = loading.FeatureInputs(np.ones((50, 3), dtype=np.float32), np.arange(50))
     logits = predict.apply(network, inputs, a_params())
     assert len(np.unique(logits, axis=0)) == 1
@@ -189,4 +189,4 @@ def test_dropout_is_off_while_predicting() -> None:
 
 def test_weights_of_another_network_are_refused() -> None:
     with pytest.raises(RuntimeError, match="loading state_dict"):
-        predict.build(a_card(frozen=False), a_head(3).state_dict())
+        models.rebuild(a_card(frozen=False), a_head(3).state_dict())

@@ -1,8 +1,8 @@
 import base64
+import dataclasses
 import html.parser
 import io
 import json
-import math
 import re
 import shutil
 import subprocess
@@ -15,11 +15,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from counterpoise import decisions, priors
+from counterpoise import labels, priors, sampling
 from counterpoise.artifacts import (
     classes,
     clusters,
     decision,
+    draws,
     manifest,
     metrics,
     model,
@@ -32,30 +33,26 @@ from counterpoise.artifacts import (
     training,
 )
 from counterpoise.page import findings
-from counterpoise.stages import report
+from counterpoise.stages import decide, evaluate, report
 from counterpoise.storage import ArtifactError
 
 HOSTILE = ('<script>alert(1)</script> & "x"', "it's <b>bold</b>", "日本語の長いクラス名", "&amp; {{ 7 * 7 }} {% raw %}")
 PARAMS = report.Params(report=report.Report(mistakes=6))
-HEADINGS = (
-    "Headline figures",
-    "Where the classes go",
-    "Training",
-    "Three ways to use the same model",
-    "Per class",
-    "Confusion",
-    "Precision and recall",
-    "Calibration",
-    "The prior, line by line",
-    "Worst mistakes",
+ANCHORS = (
+    "headline",
+    "prevalence",
+    "precision-recall",
+    "calibration",
+    "confusion",
+    "per-class",
+    "ways",
+    "classes",
+    "training",
+    "ledger",
+    "mistakes",
 )
-FIGURES = {
-    "balanced_accuracy": 0.6127,
-    "average_precision": 0.4321,
-    "recall": 0.5734,
-    "precision": 0.2468,
-    "expected_calibration_error": 0.0613,
-}
+SYSTEM_D = [1e-4, 1e-5, 1e-6, 1e-7, 1e-8]
+"""Its learning rate, divided by ten every epoch."""
 
 
 class Page(html.parser.HTMLParser):
@@ -91,93 +88,90 @@ def build(
     root: Path,
     names: tuple[str, ...] = ("plain", "rare"),
     *,
+    task: str = "multiclass",
     test_counts: Sequence[int] | None = None,
-    undefined: Sequence[str] = (),
     rates: Sequence[float] = (1e-3, 9e-4, 5e-4, 2e-4),
     losses: Sequence[float] = (1.2, 0.8, 0.6, 0.5),
     ledger: tuple[priors.Line, ...] = (),
     skill: float = 1.5,
+    draws_of: Sequence[int] = (1,),
+    **decide_as: Any,
 ) -> None:
-    """Write every artifact that the page is made from, about 10 images per class and split."""
+    """Write every artifact that the page is made from, about 10 images per class and split; decide and score for real.
+
+    Of many labels, every third image bears the next class too. `draws_of` says how often training tiles are drawn, in
+    turn.
+    """
     rng = np.random.default_rng(0)
-    count = len(names)
+    count, many = len(names), task == "multilabel"
     test_counts = [10] * count if test_counts is None else test_counts
     rows = []
     for class_, name in enumerate(names):
         for split, number in (("train", 12 - class_ % 3), ("val", 10), ("test", test_counts[class_])):
-            rows += [(name, split) for _ in range(number)]
+            for copy in range(number):
+                also = [names[(class_ + 1) % count]] if many and copy % 3 == 0 and number else []
+                rows.append((labels.join([name, *also]), split))
     ids = [f"images/{number:04}.png" for number in range(len(rows))]
-    table = pd.DataFrame(
-        {
-            "image_id": ids,
-            "path": [f"data/raw/{image}" for image in ids],
-            "labels": [name for name, _ in rows],
-            "group": ids,
-            "width_px": 20,
-            "height_px": 10,
-            "sha256": "0" * 64,
-        }
-    )
-    counts = tuple(int((table["labels"] == name).sum()) for name in names)
+    cells = [cell for cell, _ in rows]
+    table = pd.DataFrame({"image_id": ids, "path": [f"data/raw/{image}" for image in ids], "labels": cells})
+    table = table.assign(group=ids, width_px=20, height_px=10, sha256="0" * 64)
+    counts = tuple(labels.counts(cells, names).tolist())
     manifest.write(root, table)
-    classes.write(root, classes.Classes(tuple(names), counts))
-    rejected.write(
-        root,
-        pd.DataFrame(
-            [("labels.csv row 3", "<img src=x>.png", "rejected", "the file is <empty>")], columns=list(rejected.COLUMNS)
-        ),
-    )
+    classes.write(root, classes.Classes(tuple(names), counts, len(ids)))
+    refused = [("labels.csv row 3", "<img src=x>.png", "rejected", "the file is <empty>")]
+    rejected.write(root, pd.DataFrame(refused, columns=list(rejected.COLUMNS)))
     splits.write(root, pd.DataFrame({"image_id": ids, "split": [split for _, split in rows]}))
-    clusters.write(
-        root, pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
-    )
-    train = tuple(sum(1 for row in rows if row == (name, "train")) for name in names)
+    alone = pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
+    clusters.write(root, alone)
+    buffer = io.BytesIO()
+    Image.new("RGB", (200, 300), "teal").save(buffer, "PNG")
+    for split in ("train", "test"):
+        with tiles.writing(root, split) as append:
+            for image_id, (cell, side) in zip(ids, rows, strict=True):
+                if side == split:
+                    append(tiles.Tile(image_id, image_id, cell, (0, 0, 200, 300), buffer.getvalue()))
+    train = tiles.read(root, "train").table
+    repeats = np.resize(np.array(draws_of), len(train))
+    drawn = train.loc[train.index.repeat(repeats), ["tile_id"]].assign(view=0)
+    draws.write(root, drawn.reset_index(drop=True))
+    borne = labels.indicators(train["labels"].tolist(), names)
     ledger = ledger or (
         priors.Line("split", "train", (1.0,) * count),
         priors.Line("oversample.strategy", "none", (1.0,) * count),
-        priors.Line("weighting.scheme", "balanced", tuple(np.linspace(1.0, 2.0, count).tolist())),
+        priors.Line("weighting.scheme", "stated", tuple(np.linspace(1.0, 2.0, count).tolist())),
         priors.Line("loss", "cross_entropy", (1.0,) * count),
     )
-    prior.write(root, prior.Prior(tuple(names), counts, train, train, ledger[:2]))
-    card = model.Card("multiclass", "tiny", "linear", 0.2, 160, True, "bundled", tuple(names), "cross_entropy", ledger)
+    opened = prior.Prior(
+        task,
+        tuple(names),
+        counts,
+        tuple(borne.sum(axis=0).tolist()),
+        tuple((borne * repeats[:, None]).sum(axis=0).tolist()),
+        len(ids),
+        len(train),
+        int(repeats.sum()),
+        ledger[:2],
+        tuple(map(tuple, sampling.pairs(borne, np.ones(len(train), dtype=np.int64)).tolist())) if many else (),
+        tuple(map(tuple, sampling.pairs(borne, repeats).tolist())) if many else (),
+    )
+    prior.write(root, opened)
+    card = model.Card(task, "tiny", "linear", 0.2, 160, True, "bundled", tuple(names), "cross_entropy", ledger)
     (root / model.FOLDER).mkdir(parents=True)
     model.write(root, card, {})
-    natural = priors.from_counts(counts)
-    seen = priors.seen(natural, ledger)
-    decision.write(
-        root,
-        decision.Decision(
-            task="multiclass",
-            classes=tuple(names),
-            calibrator="temperature" if seen is not None else "vector",
-            scale=(0.9,) * count,
-            bias=(0.0,) * count,
-            ledger=ledger,
-            natural=tuple(natural.tolist()),
-            seen=None if seen is None else tuple(seen.tolist()),
-            val=tuple(natural.tolist()),
-            target=tuple(natural.tolist()),
-            val_offset=(0.0,) * count,
-            target_offset=(0.0,) * count,
-            rule="balanced",
-            gain=tuple(tuple(row) for row in decisions.gain("balanced", natural).tolist()),
-            val_images=(10,) * count,
-        ),
-    )
-    test = table[splits.read(root)["split"] == "test"]
-    targets = np.array([names.index(name) for name in test["labels"]])
-    logits = (rng.normal(size=(len(test), count)) + skill * np.eye(count)[targets]).astype(np.float32)
-    image_ids = tuple(test["image_id"])
-    predictions.write(
-        root, "test", predictions.Predictions(image_ids, image_ids, tuple(test["labels"]), tuple(names), logits)
-    )
-    buffer = io.BytesIO()
-    Image.new("RGB", (200, 300), "teal").save(buffer, "PNG")
-    with tiles.writing(root, "test") as append:
-        for image_id, name in zip(image_ids, test["labels"], strict=True):
-            append(tiles.Tile(image_id, image_id, name, (0, 0, 200, 300), buffer.getvalue()))
+    for split in ("val", "test"):
+        part = table[[side == split for _, side in rows]]
+        truth = labels.indicators(part["labels"].tolist(), names)
+        logits = (rng.normal(size=truth.shape) + skill * truth).astype(np.float32)
+        image_ids = tuple(part["image_id"])
+        found = predictions.Predictions(image_ids, image_ids, tuple(part["labels"]), tuple(names), logits)
+        predictions.write(root, split, found)
+    block = {"calibrator": "auto", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
+    block |= {"at_least": 0, "min_positives": 5, "search_positives": 200, **decide_as}
+    asked = evaluate.Evaluate(positive=names[-1], at_prevalence=(0.05, 0.01), resamples=100)
+    settings = decide.Decide.model_validate(block)
+    decision.write(root, decide.choose(predictions.read(root, "val"), opened, ledger, settings, asked))
+    evaluate.main(root, evaluate.Params(seed=0, evaluate=asked))
     write_curves(root, rates, losses)
-    write_scores(root, names, targets, logits.argmax(axis=1), undefined)
 
 
 def write_curves(root: Path, rates: Sequence[float], losses: Sequence[float]) -> None:
@@ -189,39 +183,6 @@ def write_curves(root: Path, rates: Sequence[float], losses: Sequence[float]) ->
     (root / training.FOLDER / "metrics.json").write_text(json.dumps({"best_epoch": 1}))
 
 
-def write_scores(root: Path, names: tuple[str, ...], targets: Any, decided: Any, undefined: Sequence[str]) -> None:
-    positive = names[-1]
-    kept = {name: value for name, value in FIGURES.items() if name not in undefined}
-    spans = {name: (value - 0.05, value + 0.05) for name, value in kept.items()}
-    notes: tuple[str, ...] = (f"recall, precision: class {positive!r} against the rest", "decided by rule 'balanced'")
-    notes += tuple(f"{name} is undefined: no test image allows it" for name in undefined)
-    counts = {"test_images": len(targets), "test_positives": int((targets == len(names) - 1).sum())}
-    metrics.write(root, metrics.Metrics(kept | counts, spans, notes))
-    rows = []
-    for index, name in enumerate(names):
-        support = int((targets == index).sum())
-        share = support / len(targets)
-        for measure in ("precision", "recall", "average_precision"):
-            value = 0.5 if support else math.nan
-            low, high = (0.3, 0.7) if support else (math.nan, math.nan)
-            rows.append((name, measure, value, low, high, support, math.nan if measure == "recall" else share))
-    scores = [
-        (way, figure, math.nan if figure in undefined else 0.5, 0.4, 0.6)
-        for way in ("raw", "calibrated", "decided")
-        for figure in ("accuracy", "balanced_accuracy", "average_precision", "expected_calibration_error")
-    ]
-    tables: dict[str, list[Any]] = {
-        "confusion": [(names[k], names[j]) for k, j in zip(targets, decided, strict=True)],
-        "precision_recall": [(1.0, 0.1, 0.0), (0.5, 0.4, 0.5), (0.0, 1.0, 0.9)],
-        "calibration": [(way, 0.6, 0.5, 0.3, 0.7, 12) for way in ("raw", "calibrated")],
-        "classes": rows,
-        "scores": scores,
-    }
-    plots.write(
-        root, {name: pd.DataFrame(content, columns=list(plots.COLUMNS[name])) for name, content in tables.items()}
-    )
-
-
 def made(root: Path, params: report.Params = PARAMS) -> str:
     report.main(root, params)
     return (root / report.PATH).read_text(encoding="utf-8")
@@ -230,18 +191,21 @@ def made(root: Path, params: report.Params = PARAMS) -> str:
 MANY = tuple(f"class {number}" for number in range(60))
 
 
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 @pytest.mark.parametrize("names", [("plain", "rare"), HOSTILE, MANY], ids=["two", "hostile", "many"])
-def test_the_page_holds_every_section_and_a_text_for_every_picture(tmp_path, names):
-    build(tmp_path, names)
+def test_the_page_holds_every_section_and_a_text_for_every_picture(tmp_path, names, task):
+    build(tmp_path, names, task=task)
     page = Page(made(tmp_path))
-    assert [heading for heading in page.headings if heading != "Before you read on"] == list(HEADINGS)
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert set(ANCHORS) <= set(ids)
+    assert ("thresholds" in ids) == (task == "multilabel")
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for a in page.named("a")} <= set(ids)
     assert page.named("svg")
     assert all(attributes.get("aria-label") for attributes in page.named("svg"))
     assert page.named("img")
     assert all(attributes.get("alt") for attributes in page.named("img"))
-    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    assert {a["href"][1:] for a in page.named("a")} <= set(ids)
+    assert "nan" not in page.text.lower().split()
 
 
 def test_hostile_names_are_text_and_nothing_else(tmp_path):
@@ -266,21 +230,20 @@ def test_the_page_loads_nothing(tmp_path):
     assert "@import" not in text
 
 
-def test_figures_of_metrics_json_stand_on_the_page(tmp_path):
-    build(tmp_path)
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_figures_of_metrics_json_stand_on_the_page(tmp_path, task):
+    build(tmp_path, task=task)
     text = Page(made(tmp_path)).text
-    for value in FIGURES.values():
-        assert f"{value:.4g}" in text
-        assert f"{value:.2f}" in text
-    assert "Test: 20 images, 10 of the class that matters." in text
+    figures = metrics.read(tmp_path).figures
+    assert all((f"{value:.4g}" if isinstance(value, float) else str(value)) in text for value in figures.values())
+    assert "Test: 20 images, " in text
 
 
 def test_undefined_figures_are_said_to_be_so(tmp_path):
-    build(tmp_path, undefined=("precision", "balanced_accuracy"))
+    build(tmp_path, ("a", "b", "rare"), test_counts=[12, 12, 0])
     text = Page(made(tmp_path)).text
     assert "n/a" in text
-    assert "nan" not in text.lower().replace("finance", "")
-    assert "Precision is undefined: no test image allows it." in text
+    assert "Recall is undefined: no test image allows it." in text
 
 
 def test_a_class_without_test_images_is_named(tmp_path):
@@ -289,7 +252,7 @@ def test_a_class_without_test_images_is_named(tmp_path):
 
 
 def test_a_test_split_without_the_class_that_matters_gives_a_page(tmp_path):
-    build(tmp_path, ("a", "b", "rare"), test_counts=[12, 12, 0], undefined=("recall", "average_precision"))
+    build(tmp_path, ("a", "b", "rare"), test_counts=[12, 12, 0])
     text = Page(made(tmp_path)).text
     assert "nothing is known of it" in text
     assert "there is no curve" in text
@@ -300,7 +263,7 @@ def test_sixty_classes_are_folded_and_their_confusion_is_a_table(tmp_path):
     page = Page(made(tmp_path))
     assert not [a for a in page.named("svg") if "confusion" in a["class"].split()]
     assert "most confused of" in page.text
-    assert page.text.count("The other 40 classes") == 3
+    assert page.text.count("The other 40 classes") >= 2
 
 
 def test_a_threshold_is_marked_with_two_classes_and_a_decision_with_more(tmp_path):
@@ -314,7 +277,7 @@ def test_a_threshold_is_marked_with_two_classes_and_a_decision_with_more(tmp_pat
 
 
 def test_a_vanished_learning_rate_and_a_loss_that_stands_still_are_warned_of(tmp_path):
-    build(tmp_path, rates=[1e-4, 1e-5, 1e-6, 1e-7, 1e-8], losses=[0.9, 0.501, 0.5, 0.5, 0.5])
+    build(tmp_path, rates=SYSTEM_D, losses=[0.9, 0.501, 0.5, 0.5, 0.5])
     text = Page(made(tmp_path)).text
     assert "The learning rate vanished after epoch 2 of 5." in text
     assert "The training loss stood still: from epoch 2 to 5" in text
@@ -328,8 +291,59 @@ def test_healthy_training_is_not_warned_of(tmp_path):
 
 
 def test_an_interval_that_holds_the_value_of_guessing_is_warned_of(tmp_path):
-    build(tmp_path)
-    assert "told apart from the others at all: “plain” and “rare”" in Page(made(tmp_path)).text
+    build(tmp_path, skill=0.0)
+    assert "told apart from the others at all:" in Page(made(tmp_path)).text
+
+
+def test_labels_that_share_a_calibration_and_a_floor_out_of_reach_are_warned_of(tmp_path):
+    names = ("a", "b", "rare")
+    build(tmp_path, names, task="multilabel", rule="precision_floor", floor=0.95, min_positives=30, skill=0.5)
+    text = Page(made(tmp_path)).text
+    assert "The precision that is asked for is unattainable for" in text
+    assert "labels share one calibration" in text
+    assert "unattainable" in text
+
+
+def test_resampled_labels_show_what_became_of_those_that_come_together(tmp_path):
+    build(tmp_path / "as it is", ("a", "b", "c"), task="multilabel")
+    build(tmp_path / "drawn", ("a", "b", "c"), task="multilabel", draws_of=(3, 1, 1))
+    before, after = (Page(made(tmp_path / name)) for name in ("as it is", "drawn"))
+    assert "Labels that come together" not in before.headings
+    assert "Labels that come together" in after.headings
+    assert "A tile that is drawn again brings all its labels along." in after.text
+
+
+def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
+    """Validated on 784 : 784, tested on [[2615, 247], [15, 122]]: 33 % is precision, and validation promised it."""
+    names = ("no panel", "panel")
+
+    def decided(split: str, tp: int, fp: int, fn: int, tn: int) -> predictions.Predictions:
+        actual = [1] * tp + [0] * fp + [1] * fn + [0] * tn
+        says = [1] * (tp + fp) + [0] * (fn + tn)
+        ids = tuple(f"{split}{number:05}" for number in range(len(actual)))
+        logits = np.array([[0.0, 2.0 if one else -2.0] for one in says], dtype=np.float32)
+        return predictions.Predictions(ids, ids, tuple(names[k] for k in actual), names, logits)
+
+    val, test = decided("val", 674, 67, 110, 717), decided("test", 122, 247, 15, 2615)
+    opened = prior.Prior("multiclass", names, (2862, 138), (784, 784), (784, 784), 3000, 1568, 1568, ())
+    block = {"calibrator": "none", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
+    settings = decide.Decide.model_validate(block | {"at_least": 0, "min_positives": 5, "search_positives": 200})
+    asked = evaluate.Evaluate(positive="panel", at_prevalence=(), resamples=100)
+    ledger = (priors.Line("split", "train", priors.factors((2862, 138), (784, 784))),)
+    chosen = decide.choose(val, opened, ledger, settings, asked)
+    assert chosen.val_decided[1] == (674, 67, 110, 717)
+    _, tables = evaluate.score(test, chosen, asked, seed=0)
+    build(tmp_path, names)  # the rest of the artifacts
+    predictions.write(tmp_path, "test", test)
+    decision.write(tmp_path, chosen)
+    plots.write(tmp_path, tables)
+    with tiles.writing(tmp_path, "test"):
+        pass
+    text = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0)))).text
+    assert "In validation 50 % of the images were “panel”, in test 4.6 %." in text
+    assert "it was 86 % on validation and 89 % on test" in text
+    assert re.search(r"promised 0\.33 \[0\.2[5-9], 0\.3[6-9]\]\. Test shows 0\.33 ", text)
+    assert "Precision fell because the prevalence fell: nothing broke." in text
 
 
 def test_a_cosine_schedule_to_zero_has_not_vanished():
@@ -350,8 +364,9 @@ def test_an_unknown_line_of_the_ledger_is_written_as_unknown(tmp_path):
     assert "What loss = focal did to the class prior has no closed form." in text
 
 
-def test_mistakes_are_the_most_confident_ones_first_and_no_more_than_asked_for(tmp_path):
-    build(tmp_path, ("a", "b", "rare"), skill=0.0)
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_mistakes_are_mistakes_and_no_more_than_asked_for(tmp_path, task):
+    build(tmp_path, ("a", "b", "rare"), skill=0.0, task=task)
     page = Page(made(tmp_path))
     pictures = page.named("img")
     assert len(pictures) == 6
@@ -360,13 +375,9 @@ def test_mistakes_are_the_most_confident_ones_first_and_no_more_than_asked_for(t
     for picture in pictures:
         found = re.fullmatch(r"(.+): actual (.+), decided (.+)", picture["alt"])
         assert found
-        assert truth[found[1]] == found[2] != found[3]
-    galleries = re.findall(r'class="mistakes">(.*?)</ul>', (tmp_path / report.PATH).read_text(), flags=re.DOTALL)
-    assert len(galleries) == 2
-    for gallery in galleries:
-        shown = [float(p) for p in re.findall(r'class="decided">.*?class="number">([0-9.]+)<', gallery)]
-        assert shown == sorted(shown, reverse=True)
-        assert len(shown) == 3
+        assert set(found[2].split(", ")) == set(labels.split(truth[found[1]]))
+        assert found[2] != found[3]
+    assert (tmp_path / report.PATH).read_text().count('class="mistakes"') == 2
 
 
 def test_no_pictures_are_shown_where_none_are_asked_for(tmp_path):
@@ -392,29 +403,49 @@ def test_equal_artifacts_give_equal_bytes(tmp_path):
 def test_files_of_different_runs_are_refused(tmp_path):
     build(tmp_path)
     opened = prior.read(tmp_path)
-    prior.write(tmp_path, prior.Prior(("other", "rare"), opened.natural_counts, opened.train_counts, (1, 1), ()))
+    prior.write(tmp_path, dataclasses.replace(opened, classes=("other", "rare")))
     with pytest.raises(ArtifactError, match="different runs"):
         report.main(tmp_path, PARAMS)
 
 
-def test_metrics_that_name_no_class_that_matters_are_refused(tmp_path):
-    build(tmp_path)
-    found = metrics.read(tmp_path)
-    metrics.write(tmp_path, metrics.Metrics(found.figures, found.intervals, ()))
-    with pytest.raises(ArtifactError, match="names the class that matters"):
-        report.main(tmp_path, PARAMS)
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-def test_a_browser_shows_the_page_without_complaint(tmp_path):
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no chromium found: the page was not opened in a browser")
-    build(tmp_path, HOSTILE)
+def browse(root: Path, page: str, *, dark: bool) -> tuple[str, str]:
+    """Open a page in headless Chromium: what it became, and what the browser said of it."""
+    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    options += "--disable-component-update --disable-sync --allow-file-access-from-files --enable-logging=stderr "
+    options += "--v=0 --window-size=1280,900"
+    theme = ["--blink-settings=preferredColorScheme=0"] if dark else []
+    command = [str(BROWSER), *options.split(), *theme, f"--user-data-dir={root / f'profile{dark}'}", "--dump-dom"]
+    done = subprocess.run([*command, page], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout, done.stderr
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_a_browser_shows_the_page_without_complaint_and_a_phone_need_not_scroll_sideways(tmp_path, task, dark):
+    """The page holds no script: a wrapper loads it in frames as wide as a desktop and as a phone, and measures."""
+    build(tmp_path, HOSTILE, task=task)
     made(tmp_path)
-    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --enable-logging=stderr --v=0"
-    command = [chromium, *options.split(), f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
-    done = subprocess.run(
-        [*command, (tmp_path / report.PATH).as_uri()], capture_output=True, text=True, timeout=60, check=True
+    wrapper = tmp_path / "reports" / "wrapper.html"
+    wrapper.write_text(
+        "<script>window.onload = () => { document.title = [...document.querySelectorAll('iframe')].map(frame => "
+        "{ const page = frame.contentDocument.documentElement; return page.scrollWidth + '/' + page.clientWidth + "
+        "'/' + getComputedStyle(frame.contentDocument.body).backgroundColor; }).join(' ; '); }</script>"
+        '<iframe src="index.html" width="1280" height="900" frameborder="0"></iframe>'
+        '<iframe src="index.html" width="390" height="844" frameborder="0"></iframe>'
     )
-    assert "Counterpoise report" in done.stdout
-    assert "CONSOLE" not in done.stderr
+    dom, said = browse(tmp_path, wrapper.as_uri(), dark=dark)
+    assert "CONSOLE" not in said
+    title = re.search(r"<title>(.*?)</title>", dom)
+    assert title, "the frames could not be measured"
+    for measured in title[1].split(" ; "):
+        scroll, client, background = measured.split("/")
+        assert int(scroll) <= int(client), measured
+        shade = [int(part) for part in re.findall(r"\d+", background)[:3]]
+        assert (sum(shade) < 300) == dark
+    dom, said = browse(tmp_path, (tmp_path / report.PATH).as_uri(), dark=dark)
+    assert "Counterpoise report" in dom
+    assert "CONSOLE" not in said

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,7 +48,11 @@ def table_of(
 
 def classes_of(table: pd.DataFrame) -> classes.Classes:
     counts = table["labels"].value_counts().sort_values(ascending=False, kind="stable")
-    return classes.Classes(tuple(counts.index), tuple(int(count) for count in counts))
+    return classes.Classes(tuple(counts.index), tuple(int(count) for count in counts), len(table))
+
+
+def read_params(*, seed: int, task: str = "multiclass", chosen: split.Split | None = None) -> split.Params:
+    return split.Params.model_validate({"task": task, "seed": seed, "split": params() if chosen is None else chosen})
 
 
 def pictures_of(n: int, seed: int = 0) -> Array:
@@ -265,6 +270,126 @@ def test_where_each_image_stands_alone_the_order_of_the_rows_does_not_matter():
     pd.testing.assert_frame_equal(shuffled.sort_values("image_id", ignore_index=True), straight)
 
 
+def test_many_small_classes_are_counted_after_the_first_ones():
+    table = table_of(["plain"] * 90 + [f"c{index:02d}" for index in range(25)])
+    warnings = assign(table).warnings
+    assert len(warnings) == 21
+    assert warnings[-1].startswith("5 more classes are too small to be everywhere; ingest.rare")
+
+
+# Many labels per image.
+
+
+def long_tail(images: int = 3000, count: int = 52, seed: int = 0) -> tuple[pd.DataFrame, Array, classes.Classes]:
+    """Return groups of 1 to 8 images, in which labels are alike; 52 labels from a half down to a hundredth."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(images), rng.integers(1, 9, images))[:images]
+    share = 0.5 / np.arange(1, count + 1)
+    of_group = rng.random((images, count)) < share
+    members = np.where(rng.random((images, 1)) < 0.7, of_group[group], rng.random((images, count)) < share)
+    names = [f"mark{index:02d}" for index in range(count)]
+    table = table_of(["|".join(np.array(names)[row]) for row in members], groups=group)
+    return table, members, classes.Classes(tuple(names), tuple(map(int, members.sum(axis=0))), images)
+
+
+def by_group(table: pd.DataFrame) -> pd.DataFrame:
+    """Return units as the stage finds them where no two images are alike."""
+    ids = table["image_id"]
+    first = table.groupby("group")["image_id"].transform("first")
+    return pd.DataFrame({"image_id": ids, "unit": first, "centre": ids, "kind": "single", "correlation": 1.0})
+
+
+def assign_labels(table: pd.DataFrame, found: classes.Classes, seed: int = 0) -> split.Assigned:
+    copies = np.arange(len(table))
+    return split.assign(table, found, by_group(table), NO_PAIRS, copies, params(), seed, task="multilabel")
+
+
+def shares_of(sides: Array, members: Array) -> Array:
+    """Return which share of the images of each label lies in train, val, test; the last row is of those without."""
+    columns = np.column_stack([members, ~members.any(axis=1)])
+    counts: Array = np.stack([columns[sides == side].sum(axis=0) for side in ("train", "val", "test")], axis=1)
+    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+
+WANTED = np.array([0.6, 0.2, 0.2])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_label_of_a_long_tail_is_split_by_the_shares_in_groups_too(seed):
+    table, members, found = long_tail(seed=seed)
+    assert min(found.counts) < 60
+    assert 50 < (~members.any(axis=1)).sum() < 500
+    sides = assign_labels(table, found, seed).splits["split"].to_numpy()
+    off = np.abs(shares_of(sides, members) - WANTED)
+    counts = np.array([*found.counts, (~members.any(axis=1)).sum()])
+    assert (off * counts[:, None] < 8).all()  # images; as large as a group
+    rng = np.random.default_rng(seed)
+    chance = []
+    for _ in range(20):
+        of_group = rng.choice(["train", "val", "test"], p=WANTED, size=3000)
+        chance.append(np.abs(shares_of(of_group[table["group"].astype(int)], members) - WANTED).mean())
+    assert off.mean() < 0.2 * np.mean(chance)
+    assert (np.abs(pd.Series(sides).value_counts(normalize=True)[["train", "val", "test"]] - WANTED) < 0.005).all()
+
+
+def test_single_images_with_many_labels_meet_every_label_within_two_and_spread_evenly():
+    table, members, found = long_tail()
+    table["group"] = table["image_id"]
+    sides = assign_labels(table, found).splits["split"].to_numpy()
+    counts = np.array([*found.counts, (~members.any(axis=1)).sum()])
+    assert (np.abs(shares_of(sides, members) - WANTED) * counts[:, None] < 2).all()
+    assert pd.Series(sides).value_counts().to_dict() == pytest.approx({"train": 1800, "val": 600, "test": 600}, abs=2)
+    each = [members[sides == side].sum(axis=1).mean() for side in ("train", "val", "test")]
+    assert each == pytest.approx([members.sum(axis=1).mean()] * 3, rel=0.02)
+
+
+def test_groups_of_images_with_many_labels_never_straddle_and_every_image_is_in_one_split():
+    table, _, found = long_tail()
+    result = assign_labels(table, found)
+    assert result.splits["image_id"].tolist() == table["image_id"].tolist()
+    assert set(result.splits["split"]) == {"train", "val", "test"}
+    assert (result.splits.groupby(table["group"])["split"].nunique() == 1).all()
+
+
+def test_images_without_any_label_are_split_by_the_shares():
+    table = table_of(["a|b"] * 10 + ["a"] * 40 + [""] * 100)
+    found = classes.Classes(("a", "b"), (50, 10), 150)
+    sides = assign_labels(table, found).splits["split"]
+    assert sides[50:].value_counts().to_dict() == {"train": 60, "val": 20, "test": 20}
+    assert sides[:10].value_counts().to_dict() == {"train": 6, "val": 2, "test": 2}
+
+
+def test_labels_that_are_too_small_are_named():
+    table = table_of(["a|b"] * 2 + ["a"] * 40)
+    warnings = assign_labels(table, classes.Classes(("a", "b"), (42, 2), 42)).warnings
+    assert warnings == ("class 'b' (2 images) is too small to be everywhere: none in ['val']",)
+
+
+def test_one_label_per_image_is_split_alike_by_either_task():
+    table = table_of(["plain"] * 60 + ["solar"] * 20 + ["wind"] * 9, groups=np.arange(89) // 2)
+    found = classes_of(table)
+    one, many = (
+        split.assign(table, found, by_group(table), NO_PAIRS, np.arange(89), params(), 0, task=task)
+        for task in ("multiclass", "multilabel")
+    )
+    pd.testing.assert_frame_equal(one.splits, many.splits)
+
+
+def test_the_seed_decides_with_many_labels_too():
+    table, _, found = long_tail()
+    one, same, other = (assign_labels(table, found, seed).splits for seed in (0, 0, 1))
+    pd.testing.assert_frame_equal(one, same)
+    assert not one.equals(other)
+
+
+@pytest.mark.slow
+def test_a_thousand_labels_and_a_hundred_thousand_images_take_less_than_a_minute():
+    table, _, found = long_tail(images=100_000, count=1000)
+    start = perf_counter()
+    assign_labels(table, found)
+    assert perf_counter() - start < 60
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> SimpleNamespace:
     table = table_of(["plain"] * 60 + ["solar"] * 20)
@@ -277,7 +402,7 @@ def repository(tmp_path: Path) -> SimpleNamespace:
 
 
 def test_main_writes_what_the_pure_functions_say(repository, capsys):
-    split.main(repository.root, split.Params(seed=3, split=params()))
+    split.main(repository.root, read_params(seed=3))
     written, found = splits.read(repository.root), clusters.read(repository.root)
     assert written["split"].value_counts().to_dict() == {"train": 48, "val": 16, "test": 16}
     assert written["split"][0] == written["split"][1]
@@ -288,14 +413,32 @@ def test_main_writes_what_the_pure_functions_say(repository, capsys):
 def test_main_gives_equal_bytes_twice(repository):
     texts = []
     for _ in range(2):
-        split.main(repository.root, split.Params(seed=3, split=params()))
+        split.main(repository.root, read_params(seed=3))
         texts.append([(repository.root / path).read_bytes() for path in (splits.PATH, clusters.PATH)])
     assert texts[0] == texts[1]
 
 
 def test_shares_that_leave_nothing_to_train_on_are_refused(repository):
     with pytest.raises(config.InputError, match=r"split.val_frac \+ split.test_frac leave nothing to train on"):
-        split.main(repository.root, split.Params(seed=0, split=params(val_frac=0.5, test_frac=0.5)))
+        split.main(repository.root, read_params(seed=0, chosen=params(val_frac=0.5, test_frac=0.5)))
+
+
+def test_main_splits_images_with_many_labels(tmp_path, capsys):
+    table = table_of(["a|b"] * 20 + ["a"] * 40 + [""] * 20)
+    manifest.write(tmp_path, table)
+    classes.write(tmp_path, classes.Classes(("a", "b"), (60, 20), 80))
+    thumbnails.write(tmp_path, pictures_of(80))
+    split.main(tmp_path, read_params(seed=0, task="multilabel"))
+    written = splits.read(tmp_path)["split"]
+    for rows in (slice(0, 20), slice(20, 60), slice(60, 80)):
+        counts = written[rows].value_counts()
+        assert counts.to_dict() == {"train": counts.sum() * 0.6, "val": counts.sum() * 0.2, "test": counts.sum() * 0.2}
+    assert capsys.readouterr().out == "train 48, val 16, test 16, unused 0\n"
+
+
+def test_balancing_many_labels_is_refused_with_the_reason(repository):
+    with pytest.raises(config.InputError, match=r"split.balance is true, but .* brings its frequent ones along"):
+        split.main(repository.root, read_params(seed=0, task="multilabel", chosen=params(balance=True)))
 
 
 def test_no_two_pictures_of_this_file_are_alike_by_chance():

@@ -1,3 +1,4 @@
+import hashlib
 import io
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def root(tmp_path):
         path = tmp_path / f"raw/{name}.bmp"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(pixels(name)).save(path)
-        rows.append((name, f"raw/{name}.bmp", f"label of {name}", name, width, height, "00"))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        rows.append((name, f"raw/{name}.bmp", f"label of {name}", name, width, height, digest))
     manifest.write(tmp_path, pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
     splits.write(tmp_path, pd.DataFrame({"image_id": SPLITS.keys(), "split": SPLITS.values()}))
     return tmp_path
@@ -108,6 +110,22 @@ def test_windows_of_a_turned_photograph_are_cut_after_turning(root):
     for piece in found:
         x0, y0, x1, y1 = piece.window
         assert (images.decode(piece.data) == upright[y0:y1, x0:x1]).all()
+
+
+def test_an_image_that_is_gone_or_changed_since_ingest_is_named(root):
+    path = root / "raw/small.bmp"
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + b"x")
+    with pytest.raises(
+        InputError, match=r"raw/small\.bmp: the image has changed since ingest read it; run `dvc repro`"
+    ):
+        tile.main(root, PARAMS)
+    path.unlink()
+    with pytest.raises(InputError, match=r"raw/small\.bmp: the image is gone since ingest read it; run `dvc repro`"):
+        tile.main(root, PARAMS)
+    assert not list((root / tiles.FOLDER).iterdir())
+    path.write_bytes(data)
+    tile.main(root, PARAMS)
 
 
 def test_a_split_without_images_has_an_empty_index(root):

@@ -18,7 +18,7 @@ import yaml
 from PIL import Image
 from torch import Tensor, nn
 
-from counterpoise import checkpoints, config, loading, losses, priors, schedules
+from counterpoise import checkpoints, config, loading, losses, models, objectives, schedules
 from counterpoise.artifacts import draws, features, model, predictions, prior, tiles, training
 from counterpoise.stages import decide, evaluate, predict, train
 
@@ -41,7 +41,6 @@ def one_process_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 def settings(**changes: Any) -> dict[str, Any]:
     """Write every parameter that the stage reads; `a__b=c` changes b in section a."""
     content: dict[str, Any] = {
-        "task": "multiclass",
         "loss": "cross_entropy",
         "losses": BLOCKS,
         "seed": 0,
@@ -98,7 +97,7 @@ def gaussians(
 
 
 def an_opening(counts: tuple[int, ...]) -> prior.Prior:
-    return prior.Prior(NAMES[: len(counts)], counts, counts, counts, ())
+    return prior.Prior("multiclass", NAMES[: len(counts)], counts, counts, counts, *3 * (sum(counts),), ())
 
 
 def run(
@@ -110,7 +109,7 @@ def run(
     width: int | None = 16,
 ) -> tuple[nn.Module, train.Fitted]:
     counts = tuple(np.bincount(learnt.targets.numpy()).tolist())
-    goal, _ = train.objective(an_opening(counts), params)
+    goal, _ = objectives.build(an_opening(counts), params.loss, params.losses[params.loss], params.weighting)
     network = train.build(params, len(counts), width)
     return network, train.fit(network, learnt, watched, goal, params, checkpoint)
 
@@ -195,10 +194,10 @@ def test_an_unfrozen_network_learns_pictures_end_to_end(tmp_path: Path) -> None:
     card, weights = model.read_card(tmp_path), model.read_weights(tmp_path)
     assert not card.frozen
     assert any(name.startswith("backbone.") for name in weights)
-    examples, width = train._examples(tmp_path, "train", NAMES, params)
+    examples, width = train._examples(tmp_path, "train", an_opening((1, 1, 1, 1)), params)
     assert width is None
     logits = predict.apply(
-        predict.build(card, weights),
+        models.rebuild(card, weights),
         examples.inputs,
         predict.Params(
             model=predict.Device(device="cpu", precision="float32"),
@@ -229,7 +228,9 @@ def test_the_draws_decide_what_is_learnt_from_and_views_find_their_features(tmp_
     features.write(tmp_path, "train", features.Features(index, np.arange(8, dtype=np.float32).reshape(4, 2)))
     drawn = pd.DataFrame({"tile_id": ["train0000", "train0001", "train0001"], "view": [1, 0, 1]})
     draws.write(tmp_path, drawn)
-    examples, width = train._examples(tmp_path, "train", NAMES, config.validate(train.Params, content))
+    examples, width = train._examples(
+        tmp_path, "train", an_opening((1, 1, 1, 1)), config.validate(train.Params, content)
+    )
     assert width == 2
     assert examples.targets.tolist() == [0, 1, 1]
     (batch,) = examples.inputs.batches([np.arange(3)], 0)
@@ -311,16 +312,6 @@ def test_weight_decay_spares_biases_and_norms() -> None:
     assert len(spared["params"]) == 4
 
 
-def test_the_denominator_of_the_mean_is_the_number_of_values() -> None:
-    """Not the sum of the weights: logits of zero cost log 2 each, so (1 + 1 + 4) / 3 log 2."""
-    loss = losses.build(
-        "cross_entropy", task="multiclass", class_counts=(2, 1), example_count=3, params={"label_smoothing": 0.0}
-    )
-    goal = train.Objective(loss, torch.tensor([1.0, 4.0]))
-    value = goal(torch.zeros(3, 2), torch.tensor([0, 0, 1]))
-    assert float(value) == pytest.approx(2 * np.log(2))
-
-
 def test_the_loss_of_an_epoch_is_the_mean_over_its_examples() -> None:
     """Where nothing is learnt (a rate of almost 0), train loss is that of equal probabilities."""
     examples = gaussians((30, 10, 5), seed=0)
@@ -337,15 +328,6 @@ def test_class_weights_raise_the_recall_of_the_rare_class() -> None:
         decided = logits_of(network, fitted, watched).argmax(dim=1)
         recalls[scheme] = float((decided[watched.targets == 1] == 1).double().mean())
     assert recalls["balanced"] > recalls["none"] + 0.2
-
-
-def test_the_ledger_holds_the_weights_and_what_the_loss_does() -> None:
-    opened = prior.Prior(("a", "b"), (90, 10), (90, 10), (30, 10), (priors.Line("split", "train", (1.0, 1.0)),))
-    goal, lines = train.objective(opened, a_params(weighting__scheme="balanced"))
-    assert goal.class_weights.tolist() == pytest.approx([2 / 3, 2])  # of the draws, not of the manifest
-    assert [line.piece for line in lines] == ["split", "weighting.scheme", "loss"]
-    assert lines[1].factors == pytest.approx((2 / 3, 2))
-    assert lines[2].factors == (1.0, 1.0)
 
 
 def test_seeds_of_training_differ_and_repeat() -> None:
@@ -384,7 +366,7 @@ def test_a_training_that_diverges_later_keeps_what_it_learnt_before() -> None:
         return nn.functional.cross_entropy(logits, targets, reduction="none") * (float("nan") if asked > 8 else 1.0)
 
     network = train.build(params, 2, 16)
-    fitted = train.fit(network, examples, examples, train.Objective(fragile, torch.ones(2)), params)
+    fitted = train.fit(network, examples, examples, objectives.Objective(fragile, torch.ones(2)), params)
     assert fitted.best_epoch == 3  # two batches an epoch
     assert len(fitted.history) == 4 + 3
     assert np.isnan(fitted.history[-1]["val/loss"])
@@ -444,8 +426,8 @@ def test_a_killed_network_with_augmentation_and_dropout_goes_on_where_it_was(tmp
         model__freeze="none", model__dropout=0.4, train__augment="standard", train__epochs=3, train__batch_size=8
     )
     a_repository(tmp_path, settings(), frozen=False, count=16)
-    learnt, _ = train._examples(tmp_path, "train", NAMES, params)
-    watched, _ = train._examples(tmp_path, "val", NAMES, params)
+    learnt, _ = train._examples(tmp_path, "train", an_opening((1, 1, 1, 1)), params)
+    watched, _ = train._examples(tmp_path, "val", an_opening((1, 1, 1, 1)), params)
     _, whole = run(params, learnt, watched, width=None)
     with pytest.raises(Killed):
         run(params, learnt, watched, checkpoint=KilledAfter(tmp_path, 1), width=None)
@@ -475,7 +457,7 @@ def test_a_loss_with_a_memory_goes_on_with_it_and_is_not_taught_by_validation(tm
     def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[float, train.Fitted]:
         loss = Patient()
         network = train.build(params, 2, 16)
-        fitted = train.fit(network, examples, examples, train.Objective(loss, torch.ones(2)), params, checkpoint)
+        fitted = train.fit(network, examples, examples, objectives.Objective(loss, torch.ones(2)), params, checkpoint)
         return float(loss.asked), fitted
 
     asked, whole = fit(None)
@@ -561,10 +543,13 @@ def average_precision(*, shuffled: bool, seed: int) -> tuple[float, tuple[float,
         labels = tuple(NAMES[target] for target in data[split].targets.tolist())
         return predictions.Predictions(ids, ids, labels, NAMES, predict.apply(network, data[split].inputs, how))
 
-    choice = decide.Decide(calibrator="temperature", target="natural", rule="balanced", costs={})
-    chosen = decide.choose(predicted("val"), counts["train"], (), choice)
-    wanted = evaluate.Evaluate(positive=None, resamples=500)
-    found, _ = evaluate.score(predicted("test"), chosen, "rare", wanted, seed)
+    choice = decide.Decide.model_validate(
+        {"calibrator": "temperature", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
+        | {"at_least": 0, "min_positives": 10, "search_positives": 200}
+    )
+    wanted = evaluate.Evaluate(positive=None, at_prevalence=(), resamples=500)
+    chosen = decide.choose(predicted("val"), an_opening(counts["train"]), (), choice, wanted)
+    found, _ = evaluate.score(predicted("test"), chosen, wanted, seed)
     name = "average_precision"
     return found.figures[name], found.intervals[name], found.figures[f"no_skill_{name}"]
 
@@ -580,3 +565,42 @@ def test_true_labels_teach_far_more_than_no_skill() -> None:
     value, (low, _), no_skill = average_precision(shuffled=False, seed=0)
     assert value > 5 * no_skill
     assert low > 3 * no_skill
+
+
+def some_labels(n: int, seed: int, *, skill: float = 2.0, rates: tuple[float, ...] = (0.5, 0.3, 0.1)) -> train.Examples:
+    """Labels that come and go independently, each with a direction of its own."""
+    rng = np.random.default_rng(seed)
+    borne = rng.random((n, len(rates))) < np.array(rates)
+    values = rng.normal(size=(n, 16)).astype(np.float32)
+    values[:, : len(rates)] += (skill * borne).astype(np.float32)
+    return train.Examples(loading.FeatureInputs(values, np.arange(n)), torch.from_numpy(borne.astype(np.int64)))
+
+
+def an_opening_of_labels(examples: train.Examples) -> prior.Prior:
+    counts = tuple(examples.targets.sum(dim=0).tolist())
+    return prior.Prior("multilabel", NAMES[: len(counts)], counts, counts, counts, *3 * (len(examples.targets),), ())
+
+
+def run_labels(params: train.Params, learnt: train.Examples, watched: train.Examples) -> tuple[nn.Module, train.Fitted]:
+    goal, _ = objectives.build(an_opening_of_labels(learnt), params.loss, params.losses[params.loss], params.weighting)
+    network = train.build(params, learnt.targets.shape[1], 16)
+    return network, train.fit(network, learnt, watched, goal, params)
+
+
+@pytest.mark.parametrize("loss", [name for name in losses.names() if "multilabel" in losses.module(name).TASKS])
+def test_one_batch_of_many_labels_is_learnt_by_heart(loss: str) -> None:
+    batch = some_labels(16, seed=0, skill=0.0)
+    network, fitted = run_labels(a_params(loss=loss, train__epochs=300, train__learning_rate=0.05), batch, batch)
+    assert ((logits_of(network, fitted, batch) > 0).long() == batch.targets).all()
+
+
+def test_a_pos_weight_makes_too_many_positives_as_it_should() -> None:
+    learnt, watched = some_labels(3000, seed=0), some_labels(3000, seed=1)
+    called = {}
+    for scheme in ("none", "negatives_over_positives"):
+        params = a_params(weighting__scheme=scheme, train__epochs=10)
+        network, fitted = run_labels(params, learnt, watched)
+        called[scheme] = (logits_of(network, fitted, watched) > 0).double().mean(dim=0)
+    actual = watched.targets.double().mean(dim=0)
+    assert called["negatives_over_positives"][2] > 1.5 * actual[2]
+    assert called["none"][2] < 1.1 * actual[2]

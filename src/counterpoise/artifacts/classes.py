@@ -17,22 +17,19 @@ class Classes:
     Attributes:
         names: Class names; their order is the order of logits, counts and priors everywhere.
         counts: Images of each class in the manifest.
+        images: Images in the manifest; with many labels per image, counts do not add up to it.
     """
 
     names: tuple[str, ...]
     counts: tuple[int, ...]
-
-    @property
-    def rarest(self) -> str:
-        """Name of the class with the fewest images."""
-        return self.names[min(range(len(self.names)), key=lambda index: (self.counts[index], -index))]
+    images: int
 
 
 def write(root: Path, classes: Classes) -> None:
     """Check and write the classes.
 
     Raises:
-        storage.ArtifactError: Names repeat or hold `|`, or counts do not belong to them.
+        storage.ArtifactError: Names repeat or hold `|`, or counts do not belong to them or are no whole numbers.
     """
     _check(classes)
     storage.write_json(root / PATH, asdict(classes))
@@ -46,15 +43,22 @@ def read(root: Path) -> Classes:
     """
     content = storage.read_json(root / PATH)
     try:
-        classes = Classes(tuple(content["names"]), tuple(int(count) for count in content["counts"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise storage.ArtifactError(f"{PATH}: expected names and counts, found {content!r}") from error
+        if not isinstance(content["names"], list):
+            raise TypeError("names are no list")
+        classes = Classes(tuple(content["names"]), tuple(content["counts"]), content["images"])
+    except (KeyError, TypeError) as error:
+        raise storage.ArtifactError(f"{PATH}: expected names, counts and images, found {content!r}") from error
     _check(classes)
     return classes
 
 
 def _check(classes: Classes) -> None:
+    typed = {str: classes.names, int: (*classes.counts, classes.images)}
+    if any(type(value) is not kind for kind, values in typed.items() for value in values):
+        raise storage.ArtifactError(f"{PATH}: expected names that are text, and whole numbers, found {classes}")
     if len(set(classes.names)) != len(classes.names) or any("|" in name or not name for name in classes.names):
         raise storage.ArtifactError(f"{PATH}: class names repeat, are empty or hold '|': {list(classes.names)}")
     if len(classes.counts) != len(classes.names) or min(classes.counts, default=0) < 1:
         raise storage.ArtifactError(f"{PATH}: expected a count of at least 1 for each class: {list(classes.counts)}")
+    if classes.images < max(classes.counts, default=0):
+        raise storage.ArtifactError(f"{PATH}: {classes.images} images are fewer than those of one class")

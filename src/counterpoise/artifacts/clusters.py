@@ -13,8 +13,8 @@ COLUMNS = {
     "image_id": str,
     "unit": str,  # images of one unit are never separated: one group, or groups joined by duplicates
     "centre": str,  # the image of which this one is a duplicate; itself where it is none
-    "kind": str,  # single, exact (same bytes) or near (confirmed by pixel correlation)
-    "correlation": float,  # with the centre, in [-1, 1]; 1 for single and exact
+    "kind": str,  # single, exact (another image has the same bytes) or near (confirmed by pixel correlation)
+    "correlation": float,  # with the centre, in [-1, 1]; 1 where the pictures are equal, so for single
 }
 
 

@@ -24,11 +24,11 @@ def write(root: Path, table: pd.DataFrame) -> None:
     """Check and write the manifest.
 
     Raises:
-        storage.ArtifactError: Columns or types are wrong, an image stands twice, or rows are not sorted.
+        storage.ArtifactError: Columns or types are wrong, an image stands twice or has no group, or rows are not
+            sorted.
     """
-    storage.check_unique(root / PATH, table, ["image_id"])
-    if not table["image_id"].is_monotonic_increasing:
-        raise storage.ArtifactError(f"{PATH}: rows are not sorted by image_id")
+    storage.check_table(root / PATH, table, COLUMNS)
+    _check(root, table)
     storage.write_table(root / PATH, table, COLUMNS)
 
 
@@ -39,5 +39,14 @@ def read(root: Path) -> pd.DataFrame:
         storage.ArtifactError: The file is missing or damaged.
     """
     table = storage.read_table(root / PATH, COLUMNS)
-    storage.check_unique(root / PATH, table, ["image_id"])
+    _check(root, table)
     return table
+
+
+def _check(root: Path, table: pd.DataFrame) -> None:
+    storage.check_unique(root / PATH, table, ["image_id"])
+    if not table["image_id"].is_monotonic_increasing:
+        raise storage.ArtifactError(f"{PATH}: rows are not sorted by image_id")
+    alone = table[table["group"] == ""]
+    if len(alone):
+        raise storage.ArtifactError(f"{PATH}: image {alone.iloc[0]['image_id']!r} has no group")

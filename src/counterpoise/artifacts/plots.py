@@ -11,11 +11,12 @@ from counterpoise import storage
 
 FOLDER = "reports/plots"
 COLUMNS: dict[str, dict[str, type]] = {
-    # One row per test image: what it is, and what was decided.
+    # One row per test image: what it is, and what was decided; of many labels, of the class that matters and the rest.
     "confusion": {"actual": str, "decided": str},
-    # The class that matters against the rest, by falling threshold on its probability.
+    # The class that matters against the rest, by rising threshold on its probability.
     "precision_recall": {"recall": float, "precision": float, "threshold": float},
-    # How often the most probable class is right, by its probability; `way` is raw or calibrated.
+    # How often the most probable class is right (of many labels: how often a label is borne), by its probability; `way`
+    # is raw or calibrated.
     "calibration": {
         "way": str,
         "predicted": float,
@@ -37,6 +38,17 @@ COLUMNS: dict[str, dict[str, type]] = {
     },
     # Each figure scored three ways: raw, calibrated (to the target prior), decided (and by the rule).
     "scores": {"way": str, "figure": str, "value": float, "low": float, "high": float},
+    # The class that matters at a share of the images: `place` is target, test or stated (evaluate.at_prevalence);
+    # `way` is expected (by validation's counts), as it is, or re-decided for that share.
+    "prevalence": {
+        "place": str,
+        "prevalence": float,
+        "way": str,
+        "figure": str,
+        "value": float,
+        "low": float,
+        "high": float,
+    },
 }
 MAY_BE_UNDEFINED = ("value", "low", "high", "no_skill")
 

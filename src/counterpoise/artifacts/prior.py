@@ -15,18 +15,30 @@ class Prior:
     """The prior on its way from the labels to one epoch of training.
 
     Attributes:
+        task: What the labels mean.
         classes: Class names in their order.
         natural_counts: Images per class in the manifest, before any balancing.
         train_counts: Tiles per class in train.
         drawn_counts: Draws per class in one epoch.
+        natural_total: Images in the manifest; of many labels, counts do not add up to it.
+        train_total: Tiles in train.
+        drawn_total: Draws in one epoch.
         ledger: What the split and the draws did to the prior.
+        train_pairs: (c, c) tiles that bear both classes, the diagonal 0; empty for `multiclass`.
+        drawn_pairs: (c, c) draws that bear both classes.
     """
 
+    task: str
     classes: tuple[str, ...]
     natural_counts: tuple[int, ...]
     train_counts: tuple[int, ...]
     drawn_counts: tuple[int, ...]
+    natural_total: int
+    train_total: int
+    drawn_total: int
     ledger: tuple[priors.Line, ...]
+    train_pairs: tuple[tuple[int, ...], ...] = ()
+    drawn_pairs: tuple[tuple[int, ...], ...] = ()
 
 
 def write(root: Path, prior: Prior) -> None:
@@ -44,11 +56,17 @@ def read(root: Path) -> Prior:
     content = storage.read_json(root / PATH)
     try:
         prior = Prior(
+            content["task"],
             tuple(content["classes"]),
             tuple(content["natural_counts"]),
             tuple(content["train_counts"]),
             tuple(content["drawn_counts"]),
+            content["natural_total"],
+            content["train_total"],
+            content["drawn_total"],
             tuple(priors.Line.from_json(line) for line in content["ledger"]),
+            tuple(tuple(row) for row in content["train_pairs"]),
+            tuple(tuple(row) for row in content["drawn_pairs"]),
         )
     except (KeyError, TypeError) as error:
         raise storage.ArtifactError(f"{PATH}: damaged: {error!r} is missing or wrong") from error
@@ -63,5 +81,7 @@ def _check(prior: Prior) -> None:
         len(prior.train_counts),
         len(prior.drawn_counts),
     }
+    if prior.train_pairs or prior.drawn_pairs:
+        lengths |= {len(prior.train_pairs), len(prior.drawn_pairs)}
     if len(lengths) != 1:
         raise storage.ArtifactError(f"{PATH}: counts do not belong to the classes {list(prior.classes)}")

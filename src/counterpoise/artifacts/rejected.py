@@ -9,6 +9,7 @@ import pandas as pd
 from counterpoise import storage
 
 PATH = "data/rejected.csv"
+KINDS = ("rejected", "excluded")
 COLUMNS = {
     "where": str,  # place in the raw labels, such as `labels.csv row 17`
     "image": str,  # path as the raw labels give it
@@ -18,7 +19,13 @@ COLUMNS = {
 
 
 def write(root: Path, table: pd.DataFrame) -> None:
-    """Check and write the table."""
+    """Check and write the table.
+
+    Raises:
+        storage.ArtifactError: Columns or types are wrong, or a kind is unknown.
+    """
+    storage.check_table(root / PATH, table, COLUMNS)
+    _check(table)
     storage.write_table(root / PATH, table, COLUMNS)
 
 
@@ -28,4 +35,12 @@ def read(root: Path) -> pd.DataFrame:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    return storage.read_table(root / PATH, COLUMNS)
+    table = storage.read_table(root / PATH, COLUMNS)
+    _check(table)
+    return table
+
+
+def _check(table: pd.DataFrame) -> None:
+    unknown = sorted(set(table["kind"]) - set(KINDS))
+    if unknown:
+        raise storage.ArtifactError(f"{PATH}: unknown kinds {unknown}; expected {list(KINDS)}")

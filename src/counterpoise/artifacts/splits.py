@@ -12,7 +12,7 @@ PATH = "data/splits.csv"
 NAMES = ("train", "val", "test")
 COLUMNS = {
     "image_id": str,
-    "split": str,  # train, val, test, or unused (left over by balancing while its duplicates are in use)
+    "split": str,  # train, val, test, or unused: a near duplicate is in another split, or balancing left it over
 }
 
 

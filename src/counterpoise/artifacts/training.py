@@ -1,4 +1,7 @@
-"""`results/train/`: what DVCLive wrote while training; `plots/metrics/**/<figure>.tsv`, one row per epoch."""
+"""`results/train/`: what DVCLive wrote while training.
+
+`plots/metrics/**/<figure>.tsv` has one row per epoch, `metrics.json` the last figures and the best epoch, from 0.
+"""
 
 from __future__ import annotations
 
@@ -32,3 +35,16 @@ def read(root: Path) -> pd.DataFrame:
     if not curves:
         raise storage.ArtifactError(f"{FOLDER} holds no training curves; run `dvc repro`")
     return pd.concat(curves, axis=1).sort_index().reset_index()
+
+
+def best_epoch(root: Path) -> int | None:
+    """Read which epoch was kept, from 0; `None` where training does not say.
+
+    Raises:
+        storage.ArtifactError: The file is missing or damaged.
+    """
+    content = storage.read_json(root / FOLDER / "metrics.json")
+    found = content.get("best_epoch") if isinstance(content, dict) else content
+    if found is not None and not isinstance(found, int):
+        raise storage.ArtifactError(f"{FOLDER}/metrics.json: best_epoch is {found!r}; run `dvc repro`")
+    return found

@@ -1,8 +1,8 @@
 """The open set of losses: a file per loss, found by its name.
 
-A file `losses/<name>.py` holds a docstring, `class Params(Section)` with its block of `params.yaml`, the function
-`<name>(logits, targets, *, ...)`, `build(...)` as below, and `prior_factors(params, class_counts)`, its line in the
-prior ledger.
+A file `losses/<name>.py` holds a docstring, `TASKS` that it is defined for, `class Params(Section)` with its block of
+`params.yaml`, the function `<name>(logits, targets, *, ...)`, `build(...)` as below, and
+`prior_factors(params, class_counts)`, its line in the prior ledger.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class LossModule(Protocol):
     """What every file of this folder offers."""
 
     Params: type[config.Section]
+    TASKS: tuple[str, ...]
 
     def build(
         self,
@@ -60,19 +61,22 @@ def build(name: str, *, task: str, class_counts: Sequence[int], example_count: i
 
     Args:
         name: One of `names()`.
-        task: `multiclass` (softmax).
+        task: `multiclass` (softmax) or `multilabel` (sigmoid).
         class_counts: (c,) draws of each class in one epoch, so that no remedy is applied twice.
         example_count: Draws in one epoch.
         params: The loss's block of `params.yaml`.
 
     Returns:
         `loss(logits, targets)`: logits (n, c) float and targets (n,) int64 give values (n,) in nats, whose mean is
-        the loss of the batch.
+        the loss of the batch; of many labels, targets (n, c) in {0, 1} give values (n, c).
 
     Raises:
-        config.InputError: There is no such loss, or a parameter is unknown, missing or out of range.
+        config.InputError: There is no such loss, it is not defined for the task, or a parameter is unknown, missing or
+            out of range.
     """
     found = module(name)
+    if task not in found.TASKS:
+        raise config.InputError(f"{config.PATH}: loss {name!r} is defined for task {list(found.TASKS)}, not {task!r}")
     checked = config.validate(found.Params, params, f"losses.{name}")
     return found.build(task=task, class_counts=class_counts, example_count=example_count, params=checked)
 

@@ -11,26 +11,29 @@ from torch.nn import functional
 
 from counterpoise.config import Section
 
+TASKS = ("multiclass", "multilabel")
+
 
 class Params(Section):
     """Block `losses.cross_entropy`."""
 
     label_smoothing: float = Field(ge=0, lt=1)
-    """Share of the target that is spread evenly over all classes, in [0, 1)."""
+    """Share of the target that is spread evenly over all classes, or over yes and no of each label, in [0, 1)."""
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-    """Compute cross-entropy with the one-hot target, a share of it spread evenly over the classes.
+    """Compute cross-entropy with the target, a share of it spread evenly over the classes.
 
-    The value is -sum_k q_k log softmax(z)_k with q = (1 - s) onehot(y) + s / c.
+    One class per example: -sum_k q_k log softmax(z)_k with q = (1 - s) onehot(y) + s / c. Many labels, for each of
+    them: -q log sigmoid(z) - (1 - q) log sigmoid(-z) with q = (1 - s) y + s / 2.
 
     Args:
         logits: (n, c) float.
-        targets: (n,) int64 in 0..c-1.
+        targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}.
         label_smoothing: s in [0, 1).
 
     Returns:
-        (n,) values in nats, in the logits' type.
+        (n,) values in nats, or (n, c) of many labels, in the logits' type.
 
     Raises:
         ValueError: s is out of range.
@@ -41,9 +44,14 @@ def cross_entropy(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0
         >>> import torch
         >>> cross_entropy(torch.zeros(1, 4), torch.tensor([2]))
         tensor([1.3863])
+        >>> cross_entropy(torch.zeros(1, 2), torch.tensor([[1, 0]]))
+        tensor([[0.6931, 0.6931]])
     """
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing is {label_smoothing}; expected a number in [0, 1)")
+    if targets.ndim == 2:
+        smooth = (1 - label_smoothing) * targets.to(logits.dtype) + label_smoothing / 2
+        return functional.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
     return functional.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
 
 

@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from counterpoise.config import Section
 
+TASKS = ("multiclass", "multilabel")
+
 
 class Params(Section):
     """Block `losses.focal`."""
@@ -22,21 +24,23 @@ class Params(Section):
 def focal(logits: Tensor, targets: Tensor, *, gamma: float) -> Tensor:
     """Compute cross-entropy times (1 - p_t)^gamma, so that examples which are right already count little.
 
-    The value is -(1 - p_t)^gamma log p_t, with p_t the softmax probability of the true class. Class weights are not
-    part of it: they multiply the value, and p_t stays a probability.
+    The value is -(1 - p_t)^gamma log p_t, with p_t the softmax probability of the true class; of many labels, for each
+    of them, the sigmoid probability of what is true. Class weights are not part of it: they multiply the value, and p_t
+    stays a probability.
 
     Args:
         logits: (n, c) float, raw (not probabilities).
-        targets: (n,) int64 in 0..c-1.
+        targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}.
         gamma: At least 0.
 
     Returns:
-        (n,) values in nats, in the logits' type.
+        (n,) values in nats, or (n, c) of many labels, in the logits' type.
 
     Raises:
         ValueError: gamma is negative.
 
-    Source: Lin et al. (2017), Focal Loss for Dense Object Detection, equation 4, with softmax in place of sigmoid.
+    Source: Lin et al. (2017), Focal Loss for Dense Object Detection, equation 4; for one class per example with
+        softmax in place of sigmoid. Their alpha is a class weight: `weighting.scheme`.
 
     Example:
         >>> import torch
@@ -45,7 +49,10 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float) -> Tensor:
     """
     if gamma < 0:
         raise ValueError(f"gamma is {gamma}; expected a number of at least 0")
-    log_p_t = functional.log_softmax(logits, dim=1).gather(1, targets[:, None])[:, 0]
+    if targets.ndim == 2:
+        log_p_t = functional.logsigmoid(logits * (2 * targets.to(logits.dtype) - 1))
+    else:
+        log_p_t = functional.log_softmax(logits, dim=1).gather(1, targets[:, None])[:, 0]
     if gamma == 0:
         return -log_p_t
     # 1 - p_t through expm1, which keeps its digits near p_t = 1; clamped, since the slope of x^gamma at 0 is

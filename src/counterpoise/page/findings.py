@@ -31,7 +31,18 @@ class Finding:
 
 def find(facts: Facts) -> list[Finding]:
     """Collect every warning, what makes figures meaningless first."""
-    rules = (_few_images, _too_wide, _never_decided, _training, _unknown_prior, _notes, _left_out, _clusters)
+    rules = (
+        _few_images,
+        _too_wide,
+        _never_decided,
+        _unattainable,
+        _pooled,
+        _training,
+        _unknown_prior,
+        _notes,
+        _left_out,
+        _clusters,
+    )
     return [finding for rule in rules for finding in rule(facts)]
 
 
@@ -78,7 +89,7 @@ def _few_images(facts: Facts) -> Iterator[Finding]:
         few = [index for index in np.argsort(count, kind="stable") if count[index] < FEW_IMAGES]
         if few:
             names = listed([f"{quote(facts.names[index])} ({count[index]})" for index in few])
-            number = counted(len(few), "class has", "classes have")
+            number = counted(len(few), f"{facts.noun} has", f"{facts.nouns} have")
             yield Finding(f"{number} fewer than {FEW_IMAGES} {split} images: {names}.", consequence)
 
 
@@ -95,12 +106,31 @@ def _too_wide(facts: Facts) -> Iterator[Finding]:
 
 
 def _never_decided(facts: Facts) -> Iterator[Finding]:
-    present, decided = facts.confusion.sum(axis=1), facts.confusion.sum(axis=0)
-    missed = [quote(facts.names[index]) for index in np.flatnonzero((present > 0) & (decided == 0))]
+    missed = [quote(facts.names[k]) for k, count in enumerate(facts.counts) if count.positives and not count.called]
     if missed:
+        advice = "" if facts.decision.rule == "balanced" else "; rule “balanced” gives rare classes more weight"
         yield Finding(
             f"Never decided on test, although present: {listed(missed)}.",
-            f"Rule “{facts.decision.rule}” does not choose them; rule “balanced” gives rare classes more weight.",
+            f"Rule “{facts.decision.rule}” does not choose them{advice}.",
+        )
+
+
+def _unattainable(facts: Facts) -> Iterator[Finding]:
+    never = [quote(name) for name, limit in zip(facts.names, facts.decision.thresholds, strict=False) if limit is None]
+    if never:
+        yield Finding(
+            f"The precision that is asked for is unattainable for {listed(never)}.",
+            "No threshold keeps it with confidence on validation, so they are never decided. Lower decide.floor, or "
+            "label more images.",
+        )
+
+
+def _pooled(facts: Facts) -> Iterator[Finding]:
+    if facts.decision.pooled:
+        yield Finding(
+            f"{counted(len(facts.decision.pooled), 'label shares', 'labels share')} one calibration: "
+            f"{listed([quote(name) for name in facts.decision.pooled])}.",
+            "Validation holds too few images for a calibration of their own (decide.min_positives).",
         )
 
 
@@ -147,7 +177,7 @@ def _left_out(facts: Facts) -> Iterator[Finding]:
             f"{counted(unusable, 'row')} of the raw labels could not be used.",
             f"Most often: {reasons.index[0]} ({reasons.iloc[0]}). data/rejected.csv lists every row.",
         )
-    unused = int(facts.images["unused"].sum())
+    unused = facts.totals["unused"]
     if unused:
         yield Finding(
             f"{counted(unused, 'image is', 'images are')} in no split.",

@@ -1,12 +1,19 @@
-"""The top of the report page: what the problem is, how it ended, and the headline figures."""
+"""The top of the report page: what the problem is, how it ended, as a picture and in figures."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from counterpoise.charts import write_count, write_share, write_value
-from counterpoise.page.facts import Facts, counted, quote
+from markupsafe import Markup
+
+from counterpoise.charts.bars import gauge
+from counterpoise.charts.dots import Group, dots
+from counterpoise.charts.frame import Estimate
+from counterpoise.charts.texts import write_count, write_prevalence, write_share, write_value
+from counterpoise.page.facts import Counts, Facts, counted, quote
 from counterpoise.page.parts import Table
+from counterpoise.svg import finite
 
 
 @dataclass(frozen=True)
@@ -17,26 +24,57 @@ class Tile:
     value: str
     interval: str
     counts: str
+    gauge: Markup
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Headline figures that are about the same thing."""
+
+    heading: str
+    tiles: tuple[Tile, ...]
 
 
 def lede(facts: Facts) -> tuple[str, str]:
     """Say what the problem is, and how it ended, in a sentence each."""
-    total, own, name = sum(facts.classes.counts), facts.classes.counts[facts.positive], quote(facts.positive_name)
-    problem = (
-        f"{counted(total, 'image')} in {counted(len(facts.names), 'class', 'classes')}. The one that matters, {name}, "
-        f"is {write_share(own / total)} of them: {counted(own, 'image')}, 1 in {total / own:.0f}."
-    )
-    positives, called = (int(facts.confusion.sum(axis=axis)[facts.positive]) for axis in (1, 0))
-    found = int(facts.confusion[facts.positive, facts.positive])
-    if not positives:
-        return problem, f"None of the {counted(len(facts.targets), 'test image')} shows it, so nothing is known of it."
-    outcome = f"Among {counted(len(facts.targets), 'test image')}, {found} of its {write_count(positives)} were found"
-    if not called:
+    total, own, name = facts.classes.images, facts.classes.counts[facts.positive], quote(facts.positive_name)
+    share = f"{write_prevalence(own / total)} of them: {counted(own, 'image')}, 1 in {total / own:.0f}."
+    if facts.many:
+        each = sum(facts.classes.counts) / total
+        problem = f"{counted(total, 'image')} with {facts.label_count}, {each:.1f} on each on average. "
+        problem += f"The one that matters, {name}, is on {share}"
+    else:
+        problem = f"{counted(total, 'image')} in {facts.label_count}. The one that matters, {name}, is {share}"
+    on = facts.on_test
+    if not on.positives:
+        return problem, f"None of the {counted(on.total, 'test image')} shows it, so nothing is known of it."
+    outcome = f"Among {counted(on.total, 'test image')}, {on.tp} of its {write_count(on.positives)} were found"
+    if not on.called:
         return problem, f"{outcome}: it was never decided."
     return problem, (
-        f"{outcome}, and {counted(called - found, 'other')} called so too: {write_share(found / called)} of such calls "
-        f"are right, where guessing gets {write_share(positives / len(facts.targets))}."
+        f"{outcome}, and {counted(on.fp, 'other')} called so too: {write_share(on.precision)} of such calls are right, "
+        f"where guessing gets {write_prevalence(on.prevalence)}."
     )
+
+
+def groups(counts: Counts, scale: float = 1.0) -> list[Group]:
+    """Say which images are missed, found, wrongly called so, and none of these; `scale` multiplies their numbers."""
+    return [
+        Group("missed", scale * counts.fn, "missed"),
+        Group("found", scale * counts.tp, "found"),
+        Group("wrongly called so", scale * counts.fp, "alarm"),
+        Group("others", scale * counts.tn, "rest"),
+    ]
+
+
+def picture(facts: Facts) -> Markup:
+    """Draw every test image as a dot: what was found, missed and wrongly called so of the class that matters."""
+    on, name = facts.on_test, quote(facts.positive_name)
+    alt = (
+        f"Of {counted(on.total, 'test image')}, {on.positives} are {name}: {on.tp} found, {on.fn} missed; "
+        f"{on.fp} others are wrongly called so."
+    )
+    return Markup(dots(groups(on), title=f"{name} among the test images", alt=alt, noun="test image"))
 
 
 def settings(facts: Facts) -> tuple[tuple[str, str], ...]:
@@ -52,39 +90,75 @@ def settings(facts: Facts) -> tuple[tuple[str, str], ...]:
     )
 
 
-def tiles(facts: Facts) -> tuple[Tile, ...]:
-    """Make the tiles of the headline figures."""
-    name, n = quote(facts.positive_name), len(facts.targets)
-    support, called = facts.confusion.sum(axis=1), facts.confusion.sum(axis=0)
-    found = facts.confusion[facts.positive, facts.positive]
-    share = write_value(support[facts.positive] / n, 3)
-    present = int((support > 0).sum())
-    raw_balanced, raw_error = facts.score("raw", "balanced_accuracy"), facts.score("raw", "expected_calibration_error")
-    rows = (
-        (
+def tiles(facts: Facts) -> tuple[Tiles, ...]:
+    """Make the tiles of the headline figures: of the class that matters, and of all."""
+    on = facts.on_test
+    tile = _maker(facts)
+    no_skill = write_value(on.prevalence, 3)
+    own = (
+        tile("recall", "Recall", f"{on.tp} of {counted(on.positives, 'image')} found"),
+        tile(
+            "precision",
+            "Precision",
+            f"{on.tp} of {counted(on.called, 'decision')} right; no skill {no_skill}",
+            on.prevalence,
+        ),
+        tile("average_precision", "Average precision", f"ranking of its images; no skill {no_skill}", on.prevalence),
+    )
+    every = _of_labels(facts, tile) if facts.many else _of_classes(facts, tile)
+    return (
+        Tiles(f"The class that matters: {quote(facts.positive_name)}", own),
+        Tiles(f"All {facts.label_count}", every),
+    )
+
+
+def _of_classes(facts: Facts, tile: Callable[..., Tile]) -> tuple[Tile, ...]:
+    present = sum(count.positives > 0 for count in facts.counts)
+    raw, error = (facts.score("raw", figure) for figure in ("balanced_accuracy", "expected_calibration_error"))
+    return (
+        tile(
             "balanced_accuracy",
             "Balanced accuracy",
-            f"guessing {write_value(1 / present)}; raw {write_value(raw_balanced)}; {present} classes",
+            f"{counted(present, 'class', 'classes')}; guessing {write_value(1 / max(present, 1))}; "
+            f"raw {write_value(raw)}",
+            1 / max(present, 1),
         ),
-        ("average_precision", f"Average precision of {name}", f"no skill {share}"),
-        ("recall", f"Recall of {name}", f"{found} of {counted(int(support[facts.positive]), 'image')} found"),
-        (
-            "precision",
-            f"Precision of {name}",
-            f"{found} of {counted(int(called[facts.positive]), 'decision')} right; no skill {share}",
-        ),
-        (
+        tile(
             "expected_calibration_error",
             "Expected calibration error",
-            f"lower is better; raw {write_value(raw_error)}; {counted(n, 'image')}",
+            f"{counted(len(facts.borne), 'image')}; lower is better; raw {write_value(error)}",
         ),
     )
-    made = []
-    for key, label, counts in rows:
-        span = facts.metrics.intervals.get(key)
-        interval = f"[{write_value(span[0])}, {write_value(span[1])}]" if span else "no interval"
-        made.append(Tile(label, write_value(facts.metrics.figures.get(key)), interval, counts))
-    return tuple(made)
+
+
+def _of_labels(facts: Facts, tile: Callable[..., Tile]) -> tuple[Tile, ...]:
+    figures, images = facts.metrics.figures, len(facts.borne)
+    present, guess = figures.get("classes_present", 0), figures.get("no_skill_mean_average_precision")
+    pairs = [sum(getattr(count, cell) for count in facts.counts) for cell in ("tp", "fn")]
+    exact = int((~facts.wrong).sum())
+    raw = facts.score("raw", "macro_f1")
+    return (
+        tile(
+            "mean_average_precision",
+            "Mean average precision",
+            f"{present:.0f} labels present; no skill {write_value(guess, 3)}",
+            guess,
+        ),
+        tile("macro_f1", "Macro F1", f"each label counts alike; raw {write_value(raw)}"),
+        tile("micro_f1", "Micro F1", f"{write_count(pairs[0])} of {counted(sum(pairs), 'label')} found"),
+        tile("exact_match", "Exact match", f"{write_count(exact)} of {counted(images, 'image')} wholly right"),
+    )
+
+
+def _maker(facts: Facts) -> Callable[..., Tile]:
+    def tile(key: str, label: str, counts: str, guess: float | None = None) -> Tile:
+        value, span = facts.metrics.figures.get(key), facts.metrics.intervals.get(key)
+        low, high = span or (None, None)
+        interval = f"[{write_value(low)}, {write_value(high)}]" if span else "no interval"
+        drawn = gauge(Estimate(value, low, high), title=label, reference=finite(guess))
+        return Tile(label, write_value(value), interval, counts, Markup(drawn))
+
+    return tile
 
 
 def figures(facts: Facts) -> Table:
@@ -93,7 +167,7 @@ def figures(facts: Facts) -> Table:
         (
             name.replace("_", " "),
             f"{value:.4g}" if isinstance(value, float) else str(value),
-            "–".join(f"{end:.4g}" for end in facts.metrics.intervals.get(name, ())),
+            " to ".join(f"{end:.4g}" for end in facts.metrics.intervals.get(name, ())),
         )
         for name, value in facts.metrics.figures.items()
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 
 from markupsafe import Markup
 
 from counterpoise.page.facts import SHOWN_CLASSES, Facts, counted, quote
-
-EMPTY = Markup()
 
 
 @dataclass(frozen=True)
@@ -23,44 +22,67 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """Tables that open on demand."""
+
+    summary: str
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
 class Part:
     """One part of the page.
 
     Attributes:
         anchor: Its id.
         heading: Its heading.
-        text: Paragraphs above the figure.
-        charts: Panels of the figure; empty for none.
+        text: Paragraphs above or beside the figure.
+        charts: Heading (may be empty) to SVG.
         caption: Below the figure.
-        beside: Whether the figure, a single chart, stands beside the paragraphs on a wide screen.
+        row: Neighbours with the same name here share a row on a wide screen; empty for a row of its own.
         tables: Below the caption.
-        folded: What the fold holds, such as "The other 40 classes"; empty for no fold.
-        folded_charts: Panels inside the fold.
-        folded_tables: Tables inside the fold.
+        folds: Below the tables.
     """
 
     anchor: str
     heading: str
     text: tuple[str, ...]
-    charts: Markup = EMPTY
+    charts: Mapping[str, Markup] = field(default_factory=dict)
     caption: str = ""
-    beside: bool = False
+    row: str = ""
     tables: tuple[Table, ...] = ()
-    folded: str = ""
-    folded_charts: Markup = EMPTY
-    folded_tables: tuple[Table, ...] = ()
+    folds: tuple[Fold, ...] = ()
 
 
-def folded(part: Part, facts: Facts, panels: Callable[[Sequence[int]], Markup]) -> Part:
-    """Fold the panels of the more frequent of many classes away, and say so."""
+def drawn(charts: Mapping[str, str]) -> dict[str, Markup]:
+    """Say that charts are markup, whose texts are escaped."""
+    return {heading: Markup(chart) for heading, chart in charts.items()}
+
+
+def rows(parts: Sequence[Part]) -> list[tuple[Part, ...]]:
+    """Put neighbours that share a row together."""
+    keyed = [(part.row or part.anchor, part) for part in parts]
+    return [tuple(part for _, part in group) for _, group in groupby(keyed, key=lambda pair: pair[0])]
+
+
+def others(facts: Facts, caption: str, head: tuple[str, ...], cells: Mapping[int, tuple[str, ...]]) -> tuple[Fold, ...]:
+    """Fold the more frequent of many classes away, as a table.
+
+    Args:
+        facts: The run.
+        caption: Of the table.
+        head: Of its columns after the name.
+        cells: For each class index what stands there.
+    """
     rest = facts.order[1]
     if not rest:
-        return part
-    caption = f"{part.caption} Shown: {quote(facts.positive_name)} and the rarest, {SHOWN_CLASSES} classes in all."
-    fold = f"The other {counted(len(rest), 'class', 'classes')}"
-    return Part(part.anchor, part.heading, part.text, part.charts, caption, folded=fold, folded_charts=panels(rest))
+        return ()
+    table = Table(caption, (facts.noun, *head), tuple((facts.names[k], *cells[k]) for k in rest))
+    return (Fold(f"The other {counted(len(rest), facts.noun, facts.nouns)}", (table,)),)
 
 
-def panel(chart: str) -> Markup:
-    """Wrap the only chart of a figure."""
-    return Markup(f'<div class="panel">{chart}</div>')
+def shown_classes(facts: Facts) -> str:
+    """Say which classes a figure shows, where it does not show them all."""
+    if not facts.order[1]:
+        return ""
+    return f" Shown: {quote(facts.positive_name)} and the rarest, {SHOWN_CLASSES} {facts.nouns} in all."

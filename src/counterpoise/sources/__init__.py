@@ -21,7 +21,7 @@ class Row:
 
     Attributes:
         where: Its place, in words for the user, such as `labels.csv row 17`.
-        image: Path of the image below the source's folder, with `/`.
+        image: Path of the image below the source's folder, with `/`, as it stands there.
         labels: Class names as they stand there.
         group: Images of one group never straddle a split; empty = none.
     """
@@ -56,3 +56,20 @@ def find(name: str) -> Source:
         raise InputError(f"{PATH}: ingest.source is {name!r}; {suggest(name, names())}")
     found: Source = importlib.import_module(f"{__name__}.{name}")
     return found
+
+
+def inside(folder: Path, path: str) -> Path | None:
+    """Resolve a path below a folder.
+
+    Args:
+        folder: A resolved folder.
+        path: A path that raw labels or parameters give.
+
+    Returns:
+        Where it leads; `None` if that is outside, by `..`, by a leading `/` or by a link, or if it cannot be resolved.
+    """
+    try:
+        found = (folder / path).resolve()
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
+        return None
+    return found if found.is_relative_to(folder) else None

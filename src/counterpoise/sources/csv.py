@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from counterpoise import labels
 from counterpoise.config import InputError, Section, suggest
-from counterpoise.sources import Row
+from counterpoise.sources import Row, inside
+
+
+def _below(path: str) -> str:
+    if path.startswith("/") or ".." in PurePosixPath(path).parts:
+        raise PydanticCustomError("below", "expected a path below ingest.root, without a leading `/` and without `..`")
+    return path
+
+
+def _separates(delimiter: str) -> str:
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise PydanticCustomError("delimiter", "expected one character, neither a double quote nor a line end")
+    return delimiter
 
 
 class Params(Section):
     """Block `ingest.sources.csv`."""
 
-    file: str
+    file: Annotated[str, AfterValidator(_below)]
     """Path of the table below `ingest.root`."""
     image_column: str
     """Column with the path of the image below `ingest.root`."""
@@ -24,8 +39,8 @@ class Params(Section):
     """Column with the label, or the labels joined by `|`."""
     group_column: str
     """Column with the image's group, such as the site or the patient; empty where there is none."""
-    delimiter: str = Field(min_length=1, max_length=1)
-    """What separates columns."""
+    delimiter: Annotated[str, AfterValidator(_separates)]
+    """The one character that separates columns."""
 
 
 def read(folder: Path, params: Params) -> list[Row]:
@@ -39,18 +54,27 @@ def read(folder: Path, params: Params) -> list[Row]:
         One row for each row of the table, in its order.
 
     Raises:
-        InputError: The table is missing, is no UTF-8, lacks a column, or has a row with too few or too many cells.
+        InputError: The table is missing, lies elsewhere, is no UTF-8, lacks a column or has it twice, or has a row
+            with too few or too many cells.
     """
     path = folder / params.file
     if not path.is_file():
         raise InputError(f"{path}: the labels file does not exist; set ingest.root and ingest.sources.csv.file")
+    if inside(folder.resolve(), params.file) is None:
+        raise InputError(f"{path}: the labels file is a link that leaves ingest.root; put the file itself there")
+    data = path.read_bytes()
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return _rows(path, csv.reader(file, delimiter=params.delimiter, strict=True), params)
+        text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path} line {line}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from error
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=params.delimiter, strict=True)
+    try:
+        return _rows(path, table, params)
     except csv.Error as error:
-        raise InputError(f"{path}: not a table of comma-separated values: {error}") from error
+        raise InputError(f"{path} line {table.line_num}: not a table of comma-separated values: {error}") from error
 
 
 def _rows(path: Path, table: Iterator[list[str]], params: Params) -> list[Row]:
@@ -65,6 +89,8 @@ def _rows(path: Path, table: Iterator[list[str]], params: Params) -> list[Row]:
     for name in wanted:
         if name not in header:
             raise InputError(f"{path}: there is no column {name!r}; {suggest(name, header)}")
+        if header.count(name) > 1:
+            raise InputError(f"{path}: {header.count(name)} columns are named {name!r}; rename all but one")
     image, label, *group = [header.index(name) for name in wanted]
     rows = []
     for number, cells in enumerate(table, start=2):

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from counterpoise import augment, calibration, config, demos, losses, sampling, sources, stages
+from counterpoise import augment, calibration, config, demos, losses, sampling, sources, stages, weighting
 from counterpoise.artifacts import params_ok
 from counterpoise.config import PATH, InputError, Section, suggest
 
@@ -137,6 +136,7 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"{PATH}: decide.rule is 'least_cost', but decide.costs states no cost"
     if decide["costs"] and decide["rule"] != "least_cost":
         yield f"{PATH}: decide.costs is given, but rule {decide['rule']!r} does not use it; set rule to 'least_cost'"
+    yield from _for_the_task(content)
     factors = losses.prior_factors(content["loss"], [1, 1], content["losses"][content["loss"]])
     if factors is None and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
         yield (
@@ -144,6 +144,50 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
             f"prior has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the "
             "prior from validation"
         )
+
+
+ONE_CLASS, MANY_LABELS = "multiclass", "multilabel"
+ONLY_FOR = (
+    (
+        "weighting",
+        "scheme",
+        ONE_CLASS,
+        tuple(name for name in weighting.SCHEMES if name != "none"),
+        "weights whole examples",
+    ),
+    (
+        "weighting",
+        "scheme",
+        MANY_LABELS,
+        tuple(name for name in weighting.LABEL_SCHEMES if name != "none"),
+        "weights the positive entries of each label",
+    ),
+    ("oversample", "strategy", MANY_LABELS, sampling.OF_LABEL_SETS, "looks at sets of labels"),
+    ("decide", "calibrator", ONE_CLASS, ("vector",), "has a bias for each of the classes that exclude each other"),
+    ("decide", "calibrator", MANY_LABELS, ("platt",), "has a bias for each of many labels"),
+)
+"""Section, key, the task that they are made for, values, and what they do."""
+
+
+def _for_the_task(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what is made for the other task."""
+    task = content["task"]
+    for section, key, suits, values, does in ONLY_FOR:
+        value = content[section][key]
+        if task != suits and value in values:
+            yield f"{PATH}: {section}.{key} {value!r} {does}, which task {task!r} has not; it is for task {suits!r}"
+    if task not in losses.module(content["loss"]).TASKS:
+        yield f"{PATH}: loss {content['loss']!r} is not defined for task {task!r}"
+    if task == MANY_LABELS and content["split"]["balance"]:
+        yield f"{PATH}: split.balance needs exactly one class per image: of many labels, one cannot be evened out alone"
+    strategy, calibrator = content["oversample"]["strategy"], content["decide"]["calibrator"]
+    if task == MANY_LABELS and strategy != "none" and calibrator not in ("auto", "platt"):
+        yield (
+            f"{PATH}: decide.calibrator is {calibrator!r}, but what oversample.strategy {strategy!r} does to the prior "
+            "of many labels has no closed form; set it to 'auto' or 'platt', which learns the prior from validation"
+        )
+    if task == ONE_CLASS and content["decide"]["at_least"]:
+        yield f"{PATH}: decide.at_least is for task 'multilabel'; with one class per image each gets exactly one"
 
 
 def main(root: Path) -> None:
@@ -160,7 +204,5 @@ def main(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with stages.ending_in_words():
         main(Path.cwd())
-    except InputError as error:
-        sys.exit(f"\n{error}\n")

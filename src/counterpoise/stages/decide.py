@@ -6,83 +6,110 @@ Reads `results/predictions/val.parquet`, `models/model/model.json`, `data/prior.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from counterpoise import calibration, decisions, labels, priors
+from counterpoise import calibration, decisions, labels, prevalence, priors, thresholds
 from counterpoise.artifacts import decision, model, predictions, prior
-from counterpoise.config import PATH, InputError, Section, suggest
-from counterpoise.stages import run
+from counterpoise.config import PATH, InputError, Positive, Section, suggest
+from counterpoise.stages import run, warn
+
+Floats = NDArray[np.float64]
 
 
 class Decide(Section):
     """Section `decide`."""
 
-    calibrator: Literal["auto", "none", "temperature", "vector"]
-    """`auto` takes `temperature` where the ledger knows the prior that the model saw, and `vector`, which learns the
-    prior from validation, where it does not. See `calibration.py`."""
+    calibrator: Literal["auto", "none", "temperature", "vector", "platt"]
+    """From logits to probabilities (`calibration.py`). `auto` takes `temperature` where the ledger knows the prior that
+    the model saw; where it does not, `vector` (one class per image) or `platt` (many labels), which learn the prior
+    from validation."""
     target: Literal["natural"] | dict[str, float]
-    """Prior of deployment: `natural`, as in the labels before any balancing, or a share for each class."""
-    rule: Literal["most_probable", "balanced", "least_cost"]
-    """What a decision should be good for (`decisions.py`)."""
+    """Prior of deployment: `natural`, as in the labels before any balancing, or a share for each class. Of many labels
+    those that are not stated stay natural."""
+    rule: Literal["most_probable", "balanced", "least_cost", "f_beta", "precision_floor"]
+    """What a decision should be good for (`decisions.py`): accuracy; balanced accuracy; the least cost; F_beta;
+    a precision. The last two set a threshold for each label, or for the positive one of two classes."""
     costs: dict[str, dict[str, float]]
-    """`least_cost` only: {truth: {decision: cost}}; what is not stated costs 1, a right decision 0."""
+    """`least_cost` only. One class per image: {truth: {decision: cost}}; many labels: {label: {missed: cost,
+    false_alarm: cost}}. What is not stated costs 1, a right decision 0."""
+    beta: float = Field(gt=0, le=10)
+    """`f_beta` only: how much more recall counts than precision, in (0, 10]."""
+    floor: float = Field(gt=0, lt=1)
+    """`precision_floor` only: the precision that validation must promise with confidence, in (0, 1)."""
+    at_least: int = Field(ge=0)
+    """Many labels only: images get at least so many labels, the most probable ones; 0 allows none."""
+    min_positives: int = Field(ge=1)
+    """Many labels only: labels with fewer positives (or negatives) in validation share one calibration."""
+    search_positives: int = Field(ge=1)
+    """`f_beta` only: from so many positives in validation on, the threshold is searched on their truths; with fewer it
+    follows from the calibrated probabilities, which varies less."""
 
 
 class Params(Section):
     """What this stage reads."""
 
     decide: Decide
+    evaluate: Positive
 
 
 def choose(
     val: predictions.Predictions,
-    natural_counts: tuple[int, ...],
+    opened: prior.Prior,
     ledger: tuple[priors.Line, ...],
     params: Decide,
-    task: str = "multiclass",
+    asked: Positive,
 ) -> decision.Decision:
     """Choose on validation.
 
     Args:
         val: Predictions of validation.
-        natural_counts: Images of each class before any balancing.
+        opened: What labels mean, and how many images bear each before any balancing.
         ledger: Every line that applies to the model.
         params: Section `decide`.
-        task: What the labels mean.
+        asked: The class that matters, and other shares of it to decide for.
 
     Returns:
         The decision, with both steps of the prior correction.
 
     Raises:
-        InputError: The prior that the model saw is unknown and the calibrator has no bias, or a name is no class.
+        InputError: The prior that the model saw is unknown and the calibrator has no bias, a name is no class, or the
+            rule does not suit the classes.
     """
-    classes = val.classes
-    targets = labels.targets(val.labels, classes)
-    val_images = np.bincount(targets, minlength=len(classes))
-    natural, its_own = priors.from_counts(natural_counts), priors.from_counts(val_images)
-    target = natural if params.target == "natural" else stated_prior(params.target, classes)
-    seen = priors.seen(natural, ledger)
+    many, classes = opened.task == "multilabel", val.classes
+    truth = labels.indicators(val.labels, classes)
+    val_images, total = truth.sum(axis=0), len(truth)
+    natural = priors.from_counts(opened.natural_counts, opened.natural_total if many else None)
+    its_own = priors.from_counts(val_images, total if many else None)
+    target = natural if params.target == "natural" else stated_prior(params.target, classes, natural if many else None)
+    seen = priors.seen(natural, ledger, task=opened.task)
     name = params.calibrator
     if name == "auto":
-        name = "vector" if seen is None else "temperature"
+        name = "temperature" if seen is not None else "platt" if many else "vector"
     refuse_unknown(name, ledger)
-    if seen is None or name in calibration.WITH_BIAS:
-        val_offset = np.zeros(len(classes))
-    else:
-        val_offset = priors.offset(seen, its_own)
-    scale, bias = calibration.fit(name, val.logits.astype(np.float64), targets, val_offset)
+    swallows = seen is None or name in calibration.WITH_BIAS
+    val_offset = np.zeros(len(classes)) if swallows else priors.offset(seen, its_own, task=opened.task)  # type: ignore[arg-type]
+    logits = val.logits.astype(np.float64)
     try:
-        gain = decisions.gain(params.rule, target, decisions.cost_matrix(params.costs, classes))
+        if many:
+            fit = calibration.fit_labels(name, logits, truth, val_offset, min_positives=params.min_positives)
+            scale, bias, pooled = fit.scale, fit.bias, fit.pooled
+        else:
+            scale, bias = calibration.fit(name, logits, labels.targets(val.labels, classes), val_offset)
+            pooled = np.zeros(len(classes), dtype=np.bool_)
     except ValueError as error:
         raise InputError(f"{PATH}: {error}") from error
-    return decision.Decision(
-        task=task,
+    without_rule = decision.Decision(
+        task=opened.task,
         classes=classes,
+        positive=named_positive(asked.positive, opened),
         calibrator=name,
+        pooled=tuple(np.array(classes)[pooled].tolist()),
         scale=_floats(scale),
         bias=_floats(bias),
         ledger=ledger,
@@ -91,11 +118,125 @@ def choose(
         val=_floats(its_own),
         target=_floats(target),
         val_offset=_floats(val_offset),
-        target_offset=_floats(priors.offset(its_own, target)),
+        target_offset=_floats(priors.offset(its_own, target, task=opened.task)),
         rule=params.rule,
-        gain=tuple(_floats(row) for row in gain),
+        gain=(),
+        thresholds=(),
+        at_least=params.at_least if many else 0,
         val_images=tuple(int(count) for count in val_images),
+        val_total=total,
+        val_decided=(),
+        prevalences=(),
     )
+    ruled = with_rule(without_rule, val, truth, params)
+    decided = decisions.decided(ruled, decisions.probabilities(ruled, val.logits))
+    prevalences = tuple(at_prevalence(without_rule, share, val, truth, params) for share in asked.at_prevalence)
+    return replace(ruled, val_decided=count_decided(truth, decided), prevalences=prevalences)
+
+
+def at_prevalence(
+    chosen: decision.Decision,
+    share: float,
+    val: predictions.Predictions,
+    truth: NDArray[np.bool_],
+    params: Decide,
+) -> decision.Moved:
+    """Decide anew for another share of the class that matters.
+
+    Args:
+        chosen: All but the rule.
+        share: In (0, 1); the other classes keep their proportions.
+        val: Predictions of validation.
+        truth: (n, c) what its images bear.
+        params: Section `decide`.
+    """
+    index = chosen.classes.index(chosen.positive)
+    target = prevalence.moved(np.array(chosen.target), index, share, task=chosen.task)
+    offset = priors.offset(chosen.val, target, task=chosen.task)
+    ruled = with_rule(replace(chosen, target=_floats(target), target_offset=_floats(offset)), val, truth, params)
+    return decision.Moved(share, ruled.target, ruled.target_offset, ruled.gain, ruled.thresholds)
+
+
+def named_positive(positive: str | None, opened: prior.Prior) -> str:
+    """Name the class that matters: the one asked for, else the rarest.
+
+    Raises:
+        InputError: What was asked for is no class.
+    """
+    if positive is None:
+        rarest = min(range(len(opened.classes)), key=lambda index: (opened.natural_counts[index], -index))
+        return opened.classes[rarest]
+    if positive not in opened.classes:
+        raise InputError(f"{PATH}: evaluate.positive is {positive!r}; {suggest(positive, opened.classes)}")
+    return positive
+
+
+def with_rule(
+    chosen: decision.Decision, val: predictions.Predictions, truth: NDArray[np.bool_], params: Decide
+) -> decision.Decision:
+    """Add the gain or the thresholds of the rule.
+
+    Args:
+        chosen: All but the rule.
+        val: Predictions of validation.
+        truth: (n, c) what its images bear.
+        params: Section `decide`.
+
+    Raises:
+        InputError: Costs name no class, or the rule needs two classes.
+    """
+    many, target = chosen.task == "multilabel", np.array(chosen.target)
+
+    def from_validation(index: int) -> float | None:
+        offset, scale, bias = (np.array(values) for values in (chosen.val_offset, chosen.scale, chosen.bias))
+        at_val = calibration.apply(val.logits.astype(np.float64), scale, bias, offset, task=chosen.task)[:, index]
+        prior_of_val = chosen.val[index]
+        if params.rule == "f_beta":
+            search = bool(truth[:, index].sum() >= params.search_positives)
+            positives = truth[:, index]
+            return thresholds.for_f_beta(at_val, positives, prior_of_val, target[index], params.beta, search=search)
+        groups = np.array(val.groups)
+        return thresholds.for_precision_floor(
+            at_val, truth[:, index], groups, prior_of_val, target[index], params.floor
+        )
+
+    try:
+        if many:
+            limits: list[float | None]
+            if params.rule == "least_cost":
+                limits = [*decisions.cost_thresholds(params.costs, chosen.classes)]
+            elif params.rule in decisions.OF_VALIDATION:
+                limits = [from_validation(index) for index in range(len(target))]
+            else:
+                limits = [0.5] * len(target) if params.rule == "most_probable" else [*_floats(target)]
+            return replace(chosen, thresholds=tuple(limits))
+        if params.rule in decisions.OF_VALIDATION:
+            if len(target) != 2:
+                raise ValueError(
+                    f"decide.rule {params.rule!r} sets a threshold on one class against the other, so that it needs "
+                    f"two classes or many labels; there are {len(target)} classes"
+                )
+            positive = chosen.classes.index(chosen.positive)
+            gain = decisions.gain_of_threshold(from_validation(positive), positive)
+        else:
+            gain = decisions.gain(params.rule, target, decisions.cost_matrix(params.costs, chosen.classes))
+    except ValueError as error:
+        raise InputError(f"{PATH}: {error}") from error
+    return replace(chosen, gain=tuple(_floats(row) for row in gain))
+
+
+def count_decided(truth: NDArray[np.bool_], decided: NDArray[np.bool_]) -> tuple[tuple[int, int, int, int], ...]:
+    """Count true positives, false positives, false negatives and true negatives of each class, both (n, c)."""
+    cells = [truth & decided, ~truth & decided, truth & ~decided, ~truth & ~decided]
+    columns = np.stack([cell.sum(axis=0) for cell in cells], axis=1)
+    return tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in columns)
+
+
+def never_decided(chosen: decision.Decision) -> list[str]:
+    """Name the classes that no probability decides for, since validation cannot promise what the rule asks."""
+    if chosen.task == "multilabel":
+        return [name for name, limit in zip(chosen.classes, chosen.thresholds, strict=True) if limit is None]
+    return [name for index, name in enumerate(chosen.classes) if not any(chosen.gain[index])]
 
 
 def refuse_unknown(calibrator: str, ledger: tuple[priors.Line, ...]) -> None:
@@ -113,15 +254,28 @@ def refuse_unknown(calibrator: str, ledger: tuple[priors.Line, ...]) -> None:
         )
 
 
-def stated_prior(shares: Mapping[str, float], classes: tuple[str, ...]) -> NDArray[np.float64]:
+def stated_prior(shares: Mapping[str, float], classes: tuple[str, ...], natural: Floats | None) -> Floats:
     """Read a prior that is stated by class name.
 
+    Args:
+        shares: Class name -> share.
+        classes: The c class names.
+        natural: Of many labels, the shares of those that are not stated; `None` where every class must be.
+
+    Returns:
+        (c,) shares.
+
     Raises:
-        InputError: A class is missing or unknown, a share is not positive, or they do not sum to 1.
+        InputError: A class is missing or unknown, a share is out of range, or they do not sum to 1.
     """
-    for name in [*shares, *classes]:
+    for name in shares:
         if name not in classes:
             raise InputError(f"{PATH}: decide.target names {name!r}, which is no class; {suggest(name, classes)}")
+    if natural is not None:
+        if not all(0 < share < 1 for share in shares.values()):
+            raise InputError(f"{PATH}: decide.target must be shares between 0 and 1, found {dict(shares)}")
+        return np.array([shares.get(name, own) for name, own in zip(classes, natural, strict=True)])
+    for name in classes:
         if name not in shares:
             raise InputError(
                 f"{PATH}: decide.target states no share for class {name!r}; state one for each of {list(classes)}"
@@ -129,25 +283,31 @@ def stated_prior(shares: Mapping[str, float], classes: tuple[str, ...]) -> NDArr
     prior_ = np.array([shares[name] for name in classes], dtype=np.float64)
     if (prior_ <= 0).any() or abs(prior_.sum() - 1) > 1e-3:
         raise InputError(f"{PATH}: decide.target must be positive shares that sum to 1, found {dict(shares)}")
-    normalised: NDArray[np.float64] = prior_ / prior_.sum()
+    normalised: Floats = prior_ / prior_.sum()
     return normalised
 
 
-def _floats(values: NDArray[np.float64]) -> tuple[float, ...]:
+def _floats(values: Floats) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
 def main(root: Path, params: Params) -> None:
     """Choose and write."""
     card, opened = model.read_card(root), prior.read(root)
-    chosen = choose(predictions.read(root, "val"), opened.natural_counts, card.ledger, params.decide, card.task)
+    chosen = choose(predictions.read(root, "val"), opened, card.ledger, params.decide, params.evaluate)
     decision.write(root, chosen)
-    print(f"calibrator {chosen.calibrator}, rule {chosen.rule}")
+    if chosen.pooled:
+        warn(f"too few validation images for a calibration of their own, shared one taken: {list(chosen.pooled)}")
+    if never := never_decided(chosen):
+        warn(f"{chosen.rule} {params.decide.floor} is unattainable on validation, so never decided: {never}")
+    print(f"calibrator {chosen.calibrator}, rule {chosen.rule}, class that matters {chosen.positive}")
     print(f"prior seen {_shares(chosen.seen)}, target {_shares(chosen.target)}")
 
 
 def _shares(prior_: tuple[float, ...] | None) -> str:
-    return "unknown" if prior_ is None else " : ".join(f"{share:.3f}" for share in prior_)
+    if prior_ is None:
+        return "unknown"
+    return " : ".join(f"{share:.3f}" for share in prior_[:6]) + (" ..." if len(prior_) > 6 else "")
 
 
 if __name__ == "__main__":

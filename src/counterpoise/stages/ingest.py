@@ -10,10 +10,11 @@ import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -22,11 +23,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
 
-from counterpoise import config, images, labels, sources
+from counterpoise import config, curation, images, labels, sources
 from counterpoise.artifacts import classes, manifest, rejected, thumbnails
-from counterpoise.config import PATH, InputError, Section, Task, suggest
+from counterpoise.config import InputError, Section, Task
+from counterpoise.curation import Labelled, Refusal
 from counterpoise.sources import Row
 from counterpoise.stages import run, warn
+
+SHOWN = 6
+"""So many classes are named at the end."""
 
 
 class Rare(Section):
@@ -35,7 +40,7 @@ class Rare(Section):
     min_images: int = Field(ge=1)
     """A class with fewer images is rare."""
     action: Literal["keep", "drop", "other"]
-    """`keep` it, `drop` its images, or group all rare classes as one named `other`."""
+    """`keep` it, `drop` its label (and images without another one), or group all rare classes as one named `other`."""
 
 
 class Ingest(Section):
@@ -48,7 +53,7 @@ class Ingest(Section):
     sources: dict[str, dict[str, Any]]
     """The parameters of each source."""
     exclude: tuple[str, ...] = Field(strict=False)
-    """Classes whose images are left out."""
+    """Classes that are left out, and with them the images that have no other."""
     merge: dict[str, Annotated[tuple[str, ...], Field(strict=False)]]
     """New class name: the classes that it joins."""
     rare: Rare
@@ -73,185 +78,161 @@ class Decoded:
     thumbnail: NDArray[np.uint8]
 
 
-Refusal = tuple[Row, str, str]
-"""A row that is not used, `rejected` or `excluded`, and why."""
-
-
 @dataclass(frozen=True)
 class Ingested:
-    """All that this stage writes."""
+    """All that this stage writes, and what a person should know of it."""
 
     manifest: pd.DataFrame
     classes: classes.Classes
     rejected: pd.DataFrame
     thumbnails: NDArray[np.uint8]
+    warnings: tuple[str, ...]
 
 
-def one_row_per_image(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
-    """Join rows that speak of the same image, and refuse images with no label or contradicting ones.
-
-    Args:
-        rows: Raw rows.
-
-    Returns:
-        Rows with exactly one label and an image each, and what was refused.
-    """
-    usable: list[Row] = []
-    refused: list[Refusal] = []
-    by_image: dict[str, list[Row]] = {}
-    for row in rows:
-        by_image.setdefault(row.image, []).append(row)
-    for image, same in by_image.items():
-        found = sorted({label for row in same for label in row.labels})
-        groups = sorted({row.group for row in same})
-        if not image:
-            refused += [(row, "rejected", "the row names no image") for row in same]
-        elif len(found) != 1:
-            reason = f"exactly one label is needed, found {found}" if found else "the row has no label"
-            refused += [(row, "rejected", reason) for row in same]
-        elif len(groups) > 1:
-            refused += [(row, "rejected", f"the image stands in several groups: {groups}") for row in same]
-        else:
-            usable.append(same[0])
-            refused += [(row, "excluded", f"repeats {same[0].where}") for row in same[1:]]
-    return usable, refused
-
-
-def choose_classes(
-    rows: Sequence[Row], exclude: Sequence[str], merge: dict[str, tuple[str, ...]]
-) -> tuple[list[Row], list[Refusal]]:
-    """Leave out and merge classes.
-
-    Args:
-        rows: One label each.
-        exclude: Classes to leave out.
-        merge: New name -> classes that it joins.
-
-    Returns:
-        The remaining rows under their new labels, and what was left out.
-
-    Raises:
-        InputError: A name is no class, a class is merged twice, or excluded and merged.
-    """
-    known = sorted({row.labels[0] for row in rows})
-    for key, mentioned in [("exclude", exclude), *((f"merge.{new}", old) for new, old in merge.items())]:
-        for name in mentioned:
-            if name not in known:
-                raise InputError(f"{PATH}: ingest.{key} names {name!r}, which no row has; {suggest(name, known)}")
-    used = Counter([*exclude, *(name for old in merge.values() for name in old)])
-    for name, count in used.items():
-        if count > 1:
-            raise InputError(f"{PATH}: ingest.exclude and ingest.merge name {name!r} {count} times; once is needed")
-    renamed = {name: new for new, old in merge.items() for name in old}
-    kept = [
-        replace(row, labels=(renamed.get(row.labels[0], row.labels[0]),))
-        for row in rows
-        if row.labels[0] not in exclude
-    ]
-    left_out = [(row, "excluded", f"class {row.labels[0]!r} is excluded") for row in rows if row.labels[0] in exclude]
-    return kept, left_out
-
-
-def treat_rare(rows: Sequence[Row], rare: Rare) -> tuple[list[Row], list[Refusal]]:
-    """Keep, drop or group the classes with fewer than `rare.min_images` images."""
-    counts = Counter(row.labels[0] for row in rows)
-    few = {name for name, count in counts.items() if count < rare.min_images}
-    if rare.action == "keep" or not few:
-        return list(rows), []
-    if rare.action == "other":
-        return [replace(row, labels=("other",)) if row.labels[0] in few else row for row in rows], []
-    reason = f"its class has fewer than {rare.min_images} images"
-    return (
-        [row for row in rows if row.labels[0] not in few],
-        [(row, "excluded", reason) for row in rows if row.labels[0] in few],
-    )
-
-
-def decode(path: Path) -> Decoded | str:
+def decode(folder: Path, image: str) -> Decoded | str:
     """Decode one image.
 
     Args:
-        path: Its file.
+        folder: `ingest.root`, resolved.
+        image: Its path below it.
 
     Returns:
         What is kept of it, or the reason why it is unusable.
     """
+    path = sources.inside(folder, image)
+    if path is None:
+        return "its path leaves ingest.root"
     try:
+        if path.exists() and not path.is_file():  # reading a pipe would wait forever
+            return "the image is a folder" if path.is_dir() else "the image is no file"
         data = path.read_bytes()
-        image = images.decode(data)
+        picture = images.decode(data)
     except FileNotFoundError:
         return "the image does not exist"
-    except IsADirectoryError:
-        return "the image is a folder"
     except OSError as error:
         return f"the image cannot be read: {error.strerror}"
     except images.ImageError as error:
         return str(error)
-    height, width = image.shape[:2]
-    return Decoded(width, height, hashlib.sha256(data).hexdigest(), images.thumbnail(image))
+    height, width = picture.shape[:2]
+    return Decoded(width, height, hashlib.sha256(data).hexdigest(), images.thumbnail(picture))
 
 
-def inside(folder: Path, image: str) -> Path | None:
-    """Resolve the path of an image; `None` if it leads out of the folder, by `..`, by a leading `/` or by a link."""
+def decode_all(folder: Path, names: Sequence[str]) -> list[Decoded | str]:
+    """Decode images in as many threads as there are cores; Pillow decodes outside the interpreter's lock."""
+    pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        path = (folder / image).resolve()
-    except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
-        return None
-    return path if path.is_relative_to(folder.resolve()) else None
+        # Threads share the filters of warnings, which `images.decode` sets and resets: set them once around all.
+        with warnings.catch_warnings(action="ignore"):
+            results = pool.map(partial(decode, folder.resolve()), names)
+            return list(tqdm(results, total=len(names), desc="decode", unit="image", delay=1, mininterval=1))
+    finally:
+        pool.shutdown(cancel_futures=True)  # or Ctrl-C would wait for all images
 
 
-def assemble(rows: Sequence[Row], look: Callable[[Iterable[Row]], list[Decoded | str]], params: Ingest) -> Ingested:
+def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded | str]], params: Params) -> Ingested:
     """Turn raw rows into a manifest.
 
     Args:
         rows: Raw rows.
-        look: Decodes the image of each row, or says why it cannot.
-        params: Section `ingest`.
+        look: Decodes the images of these names, or says why it cannot.
+        params: What this stage reads.
 
     Returns:
         All that this stage writes.
 
     Raises:
-        InputError: Too many rows are unusable, or fewer than two classes remain.
+        InputError: Too many rows are unusable, or no class is left that tells images apart.
     """
-    usable, refused = one_row_per_image(rows)
-    usable, left_out = choose_classes(usable, params.exclude, params.merge)
+    settings = params.ingest
+    usable, refused = curation.join(rows, params.task)
+    usable, left_out = curation.choose(usable, settings.exclude, settings.merge)
     refused += left_out
     decoded: dict[str, Decoded] = {}
-    for row, result in zip(usable, look(usable), strict=True):
+    for image, result in zip(usable, look([image.image for image in usable]), strict=True):
         if isinstance(result, str):
-            refused.append((row, "rejected", result))
+            refused += curation.refuse(image, "rejected", result)
         else:
-            decoded[row.image] = result
-    usable, left_out = treat_rare([row for row in usable if row.image in decoded], params.rare)
+            decoded[image.image] = result
+    usable = [image for image in usable if image.image in decoded]
+    usable, left_out = curation.treat_rare(usable, settings.rare.min_images, settings.rare.action)
     refused += left_out
-    stop_if_too_many(refused, len(rows), params.max_rejected_frac)
-    usable.sort(key=lambda row: row.image)
-    counts = Counter(row.labels[0] for row in usable)
-    if len(counts) < 2:
-        raise InputError(f"{params.root}: at least two classes are needed, found {dict(counts)}")
+    stop_if_too_many(refused, len(rows), settings.max_rejected_frac)
+    usable.sort(key=lambda image: image.image)
+    found = order_classes(usable, settings.root)
+    pictures = np.stack([decoded[image.image].thumbnail for image in usable])
+    warned = find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
+    return Ingested(list_usable(usable, decoded, settings.root), found, list_refused(refused), pictures, warned)
+
+
+def order_classes(usable: Sequence[Labelled], root: str) -> classes.Classes:
+    """Count the classes and put the most frequent first, of equals by name.
+
+    Raises:
+        InputError: Every class is borne by all images or a name holds the separator of labels.
+    """
+    counts = curation.count(usable)
+    if all(count == len(usable) for count in counts.values()):
+        raise InputError(
+            f"{root}: at least two classes are needed, or with many labels one that some images do not bear; "
+            f"found {dict(counts)} in {len(usable)} images"
+        )
     for name in counts:
         if labels.SEPARATOR in name:
-            raise InputError(f"{params.root}: class name {name!r} holds '{labels.SEPARATOR}'; rename it")
+            raise InputError(f"{root}: class name {name!r} holds '{labels.SEPARATOR}'; rename it")
     order = sorted(counts, key=lambda name: (-counts[name], name))
-    table = pd.DataFrame(
-        {
-            "image_id": [row.image for row in usable],
-            "path": [f"{params.root}/{row.image}" for row in usable],
-            "labels": [labels.join(row.labels) for row in usable],
-            "group": [row.group or row.image for row in usable],
-            "width_px": [decoded[row.image].width_px for row in usable],
-            "height_px": [decoded[row.image].height_px for row in usable],
-            "sha256": [decoded[row.image].sha256 for row in usable],
-        }
+    return classes.Classes(tuple(order), tuple(counts[name] for name in order), len(usable))
+
+
+def find_disagreements(usable: Sequence[Labelled], sha256: Sequence[str]) -> tuple[str, ...]:
+    """Warn if files with the same bytes bear different labels.
+
+    Args:
+        usable: Images.
+        sha256: The hash of each file.
+
+    Returns:
+        A warning that names the first two, or nothing.
+    """
+    by_file: dict[str, list[Labelled]] = {}
+    for image, digest in zip(usable, sha256, strict=True):
+        by_file.setdefault(digest, []).append(image)
+    differing = [same for same in by_file.values() if len({image.labels for image in same}) > 1]
+    if not differing:
+        return ()
+    first = differing[0][0]
+    other = next(image for image in differing[0] if image.labels != first.labels)
+    named = " and ".join(f"{image.image!r} ({', '.join(image.labels) or 'no label'})" for image in (first, other))
+    return (
+        f"{sum(map(len, differing))} images have the same bytes as others with other labels, such as {named}; "
+        "correct their labels, or leave them out",
     )
-    unused = pd.DataFrame(
-        [(row.where, row.image, kind, reason) for row, kind, reason in refused],
-        columns=list(rejected.COLUMNS),
-    )
-    pictures = np.stack([decoded[row.image].thumbnail for row in usable])
-    found = classes.Classes(tuple(order), tuple(counts[name] for name in order))
-    return Ingested(table, found, unused.sort_values(["where", "image"], ignore_index=True), pictures)
+
+
+def list_usable(usable: Sequence[Labelled], decoded: dict[str, Decoded], root: str) -> pd.DataFrame:
+    """Make the table of `manifest.csv`."""
+    rows = [
+        (
+            image.image,
+            (PurePosixPath(root) / image.image).as_posix(),
+            labels.join(image.labels),
+            image.group or image.image,
+            decoded[image.image].width_px,
+            decoded[image.image].height_px,
+            decoded[image.image].sha256,
+        )
+        for image in usable
+    ]
+    return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
+
+
+def list_refused(refused: Sequence[Refusal]) -> pd.DataFrame:
+    """Make the table of `rejected.csv`, in which a name of a file that is no UTF-8 is written with escapes."""
+    rows = [(_printable(row.where), _printable(row.image), kind, reason) for row, kind, reason in refused]
+    return pd.DataFrame(sorted(rows), columns=list(rejected.COLUMNS))
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: float) -> None:
@@ -271,6 +252,16 @@ def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: f
     raise InputError("\n".join([f"{share}, more than ingest.max_rejected_frac = {max_rejected_frac} allows:", *lines]))
 
 
+def summarise(result: Ingested) -> str:
+    """Say in a line how many images there are of each class."""
+    found = result.classes
+    parts = [f"{name} {count}" for name, count in zip(found.names[:SHOWN], found.counts, strict=False)]
+    if len(found.names) > SHOWN:
+        parts.append(f"and {len(found.names) - SHOWN} more")
+    unlabelled = int((result.manifest["labels"] == "").sum())
+    return f"{found.images} images: {', '.join(parts)}" + (f"; {unlabelled} with none" if unlabelled else "")
+
+
 def main(root: Path, params: Params) -> None:
     """Read the source, decode its images, write the manifest."""
     source = sources.find(params.ingest.source)
@@ -278,27 +269,17 @@ def main(root: Path, params: Params) -> None:
     settings = config.validate(source.Params, block, f"ingest.sources.{params.ingest.source}")
     folder = root / params.ingest.root
     rows = source.read(folder, settings)
-
-    def look(usable: Iterable[Row]) -> list[Decoded | str]:
-        paths = [inside(folder, row.image) for row in usable]
-        # Threads share the filters of warnings, which `images.decode` sets and resets: set them once around all.
-        # Pillow decodes outside the interpreter's lock.
-        with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(os.cpu_count()) as pool:
-            results = pool.map(lambda path: decode(path) if path else "its path leaves ingest.root", paths)
-            return list(tqdm(results, total=len(paths), desc="decode", unit="image", delay=1, mininterval=1))
-
-    result = assemble(rows, look, params.ingest)
+    result = assemble(rows, partial(decode_all, folder), params)
     unusable = int((result.rejected["kind"] == "rejected").sum())
     if unusable:
         warn(f"{unusable} of {len(rows)} rows are unusable; {rejected.PATH} says why")
+    for warning in result.warnings:
+        warn(warning)
     manifest.write(root, result.manifest)
     classes.write(root, result.classes)
     rejected.write(root, result.rejected)
     thumbnails.write(root, result.thumbnails)
-    print(
-        f"{len(result.manifest)} images: "
-        + ", ".join(map(" ".join, zip(result.classes.names, map(str, result.classes.counts), strict=True)))
-    )
+    print(summarise(result))
 
 
 if __name__ == "__main__":

@@ -13,10 +13,13 @@ import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, Field
 
-from counterpoise import labels, priors, sampling, seeds
+from counterpoise import config, labels, priors, sampling, seeds
 from counterpoise.artifacts import classes, draws, prior, tiles
-from counterpoise.config import Section, Views
+from counterpoise.config import InputError, Section, Task, Views
 from counterpoise.stages import run
+
+MAX_DRAWS = 50_000_000
+"""More draws than this in one epoch are refused."""
 
 
 class Oversample(Views):
@@ -24,62 +27,175 @@ class Oversample(Views):
 
     model_config = ConfigDict(extra="forbid")
 
-    strategy: Literal["none", "over", "under", "square_root", "repeat_factor"]
-    """How often a tile is drawn (`sampling.py`)."""
+    strategy: Literal[
+        "none",
+        "over",
+        "under",
+        "square_root",
+        "repeat_factor",
+        "lp_ros",
+        "lp_rus",
+        "ml_ros",
+        "ml_rus",
+        "single_label",
+    ]
+    """How often a tile is drawn (`sampling.py`). `over`, `under`, `square_root` even out classes, or with many labels
+    distinct label sets; `repeat_factor` repeats tiles of rare classes. Many labels alone: `lp_ros`, `lp_rus` draw rare
+    label sets more often, frequent ones less; `ml_ros`, `ml_rus` the same by single labels; `single_label` repeats
+    tiles that bear one rare label and no other."""
     repeat_threshold: float = Field(gt=0, le=1)
     """`repeat_factor` only: classes with a smaller share of the tiles are repeated, in (0, 1]."""
+    resize_frac: float = Field(gt=0, le=1)
+    """`lp_ros`, `lp_rus`, `ml_ros`, `ml_rus`, `single_label` only: by which share of the tiles of train the draws grow
+    or shrink, in (0, 1]; less where nothing is left to even out."""
 
 
 class Params(Section):
     """What this stage reads."""
 
+    task: Task
     seed: int = Field(ge=0)
     oversample: Oversample
 
 
 def draw(
-    table: pd.DataFrame, found: classes.Classes, params: Oversample, seed: int
+    table: pd.DataFrame, found: classes.Classes, params: Oversample, seed: int, *, task: Task = "multiclass"
 ) -> tuple[pd.DataFrame, prior.Prior]:
     """Draw one epoch.
+
+    The line `split` of the ledger compares tiles of train with images of the manifest, so that it also holds what
+    tiling did: a class of large images has more tiles than its share of images. With many labels the factors are those
+    of each label's odds, and the line `oversample.strategy` is unknown unless every tile is drawn once: a tile drawn
+    again brings all its labels along, so that resampling does not multiply the odds of each label by one number.
 
     Args:
         table: Index of the training tiles.
         found: The classes.
         params: Section `oversample`.
         seed: Decides which tiles get the odd draw.
+        task: What the labels mean.
 
     Returns:
         One row per draw; the j-th draw of a tile shows view j modulo (views + 1). And the counts before and after,
         with the ledger.
+
+    Raises:
+        InputError: The strategy draws more than `MAX_DRAWS`.
     """
-    cells = table["labels"].tolist()
-    targets = labels.targets(cells, found.names)
-    rng = seeds.generator(seed, "draws")
-    repeats = sampling.repeats(params.strategy, targets, len(found.names), rng, threshold=params.repeat_threshold)
+    members = bearers(table, found, task)
+    repeats = sampling.repeats(
+        params.strategy,
+        members,
+        seeds.generator(seed, "draws"),
+        threshold=params.repeat_threshold,
+        resize_frac=params.resize_frac,
+    )
+    if repeats.sum() > MAX_DRAWS:
+        raise InputError(
+            f"{config.PATH}: oversample.strategy {params.strategy!r} draws {repeats.sum()} times from {len(table)} "
+            f"tiles, more than {MAX_DRAWS} in one epoch; group rare classes by ingest.rare, or take another strategy"
+            + (", such as 'lp_ros', which grows by oversample.resize_frac at most" if task == "multilabel" else "")
+        )
     rows = np.repeat(np.arange(len(table)), repeats)
     nth = np.arange(len(rows)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     drawn = pd.DataFrame({"tile_id": table["tile_id"].to_numpy()[rows], "view": nth % (params.views + 1)})
-    train_counts = labels.counts(cells, found.names)
-    drawn_counts = labels.counts(table["labels"].iloc[rows], found.names)
+    train_counts, drawn_counts = sampling.label_counts(members), sampling.label_counts(members, repeats)
+    many = task == "multilabel"
+    totals = (found.images, len(table)) if many else None
+    resampling: tuple[float, ...] | None = None
+    if not many:
+        resampling = priors.factors(train_counts, drawn_counts)
+    elif params.strategy == "none":
+        resampling = (1.0,) * len(found.names)
     ledger = (
-        priors.Line("split", "train", priors.factors(found.counts, train_counts)),
-        priors.Line("oversample.strategy", params.strategy, priors.factors(train_counts, drawn_counts)),
+        priors.Line("split", "train", priors.factors(found.counts, train_counts, totals)),
+        priors.Line("oversample.strategy", params.strategy, resampling),
     )
     result = prior.Prior(
-        found.names, found.counts, tuple(map(int, train_counts)), tuple(map(int, drawn_counts)), ledger
+        task=task,
+        classes=found.names,
+        natural_counts=found.counts,
+        train_counts=tuple(map(int, train_counts)),
+        drawn_counts=tuple(map(int, drawn_counts)),
+        natural_total=found.images,
+        train_total=len(table),
+        drawn_total=len(drawn),
+        ledger=ledger,
+        train_pairs=_rows(sampling.pairs(members)) if many else (),
+        drawn_pairs=_rows(sampling.pairs(members, repeats)) if many else (),
     )
     return drawn.sort_values(["tile_id", "view"], ignore_index=True, kind="stable"), result
 
 
+def bearers(table: pd.DataFrame, found: classes.Classes, task: Task) -> sampling.Members:
+    """Say which classes each tile bears.
+
+    Args:
+        table: Index of the training tiles.
+        found: The c classes.
+        task: With `multiclass` each tile must bear exactly one.
+
+    Returns:
+        (n, c) booleans.
+    """
+    cells = table["labels"].tolist()
+    if task == "multilabel":
+        return labels.indicators(cells, found.names)
+    return np.eye(len(found.names), dtype=np.bool_)[labels.targets(cells, found.names)]
+
+
+def _rows(matrix: sampling.Counts) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, matrix.tolist()))
+
+
+def change(table: pd.DataFrame, found: classes.Classes, drawn: pd.DataFrame) -> str:
+    """Say in one line what the draws did to tiles with several labels.
+
+    Args:
+        table: Index of the training tiles.
+        found: The classes.
+        drawn: One row per draw.
+
+    Returns:
+        From tiles to draws: the mean number of labels, the share with several labels, MeanIR, and SCUMBLE (`nan` where
+        there are no labels).
+    """
+    members = bearers(table, found, "multilabel")
+    each = members.sum(axis=1)
+    repeats = np.asarray(table["tile_id"].map(drawn["tile_id"].value_counts()).fillna(0), dtype=np.int64)
+    both = (np.ones_like(repeats), repeats)
+    figures = {
+        "labels each": [np.average(each, weights=times) for times in both],
+        "with several labels": [np.average(each > 1, weights=times) for times in both],
+        "MeanIR": [sampling.mean_imbalance_ratio(sampling.label_counts(members, times)) for times in both],
+        "SCUMBLE": [sampling.scumble(members, times) for times in both],
+    }
+    return "tiles to draws: " + ", ".join(f"{name} {old:.3g} to {new:.3g}" for name, (old, new) in figures.items())
+
+
 def main(root: Path, params: Params) -> None:
-    """Draw and write."""
-    drawn, opened = draw(tiles.read(root, "train").table, classes.read(root), params.oversample, params.seed)
+    """Draw and write, and say what changed.
+
+    Raises:
+        InputError: The strategy is one for many labels, and the task has one class per image.
+    """
+    chosen = params.oversample
+    if params.task == "multiclass" and chosen.strategy in sampling.OF_LABEL_SETS:
+        plain = [name for name in sampling.STRATEGIES if name not in sampling.OF_LABEL_SETS]
+        raise InputError(
+            f"{config.PATH}: oversample.strategy is {chosen.strategy!r}, which looks at sets of labels, but with task "
+            f"'multiclass' each image has one class; set it to one of {plain}"
+        )
+    table, found = tiles.read(root, "train").table, classes.read(root)
+    drawn, opened = draw(table, found, chosen, params.seed, task=params.task)
     draws.write(root, drawn)
     prior.write(root, opened)
     print(
         f"{len(drawn)} draws: "
         + ", ".join(f"{name} {count}" for name, count in zip(opened.classes, opened.drawn_counts, strict=True))
     )
+    if params.task == "multilabel":
+        print(change(table, found, drawn))
 
 
 if __name__ == "__main__":

@@ -50,19 +50,6 @@ class Params(Section):
     predict: Predict
 
 
-def build(card: model.Card, weights: dict[str, torch.Tensor]) -> nn.Module:
-    """Build the network again: a head alone where the backbone is frozen, else the whole."""
-    if card.frozen:
-        width = next(tensor.shape[1] for tensor in weights.values() if tensor.ndim == 2)
-        network = models.build_head(card.head, width, len(card.classes), card.dropout, seed=0)
-    else:
-        backbone = models.build_backbone(card.backbone, "none", seed=0)
-        head = models.build_head(card.head, backbone.num_features, len(card.classes), card.dropout, seed=0)  # type: ignore[arg-type]
-        network = models.Network(backbone, head)
-    network.load_state_dict(weights)
-    return network
-
-
 def apply(network: nn.Module, inputs: loading.Inputs, params: Params, label: str = "predict") -> NDArray[np.float32]:
     """Compute the raw logits of every input.
 
@@ -105,7 +92,7 @@ def fold(
         how: `mean` or `max`, over the tiles of an image, class by class.
 
     Returns:
-        One row per image, sorted by image_id, with the labels of all its tiles.
+        One row per image, sorted by image_id, with the labels of its first tile: all its tiles have those of the image.
     """
     image_ids, image = np.unique(table["image_id"].to_numpy().astype(str), return_inverse=True)
     if how == "max":
@@ -148,7 +135,7 @@ def _inputs(root: Path, split: str, card: model.Card) -> tuple[loading.Inputs, p
 def main(root: Path, params: Params) -> None:
     """Predict both splits."""
     card = model.read_card(root)
-    network = build(card, model.read_weights(root))
+    network = models.rebuild(card, model.read_weights(root))
     table = clusters.read(root)
     units = dict(zip(table["image_id"], table["unit"], strict=True))
     for split in ("val", "test"):

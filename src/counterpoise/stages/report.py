@@ -1,9 +1,9 @@
 """Write the page that a person looks at.
 
 Reads what every other stage says of its work: `data/classes.json`, `manifest.csv`, `rejected.csv`, `splits.csv`,
-`clusters.csv`, `prior.json`, `tiles/test/`; `models/model/model.json`, `decision.json`; `results/train/`,
-`results/predictions/test.parquet`; `reports/metrics.json`, `plots/`. Writes `reports/index.html`: one file without
-script or network, which holds its pictures.
+`clusters.csv`, `draws.csv`, `prior.json`, `tiles/train/`, `tiles/test/`; `models/model/model.json`, `decision.json`;
+`results/train/`, `results/predictions/test.parquet`; `reports/metrics.json`, `plots/`. Writes `reports/index.html`:
+one file without script or network, which holds its pictures.
 """
 
 from __future__ import annotations
@@ -12,13 +12,10 @@ import base64
 import io
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-import numpy as np
 from markupsafe import Markup, escape
-from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
@@ -27,6 +24,7 @@ from counterpoise.artifacts import (
     classes,
     clusters,
     decision,
+    draws,
     manifest,
     metrics,
     model,
@@ -38,10 +36,11 @@ from counterpoise.artifacts import (
     tiles,
     training,
 )
-from counterpoise.charts import write_count, write_value
+from counterpoise.charts.texts import write_count, write_value
 from counterpoise.config import Section
-from counterpoise.page import course, findings, headline, results
-from counterpoise.page.facts import Facts, counted, quote
+from counterpoise.page import course, decided, findings, gallery, headline, labels, ledger, prevalence, results
+from counterpoise.page.facts import Facts, counted
+from counterpoise.page.parts import Part, rows
 from counterpoise.stages import run
 
 PATH = "reports/index.html"
@@ -49,16 +48,6 @@ PICTURE_PX = 160
 """Longer side of a picture on the page."""
 JPEG_QUALITY = 80
 TEMPLATES = Path(page.__file__).parent
-PARTS = (
-    course.stages,
-    course.training,
-    results.ways,
-    results.per_class,
-    results.confusion,
-    results.precision_recall,
-    results.calibration,
-    course.ledger,
-)
 
 
 class Report(Section):
@@ -74,84 +63,21 @@ class Params(Section):
     report: Report
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A wrongly decided image: its id, its classes, the probabilities of both, and the picture as a data URI."""
-
-    image_id: str
-    actual: str
-    decided: str
-    decided_prob: float
-    actual_prob: float
-    picture: str
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Mistakes of one kind under a heading."""
-
-    heading: str
-    text: str
-    mistakes: tuple[Mistake, ...]
-
-
-def worst(facts: Facts, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pick the most confident mistakes: those with the highest probability of the class decided for.
-
-    Args:
-        facts: The run.
-        most: How many at most.
-
-    Returns:
-        Rows of test: missed images of the class that matters, up to half of `most` (or more, where other mistakes are
-        too few), and others; both by falling probability.
-    """
-    wrong = np.flatnonzero(facts.targets != facts.decided)
-    confidence = facts.probs[wrong, facts.decided[wrong]]
-    wrong = wrong[np.argsort(-confidence, kind="stable")]
-    missed = facts.targets[wrong] == facts.positive
-    first, others = wrong[missed], wrong[~missed]
-    others = others[: most - min(len(first), most // 2)]
-    return first[: most - len(others)], others
-
-
-def galleries(facts: Facts, most: int, picture: Callable[[str], str]) -> tuple[Gallery, ...]:
-    """Show the worst mistakes.
-
-    Args:
-        facts: The run.
-        most: How many pictures at most.
-        picture: From an image id to a data URI.
-
-    Returns:
-        Up to two galleries; empty ones are left out.
-    """
-    missed, others = worst(facts, most)
-    of_all = facts.targets != facts.decided
-    missed_of_all = int((of_all & (facts.targets == facts.positive)).sum())
-    kinds = (
-        (f"Missed: {quote(facts.positive_name)}", missed, missed_of_all),
-        ("Other mistakes", others, int(of_all.sum()) - missed_of_all),
-    )
-    return tuple(
-        Gallery(
-            heading,
-            f"{len(rows)} of {counted(total, 'such mistake')}, those with the highest probability of the class decided "
-            "for first.",
-            tuple(_mistake(facts, int(row), picture) for row in rows),
-        )
-        for heading, rows, total in kinds
-        if len(rows)
-    )
-
-
-def _mistake(facts: Facts, row: int, picture: Callable[[str], str]) -> Mistake:
-    actual, decided = int(facts.targets[row]), int(facts.decided[row])
-    image_id = facts.test.image_ids[row]
-    probs = facts.probs[row]
-    return Mistake(
-        image_id, facts.names[actual], facts.names[decided], probs[decided], probs[actual], picture(image_id)
-    )
+def parts(facts: Facts) -> list[Part]:
+    """Make the parts of the page, in the order of reading: how it ended, what it is worth, and how it came about."""
+    return [
+        prevalence.at_prevalences(facts),
+        decided.precision_recall(facts),
+        decided.calibration(facts),
+        *(() if facts.many else (decided.confusion(facts),)),
+        results.per_class(facts),
+        *((decided.confusion(facts), labels.thresholds(facts)) if facts.many else ()),
+        results.ways(facts),
+        course.stages(facts),
+        *((labels.together(facts),) if labels.resampled(facts) else ()),
+        course.training(facts),
+        ledger.ledger(facts),
+    ]
 
 
 def encode(data: bytes) -> str:
@@ -196,34 +122,38 @@ def render(facts: Facts, params: Report, picture: Callable[[str], str], *, cut: 
     return environment.get_template("index.html.j2").render(
         style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
         lede=headline.lede(facts),
+        picture=headline.picture(facts),
         settings=headline.settings(facts),
         tiles=headline.tiles(facts),
-        test=f"Test: {counted(len(facts.targets), 'image')}, "
-        f"{write_count(facts.confusion[facts.positive].sum())} of the class that matters. Brackets: 95 % intervals.",
+        test=f"Test: {counted(len(facts.borne), 'image')}, {write_count(facts.on_test.positives)} of the class that "
+        "matters. Brackets: 95 % intervals. A tick is the value of guessing.",
         figures=headline.figures(facts),
         explanations=findings.explanations(facts),
         findings=findings.find(facts),
-        parts=[part(facts) for part in PARTS],
-        galleries=galleries(facts, params.mistakes, picture),
-        wrong=int((facts.targets != facts.decided).sum()),
+        rows=rows(parts(facts)),
+        galleries=gallery.galleries(facts, params.mistakes, picture),
+        wrong=int(facts.wrong.sum()),
         asked=params.mistakes,
+        many=facts.many,
         cut=cut,
     )
 
 
 def main(root: Path, params: Params) -> None:
     """Read everything, write the page."""
-    best = storage.read_json(root / training.FOLDER / "metrics.json").get("best_epoch")
+    best = training.best_epoch(root)
     facts = Facts(
         classes=classes.read(root),
         manifest=manifest.read(root),
         rejected=rejected.read(root),
         splits=splits.read(root),
         clusters=clusters.read(root),
+        train_tiles=tiles.read(root, "train").table,
+        draws=draws.read(root),
         prior=prior.read(root),
         card=model.read_card(root),
         curves=training.read(root),
-        best_epoch=None if best is None else int(best) + 1,
+        best_epoch=None if best is None else best + 1,
         decision=decision.read(root),
         metrics=metrics.read(root),
         tables={name: plots.read(root, name) for name in plots.COLUMNS},

@@ -13,16 +13,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.sparse import coo_array
 
 from counterpoise import config, labels, seeds, stratify
 from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
-from counterpoise.config import InputError, Section
+from counterpoise.config import InputError, Section, Task
 from counterpoise.duplicates import find_duplicates
 from counterpoise.stages import run, warn
 
 ORDER = ("train", "test", "val")
 """Who is served first where a class is too small for all: nothing can be learnt or said without train and test."""
 LARGE_CLUSTER = 10
+THIN_NAMED = 20
+"""As many classes that are too small to be everywhere are named one by one."""
 UNUSED = "unused"
 
 
@@ -43,13 +46,15 @@ class Split(Section):
     test_frac: float = Field(gt=0, lt=1)
     """Share of each class that goes to test, in (0, 1)."""
     balance: bool
-    """Give train and val equally many images of each class, as many as the rarest has; the rest goes to test."""
+    """Give train and val equally many images of each class, as many as the rarest has; the rest goes to test. For one
+    class per image alone."""
     duplicates: Duplicates
 
 
 class Params(Section):
     """What this stage reads."""
 
+    task: Task
     seed: int = Field(ge=0)
     split: Split
 
@@ -104,8 +109,12 @@ def assign(
     copies: NDArray[np.int64],
     params: Split,
     seed: int,
+    *,
+    task: Task = "multiclass",
 ) -> Assigned:
     """Assign every image to a split.
+
+    With many labels per image every label is dealt in proportion, and so are the images without any.
 
     Args:
         table: The manifest.
@@ -115,22 +124,32 @@ def assign(
         copies: (n,) images with equal numbers look the same; they are set aside together.
         params: Section `split`.
         seed: Decides who goes where.
+        task: What the labels mean.
 
     Returns:
         The splits, the clusters, and warnings.
     """
-    targets = labels.targets(table["labels"].tolist(), found.names)
-    unit_names, unit = np.unique(units["unit"].to_numpy().astype(str), return_inverse=True)
-    members = np.zeros((len(unit_names), len(found.names)), dtype=np.int64)
-    np.add.at(members, (unit, targets), 1)
-    counts = members.sum(axis=0).astype(np.float64)
-    dealt = stratify.deal(members, _wanted(counts, params), seeds.generator(seed, "split"))
+    cells = table["labels"].tolist()
+    if task == "multilabel":
+        members = labels.indicators(cells, found.names)
+        dealt_by = np.column_stack([members, ~members.any(axis=1)])  # no label at all is dealt as one more class
+    else:
+        members = dealt_by = np.eye(len(found.names), dtype=np.bool_)[labels.targets(cells, found.names)]
+    unit = np.unique(units["unit"].to_numpy().astype(str), return_inverse=True)[1]
+    rows, columns = np.nonzero(dealt_by)
+    shape = (int(unit.max()) + 1, dealt_by.shape[1])
+    of_units = coo_array((np.ones(len(rows), dtype=np.int64), (unit[rows], columns)), shape=shape).tocsr()
+    wanted = _wanted(dealt_by.sum(axis=0).astype(np.float64), params)
+    rng, sizes = seeds.generator(seed, "split"), np.bincount(unit)
+    dealt = stratify.deal(of_units, wanted, rng, sizes=sizes)
+    if task == "multilabel":
+        dealt = stratify.even_out(dealt, of_units, wanted, rng, sizes)
     split = np.array(ORDER, dtype=object)[dealt][unit]
     aside = _set_aside(split, crossing, copies)
     if params.balance:
-        _trim(split, targets, seeds.generator(seed, "balance"))
+        _trim(split, members.argmax(axis=1), seeds.generator(seed, "balance"))
     result = pd.DataFrame({"image_id": table["image_id"], "split": split})
-    return Assigned(result, units, (*_thin_classes(split, targets, found), *_large(units), *aside))
+    return Assigned(result, units, (*_thin_classes(split, members, found), *_large(units), *aside))
 
 
 def _wanted(counts: NDArray[np.float64], params: Split) -> NDArray[np.float64]:
@@ -175,14 +194,18 @@ def _set_aside(split: NDArray[np.object_], crossing: NDArray[np.int64], copies: 
     return [f"{count} images are unused, since near duplicates of them are in another split"] if count else []
 
 
-def _thin_classes(split: NDArray[np.object_], targets: NDArray[np.int64], found: classes.Classes) -> list[str]:
-    warnings = []
-    for index, name in enumerate(found.names):
-        absent = [side for side in splits.NAMES if not ((split == side) & (targets == index)).any()]
-        if absent:
-            warnings.append(
-                f"class {name!r} ({found.counts[index]} images) is too small to be everywhere: none in {absent}"
-            )
+def _thin_classes(split: NDArray[np.object_], members: NDArray[np.bool_], found: classes.Classes) -> list[str]:
+    present = np.stack([members[split == side].any(axis=0) for side in splits.NAMES])
+    thin = np.flatnonzero(~present.all(axis=0))
+    warnings = [
+        f"class {found.names[index]!r} ({found.counts[index]} images) is too small to be everywhere: none in "
+        f"{[side for side, there in zip(splits.NAMES, present[:, index], strict=True) if not there]}"
+        for index in thin[:THIN_NAMED]
+    ]
+    if len(thin) > THIN_NAMED:
+        warnings.append(
+            f"{len(thin) - THIN_NAMED} more classes are too small to be everywhere; ingest.rare drops or groups them"
+        )
     return warnings
 
 
@@ -199,10 +222,17 @@ def main(root: Path, params: Params) -> None:
     """Find duplicates, assign, and say loudly what is odd."""
     if params.split.val_frac + params.split.test_frac >= 1:
         raise InputError(f"{config.PATH}: split.val_frac + split.test_frac leave nothing to train on")
-    table, pictures = manifest.read(root), thumbnails.read(root)
+    if params.task == "multilabel" and params.split.balance:
+        raise InputError(
+            f"{config.PATH}: split.balance is true, but with task 'multilabel' no choice of images has equally many of "
+            "each class, since an image of a rare class brings its frequent ones along; set it to false, and even out "
+            "train with oversample.strategy or weighting.scheme"
+        )
+    table = manifest.read(root)
+    pictures = thumbnails.read(root, len(table))
     units, crossing = find_units(table, pictures, params.split.duplicates)
     copies = np.unique(pictures.reshape(len(pictures), -1), axis=0, return_inverse=True)[1]
-    result = assign(table, classes.read(root), units, crossing, copies, params.split, params.seed)
+    result = assign(table, classes.read(root), units, crossing, copies, params.split, params.seed, task=params.task)
     for warning in result.warnings:
         warn(warning)
     splits.write(root, result.splits)

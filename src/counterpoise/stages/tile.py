@@ -6,6 +6,7 @@ into one tile is copied byte for byte; windows of larger ones are stored as PNG.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 from counterpoise import config, images, tiling
 from counterpoise.artifacts import manifest, splits, tiles
-from counterpoise.config import Section
+from counterpoise.config import InputError, Section
 from counterpoise.stages import run
 
 
@@ -55,10 +56,25 @@ def cut(row: pd.Series, data: bytes, params: Tile) -> Iterator[tiles.Tile]:
         yield tiles.Tile(f"{row['image_id']}@{x0},{y0}", row["image_id"], row["labels"], (x0, y0, x1, y1), encoded)
 
 
+def load(root: Path, path: str, sha256: str) -> bytes:
+    """Read an image as `ingest` saw it.
+
+    Raises:
+        InputError: It is gone, or its bytes are others.
+    """
+    try:
+        data = (root / path).read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: the image is gone since ingest read it; run `dvc repro`") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise InputError(f"{path}: the image has changed since ingest read it; run `dvc repro`")
+    return data
+
+
 def main(root: Path, params: Params) -> None:
     """Cut and pack the images of each split."""
     if params.tile.overlap_px >= params.tile.size_px:
-        raise config.InputError(f"{config.PATH}: tile.overlap_px must be below tile.size_px")
+        raise InputError(f"{config.PATH}: tile.overlap_px must be below tile.size_px")
     table = manifest.read(root).merge(splits.read(root), on="image_id", validate="one_to_one")
     for split in splits.NAMES:
         part = table[table["split"] == split]
@@ -66,7 +82,7 @@ def main(root: Path, params: Params) -> None:
             for _, row in tqdm(
                 part.iterrows(), total=len(part), desc=f"tile {split}", unit="image", delay=1, mininterval=1
             ):
-                for tile in cut(row, (root / row["path"]).read_bytes(), params.tile):
+                for tile in cut(row, load(root, row["path"], row["sha256"]), params.tile):
                     append(tile)
 
 

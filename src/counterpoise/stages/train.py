@@ -19,20 +19,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from counterpoise import (
-    checkpoints,
-    labels,
-    loading,
-    losses,
-    metrics,
-    models,
-    priors,
-    schedules,
-    seeds,
-    weighting,
-)
+from counterpoise import checkpoints, labels, loading, models, objectives, schedules, seeds, watching
 from counterpoise.artifacts import draws, features, model, prior, tiles, training
-from counterpoise.config import PATH, InputError, Model, Section, Task, Views, Weighting
+from counterpoise.config import PATH, InputError, Model, Section, Views, Weighting
 from counterpoise.stages import run
 
 
@@ -57,7 +46,8 @@ class Train(Section):
     """The rate rises during these first epochs."""
     monitor: Literal["loss", "balanced_accuracy", "average_precision"]
     """Validation figure by which the best epoch is chosen: the training's own loss with its weights (least), balanced
-    accuracy of the most probable class (most), or mean average precision over the classes present (most)."""
+    accuracy of the most probable class (of many labels: the mean over labels, each decided from a probability of 0.5
+    on; most), or mean average precision over the classes present (most)."""
     patience: int = Field(ge=1)
     """Stop after so many epochs without a better figure."""
     augment: str
@@ -67,7 +57,6 @@ class Train(Section):
 class Params(Section):
     """What this stage reads."""
 
-    task: Task
     loss: str
     losses: dict[str, dict[str, Any]]
     seed: int = Field(ge=0)
@@ -83,29 +72,11 @@ class Examples:
 
     Attributes:
         inputs: n inputs.
-        targets: (n,) int64 class indices.
+        targets: (n,) int64 class indices; or, of many labels, (n, c) int64 in {0, 1}.
     """
 
     inputs: loading.Inputs
     targets: Tensor
-
-
-@dataclass(frozen=True)
-class Objective:
-    """The loss of a batch: the mean of the loss's values, each times the weight of its class.
-
-    Attributes:
-        loss: As `losses.build` returns it.
-        class_weights: (c,) float32.
-    """
-
-    loss: losses.Loss
-    class_weights: Tensor
-
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Compute the loss of raw logits (n, c), a scalar in nats."""
-        values = self.loss(logits.float(), targets)
-        return (values * self.class_weights.to(logits.device)[targets]).mean()
 
 
 @dataclass(frozen=True)
@@ -127,7 +98,7 @@ def fit(
     network: nn.Module,
     train: Examples,
     val: Examples,
-    objective: Objective,
+    objective: objectives.Objective,
     params: Params,
     checkpoint: checkpoints.Checkpoint | None = None,
 ) -> Fitted:
@@ -253,7 +224,7 @@ def _batches(
 def _watch(
     network: nn.Module,
     val: Examples,
-    objective: Objective,
+    objective: objectives.Objective,
     params: Params,
     device: torch.device,
     precision: torch.dtype,
@@ -265,42 +236,10 @@ def _watch(
         loss = float(objective(logits, val.targets.to(device)))
     if not torch.isfinite(logits).all():
         return dict.fromkeys(("val/loss", "val/balanced_accuracy", "val/average_precision"), float("nan"))
-    scores, targets = logits.cpu().double(), val.targets.numpy()
-    confusion = metrics.confusion(targets, scores.numpy().argmax(axis=1), scores.shape[1])
-    shares = scores.softmax(dim=1).numpy()
-    precisions = [metrics.average_precision(targets == index, shares[:, index]) for index in np.unique(targets)]
-    return {
-        "val/loss": loss,
-        "val/balanced_accuracy": float(metrics.balanced_accuracy(confusion)),
-        "val/average_precision": float(np.mean(precisions)),
-    }
+    return {"val/loss": loss} | watching.figures(logits.cpu().double(), val.targets)
 
 
-def ledger(opened: prior.Prior, class_weights: NDArray[np.float64], params: Params) -> tuple[priors.Line, ...]:
-    """Add what weights and loss do to the lines that split and draws opened."""
-    drawn = [weight if weight > 0 else 1.0 for weight in class_weights.tolist()]
-    shift = losses.prior_factors(params.loss, opened.drawn_counts, params.losses[params.loss])
-    return (
-        *opened.ledger,
-        priors.Line("weighting.scheme", params.weighting.scheme, tuple(drawn)),
-        priors.Line("loss", params.loss, shift),
-    )
-
-
-def objective(opened: prior.Prior, params: Params) -> tuple[Objective, tuple[priors.Line, ...]]:
-    """Build what is minimised, from the counts of the draws, and the ledger that goes with it."""
-    weights = weighting.class_weights(params.weighting.scheme, opened.drawn_counts, beta=params.weighting.beta)
-    loss = losses.build(
-        params.loss,
-        task=params.task,
-        class_counts=opened.drawn_counts,
-        example_count=sum(opened.drawn_counts),
-        params=params.losses[params.loss],
-    )
-    return Objective(loss, torch.from_numpy(weights).float()), ledger(opened, weights, params)
-
-
-def _examples(root: Path, split: str, names: tuple[str, ...], params: Params) -> tuple[Examples, int | None]:
+def _examples(root: Path, split: str, opened: prior.Prior, params: Params) -> tuple[Examples, int | None]:
     """Read the draws of train, or every tile of val as it is; and the number of features, `None` if none is frozen."""
     part = tiles.read(root, split)
     row = {tile_id: number for number, tile_id in enumerate(part.table["tile_id"])}
@@ -309,7 +248,8 @@ def _examples(root: Path, split: str, names: tuple[str, ...], params: Params) ->
         rows, views = np.array([row[tile_id] for tile_id in drawn["tile_id"]]), drawn["view"].to_numpy()
     else:
         rows, views = np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
-    targets = torch.from_numpy(labels.targets(part.table["labels"].tolist(), names)[rows])
+    read_labels = labels.indicators if opened.task == "multilabel" else labels.targets
+    targets = torch.from_numpy(read_labels(part.table["labels"].tolist(), opened.classes)[rows].astype(np.int64))
     frozen = features.read(root, split)
     if frozen is not None:
         place = {
@@ -331,13 +271,13 @@ def _examples(root: Path, split: str, names: tuple[str, ...], params: Params) ->
     return Examples(inputs, targets), None
 
 
-def build(params: Params, classes: int, width: int | None) -> nn.Module:
-    """Build what is trained: a head on features of a width, or, for `None`, a whole network."""
+def build(params: Params, classes: int, width: int | None, bias: Tensor | None = None) -> nn.Module:
+    """Build what is trained: a head on features of a width, or for `None` a whole network, that begins at `bias`."""
     seed = seeds.derive(params.train.seed, "initialisation") % 2**32
     if width is not None:
-        return models.build_head("linear", width, classes, params.model.dropout, seed)
+        return models.build_head("linear", width, classes, params.model.dropout, seed, bias)
     backbone = models.build_backbone(params.model.backbone, params.model.weights, seed)
-    head = models.build_head("linear", backbone.num_features, classes, params.model.dropout, seed)  # type: ignore[arg-type]
+    head = models.build_head("linear", backbone.num_features, classes, params.model.dropout, seed, bias)  # type: ignore[arg-type]
     return models.Network(backbone, head).to(memory_format=torch.channels_last)
 
 
@@ -358,16 +298,17 @@ def _log(root: Path) -> Callable[[Fitted], None]:
 def main(root: Path, params: Params) -> None:
     """Train on what earlier stages wrote."""
     opened = prior.read(root)
-    train, width = _examples(root, "train", opened.classes, params)
-    val, _ = _examples(root, "val", opened.classes, params)
-    goal, lines = objective(opened, params)
+    train, width = _examples(root, "train", opened, params)
+    val, _ = _examples(root, "val", opened, params)
+    goal, lines = objectives.build(opened, params.loss, params.losses[params.loss], params.weighting)
     inputs = [root / draws.PATH, root / prior.PATH]
     inputs += [root / folder(split) for folder in (tiles.path, features.path) for split in ("train", "val")]
     settings = params.model_dump() | {"losses": params.losses[params.loss]}
     checkpoint = checkpoints.Checkpoint(root, settings, inputs)
-    fitted = fit(build(params, len(opened.classes), width), train, val, goal, params, checkpoint)
+    network = build(params, len(opened.classes), width, objectives.initial_bias(opened, lines))
+    fitted = fit(network, train, val, goal, params, checkpoint)
     card = model.Card(
-        task=params.task,
+        task=opened.task,
         backbone=params.model.backbone,
         head="linear",
         dropout=params.model.dropout,

@@ -1,0 +1,91 @@
+"""What the built model says of images that no table knows: their classes, with calibrated probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from counterpoise import decisions, images, models, tiling
+from counterpoise.artifacts import decision, model
+from counterpoise.config import InputError
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one image.
+
+    Attributes:
+        image: As it was asked for.
+        ranked: Class names with their probabilities at the target prior, the most probable first.
+        decided: The classes that the rule decides for; of one class per image exactly one, of many labels perhaps none.
+    """
+
+    image: str
+    ranked: tuple[tuple[str, float], ...]
+    decided: tuple[str, ...]
+
+
+def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any], top: int) -> list[Answer]:
+    """Predict and decide images as the pipeline does, cut into the same tiles.
+
+    Args:
+        root: A repository in which the pipeline was run.
+        paths: Image files.
+        content: Its checked parameters: `tile`, `predict`, `model` and `seed` are used.
+        top: How many classes to name for each image.
+
+    Returns:
+        An answer for each image, in their order.
+
+    Raises:
+        InputError: An image cannot be read.
+        ArtifactError: There is no model yet.
+    """
+    card, chosen = model.read_card(root), decision.read(root)
+    network = _whole(card, models.rebuild(card, model.read_weights(root)), content["seed"])
+    device = models.pick_device(content["model"]["device"])
+    precision = models.pick_precision(content["model"]["precision"], device)
+    network = network.eval().to(device)
+    answers = []
+    for path in paths:
+        batch = models.normalise(_tiles(path, card, content).to(device), *models.normalisation(card.backbone))
+        with torch.inference_mode(), models.autocast(device, precision):
+            logits = network(batch).float().cpu().numpy()
+        folded = logits.max(axis=0) if content["predict"]["fold"] == "max" else logits.mean(axis=0)
+        answers.append(_said(str(path), folded[None], chosen, top))
+    return answers
+
+
+def _whole(card: model.Card, trained: nn.Module, seed: int) -> nn.Module:
+    if not card.frozen:
+        return trained
+    return models.Network(models.build_backbone(card.backbone, card.backbone_weights, seed), trained)
+
+
+def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> torch.Tensor:
+    """Read an image as uint8 tiles (t, 3, s, s)."""
+    try:
+        image = images.decode(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except images.ImageError as error:
+        raise InputError(f"{path}: {error}") from error
+    height, width = image.shape[:2]
+    windows = tiling.windows(width, height, content["tile"]["size_px"], content["tile"]["overlap_px"])
+    tiles = [images.resize(image[y0:y1, x0:x1], card.input_px) for x0, y0, x1, y1 in windows]
+    return torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2)
+
+
+def _said(image: str, logits: NDArray[np.float32], chosen: decision.Decision, top: int) -> Answer:
+    probs = decisions.probabilities(chosen, logits)
+    decided = decisions.decided(chosen, probs)[0]
+    order = np.argsort(-probs[0], kind="stable")
+    ranked = tuple((chosen.classes[index], float(probs[0, index])) for index in order[:top])
+    return Answer(image, ranked, tuple(chosen.classes[index] for index in order if decided[index]))

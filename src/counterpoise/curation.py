@@ -1,0 +1,198 @@
+"""Which images remain, and under which labels: rows joined by image, classes left out, merged and grouped.
+
+The same functions treat one label per image and many; only `join` asks for the task.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from counterpoise import labels
+from counterpoise.config import PATH, InputError, Task, suggest
+from counterpoise.sources import Row
+
+OTHER = "other"
+"""Name of the class that joins the rare ones."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An image and what the raw labels say of it.
+
+    Attributes:
+        image: Its path below `ingest.root` in clean form, `image_id` from here on.
+        labels: Class names, sorted, each once; empty = none of the classes.
+        group: Images of one group never straddle a split; empty = none.
+        rows: The raw rows that said so.
+    """
+
+    image: str
+    labels: tuple[str, ...]
+    group: str
+    rows: tuple[Row, ...]
+
+
+Refusal = tuple[Row, str, str]
+"""A row that is not used, `rejected` or `excluded`, and why."""
+
+
+def refuse(image: Labelled, kind: str, reason: str) -> list[Refusal]:
+    """Refuse every row of an image."""
+    return [(row, kind, reason) for row in image.rows]
+
+
+def join(rows: Iterable[Row], task: Task) -> tuple[list[Labelled], list[Refusal]]:
+    """Join rows that speak of the same image to the union of their labels, and refuse what no task can use.
+
+    Args:
+        rows: Raw rows.
+        task: For `multiclass`, an image without a label and one with several are refused, too.
+
+    Returns:
+        Usable images, and what was refused. A row that adds no label to those before it is `excluded` as a
+        repetition.
+
+    Example:
+        >>> rows = [Row("row 2", "./a.png", ("roof",), ""), Row("row 3", "a.png", ("solar",), "")]
+        >>> [(image.image, image.labels) for image in join(rows, "multilabel")[0]]
+        [('a.png', ('roof', 'solar'))]
+    """
+    by_image: dict[str, list[Row]] = {}
+    for row in rows:
+        by_image.setdefault(posixpath.normpath(row.image) if row.image else "", []).append(row)
+    usable: list[Labelled] = []
+    refused: list[Refusal] = []
+    for image, same in by_image.items():
+        found = tuple(sorted({label for row in same for label in row.labels}))
+        reason = _fault_of_path(image) or _fault_of_labels(found, task) or _fault_of_groups(same)
+        if reason:
+            refused += [(row, "rejected", reason) for row in same]
+            continue
+        telling: list[Row] = []
+        said: set[str] = set()
+        for row in same:
+            if telling and said.issuperset(row.labels):
+                refused.append((row, "excluded", f"repeats {same[0].where}"))
+            else:
+                telling.append(row)
+            said.update(row.labels)
+        usable.append(Labelled(image, found, same[0].group, tuple(telling)))
+    return usable, refused
+
+
+def _fault_of_path(image: str) -> str | None:
+    if not image:
+        return "the row names no image"
+    if image.startswith("/"):
+        return "its path is absolute; it should begin below ingest.root"
+    if image.split("/")[0] == "..":
+        return "its path leaves ingest.root"
+    try:
+        image.encode()
+    except UnicodeEncodeError:  # a name of a file that is no UTF-8 reaches Python with lone surrogates
+        return "its path is no UTF-8"
+    return None
+
+
+def _fault_of_labels(found: tuple[str, ...], task: Task) -> str | None:
+    if task == "multilabel" or len(found) == 1:
+        return None
+    return f"exactly one label is needed, found {list(found)}" if found else "the row has no label"
+
+
+def _fault_of_groups(rows: Sequence[Row]) -> str | None:
+    groups = sorted({row.group for row in rows})
+    return f"the image stands in several groups: {groups}" if len(groups) > 1 else None
+
+
+def count(images: Iterable[Labelled]) -> Counter[str]:
+    """Count the images that bear each class."""
+    return Counter(label for image in images for label in image.labels)
+
+
+def relabel(
+    images: Iterable[Labelled], new_names: Mapping[str, str | None], reason: str
+) -> tuple[list[Labelled], list[Refusal]]:
+    """Rename and remove labels.
+
+    An image that loses its last label is left out, since it would not be true that it shows none of the classes.
+
+    Args:
+        images: With any number of labels.
+        new_names: Old name -> new name, or `None` to remove the label; other labels stay.
+        reason: Why labels are removed; the names follow.
+
+    Returns:
+        The remaining images, and the rows of those that were left out.
+
+    Example:
+        >>> images = [Labelled("1", ("a", "b"), "", ()), Labelled("2", ("b",), "", ()), Labelled("3", (), "", ())]
+        >>> [(image.image, image.labels) for image in relabel(images, {"a": "c", "b": None}, "")[0]]
+        [('1', ('c',)), ('3', ())]
+    """
+    kept: list[Labelled] = []
+    left_out: list[Refusal] = []
+    for image in images:
+        names = {new for label in image.labels if (new := new_names.get(label, label)) is not None}
+        if image.labels and not names:
+            left_out += refuse(image, "excluded", f"{reason} {', '.join(map(repr, image.labels))}")
+        else:
+            kept.append(replace(image, labels=tuple(sorted(names))))
+    return kept, left_out
+
+
+def choose(
+    images: Sequence[Labelled], exclude: Sequence[str], merge: Mapping[str, Sequence[str]]
+) -> tuple[list[Labelled], list[Refusal]]:
+    """Leave out and merge classes.
+
+    Args:
+        images: With any number of labels.
+        exclude: Classes to leave out.
+        merge: New name -> classes that it joins.
+
+    Returns:
+        The remaining images under their new labels, and the rows that were left out.
+
+    Raises:
+        InputError: A name is no class, a class is merged twice, or excluded and merged, or a new name is impossible.
+    """
+    known = sorted(count(images))
+    for key, mentioned in [("exclude", exclude), *((f"merge.{new}", old) for new, old in merge.items())]:
+        for name in mentioned:
+            if name not in known:
+                raise InputError(f"{PATH}: ingest.{key} names {name!r}, which no row has; {suggest(name, known)}")
+    used = Counter([*exclude, *(name for old in merge.values() for name in old)])
+    for name, times in used.items():
+        if times > 1:
+            raise InputError(f"{PATH}: ingest.exclude and ingest.merge name {name!r} {times} times; once is needed")
+    for new in merge:
+        if not new or labels.SEPARATOR in new:
+            raise InputError(
+                f"{PATH}: ingest.merge makes a class {new!r}; expected a name without {labels.SEPARATOR!r}"
+            )
+    new_names: dict[str, str | None] = {name: new for new, old in merge.items() for name in old}
+    return relabel(images, new_names | dict.fromkeys(exclude), "ingest.exclude names")
+
+
+def treat_rare(images: Sequence[Labelled], min_images: int, action: str) -> tuple[list[Labelled], list[Refusal]]:
+    """Treat the classes that fewer images bear than `min_images`.
+
+    Args:
+        images: With any number of labels.
+        min_images: A class with fewer images is rare.
+        action: `keep` them, `drop` their label, or group them as `other`, with any class of that name.
+
+    Returns:
+        The remaining images, and the rows that were left out.
+    """
+    few = [name for name, images_count in count(images).items() if images_count < min_images]
+    new_names: dict[str, dict[str, str | None]] = {
+        "keep": {},
+        "drop": dict.fromkeys(few),
+        "other": dict.fromkeys(few, OTHER),
+    }
+    return relabel(images, new_names[action], f"fewer than {min_images} images bear")

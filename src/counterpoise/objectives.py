@@ -1,0 +1,99 @@
+"""What training minimises: a loss with the weights of classes, and what both do to the prior that a model sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from counterpoise import losses, priors, weighting
+from counterpoise.artifacts.prior import Prior
+from counterpoise.config import PATH, InputError, Weighting
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss of a batch: the mean of the loss's values, each times the weight of its class.
+
+    Of many labels, the weight of a label multiplies its positive entries alone.
+
+    Attributes:
+        loss: As `losses.build` returns it.
+        class_weights: (c,) float32.
+    """
+
+    loss: losses.Loss
+    class_weights: Tensor
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Compute the loss of raw logits (n, c), a scalar in nats."""
+        values = self.loss(logits.float(), targets)
+        weights = self.class_weights.to(logits.device)
+        return (values * (torch.where(targets == 1, weights, 1.0) if targets.ndim == 2 else weights[targets])).mean()
+
+
+def build(
+    opened: Prior, loss: str, block: Mapping[str, Any], weights: Weighting
+) -> tuple[Objective, tuple[priors.Line, ...]]:
+    """Build what is minimised, from the counts of the draws, and the ledger that goes with it.
+
+    Args:
+        opened: Task, counts, and the lines that split and draws opened.
+        loss: Name of the loss.
+        block: Its parameters.
+        weights: Section `weighting`.
+
+    Returns:
+        The objective, and every line of the ledger up to and including the loss.
+
+    Raises:
+        InputError: The weights, or the loss, do not suit the task.
+    """
+    counts = opened.drawn_counts
+    try:
+        if opened.task == "multilabel":
+            class_weights = weighting.label_weights(weights.scheme, counts, opened.drawn_total)
+        else:
+            class_weights = weighting.class_weights(weights.scheme, counts, beta=weights.beta)
+    except ValueError as error:
+        raise InputError(f"{PATH}: {error}") from error
+    built = losses.build(loss, task=opened.task, class_counts=counts, example_count=opened.drawn_total, params=block)
+    lines = (
+        *opened.ledger,
+        priors.Line("weighting.scheme", weights.scheme, _factors(class_weights)),
+        priors.Line("loss", loss, losses.prior_factors(loss, counts, block)),
+    )
+    return Objective(built, torch.from_numpy(class_weights).float()), lines
+
+
+def initial_bias(opened: Prior, lines: Sequence[priors.Line]) -> Tensor:
+    """Compute the logits that know the prior which training shows, and nothing else.
+
+    A model that begins there need not spend its first epochs on learning that a class is rare; with many labels and few
+    steps it would otherwise end far from it, and calibration would have to mend what no prior explains.
+
+    Args:
+        opened: The draws.
+        lines: The ledger; of its lines on weights and loss, those that are known count.
+
+    Returns:
+        (c,) log prior, or log-odds of each label.
+
+    Source: Lin et al. (2017), Focal Loss for Dense Object Detection, section 4.1, for the bias of rare labels.
+    """
+    many = opened.task == "multilabel"
+    drawn = priors.from_counts(opened.drawn_counts, opened.drawn_total if many else None)
+    known = [line for line in lines if line.piece in ("weighting.scheme", "loss") and line.factors is not None]
+    seen = priors.seen(drawn, known, task=opened.task)
+    assert seen is not None  # known lines alone
+    return torch.from_numpy(np.log(seen) - (np.log1p(-seen) if many else 0.0)).float()
+
+
+def _factors(class_weights: NDArray[np.float64]) -> tuple[float, ...]:
+    """Leave the prior of a class that is never drawn alone: its weight of 0 multiplies nothing."""
+    return tuple(weight if weight > 0 else 1.0 for weight in class_weights.tolist())

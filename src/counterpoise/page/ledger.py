@@ -1,0 +1,134 @@
+"""The part of the report page that shows the prior ledger, line by line, and what is added to the logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from counterpoise import priors
+from counterpoise.charts.steps import Track, shares_by_step
+from counterpoise.charts.texts import write_prevalence, write_value
+from counterpoise.page.facts import Facts, counted, listed, quote
+from counterpoise.page.parts import Fold, Part, Table, drawn
+
+SELECTED = 5
+"""So many classes are followed line by line."""
+MATERIAL = 1.05
+"""A factor larger than this changes a prior, as said in words."""
+
+
+def ledger(facts: Facts) -> Part:
+    """Show what each remedy did to the prior, and the way back."""
+    selected = _selected(facts)
+    chosen = facts.decision
+    lines = [f"× {line.piece} = {line.remedy}" for line in chosen.ledger]
+    steps = ["in the labels", *lines, "validation", "target"]
+    if chosen.seen is not None and lines:
+        steps[len(lines)] += " = seen by the model"
+    shares = _shares(facts)
+    tracks = [
+        Track(facts.names[k], [None if step is None else step[k] for step in shares], series)
+        for series, k in enumerate(sorted(selected, key=lambda k: k != facts.positive))
+    ]
+    alt = "Share of each class, line by line. " + "; ".join(
+        f"{track.name}: "
+        + ", ".join(
+            f"{step} {'unknown' if share is None else write_prevalence(share)}"
+            for step, share in zip(steps, track.shares, strict=True)
+        )
+        for track in tracks
+    )
+    odds = "odds" if facts.many else "prior, up to a common scale"
+    caption = f"Shares, then the factor by which each remedy multiplies the {odds}, then what is added to the logits."
+    table = Table(caption, ("", *(facts.names[k] for k in selected)), _lines(facts, selected))
+    folds: tuple[Fold, ...] = ()
+    if len(selected) < len(facts.names):
+        cells = _lines(facts, range(len(facts.names)))
+        rows = tuple((name, *(cell[k + 1] for cell in cells)) for k, name in enumerate(facts.names))
+        everything = Table(caption, (facts.noun, *(cell[0] for cell in cells)), rows)
+        folds = (Fold(f"All {facts.label_count}", (everything,)),)
+    return Part(
+        "ledger",
+        "The prior, line by line",
+        _text(facts),
+        drawn({"": shares_by_step(steps, tracks, title="Prior ledger", alt=alt)}),
+        "Where the lines part, a remedy made the model see another share than there is; the steps bring it back.",
+        tables=(table,),
+        folds=folds,
+    )
+
+
+def _selected(facts: Facts) -> list[int]:
+    """Pick classes to follow: all of a few; else the class that matters, the rarest and the most frequent."""
+    count = len(facts.names)
+    if count <= SELECTED:
+        return list(range(count))
+    ranks = sorted(range(count), key=lambda k: -facts.classes.counts[k])
+    first = [facts.positive, ranks[0], ranks[-1], ranks[1], ranks[-2], ranks[2]]
+    return sorted(list(dict.fromkeys(first))[:SELECTED])
+
+
+def _shares(facts: Facts) -> list[Sequence[float] | None]:
+    """Compute the share of each class after each line; None from the first unknown line on."""
+    chosen = facts.decision
+    after = [priors.seen(chosen.natural, chosen.ledger[:n], task=chosen.task) for n in range(len(chosen.ledger) + 1)]
+    return [*(None if share is None else share.tolist() for share in after), chosen.val, chosen.target]
+
+
+def _lines(facts: Facts, selected: Sequence[int]) -> tuple[tuple[str, ...], ...]:
+    """Write the ledger: one row for each line, one column for each class."""
+    chosen = facts.decision
+    unknown = ["unknown"] * len(facts.names)
+
+    def share(values: Sequence[float]) -> list[str]:
+        return [write_value(value, 4) for value in values]
+
+    written: list[tuple[str, list[str]]] = [("in the labels", share(chosen.natural))]
+    for line in chosen.ledger:
+        factors = unknown if line.factors is None else [write_value(factor, 3) for factor in line.factors]
+        written.append((f"× {line.piece} = {line.remedy}", factors))
+    written += [
+        ("= seen by the model", unknown if chosen.seen is None else share(chosen.seen)),
+        ("validation", share(chosen.val)),
+        ("step 1: from seen to validation, nats", [_signed(value) for value in chosen.val_offset]),
+        ("target", share(chosen.target)),
+        ("step 2: from validation to target, nats", [_signed(value) for value in chosen.target_offset]),
+    ]
+    return tuple((name, *(cells[k] for k in selected)) for name, cells in written)
+
+
+def _text(facts: Facts) -> tuple[str, ...]:
+    chosen = facts.decision
+    changing = [f"{line.piece} = {line.remedy}" for line in chosen.ledger if _changes(line, many=facts.many)]
+    unknown = [f"{line.piece} = {line.remedy}" for line in chosen.ledger if line.factors is None]
+    what = "the odds of a label" if facts.many else "the class prior"
+    text = (
+        f"Changed {what} by more than 5 %: {listed(changing)}."
+        if changing
+        else f"Where its effect is known, no switch changed {what} by more than 5 %."
+    )
+    if unknown:
+        text += f" {listed(unknown)} has no closed form, so “{chosen.calibrator}” learned the prior from validation."
+    offsets = [np.abs(values).max() for values in (chosen.val_offset, chosen.target_offset)]
+    if max(offsets) < 0.005:
+        return text, "The logits are left as they are."
+    own = (chosen.val_offset[facts.positive], chosen.target_offset[facts.positive])
+    return text, (
+        f"To the logit of {quote(facts.positive_name)} {_signed(own[0], 2)} nats are added to get from the share seen "
+        f"to that of validation, and {_signed(own[1], 2)} to get to deployment; to no logit more than "
+        f"{write_value(max(offsets))} in one step ({counted(len(facts.names), facts.noun, facts.nouns)})."
+    )
+
+
+def _changes(line: priors.Line, *, many: bool) -> bool:
+    if line.factors is None:
+        return False
+    if many:
+        return max(max(line.factors), 1 / min(line.factors)) > MATERIAL
+    return max(line.factors) > MATERIAL * min(line.factors)
+
+
+def _signed(value: float, digits: int = 3) -> str:
+    written = write_value(value, digits)
+    return f"+{written}" if value > 0 and float(written) else written

@@ -1,0 +1,158 @@
+"""What the built model says of images, against the predictions that the pipeline wrote of the same images."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from counterpoise import __main__ as cli
+from counterpoise import answers, config, decisions, loading, models
+from counterpoise.artifacts import clusters, decision, features, model, predictions, tiles
+from counterpoise.stages import predict
+
+ROOT = Path(__file__).parents[1]
+NAMES = ("rust", "moss", "crack")
+SIZES = {"small.png": (40, 30), "large.png": (100, 64)}
+TILE_PX = 64
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "workers_count", lambda: 0)
+
+
+def content(**decide: Any) -> dict[str, Any]:
+    found = config.load(ROOT)
+    found["tile"] = {"size_px": TILE_PX, "overlap_px": 8}
+    found["model"] |= {"device": "cpu", "precision": "float32"}
+    return found
+
+
+def a_decision(task: str, thresholds: tuple[float | None, ...] = ()) -> decision.Decision:
+    third = (1 / 3,) * 3
+    return decision.Decision(
+        task=task,
+        classes=NAMES,
+        positive="crack",
+        calibrator="temperature",
+        pooled=(),
+        scale=(0.7,) * 3,
+        bias=(0.0,) * 3,
+        ledger=(),
+        natural=third,
+        seen=third,
+        val=third,
+        target=third,
+        val_offset=(0.1, 0.0, -0.1),
+        target_offset=(0.0,) * 3,
+        rule="most_probable",
+        gain=() if thresholds else tuple(tuple(row) for row in np.eye(3).tolist()),
+        thresholds=thresholds,
+        at_least=0,
+        val_images=(1, 1, 1),
+        val_total=3,
+        val_decided=((1, 0, 0, 2),) * 3,
+        prevalences=(),
+    )
+
+
+def build(root: Path, chosen: decision.Decision, *, frozen: bool) -> None:
+    """Write images, a small random model, and what the stage `predict` says of the images."""
+    card = model.Card(chosen.task, "test_efficientnet", "linear", 0.5, 32, frozen, "none", NAMES, "cross_entropy", ())
+    backbone = models.build_backbone("test_efficientnet", "none", config.load(ROOT)["seed"])
+    head = models.build_head("linear", backbone.num_features, 3, 0.5, seed=0)  # type: ignore[arg-type]
+    head[-1].weight.data.normal_(std=0.3)  # type: ignore[index]
+    model.write(root, card, (head if frozen else models.Network(backbone, head)).state_dict())
+    decision.write(root, chosen)
+    rng = np.random.default_rng(0)
+    for split in ("val", "test"):
+        with tiles.writing(root, split) as append:
+            for name, size in SIZES.items():
+                picture = rng.integers(0, 256, (*size[::-1], 3)).astype(np.uint8)
+                Image.fromarray(picture).save(root / name)
+                for x0 in (0,) if size[0] <= TILE_PX else (0, size[0] - TILE_PX):
+                    window = (x0, 0, min(x0 + TILE_PX, size[0]), size[1])
+                    buffer = io.BytesIO()
+                    Image.fromarray(picture[:, window[0] : window[2]]).save(buffer, format="PNG")
+                    append(tiles.Tile(f"{name}@{x0}", name, NAMES[0], window, buffer.getvalue()))
+        found = None
+        if frozen:
+            table = tiles.read(root, split).table
+            inputs = loading.TileInputs(
+                tiles.read(root, split),
+                np.arange(len(table)),
+                np.zeros(len(table), dtype=np.int64),
+                32,
+                "none",
+                0,
+                "none",
+                "test_efficientnet",
+            )
+            values = predict.apply(backbone, inputs, params())
+            found = features.Features(table[["tile_id"]].assign(view=0), values)
+        features.write(root, split, found)
+    ids = sorted(SIZES)
+    clusters.write(
+        root, pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
+    )
+    predict.main(root, params())
+
+
+def params() -> predict.Params:
+    return predict.Params(
+        model=predict.Device(device="cpu", precision="float32"), predict=predict.Predict(fold="mean", batch_size=8)
+    )
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_an_image_gets_the_probabilities_that_the_pipeline_gave_it(frozen: bool, tmp_path: Path) -> None:
+    chosen = a_decision("multiclass")
+    build(tmp_path, chosen, frozen=frozen)
+    test = predictions.read(tmp_path, "test")
+    probs = decisions.probabilities(chosen, test.logits)
+    found = answers.answer(tmp_path, [tmp_path / name for name in test.image_ids], content(), top=3)
+    for row, said in enumerate(found):
+        assert dict(said.ranked) == pytest.approx(dict(zip(NAMES, probs[row].tolist(), strict=True)), abs=1e-5)
+        assert [name for name, _ in said.ranked] == [NAMES[index] for index in np.argsort(-probs[row])]
+        assert said.decided == (said.ranked[0][0],)
+
+
+def test_of_many_labels_those_that_reach_their_threshold_are_decided_and_k_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(tmp_path, a_decision("multilabel", (0.0, None, 0.0)), frozen=True)
+    (said,) = answers.answer(tmp_path, [tmp_path / "small.png"], content(), top=2)
+    assert set(said.decided) == {"rust", "crack"}
+    assert len(said.ranked) == 2
+    (tmp_path / config.PATH).write_text((ROOT / config.PATH).read_text())
+    monkeypatch.chdir(tmp_path)
+    cli.main(["predict", "small.png", "large.png", "--top", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines if not line.startswith(" ")] == ["small.png", "large.png"]
+    assert len(lines) == 4
+
+
+def test_no_label_at_all_is_said(tmp_path: Path) -> None:
+    build(tmp_path, a_decision("multilabel", (None, None, None)), frozen=True)
+    (said,) = answers.answer(tmp_path, [tmp_path / "small.png"], content(), top=1)
+    assert said.decided == ()
+
+
+def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    build(tmp_path, a_decision("multiclass"), frozen=True)
+    (tmp_path / "text.png").write_text("text")
+    with pytest.raises(config.InputError, match=r"text\.png: not an image"):
+        answers.answer(tmp_path, [tmp_path / "text.png"], content(), top=1)
+    with pytest.raises(config.InputError, match=r"none\.png: cannot be read: No such file"):
+        answers.answer(tmp_path, [tmp_path / "none.png"], content(), top=1)
+
+
+def test_without_a_model_the_way_to_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / config.PATH).write_text((ROOT / config.PATH).read_text())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="does not exist; run `dvc repro`"):
+        cli.main(["predict", "a.png"])

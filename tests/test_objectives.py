@@ -1,0 +1,70 @@
+"""What training minimises: weights, denominators, and the lines of the ledger that go with them."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from counterpoise import config, losses, objectives, priors
+from counterpoise.artifacts.prior import Prior
+
+PLAIN = {"label_smoothing": 0.0}
+
+
+def weights(scheme: str) -> config.Weighting:
+    return config.Weighting.model_validate({"scheme": scheme, "beta": 0.999})
+
+
+def opened(*lines: priors.Line, counts: tuple[int, ...] = (30, 10), total: int | None = None) -> Prior:
+    task, images = ("multiclass", sum(counts)) if total is None else ("multilabel", total)
+    return Prior(task, ("a", "b"), (90, 10), (90, 10), counts, 100, 100, images, lines)
+
+
+def test_the_ledger_holds_the_weights_and_what_the_loss_does() -> None:
+    goal, lines = objectives.build(
+        opened(priors.Line("split", "train", (1.0, 1.0))), "cross_entropy", PLAIN, weights("balanced")
+    )
+    assert goal.class_weights.tolist() == pytest.approx([2 / 3, 2])  # of the draws, not of the manifest
+    assert [line.piece for line in lines] == ["split", "weighting.scheme", "loss"]
+    assert lines[1].factors == pytest.approx((2 / 3, 2))
+    assert lines[2].factors == (1.0, 1.0)
+
+
+def test_a_pos_weight_stands_in_the_ledger_as_the_factor_of_the_odds() -> None:
+    goal, lines = objectives.build(opened(total=40), "cross_entropy", PLAIN, weights("negatives_over_positives"))
+    assert goal.class_weights.tolist() == pytest.approx([1 / 3, 3])
+    assert lines[0].factors == pytest.approx((1 / 3, 3))
+
+
+def test_a_class_that_is_never_drawn_leaves_its_prior_alone() -> None:
+    goal, lines = objectives.build(opened(counts=(30, 0)), "cross_entropy", PLAIN, weights("balanced"))
+    assert goal.class_weights.tolist() == [1, 0]
+    assert lines[0].factors == (1, 1)
+
+
+def test_of_many_labels_it_is_pytorchs_pos_weight() -> None:
+    goal, _ = objectives.build(opened(total=40), "cross_entropy", PLAIN, weights("negatives_over_positives"))
+    logits, targets = (
+        torch.randn(7, 2, generator=torch.Generator().manual_seed(0)),
+        torch.tensor([[1, 0]] * 3 + [[0, 1]] * 4),
+    )
+    expected = functional.binary_cross_entropy_with_logits(
+        logits, targets.float(), pos_weight=torch.tensor([1 / 3, 3.0])
+    )
+    torch.testing.assert_close(goal(logits, targets), expected)
+
+
+def test_the_denominator_of_the_mean_is_the_number_of_values() -> None:
+    """Not the sum of the weights: logits of zero cost log 2 each, so (1 + 1 + 4) / 3 log 2."""
+    loss = losses.build(
+        "cross_entropy", task="multiclass", class_counts=(2, 1), example_count=3, params={"label_smoothing": 0.0}
+    )
+    goal = objectives.Objective(loss, torch.tensor([1.0, 4.0]))
+    value = goal(torch.zeros(3, 2), torch.tensor([0, 0, 1]))
+    assert float(value) == pytest.approx(2 * np.log(2))
+
+
+@pytest.mark.parametrize(("scheme", "total"), [("negatives_over_positives", None), ("balanced", 40)])
+def test_a_scheme_of_the_other_task_is_refused(scheme: str, total: int | None) -> None:
+    with pytest.raises(config.InputError, match=f"params.yaml: weighting.scheme is '{scheme}'; expected one of"):
+        objectives.build(opened(total=total), "cross_entropy", PLAIN, weights(scheme))
