@@ -10,13 +10,17 @@ import numpy.typing as npt
 import pytest
 
 from counterpoise import charts
-from counterpoise.charts.bars import Row, bars_with_intervals
+from counterpoise.charts.bars import Row, bars_with_intervals, gauge
 from counterpoise.charts.curves import Calibration, PRCurve, precision_recall, reliability
+from counterpoise.charts.dots import Group, apportion, dots
+from counterpoise.charts.dumbbells import Change, changes
+from counterpoise.charts.errors import Errors, errors_by_class
 from counterpoise.charts.frame import Estimate
 from counterpoise.charts.lines import Line, line_chart
 from counterpoise.charts.matrix import confusion_matrix
 from counterpoise.charts.stages import Stage, counts_through_stages
-from counterpoise.charts.texts import write_share
+from counterpoise.charts.steps import Track, shares_by_step
+from counterpoise.charts.texts import write_prevalence, write_share
 from counterpoise.charts.ways import Measure, dots_by_way
 
 NAN = math.nan
@@ -52,8 +56,19 @@ def every_chart(
             [PRCurve(name, [1.0, value], [low, high], (value, high)) for name in names], no_skill=value, **kw
         ),
         "reliability": reliability([Calibration(name, [value, 0.9], [estimate, estimate]) for name in names], **kw),
+        "dots": dots([Group(name, count, "found") for name in names], notes=names, **kw),
+        "errors": errors_by_class([Errors(name, count, count, count) for name in names], **kw),
+        "changes": changes([Change(name, *_between(low, high)) for name in names], **kw),
+        "steps": shares_by_step(
+            names or ["step"], [Track(name, [min(value, 1.0)] * n, k) for k, name in enumerate(names)], **kw
+        ),
         "ways": dots_by_way([Measure(name, dict.fromkeys(names, estimate), "lower is better") for name in names], **kw),
     }
+
+
+def _between(*shares: float) -> tuple[float, ...]:
+    """Make shares of what may be anything, since counts never give others."""
+    return tuple(min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0 for share in shares)
 
 
 CASES = {
@@ -122,6 +137,7 @@ def test_the_style_sheet_knows_every_class_and_colour_used() -> None:
     used = {c for found in CASES.values() for svg in found.values() for e in parse(svg).iter()
             for c in e.get("class", "").split()}  # fmt: skip
     kinds = {"bars", "stages", "lines", "confusion", "precision-recall", "reliability", "ways"}
+    kinds |= {"dots-chart", "errors", "changes", "steps"}
     assert {name for name in used - kinds if f".{name}" not in style} == set()
     declared = set(re.findall(r"(--[\w-]+):", style))
     assert set(re.findall(r"var\((--[\w-]+)\)", style)) <= declared
@@ -279,6 +295,76 @@ def test_a_way_keeps_its_colour_where_another_way_is_absent() -> None:
     assert svg.count('class="mark s0"') == 1
 
 
+def test_every_image_is_a_dot_and_a_group_that_holds_anything_has_one() -> None:
+    assert apportion([2, 19, 206, 298], 525) == [2, 19, 206, 298]
+    drawn = apportion([1, 3, 500, 999_496], 1000)
+    assert sum(drawn) == 1000
+    assert min(drawn) == 1
+    assert apportion([0, 0, 7], 7) == [0, 0, 7]
+    assert apportion([0.0, 0.0], 5) == [0, 0]
+
+
+def test_dots_print_the_numbers_and_say_what_a_dot_is() -> None:
+    groups = [Group("missed", 2, "missed"), Group("found", 19, "found"), Group("others", 504, "rest")]
+    printed = texts(dots(groups, title="t", alt="a", noun="test image"))
+    assert "2 missed" in printed
+    assert "19 found" in printed
+    assert "Each dot is one test image." in printed
+    many = texts(dots([Group("others", 100_000, "rest")], title="t", alt="a"))
+    assert "Each dot is about 100 images." in many
+
+
+def test_as_many_dots_are_drawn_as_there_are_images() -> None:
+    svg = dots([Group("found", 30, "found"), Group("others", 13, "rest")], title="t", alt="a")
+    drawn = 0.0
+    for path in parse(svg).iter():
+        dashes = (path.get("stroke-dasharray") or "0 20").split()
+        if path.tag.endswith("}path") and dashes[1] != "20":
+            pitch = float(dashes[1])
+            for start, end in re.findall(r"M([\d.]+) [\d.]+H([\d.]+)", path.get("d", "")):
+                drawn += math.floor((float(end) - float(start)) / pitch) + 1
+    assert drawn == 43
+
+
+def test_errors_are_drawn_on_one_scale() -> None:
+    svg = errors_by_class([Errors("a", 3, 1, 4), Errors("b", 1, 0, 0)], title="t", alt="a")
+    printed = texts(svg)
+    assert "3 of 4 found, 4 wrong" in printed
+    found = [float(e.get("width", 0)) for e in parse(svg).iter() if e.get("class") == "part found"]
+    assert found[0] == pytest.approx(3 * found[1], rel=1e-3)
+
+
+def test_a_step_that_is_not_known_is_bridged_and_said_to_be_so() -> None:
+    svg = shares_by_step(
+        ["labels", "× loss\n= focal: unknown", "target"], [Track("rare", [0.04, None, 0.04], 0)], title="t", alt="a"
+    )
+    assert "= focal: unknown" in texts(svg)
+    assert "dashed" in svg
+    whole = shares_by_step(["labels", "target"], [Track("rare", [0.04, 0.04], 0)], title="t", alt="a")
+    assert "dashed" not in whole
+
+
+def test_a_gauge_has_a_text_alternative_and_a_tick_where_guessing_stands() -> None:
+    svg = gauge(Estimate(0.58, 0.53, 0.64), title="Balanced accuracy", reference=0.25)
+    assert 'aria-label="Balanced accuracy: 0.58 [0.53, 0.64], between 0 and 1; guessing 0.25"' in svg
+    assert "tick" in svg
+    assert "mark" not in gauge(Estimate(None), title="Precision")
+
+
+def test_a_class_in_focus_is_the_only_one_in_colour() -> None:
+    rows = [Row("a", Estimate(0.5)), Row("rare", Estimate(0.5), focus=True)]
+    svg = bars_with_intervals(rows, title="t", alt="a")
+    assert svg.count("bar s0") == 1
+    assert svg.count("bar s6") == 1
+
+
+@pytest.mark.parametrize(
+    ("share", "written"), [(0.0, "0 %"), (0.00012, "0.012 %"), (0.0995, "10 %"), (0.996, ">99 %"), (1.0, "100 %")]
+)
+def test_prevalences_have_two_digits(share: float, written: str) -> None:
+    assert write_prevalence(share) == written
+
+
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
@@ -290,6 +376,7 @@ def test_a_way_keeps_its_colour_where_another_way_is_absent() -> None:
         (lambda kw: line_chart([Line("a", [1.0], [1, 2])], **kw), "line 'a' has 2 x and 1 y"),
         (lambda kw: precision_recall([PRCurve("a", [1], [])], **kw), "1 recalls and 0 precisions"),
         (lambda kw: reliability([Calibration("a", [1], [])], **kw), "1 predictions and 0 observed"),
+        (lambda kw: shares_by_step(["x"], [Track("a", [], 0)], **kw), "track 'a' has 0 shares; expected 1"),
     ],
 )
 def test_inputs_of_different_lengths_are_refused(draw: Callable[..., str], message: str) -> None:

@@ -98,7 +98,7 @@ def precision_recall(curves: Sequence[PRCurve], *, title: str, alt: str, no_skil
         entries.append((shown(curve.name), detail, s))
     body += markers
     if no_skill is not None:
-        written = f"no skill = {write_value(no_skill)}"
+        written = f"no skill = {write_value(no_skill, 2 if no_skill >= 0.01 else 4)}"
         y = to_y(no_skill) + (16 if no_skill > 0.9 else -6)
         body.append(label(to_x(0) + 6, y, written, size=12, class_="halo"))
     drawn, height = legend(entries, bottom + 46)

@@ -12,8 +12,10 @@ from counterpoise.charts.frame import WIDTH, legend, nothing
 from counterpoise.charts.texts import shown, write_prevalence
 from counterpoise.svg import SERIES, el, finite, label, line, marker, num, svg, wrap
 
-SIDE = 150.0
+SIDE = 158.0
 """Width of the names of the lines."""
+UNKNOWN = ": unknown"
+"""A step whose name ends so stands out."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ def shares_by_step(steps: Sequence[str], tracks: Sequence[Track], *, title: str,
     """Draw shares on a logarithmic axis, from step to step downwards; what is unknown is bridged by dashes.
 
     Args:
-        steps: Names, from top to bottom.
+        steps: Names, from top to bottom; a line break in one is kept.
         tracks: Classes.
         title: Short name of the chart.
         alt: Text alternative.
@@ -58,11 +60,10 @@ def shares_by_step(steps: Sequence[str], tracks: Sequence[Track], *, title: str,
     for i, step in enumerate(steps):
         y = top + (i + 0.5) * pitch
         body.append(line(0, y + pitch / 2, WIDTH, y + pitch / 2, "hair"))
-        lines = wrap(step, SIDE, 12)
+        lines = step.split("\n") if "\n" in step else wrap(step, SIDE, 12)
         for j, text in enumerate(lines):
-            body.append(label(2, y + 4 - 7 * (len(lines) - 1) + 14 * j, text, size=12, max_width=SIDE))
-        if all(finite(track.shares[i]) is None for track in tracks):
-            body.append(label((SIDE + WIDTH) / 2, y + 4, "unknown", size=12, anchor="middle", class_="alarm halo"))
+            class_ = "alarm" if text.endswith(UNKNOWN) else "muted" if j else ""
+            body.append(label(2, y + 4 - 7 * (len(lines) - 1) + 14 * j, text, size=12, max_width=SIDE, class_=class_))
     for track in reversed(tracks):  # the first is on top
         points = [
             (to_x(math.log10(share)), top + (i + 0.5) * pitch, i)
@@ -74,7 +75,7 @@ def shares_by_step(steps: Sequence[str], tracks: Sequence[Track], *, title: str,
             coordinates = f"{num(x1)},{num(y1)} {num(x2)},{num(y2)}"
             body.append(el("polyline", points=coordinates, class_=f"curve s{track.series % SERIES}{dashed}"))
         for x, y, i in points:
-            tip = f"{shown(track.name)}, {steps[i]}: {write_prevalence(track.shares[i] or 0.0)}"
+            tip = f"{shown(track.name)}, {steps[i].replace(chr(10), ' ')}: {write_prevalence(track.shares[i] or 0.0)}"
             body.append(marker(x, y, 4, track.series, shape=tracks.index(track), tip=tip))
     drawn, height = legend([(shown(track.name), "", track.series) for track in tracks], bottom + 12)
     return svg(WIDTH, height, [*body, drawn], title=title, alt=alt, kind="steps")

@@ -11,9 +11,11 @@ from counterpoise.charts.lines import Line, line_chart
 from counterpoise.charts.stages import Stage, counts_through_stages
 from counterpoise.charts.texts import write_count, write_prevalence, write_value
 from counterpoise.page.facts import Facts, counted, quote
-from counterpoise.page.parts import Fold, Part, Table, drawn, others, shown_classes
+from counterpoise.page.parts import Fold, Part, Table, drawn
 from counterpoise.svg import finite
 
+RAREST = 8
+"""Of many classes, so many stand beside the long tail."""
 REASONS = 20
 """So many reasons for leaving rows out are listed."""
 
@@ -24,7 +26,7 @@ def stages(facts: Facts) -> Part:
     columns: list[tuple[str, Sequence[int], int]] = [("labels", facts.classes.counts, facts.classes.images)]
     columns += [(split, images[split].tolist(), facts.totals[split]) for split in ("train", "val", "test")]
     columns.append(("drawn per epoch", draws, prior.drawn_total))
-    order = facts.order[0]
+    order = facts.order[0][:RAREST] if facts.order[1] else facts.order[0]
     shown = [facts.names[index] for index in order]
     made = [Stage(name, [counts[index] for index in order], total) for name, counts, total in columns]
     alt = "; ".join(
@@ -52,16 +54,28 @@ def stages(facts: Facts) -> Part:
         f"{counted(prior.drawn_total, 'draw')}. {write_count(images['test'][facts.positive])} of its images are kept "
         "for the test."
     )
-    cells = {index: tuple(write_count(counts[index]) for _, counts, _ in columns) for index in facts.order[1]}
-    folds = others(facts, "Images, and draws of one epoch.", tuple(name for name, _, _ in columns), cells)
     return Part(
         "classes",
         "Where the classes go",
         (text, _remarks(facts)),
         drawn(charts),
-        f"A bar is as long as the logarithm of the number.{shown_classes(facts)}" if facts.order[1] else "",
-        folds=folds + _left_out(facts),
+        f"The rarest: {quote(facts.positive_name)} and others; a bar is as long as the logarithm of the number."
+        if facts.order[1]
+        else "",
+        short="Classes",
+        folds=_every_class(facts, columns) + _left_out(facts),
     )
+
+
+def _every_class(facts: Facts, columns: Sequence[tuple[str, Sequence[int], int]]) -> tuple[Fold, ...]:
+    """Fold the counts of all of many classes."""
+    if not facts.order[1]:
+        return ()
+    rows = tuple(
+        (name, *(write_count(counts[index]) for _, counts, _ in columns)) for index, name in enumerate(facts.names)
+    )
+    head = (facts.noun, *(name for name, _, _ in columns))
+    return (Fold(f"All {facts.label_count}", (Table("Images, and draws of one epoch.", head, rows),)),)
 
 
 def _long_tail(facts: Facts) -> str:
@@ -136,7 +150,7 @@ def training(facts: Facts) -> Part:
     if "learning_rate" in curves:
         rates = curves["learning_rate"]
         positive = rates[rates > 0]
-        log = len(positive) > 0 and float(positive.max() / positive.min()) > 100
+        log = len(positive) > 0 and float(positive.max() / positive.median()) > 10
         made["Learning rate"] = chart(["learning_rate"], "Learning rate", log=log)
     text = f"Training with loss “{facts.card.loss}” took {counted(len(epochs), 'epoch')}"
     text += f"; the weights of epoch {facts.best_epoch} were kept." if facts.best_epoch is not None else "."

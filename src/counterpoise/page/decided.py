@@ -105,14 +105,14 @@ def precision_recall(facts: Facts) -> Part:
     reachable = curve.loc[curve["recall"] >= 0.5, "precision"]
     if len(reachable):
         text += (
-            f" To find half of them by a threshold, one gets {write_share(reachable.max())} right decisions at best; "
-            "this is read off test, so it is no figure to promise."
+            f" A threshold that finds half of them gets {write_share(reachable.max())} right at best (read off test: "
+            "no figure to promise)."
         )
     caption = f"Dashed: the precision of guessing, which is the share of {quote(name)} in test."
     if not on_curve:
         caption += (
-            " The point may lie off the curve, which sets a threshold on one probability, while the decision compares "
-            f"{counted(len(facts.names), facts.noun, facts.nouns)}."
+            f" The point may lie off the curve: the decision compares {facts.label_count}, the curve sets a threshold "
+            "on one probability."
         )
     return Part("precision-recall", heading, (text,), drawn({"": chart}), caption, "decided")
 

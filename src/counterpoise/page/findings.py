@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from counterpoise.charts.texts import write_prevalence
 from counterpoise.page.facts import Facts, counted, listed, quote
+from counterpoise.page.prevalence import shift
 
 FEW_IMAGES = 10
 """A rate of fewer images is hardly known."""
@@ -32,6 +34,8 @@ class Finding:
 def find(facts: Facts) -> list[Finding]:
     """Collect every warning, what makes figures meaningless first."""
     rules = (
+        _prevalence,
+        _absent,
         _few_images,
         _too_wide,
         _never_decided,
@@ -53,19 +57,19 @@ def idle_from(rates: list[float]) -> int | None:
         rates: Learning rate of each epoch.
 
     Returns:
-        The number of epochs that did the work, if all later ones, more than half of all, together hold less than 1 %
-        of the learning rate; else None.
+        The number of epochs that did the work, if all later ones, half of all or more, together hold less than 1 % of
+        the learning rate; else None, as of fewer than three epochs.
 
     Example:
         >>> idle_from([1e-4, 1e-5, 1e-6, 1e-7, 1e-8]), idle_from([1.0, 0.8, 0.5, 0.2, 0.0])
         (2, None)
     """
     known = np.nan_to_num(np.asarray(rates, dtype=float), posinf=0.0)
-    if not len(known) or known.sum() <= 0:
+    if len(known) < 3 or known.sum() <= 0:
         return None
     rest = 1 - np.cumsum(known) / known.sum()
-    working = int(np.argmax(rest < REST_OF_RATE)) + 1
-    return working if len(known) - working > len(known) / 2 else None
+    working = int(np.argmax(rest <= REST_OF_RATE + 1e-9)) + 1
+    return working if len(known) - working >= len(known) / 2 else None
 
 
 def stands_still(losses: list[float]) -> bool:
@@ -81,16 +85,38 @@ def stands_still(losses: list[float]) -> bool:
     return bool(np.ptp(later) < STILL * abs(later[0]))
 
 
+def _prevalence(facts: Facts) -> Iterator[Finding]:
+    found, name = shift(facts), quote(facts.positive_name)
+    if found is not None and found.moved and found.test.called:
+        shares = [write_prevalence(counts.prevalence) for counts in (found.val, found.test)]
+        yield Finding(
+            f"{name} is {shares[0]} of validation, but {shares[1]} of test.",
+            f"Precision changes with the share, recall does not. Validation promised a precision of "
+            f"{found.promised.text} for test; it shows {found.shown.text}.",
+        )
+
+
+def _absent(facts: Facts) -> Iterator[Finding]:
+    absent = [quote(name) for name, count in zip(facts.names, facts.counts, strict=True) if not count.positives]
+    if absent:
+        number = counted(len(absent), f"{facts.noun} is", f"{facts.nouns} are")
+        yield Finding(
+            f"{number} absent from test.",
+            f"Nothing is known of {listed(absent)}; means over {facts.nouns} leave them out.",
+        )
+
+
 def _few_images(facts: Facts) -> Iterator[Finding]:
     for split, count, consequence in (
         ("test", facts.images["test"], "Their figures are hardly known: read the intervals, not the values."),
         ("validation", np.array(facts.decision.val_images), "Calibration and decisions for them rest on little."),
     ):
-        few = [index for index in np.argsort(count, kind="stable") if count[index] < FEW_IMAGES]
+        least = int(split == "test")  # of those that are absent from test another rule speaks
+        few = [index for index in np.argsort(count, kind="stable") if least <= count[index] < FEW_IMAGES]
         if few:
             names = listed([f"{quote(facts.names[index])} ({count[index]})" for index in few])
             number = counted(len(few), f"{facts.noun} has", f"{facts.nouns} have")
-            yield Finding(f"{number} fewer than {FEW_IMAGES} {split} images: {names}.", consequence)
+            yield Finding(f"{number} fewer than {FEW_IMAGES} {split} images.", f"{names}. {consequence}")
 
 
 def _too_wide(facts: Facts) -> Iterator[Finding]:
@@ -99,38 +125,53 @@ def _too_wide(facts: Facts) -> Iterator[Finding]:
     unclear = ranked[(ranked["low"] <= ranked["no_skill"]) & (ranked["no_skill"] <= ranked["high"])]
     if len(unclear):
         yield Finding(
-            "The test images do not show that these classes are told apart from the others at all: "
-            f"{listed([quote(name) for name in unclear['class']])}.",
-            "The interval of their average precision holds the value of guessing. More test images would narrow it.",
+            f"{counted(len(unclear), facts.noun, facts.nouns)} may be told apart no better than by guessing.",
+            f"{listed([quote(name) for name in unclear['class']])}: the interval of average precision holds the value "
+            "of guessing. More test images would narrow it.",
         )
 
 
 def _never_decided(facts: Facts) -> Iterator[Finding]:
-    missed = [quote(facts.names[k]) for k, count in enumerate(facts.counts) if count.positives and not count.called]
+    out_of_reach = unattainable(facts)
+    missed = [
+        quote(name)
+        for name, count in zip(facts.names, facts.counts, strict=True)
+        if count.positives and not count.called and name not in out_of_reach
+    ]
     if missed:
         advice = "" if facts.decision.rule == "balanced" else "; rule “balanced” gives rare classes more weight"
         yield Finding(
-            f"Never decided on test, although present: {listed(missed)}.",
-            f"Rule “{facts.decision.rule}” does not choose them{advice}.",
+            f"{counted(len(missed), f'{facts.noun} is', f'{facts.nouns} are')} present in test, but never decided.",
+            f"{listed(missed)}: rule “{facts.decision.rule}” does not choose them{advice}.",
         )
 
 
+def unattainable(facts: Facts) -> list[str]:
+    """Name the classes for which validation promises no threshold that keeps the precision asked for."""
+    chosen = facts.decision
+    if facts.many:
+        return [name for name, limit in zip(chosen.classes, chosen.thresholds, strict=True) if limit is None]
+    if chosen.rule != "precision_floor":
+        return []
+    return [name for name, worth in zip(chosen.classes, chosen.gain, strict=True) if not any(worth)]
+
+
 def _unattainable(facts: Facts) -> Iterator[Finding]:
-    never = [quote(name) for name, limit in zip(facts.names, facts.decision.thresholds, strict=False) if limit is None]
+    never = [quote(name) for name in unattainable(facts)]
     if never:
         yield Finding(
-            f"The precision that is asked for is unattainable for {listed(never)}.",
-            "No threshold keeps it with confidence on validation, so they are never decided. Lower decide.floor, or "
-            "label more images.",
+            f"The precision asked for is unattainable for {counted(len(never), facts.noun, facts.nouns)}.",
+            f"{listed(never)}: no threshold keeps it with confidence on validation, so that none is decided. Lower "
+            "decide.floor, or label more images.",
         )
 
 
 def _pooled(facts: Facts) -> Iterator[Finding]:
     if facts.decision.pooled:
         yield Finding(
-            f"{counted(len(facts.decision.pooled), 'label shares', 'labels share')} one calibration: "
-            f"{listed([quote(name) for name in facts.decision.pooled])}.",
-            "Validation holds too few images for a calibration of their own (decide.min_positives).",
+            f"{counted(len(facts.decision.pooled), 'label shares', 'labels share')} one calibration.",
+            f"{listed([quote(name) for name in facts.decision.pooled])}: validation holds too few of their images for "
+            "one of their own (decide.min_positives).",
         )
 
 
@@ -140,12 +181,12 @@ def _training(facts: Facts) -> Iterator[Finding]:
     if "learning_rate" in curves and (working := idle_from(curves["learning_rate"].tolist())) is not None:
         yield Finding(
             f"The learning rate vanished after epoch {working} of {epochs}.",
-            f"All later epochs together hold less than {REST_OF_RATE:.0%} of the learning rate, so they trained next "
-            "to nothing. Lower the rate less often, or train for fewer epochs.",
+            f"All later epochs together hold less than {100 * REST_OF_RATE:g} % of the learning rate, so they trained "
+            "next to nothing. Lower the rate less often, or train for fewer epochs.",
         )
     if "train/loss" in curves and stands_still(curves["train/loss"].tolist()):
         yield Finding(
-            f"The training loss stood still: from epoch 2 to {epochs} it moved by less than {STILL:.0%}.",
+            f"The training loss stood still: from epoch 2 to {epochs} it moved by less than {100 * STILL:g} %.",
             "The model may have stopped learning: look at the learning rate and its schedule.",
         )
     if facts.best_epoch is not None and facts.best_epoch == epochs > 1:
@@ -166,7 +207,9 @@ def _unknown_prior(facts: Facts) -> Iterator[Finding]:
 
 def _notes(facts: Facts) -> Iterator[Finding]:
     for note in facts.metrics.notes[EXPLANATIONS:]:
-        yield Finding(f"{note[:1].upper()}{note[1:]}.", "")
+        if not _is_technical(note):
+            headline, colon, detail = _sentence(note).partition(": ")
+            yield Finding(headline + colon.rstrip(), detail)
 
 
 def _left_out(facts: Facts) -> Iterator[Finding]:
@@ -198,5 +241,15 @@ def _clusters(facts: Facts) -> Iterator[Finding]:
 
 
 def explanations(facts: Facts) -> tuple[str, ...]:
-    """Return the notes that explain the headline figures, as sentences."""
-    return tuple(f"{note[:1].upper()}{note[1:]}." for note in facts.metrics.notes[:EXPLANATIONS])
+    """Return the notes that explain the headline figures, as sentences; what only a statistician asks stands last."""
+    notes = facts.metrics.notes
+    return tuple(map(_sentence, [*notes[:EXPLANATIONS], *filter(_is_technical, notes[EXPLANATIONS:])]))
+
+
+def _is_technical(note: str) -> bool:
+    """Say whether a note is of resamples, or of absent classes, of which `_absent` warns."""
+    return "resamples" in note or note.startswith("classes without a test image")
+
+
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}."

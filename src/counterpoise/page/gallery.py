@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from counterpoise.page.facts import Facts, counted, quote
 
-MOST_NAMES = 6
+MOST_NAMES = 3
 """So many labels of a kind are named under a picture."""
 
 
@@ -91,7 +91,7 @@ def galleries(facts: Facts, most: int, picture: Callable[[str], str]) -> tuple[G
     kinds = (
         (f"Missed: {quote(facts.positive_name)}", missed, int(lost.sum()), "those given the least probability of it"),
         (
-            "Surest of what is not so",
+            "Wrong with most confidence",
             others,
             int((wrongly.any(axis=1) & ~lost).sum()),
             f"those with the highest probability of a wrong {facts.noun}",
@@ -118,7 +118,7 @@ def _mistake(facts: Facts, row: int, picture: Callable[[str], str]) -> Mistake:
         (words[1], "missed", borne & ~decided),
         (words[2], "alarm", decided & ~borne),
     ):
-        indices = sorted(np.flatnonzero(which), key=lambda k: (-probs[k], k))
+        indices = sorted(np.flatnonzero(which), key=lambda k: (k != facts.positive, -probs[k], k))
         if indices:
             named = tuple(Named(facts.names[k], float(probs[k])) for k in indices[:MOST_NAMES])
             made.append(Kind(word, style, named, len(indices) - len(named)))

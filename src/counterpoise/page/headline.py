@@ -49,6 +49,8 @@ def lede(facts: Facts) -> tuple[str, str]:
     if not on.positives:
         return problem, f"None of the {counted(on.total, 'test image')} shows it, so nothing is known of it."
     outcome = f"Among {counted(on.total, 'test image')}, {on.tp} of its {write_count(on.positives)} were found"
+    if on.positives == 1:
+        outcome = f"The only one among {counted(on.total, 'test image')} was {'found' if on.tp else 'missed'}"
     if not on.called:
         return problem, f"{outcome}: it was never decided."
     return problem, (
@@ -113,15 +115,15 @@ def tiles(facts: Facts) -> tuple[Tiles, ...]:
 
 
 def _of_classes(facts: Facts, tile: Callable[..., Tile]) -> tuple[Tile, ...]:
-    present = sum(count.positives > 0 for count in facts.counts)
+    present = max(sum(count.positives > 0 for count in facts.counts), 1)
     raw, error = (facts.score("raw", figure) for figure in ("balanced_accuracy", "expected_calibration_error"))
     return (
         tile(
             "balanced_accuracy",
             "Balanced accuracy",
-            f"{counted(present, 'class', 'classes')}; guessing {write_value(1 / max(present, 1))}; "
+            f"{counted(present, 'class', 'classes')}; guessing {write_value(1 / present, 2 if present <= 50 else 4)}; "
             f"raw {write_value(raw)}",
-            1 / max(present, 1),
+            1 / present,
         ),
         tile(
             "expected_calibration_error",

@@ -35,7 +35,7 @@ def thresholds(facts: Facts) -> Part:
         rows, title="Threshold of each label", alt=alt, upper=_upper(facts), reference_name="share in deployment"
     )
     known = [limit for limit in chosen.thresholds if limit is not None]
-    text = f"Rule “{chosen.rule}” decides for a label from a probability on that is its own"
+    text = f"Rule “{chosen.rule}” gives each label a threshold of its own"
     text += f": from {write_value(min(known), 3)} to {write_value(max(known), 3)}." if known else "."
     if never := len(names) - len(known):
         text += f" For {counted(never, 'label')} validation promises no threshold: never decided."
@@ -104,7 +104,7 @@ def together(facts: Facts) -> Part:
     counts = ((facts.prior.train_counts, facts.prior.train_total), (facts.prior.drawn_counts, facts.prior.drawn_total))
     shares = [write_prevalence(count[own] / max(total, 1)) for count, total in counts]
     mattering = f"{quote(facts.positive_name)} went from {shares[0]} of the tiles to {shares[1]} of the draws."
-    return Part("together", "Labels that come together", (text, mattering), drawn(made))
+    return Part("together", "Labels that come together", (text, mattering), drawn(made), short="Together")
 
 
 def per_draw(facts: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

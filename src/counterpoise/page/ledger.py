@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from counterpoise import priors
-from counterpoise.charts.steps import Track, shares_by_step
+from counterpoise.charts.steps import UNKNOWN, Track, shares_by_step
 from counterpoise.charts.texts import write_prevalence, write_value
-from counterpoise.page.facts import Facts, counted, listed, quote
+from counterpoise.page.facts import Facts, listed, quote
 from counterpoise.page.parts import Fold, Part, Table, drawn
 
 SELECTED = 5
@@ -22,10 +22,8 @@ def ledger(facts: Facts) -> Part:
     """Show what each remedy did to the prior, and the way back."""
     selected = _selected(facts)
     chosen = facts.decision
-    lines = [f"× {line.piece} = {line.remedy}" for line in chosen.ledger]
+    lines = [f"× {line.piece}\n= {line.remedy}{UNKNOWN if line.factors is None else ''}" for line in chosen.ledger]
     steps = ["in the labels", *lines, "validation", "target"]
-    if chosen.seen is not None and lines:
-        steps[len(lines)] += " = seen by the model"
     shares = _shares(facts)
     tracks = [
         Track(facts.names[k], [None if step is None else step[k] for step in shares], series)
@@ -34,7 +32,7 @@ def ledger(facts: Facts) -> Part:
     alt = "Share of each class, line by line. " + "; ".join(
         f"{track.name}: "
         + ", ".join(
-            f"{step} {'unknown' if share is None else write_prevalence(share)}"
+            f"{' '.join(step.split())} {'unknown' if share is None else write_prevalence(share)}"
             for step, share in zip(steps, track.shares, strict=True)
         )
         for track in tracks
@@ -53,7 +51,9 @@ def ledger(facts: Facts) -> Part:
         "The prior, line by line",
         _text(facts),
         drawn({"": shares_by_step(steps, tracks, title="Prior ledger", alt=alt)}),
-        "Where the lines part, a remedy made the model see another share than there is; the steps bring it back.",
+        "Drawn: the share of a class after each line. Where lines bend, a remedy made the model see another share than "
+        "there is; the way back to validation and to the target is added to the logits.",
+        short="Ledger",
         tables=(table,),
         folds=folds,
     )
@@ -113,11 +113,11 @@ def _text(facts: Facts) -> tuple[str, ...]:
     offsets = [np.abs(values).max() for values in (chosen.val_offset, chosen.target_offset)]
     if max(offsets) < 0.005:
         return text, "The logits are left as they are."
-    own = (chosen.val_offset[facts.positive], chosen.target_offset[facts.positive])
+    own = [_signed(values[facts.positive], 2) for values in (chosen.val_offset, chosen.target_offset)]
+    first = f"{own[0]} nats from the share seen to that of validation, " if any(chosen.val_offset) else ""
     return text, (
-        f"To the logit of {quote(facts.positive_name)} {_signed(own[0], 2)} nats are added to get from the share seen "
-        f"to that of validation, and {_signed(own[1], 2)} to get to deployment; to no logit more than "
-        f"{write_value(max(offsets))} in one step ({counted(len(facts.names), facts.noun, facts.nouns)})."
+        f"What is added to the logit of {quote(facts.positive_name)}: {first}{own[1]} from validation to deployment; "
+        f"to no logit more than {write_value(max(offsets))} in one step."
     )
 
 

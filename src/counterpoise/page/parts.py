@@ -40,6 +40,7 @@ class Part:
         charts: Heading (may be empty) to SVG.
         caption: Below the figure.
         row: Neighbours with the same name here share a row on a wide screen; empty for a row of its own.
+        short: Its name in the list of contents, where the heading is too long.
         tables: Below the caption.
         folds: Below the tables.
     """
@@ -50,6 +51,7 @@ class Part:
     charts: Mapping[str, Markup] = field(default_factory=dict)
     caption: str = ""
     row: str = ""
+    short: str = ""
     tables: tuple[Table, ...] = ()
     folds: tuple[Fold, ...] = ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from counterpoise import intervals
 from counterpoise.charts.dots import dots
 from counterpoise.charts.frame import Estimate
 from counterpoise.charts.texts import write_count, write_prevalence, write_share
@@ -17,8 +18,12 @@ from counterpoise.svg import finite
 APART = 1.25
 """Two prevalences whose ratio is larger than this differ, as said in words."""
 ALIKE = 1.1
-"""Two prevalences whose ratio is smaller than this share a picture."""
+"""Two prevalences whose ratio is smaller than this are one."""
+DISTINCT = 1.6
+"""Pictures of prevalences whose ratio is smaller than this would look alike."""
 PICTURES = 3
+TOO_WIDE = 0.5
+"""An interval of precision that is wider than this promises nothing."""
 WAYS = {"expected": "promised", "as it is": "as it is", "re-decided": "re-decided"}
 COLOURS = {"promised": 6, "as it is": 0, "re-decided": 2}
 FIGURES = {"precision": "Precision", "recall": "Recall", "average_precision": "Average precision"}
@@ -51,48 +56,64 @@ class Shift:
         one, other = self.promised.interval, self.shown.interval
         return None if one is None or other is None else one[0] <= other[1] and other[0] <= one[1]
 
+    @property
+    def recall_kept(self) -> bool:
+        """Whether both recalls can be one, by their 95 % intervals."""
+        (low, high), (other_low, other_high) = (
+            intervals.wilson(counts.tp, counts.positives) for counts in (self.val, self.test)
+        )
+        return bool(low <= other_high and other_low <= high)
+
 
 def shift(facts: Facts) -> Shift | None:
     """Compare validation and test; None where a side lacks images with or without the class that matters."""
     promised, shown = (_look_up(facts, "test", way, "precision") for way in ("expected", "as it is"))
     val, test = facts.on_val, facts.on_test
-    if promised is None or shown is None or not 0 < val.positives < val.total or not 0 < test.positives < test.total:
+    if not 0 < val.positives < val.total or not 0 < test.positives < test.total:
         return None
     return Shift(val, test, promised, shown)
 
 
-def explain(found: Shift, name: str) -> str:
+def explain(found: Shift, name: str) -> tuple[str, ...]:
     """Say in plain words why precision on test is not that of validation, and whether anything is broken."""
     val, test = found.val, found.test
+    if not test.called:
+        return (
+            f"{name} is never decided on test, so that there is no precision to compare. Validation and test hold "
+            f"{write_prevalence(val.prevalence)} and {write_prevalence(test.prevalence)} of it.",
+        )
     if not found.moved:
         return (
             f"Validation and test hold about the same share of {name}: {write_prevalence(val.prevalence)} and "
             f"{write_prevalence(test.prevalence)}. Validation promised a precision of {found.promised.text}; test "
-            f"shows {found.shown.text}. {_verdict(found)}"
+            f"shows {found.shown.text}. {_verdict(found)}",
         )
-    direction, rest = ("fell", "rarer") if test.prevalence < val.prevalence else ("rose", "more common")
+    direction = "fell" if test.prevalence < val.prevalence else "rose"
     return (
         f"In validation {write_prevalence(val.prevalence)} of the images were {name}, in test "
         f"{write_prevalence(test.prevalence)}. Recall does not depend on that share: it was {write_share(val.recall)} "
-        f"on validation and {write_share(test.recall)} on test. Precision does: {write_share(val.precision)} on "
-        f"validation, and for images in which {name} is as much {rest} as in test, the same decisions promised "
-        f"{found.promised.text}. Test shows {found.shown.text}. {_verdict(found, direction)}"
+        f"on validation and {write_share(test.recall)} on test.",
+        f"Precision does depend on it: it was {_percent(val.precision)} on validation, and at "
+        f"{write_prevalence(test.prevalence)} the same decisions promised {found.promised.text}. Test shows "
+        f"{found.shown.text}. {_verdict(found, direction)}",
     )
 
 
 def _verdict(found: Shift, direction: str = "") -> str:
-    if found.kept is None:
-        return "Whether that was to be expected cannot be said."
-    if found.kept:
+    ends = (found.promised.interval, found.shown.interval)
+    if found.kept is None or any(end is not None and end[1] - end[0] > TOO_WIDE for end in ends):
+        return "These are too few images to say whether anything else changed."
+    if not found.kept:
+        low = (found.shown.interval or (0.0, 0.0))[1] < (found.promised.interval or (0.0, 0.0))[0]
+        than = "less" if low else "more"
+        return f"That is {than} than promised: test images differ from validation in more than the share."
+    if not found.recall_kept:
         return (
-            f"Precision {direction} because the prevalence {direction}: nothing broke."
-            if direction
-            else "The promise was kept."
+            "Recall should be the same, though, and is not: test images differ from validation in more than the share."
         )
-    low = (found.shown.interval or (0.0, 0.0))[1] < (found.promised.interval or (0.0, 0.0))[0]
-    return (
-        f"That is {'less' if low else 'more'} than promised: test images differ from validation in more than the share."
-    )
+    if direction:
+        return f"Precision {direction} because the prevalence {direction}: nothing broke."
+    return "The promise was kept."
 
 
 def at_prevalences(facts: Facts) -> Part:
@@ -105,37 +126,34 @@ def at_prevalences(facts: Facts) -> Part:
         return Part("prevalence", heading, (text,))
     made = {}
     for place, share in _pictured(facts, found):
-        made[f"{write_prevalence(share)} {place}"] = _picture(on, share, name)
+        made[f"At {write_prevalence(share)}{place}"] = _picture(on, share, name)
     redecides = _redecides(facts)
     made |= {title: _chart(facts, figure, title, redecides=redecides) for figure, title in FIGURES.items()}
     rule = facts.decision.rule
-    second = f"Below, the same decisions on images in which {name} has other shares: recall stays, precision does not."
+    second = "Recall stays whatever the share is; precision does not."
     stated = facts.decision.prevalences
     if stated and redecides:
-        second += f" Re-decided: rule “{rule}” applied anew to that share."
+        second += f" Re-decided: rule “{rule}” applied anew to a share."
     elif stated:
-        second += f" Rule “{rule}” would decide the same for every share."
+        second += f" Rule “{rule}” decides the same for every share."
     caption = (
-        "Dots: what 1000 images (or more, where it is very rare) would give, with the recall and the false alarms of "
-        "test. Promised: by the decisions on validation. As it is: test images weighed to that share. No skill is the "
-        "share itself. Lines: 95 % intervals."
+        "Dots: as many images, with the recall and the false alarms of test. Promised: by the decisions on validation. "
+        "As it is: test images weighed to that share, which is held fixed, so that intervals are narrower than in the "
+        "headline. No skill: the share itself."
     )
-    return Part("prevalence", heading, (explain(found, name), second), drawn(made), caption)
+    return Part("prevalence", heading, (*explain(found, name), second), drawn(made), caption, short="Prevalence")
 
 
 def _pictured(facts: Facts, found: Shift) -> list[tuple[str, float]]:
     """Choose shares that differ: validation's, test's, and the stated ones from the most common down."""
     stated = sorted((other.prevalence for other in facts.decision.prevalences), reverse=True)
-    candidates = [("in validation", found.val.prevalence), ("in test", found.test.prevalence)]
-    candidates += [
-        ("in deployment", facts.decision.target[facts.positive]),
-        *(("as stated", share) for share in stated),
-    ]
+    candidates = [(", as in validation", found.val.prevalence), (", as in test", found.test.prevalence)]
+    candidates += [(", as in deployment", facts.decision.target[facts.positive]), *(("", share) for share in stated)]
     if not found.moved:
         candidates = candidates[1:]
     kept: list[tuple[str, float]] = []
     for place, share in candidates:
-        if all(_ratio(share, other) > ALIKE for _, other in kept):
+        if all(_ratio(share, other) > DISTINCT for _, other in kept):
             kept.append((place, share))
     return sorted(kept[:PICTURES], key=lambda pair: -pair[1])
 
@@ -169,9 +187,23 @@ def _chart(facts: Facts, figure: str, title: str, *, redecides: bool) -> str:
             if row["figure"] == figure and (redecides or row["way"] != "re-decided"):
                 its[WAYS[row["way"]]] = estimate(row)
         no_skill = None if figure == "recall" else share
-        measures.append(Measure(f"{write_prevalence(share)} {_words(place)}", its, reference=no_skill))
+        measures.append(Measure(f"At {write_prevalence(share)}{_words(place)}", its, reference=no_skill))
     alt = "; ".join(f"{m.name}: " + ", ".join(f"{way} {e.text}" for way, e in m.ways.items()) for m in measures)
-    return dots_by_way(measures, title=f"{title} at other prevalences", alt=f"{title}. {alt}", series=COLOURS)
+    title = f"{title} at other prevalences"
+    return dots_by_way(
+        measures,
+        title=title,
+        alt=f"{title}. {alt}",
+        domain=None if figure == "recall" else _domain(measures),
+        series=COLOURS,
+    )
+
+
+def _domain(measures: list[Measure]) -> tuple[float, float]:
+    """End the axis where the figures end, since the precision of what is rare would crowd at 0."""
+    ends = [end for m in measures for e in m.ways.values() for end in (e.value, *(e.interval or ()))]
+    known = [value for value in map(finite, [*ends, *(m.reference for m in measures)]) if value is not None]
+    return 0.0, max([0.02, *known])
 
 
 def _without_repetition(places: list[tuple[str, float]]) -> list[tuple[str, float]]:
@@ -194,17 +226,16 @@ def _redecides(facts: Facts) -> bool:
     return bool(((as_it_is - again).abs() > 1e-9).any() or (as_it_is.isna() != again.isna()).any())
 
 
-def _look_up(facts: Facts, place: str, way: str, figure: str) -> Estimate | None:
+def _look_up(facts: Facts, place: str, way: str, figure: str) -> Estimate:
     table = facts.tables["prevalence"]
     rows = table[(table["place"] == place) & (table["way"] == way) & (table["figure"] == figure)]
     if not len(rows):
-        return None
-    found = estimate(rows.to_dict("records")[0])
-    return None if finite(found.value) is None else found
+        return Estimate(None)
+    return estimate(rows.to_dict("records")[0])
 
 
 def _words(place: str) -> str:
-    return {"target": "in deployment", "test": "in test", "stated": "as stated"}[place]
+    return {"target": ", as in deployment", "test": ", as in test", "stated": ""}[place]
 
 
 def _ratio(one: float, other: float) -> float:

@@ -41,9 +41,9 @@ IN_LABELS = ("coverage",)
 """Figures that are numbers of labels, and need another axis."""
 LOWER_IS_BETTER = ("expected_calibration_error", "brier_score", "coverage")
 MEASURES = {
-    "precision": "Precision: how many of the decisions are right",
-    "recall": "Recall: how many of the images are found",
-    "average_precision": "Average precision: how well images are ranked",
+    "precision": "Precision: share of decisions right",
+    "recall": "Recall: share of images found",
+    "average_precision": "Average precision: quality of ranking",
 }
 JUDGED_BY = {"multiclass": "balanced_accuracy", "multilabel": "macro_f1"}
 """The figure of decisions by which the three ways are told apart in words."""
@@ -93,7 +93,8 @@ def ways(facts: Facts) -> Part:
         "A remedy that only moves the threshold gains nothing once both are re-decided: compare remedies in the row "
         "“re-decided”, and by average precision, which no threshold changes."
     )
-    return Part("ways", "Three ways to use the same model", (sentence, advice), drawn(made), _ways_caption(facts))
+    heading = "Three ways to use the same model"
+    return Part("ways", heading, (sentence, advice), drawn(made), _ways_caption(facts), short="Three ways")
 
 
 def _ways_caption(facts: Facts) -> str:

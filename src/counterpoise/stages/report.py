@@ -47,6 +47,8 @@ PATH = "reports/index.html"
 PICTURE_PX = 160
 """Longer side of a picture on the page."""
 JPEG_QUALITY = 80
+LONGEST_NAME = 40
+"""Characters of a class name in the head of a table, or under a picture."""
 TEMPLATES = Path(page.__file__).parent
 
 
@@ -99,6 +101,26 @@ def breakable(text: str) -> Markup:
     return Markup(re.sub(r"(?<=[._/])(?=\w)", "<wbr>", str(escape(text))))
 
 
+def cut_name(text: str) -> str:
+    """Cut a very long name where it would push everything else away.
+
+    Example:
+        >>> len(cut_name("x" * 200)), cut_name("short")
+        (40, 'short')
+    """
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+
+
+def tied(text: str) -> str:
+    """Keep a number with its per cent sign, and an interval, on one line.
+
+    Example:
+        >>> tied("4 % [0.1, 0.2]").replace(chr(160), "_")
+        '4_% [0.1,_0.2]'
+    """
+    return re.sub(r"(?<=\d) (?=%)|(?<=\d), (?=[−\d.]+\])", lambda found: found[0].replace(" ", "\u00a0"), text)
+
+
 def render(facts: Facts, params: Report, picture: Callable[[str], str], *, cut: bool) -> str:
     """Fill the template.
 
@@ -118,7 +140,7 @@ def render(facts: Facts, params: Report, picture: Callable[[str], str], *, cut: 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"value": write_value, "breakable": breakable}
+    environment.filters |= {"value": write_value, "breakable": breakable, "tied": tied, "cut": cut_name}
     return environment.get_template("index.html.j2").render(
         style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
         lede=headline.lede(facts),
