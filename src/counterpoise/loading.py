@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -88,6 +89,7 @@ class TileInputs:
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
             prefetch_factor=4 if workers else None,
+            worker_init_fn=_leave_interrupts_to_the_parent,
         )
         mean, std = models.normalisation(self.backbone)
         for batch in loader:
@@ -116,6 +118,11 @@ class _Decoded(Dataset[Tensor]):
 
     def __getitem__(self, number: int) -> Tensor:
         return torch.from_numpy(np.array(self.inputs.image(number, self.epoch)))
+
+
+def _leave_interrupts_to_the_parent(worker: int) -> None:
+    """Ignore Ctrl-C, which a terminal sends to every process: the parent ends its workers in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def workers_count() -> int:

@@ -157,7 +157,8 @@ def test_ctrl_c_leaves_no_worker_and_no_half_artifact(tmp_path):
         os.killpg(child.pid, signal.SIGINT)
         _, told = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert [line for line in told.splitlines() if line] == ["interrupted; `dvc repro` goes on from here"]
+    assert "interrupted; `dvc repro` goes on from here" in told.splitlines()
+    assert "KeyboardInterrupt" not in told  # a worker that was handing over a batch may say that nobody took it
     with pytest.raises(ProcessLookupError):
         os.killpg(child.pid, 0)
     assert [path.name for path in (tmp_path / "data/tiles").iterdir()] == ["train"]
