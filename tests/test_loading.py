@@ -164,6 +164,69 @@ def test_shuffles_follow_from_their_generator() -> None:
     assert (one != np.arange(50)).any()
 
 
+def of_classes(*counts: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(7).permutation(np.repeat(np.arange(len(counts)), counts))
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(1, 4), (4, 4), (5, 4), (9, 4), (65, 64), (129, 64), (1000, 7)])
+def test_stratified_batches_partition_the_examples_into_the_sizes_of_shuffled_ones(count: int, batch_size: int) -> None:
+    for targets in (np.arange(count) % 3, np.eye(3, dtype=np.int64)[np.arange(count) % 3]):
+        batches = loading.stratified(targets, batch_size, np.random.default_rng(0))
+        assert sorted(np.concatenate(batches).tolist()) == list(range(count))
+        sizes = sorted(len(batch) for batch in batches)
+        assert sizes == sorted(len(batch) for batch in loading.shuffled(count, batch_size, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("counts", [(950, 50), (600, 300, 70, 30), (97, 3), (13, 400, 11)])
+def test_every_stratified_batch_gets_its_share_of_every_class_rounded_up_or_down(counts: tuple[int, ...]) -> None:
+    targets = of_classes(*counts)
+    batches = loading.stratified(targets, 32, np.random.default_rng(0))
+    for k, total in enumerate(counts):
+        found = {int((targets[batch] == k).sum()) for batch in batches}
+        assert found <= {total // len(batches), -(-total // len(batches))}
+
+
+def test_shuffled_batches_often_miss_what_stratified_ones_hold() -> None:
+    targets = of_classes(930, 70)
+    missing = [
+        sum(not (targets[batch] == 1).any() for batch in batches)
+        for batches in (
+            loading.shuffled(1000, 32, np.random.default_rng(0)),
+            loading.stratified(targets, 32, np.random.default_rng(0)),
+        )
+    ]
+    assert missing[0] > 0
+    assert missing[1] == 0
+
+
+def test_stratified_batches_hold_the_rarest_labels_in_equal_numbers_and_others_nearly_so() -> None:
+    rates = np.array([0.6, 0.3, 0.1, 0.05, 0.02])
+    targets = (np.random.default_rng(0).random((2000, 5)) < rates).astype(np.int64)
+    batches = loading.stratified(targets, 50, np.random.default_rng(0))
+    shuffled = loading.shuffled(2000, 50, np.random.default_rng(0))
+    held, before = (np.array([targets[batch].sum(axis=0) for batch in its]) for its in (batches, shuffled))
+    assert np.ptp(held, axis=0)[3:].max() <= 1
+    assert np.ptp(held, axis=0).max() <= 4
+    assert (held.std(axis=0) < 0.5 * before.std(axis=0)).all()
+
+
+def test_stratified_batches_follow_from_their_generator_and_mix_anew() -> None:
+    targets = of_classes(40, 10)
+    one, same, other = (loading.stratified(targets, 10, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert all((a == b).all() for a, b in zip(one, same, strict=True))
+    partners = [{frozenset(batch.tolist()) for batch in its} for its in (one, other)]
+    assert not partners[0] & partners[1]
+
+
+def test_leftovers_of_rare_classes_do_not_always_go_to_the_first_batches() -> None:
+    targets = of_classes(98, 2)
+    places = {
+        next(number for number, batch in enumerate(its) if (targets[batch] == 1).any())
+        for its in (loading.stratified(targets, 10, np.random.default_rng(seed)) for seed in range(20))
+    }
+    assert len(places) > 3
+
+
 def test_in_order_keeps_the_order() -> None:
     assert np.concatenate(loading.in_order(10, 4)).tolist() == list(range(10))
     assert [len(batch) for batch in loading.in_order(10, 4)] == [4, 3, 3]

@@ -64,6 +64,39 @@ def test_the_denominator_of_the_mean_is_the_number_of_values() -> None:
     assert float(value) == pytest.approx(2 * np.log(2))
 
 
+RANKING = {"margin": 1.0, "power": 2}
+
+
+def test_shares_of_a_ranking_are_averaged_without_weights_and_what_they_do_to_the_prior_is_unknown() -> None:
+    """Not even the weight of 0 that a class has which is never drawn: validation may hold it."""
+    goal, lines = objectives.build(opened(counts=(30, 0)), "auc_pairwise", RANKING, weights("none"))
+    assert goal.ranks
+    assert float(goal(torch.zeros(4, 2), torch.tensor([0, 0, 1, 0]))) == pytest.approx(1)
+    assert lines[-1].factors is None
+    assert priors.seen([0.9, 0.1], lines) is None
+
+
+def test_other_losses_do_not_rank() -> None:
+    goal, _ = objectives.build(opened(), "cross_entropy", PLAIN, weights("none"))
+    assert not goal.ranks
+
+
+@pytest.mark.parametrize(("scheme", "total"), [("balanced", None), ("negatives_over_positives", 40)])
+def test_a_ranking_with_class_weights_is_refused(scheme: str, total: int | None) -> None:
+    with pytest.raises(
+        config.InputError, match=f"weighting.scheme is '{scheme}', but loss 'auc_pairwise' looks at pairs"
+    ):
+        objectives.build(opened(total=total), "auc_pairwise", RANKING, weights(scheme))
+
+
+def test_plain_cross_entropy_is_pytorchs_for_both_tasks() -> None:
+    logits, targets = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
+    assert torch.equal(objectives.plain(logits, targets), functional.cross_entropy(logits, targets))
+    borne = (logits.flip(0) > 0).long()
+    expected = functional.binary_cross_entropy_with_logits(logits, borne.float())
+    assert torch.equal(objectives.plain(logits, borne), expected)
+
+
 @pytest.mark.parametrize(("scheme", "total"), [("negatives_over_positives", None), ("balanced", 40)])
 def test_a_scheme_of_the_other_task_is_refused(scheme: str, total: int | None) -> None:
     with pytest.raises(config.InputError, match=f"params.yaml: weighting.scheme is '{scheme}'; expected one of"):

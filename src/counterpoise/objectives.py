@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from counterpoise import losses, priors, weighting
 from counterpoise.artifacts.prior import Prior
@@ -20,21 +21,32 @@ from counterpoise.config import PATH, InputError, Weighting
 class Objective:
     """The loss of a batch: the mean of the loss's values, each times the weight of its class.
 
-    Of many labels, the weight of a label multiplies its positive entries alone.
+    Of many labels, the weight of a label multiplies its positive entries alone. Shares of a ranking have no weights.
 
     Attributes:
         loss: As `losses.build` returns it.
         class_weights: (c,) float32.
+        ranks: Whether the loss looks at pairs or rankings.
     """
 
     loss: losses.Loss
     class_weights: Tensor
+    ranks: bool = False
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Compute the loss of raw logits (n, c), a scalar in nats."""
         values = self.loss(logits.float(), targets)
+        if self.ranks:
+            return values.mean()
         weights = self.class_weights.to(logits.device)
         return (values * (torch.where(targets == 1, weights, 1.0) if targets.ndim == 2 else weights[targets])).mean()
+
+
+def plain(logits: Tensor, targets: Tensor) -> Tensor:
+    """Compute the plain cross-entropy of a batch of raw logits (n, c), a scalar in nats."""
+    if targets.ndim == 2:
+        return functional.binary_cross_entropy_with_logits(logits.float(), targets.float())
+    return functional.cross_entropy(logits.float(), targets)
 
 
 def build(
@@ -52,8 +64,11 @@ def build(
         The objective, and every line of the ledger up to and including the loss.
 
     Raises:
-        InputError: The weights, or the loss, do not suit the task.
+        InputError: The weights, or the loss, do not suit the task, or not each other.
     """
+    refusal = losses.refuses_weights(loss, weights.scheme)
+    if refusal:
+        raise InputError(refusal)
     counts = opened.drawn_counts
     try:
         if opened.task == "multilabel":
@@ -68,7 +83,7 @@ def build(
         priors.Line("weighting.scheme", weights.scheme, _factors(class_weights)),
         priors.Line("loss", loss, losses.prior_factors(loss, counts, block)),
     )
-    return Objective(built, torch.from_numpy(class_weights).float()), lines
+    return Objective(built, torch.from_numpy(class_weights).float(), losses.ranks(loss)), lines
 
 
 def initial_bias(opened: Prior, lines: Sequence[priors.Line]) -> Tensor:

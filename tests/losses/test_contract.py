@@ -29,6 +29,7 @@ def build(name: str, counts: list[int] = COUNTS, task: str = "multiclass") -> lo
 
 
 MANY = [name for name in losses.names() if "multilabel" in losses.module(name).TASKS]
+RANKING = [name for name in losses.names() if losses.ranks(name)]
 
 
 def some_labels(n: int = 12) -> tuple[Tensor, Tensor]:
@@ -166,6 +167,73 @@ def test_permuting_examples_permutes_values(name):
     logits, targets = a_batch()
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(build(name)(logits[order], targets[order]), build(name)(logits, targets)[order])
+
+
+def test_some_losses_rank_and_others_do_not():
+    assert {"auc_margin", "auc_pairwise", "average_precision"} <= set(RANKING)
+    assert not {"cross_entropy", "focal"} & set(RANKING)
+
+
+@pytest.mark.parametrize("name", RANKING)
+@pytest.mark.parametrize("targets", [[0, 0, 0, 0], [2, 2, 2, 2], [1]])
+def test_a_batch_without_pairs_costs_a_ranking_nothing_and_pulls_nowhere(name, targets):
+    logits = a_batch(len(targets))[0].requires_grad_()
+    values = build(name)(logits, torch.tensor(targets))
+    values.mean().backward()  # type: ignore[no-untyped-call]
+    assert not values.any()
+    assert logits.grad is not None
+    assert not logits.grad.any()
+
+
+@pytest.mark.parametrize("name", RANKING)
+@pytest.mark.parametrize("borne", [0, 1])
+def test_labels_that_all_bear_or_none_cost_a_ranking_nothing_and_pull_nowhere(name, borne):
+    logits, targets = some_labels()
+    logits.requires_grad_()
+    values = build(name, task="multilabel")(logits, torch.full_like(targets, borne))
+    values.mean().backward()  # type: ignore[no-untyped-call]
+    assert not values.any()
+    assert logits.grad is not None
+    assert not logits.grad.any()
+
+
+@pytest.mark.parametrize("name", RANKING)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("targets", [[0, 1, 2, 0], [2, 0, 0, 0], [1, 1, 0, 1]])
+def test_extreme_logits_with_pairs_give_a_ranking_finite_values_and_gradients(name, dtype, targets):
+    logits = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0], [1e4, 1e4, -1e4], [0.0, 0.0, 0.0]], dtype=dtype)
+    check(build(name), logits, torch.tensor(targets))
+    check(build(name, task="multilabel"), logits, torch.tensor([[1, 0, 1], [0, 1, 1], [0, 0, 0], [1, 1, 0]]))
+
+
+@pytest.mark.parametrize("name", RANKING)
+def test_a_ranking_does_not_see_what_softmax_does_not_see(name):
+    logits, targets = a_batch()
+    shifts = torch.linspace(-5, 5, len(targets))[:, None]
+    torch.testing.assert_close(
+        build(name)(logits + shifts, targets), build(name)(logits, targets), rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in RANKING if name != "average_precision"])
+def test_a_ranking_by_auc_gives_every_class_the_same_say(name):
+    """Ten times as many examples of one class, all alike, leave the loss as it is; precision depends on the shares."""
+    logits, targets = torch.tensor([[0.0, 0.4], [0.3, 0.0]]), torch.tensor([1, 0])
+    once = build(name, [1, 1])(logits, targets).mean()
+    many = build(name, [1, 10])(logits[[0, *[1] * 10]], targets[[0, *[1] * 10]]).mean()
+    torch.testing.assert_close(many, once)
+
+
+@pytest.mark.parametrize("name", RANKING)
+def test_what_a_ranking_does_to_the_prior_is_unknown(name):
+    assert losses.prior_factors(name, COUNTS, block(name)) is None
+
+
+def test_a_ranking_refuses_class_weights_and_no_other_loss_does(name):
+    assert losses.refuses_weights(name, "none") is None
+    refusal = losses.refuses_weights(name, "balanced")
+    assert (refusal is not None) == (name in RANKING)
+    assert refusal is None or refusal.startswith(f"params.yaml: weighting.scheme is 'balanced', but loss '{name}'")
 
 
 def test_its_line_in_the_ledger_is_positive_or_unknown(name):

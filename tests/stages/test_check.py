@@ -123,6 +123,8 @@ def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
         ("task", "multiklass", "task is 'multiklass'; expected one of ['multiclass', 'multilabel']; did you mean"),
         ("evaluate__at_prevalence", [0.5, 1.0], "evaluate.at_prevalence.1 is 1.0; input should be less than 1"),
         ("decide__floor", 1, "decide.floor is 1"),
+        ("train__pretrain_frac", 1.0, "train.pretrain_frac is 1.0; input should be less than 1"),
+        ("losses__auc_pairwise__power", 4, "losses.auc_pairwise.power is 4"),
         ("seed", -1, "seed is -1; input should be greater than or equal to 0"),
         ("seed", 1.0, "seed is 1.0; input should be a valid integer"),
         ("loss", "focl", "loss is 'focl'; expected one of"),
@@ -238,6 +240,31 @@ COMBINATIONS = [
         {"split__balance": True, "task": "multilabel"},
         "split.balance needs exactly one class per image",
         {"split__balance": True},
+    ),
+    (
+        {"loss": "auc_pairwise", "weighting__scheme": "balanced"},
+        "weighting.scheme is 'balanced', but loss 'auc_pairwise' looks at pairs of examples or at ranks",
+        {"loss": "auc_pairwise", "weighting__scheme": "none"},
+    ),
+    (
+        {"loss": "auc_margin", "task": "multilabel", "weighting__scheme": "inverse_share"},
+        "weighting.scheme is 'inverse_share', but loss 'auc_margin'",
+        {"loss": "auc_margin", "task": "multilabel", "weighting__scheme": "none"},
+    ),
+    (
+        {"loss": "average_precision", "decide__calibrator": "temperature"},
+        "what loss 'average_precision' does to the prior has no closed form",
+        {"loss": "average_precision", "decide__calibrator": "vector"},
+    ),
+    (
+        {"train__pretrain_frac": 0.2},
+        "train.pretrain_frac is 0.2, but loss 'cross_entropy' needs no epochs of plain cross-entropy before it",
+        {"train__pretrain_frac": 0.2, "loss": "auc_pairwise"},
+    ),
+    (
+        {"train__pretrain_frac": 0.2, "loss": "auc_pairwise", "train__epochs": 1},
+        "train.pretrain_frac is 0.2, which leaves no epoch of 1 for loss 'auc_pairwise'",
+        {"train__pretrain_frac": 0.2, "loss": "auc_pairwise", "train__epochs": 2},
     ),
     (
         {"decide__at_least": 2},

@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from counterpoise import checkpoints, config, loading, losses, models, objectives, schedules
@@ -59,6 +60,7 @@ def settings(**changes: Any) -> dict[str, Any]:
             "seed": 0,
             "epochs": 10,
             "batch_size": 32,
+            "pretrain_frac": 0.0,
             "learning_rate": 0.02,
             "weight_decay": 0.0,
             "schedule": "constant",
@@ -121,6 +123,10 @@ def logits_of(network: nn.Module, fitted: train.Fitted, examples: train.Examples
         return torch.cat([network.eval()(batch) for batch in examples.inputs.batches(order, 0)])
 
 
+def last_figure(fitted: train.Fitted, name: str) -> float:
+    return fitted.history[-1][f"val/{name}"]
+
+
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return set(one) == set(other) and all(torch.equal(one[name], other[name]) for name in one)
 
@@ -133,7 +139,10 @@ def test_one_batch_is_learnt_by_heart_with_every_loss(loss: str) -> None:
     first, last = fitted.history[0]["val/loss"], fitted.history[-1]["val/loss"]
     assert last < 0.05 * max(first, 0.2), f"from {first} to {last}"
     logits = logits_of(network, fitted, batch)
-    assert (logits.argmax(dim=1) == batch.targets).all()
+    if losses.ranks(loss):  # which class is the most probable it leaves open
+        assert last_figure(fitted, "average_precision") == 1
+    else:
+        assert (logits.argmax(dim=1) == batch.targets).all()
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -469,6 +478,177 @@ def test_a_loss_with_a_memory_goes_on_with_it_and_is_not_taught_by_validation(tm
     assert resumed.history == whole.history
 
 
+RANKING = [name for name in losses.names() if losses.ranks(name)]
+
+
+class Seen(nn.Module):
+    """A loss that notes how many of class 1 each batch holds, and costs what cross-entropy does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[int] = []
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if self.training:
+            self.held.append(int((targets == 1).sum()))
+        return nn.functional.cross_entropy(logits, targets, reduction="none")
+
+
+def test_batches_are_stratified_for_a_loss_that_ranks_and_for_no_other() -> None:
+    examples, params = gaussians((120, 8), seed=0), a_params(train__epochs=3, train__batch_size=16)
+    held = {}
+    for ranks in (False, True):
+        loss = Seen()
+        goal = objectives.Objective(loss, torch.ones(2), ranks)
+        train.fit(train.build(params, 2, 16), examples, examples, goal, params)
+        held[ranks] = loss.held
+    assert held[True] == [1] * 24
+    assert 0 in held[False]
+
+
+@pytest.mark.parametrize(
+    ("frac", "epochs", "expected"),
+    [(0.0, 10, 0), (0.01, 10, 1), (0.1, 60, 6), (0.29, 100, 29), (0.99, 10, 9), (0.5, 1, 0)],
+)
+def test_the_share_of_pretraining_is_rounded_and_leaves_an_epoch_of_each_kind(
+    frac: float, epochs: int, expected: int
+) -> None:
+    params = a_params(train__pretrain_frac=frac, train__epochs=epochs)
+    assert train.pretraining_epochs(params.train) == expected
+
+
+def test_a_ranking_is_trained_with_plain_cross_entropy_first() -> None:
+    examples = gaussians((40, 20, 10), seed=0)
+    params = a_params(loss="auc_pairwise", train__epochs=5, train__pretrain_frac=0.4)
+    _, fitted = run(params, examples, examples)
+    goal = objectives.Objective(lambda z, y: nn.functional.cross_entropy(z, y, reduction="none"), torch.ones(3), True)
+    plain = train.fit(train.build(params, 3, 16), examples, examples, goal, a_params(train__epochs=5))
+    _, at_once = run(a_params(loss="auc_pairwise", train__epochs=5), examples, examples)
+    curve, cross_entropy, ranking = ([epoch["train/loss"] for epoch in its.history] for its in (fitted, plain, at_once))
+    assert curve[:2] == pytest.approx(cross_entropy[:2], rel=1e-5)
+    assert curve[2] != pytest.approx(cross_entropy[2], rel=1e-5)
+    assert curve[0] != pytest.approx(ranking[0], rel=1e-5)
+    # Both epochs of cross-entropy have moved the network, and validation is watched by the ranking all along.
+    assert curve[2] < ranking[0]
+    assert [epoch["val/loss"] for epoch in fitted.history[:2]] != [epoch["val/loss"] for epoch in plain.history[:2]]
+
+
+class EverWorse(nn.Module):
+    """A loss that is greater every time validation asks, whatever the network does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        self.asked += not self.training
+        return 0 * logits[:, 0] + self.asked
+
+
+def test_early_stopping_looks_only_at_epochs_after_pretraining() -> None:
+    examples = gaussians((20, 20), seed=0)
+    params = a_params(train__epochs=20, train__pretrain_frac=0.5, train__patience=3)
+    goal = objectives.Objective(EverWorse(), torch.ones(2), True)
+    fitted = train.fit(train.build(params, 2, 16), examples, examples, goal, params)
+    assert fitted.best_epoch == 10
+    assert len(fitted.history) == 11 + 3
+
+
+def an_auc_margin(params: train.Params, classes: int = 2) -> objectives.Objective:
+    built = losses.build(
+        "auc_margin",
+        task="multiclass",
+        class_counts=[1] * classes,
+        example_count=classes,
+        params=params.losses["auc_margin"],
+    )
+    return objectives.Objective(built, torch.ones(classes), True)
+
+
+def state_of(goal: objectives.Objective) -> dict[str, Tensor]:
+    assert isinstance(goal.loss, nn.Module)
+    return {name: tensor.clone() for name, tensor in goal.loss.state_dict().items()}
+
+
+def test_the_parameters_of_a_loss_are_trained_without_weight_decay() -> None:
+    """The third class is never drawn: nothing pulls at its parameters, and no decay may."""
+    examples = gaussians((40, 20), seed=0, skill=4.0)
+    params = a_params(train__epochs=20, train__weight_decay=0.5)
+    goal = an_auc_margin(params, 3)
+    before = state_of(goal)
+    train.fit(train.build(params, 3, 16), examples, examples, goal, params)
+    after = state_of(goal)
+    for name in ("a", "b", "alpha"):
+        assert torch.equal(after[name][2], before[name][2])
+    assert (after["a"][:2] > 0.55).all()
+    assert (after["b"][:2] < 0.45).all()
+    assert (after["alpha"][:2] < 0.95).all()
+
+
+def test_the_parameters_of_a_loss_wait_while_cross_entropy_is_trained() -> None:
+    examples = gaussians((40, 20), seed=0)
+    moved = []
+    for frac in (0.0, 0.75):
+        params = a_params(train__epochs=4, train__pretrain_frac=frac)
+        goal = an_auc_margin(params)
+        before = state_of(goal)
+        train.fit(train.build(params, 2, 16), examples, examples, goal, params)
+        moved.append(float((state_of(goal)["alpha"] - before["alpha"]).abs()))
+    assert 0 < moved[1] < 0.5 * moved[0]
+
+
+def test_a_loss_is_put_back_within_its_bounds_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The margin is soon kept by far, so that a step would take alpha below 0."""
+    examples = gaussians((40, 20), seed=0, skill=6.0)
+    wanted: list[float] = []
+    goal = an_auc_margin(a_params(losses={**BLOCKS, "auc_margin": {"margin": 0.1}}))
+    assert isinstance(goal.loss, losses.Constrained)
+    project = goal.loss.project
+
+    def note_and_project() -> None:
+        wanted.append(float(state_of(goal)["alpha"]))
+        project()
+
+    monkeypatch.setattr(goal.loss, "project", note_and_project)
+    train.fit(train.build(a_params(), 2, 16), examples, examples, goal, a_params(train__epochs=60))
+    assert len(wanted) == 60 * 2
+    assert min(wanted) < 0
+    assert float(state_of(goal)["alpha"]) >= 0
+
+
+@pytest.mark.parametrize("loss", RANKING)
+@pytest.mark.parametrize("saves", [1, 3, 6])
+def test_a_killed_ranking_goes_on_where_it_was(loss: str, saves: int, tmp_path: Path) -> None:
+    """Killed in the first and the last epoch of cross-entropy, and after it."""
+    learnt, watched = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
+    params = a_params(loss=loss, train__epochs=8, train__pretrain_frac=0.4, train__batch_size=16, model__dropout=0.3)
+
+    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[train.Fitted, objectives.Objective]:
+        goal, _ = objectives.build(an_opening((40, 20, 10)), loss, params.losses[loss], params.weighting)
+        network = train.build(params, 3, 16)
+        return train.fit(network, learnt, watched, goal, params, checkpoint), goal
+
+    whole, goal = fit(None)
+    with pytest.raises(Killed):
+        fit(KilledAfter(tmp_path, saves))
+    rest = KilledAfter(tmp_path, 1000)
+    resumed, resumed_goal = fit(rest)
+    assert 1000 - rest.saves == 8 - saves
+    assert resumed.history == whole.history
+    assert resumed.best_epoch == whole.best_epoch >= 3
+    assert same(resumed.weights, whole.weights)
+    if isinstance(goal.loss, nn.Module):
+        assert same(state_of(resumed_goal), state_of(goal))
+
+
+@pytest.mark.parametrize("loss", RANKING)
+def test_a_ranking_ranks_better_than_chance_on_what_it_has_not_seen(loss: str) -> None:
+    learnt, watched = gaussians((300, 20), seed=0, skill=1.5), gaussians((300, 60), seed=1, skill=1.5)
+    network, fitted = run(a_params(loss=loss, train__epochs=15), learnt, watched)
+    logits = logits_of(network, fitted, watched)
+    assert roc_auc_score(watched.targets, logits[:, 1] - logits[:, 0]) > 0.8
+
+
 def start(root: Path) -> "subprocess.Popen[bytes]":
     """Run the stage as DVC does, with as many threads as in this process, so that sums are rounded alike."""
     return subprocess.Popen(
@@ -591,6 +771,9 @@ def run_labels(params: train.Params, learnt: train.Examples, watched: train.Exam
 def test_one_batch_of_many_labels_is_learnt_by_heart(loss: str) -> None:
     batch = some_labels(16, seed=0, skill=0.0)
     network, fitted = run_labels(a_params(loss=loss, train__epochs=300, train__learning_rate=0.05), batch, batch)
+    if losses.ranks(loss):  # where the threshold lies it leaves open
+        assert last_figure(fitted, "average_precision") == 1
+        return
     assert ((logits_of(network, fitted, batch) > 0).long() == batch.targets).all()
 
 

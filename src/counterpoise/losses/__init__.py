@@ -2,7 +2,7 @@
 
 A file `losses/<name>.py` holds a docstring, `TASKS` that it is defined for, `class Params(Section)` with its block of
 `params.yaml`, the function `<name>(logits, targets, *, ...)`, `build(...)` as below, and
-`prior_factors(params, class_counts)`, its line in the prior ledger.
+`prior_factors(params, class_counts)`, its line in the prior ledger. A loss over pairs or rankings says `RANKS = True`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -39,6 +39,14 @@ class LossModule(Protocol):
         """Return by how much the loss multiplies each class's prior; `None` where that has no closed form."""
 
 
+@runtime_checkable
+class Constrained(Protocol):
+    """A loss with parameters of its own that must stay within bounds."""
+
+    def project(self) -> None:
+        """Put the parameters back within their bounds, after a step of the optimiser."""
+
+
 def names() -> list[str]:
     """List the losses there are."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
@@ -56,6 +64,26 @@ def module(name: str) -> LossModule:
     return found
 
 
+def ranks(name: str) -> bool:
+    """Say whether a loss looks at pairs or rankings: its values are shares, and it takes no class weights."""
+    return bool(getattr(module(name), "RANKS", False))
+
+
+def refuses_weights(name: str, scheme: str) -> str | None:
+    """Say why a loss does not go together with class weights; `None` if it does.
+
+    Args:
+        name: One of `names()`.
+        scheme: `weighting.scheme` of `params.yaml`.
+    """
+    if scheme == "none" or not ranks(name):
+        return None
+    return (
+        f"{config.PATH}: weighting.scheme is {scheme!r}, but loss {name!r} looks at pairs of examples or at ranks, in "
+        "which a class has no weight of its own; set it to 'none'"
+    )
+
+
 def build(name: str, *, task: str, class_counts: Sequence[int], example_count: int, params: Mapping[str, Any]) -> Loss:
     """Build a loss.
 
@@ -68,7 +96,8 @@ def build(name: str, *, task: str, class_counts: Sequence[int], example_count: i
 
     Returns:
         `loss(logits, targets)`: logits (n, c) float and targets (n,) int64 give values (n,) in nats, whose mean is
-        the loss of the batch; of many labels, targets (n, c) in {0, 1} give values (n, c).
+        the loss of the batch; of many labels, targets (n, c) in {0, 1} give values (n, c). A loss with parameters of
+        its own is an `nn.Module`; if they have bounds, it is `Constrained`.
 
     Raises:
         config.InputError: There is no such loss, it is not defined for the task, or a parameter is unknown, missing or

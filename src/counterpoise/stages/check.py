@@ -137,6 +137,7 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     if decide["costs"] and decide["rule"] != "least_cost":
         yield f"{PATH}: decide.costs is given, but rule {decide['rule']!r} does not use it; set rule to 'least_cost'"
     yield from _for_the_task(content)
+    yield from _for_ranking(content)
     factors = losses.prior_factors(content["loss"], [1, 1], content["losses"][content["loss"]])
     if factors is None and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
         yield (
@@ -188,6 +189,21 @@ def _for_the_task(content: Mapping[str, Any]) -> Iterator[str]:
         )
     if task == ONE_CLASS and content["decide"]["at_least"]:
         yield f"{PATH}: decide.at_least is for task 'multilabel'; with one class per image each gets exactly one"
+
+
+def _for_ranking(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what does not go together with a loss over pairs or rankings, or only with such a loss."""
+    loss, train = content["loss"], content["train"]
+    refusal = losses.refuses_weights(loss, content["weighting"]["scheme"])
+    if refusal:
+        yield refusal
+    if train["pretrain_frac"] and not losses.ranks(loss):
+        yield (
+            f"{PATH}: train.pretrain_frac is {train['pretrain_frac']}, but loss {loss!r} needs no epochs of plain "
+            f"cross-entropy before it; set it to 0, or loss to one of {list(filter(losses.ranks, losses.names()))}"
+        )
+    elif train["pretrain_frac"] and train["epochs"] == 1:
+        yield f"{PATH}: train.pretrain_frac is {train['pretrain_frac']}, which leaves no epoch of 1 for loss {loss!r}"
 
 
 def main(root: Path) -> None:

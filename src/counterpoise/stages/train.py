@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from counterpoise import checkpoints, labels, loading, models, objectives, schedules, seeds, watching
+from counterpoise import checkpoints, labels, loading, losses, models, objectives, schedules, seeds, watching
 from counterpoise.artifacts import draws, features, model, prior, tiles, training
 from counterpoise.config import PATH, InputError, Model, Section, Views, Weighting
 from counterpoise.stages import run
@@ -34,6 +34,10 @@ class Train(Section):
     """At most this many passes over the draws."""
     batch_size: int = Field(ge=1)
     """Examples per step; batches of one epoch are of nearly equal size."""
+    pretrain_frac: float = Field(ge=0, lt=1)
+    """Losses over pairs or rankings only: share of the epochs, in [0, 1), that train with plain cross-entropy first, so
+    that the ranking begins with scores that mean something. If above 0 it is at least one epoch, and at least one is
+    left. The best epoch is looked for among the others."""
     learning_rate: float = Field(gt=0)
     """Highest rate of AdamW."""
     weight_decay: float = Field(ge=0)
@@ -49,7 +53,7 @@ class Train(Section):
     accuracy of the most probable class (of many labels: the mean over labels, each decided from a probability of 0.5
     on; most), or mean average precision over the classes present (most)."""
     patience: int = Field(ge=1)
-    """Stop after so many epochs without a better figure."""
+    """Stop after so many epochs without a better figure; those of `pretrain_frac` do not count."""
     augment: str
     """Policy applied anew at every draw (`augment.py`); `none` where the backbone is frozen."""
 
@@ -85,7 +89,7 @@ class Fitted:
 
     Attributes:
         weights: Of the best epoch.
-        history: For each epoch, its figures.
+        history: For each epoch, its figures. `train/loss` is what that epoch minimised, `val/loss` always the loss.
         best_epoch: From 0.
     """
 
@@ -108,7 +112,8 @@ def fit(
         network: From inputs to raw logits (n, c); it is changed.
         train: The draws of one epoch.
         val: By which the best epoch is chosen.
-        objective: What is minimised.
+        objective: What is minimised, after any epochs of plain cross-entropy. Parameters of its loss are trained, too;
+            if it ranks, batches are stratified.
         params: Settings and seeds.
         checkpoint: Where the state is kept after every epoch; `None` for nowhere.
 
@@ -123,7 +128,9 @@ def fit(
     network.to(device)
     remembers = objective.loss if isinstance(objective.loss, nn.Module) else nn.Module()
     remembers.to(device)
-    optimizer = torch.optim.AdamW(_groups(network, params.train), lr=params.train.learning_rate, fused=False)
+    groups = [*_groups(network, params.train), {"params": list(remembers.parameters()), "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=params.train.learning_rate, fused=False)
+    pretrained = pretraining_epochs(params.train)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
@@ -138,12 +145,11 @@ def fit(
     progress = tqdm(total=params.train.epochs, initial=len(history), desc="train", unit="epoch", delay=1, mininterval=1)
     with progress, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for epoch in range(len(history), params.train.epochs):
-            if epoch - 1 - best_epoch >= params.train.patience:
+            if epoch - max(best_epoch + 1, pretrained) >= params.train.patience:
                 break
             torch.manual_seed(seeds.derive(params.train.seed, "dropout", epoch))
-            order = loading.shuffled(
-                len(train.inputs), params.train.batch_size, seeds.generator(params.train.seed, "order", epoch)
-            )
+            order = _order(train, objective, params.train, epoch)
+            goal = objectives.plain if epoch < pretrained else objective
             network.train()
             remembers.train()
             total = torch.zeros((), device=device)
@@ -151,11 +157,13 @@ def fit(
                 _set_rate(optimizer, epoch + step / len(order), params.train)
                 with models.autocast(device, precision):
                     logits = network(inputs)
-                loss = objective(logits, targets)
+                loss = goal(logits, targets)
                 optimizer.zero_grad(set_to_none=True)
                 scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 scaler.step(optimizer)
                 scaler.update()
+                if isinstance(remembers, losses.Constrained):
+                    remembers.project()
                 total += loss.detach() * len(targets)
             figures = {
                 "train/loss": float(total) / len(train.inputs),
@@ -165,7 +173,7 @@ def fit(
             figures |= _watch(network, val, objective, params, device, precision)
             history.append(figures)
             score = figures[f"val/{params.train.monitor}"] * (-1 if params.train.monitor == "loss" else 1)
-            if score > best_score:
+            if score > best_score and epoch >= pretrained:
                 best_epoch, best_score = epoch, score
                 best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
             progress.update()
@@ -189,6 +197,20 @@ def fit(
             f"lower train.learning_rate, which is {params.train.learning_rate}"
         )
     return Fitted(best, history, best_epoch)
+
+
+def pretraining_epochs(params: Train) -> int:
+    """Count the epochs of plain cross-entropy: the nearest number to the share, but one of each kind at least."""
+    if not params.pretrain_frac:
+        return 0
+    return min(max(1, round(params.pretrain_frac * params.epochs)), params.epochs - 1)
+
+
+def _order(train: Examples, objective: objectives.Objective, params: Train, epoch: int) -> list[NDArray[np.int64]]:
+    rng = seeds.generator(params.seed, "order", epoch)
+    if objective.ranks:
+        return loading.stratified(train.targets.numpy(), params.batch_size, rng)
+    return loading.shuffled(len(train.inputs), params.batch_size, rng)
 
 
 def _groups(network: nn.Module, params: Train) -> list[dict[str, Any]]:
