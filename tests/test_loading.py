@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from counterpoise import augment, loading, models
+from counterpoise import augment, batching, loading, models
 from counterpoise.artifacts import tiles
 
 COUNT = 7
@@ -119,7 +119,7 @@ def test_augmentation_on_the_fly_differs_per_epoch_and_draw_and_is_the_same_agai
 
 def test_augmentation_on_the_fly_does_not_depend_on_the_order_of_the_batches(stored: tiles.Tiles) -> None:
     found = inputs(stored, on_the_fly="strong")
-    order = loading.shuffled(COUNT, 2, np.random.default_rng(0))
+    order = batching.shuffled(COUNT, 2, np.random.default_rng(0))
     shuffled = torch.cat(list(found.batches(order, 3)))
     assert torch.equal(shuffled, everything(found, epoch=3)[np.concatenate(order)])
 
@@ -147,93 +147,21 @@ def test_features_mapped_from_a_read_only_file_are_copied(tmp_path: Path) -> Non
     assert (np.load(tmp_path / "features.npy") == 1).all()
 
 
-@pytest.mark.parametrize(("count", "batch_size"), [(1, 4), (4, 4), (5, 4), (9, 4), (65, 64), (129, 64), (1000, 7)])
-def test_shuffled_batches_partition_the_examples_and_none_is_a_small_rest(count: int, batch_size: int) -> None:
-    batches = loading.shuffled(count, batch_size, np.random.default_rng(0))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(count))
-    sizes = [len(batch) for batch in batches]
-    assert max(sizes) <= batch_size
-    assert max(sizes) - min(sizes) <= 1
-    assert len(sizes) == 1 or min(sizes) >= batch_size / 2
-
-
-def test_shuffles_follow_from_their_generator() -> None:
-    one, same, other = (np.concatenate(loading.shuffled(50, 8, np.random.default_rng(seed))) for seed in (0, 0, 1))
-    assert (one == same).all()
-    assert (one != other).any()
-    assert (one != np.arange(50)).any()
-
-
-def of_classes(*counts: int) -> np.ndarray[Any, Any]:
-    return np.random.default_rng(7).permutation(np.repeat(np.arange(len(counts)), counts))
-
-
-@pytest.mark.parametrize(("count", "batch_size"), [(1, 4), (4, 4), (5, 4), (9, 4), (65, 64), (129, 64), (1000, 7)])
-def test_stratified_batches_partition_the_examples_into_the_sizes_of_shuffled_ones(count: int, batch_size: int) -> None:
-    for targets in (np.arange(count) % 3, np.eye(3, dtype=np.int64)[np.arange(count) % 3]):
-        batches = loading.stratified(targets, batch_size, np.random.default_rng(0))
-        assert sorted(np.concatenate(batches).tolist()) == list(range(count))
-        sizes = sorted(len(batch) for batch in batches)
-        assert sizes == sorted(len(batch) for batch in loading.shuffled(count, batch_size, np.random.default_rng(0)))
-
-
-@pytest.mark.parametrize("counts", [(950, 50), (600, 300, 70, 30), (97, 3), (13, 400, 11)])
-def test_every_stratified_batch_gets_its_share_of_every_class_rounded_up_or_down(counts: tuple[int, ...]) -> None:
-    targets = of_classes(*counts)
-    batches = loading.stratified(targets, 32, np.random.default_rng(0))
-    for k, total in enumerate(counts):
-        found = {int((targets[batch] == k).sum()) for batch in batches}
-        assert found <= {total // len(batches), -(-total // len(batches))}
-
-
-def test_shuffled_batches_often_miss_what_stratified_ones_hold() -> None:
-    targets = of_classes(930, 70)
-    missing = [
-        sum(not (targets[batch] == 1).any() for batch in batches)
-        for batches in (
-            loading.shuffled(1000, 32, np.random.default_rng(0)),
-            loading.stratified(targets, 32, np.random.default_rng(0)),
-        )
-    ]
-    assert missing[0] > 0
-    assert missing[1] == 0
-
-
-def test_stratified_batches_hold_the_rarest_labels_in_equal_numbers_and_others_nearly_so() -> None:
-    rates = np.array([0.6, 0.3, 0.1, 0.05, 0.02])
-    targets = (np.random.default_rng(0).random((2000, 5)) < rates).astype(np.int64)
-    batches = loading.stratified(targets, 50, np.random.default_rng(0))
-    shuffled = loading.shuffled(2000, 50, np.random.default_rng(0))
-    held, before = (np.array([targets[batch].sum(axis=0) for batch in its]) for its in (batches, shuffled))
-    assert np.ptp(held, axis=0)[3:].max() <= 1
-    assert np.ptp(held, axis=0).max() <= 4
-    assert (held.std(axis=0) < 0.5 * before.std(axis=0)).all()
-
-
-def test_stratified_batches_follow_from_their_generator_and_mix_anew() -> None:
-    targets = of_classes(40, 10)
-    one, same, other = (loading.stratified(targets, 10, np.random.default_rng(seed)) for seed in (0, 0, 1))
-    assert all((a == b).all() for a, b in zip(one, same, strict=True))
-    partners = [{frozenset(batch.tolist()) for batch in its} for its in (one, other)]
-    assert not partners[0] & partners[1]
-
-
-def test_leftovers_of_rare_classes_do_not_always_go_to_the_first_batches() -> None:
-    targets = of_classes(98, 2)
-    places = {
-        next(number for number, batch in enumerate(its) if (targets[batch] == 1).any())
-        for its in (loading.stratified(targets, 10, np.random.default_rng(seed)) for seed in range(20))
-    }
-    assert len(places) > 3
-
-
-def test_in_order_keeps_the_order() -> None:
-    assert np.concatenate(loading.in_order(10, 4)).tolist() == list(range(10))
-    assert [len(batch) for batch in loading.in_order(10, 4)] == [4, 3, 3]
-
-
 def test_the_normalisation_is_that_of_the_named_backbone(stored: tiles.Tiles) -> None:
     batch = everything(inputs(stored, backbone="tf_efficientnet_lite0"))
     mean, std = models.normalisation("tf_efficientnet_lite0")
     assert float(batch.min()) >= -mean[0] / std[0] - 1e-6
     assert float(batch.max()) <= (1 - mean[0]) / std[0] + 1e-6
+
+
+def test_an_example_drawn_again_in_one_epoch_is_augmented_anew(stored: tiles.Tiles) -> None:
+    found = inputs(stored, on_the_fly="standard")
+    first, again = torch.cat(list(found.batches([np.array([2, 0]), np.array([2, 1])], 0)))[[0, 2]]
+    assert not torch.equal(first, again)
+    alone = torch.cat(list(found.batches([np.array([2])], 0)))[0]
+    assert torch.equal(first, alone)
+
+
+def test_in_order_keeps_the_order() -> None:
+    assert np.concatenate(loading.in_order(10, 4)).tolist() == list(range(10))
+    assert [len(batch) for batch in loading.in_order(10, 4)] == [4, 3, 3]

@@ -11,8 +11,8 @@ from counterpoise.artifacts.prior import Prior
 PLAIN = {"label_smoothing": 0.0}
 
 
-def weights(scheme: str) -> config.Weighting:
-    return config.Weighting.model_validate({"scheme": scheme, "beta": 0.999})
+def weights(scheme: str, defer_frac: float = 0.0) -> config.Weighting:
+    return config.Weighting.model_validate({"scheme": scheme, "beta": 0.999, "defer_frac": defer_frac})
 
 
 def opened(*lines: priors.Line, counts: tuple[int, ...] = (30, 10), total: int | None = None) -> Prior:
@@ -101,3 +101,18 @@ def test_plain_cross_entropy_is_pytorchs_for_both_tasks() -> None:
 def test_a_scheme_of_the_other_task_is_refused(scheme: str, total: int | None) -> None:
     with pytest.raises(config.InputError, match=f"params.yaml: weighting.scheme is '{scheme}'; expected one of"):
         objectives.build(opened(total=total), "cross_entropy", PLAIN, weights(scheme))
+
+
+def test_deferred_weights_are_unknown_in_the_ledger_and_wait_in_the_objective() -> None:
+    goal, lines = objectives.build(opened(), "cross_entropy", PLAIN, weights("balanced", 0.8))
+    assert goal.class_weights.tolist() == pytest.approx([2 / 3, 2])
+    assert lines[0] == priors.Line("weighting.scheme", "balanced, deferred", None)
+    logits, targets = torch.randn(8, 2), torch.arange(8) % 2
+    torch.testing.assert_close(goal.unweighted()(logits, targets), functional.cross_entropy(logits, targets))
+    assert goal(logits, targets) != goal.unweighted()(logits, targets)
+
+
+def test_a_model_begins_at_the_prior_of_the_first_epochs() -> None:
+    drawn = Prior("multiclass", ("a", "b"), (90, 10), (80, 20), (80, 80), 100, 100, 160, ())
+    assert objectives.initial_bias(drawn, ()).exp().tolist() == pytest.approx([0.5, 0.5])
+    assert objectives.initial_bias(drawn, (), draws_deferred=True).exp().tolist() == pytest.approx([0.8, 0.2])

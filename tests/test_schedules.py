@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.schedules import SCHEDULES, factor
+from counterpoise.schedules import SCHEDULES, factor, first_epochs
 from counterpoise.stages.train import Train
 
 
@@ -75,3 +75,13 @@ def test_the_parameter_offers_exactly_the_schedules_there_are():
 def test_an_unknown_schedule_is_refused_by_the_parameters():
     with pytest.raises(ValueError, match="'constant'"):
         Train.model_validate({"schedule": "linear"})
+
+
+@pytest.mark.parametrize(
+    ("frac", "epochs", "expected"),
+    [(0.0, 10, 0), (0.01, 10, 1), (0.1, 60, 6), (0.29, 100, 29), (0.99, 10, 9), (0.5, 1, 0)],
+)
+def test_a_share_of_first_epochs_is_rounded_and_leaves_an_epoch_of_each_kind(
+    frac: float, epochs: int, expected: int
+) -> None:
+    assert first_epochs(frac, epochs) == expected

@@ -43,6 +43,14 @@ class Views(Section):
     """Name of the augmentation policy that makes the views (`augment.py`)."""
 
 
+class Drawn(Views):
+    """The part of section `oversample` that `train` reads: which views exist, and from when on the draws hold."""
+
+    defer_frac: float = Field(ge=0, lt=1)
+    """Share of the epochs, in [0, 1), in which every tile of train is drawn once, as it is, before the draws hold. If
+    above 0 it is at least one epoch, and at least one is left. The best epoch is looked for among the others."""
+
+
 class Backbone(Section):
     """The part of section `model` on which features depend."""
 
@@ -99,6 +107,9 @@ class Weighting(Section):
     `inverse_share`, which weight positive entries."""
     beta: float = Field(ge=0, lt=1)
     """`effective_number` only: how alike images of one class are, in [0, 1); 0 gives equal weights."""
+    defer_frac: float = Field(ge=0, lt=1)
+    """Share of the epochs, in [0, 1), that train without weights first. If above 0 it is at least one epoch, and at
+    least one is left. The best epoch is looked for among the others."""
 
 
 S = TypeVar("S", bound=Section)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -85,7 +86,7 @@ class TileInputs:
         workers = min(len(order), workers_count())
         loader: DataLoader[Tensor] = DataLoader(
             _Decoded(self, epoch),
-            batch_sampler=[numbers.tolist() for numbers in order],
+            batch_sampler=_keys(order),
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
             prefetch_factor=4 if workers else None,
@@ -95,15 +96,16 @@ class TileInputs:
         for batch in loader:
             yield models.normalise(batch.permute(0, 3, 1, 2), mean, std)
 
-    def image(self, number: int, epoch: int) -> images.RGB:
-        """Make the picture of one example, uint8 (input_px, input_px, 3)."""
+    def image(self, number: int, epoch: int, nth: int = 0) -> images.RGB:
+        """Make the picture of one example, uint8 (input_px, input_px, 3), when it is drawn for the nth time, from 0."""
         row, view = int(self.rows[number]), int(self.views[number])
         tile_id = self.tiles.table["tile_id"].iat[row]
         image = images.resize(images.decode(self.tiles.load(row)), self.input_px)
         if view:
             image = augment.apply(self.policy, image, seeds.derive(self.seed, "view", f"{tile_id}#{view}"))
         if self.on_the_fly != "none":
-            seed = seeds.derive(self.seed, "on the fly", f"{tile_id}#{number}#{epoch}")
+            again = f"#{nth}" if nth else ""
+            seed = seeds.derive(self.seed, "on the fly", f"{tile_id}#{number}#{epoch}{again}")
             image = augment.apply(self.on_the_fly, image, seed)
         return image
 
@@ -116,8 +118,20 @@ class _Decoded(Dataset[Tensor]):
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def __getitem__(self, number: int) -> Tensor:
-        return torch.from_numpy(np.array(self.inputs.image(number, self.epoch)))
+    def __getitem__(self, key: tuple[int, int]) -> Tensor:
+        return torch.from_numpy(np.array(self.inputs.image(key[0], self.epoch, key[1])))
+
+
+def _keys(order: Sequence[Indices]) -> list[list[tuple[int, int]]]:
+    """Pair each number with how often it was drawn before, so that an example drawn again is augmented anew."""
+    drawn: Counter[int] = Counter()
+    keys: list[list[tuple[int, int]]] = []
+    for numbers in order:
+        keys.append([])
+        for number in numbers.tolist():
+            keys[-1].append((number, drawn[number]))
+            drawn[number] += 1
+    return keys
 
 
 def _leave_interrupts_to_the_parent(worker: int) -> None:
@@ -134,48 +148,3 @@ def workers_count() -> int:
 def in_order(count: int, batch_size: int) -> list[Indices]:
     """Cut 0..count-1 into batches of nearly equal size, in order."""
     return list(np.array_split(np.arange(count), max(1, -(-count // batch_size))))
-
-
-def shuffled(count: int, batch_size: int, rng: np.random.Generator) -> list[Indices]:
-    """Cut a permutation of 0..count-1 into batches of nearly equal size.
-
-    No batch is a small rest: one example alone would stop a batch norm, and would count as much as a full batch.
-
-    Example:
-        >>> [len(batch) for batch in shuffled(9, 4, np.random.default_rng(0))]
-        [3, 3, 3]
-    """
-    return list(np.array_split(rng.permutation(count), max(1, -(-count // batch_size))))
-
-
-def stratified(targets: NDArray[np.int64], batch_size: int, rng: np.random.Generator) -> list[Indices]:
-    """Cut a permutation into batches of nearly equal size in which classes have nearly equal shares.
-
-    Examples are laid out by class, in random order within each, and dealt to the batches in turn: with b batches, each
-    gets n_k / b examples of class k, rounded up or down. Of many labels they are laid out by the set that they bear, so
-    that sets which stand beside each other differ in frequent labels rather than in rare ones (in the order of a Gray
-    code): the two rarest labels are rounded as classes are, of others a batch may get a few more or less.
-
-    Args:
-        targets: (n,) class indices, or (n, c) in {0, 1}.
-        batch_size: At most so many examples in a batch.
-        rng: Decides who goes with whom, and the order of the batches.
-
-    Returns:
-        As many batches as `shuffled` would cut. A class with fewer examples than there are batches is missing in some.
-
-    Example:
-        >>> targets = np.array([0, 0, 0, 0, 0, 0, 1, 1])
-        >>> [int(targets[batch].sum()) for batch in stratified(targets, 4, np.random.default_rng(0))]
-        [1, 1]
-    """
-    order = rng.permutation(len(targets))
-    if targets.ndim == 2:
-        rarest_first = targets[:, np.argsort(targets.sum(axis=0), kind="stable")]
-        place = np.packbits(np.cumsum(rarest_first, axis=1) % 2 == 1, axis=1)
-        key = np.unique(place, axis=0, return_inverse=True)[1].ravel()
-    else:
-        key = targets
-    order = order[np.argsort(key[order], kind="stable")]
-    count = max(1, -(-len(order) // batch_size))
-    return [order[start::count] for start in rng.permutation(count)]

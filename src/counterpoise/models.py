@@ -104,12 +104,17 @@ def build_head(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = HEADS[name](features, classes, dropout)
-    last = [module for module in head.modules() if isinstance(module, nn.Linear)][-1]
+    last = last_layer(head)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     if bias is not None:
         last.bias.data.copy_(bias)
     return head
+
+
+def last_layer(network: nn.Module) -> nn.Linear:
+    """Find the linear layer that gives the logits."""
+    return [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
 
 
 class Network(nn.Module):

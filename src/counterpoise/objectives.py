@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class Objective:
     Attributes:
         loss: As `losses.build` returns it.
         class_weights: (c,) float32.
-        ranks: Whether the loss looks at pairs or rankings.
+        ranks: Whether the loss looks at pairs or rankings, so that batches must be stratified.
     """
 
     loss: losses.Loss
@@ -40,6 +40,10 @@ class Objective:
             return values.mean()
         weights = self.class_weights.to(logits.device)
         return (values * (torch.where(targets == 1, weights, 1.0) if targets.ndim == 2 else weights[targets])).mean()
+
+    def unweighted(self) -> Objective:
+        """Return the same loss without class weights."""
+        return replace(self, class_weights=torch.ones_like(self.class_weights))
 
 
 def plain(logits: Tensor, targets: Tensor) -> Tensor:
@@ -78,15 +82,16 @@ def build(
     except ValueError as error:
         raise InputError(f"{PATH}: {error}") from error
     built = losses.build(loss, task=opened.task, class_counts=counts, example_count=opened.drawn_total, params=block)
+    weighted = priors.Line("weighting.scheme", weights.scheme, _factors(class_weights))
     lines = (
         *opened.ledger,
-        priors.Line("weighting.scheme", weights.scheme, _factors(class_weights)),
+        weighted.deferred() if weights.defer_frac else weighted,
         priors.Line("loss", loss, losses.prior_factors(loss, counts, block)),
     )
     return Objective(built, torch.from_numpy(class_weights).float(), losses.ranks(loss)), lines
 
 
-def initial_bias(opened: Prior, lines: Sequence[priors.Line]) -> Tensor:
+def initial_bias(opened: Prior, lines: Sequence[priors.Line], *, draws_deferred: bool = False) -> Tensor:
     """Compute the logits that know the prior which training shows, and nothing else.
 
     A model that begins there need not spend its first epochs on learning that a class is rare; with many labels and few
@@ -95,6 +100,7 @@ def initial_bias(opened: Prior, lines: Sequence[priors.Line]) -> Tensor:
     Args:
         opened: The draws.
         lines: The ledger; of its lines on weights and loss, those that are known count.
+        draws_deferred: Whether training begins with every tile of train once, before the draws hold.
 
     Returns:
         (c,) log prior, or log-odds of each label.
@@ -102,7 +108,10 @@ def initial_bias(opened: Prior, lines: Sequence[priors.Line]) -> Tensor:
     Source: Lin et al. (2017), Focal Loss for Dense Object Detection, section 4.1, for the bias of rare labels.
     """
     many = opened.task == "multilabel"
-    drawn = priors.from_counts(opened.drawn_counts, opened.drawn_total if many else None)
+    counts, total = opened.drawn_counts, opened.drawn_total
+    if draws_deferred:
+        counts, total = opened.train_counts, opened.train_total
+    drawn = priors.from_counts(counts, total if many else None)
     known = [line for line in lines if line.piece in ("weighting.scheme", "loss") and line.factors is not None]
     seen = priors.seen(drawn, known, task=opened.task)
     assert seen is not None  # known lines alone

@@ -26,6 +26,10 @@ class Line:
     remedy: str
     factors: tuple[float, ...] | None
 
+    def deferred(self) -> Line:
+        """Return the line of a remedy that holds in the last epochs alone, so that a model saw two priors in turn."""
+        return Line(self.piece, f"{self.remedy}, deferred", None)
+
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Line:
         """Read a line as `dataclasses.asdict` and JSON left it."""

@@ -161,13 +161,17 @@ def _whole(expected: Floats, rng: np.random.Generator) -> Counts:
     return result
 
 
-def _spread(groups: Counts, wanted: ArrayLike, rng: np.random.Generator) -> Counts:
+def spread(groups: Counts, wanted: ArrayLike, rng: np.random.Generator) -> Counts:
     """Draw each group of tiles as often as wanted, evenly over its tiles.
 
     Args:
         groups: (n,) number of each tile's group.
-        wanted: (g,) draws of each group.
+        wanted: (g,) draws of each group, 0 for a group without tiles.
         rng: Decides which tiles get the odd draw.
+
+    Returns:
+        (n,) repeats, of which those of a group differ by 1 at most, and sum to what is wanted or, if that is no whole
+        number, to a neighbour of it.
     """
     draws = np.asarray(wanted, dtype=np.float64)
     order = np.argsort(groups, kind="stable")
@@ -210,19 +214,19 @@ def _none(members: Members, threshold: float, resize_frac: float, rng: np.random
 def _over(members: Members, threshold: float, resize_frac: float, rng: np.random.Generator) -> Counts:
     sets = label_sets(members)
     sizes = np.bincount(sets)
-    return _spread(sets, np.full(len(sizes), sizes.max()), rng)
+    return spread(sets, np.full(len(sizes), sizes.max()), rng)
 
 
 def _under(members: Members, threshold: float, resize_frac: float, rng: np.random.Generator) -> Counts:
     sets = label_sets(members)
     sizes = np.bincount(sets)
-    return _spread(sets, np.full(len(sizes), sizes.min()), rng)
+    return spread(sets, np.full(len(sizes), sizes.min()), rng)
 
 
 def _square_root(members: Members, threshold: float, resize_frac: float, rng: np.random.Generator) -> Counts:
     sets = label_sets(members)
     sizes = np.bincount(sets)
-    return _spread(sets, np.sqrt(sizes * float(sizes.max())), rng)
+    return spread(sets, np.sqrt(sizes * float(sizes.max())), rng)
 
 
 def _repeat_factor(members: Members, threshold: float, resize_frac: float, rng: np.random.Generator) -> Counts:
@@ -249,7 +253,7 @@ def _lp_ros(members: Members, threshold: float, resize_frac: float, rng: np.rand
     sets = label_sets(members)
     sizes = np.bincount(sets).astype(np.float64)
     more = _pour(round(resize_frac * len(members)), np.maximum(sizes.mean() - sizes, 0), np.zeros(len(sizes)))
-    return _spread(sets, sizes + _whole(more, rng), rng)
+    return spread(sets, sizes + _whole(more, rng), rng)
 
 
 def _lp_rus(members: Members, threshold: float, resize_frac: float, rng: np.random.Generator) -> Counts:
@@ -263,7 +267,7 @@ def _lp_rus(members: Members, threshold: float, resize_frac: float, rng: np.rand
     sets = label_sets(members)
     sizes = np.bincount(sets).astype(np.float64)
     less = _pour(round(resize_frac * len(members)), np.maximum(sizes - sizes.mean(), 0), np.zeros(len(sizes)))
-    return _spread(sets, sizes - _whole(less, rng), rng)
+    return spread(sets, sizes - _whole(less, rng), rng)
 
 
 def _ml_ros(members: Members, threshold: float, resize_frac: float, rng: np.random.Generator) -> Counts:
@@ -350,7 +354,7 @@ def _single_label(members: Members, threshold: float, resize_frac: float, rng: n
     room = np.where(singles > 0, counts.max() - counts, 0)
     more = _whole(_pour(round(resize_frac * len(members)), room, counts), rng)
     repeats = np.ones(len(members), dtype=np.int64)
-    repeats[alone] = _spread(label, singles + more, rng)
+    repeats[alone] = spread(label, singles + more, rng)
     return repeats
 
 

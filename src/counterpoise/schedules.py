@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the factor by which the rate is multiplied at a step of training."""
+"""What changes in the course of a training: the learning rate, and what holds in the last epochs alone."""
 
 from __future__ import annotations
 
@@ -37,3 +37,20 @@ def factor(name: str, epoch: float, *, epochs: float, warmup_epochs: float, step
     if epoch < warmup_epochs:
         return min(1.0, max(epoch, 1e-3) / warmup_epochs)
     return SCHEDULES[name](epoch - warmup_epochs, max(epochs - warmup_epochs, 1e-9), step_epochs)
+
+
+def first_epochs(frac: float, epochs: int) -> int:
+    """Count the epochs in which something that begins later does not hold yet.
+
+    Args:
+        frac: Share of the epochs, in [0, 1).
+        epochs: Of the whole training.
+
+    Returns:
+        0 for 0; otherwise the nearest number to the share, but one epoch before and one after at least.
+
+    Example:
+        >>> first_epochs(0.0, 60), first_epochs(0.8, 60), first_epochs(0.01, 60), first_epochs(0.99, 2)
+        (0, 48, 1, 1)
+    """
+    return min(max(1, round(frac * epochs)), epochs - 1) if frac else 0

@@ -233,7 +233,7 @@ COMBINATIONS = [
     ),
     (
         {"oversample__strategy": "over", "task": "multilabel", "decide__calibrator": "temperature"},
-        "what oversample.strategy 'over' does to the prior of many labels has no closed form",
+        "what oversample.strategy 'over' does to the prior has no closed form",
         {"oversample__strategy": "over", "task": "multilabel", "decide__calibrator": "platt"},
     ),
     (
@@ -265,6 +265,76 @@ COMBINATIONS = [
         {"train__pretrain_frac": 0.2, "loss": "auc_pairwise", "train__epochs": 1},
         "train.pretrain_frac is 0.2, which leaves no epoch of 1 for loss 'auc_pairwise'",
         {"train__pretrain_frac": 0.2, "loss": "auc_pairwise", "train__epochs": 2},
+    ),
+    (
+        {"weighting__defer_frac": 0.8},
+        "weighting.defer_frac is 0.8, but with weighting.scheme 'none' nothing is deferred",
+        {"weighting__defer_frac": 0.8, "weighting__scheme": "balanced"},
+    ),
+    (
+        {"oversample__defer_frac": 0.8},
+        "oversample.defer_frac is 0.8, but with oversample.strategy 'none' nothing is deferred",
+        {"oversample__defer_frac": 0.8, "oversample__strategy": "over"},
+    ),
+    (
+        {"weighting__defer_frac": 0.8, "weighting__scheme": "balanced", "train__epochs": 1},
+        "weighting.defer_frac is 0.8, which leaves no epoch of 1 for weighting.scheme 'balanced'",
+        {"weighting__defer_frac": 0.8, "weighting__scheme": "balanced", "train__epochs": 2},
+    ),
+    (
+        {"weighting__defer_frac": 0.8, "weighting__scheme": "balanced", "decide__calibrator": "temperature"},
+        "what weighting.defer_frac does to the prior has no closed form",
+        {"weighting__scheme": "balanced", "decide__calibrator": "temperature"},
+    ),
+    (
+        {"train__mix": "mixup", "loss": "auc_pairwise"},
+        "train.mix is 'mixup', but loss 'auc_pairwise' looks at pairs of examples or at ranks",
+        {"train__mix": "mixup"},
+    ),
+    (
+        {"train__mix": "mixup", "decide__calibrator": "temperature"},
+        "what train.mix 'mixup' does to the prior has no closed form",
+        {"train__mix": "mixup", "decide__calibrator": "vector"},
+    ),
+    (
+        {"train__mix": "cutmix"},
+        "with model.freeze 'backbone' the head sees features alone; take 'mixup'",
+        {"train__mix": "cutmix", "model__freeze": "none"},
+    ),
+    (
+        {"train__sampler": "progressive", "loss": "auc_margin"},
+        "which need stratified batches of unmixed ones; set it to 'as_drawn'",
+        {"train__sampler": "progressive"},
+    ),
+    (
+        {"train__sampler": "progressive", "task": "multilabel"},
+        "train.sampler 'progressive' evens out classes that exclude each other",
+        {"train__sampler": "progressive"},
+    ),
+    (
+        {"train__sampler": "progressive", "weighting__scheme": "balanced"},
+        "train.sampler 'progressive' evens out the classes, and so does weighting.scheme 'balanced'",
+        {"train__sampler": "progressive"},
+    ),
+    (
+        {"train__sampler": "progressive", "oversample__strategy": "over"},
+        "oversample.strategy 'over' has changed them; set one of the two back",
+        {"train__sampler": "progressive", "oversample__strategy": "none"},
+    ),
+    (
+        {"train__classifier": "retrained"},
+        "with model.freeze 'backbone' nothing else is trained in the first place; take oversample.strategy 'over'",
+        {"train__classifier": "retrained", "model__freeze": "none", "decide__calibrator": "temperature"},
+    ),
+    (
+        {"train__classifier": "retrained", "model__freeze": "none", "weighting__scheme": "balanced"},
+        "train.classifier 'retrained' evens out the classes, and so does weighting.scheme 'balanced'",
+        {"train__classifier": "retrained", "model__freeze": "none"},
+    ),
+    (
+        {"train__classifier": "tau_normalised", "decide__calibrator": "temperature"},
+        "what train.classifier 'tau_normalised' does to the prior has no closed form",
+        {"train__classifier": "tau_normalised", "decide__calibrator": "vector"},
     ),
     (
         {"decide__at_least": 2},

@@ -13,9 +13,11 @@ from counterpoise.stages import oversample
 CLASSES = classes.Classes(("plain", "solar"), (2862, 138), 3000)
 
 
-def params(strategy: str = "over", views: int = 0, resize_frac: float = 0.25) -> oversample.Oversample:
-    block = {"strategy": strategy, "repeat_threshold": 0.4, "resize_frac": resize_frac, "views": views}
-    return oversample.Oversample.model_validate(block | {"policy": "standard"})
+def params(
+    strategy: str = "over", views: int = 0, resize_frac: float = 0.25, defer_frac: float = 0.0
+) -> oversample.Oversample:
+    block = {"strategy": strategy, "repeat_threshold": 0.4, "resize_frac": resize_frac, "defer_frac": defer_frac}
+    return oversample.Oversample.model_validate(block | {"views": views, "policy": "standard"})
 
 
 def read_params(chosen: oversample.Oversample, task: str = "multiclass") -> oversample.Params:
@@ -240,3 +242,13 @@ def test_main_gives_equal_bytes_twice(tmp_path):
 def test_strategies_for_many_labels_are_refused_with_one_class_per_image(tmp_path, strategy):
     with pytest.raises(config.InputError, match=rf"'{strategy}', which looks at sets .* \['none', 'over', 'under'"):
         oversample.main(tmp_path, read_params(params(strategy)))
+
+
+def test_deferred_draws_are_the_same_but_unknown_in_the_ledger():
+    now, opened = oversample.draw(table_of(8, 2), CLASSES, params(), 0)
+    later, deferred = oversample.draw(table_of(8, 2), CLASSES, params(defer_frac=0.5), 0)
+    assert later.equals(now)
+    assert deferred.drawn_counts == opened.drawn_counts
+    assert opened.ledger[1].factors is not None
+    assert deferred.ledger[1] == priors.Line("oversample.strategy", "over, deferred", None)
+    assert deferred.ledger[0] == opened.ledger[0]

@@ -54,8 +54,8 @@ def settings(**changes: Any) -> dict[str, Any]:
             "device": "cpu",
             "precision": "float32",
         },
-        "oversample": {"views": 0, "policy": "dihedral"},
-        "weighting": {"scheme": "none", "beta": 0.999},
+        "oversample": {"views": 0, "policy": "dihedral", "defer_frac": 0.0},
+        "weighting": {"scheme": "none", "beta": 0.999, "defer_frac": 0.0},
         "train": {
             "seed": 0,
             "epochs": 10,
@@ -69,6 +69,10 @@ def settings(**changes: Any) -> dict[str, Any]:
             "monitor": "loss",
             "patience": 1000,
             "augment": "none",
+            "sampler": "as_drawn",
+            "mix": "none",
+            "mix_alpha": 0.2,
+            "classifier": "as_trained",
         },
     }
     for name, value in changes.items():
@@ -238,7 +242,7 @@ def test_the_draws_decide_what_is_learnt_from_and_views_find_their_features(tmp_
     drawn = pd.DataFrame({"tile_id": ["train0000", "train0001", "train0001"], "view": [1, 0, 1]})
     draws.write(tmp_path, drawn)
     examples, width = train._examples(
-        tmp_path, "train", an_opening((1, 1, 1, 1)), config.validate(train.Params, content)
+        tmp_path, "train", an_opening((1, 1, 1, 1)), config.validate(train.Params, content), drawn=True
     )
     assert width == 2
     assert examples.targets.tolist() == [0, 1, 1]
@@ -310,15 +314,6 @@ def test_the_first_step_of_adam_is_as_long_as_the_rate(warmup_epochs: float, ste
     _, fitted = run(params, examples, examples)
     steps = fitted.weights["2.weight"].abs()
     torch.testing.assert_close(steps, torch.full_like(steps, step_of_weights), rtol=1e-2, atol=0)
-
-
-def test_weight_decay_spares_biases_and_norms() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
-    decayed, spared = train._groups(network, a_params(train__weight_decay=0.3).train)
-    assert decayed["weight_decay"] == 0.3
-    assert spared["weight_decay"] == 0
-    assert {parameter.ndim for parameter in decayed["params"]} == {2, 4}
-    assert len(spared["params"]) == 4
 
 
 def test_the_loss_of_an_epoch_is_the_mean_over_its_examples() -> None:
@@ -506,17 +501,6 @@ def test_batches_are_stratified_for_a_loss_that_ranks_and_for_no_other() -> None
     assert 0 in held[False]
 
 
-@pytest.mark.parametrize(
-    ("frac", "epochs", "expected"),
-    [(0.0, 10, 0), (0.01, 10, 1), (0.1, 60, 6), (0.29, 100, 29), (0.99, 10, 9), (0.5, 1, 0)],
-)
-def test_the_share_of_pretraining_is_rounded_and_leaves_an_epoch_of_each_kind(
-    frac: float, epochs: int, expected: int
-) -> None:
-    params = a_params(train__pretrain_frac=frac, train__epochs=epochs)
-    assert train.pretraining_epochs(params.train) == expected
-
-
 def test_a_ranking_is_trained_with_plain_cross_entropy_first() -> None:
     examples = gaussians((40, 20, 10), seed=0)
     params = a_params(loss="auc_pairwise", train__epochs=5, train__pretrain_frac=0.4)
@@ -531,6 +515,173 @@ def test_a_ranking_is_trained_with_plain_cross_entropy_first() -> None:
     # Both epochs of cross-entropy have moved the network, and validation is watched by the ranking all along.
     assert curve[2] < ranking[0]
     assert [epoch["val/loss"] for epoch in fitted.history[:2]] != [epoch["val/loss"] for epoch in plain.history[:2]]
+
+
+def loss_curve(fitted: train.Fitted) -> list[float]:
+    return [epoch["train/loss"] for epoch in fitted.history]
+
+
+def test_deferred_weights_hold_from_their_epoch_on_and_not_before() -> None:
+    examples = gaussians((60, 20, 6), seed=0, skill=1.0)
+    weighting = {"scheme": "balanced", "beta": 0.999, "defer_frac": 0.6}
+    _, plain = run(a_params(train__epochs=5), examples, examples)
+    _, at_once = run(a_params(train__epochs=5, weighting__scheme="balanced"), examples, examples)
+    _, deferred = run(a_params(train__epochs=5, weighting=weighting), examples, examples)
+    assert loss_curve(deferred)[:3] == pytest.approx(loss_curve(plain)[:3])
+    assert loss_curve(deferred)[3] != pytest.approx(loss_curve(plain)[3], rel=1e-3)
+    assert loss_curve(deferred)[3] != pytest.approx(loss_curve(at_once)[3], rel=1e-3)
+    assert deferred.best_epoch >= 3
+    # Validation is watched by the weighted loss all along.
+    assert deferred.history[0]["val/loss"] != pytest.approx(plain.history[0]["val/loss"], rel=1e-3)
+
+
+def test_deferred_draws_hold_from_their_epoch_on_and_not_before() -> None:
+    natural, drawn = gaussians((60, 20, 6), seed=0, skill=1.0), gaussians((60, 60, 60), seed=1, skill=1.0)
+    goal, _ = objectives.build(an_opening((60, 60, 60)), "cross_entropy", BLOCKS["cross_entropy"], a_params().weighting)
+
+    def curve(learnt: train.Examples, early: train.Examples | None, defer_frac: float) -> list[float]:
+        params = a_params(train__epochs=5, oversample={"views": 0, "policy": "dihedral", "defer_frac": defer_frac})
+        return loss_curve(train.fit(train.build(params, 3, 16), learnt, natural, goal, params, early=early))
+
+    deferred, never = curve(drawn, natural, 0.4), curve(natural, None, 0.0)
+    assert deferred[:2] == pytest.approx(never[:2])
+    assert deferred[2] != pytest.approx(never[2], rel=1e-3)
+    with pytest.raises(ValueError, match=r"oversample.defer_frac is above 0, but the examples"):
+        curve(drawn, None, 0.4)
+
+
+class SeenShares(nn.Module):
+    """Cross-entropy that remembers which share of each epoch's examples were of the last class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shares: list[list[Tensor]] = [[]]
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if self.training:
+            self.shares[-1].append(targets)
+        else:
+            self.shares.append([])
+        return nn.functional.cross_entropy(logits, targets, reduction="none")
+
+
+def test_progressive_sampling_goes_from_the_natural_shares_to_even_ones() -> None:
+    examples = gaussians((80, 16, 4), seed=0)
+    found = {}
+    for sampler in ("as_drawn", "progressive"):
+        loss = SeenShares()
+        params = a_params(train__epochs=5, train__sampler=sampler)
+        train.fit(train.build(params, 3, 16), examples, examples, objectives.Objective(loss, torch.ones(3)), params)
+        found[sampler] = [float((torch.cat(epoch) == 2).double().mean()) for epoch in loss.shares if epoch]
+    assert found["as_drawn"] == pytest.approx([0.04] * 5)
+    assert found["progressive"] == pytest.approx([0.04, 0.113, 0.187, 0.26, 1 / 3], abs=0.015)
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_a_mixing_network_is_less_sure_of_what_it_learned_by_heart(mix: str, tmp_path: Path) -> None:
+    changes = {"model__freeze": "none", "train__epochs": 12, "train__learning_rate": 0.01, "train__batch_size": 16}
+    sure = {}
+    for name in ("none", mix):
+        content = settings(**changes, train__mix=name, train__mix_alpha=1.0)
+        root = a_repository(tmp_path / name, content, frozen=False, count=16)
+        train.main(root, config.validate(train.Params, content))
+        card = model.read_card(root)
+        assert [line.piece for line in card.ledger][2:] == ([] if name == "none" else ["train.mix"])
+        assert all(line.factors is None for line in card.ledger[2:])
+        sure[name] = float(training.read(root)["train/loss"].to_numpy()[-1])
+    assert sure[mix] > 2 * sure["none"]
+
+
+def test_mixup_of_features_changes_what_is_learnt_and_follows_from_the_seed() -> None:
+    examples = gaussians((30, 10, 5), seed=0)
+    _, plain = run(a_params(train__epochs=3), examples, examples)
+    _, mixed = run(a_params(train__epochs=3, train__mix="mixup", train__mix_alpha=1.0), examples, examples)
+    assert loss_curve(mixed) != pytest.approx(loss_curve(plain), rel=1e-2)
+    assert same(
+        mixed.weights,
+        run(a_params(train__epochs=3, train__mix="mixup", train__mix_alpha=1.0), examples, examples)[1].weights,
+    )
+
+
+def rare_repository(root: Path, content: dict[str, Any]) -> Path:
+    """Write pictures of four classes of which the last has few, with noise that a small network cannot see through."""
+    targets = {"train": np.repeat(np.arange(4), (24, 12, 8, 4)).tolist(), "val": (np.arange(40) % 4).tolist()}
+    for split, its in targets.items():
+        write_tiles(root, split, its)
+        features.write(root, split, None)
+    count = len(targets["train"])
+    draws.write(root, pd.DataFrame({"tile_id": [f"train{n:04d}" for n in range(count)], "view": [0] * count}))
+    prior.write(root, an_opening((24, 12, 8, 4)))
+    (root / config.PATH).write_text(yaml.safe_dump(content))
+    return root
+
+
+def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(tmp_path: Path) -> None:
+    changes = {"model__freeze": "none", "train__epochs": 6, "train__learning_rate": 0.01, "train__batch_size": 16}
+    weights, cards = {}, {}
+    for name in ("as_trained", "retrained"):
+        content = settings(**changes, train__classifier=name)
+        root = rare_repository(tmp_path / name, content)
+        train.main(root, config.validate(train.Params, content))
+        weights[name], cards[name] = model.read_weights(root), model.read_card(root)
+    assert set(weights["as_trained"]) == set(weights["retrained"])
+    moved = {key for key, tensor in weights["retrained"].items() if not torch.equal(tensor, weights["as_trained"][key])}
+    assert {key for key in moved if not key.startswith("head.")} == set()
+    assert {"head.2.weight", "head.2.bias"} <= moved
+    lines = {line.piece: line for line in cards["retrained"].ledger}
+    assert lines["train.classifier"].factors is not None
+    seen = np.array([24, 12, 8, 4]) * np.array(lines["train.classifier"].factors)
+    assert seen / seen.sum() == pytest.approx([0.25] * 4)
+    assert "train.classifier" not in {line.piece for line in cards["as_trained"].ledger}
+    assert models.rebuild(cards["retrained"], weights["retrained"])
+
+
+def test_a_tau_normalised_classifier_decides_better_for_the_rare_on_validation(tmp_path: Path) -> None:
+    learnt, watched = gaussians((400, 80, 10), seed=0, skill=1.0), gaussians((80, 80, 80), seed=1, skill=1.0)
+    network, fitted = run(a_params(train__epochs=30), learnt, watched)
+    network.load_state_dict(fitted.weights)
+    before = train._features(network, watched, a_params())
+    weights, line = train.renormalise(network, watched, a_params())
+    after = train._features(network, watched, a_params())
+    recalls = [
+        [float((logits.argmax(axis=1)[watched.targets == k] == k).mean()) for k in range(3)]
+        for logits in (before, after)
+    ]
+    assert np.mean(recalls[1]) > np.mean(recalls[0])
+    assert recalls[1][2] > recalls[0][2]
+    assert line.factors is None
+    assert line.piece == "train.classifier"
+    tau = float(line.remedy.rpartition(" ")[2])
+    torch.testing.assert_close(
+        weights["2.weight"].norm(dim=1), fitted.weights["2.weight"].norm(dim=1) ** (1 - tau), rtol=1e-4, atol=1e-5
+    )
+    assert not weights["2.bias"].any()
+
+
+def test_a_tau_normalised_classifier_is_what_is_written(tmp_path: Path) -> None:
+    content = settings(train__epochs=3, train__classifier="tau_normalised")
+    a_repository(tmp_path, content)
+    train.main(tmp_path, config.validate(train.Params, content))
+    assert not model.read_weights(tmp_path)["2.bias"].any()
+    assert model.read_card(tmp_path).ledger[-1].remedy.startswith("tau_normalised, tau = ")
+
+
+def test_deferred_draws_show_every_tile_as_it_is_first(tmp_path: Path) -> None:
+    deferred = {"views": 0, "policy": "dihedral", "defer_frac": 0.5}
+    curves = {}
+    for name, changes in {"plain": {}, "deferred": {"oversample": deferred}}.items():
+        content = settings(train__epochs=4, **changes)
+        root = a_repository(tmp_path / name, content)
+        drawn = draws.read(root)
+        draws.write(root, pd.concat([drawn, drawn.iloc[:20]]).sort_values(["tile_id", "view"], ignore_index=True))
+        train.main(root, config.validate(train.Params, content))
+        curves[name] = training.read(root)["train/loss"].tolist()
+    whole = settings(train__epochs=4)
+    train.main(a_repository(tmp_path / "every tile", whole), config.validate(train.Params, whole))
+    every = training.read(tmp_path / "every tile")["train/loss"].tolist()
+    assert curves["deferred"][:2] == pytest.approx(every[:2])
+    assert curves["deferred"][2] != pytest.approx(every[2], rel=1e-3)
+    assert curves["plain"][0] != pytest.approx(every[0], rel=1e-3)
 
 
 class EverWorse(nn.Module):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,24 @@ import pandas as pd
 from counterpoise import storage
 
 FOLDER = "results/train"
+
+
+def write(root: Path, history: Sequence[Mapping[str, float]], summary: Mapping[str, float]) -> None:
+    """Write the training curves.
+
+    Args:
+        root: The repository.
+        history: For each epoch, its figures, such as `val/loss`.
+        summary: What stands beside the last figures, such as `best_epoch`.
+    """
+    from dvclive.live import Live
+
+    with Live(str(root / FOLDER), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+        for figures in history:
+            for name, value in figures.items():
+                live.log_metric(name, value)
+            live.next_step()
+        live.summary.update(summary)
 
 
 def read(root: Path) -> pd.DataFrame:

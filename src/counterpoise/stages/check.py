@@ -138,13 +138,31 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"{PATH}: decide.costs is given, but rule {decide['rule']!r} does not use it; set rule to 'least_cost'"
     yield from _for_the_task(content)
     yield from _for_ranking(content)
-    factors = losses.prior_factors(content["loss"], [1, 1], content["losses"][content["loss"]])
-    if factors is None and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
+    yield from _for_the_schedule(content)
+    unknown = list(_unknown(content))
+    if unknown and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
         yield (
-            f"{PATH}: decide.calibrator is {decide['calibrator']!r}, but what loss {content['loss']!r} does to the "
+            f"{PATH}: decide.calibrator is {decide['calibrator']!r}, but what {' and '.join(unknown)} does to the "
             f"prior has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the "
             "prior from validation"
         )
+
+
+def _unknown(content: Mapping[str, Any]) -> Iterator[str]:
+    """Name what will be unknown in the ledger."""
+    if losses.prior_factors(content["loss"], [1, 1], content["losses"][content["loss"]]) is None:
+        yield f"loss {content['loss']!r}"
+    for section in ("weighting", "oversample"):
+        if content[section]["defer_frac"]:
+            yield f"{section}.defer_frac"
+    if content["task"] == MANY_LABELS and content["oversample"]["strategy"] != "none":
+        yield f"oversample.strategy {content['oversample']['strategy']!r}"
+    train = content["train"]
+    for key, usual in (("sampler", "as_drawn"), ("mix", "none")):
+        if train[key] != usual and train["classifier"] != "retrained":
+            yield f"train.{key} {train[key]!r}"
+    if train["classifier"] == "tau_normalised":
+        yield "train.classifier 'tau_normalised'"
 
 
 ONE_CLASS, MANY_LABELS = "multiclass", "multilabel"
@@ -181,12 +199,6 @@ def _for_the_task(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"{PATH}: loss {content['loss']!r} is not defined for task {task!r}"
     if task == MANY_LABELS and content["split"]["balance"]:
         yield f"{PATH}: split.balance needs exactly one class per image: of many labels, one cannot be evened out alone"
-    strategy, calibrator = content["oversample"]["strategy"], content["decide"]["calibrator"]
-    if task == MANY_LABELS and strategy != "none" and calibrator not in ("auto", "platt"):
-        yield (
-            f"{PATH}: decide.calibrator is {calibrator!r}, but what oversample.strategy {strategy!r} does to the prior "
-            "of many labels has no closed form; set it to 'auto' or 'platt', which learns the prior from validation"
-        )
     if task == ONE_CLASS and content["decide"]["at_least"]:
         yield f"{PATH}: decide.at_least is for task 'multilabel'; with one class per image each gets exactly one"
 
@@ -204,6 +216,47 @@ def _for_ranking(content: Mapping[str, Any]) -> Iterator[str]:
         )
     elif train["pretrain_frac"] and train["epochs"] == 1:
         yield f"{PATH}: train.pretrain_frac is {train['pretrain_frac']}, which leaves no epoch of 1 for loss {loss!r}"
+
+
+def _for_the_schedule(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what begins later but has nothing to begin with, and what would even classes out twice."""
+    loss, train = content["loss"], content["train"]
+    scheme, strategy = content["weighting"]["scheme"], content["oversample"]["strategy"]
+    for section, key, value in (("weighting", "scheme", scheme), ("oversample", "strategy", strategy)):
+        frac = content[section]["defer_frac"]
+        if frac and value == "none":
+            yield f"{PATH}: {section}.defer_frac is {frac}, but with {section}.{key} 'none' nothing is deferred"
+        elif frac and train["epochs"] == 1:
+            yield f"{PATH}: {section}.defer_frac is {frac}, which leaves no epoch of 1 for {section}.{key} {value!r}"
+    for key, usual in (("sampler", "as_drawn"), ("mix", "none")):
+        if train[key] != usual and losses.ranks(loss):
+            yield (
+                f"{PATH}: train.{key} is {train[key]!r}, but loss {loss!r} looks at pairs of examples or at ranks, "
+                f"which need stratified batches of unmixed ones; set it to {usual!r}"
+            )
+    if train["mix"] == "cutmix" and content["model"]["freeze"] == "backbone":
+        yield (
+            f"{PATH}: train.mix is 'cutmix', which pastes parts of images, but with model.freeze 'backbone' the head "
+            "sees features alone; take 'mixup', or set model.freeze to 'none'"
+        )
+    evens = {"train.sampler 'progressive'": train["sampler"] == "progressive"}
+    evens["train.classifier 'retrained'"] = train["classifier"] == "retrained"
+    evens["train.classifier 'tau_normalised'"] = train["classifier"] == "tau_normalised"
+    for name in (name for name, on in evens.items() if on):
+        if content["task"] == MANY_LABELS:
+            yield f"{PATH}: {name} evens out classes that exclude each other; with task 'multilabel' set it back"
+        if scheme != "none":
+            yield f"{PATH}: {name} evens out the classes, and so does weighting.scheme {scheme!r}; take one of the two"
+    if train["sampler"] == "progressive" and strategy != "none":
+        yield (
+            f"{PATH}: train.sampler is 'progressive', which begins with the shares that there are, but "
+            f"oversample.strategy {strategy!r} has changed them; set one of the two back"
+        )
+    if train["classifier"] == "retrained" and content["model"]["freeze"] == "backbone":
+        yield (
+            f"{PATH}: train.classifier is 'retrained', but with model.freeze 'backbone' nothing else is trained in the "
+            "first place; take oversample.strategy 'over', which draws classes evenly from the beginning"
+        )
 
 
 def main(root: Path) -> None:

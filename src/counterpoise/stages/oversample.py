@@ -15,14 +15,14 @@ from pydantic import ConfigDict, Field
 
 from counterpoise import config, labels, priors, sampling, seeds
 from counterpoise.artifacts import classes, draws, prior, tiles
-from counterpoise.config import InputError, Section, Task, Views
+from counterpoise.config import Drawn, InputError, Section, Task
 from counterpoise.stages import run
 
 MAX_DRAWS = 50_000_000
 """More draws than this in one epoch are refused."""
 
 
-class Oversample(Views):
+class Oversample(Drawn):
     """Section `oversample`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -66,7 +66,8 @@ def draw(
     The line `split` of the ledger compares tiles of train with images of the manifest, so that it also holds what
     tiling did: a class of large images has more tiles than its share of images. With many labels the factors are those
     of each label's odds, and the line `oversample.strategy` is unknown unless every tile is drawn once: a tile drawn
-    again brings all its labels along, so that resampling does not multiply the odds of each label by one number.
+    again brings all its labels along, so that resampling does not multiply the odds of each label by one number. Draws
+    that hold from a later epoch on alone are unknown, too.
 
     Args:
         table: Index of the training tiles.
@@ -107,9 +108,10 @@ def draw(
         resampling = priors.factors(train_counts, drawn_counts)
     elif params.strategy == "none":
         resampling = (1.0,) * len(found.names)
+    draws_line = priors.Line("oversample.strategy", params.strategy, resampling)
     ledger = (
         priors.Line("split", "train", priors.factors(found.counts, train_counts, totals)),
-        priors.Line("oversample.strategy", params.strategy, resampling),
+        draws_line.deferred() if params.defer_frac else draws_line,
     )
     result = prior.Prior(
         task=task,

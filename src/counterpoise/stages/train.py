@@ -8,7 +8,8 @@ A training that was killed goes on from its last epoch and ends with the same we
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +20,25 @@ from pydantic import Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from counterpoise import checkpoints, labels, loading, losses, models, objectives, schedules, seeds, watching
+from counterpoise import (
+    batching,
+    checkpoints,
+    decoupling,
+    labels,
+    loading,
+    losses,
+    mixing,
+    models,
+    objectives,
+    optimisers,
+    priors,
+    sampling,
+    schedules,
+    seeds,
+    watching,
+)
 from counterpoise.artifacts import draws, features, model, prior, tiles, training
-from counterpoise.config import PATH, InputError, Model, Section, Views, Weighting
+from counterpoise.config import PATH, Drawn, InputError, Model, Section, Weighting
 from counterpoise.stages import run
 
 
@@ -56,6 +73,17 @@ class Train(Section):
     """Stop after so many epochs without a better figure; those of `pretrain_frac` do not count."""
     augment: str
     """Policy applied anew at every draw (`augment.py`); `none` where the backbone is frozen."""
+    sampler: Literal["as_drawn", "progressive"]
+    """`as_drawn`: an epoch is the draws in random order. `progressive`: as many, but from the shares that classes have
+    in the first epoch to equal ones in the last (`batching.py`)."""
+    mix: Literal["none", "mixup", "cutmix"]
+    """Examples are mixed in pairs (`mixing.py`), features where the backbone is frozen."""
+    mix_alpha: float = Field(gt=0)
+    """`mixup` and `cutmix` only: shares are drawn from Beta(mix_alpha, mix_alpha)."""
+    classifier: Literal["as_trained", "retrained", "tau_normalised"]
+    """The last layer. `retrained`: the head is trained anew on the features that the network has learned, of every tile
+    of train as it is, drawn so that classes are even (cRT). `tau_normalised`: each class's weights are divided by their
+    length to a power that decides best on validation, and the bias is dropped."""
 
 
 class Params(Section):
@@ -65,7 +93,7 @@ class Params(Section):
     losses: dict[str, dict[str, Any]]
     seed: int = Field(ge=0)
     model: Model
-    oversample: Views
+    oversample: Drawn
     weighting: Weighting
     train: Train
 
@@ -81,6 +109,10 @@ class Examples:
 
     inputs: loading.Inputs
     targets: Tensor
+
+
+Goal = Callable[[Tensor, Tensor], Tensor]
+"""From raw logits and targets of a batch to the scalar that a step minimises."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +137,8 @@ def fit(
     objective: objectives.Objective,
     params: Params,
     checkpoint: checkpoints.Checkpoint | None = None,
+    *,
+    early: Examples | None = None,
 ) -> Fitted:
     """Train a network and keep its best epoch.
 
@@ -116,6 +150,7 @@ def fit(
             if it ranks, batches are stratified.
         params: Settings and seeds.
         checkpoint: Where the state is kept after every epoch; `None` for nowhere.
+        early: Every tile once, for the epochs before `oversample.defer_frac`; not needed where that is 0.
 
     Returns:
         The weights of the best epoch and the curves.
@@ -128,9 +163,12 @@ def fit(
     network.to(device)
     remembers = objective.loss if isinstance(objective.loss, nn.Module) else nn.Module()
     remembers.to(device)
-    groups = [*_groups(network, params.train), {"params": list(remembers.parameters()), "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=params.train.learning_rate, fused=False)
-    pretrained = pretraining_epochs(params.train)
+    optimizer = optimisers.adamw(
+        network,
+        remembers.parameters(),
+        learning_rate=params.train.learning_rate,
+        weight_decay=params.train.weight_decay,
+    )
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
@@ -142,22 +180,21 @@ def fit(
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
         history, best, best_epoch, best_score = (state[key] for key in ("history", "best", "best_epoch", "best_score"))
+    settled = max(_first_epochs(params).values())
     progress = tqdm(total=params.train.epochs, initial=len(history), desc="train", unit="epoch", delay=1, mininterval=1)
     with progress, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for epoch in range(len(history), params.train.epochs):
-            if epoch - max(best_epoch + 1, pretrained) >= params.train.patience:
+            if epoch - max(best_epoch + 1, settled) >= params.train.patience:
                 break
             torch.manual_seed(seeds.derive(params.train.seed, "dropout", epoch))
-            order = _order(train, objective, params.train, epoch)
-            goal = objectives.plain if epoch < pretrained else objective
+            examples, goal = _lesson(epoch, train, early, objective, params)
+            order = _order(examples.targets.numpy(), objective, params.train, epoch)
             network.train()
             remembers.train()
             total = torch.zeros((), device=device)
-            for step, (inputs, targets) in enumerate(_batches(train, order, epoch, device)):
-                _set_rate(optimizer, epoch + step / len(order), params.train)
-                with models.autocast(device, precision):
-                    logits = network(inputs)
-                loss = goal(logits, targets)
+            for step, (inputs, targets) in enumerate(_batches(examples, order, epoch, device)):
+                optimisers.set_rate(optimizer, _rate(epoch + step / len(order), params.train))
+                loss = _loss(network, inputs, targets, goal, params.train, models.autocast(device, precision))
                 optimizer.zero_grad(set_to_none=True)
                 scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 scaler.step(optimizer)
@@ -166,14 +203,14 @@ def fit(
                     remembers.project()
                 total += loss.detach() * len(targets)
             figures = {
-                "train/loss": float(total) / len(train.inputs),
+                "train/loss": float(total) / sum(map(len, order)),
                 "learning_rate": optimizer.param_groups[0]["lr"],
             }
             remembers.eval()
             figures |= _watch(network, val, objective, params, device, precision)
             history.append(figures)
             score = figures[f"val/{params.train.monitor}"] * (-1 if params.train.monitor == "loss" else 1)
-            if score > best_score and epoch >= pretrained:
+            if score > best_score and epoch >= settled:
                 best_epoch, best_score = epoch, score
                 best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
             progress.update()
@@ -199,41 +236,68 @@ def fit(
     return Fitted(best, history, best_epoch)
 
 
-def pretraining_epochs(params: Train) -> int:
-    """Count the epochs of plain cross-entropy: the nearest number to the share, but one of each kind at least."""
-    if not params.pretrain_frac:
-        return 0
-    return min(max(1, round(params.pretrain_frac * params.epochs)), params.epochs - 1)
+def _first_epochs(params: Params) -> dict[str, int]:
+    """Count the epochs in which plain cross-entropy is minimised, no weights hold, and no tile is drawn twice."""
+    fracs = {
+        "plain": params.train.pretrain_frac,
+        "unweighted": params.weighting.defer_frac,
+        "undrawn": params.oversample.defer_frac,
+    }
+    return {name: schedules.first_epochs(frac, params.train.epochs) for name, frac in fracs.items()}
 
 
-def _order(train: Examples, objective: objectives.Objective, params: Train, epoch: int) -> list[NDArray[np.int64]]:
+def _lesson(
+    epoch: int, train: Examples, early: Examples | None, objective: objectives.Objective, params: Params
+) -> tuple[Examples, Goal]:
+    """Say what an epoch learns from, and what it minimises."""
+    first = _first_epochs(params)
+    goal: Goal = objective
+    if epoch < first["plain"]:
+        goal = objectives.plain
+    elif epoch < first["unweighted"]:
+        goal = objective.unweighted()
+    if epoch >= first["undrawn"]:
+        return train, goal
+    if early is None:
+        raise ValueError("oversample.defer_frac is above 0, but the examples of the first epochs are not given")
+    return early, goal
+
+
+def _order(
+    targets: NDArray[np.int64], objective: objectives.Objective, params: Train, epoch: int
+) -> list[NDArray[np.int64]]:
     rng = seeds.generator(params.seed, "order", epoch)
+    if params.sampler == "progressive":
+        return batching.progressive(targets, epoch / max(params.epochs - 1, 1), params.batch_size, rng)
     if objective.ranks:
-        return loading.stratified(train.targets.numpy(), params.batch_size, rng)
-    return loading.shuffled(len(train.inputs), params.batch_size, rng)
+        return batching.stratified(targets, params.batch_size, rng)
+    return batching.shuffled(len(targets), params.batch_size, rng)
 
 
-def _groups(network: nn.Module, params: Train) -> list[dict[str, Any]]:
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return [
-        {
-            "params": [parameter for parameter in trained if parameter.ndim > 1],
-            "weight_decay": params.weight_decay,
-        },
-        {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _loss(
+    network: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    goal: Goal,
+    params: Train,
+    autocast: AbstractContextManager[object],
+) -> Tensor:
+    """Compute what one step minimises, of the batch as it is or mixed in pairs."""
+    mixed = None if params.mix == "none" else mixing.mix(params.mix, inputs, params.mix_alpha)
+    with autocast:
+        logits = network(inputs if mixed is None else mixed.inputs)
+    own = goal(logits, targets)
+    return own if mixed is None else mixed.loss(own, goal(logits, targets[mixed.partner]))
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, epoch: float, params: Train) -> None:
-    now = schedules.factor(
+def _rate(epoch: float, params: Train) -> float:
+    return params.learning_rate * schedules.factor(
         params.schedule,
         epoch,
         epochs=params.epochs,
         warmup_epochs=params.warmup_epochs,
         step_epochs=params.step_epochs,
     )
-    for group in optimizer.param_groups:
-        group["lr"] = params.learning_rate * now
 
 
 def _batches(
@@ -261,13 +325,15 @@ def _watch(
     return {"val/loss": loss} | watching.figures(logits.cpu().double(), val.targets)
 
 
-def _examples(root: Path, split: str, opened: prior.Prior, params: Params) -> tuple[Examples, int | None]:
-    """Read the draws of train, or every tile of val as it is; and the number of features, `None` if none is frozen."""
+def _examples(
+    root: Path, split: str, opened: prior.Prior, params: Params, *, drawn: bool = False
+) -> tuple[Examples, int | None]:
+    """Read every tile of a split as it is, or the draws; and the number of features, `None` if none is frozen."""
     part = tiles.read(root, split)
     row = {tile_id: number for number, tile_id in enumerate(part.table["tile_id"])}
-    if split == "train":
-        drawn = draws.read(root)
-        rows, views = np.array([row[tile_id] for tile_id in drawn["tile_id"]]), drawn["view"].to_numpy()
+    if drawn:
+        table = draws.read(root)
+        rows, views = np.array([row[tile_id] for tile_id in table["tile_id"]]), table["view"].to_numpy()
     else:
         rows, views = np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
     read_labels = labels.indicators if opened.task == "multilabel" else labels.targets
@@ -303,32 +369,125 @@ def build(params: Params, classes: int, width: int | None, bias: Tensor | None =
     return models.Network(backbone, head).to(memory_format=torch.channels_last)
 
 
-def _log(root: Path) -> Callable[[Fitted], None]:
-    from dvclive.live import Live
+def retrain(
+    network: models.Network, train: Examples, val: Examples, opened: prior.Prior, params: Params
+) -> tuple[Fitted, tuple[priors.Line, ...]]:
+    """Train a new head on the features that a network has learned, on draws in which classes are even.
 
-    def write(fitted: Fitted) -> None:
-        with Live(str(root / training.FOLDER), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-            for figures in fitted.history:
-                for name, value in figures.items():
-                    live.log_metric(name, value)
-                live.next_step()
-            live.summary["best_epoch"] = fitted.best_epoch
+    Args:
+        network: Trained; its backbone stays, its head is left behind.
+        train: Every tile of train as it is.
+        val: By which the best epoch is chosen.
+        opened: The draws of the first training.
+        params: Settings of both trainings; nothing is mixed in the second.
 
-    return write
+    Returns:
+        The weights of the whole, with the curves of the head; and the ledger, in which even draws stand in place of
+        what the first training did to the prior.
+
+    Source: Kang et al. (2020), Decoupling Representation and Classifier for Long-Tailed Recognition, classifier
+        re-training (cRT). Departures: features are computed once, of tiles that are not augmented; draws are spread
+        evenly over the tiles of a class, not drawn with replacement; the loss is that of `loss`, built for even draws.
+    """
+    targets = train.targets.numpy()
+    counts = np.bincount(targets, minlength=len(opened.classes))
+    repeats = sampling.spread(
+        targets, np.where(counts > 0, counts.max(), 0), seeds.generator(params.seed, "draws of the classifier")
+    )
+    rows = np.repeat(np.arange(len(targets)), repeats)
+    even = np.bincount(targets[rows], minlength=len(counts))
+    line = priors.Line("train.classifier", "retrained", priors.factors(opened.drawn_counts, even))
+    redrawn = replace(
+        opened,
+        drawn_counts=tuple(map(int, even)),
+        drawn_total=len(rows),
+        ledger=(*opened.ledger, line),
+    )
+    goal, lines = objectives.build(redrawn, params.loss, params.losses[params.loss], params.weighting)
+    learnt, watched = (_features(network.backbone, part, params) for part in (train, val))
+    settings = params.model_copy(update={"train": params.train.model_copy(update={"mix": "none"})})
+    head = build(settings, len(counts), learnt.shape[1], objectives.initial_bias(redrawn, lines))
+    fitted = fit(
+        head,
+        Examples(loading.FeatureInputs(learnt, rows), train.targets[torch.from_numpy(rows)]),
+        Examples(loading.FeatureInputs(watched, np.arange(len(watched))), val.targets),
+        goal,
+        settings,
+    )
+    whole = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    return replace(fitted, weights=whole | {f"head.{name}": tensor for name, tensor in fitted.weights.items()}), lines
+
+
+def _features(backbone: nn.Module, examples: Examples, params: Params) -> NDArray[np.float32]:
+    """Compute what a backbone makes of examples, (n, d)."""
+    device = models.pick_device(params.model.device)
+    precision = models.pick_precision(params.model.precision, device)
+    order = loading.in_order(len(examples.inputs), 4 * params.train.batch_size)
+    backbone.to(device).eval()
+    with torch.inference_mode(), models.autocast(device, precision):
+        return np.concatenate(
+            [backbone(inputs).float().cpu().numpy() for inputs, _ in _batches(examples, order, 0, device)]
+        )
+
+
+def renormalise(network: nn.Module, val: Examples, params: Params) -> tuple[dict[str, Tensor], priors.Line]:
+    """Divide the weights of each class by their length to the power tau that is best on validation; drop the bias.
+
+    Args:
+        network: Trained; its last layer is changed.
+        val: On which tau is chosen.
+        params: Settings.
+
+    Returns:
+        Its weights, and the line of the ledger, which names tau.
+    """
+    last = models.last_layer(network)
+    logits = torch.from_numpy(_features(network, val, params))
+    weight, bias = last.weight.detach().cpu(), last.bias.detach().cpu()
+    tau, _ = decoupling.choose_tau(logits, weight, bias, val.targets.numpy())
+    with torch.no_grad():
+        last.weight.copy_(decoupling.normalised(last.weight, tau))
+        last.bias.zero_()
+    weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+    return weights, priors.Line("train.classifier", f"tau_normalised, tau = {tau:g}", None)
+
+
+def schedule_lines(params: Train) -> tuple[priors.Line, ...]:
+    """Return the lines of the ledger for what changes the prior in the course of training; none where nothing does.
+
+    A head that is retrained afterwards has seen nothing of it.
+    """
+    switches = [("train.sampler", params.sampler, "as_drawn"), ("train.mix", params.mix, "none")]
+    if params.classifier == "retrained":
+        return ()
+    return tuple(priors.Line(piece, value, None) for piece, value, usual in switches if value != usual)
 
 
 def main(root: Path, params: Params) -> None:
     """Train on what earlier stages wrote."""
     opened = prior.read(root)
-    train, width = _examples(root, "train", opened, params)
+    train, width = _examples(root, "train", opened, params, drawn=True)
+    every, _ = _examples(root, "train", opened, params)
     val, _ = _examples(root, "val", opened, params)
     goal, lines = objectives.build(opened, params.loss, params.losses[params.loss], params.weighting)
     inputs = [root / draws.PATH, root / prior.PATH]
     inputs += [root / folder(split) for folder in (tiles.path, features.path) for split in ("train", "val")]
     settings = params.model_dump() | {"losses": params.losses[params.loss]}
     checkpoint = checkpoints.Checkpoint(root, settings, inputs)
-    network = build(params, len(opened.classes), width, objectives.initial_bias(opened, lines))
-    fitted = fit(network, train, val, goal, params, checkpoint)
+    deferred = params.oversample.defer_frac > 0
+    bias = objectives.initial_bias(opened, lines, draws_deferred=deferred)
+    network = build(params, len(opened.classes), width, bias)
+    fitted = fit(network, train, val, goal, params, checkpoint, early=every)
+    network.load_state_dict(fitted.weights)
+    weights, summary = fitted.weights, {"best_epoch": fitted.best_epoch}
+    lines = (*lines, *schedule_lines(params.train))
+    if params.train.classifier == "retrained":
+        assert isinstance(network, models.Network)  # `check` refuses it where the backbone is frozen
+        again, lines = retrain(network, _as_they_are(every), val, opened, params)
+        weights, summary = again.weights, summary | {"classifier_epoch": again.best_epoch}
+    elif params.train.classifier == "tau_normalised":
+        weights, line = renormalise(network, val, params)
+        lines = (*lines, line)
     card = model.Card(
         task=opened.task,
         backbone=params.model.backbone,
@@ -341,14 +500,22 @@ def main(root: Path, params: Params) -> None:
         loss=params.loss,
         ledger=lines,
     )
-    _log(root)(fitted)
-    model.write(root, card, fitted.weights)
+    training.write(root, fitted.history, summary)
+    model.write(root, card, weights)
     checkpoint.remove()
     last = fitted.history[fitted.best_epoch]
     print(
         f"best epoch {fitted.best_epoch + 1} of {len(fitted.history)}: "
         + ", ".join(f"{k} {v:.3g}" for k, v in last.items())
     )
+    if params.train.classifier != "as_trained":
+        print(f"classifier: {lines[-1].remedy if params.train.classifier == 'tau_normalised' else 'retrained'}")
+
+
+def _as_they_are(examples: Examples) -> Examples:
+    if isinstance(examples.inputs, loading.TileInputs):
+        return replace(examples, inputs=replace(examples.inputs, on_the_fly="none"))
+    return examples
 
 
 if __name__ == "__main__":
