@@ -207,8 +207,8 @@ def test_an_unfrozen_network_learns_pictures_end_to_end(tmp_path: Path) -> None:
     card, weights = model.read_card(tmp_path), model.read_weights(tmp_path)
     assert not card.frozen
     assert any(name.startswith("backbone.") for name in weights)
-    examples, width = train._examples(tmp_path, "train", an_opening((1, 1, 1, 1)), params)
-    assert width is None
+    examples = train._examples(tmp_path, "train", an_opening((1, 1, 1, 1)), params)
+    assert isinstance(examples.inputs, loading.TileInputs)
     logits = predict.apply(
         models.rebuild(card, weights),
         examples.inputs,
@@ -241,10 +241,10 @@ def test_the_draws_decide_what_is_learnt_from_and_views_find_their_features(tmp_
     features.write(tmp_path, "train", features.Features(index, np.arange(8, dtype=np.float32).reshape(4, 2)))
     drawn = pd.DataFrame({"tile_id": ["train0000", "train0001", "train0001"], "view": [1, 0, 1]})
     draws.write(tmp_path, drawn)
-    examples, width = train._examples(
+    examples = train._examples(
         tmp_path, "train", an_opening((1, 1, 1, 1)), config.validate(train.Params, content), drawn=True
     )
-    assert width == 2
+    assert train._width(examples) == 2
     assert examples.targets.tolist() == [0, 1, 1]
     (batch,) = examples.inputs.batches([np.arange(3)], 0)
     assert batch.tolist() == [[2, 3], [4, 5], [6, 7]]
@@ -430,8 +430,8 @@ def test_a_killed_network_with_augmentation_and_dropout_goes_on_where_it_was(tmp
         model__freeze="none", model__dropout=0.4, train__augment="standard", train__epochs=3, train__batch_size=8
     )
     a_repository(tmp_path, settings(), frozen=False, count=16)
-    learnt, _ = train._examples(tmp_path, "train", an_opening((1, 1, 1, 1)), params)
-    watched, _ = train._examples(tmp_path, "val", an_opening((1, 1, 1, 1)), params)
+    learnt = train._examples(tmp_path, "train", an_opening((1, 1, 1, 1)), params)
+    watched = train._examples(tmp_path, "val", an_opening((1, 1, 1, 1)), params)
     _, whole = run(params, learnt, watched, width=None)
     with pytest.raises(Killed):
         run(params, learnt, watched, checkpoint=KilledAfter(tmp_path, 1), width=None)

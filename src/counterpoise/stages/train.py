@@ -325,10 +325,8 @@ def _watch(
     return {"val/loss": loss} | watching.figures(logits.cpu().double(), val.targets)
 
 
-def _examples(
-    root: Path, split: str, opened: prior.Prior, params: Params, *, drawn: bool = False
-) -> tuple[Examples, int | None]:
-    """Read every tile of a split as it is, or the draws; and the number of features, `None` if none is frozen."""
+def _examples(root: Path, split: str, opened: prior.Prior, params: Params, *, drawn: bool = False) -> Examples:
+    """Read every tile of a split as it is, or the draws: their features where the backbone is frozen."""
     part = tiles.read(root, split)
     row = {tile_id: number for number, tile_id in enumerate(part.table["tile_id"])}
     if drawn:
@@ -345,7 +343,7 @@ def _examples(
         }
         tile_ids = part.table["tile_id"].to_numpy()[rows]
         found = np.array([place[key] for key in zip(tile_ids, views, strict=True)])
-        return Examples(loading.FeatureInputs(frozen.values, found), targets), frozen.values.shape[1]
+        return Examples(loading.FeatureInputs(frozen.values, found), targets)
     inputs = loading.TileInputs(
         tiles=part,
         rows=rows,
@@ -356,7 +354,7 @@ def _examples(
         on_the_fly=params.train.augment if split == "train" else "none",
         backbone=params.model.backbone,
     )
-    return Examples(inputs, targets), None
+    return Examples(inputs, targets)
 
 
 def build(params: Params, classes: int, width: int | None, bias: Tensor | None = None) -> nn.Module:
@@ -463,59 +461,105 @@ def schedule_lines(params: Train) -> tuple[priors.Line, ...]:
     return tuple(priors.Line(piece, value, None) for piece, value, usual in switches if value != usual)
 
 
-def main(root: Path, params: Params) -> None:
-    """Train on what earlier stages wrote."""
-    opened = prior.read(root)
-    train, width = _examples(root, "train", opened, params, drawn=True)
-    every, _ = _examples(root, "train", opened, params)
-    val, _ = _examples(root, "val", opened, params)
+@dataclass(frozen=True)
+class Learned:
+    """A trained model.
+
+    Attributes:
+        weights: Of the best epoch, and of the classifier that was made after it.
+        ledger: Every line of the prior ledger.
+        history: Of the first training, as `Fitted` has it.
+        summary: `best_epoch`, from 0; of a retrained classifier also its own, `classifier_epoch`.
+    """
+
+    weights: dict[str, Tensor]
+    ledger: tuple[priors.Line, ...]
+    history: list[dict[str, float]]
+    summary: dict[str, int]
+
+
+def learn(
+    drawn: Examples,
+    every: Examples,
+    val: Examples,
+    opened: prior.Prior,
+    params: Params,
+    checkpoint: checkpoints.Checkpoint | None = None,
+) -> Learned:
+    """Train a model in all its parts: objective, network, the course of training, classifier.
+
+    Args:
+        drawn: The draws of one epoch.
+        every: Every tile of train once, as it is.
+        val: By which the best epoch, and what else there is to choose, are chosen.
+        opened: Counts of the draws, and the first lines of the ledger.
+        params: All settings.
+        checkpoint: Where the state of the first training is kept.
+
+    Raises:
+        InputError: Settings do not suit each other, or the training diverged.
+    """
     goal, lines = objectives.build(opened, params.loss, params.losses[params.loss], params.weighting)
-    inputs = [root / draws.PATH, root / prior.PATH]
-    inputs += [root / folder(split) for folder in (tiles.path, features.path) for split in ("train", "val")]
-    settings = params.model_dump() | {"losses": params.losses[params.loss]}
-    checkpoint = checkpoints.Checkpoint(root, settings, inputs)
-    deferred = params.oversample.defer_frac > 0
-    bias = objectives.initial_bias(opened, lines, draws_deferred=deferred)
-    network = build(params, len(opened.classes), width, bias)
-    fitted = fit(network, train, val, goal, params, checkpoint, early=every)
+    bias = objectives.initial_bias(opened, lines, draws_deferred=params.oversample.defer_frac > 0)
+    network = build(params, len(opened.classes), _width(drawn), bias)
+    fitted = fit(network, drawn, val, goal, params, checkpoint, early=every)
     network.load_state_dict(fitted.weights)
-    weights, summary = fitted.weights, {"best_epoch": fitted.best_epoch}
-    lines = (*lines, *schedule_lines(params.train))
+    lines, summary = (*lines, *schedule_lines(params.train)), {"best_epoch": fitted.best_epoch}
     if params.train.classifier == "retrained":
-        assert isinstance(network, models.Network)  # `check` refuses it where the backbone is frozen
+        if not isinstance(network, models.Network):
+            raise InputError(f"{PATH}: train.classifier 'retrained' needs model.freeze 'none'")
         again, lines = retrain(network, _as_they_are(every), val, opened, params)
-        weights, summary = again.weights, summary | {"classifier_epoch": again.best_epoch}
-    elif params.train.classifier == "tau_normalised":
+        return Learned(again.weights, lines, fitted.history, summary | {"classifier_epoch": again.best_epoch})
+    if params.train.classifier == "tau_normalised":
         weights, line = renormalise(network, val, params)
-        lines = (*lines, line)
-    card = model.Card(
-        task=opened.task,
-        backbone=params.model.backbone,
-        head="linear",
-        dropout=params.model.dropout,
-        input_px=params.model.input_px,
-        frozen=width is not None,
-        backbone_weights=params.model.weights,
-        classes=opened.classes,
-        loss=params.loss,
-        ledger=lines,
-    )
-    training.write(root, fitted.history, summary)
-    model.write(root, card, weights)
-    checkpoint.remove()
-    last = fitted.history[fitted.best_epoch]
-    print(
-        f"best epoch {fitted.best_epoch + 1} of {len(fitted.history)}: "
-        + ", ".join(f"{k} {v:.3g}" for k, v in last.items())
-    )
-    if params.train.classifier != "as_trained":
-        print(f"classifier: {lines[-1].remedy if params.train.classifier == 'tau_normalised' else 'retrained'}")
+        return Learned(weights, (*lines, line), fitted.history, summary)
+    return Learned(fitted.weights, lines, fitted.history, summary)
+
+
+def _width(examples: Examples) -> int | None:
+    """Count the features of a frozen backbone; `None` where examples are images."""
+    return examples.inputs.values.shape[1] if isinstance(examples.inputs, loading.FeatureInputs) else None
 
 
 def _as_they_are(examples: Examples) -> Examples:
     if isinstance(examples.inputs, loading.TileInputs):
         return replace(examples, inputs=replace(examples.inputs, on_the_fly="none"))
     return examples
+
+
+def main(root: Path, params: Params) -> None:
+    """Train on what earlier stages wrote."""
+    opened = prior.read(root)
+    drawn = _examples(root, "train", opened, params, drawn=True)
+    every, val = (_examples(root, split, opened, params) for split in ("train", "val"))
+    inputs = [root / draws.PATH, root / prior.PATH]
+    inputs += [root / folder(split) for folder in (tiles.path, features.path) for split in ("train", "val")]
+    settings = params.model_dump() | {"losses": params.losses[params.loss]}
+    checkpoint = checkpoints.Checkpoint(root, settings, inputs)
+    learned = learn(drawn, every, val, opened, params, checkpoint)
+    card = model.Card(
+        task=opened.task,
+        backbone=params.model.backbone,
+        head="linear",
+        dropout=params.model.dropout,
+        input_px=params.model.input_px,
+        frozen=_width(drawn) is not None,
+        backbone_weights=params.model.weights,
+        classes=opened.classes,
+        loss=params.loss,
+        ledger=learned.ledger,
+    )
+    training.write(root, learned.history, learned.summary)
+    model.write(root, card, learned.weights)
+    checkpoint.remove()
+    best = learned.summary["best_epoch"]
+    print(
+        f"best epoch {best + 1} of {len(learned.history)}: "
+        + ", ".join(f"{k} {v:.3g}" for k, v in learned.history[best].items())
+    )
+    for line in learned.ledger:
+        if line.piece == "train.classifier":
+            print(f"classifier {line.remedy}")
 
 
 if __name__ == "__main__":

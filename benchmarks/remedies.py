@@ -1,0 +1,119 @@
+"""Which remedy helps on the default problem? Every loss, or every other remedy, on five deals of train and validation.
+
+Run `dvc repro` first, then `python benchmarks/remedies.py losses` or `python benchmarks/remedies.py others`; both take
+some minutes. Test stays as it was built. Each deal gives the other images to train and validation anew and trains one
+head for each remedy on the stored features, so that remedies are compared deal by deal. Printed are mean and standard
+error over the deals of
+
+- balanced accuracy of the most probable class by the raw logits;
+- balanced accuracy re-decided: probabilities calibrated, moved to the natural prior, rule `balanced`;
+- the difference of the latter to plain cross-entropy on the same deals;
+- average precision of the rarest class, and expected calibration error, of the calibrated probabilities.
+
+The standard error holds what the choice of training images does, and nothing of the choice of test images, which are
+the same in every row.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from counterpoise import figures, losses, metrics
+from replicates import Floats, Problem
+
+DEALS = 5
+DECIDED = {"decide.rule": "balanced", "decide.calibrator": "auto", "decide.target": "natural"}
+Changes = Mapping[str, Any]
+LATE = 0.8
+"""Share of the epochs before what is deferred begins; Cao et al. (2019) take 160 of 200."""
+NEEDS: dict[str, Changes] = {name: {"train.pretrain_frac": 0.2} for name in losses.names() if losses.ranks(name)}
+"""What a loss needs beside its name."""
+
+
+def of_losses() -> dict[str, Changes]:
+    """Name every loss for one class per image, with its block as it ships."""
+    names = [name for name in losses.names() if "multiclass" in losses.module(name).TASKS]
+    return {name: {"loss": name, **NEEDS.get(name, {})} for name in names}
+
+
+def of_others() -> dict[str, Changes]:
+    """Name every other remedy that a head on frozen features can have, with plain cross-entropy."""
+    arms: list[Changes] = [{}]
+    arms += [{"weighting.scheme": name} for name in ("balanced", "square_root", "effective_number", "one_minus_share")]
+    arms += [{"weighting.scheme": "balanced", "weighting.defer_frac": LATE}]
+    arms += [{"oversample.strategy": name} for name in ("over", "under", "square_root", "repeat_factor")]
+    arms += [{"oversample.strategy": "over", "oversample.defer_frac": LATE}]
+    arms += [
+        {"train.sampler": "progressive", "train.monitor": "balanced_accuracy"},
+        {"train.mix": "mixup"},
+        {"train.classifier": "tau_normalised"},
+    ]
+    return {
+        ", ".join(f"{key}={value}" for key, value in arm.items()) or "none": {"loss": "cross_entropy", **arm}
+        for arm in arms
+    }
+
+
+def scores(ways: Mapping[str, figures.Way], targets: NDArray[np.int64], rarest: int) -> tuple[float, ...]:
+    """Compute the four figures of one training."""
+
+    def balanced(way: figures.Way) -> float:
+        table = metrics.confusion(targets, way.decided.argmax(axis=1), way.probs.shape[1])
+        return float(metrics.balanced_accuracy(table))
+
+    probs = ways["calibrated"].probs
+    return (
+        balanced(ways["raw"]),
+        balanced(ways["decided"]),
+        float(metrics.average_precision(targets == rarest, probs[:, rarest])),
+        float(metrics.expected_calibration_error(probs, targets, None, figures.BINS)),
+    )
+
+
+def mean_and_error(values: Floats) -> str:
+    """Write a mean and its standard error."""
+    return f"{values.mean():.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f}"
+
+
+def main(arms: Mapping[str, Changes], control: str) -> None:
+    """Print the table.
+
+    Args:
+        arms: Name -> parameters that differ.
+        control: The arm that the others are compared with.
+    """
+    problem = Problem(Path.cwd())
+    counts = problem.found.counts
+    rarest = int(np.argmin(counts))
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in arms}
+    with tqdm(total=DEALS * len(arms), unit="training", file=sys.stderr) as progress:
+        for seed in range(DEALS):
+            parts = problem.deal(seed, keep_test=True)
+            for name, changes in arms.items():
+                ways, targets = problem.ways(parts, seed, DECIDED | dict(changes))
+                found[name].append(scores(ways, targets, rarest))
+                progress.update()
+    print(f"{DEALS} deals of train and validation; the rarest class is {problem.found.names[rarest]!r}")
+    print("| remedy | balanced accuracy, raw | re-decided | difference | AP of the rarest | ECE |")
+    print("|---|---|---|---|---|---|")
+    of_control = np.array(found[control])
+    for name, rows in found.items():
+        raw, decided, precision, error = np.array(rows).T
+        difference = "" if name == control else mean_and_error(decided - of_control[:, 1])
+        cells = [mean_and_error(raw), mean_and_error(decided), difference, mean_and_error(precision)]
+        print(f"| `{name}` | " + " | ".join([*cells, mean_and_error(error)]) + " |")
+
+
+if __name__ == "__main__":
+    chosen = {"losses": (of_losses, "cross_entropy"), "others": (of_others, "none")}
+    if len(sys.argv) != 2 or sys.argv[1] not in chosen:
+        sys.exit(f"usage: python benchmarks/remedies.py {' | '.join(chosen)}")
+    make, first = chosen[sys.argv[1]]
+    main(make(), first)
