@@ -85,15 +85,17 @@ def test_the_value_of_an_example_depends_on_itself_alone():
 
 
 def test_only_gamma_zero_leaves_the_prior_alone():
-    assert prior_factors(Params(gamma=0.0), [9, 1]) == (1.0, 1.0)
-    assert prior_factors(Params(gamma=2.0), [9, 1]) is None
+    assert prior_factors(Params(gamma=0.0, alpha=None), [9, 1]) == (1.0, 1.0)
+    assert prior_factors(Params(gamma=2.0, alpha=None), [9, 1]) is None
 
 
 def test_a_negative_gamma_is_refused():
     with pytest.raises(ValueError, match=r"gamma is -1.0; expected a number of at least 0"):
         focal(*a_batch(), gamma=-1.0)
     with pytest.raises(config.InputError, match=r"losses.focal.gamma is -1.0"):
-        losses.build("focal", task="multiclass", class_counts=[1, 1], example_count=2, params={"gamma": -1.0})
+        losses.build(
+            "focal", task="multiclass", class_counts=[1, 1], example_count=2, params={"gamma": -1.0, "alpha": None}
+        )
 
 
 def test_of_many_labels_it_is_torchvisions_sigmoid_focal_loss_without_alpha():

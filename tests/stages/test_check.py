@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from counterpoise import config, sampling
+from counterpoise import config, losses, sampling
 from counterpoise.artifacts import params_ok
 from counterpoise.config import InputError
 from counterpoise.stages import check
@@ -67,7 +67,8 @@ def test_every_section_is_shared_or_named_after_a_stage():
 
 @pytest.mark.parametrize("loss", shipped()["losses"])
 def test_every_shipped_loss_can_be_chosen(loss):
-    assert check.problems(changed(loss=loss)) == []
+    task = losses.module(loss).TASKS[0]
+    assert check.problems(changed(loss=loss, task=task)) == []
 
 
 def test_rewriting_by_dvc_keeps_the_shipped_file_byte_for_byte(repository):
@@ -130,7 +131,7 @@ def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
         ("loss", "focl", "loss is 'focl'; expected one of"),
         ("loss", "focl", "did you mean 'focal'?"),
         ("losses__focal__gamma", -1.0, "losses.focal.gamma is -1.0"),
-        ("losses__focal__gama", 1.0, "losses.focal.gama is not a parameter; expected one of ['gamma']"),
+        ("losses__focal__gama", 1.0, "losses.focal.gama is not a parameter; expected one of ['gamma', 'alpha']"),
         ("losses__focl", {}, "losses.focl is 'focl'; expected one of"),
         ("losses__focal", None, "losses.focal is None; input should be a valid dictionary"),
         ("ingest__source", "cvs", "ingest.source is 'cvs'; expected one of ['csv', 'folder']; did you mean 'csv'?"),
@@ -265,6 +266,21 @@ COMBINATIONS = [
         {"train__pretrain_frac": 0.2, "loss": "auc_pairwise", "train__epochs": 1},
         "train.pretrain_frac is 0.2, which leaves no epoch of 1 for loss 'auc_pairwise'",
         {"train__pretrain_frac": 0.2, "loss": "auc_pairwise", "train__epochs": 2},
+    ),
+    (
+        {"loss": "distribution_balanced"},
+        "loss 'distribution_balanced' is not defined for task 'multiclass'",
+        {"loss": "distribution_balanced", "task": "multilabel"},
+    ),
+    (
+        {"loss": "focal", "losses__focal__alpha": 0.25},
+        "losses.focal.alpha is 0.25, which weighs a label that is borne against one that is not",
+        {"loss": "focal", "losses__focal__alpha": 0.25, "task": "multilabel"},
+    ),
+    (
+        {"loss": "focal", "losses__focal__alpha": 0.75, "task": "multilabel", "weighting__scheme": "inverse_share"},
+        "losses.focal.alpha is 0.75 and weighting.scheme is 'inverse_share', which both weigh the entries",
+        {"loss": "focal", "losses__focal__alpha": None, "task": "multilabel", "weighting__scheme": "inverse_share"},
     ),
     (
         {"decide__at_least": 2},
