@@ -50,7 +50,7 @@ def test_it_is_the_published_code(block):
 
 
 def test_value_by_hand():
-    """An example with the labels of 60 and 4 draws: r = (1/60) / (1/60 + 1/4) = 1/16, 5/32 * ... for each label."""
+    """An example with the labels of 60 and 4 draws: r = 1/16 for the first, 15/16 for the other."""
     row = torch.tensor([[1, 0, 1, 0]])
     weights = ours(torch.zeros(1, 4).double(), row, **{**PLAIN, "alpha": 0.1, "beta": 10.0, "mu": 0.2}) / math.log(2)
     shares = [1 / 16, 60 / 25 / 16, 15 / 16, 60 / 16]
