@@ -28,9 +28,9 @@ def build(name: str, counts: list[int] = COUNTS, task: str = "multiclass") -> lo
     return losses.build(name, task=task, class_counts=counts, example_count=sum(counts), params=block(name))
 
 
-ONE = [name for name in losses.names() if "multiclass" in losses.module(name).TASKS]
+ONE_CLASS = [name for name in losses.names() if "multiclass" in losses.module(name).TASKS]
 MANY = [name for name in losses.names() if "multilabel" in losses.module(name).TASKS]
-PAIRS = [(name, "multiclass") for name in ONE] + [(name, "multilabel") for name in MANY]
+PAIRS = [(name, "multiclass") for name in ONE_CLASS] + [(name, "multilabel") for name in MANY]
 RANKING = [name for name in losses.names() if losses.ranks(name)]
 
 
@@ -63,14 +63,14 @@ def test_there_are_losses():
     assert {"cross_entropy", "focal"} <= set(losses.names())
 
 
-@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize("name", ONE_CLASS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_values_have_one_entry_per_example(name, dtype):
     logits, targets = a_batch()
     check(build(name), logits.to(dtype), targets)
 
 
-@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize("name", ONE_CLASS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("target", [0, 1, 2])
 def test_extreme_logits_give_finite_values_and_gradients(name, target, dtype):
@@ -115,7 +115,7 @@ def test_a_task_that_a_loss_is_not_defined_for_is_refused(name):
         build(name, task="detection")
 
 
-@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize("name", ONE_CLASS)
 @pytest.mark.parametrize("target", [0, 2])
 def test_a_batch_of_one_class_is_fine(name, target):
     logits, _ = a_batch()
@@ -128,7 +128,7 @@ def test_a_batch_of_one_example_is_fine(name, task):
     check(build(name, task=task), logits, targets)
 
 
-@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize("name", ONE_CLASS)
 def test_a_class_that_is_never_drawn_is_fine(name):
     logits, _ = a_batch()
     loss = build(name, [60, 30, 0])
@@ -146,7 +146,7 @@ def test_a_label_that_is_never_drawn_or_always_is_fine(name, count):
         check(loss, logits, targets)
 
 
-@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize("name", ONE_CLASS)
 def test_a_better_prediction_costs_less(name):
     targets = torch.tensor([0, 1, 2])
     good = 4 * torch.eye(3)
@@ -201,7 +201,7 @@ def test_inputs_are_left_untouched(name, task):
     assert logits.grad is None
 
 
-@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize("name", ONE_CLASS)
 def test_permuting_examples_permutes_values(name):
     logits, targets = a_batch()
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))

@@ -11,9 +11,9 @@ from torch.nn import functional
 from counterpoise import config, losses
 from counterpoise.losses.distribution_balanced import Params, distribution_balanced, prior_factors
 
-COCO = {"alpha": 0.1, "beta": 10.0, "mu": 0.2, "tolerance": 2.0, "kappa": 0.05}
-VOC = {"alpha": 0.1, "beta": 10.0, "mu": 0.3, "tolerance": 5.0, "kappa": 0.05}
-PLAIN = {"alpha": 0.5, "beta": 0.0, "mu": 0.0, "tolerance": 1.0, "kappa": 0.0}
+COCO: dict[str, Any] = {"alpha": 0.1, "beta": 10.0, "mu": 0.2, "tolerance": 2.0, "kappa": 0.05}
+VOC: dict[str, Any] = {"alpha": 0.1, "beta": 10.0, "mu": 0.3, "tolerance": 5.0, "kappa": 0.05}
+PLAIN: dict[str, Any] = {"alpha": 0.5, "beta": 0.0, "mu": 0.0, "tolerance": 1.0, "kappa": 0.0}
 COUNTS, DRAWS = [60, 25, 4, 1], 100
 
 

@@ -138,7 +138,7 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"{PATH}: decide.costs is given, but rule {decide['rule']!r} does not use it; set rule to 'least_cost'"
     yield from _for_the_task(content)
     yield from _for_ranking(content)
-    yield from _for_the_loss(content)
+    yield from _as_the_loss_is_built(content)
     factors = losses.prior_factors(content["loss"], [1, 1], content["losses"][content["loss"]])
     if factors is None and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
         yield (
@@ -192,7 +192,7 @@ def _for_the_task(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"{PATH}: decide.at_least is for task 'multilabel'; with one class per image each gets exactly one"
 
 
-def _for_the_loss(content: Mapping[str, Any]) -> Iterator[str]:
+def _as_the_loss_is_built(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse what the loss itself refuses when it is built, and weights that would be given twice."""
     loss, task, scheme = content["loss"], content["task"], content["weighting"]["scheme"]
     block = content["losses"][loss]
