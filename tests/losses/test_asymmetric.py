@@ -150,6 +150,16 @@ def test_single_precision_keeps_its_digits(block):
         torch.testing.assert_close(asymmetric(z, targets, **block).double(), exact, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("true", "output"), [(0.01, 0.32), (0.1, 0.48), (0.9, 0.92)])
+def test_probabilities_come_out_too_high_as_the_docs_say(true, output):
+    def slope(p: float) -> float:
+        z = torch.tensor([[p], [p]], dtype=torch.float64).logit().requires_grad_()
+        values = asymmetric(z, torch.tensor([[1], [0]]), **PAPER)[:, 0]
+        return float(torch.autograd.grad(true * values[0] + (1 - true) * values[1], z)[0].sum())
+
+    assert slope(output - 0.006) < 0 < slope(output + 0.006)
+
+
 def test_only_zeros_leave_the_prior_alone():
     assert prior_factors(Params(**NONE), [9, 1]) == (1.0, 1.0)
     for name in NONE:
