@@ -28,7 +28,9 @@ def build(name: str, counts: list[int] = COUNTS, task: str = "multiclass") -> lo
     return losses.build(name, task=task, class_counts=counts, example_count=sum(counts), params=block(name))
 
 
+ONE_CLASS = [name for name in losses.names() if "multiclass" in losses.module(name).TASKS]
 MANY = [name for name in losses.names() if "multilabel" in losses.module(name).TASKS]
+PAIRS = [(name, "multiclass") for name in ONE_CLASS] + [(name, "multilabel") for name in MANY]
 RANKING = [name for name in losses.names() if losses.ranks(name)]
 
 
@@ -38,7 +40,9 @@ def some_labels(n: int = 12) -> tuple[Tensor, Tensor]:
     return 3 * torch.randn(n, 3, generator=generator), targets
 
 
-def a_batch(n: int = 12) -> tuple[Tensor, Tensor]:
+def a_batch(n: int = 12, task: str = "multiclass") -> tuple[Tensor, Tensor]:
+    if task == "multilabel":
+        return some_labels(n)
     generator = torch.Generator().manual_seed(0)
     return 3 * torch.randn(n, 3, generator=generator), torch.arange(n) % 3
 
@@ -59,12 +63,14 @@ def test_there_are_losses():
     assert {"cross_entropy", "focal"} <= set(losses.names())
 
 
+@pytest.mark.parametrize("name", ONE_CLASS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_values_have_one_entry_per_example(name, dtype):
     logits, targets = a_batch()
     check(build(name), logits.to(dtype), targets)
 
 
+@pytest.mark.parametrize("name", ONE_CLASS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("target", [0, 1, 2])
 def test_extreme_logits_give_finite_values_and_gradients(name, target, dtype):
@@ -84,10 +90,10 @@ def test_extreme_logits_of_many_labels_give_finite_values_and_gradients(name, bo
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_many_labels_have_one_value_per_entry_which_permute(name, dtype):
     logits, targets = some_labels()
-    loss = build(name, task="multilabel")
-    check(loss, logits.to(dtype), targets)
+    check(build(name, task="multilabel"), logits.to(dtype), targets)
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(loss(logits[order], targets[order]), loss(logits, targets)[order])
+    one, other = build(name, task="multilabel"), build(name, task="multilabel")
+    torch.testing.assert_close(one(logits[order], targets[order]), other(logits, targets)[order])
 
 
 @pytest.mark.parametrize("name", MANY)
@@ -109,17 +115,20 @@ def test_a_task_that_a_loss_is_not_defined_for_is_refused(name):
         build(name, task="detection")
 
 
+@pytest.mark.parametrize("name", ONE_CLASS)
 @pytest.mark.parametrize("target", [0, 2])
 def test_a_batch_of_one_class_is_fine(name, target):
     logits, _ = a_batch()
     check(build(name), logits, torch.full((12,), target))
 
 
-def test_a_batch_of_one_example_is_fine(name):
-    logits, targets = a_batch(1)
-    check(build(name), logits, targets)
+@pytest.mark.parametrize(("name", "task"), PAIRS)
+def test_a_batch_of_one_example_is_fine(name, task):
+    logits, targets = a_batch(1, task)
+    check(build(name, task=task), logits, targets)
 
 
+@pytest.mark.parametrize("name", ONE_CLASS)
 def test_a_class_that_is_never_drawn_is_fine(name):
     logits, _ = a_batch()
     loss = build(name, [60, 30, 0])
@@ -127,42 +136,72 @@ def test_a_class_that_is_never_drawn_is_fine(name):
     check(loss, logits, torch.full((12,), 2))  # validation may hold it
 
 
+@pytest.mark.parametrize("name", MANY)
+@pytest.mark.parametrize("count", [0, 60])
+def test_a_label_that_is_never_drawn_or_always_is_fine(name, count):
+    logits, targets = some_labels()
+    loss = losses.build(name, task="multilabel", class_counts=[30, 10, count], example_count=60, params=block(name))
+    for borne in (0, 1):  # validation may hold it, or hold some without it
+        targets[:, 2] = borne
+        check(loss, logits, targets)
+
+
+@pytest.mark.parametrize("name", ONE_CLASS)
 def test_a_better_prediction_costs_less(name):
     targets = torch.tensor([0, 1, 2])
     good = 4 * torch.eye(3)
     assert build(name)(good, targets).mean() < build(name)(-good, targets).mean()
 
 
-def test_a_step_down_the_gradient_lowers_the_loss(name):
-    logits, targets = a_batch()
+@pytest.mark.parametrize(("name", "task"), PAIRS)
+def test_a_step_down_the_gradient_lowers_the_loss(name, task):
+    logits, targets = a_batch(task=task)
     logits.requires_grad_()
-    loss = build(name)
+    loss = build(name, task=task)
     before = loss(logits, targets).mean()
     (slope,) = torch.autograd.grad(before, logits)
     assert slope.abs().max() > 0
-    assert build(name)((logits - 0.1 * slope).detach(), targets).mean() < before
+    assert build(name, task=task)((logits - 0.1 * slope).detach(), targets).mean() < before
 
 
-def test_gradients_stay_off_where_they_are_off(name):
-    logits, targets = a_batch()
+@pytest.mark.parametrize(("name", "task"), PAIRS)
+def test_gradients_stay_off_where_they_are_off(name, task):
+    logits, targets = a_batch(task=task)
     logits.requires_grad_()
     with torch.no_grad():
-        assert not build(name)(logits, targets).requires_grad
+        assert not build(name, task=task)(logits, targets).requires_grad
         assert not torch.is_grad_enabled()
-    assert build(name)(logits, targets).requires_grad
+    assert build(name, task=task)(logits, targets).requires_grad
     assert torch.is_grad_enabled()
 
 
-def test_inputs_are_left_untouched(name):
-    logits, targets = a_batch()
+@pytest.mark.parametrize(("name", "task"), PAIRS)
+def test_what_a_loss_remembers_changes_only_while_it_is_trained(name, task):
+    loss = build(name, task=task)
+    if not isinstance(loss, torch.nn.Module):
+        pytest.skip("the loss remembers nothing")
+    logits, targets = a_batch(task=task)
+    loss(logits, targets)
+    kept = {name: tensor.clone() for name, tensor in loss.state_dict().items()}
+    with torch.no_grad():
+        loss(logits.flip(0), targets)
+    loss.eval()
+    loss(logits.flip(0), targets)
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in loss.state_dict().items())
+
+
+@pytest.mark.parametrize(("name", "task"), PAIRS)
+def test_inputs_are_left_untouched(name, task):
+    logits, targets = a_batch(task=task)
     kept = logits.clone(), targets.clone()
-    build(name)(logits, targets)
+    build(name, task=task)(logits, targets)
     assert torch.equal(logits, kept[0])
     assert torch.equal(targets, kept[1])
     assert not logits.requires_grad
     assert logits.grad is None
 
 
+@pytest.mark.parametrize("name", ONE_CLASS)
 def test_permuting_examples_permutes_values(name):
     logits, targets = a_batch()
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))
@@ -245,7 +284,7 @@ def test_an_unknown_parameter_is_refused(name):
     with pytest.raises(config.InputError, match=rf"params.yaml: losses\.{name}\.no_such_thing is not a parameter"):
         losses.build(
             name,
-            task="multiclass",
+            task=losses.module(name).TASKS[0],
             class_counts=COUNTS,
             example_count=100,
             params={**block(name), "no_such_thing": 1},
@@ -256,7 +295,7 @@ def test_a_missing_parameter_is_refused(name):
     if not losses.module(name).Params.model_fields:
         pytest.skip("the loss has no parameters")
     with pytest.raises(config.InputError, match=rf"losses\.{name}\.\w+ is missing"):
-        losses.build(name, task="multiclass", class_counts=COUNTS, example_count=100, params={})
+        losses.build(name, task=losses.module(name).TASKS[0], class_counts=COUNTS, example_count=100, params={})
 
 
 def test_every_parameter_is_explained(name):

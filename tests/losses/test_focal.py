@@ -85,15 +85,27 @@ def test_the_value_of_an_example_depends_on_itself_alone():
 
 
 def test_only_gamma_zero_leaves_the_prior_alone():
-    assert prior_factors(Params(gamma=0.0), [9, 1]) == (1.0, 1.0)
-    assert prior_factors(Params(gamma=2.0), [9, 1]) is None
+    assert prior_factors(Params(gamma=0.0, alpha=None), [9, 1]) == (1.0, 1.0)
+    assert prior_factors(Params(gamma=2.0, alpha=None), [9, 1]) is None
+
+
+def test_without_gamma_an_alpha_multiplies_the_odds_of_each_label():
+    assert prior_factors(Params(gamma=0.0, alpha=0.25), [9, 1]) == pytest.approx((1 / 3, 1 / 3))
+    assert prior_factors(Params(gamma=2.0, alpha=0.5), [9, 1]) is None
+    z = torch.tensor(math.log(0.1 / 0.9 / 3))  # a label of one in ten, at the odds that the factor foretells
+    logits = z.repeat(10, 1).double().requires_grad_()
+    values = focal(logits, (torch.arange(10) == 0).long()[:, None], gamma=0.0, alpha=0.25)
+    (slope,) = torch.autograd.grad(values.sum(), logits)
+    assert slope.sum().item() == pytest.approx(0, abs=1e-7)
 
 
 def test_a_negative_gamma_is_refused():
     with pytest.raises(ValueError, match=r"gamma is -1.0; expected a number of at least 0"):
         focal(*a_batch(), gamma=-1.0)
     with pytest.raises(config.InputError, match=r"losses.focal.gamma is -1.0"):
-        losses.build("focal", task="multiclass", class_counts=[1, 1], example_count=2, params={"gamma": -1.0})
+        losses.build(
+            "focal", task="multiclass", class_counts=[1, 1], example_count=2, params={"gamma": -1.0, "alpha": None}
+        )
 
 
 def test_of_many_labels_it_is_torchvisions_sigmoid_focal_loss_without_alpha():
@@ -101,3 +113,26 @@ def test_of_many_labels_it_is_torchvisions_sigmoid_focal_loss_without_alpha():
     for gamma in (0.0, 1.5, 2.0):
         expected = sigmoid_focal_loss(logits, targets, alpha=-1, gamma=gamma)
         torch.testing.assert_close(focal(logits, targets, gamma=gamma), expected)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.25, 0.5, 0.9])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_with_alpha_it_is_torchvisions_sigmoid_focal_loss(alpha, gamma):
+    logits = 4 * torch.randn(6, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    targets = torch.arange(18).reshape(6, 3) % 2
+    expected = sigmoid_focal_loss(logits, targets.double(), alpha=alpha, gamma=gamma)
+    torch.testing.assert_close(focal(logits, targets, gamma=gamma, alpha=alpha), expected, rtol=1e-6, atol=1e-12)
+    assert torch.autograd.gradcheck(lambda z: focal(z, targets, gamma=gamma, alpha=alpha), [logits.requires_grad_()])
+    assert focal(logits.bfloat16(), targets, gamma=gamma, alpha=alpha).dtype == torch.bfloat16
+
+
+def test_an_alpha_is_for_many_labels_and_lies_between_0_and_1():
+    with pytest.raises(ValueError, match=r"alpha is 0.25; expected a number in \(0, 1\), and many labels"):
+        focal(*a_batch(), gamma=2.0, alpha=0.25)
+    with pytest.raises(ValueError, match=r"alpha is 1.0; expected"):
+        focal(torch.zeros(2, 2), torch.eye(2), gamma=2.0, alpha=1.0)
+    block = {"gamma": 2.0, "alpha": 0.25}
+    with pytest.raises(config.InputError, match=r"losses.focal.alpha is 0.25, .* weighting.scheme gives each class"):
+        losses.build("focal", task="multiclass", class_counts=[1, 1], example_count=2, params=block)
+    loss = losses.build("focal", task="multilabel", class_counts=[1, 1], example_count=2, params=block)
+    assert loss(torch.zeros(1, 2), torch.tensor([[1, 0]]))[0, 1] == pytest.approx(0.75 * math.log(2) / 4)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from counterpoise import config, sampling
+from counterpoise import config, losses, sampling
 from counterpoise.artifacts import params_ok
 from counterpoise.config import InputError
 from counterpoise.stages import check
@@ -67,7 +67,8 @@ def test_every_section_is_shared_or_named_after_a_stage():
 
 @pytest.mark.parametrize("loss", shipped()["losses"])
 def test_every_shipped_loss_can_be_chosen(loss):
-    assert check.problems(changed(loss=loss)) == []
+    task = losses.module(loss).TASKS[0]
+    assert check.problems(changed(loss=loss, task=task)) == []
 
 
 def test_rewriting_by_dvc_keeps_the_shipped_file_byte_for_byte(repository):
@@ -130,7 +131,7 @@ def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
         ("loss", "focl", "loss is 'focl'; expected one of"),
         ("loss", "focl", "did you mean 'focal'?"),
         ("losses__focal__gamma", -1.0, "losses.focal.gamma is -1.0"),
-        ("losses__focal__gama", 1.0, "losses.focal.gama is not a parameter; expected one of ['gamma']"),
+        ("losses__focal__gama", 1.0, "losses.focal.gama is not a parameter; expected one of ['gamma', 'alpha']"),
         ("losses__focl", {}, "losses.focl is 'focl'; expected one of"),
         ("losses__focal", None, "losses.focal is None; input should be a valid dictionary"),
         ("ingest__source", "cvs", "ingest.source is 'cvs'; expected one of ['csv', 'folder']; did you mean 'csv'?"),
@@ -335,6 +336,19 @@ COMBINATIONS = [
         {"train__classifier": "tau_normalised", "decide__calibrator": "temperature"},
         "what train.classifier 'tau_normalised' does to the prior has no closed form",
         {"train__classifier": "tau_normalised", "decide__calibrator": "vector"},
+        {"loss": "distribution_balanced"},
+        "loss 'distribution_balanced' is ",
+        {"loss": "distribution_balanced", "task": "multilabel"},
+    ),
+    (
+        {"loss": "focal", "losses__focal__alpha": 0.25},
+        "losses.focal.alpha is 0.25, which weighs a label that is borne against one that is not",
+        {"loss": "focal", "losses__focal__alpha": 0.25, "task": "multilabel"},
+    ),
+    (
+        {"loss": "focal", "losses__focal__alpha": 0.75, "task": "multilabel", "weighting__scheme": "inverse_share"},
+        "losses.focal.alpha is 0.75 and weighting.scheme is 'inverse_share', which both weigh the entries",
+        {"loss": "focal", "losses__focal__alpha": None, "task": "multilabel", "weighting__scheme": "inverse_share"},
     ),
     (
         {"decide__at_least": 2},

@@ -135,7 +135,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return set(one) == set(other) and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("loss", losses.names())
+@pytest.mark.parametrize("loss", [name for name in losses.names() if "multiclass" in losses.module(name).TASKS])
 def test_one_batch_is_learnt_by_heart_with_every_loss(loss: str) -> None:
     batch = gaussians((12, 6, 4, 2), seed=0, skill=0.0, width=64)
     params = a_params(loss=loss, train__epochs=200, train__learning_rate=0.05)
@@ -765,6 +765,26 @@ def test_a_loss_is_put_back_within_its_bounds_after_every_step(monkeypatch: pyte
     assert len(wanted) == 60 * 2
     assert min(wanted) < 0
     assert float(state_of(goal)["alpha"]) >= 0
+
+
+@pytest.mark.parametrize("saves", [1, 4])
+def test_a_killed_training_goes_on_with_what_a_harmonized_gradient_remembers(saves: int, tmp_path: Path) -> None:
+    learnt, watched = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
+    params = a_params(loss="gradient_harmonized", train__epochs=6, train__batch_size=16)
+
+    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[train.Fitted, dict[str, Tensor]]:
+        goal, _ = objectives.build(an_opening((40, 20, 10)), params.loss, BLOCKS[params.loss], params.weighting)
+        fitted = train.fit(train.build(params, 3, 16), learnt, watched, goal, params, checkpoint)
+        return fitted, state_of(goal)
+
+    whole, state = fit(None)
+    with pytest.raises(Killed):
+        fit(KilledAfter(tmp_path, saves))
+    resumed, resumed_state = fit(KilledAfter(tmp_path, 1000))
+    assert resumed.history == whole.history
+    assert same(resumed.weights, whole.weights)
+    assert same(resumed_state, state)
+    assert float(state["moving"].sum()) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("loss", RANKING)

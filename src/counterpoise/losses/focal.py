@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from counterpoise.config import Section
+from counterpoise.config import PATH, InputError, Section
 
 TASKS = ("multiclass", "multilabel")
 
@@ -19,28 +20,34 @@ class Params(Section):
 
     gamma: float = Field(ge=0, le=10)
     """Focus on hard examples, in [0, 10]; 0 is cross-entropy."""
+    alpha: float | None = Field(gt=0, lt=1)
+    """Many labels only: weight of an entry where the label is borne, in (0, 1), while 1 - alpha is that of the others;
+    null gives both the weight 1."""
 
 
-def focal(logits: Tensor, targets: Tensor, *, gamma: float) -> Tensor:
+def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None = None) -> Tensor:
     """Compute cross-entropy times (1 - p_t)^gamma, so that examples which are right already count little.
 
     The value is -(1 - p_t)^gamma log p_t, with p_t the softmax probability of the true class; of many labels, for each
-    of them, the sigmoid probability of what is true. Class weights are not part of it: they multiply the value, and p_t
-    stays a probability.
+    of them, the sigmoid probability of what is true; with an alpha, times alpha where the label is borne and 1 - alpha
+    where it is not. Class weights are not part of it: they multiply the value, and p_t stays a probability.
 
     Args:
         logits: (n, c) float, raw (not probabilities).
         targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}.
         gamma: At least 0.
+        alpha: In (0, 1), of many labels alone; `None` for no such weights.
 
     Returns:
         (n,) values in nats, or (n, c) of many labels, in the logits' type.
 
     Raises:
-        ValueError: gamma is negative.
+        ValueError: gamma is negative, alpha is out of range, or there is one class per example and an alpha.
 
     Source: Lin et al. (2017), Focal Loss for Dense Object Detection, equation 4; for one class per example with
-        softmax in place of sigmoid. Their alpha is a class weight: `weighting.scheme`.
+        softmax in place of sigmoid; with alpha equation 5. It has no default here: their 0.25, which torchvision's
+        `sigmoid_focal_loss` takes unless told otherwise, gives an entry whose label is borne a third of the weight of
+        one whose label is not. Of one class per example alpha is a class weight: `weighting.scheme`.
 
     Example:
         >>> import torch
@@ -49,23 +56,34 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float) -> Tensor:
     """
     if gamma < 0:
         raise ValueError(f"gamma is {gamma}; expected a number of at least 0")
+    if alpha is not None and (not 0 < alpha < 1 or targets.ndim == 1):
+        raise ValueError(f"alpha is {alpha}; expected a number in (0, 1), and many labels")
     if targets.ndim == 2:
         log_p_t = functional.logsigmoid(logits * (2 * targets.to(logits.dtype) - 1))
     else:
         log_p_t = functional.log_softmax(logits, dim=1).gather(1, targets[:, None])[:, 0]
-    if gamma == 0:
-        return -log_p_t
     # 1 - p_t through expm1, which keeps its digits near p_t = 1; clamped, since the slope of x^gamma at 0 is
     # infinite for gamma < 1.
     one_minus_p_t = (-log_p_t.expm1()).clamp_min(1e-8 if logits.element_size() >= 4 else 1e-4)
-    return -(one_minus_p_t**gamma) * log_p_t
+    values = -(one_minus_p_t**gamma) * log_p_t if gamma else -log_p_t
+    return values if alpha is None else torch.where(targets == 1, alpha * values, (1 - alpha) * values)
 
 
 def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
-    """Return the loss; counts play no part."""
-    return partial(focal, gamma=params.gamma)
+    """Return the loss; counts play no part.
+
+    Raises:
+        InputError: There is one class per example, and an alpha.
+    """
+    if task == "multiclass" and params.alpha is not None:
+        raise InputError(
+            f"{PATH}: losses.focal.alpha is {params.alpha}, which weighs a label that is borne against one that is not "
+            "(of one class per image, weighting.scheme gives each class a weight); set alpha to null"
+        )
+    return partial(focal, gamma=params.gamma, alpha=params.alpha)
 
 
 def prior_factors(params: Params, class_counts: Sequence[int]) -> tuple[float, ...] | None:
-    """Leave the prior alone for gamma = 0; otherwise probabilities are bent in a way that no prior undoes."""
-    return None if params.gamma else (1.0,) * len(class_counts)
+    """Multiply the odds of each label by alpha / (1 - alpha) for gamma = 0; otherwise no prior undoes the bend."""
+    odds = 1.0 if params.alpha is None else params.alpha / (1 - params.alpha)
+    return None if params.gamma else (odds,) * len(class_counts)

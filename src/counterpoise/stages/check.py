@@ -138,6 +138,7 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"{PATH}: decide.costs is given, but rule {decide['rule']!r} does not use it; set rule to 'least_cost'"
     yield from _for_the_task(content)
     yield from _for_ranking(content)
+    yield from _as_the_loss_is_built(content)
     yield from _for_the_schedule(content)
     unknown = list(_unknown(content))
     if unknown and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
@@ -201,6 +202,22 @@ def _for_the_task(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"{PATH}: split.balance needs exactly one class per image: of many labels, one cannot be evened out alone"
     if task == ONE_CLASS and content["decide"]["at_least"]:
         yield f"{PATH}: decide.at_least is for task 'multilabel'; with one class per image each gets exactly one"
+
+
+def _as_the_loss_is_built(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what the loss itself refuses when it is built, and weights that would be given twice."""
+    loss, task, scheme = content["loss"], content["task"], content["weighting"]["scheme"]
+    block = content["losses"][loss]
+    if task in losses.module(loss).TASKS:
+        try:
+            losses.build(loss, task=task, class_counts=(1, 1), example_count=2, params=block)
+        except InputError as error:
+            yield str(error)
+    if task == MANY_LABELS and block.get("alpha") is not None and loss == "focal" and scheme != "none":
+        yield (
+            f"{PATH}: losses.focal.alpha is {block['alpha']} and weighting.scheme is {scheme!r}, which both weigh the "
+            "entries whose label is borne; set alpha to null or scheme to 'none'"
+        )
 
 
 def _for_ranking(content: Mapping[str, Any]) -> Iterator[str]:
