@@ -137,7 +137,7 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     if decide["costs"] and decide["rule"] != "least_cost":
         yield f"{PATH}: decide.costs is given, but rule {decide['rule']!r} does not use it; set rule to 'least_cost'"
     yield from _for_the_task(content)
-    yield from _for_ranking(content)
+    yield from _for_the_loss(content)
     factors = losses.prior_factors(content["loss"], [1, 1], content["losses"][content["loss"]])
     if factors is None and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
         yield (
@@ -177,8 +177,9 @@ def _for_the_task(content: Mapping[str, Any]) -> Iterator[str]:
         value = content[section][key]
         if task != suits and value in values:
             yield f"{PATH}: {section}.{key} {value!r} {does}, which task {task!r} has not; it is for task {suits!r}"
-    if task not in losses.module(content["loss"]).TASKS:
-        yield f"{PATH}: loss {content['loss']!r} is not defined for task {task!r}"
+    refusal = losses.refuses_task(content["loss"], task)
+    if refusal:
+        yield refusal
     if task == MANY_LABELS and content["split"]["balance"]:
         yield f"{PATH}: split.balance needs exactly one class per image: of many labels, one cannot be evened out alone"
     strategy, calibrator = content["oversample"]["strategy"], content["decide"]["calibrator"]
@@ -191,12 +192,14 @@ def _for_the_task(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"{PATH}: decide.at_least is for task 'multilabel'; with one class per image each gets exactly one"
 
 
-def _for_ranking(content: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse what does not go together with a loss over pairs or rankings, or only with such a loss."""
+def _for_the_loss(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse weights, heads and first epochs that do not go together with the loss."""
     loss, train = content["loss"], content["train"]
-    refusal = losses.refuses_weights(loss, content["weighting"]["scheme"])
-    if refusal:
-        yield refusal
+    refusals = (
+        losses.refuses_weights(loss, content["weighting"]["scheme"]),
+        losses.refuses_head(loss, content["model"]["head"]),
+    )
+    yield from filter(None, refusals)
     if train["pretrain_frac"] and not losses.ranks(loss):
         yield (
             f"{PATH}: train.pretrain_frac is {train['pretrain_frac']}, but loss {loss!r} needs no epochs of plain "
