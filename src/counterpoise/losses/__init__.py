@@ -149,7 +149,7 @@ def build(name: str, *, task: str, class_counts: Sequence[int], example_count: i
         its own is an `nn.Module`; if they have bounds, it is `Constrained`.
 
     Raises:
-        config.InputError: There is no such loss, it is not defined for the task (and why), or a parameter is unknown, missing or
+        config.InputError: There is no such loss, it is not defined for the task, or a parameter is unknown, missing or
             out of range.
     """
     found = module(name)

@@ -34,8 +34,8 @@ def balanced_softmax(logits: Tensor, targets: Tensor, *, class_counts: Sequence[
     Returns:
         (n,) values in nats, in the logits' type.
 
-    Source: Ren et al. (2020), Balanced Meta-Softmax for Long-Tailed Visual Recognition, equations 3 and 4, without
-        their meta sampler: sampling is `oversample.strategy`. Departure: counts are those of the draws.
+    Source: Ren et al. (2020), Balanced Meta-Softmax for Long-Tailed Visual Recognition, the balanced softmax of section
+        3, without their meta sampler: sampling is `oversample.strategy`. Departure: counts are those of the draws.
 
     Example:
         >>> import torch

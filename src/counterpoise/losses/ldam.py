@@ -42,9 +42,9 @@ def ldam(logits: Tensor, targets: Tensor, *, class_counts: Sequence[int], max_ma
     Raises:
         ValueError: max_margin is negative.
 
-    Source: Cao et al. (2019), Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, equations 12 and
-        13. Departures: the scale s = 30 of their code is part of the head, so that the margin is in logits and 30 times
-        theirs; counts are those of the draws. Weights that set in late (DRW) are not part of it.
+    Source: Cao et al. (2019), Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, section 3.2, with
+        cross-entropy. Departures: the scale s = 30 of their code is part of the head, so that the margin is in logits
+        and 30 times theirs; counts are those of the draws. Weights that set in late (DRW) are not part of it.
 
     Example:
         >>> import torch

@@ -46,12 +46,12 @@ def seesaw(logits: Tensor, targets: Tensor, *, class_counts: Sequence[int], p: f
     Raises:
         ValueError: p or q is negative.
 
-    Source: Wang et al. (2021), Seesaw Loss for Long-Tailed Instance Segmentation, equations 3 to 6. Departures: n are
-        the draws of an epoch, where they count what training has met so far (which comes to the same in proportion);
-        the classifier of unit lengths that goes with it there is `model.head: cosine`, and objects are not told from
-        background. C is held constant as in their code (mmdetection), of which the paper says nothing. That code also
-        takes a sigma_i below 0.01 for 0.01, so that no C exceeds 100^q; here as in the paper it has no bound, which
-        ratios of exponentials of logits allow: log C_ij = q max(0, z_j - z_i). It counts a class never met as 1.
+    Source: Wang et al. (2021), Seesaw Loss for Long-Tailed Instance Segmentation, mitigation and compensation factor.
+        Departures: n are the draws of an epoch, where theirs count what training has met so far (in proportion, the
+        two soon agree); the normalised classifier that goes with it there is `model.head: cosine`, with another scale;
+        objects are not told from background. The constant C is that of their code (mmdetection). That code also takes
+        sigma_i for 0.01 where it is below, so that no C exceeds 100^q; here as in the formula C has no bound, and stays
+        finite since its logarithm, q max(0, z_j - z_i), is what is added. It counts a class never met as met once.
 
     Example:
         >>> import torch

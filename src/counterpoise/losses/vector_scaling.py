@@ -47,7 +47,7 @@ def vector_scaling(logits: Tensor, targets: Tensor, *, class_counts: Sequence[in
         ValueError: gamma or tau is negative.
 
     Source: Kini et al. (2021), Label-Imbalanced and Group-Sensitive Classification under Overparameterization, the
-        VS-loss of equation 2 for many classes, with Delta and iota as in their experiments. Their weights omega are 1.
+        VS-loss for many classes, with Delta and iota as in their experiments and code. Their weights omega are 1.
         Departure: counts are those of the draws.
 
     Example:
