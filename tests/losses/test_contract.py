@@ -271,7 +271,7 @@ def test_a_loss_asks_for_a_head_there_is_and_refuses_others():
 def joint(counts: list[int]) -> Tensor:
     """Joint distribution (x, c) of four kinds of image and the class, whose marginal is that of the counts."""
     given = torch.tensor([[0.5, 0.3, 0.1, 0.1], [0.1, 0.6, 0.1, 0.2], [0.05, 0.15, 0.5, 0.3]], dtype=torch.float64)
-    return given.T * torch.tensor(counts) / sum(counts)
+    return (given.T * torch.tensor(counts) / sum(counts)).contiguous()
 
 
 def least(loss: losses.Loss, mass: Tensor) -> Tensor:

@@ -140,7 +140,8 @@ def test_mitigation_multiplies_odds_differently_from_image_to_image_so_that_the_
 @pytest.mark.parametrize("wrong", ["p", "q"])
 def test_negative_parameters_are_refused(wrong):
     params = {"p": 0.0, "q": 0.0, wrong: -1.0}
+    logits, targets = a_batch()
     with pytest.raises(ValueError, match=rf"{wrong} is -1.0.*; expected numbers of at least 0"):
-        seesaw(*a_batch(), class_counts=COUNTS, **params)
+        seesaw(logits, targets, class_counts=COUNTS, **params)
     with pytest.raises(config.InputError, match=rf"losses.seesaw.{wrong} is -1.0"):
         losses.build("seesaw", task="multiclass", class_counts=[1, 1], example_count=2, params=params)

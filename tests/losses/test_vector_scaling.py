@@ -95,7 +95,8 @@ def test_scales_leave_the_prior_unknown():
 @pytest.mark.parametrize("wrong", ["gamma", "tau"])
 def test_negative_parameters_are_refused(wrong):
     params = {"gamma": 0.0, "tau": 0.0, wrong: -1.0}
+    logits, targets = a_batch()
     with pytest.raises(ValueError, match=rf"{wrong} is -1.0.*; expected numbers of at least 0"):
-        vector_scaling(*a_batch(), class_counts=COUNTS, **params)
+        vector_scaling(logits, targets, class_counts=COUNTS, **params)
     with pytest.raises(config.InputError, match=rf"losses.vector_scaling.{wrong} is -1.0"):
         losses.build("vector_scaling", task="multiclass", class_counts=[1, 1], example_count=2, params=params)
