@@ -3,7 +3,7 @@
 import re
 import sys
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ import timm
 import torch
 
 from counterpoise import models
-from counterpoise.config import InputError
+from counterpoise.artifacts.model import Card
+from counterpoise.config import InputError, Model
 
 LITE0 = "tf_efficientnet_lite0"
 BLOCKS = (1, 2, 2, 3, 3, 4, 1)
@@ -108,12 +109,65 @@ def test_weights_of_another_shape_are_refused(monkeypatch: pytest.MonkeyPatch) -
         models.build_backbone("test_efficientnet", "bundled", 0)
 
 
-@pytest.mark.parametrize("name", models.HEADS)
-def test_a_head_begins_with_equal_probabilities(name: str) -> None:
-    head = models.build_head(name, features=8, classes=5, dropout=0.5, seed=0)
+def test_the_heads_of_the_parameters_are_those_there_are() -> None:
+    assert get_args(Model.model_fields["head"].annotation) == tuple(models.HEADS)
+
+
+def test_a_linear_head_begins_with_equal_probabilities_or_a_bias() -> None:
+    biased = models.build_head("linear", 8, 2, 0.5, seed=0, bias=torch.tensor([1.0, -2.0]))
+    assert biased.eval()(torch.randn(3, 8)).tolist() == [[1, -2]] * 3
+    head = models.build_head("linear", features=8, classes=5, dropout=0.5, seed=0)
     for mode in (True, False):
         probs = head.train(mode)(torch.randn(6, 8) * 100).softmax(dim=1)
         torch.testing.assert_close(probs, torch.full((6, 5), 0.2))
+
+
+def test_a_cosine_head_gives_30_times_the_cosine_whatever_the_lengths() -> None:
+    head = models.build_head("cosine", features=2, classes=2, dropout=0.0, seed=0)
+    head.load_state_dict({"1.weight": torch.tensor([[0.0, 5.0], [0.1, 0.1]])})
+    expected = [[0.0, 30 * 0.5**0.5], [-30.0, -30 * 0.5**0.5]]
+    torch.testing.assert_close(head(torch.tensor([[7.0, 0.0], [0.0, -0.2]])), torch.tensor(expected))
+
+
+def test_a_cosine_head_begins_in_directions_that_follow_from_the_seed_and_has_no_bias() -> None:
+    one, same, other = (models.build_head("cosine", 400, 3, 0.5, seed).state_dict()["1.weight"] for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    torch.testing.assert_close(one.norm(dim=1), torch.ones(3), rtol=0.2, atol=0)
+    biased = models.build_head("cosine", 400, 3, 0.5, 0, bias=torch.tensor([1.0, 2.0, 3.0])).state_dict()
+    assert list(biased) == ["1.weight"]
+    assert torch.equal(biased["1.weight"], one)
+
+
+@pytest.mark.parametrize("name", models.HEADS)
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_trained_head_rebuilds_to_the_same_logits(name: str, frozen: bool) -> None:
+    card = Card("multiclass", "test_efficientnet", name, 0.5, 32, frozen, "none", ("a", "b", "c"), "cross_entropy", ())
+    if frozen:
+        network, inputs = models.build_head(name, 8, 3, 0.5, seed=1), torch.randn(6, 8)
+    else:
+        backbone: Any = models.build_backbone("test_efficientnet", "none", 1)
+        network = models.Network(backbone, models.build_head(name, backbone.num_features, 3, 0.5, seed=1))
+        inputs = an_image_batch(32, 6)
+    before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    torch.nn.functional.cross_entropy(network.train()(inputs), torch.arange(6) % 3).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    weights = {key: tensor.clone() for key, tensor in network.state_dict().items()}
+    (last,) = [key for key in weights if key.startswith("" if frozen else "head.") and key.endswith(".weight")]
+    assert not torch.equal(weights[last], before[last])
+    rebuilt = models.rebuild(card, weights)
+    with torch.inference_mode():
+        assert torch.equal(rebuilt.eval()(inputs), network.eval()(inputs))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_cosine_head_takes_features_of_zero_and_half_precision(dtype: torch.dtype) -> None:
+    head = models.build_head("cosine", 4, 2, 0.0, seed=0)
+    with models.autocast(torch.device("cpu"), dtype):
+        logits = head(torch.tensor([[0.0] * 4, [1e4] * 4]))
+    assert logits.isfinite().all()
+    assert not logits[0].any()
 
 
 def test_normalise_subtracts_the_mean_and_divides_by_the_deviation_of_each_channel() -> None:

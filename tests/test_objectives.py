@@ -89,6 +89,20 @@ def test_a_ranking_with_class_weights_is_refused(scheme: str, total: int | None)
         objectives.build(opened(total=total), "auc_pairwise", RANKING, weights(scheme))
 
 
+def test_a_loss_that_rebalances_by_itself_is_refused_with_class_weights() -> None:
+    with pytest.raises(config.InputError, match="'balanced', but loss 'balanced_softmax' already moves the prior"):
+        objectives.build(opened(), "balanced_softmax", {}, weights("balanced"))
+
+
+def test_balanced_softmax_and_balanced_weights_make_a_model_see_the_same_prior() -> None:
+    _, shifted = objectives.build(opened(), "balanced_softmax", {}, weights("none"))
+    _, weighted = objectives.build(opened(), "cross_entropy", PLAIN, weights("balanced"))
+    drawn = priors.from_counts(opened().drawn_counts)
+    assert shifted[-1].factors == pytest.approx(weighted[0].factors)
+    assert priors.seen(drawn, shifted) == pytest.approx([0.5, 0.5])
+    assert objectives.initial_bias(opened(), shifted).tolist() == pytest.approx([np.log(0.5)] * 2)
+
+
 def test_plain_cross_entropy_is_pytorchs_for_both_tasks() -> None:
     logits, targets = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
     assert torch.equal(objectives.plain(logits, targets), functional.cross_entropy(logits, targets))

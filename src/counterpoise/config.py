@@ -75,6 +75,10 @@ class Model(Backbone):
 
     model_config = ConfigDict(extra="forbid")
 
+    head: Literal["linear", "cosine"]
+    """The last layer. `linear`: batch norm, weights and biases, which begin at the prior of the draws; `cosine`: 30
+    times the cosine of the angle between features and each class's weights, without batch norm and biases, so that no
+    class wins by the length of its weights. Loss `ldam` needs `cosine`."""
     dropout: float = Field(ge=0, lt=1)
     """Share of the features that is dropped in front of the last layer while training, in [0, 1)."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from counterpoise.config import PATH, InputError, suggest
 
@@ -77,12 +78,43 @@ def _nearest_model(name: str) -> str:
     return nearest or "`timm.list_models()` names those that it has"
 
 
-def _linear(features: int, classes: int, dropout: float) -> nn.Module:
+def _linear(features: int, classes: int, dropout: float, bias: Tensor | None) -> nn.Module:
     """Batch norm without scale, dropout, linear: on frozen features this is logistic regression."""
-    return nn.Sequential(nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), nn.Linear(features, classes))
+    last = nn.Linear(features, classes)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    if bias is not None:
+        last.bias.data.copy_(bias)
+    return nn.Sequential(nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), last)
 
 
-HEADS: dict[str, Callable[[int, int, float], nn.Module]] = {"linear": _linear}
+COSINE_SCALE = 30.0
+"""By which cosines become logits: s in the code of Cao et al. (2019), Learning Imbalanced Datasets with
+Label-Distribution-Aware Margin Loss. Cosines alone would allow odds of at most exp 2 between two classes."""
+
+
+class Cosine(nn.Module):
+    """30 cos(angle between the features and the weights of each class), without a bias.
+
+    Lengths play no part. Weights begin in random directions, with a length of about 1: a vector of zeros has none.
+    """
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(classes, features) / features**0.5)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (n, d) to logits (n, c) in [-30, 30]."""
+        directions = functional.normalize(features, dim=1)
+        return COSINE_SCALE * functional.linear(directions, functional.normalize(self.weight, dim=1))
+
+
+def _cosine(features: int, classes: int, dropout: float, bias: Tensor | None) -> nn.Module:
+    """Dropout, cosines; without batch norm, which would move the origin that angles are measured from, and a bias."""
+    return nn.Sequential(nn.Dropout(dropout), Cosine(features, classes))
+
+
+HEADS: dict[str, Callable[[int, int, float, Tensor | None], nn.Module]] = {"linear": _linear, "cosine": _cosine}
 
 
 def build_head(
@@ -96,20 +128,15 @@ def build_head(
         classes: c.
         dropout: Share of the features that is dropped while training.
         seed: Decides random weights.
-        bias: (c,) of the last layer, in nats; `None` begins at zero.
+        bias: (c,) of the last layer, in nats; `None` begins at zero. `cosine` has none.
 
     Returns:
-        A head whose last layer begins with weights of zero, so that an untrained model gives every image `bias`.
+        A head. The last layer of `linear` begins with weights of zero, so that an untrained model gives every image
+        `bias`; that of `cosine` in random directions.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        head = HEADS[name](features, classes, dropout)
-    last = last_layer(head)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    if bias is not None:
-        last.bias.data.copy_(bias)
-    return head
+        return HEADS[name](features, classes, dropout, bias)
 
 
 def last_layer(network: nn.Module) -> nn.Linear:

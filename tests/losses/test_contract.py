@@ -115,6 +115,20 @@ def test_a_task_that_a_loss_is_not_defined_for_is_refused(name):
         build(name, task="detection")
 
 
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_a_loss_that_lacks_a_task_gives_the_reason(name, task):
+    refusal = losses.refuses_task(name, task)
+    if task in losses.module(name).TASKS:
+        assert refusal is None
+        return
+    assert refusal is not None
+    reason = refusal.partition(f", not '{task}': ")[2]
+    assert len(reason.split()) >= 5, f"say in ONLY why {name} is not for {task}"
+    with pytest.raises(config.InputError) as caught:
+        build(name, task=task)
+    assert str(caught.value) == refusal
+
+
 @pytest.mark.parametrize("name", ONE_CLASS)
 @pytest.mark.parametrize("target", [0, 2])
 def test_a_batch_of_one_class_is_fine(name, target):
@@ -268,11 +282,84 @@ def test_what_a_ranking_does_to_the_prior_is_unknown(name):
     assert losses.prior_factors(name, COUNTS, block(name)) is None
 
 
-def test_a_ranking_refuses_class_weights_and_no_other_loss_does(name):
+def test_a_ranking_and_a_loss_that_rebalances_refuse_class_weights_and_no_other_loss_does(name):
     assert losses.refuses_weights(name, "none") is None
     refusal = losses.refuses_weights(name, "balanced")
-    assert (refusal is not None) == (name in RANKING)
+    assert (refusal is not None) == (name in RANKING or losses.adjusts(name))
     assert refusal is None or refusal.startswith(f"params.yaml: weighting.scheme is 'balanced', but loss '{name}'")
+
+
+def test_some_losses_rebalance_by_class_counts_and_say_why_weights_would_be_too_much():
+    adjusting = {name for name in losses.names() if losses.adjusts(name)}
+    assert {"balanced_softmax", "logit_adjustment", "seesaw", "vector_scaling"} <= adjusting
+    assert not {"cross_entropy", "focal", "ldam", *RANKING} & adjusting
+    for name in adjusting:
+        refusal = losses.refuses_weights(name, "balanced")
+        assert refusal is not None
+        assert "already moves the prior by class counts; weights on top would correct twice" in refusal
+
+
+def test_a_loss_asks_for_a_head_there_is_and_refuses_others():
+    refusing = {name: losses.refuses_head(name, "linear") for name in losses.names()}
+    assert {name for name, refusal in refusing.items() if refusal} == {"ldam"}
+    assert refusing["ldam"] is not None
+    assert refusing["ldam"].startswith("params.yaml: model.head is 'linear', but the margins of loss 'ldam'")
+    assert all(losses.refuses_head(name, "cosine") is None for name in losses.names())
+
+
+def joint(counts: list[int]) -> Tensor:
+    """Joint distribution (x, c) of four kinds of image and the class, whose marginal is that of the counts."""
+    given = torch.tensor([[0.5, 0.3, 0.1, 0.1], [0.1, 0.6, 0.1, 0.2], [0.05, 0.15, 0.5, 0.3]], dtype=torch.float64)
+    return (given.T * torch.tensor(counts) / sum(counts)).contiguous()
+
+
+def least(loss: losses.Loss, mass: Tensor) -> Tensor:
+    """Minimise the expected loss over a table of logits, one row for each kind of image; return its softmax."""
+    kinds, classes = mass.shape
+    targets = torch.arange(classes).repeat(kinds)
+    table = torch.zeros_like(mass, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [table], max_iter=2000, tolerance_grad=1e-12, tolerance_change=1e-16, line_search_fn="strong_wolfe"
+    )
+
+    def expected() -> Tensor:
+        optimizer.zero_grad()
+        # Given the kind, so that rare kinds are found as exactly as common ones.
+        value = (loss(table.repeat_interleave(classes, 0), targets) * (mass / mass.sum(1, keepdim=True)).ravel()).sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(expected)  # type: ignore[no-untyped-call]
+    return table.detach().softmax(dim=1)
+
+
+def to_share(table: Tensor) -> Tensor:
+    return table / table.sum(dim=1, keepdim=True)
+
+
+ONE_CLASS = [name for name in losses.names() if "multiclass" in losses.module(name).TASKS]
+RARE = [100, 10, 1]
+KNOWN = [name for name in ONE_CLASS if losses.prior_factors(name, RARE, block(name)) is not None]
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("counts", [RARE, [1, 100, 10], [7, 7, 7]])
+def test_at_its_minimum_a_loss_gives_the_posterior_under_the_prior_times_its_factors(name, counts):
+    factors = losses.prior_factors(name, counts, block(name))
+    assert factors is not None
+    mass = joint(counts)
+    expected = to_share(mass * torch.tensor(factors, dtype=torch.float64))
+    torch.testing.assert_close(least(build(name, counts), mass), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["focal", "ldam", "vector_scaling"])
+def test_what_is_called_unknown_is_no_change_of_the_prior(name):
+    """Odds of the output over true odds would be the same for all kinds of image."""
+    assert losses.prior_factors(name, RARE, block(name)) is None
+    mass = joint(RARE)
+    ratio = least(build(name, RARE), mass) / mass
+    ratio = ratio / ratio[:, :1]
+    assert (ratio.amax(dim=0) / ratio.amin(dim=0)).max() > 1.2
 
 
 def test_its_line_in_the_ledger_is_positive_or_unknown(name):

@@ -68,7 +68,8 @@ def test_every_section_is_shared_or_named_after_a_stage():
 @pytest.mark.parametrize("loss", shipped()["losses"])
 def test_every_shipped_loss_can_be_chosen(loss):
     task = losses.module(loss).TASKS[0]
-    assert check.problems(changed(loss=loss, task=task)) == []
+    head = "linear" if losses.refuses_head(loss, "linear") is None else "cosine"
+    assert check.problems(changed(loss=loss, task=task, model__head=head)) == []
 
 
 def test_rewriting_by_dvc_keeps_the_shipped_file_byte_for_byte(repository):
@@ -120,6 +121,7 @@ def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
         ("split__duplicates__max_distance", 16, "split.duplicates.max_distance is 16"),
         ("ingest__rare__action", "drp", "ingest.rare.action is 'drp'; expected one of ['keep', 'drop', 'other']"),
         ("model__freeze", "bakbone", "did you mean 'backbone'?"),
+        ("model__head", "cosin", "model.head is 'cosin'; expected one of ['linear', 'cosine']; did you mean 'cosine'?"),
         ("weighting__scheme", "balancd", "did you mean 'balanced'?"),
         ("task", "multiklass", "task is 'multiklass'; expected one of ['multiclass', 'multilabel']; did you mean"),
         ("evaluate__at_prevalence", [0.5, 1.0], "evaluate.at_prevalence.1 is 1.0; input should be less than 1"),
@@ -336,6 +338,13 @@ COMBINATIONS = [
         {"train__classifier": "tau_normalised", "decide__calibrator": "temperature"},
         "what train.classifier 'tau_normalised' does to the prior has no closed form",
         {"train__classifier": "tau_normalised", "decide__calibrator": "vector"},
+    ),
+    (
+        {"train__classifier": "tau_normalised", "model__head": "cosine"},
+        "with model.head 'cosine' all have the same length already",
+        {"train__classifier": "tau_normalised", "model__head": "linear"},
+    ),
+    (
         {"loss": "distribution_balanced"},
         "loss 'distribution_balanced' is ",
         {"loss": "distribution_balanced", "task": "multilabel"},
@@ -349,6 +358,26 @@ COMBINATIONS = [
         {"loss": "focal", "losses__focal__alpha": 0.75, "task": "multilabel", "weighting__scheme": "inverse_share"},
         "losses.focal.alpha is 0.75 and weighting.scheme is 'inverse_share', which both weigh the entries",
         {"loss": "focal", "losses__focal__alpha": None, "task": "multilabel", "weighting__scheme": "inverse_share"},
+    ),
+    (
+        {"loss": "ldam", "model__head": "linear"},
+        "model.head is 'linear', but the margins of loss 'ldam' mean nothing where the lengths of features and weights",
+        {"loss": "ldam", "model__head": "cosine", "weighting__scheme": "balanced"},
+    ),
+    (
+        {"loss": "logit_adjustment", "weighting__scheme": "balanced"},
+        "weighting.scheme is 'balanced', but loss 'logit_adjustment' already moves the prior by class counts",
+        {"loss": "logit_adjustment", "oversample__strategy": "over", "model__head": "cosine"},
+    ),
+    (
+        {"loss": "balanced_softmax", "task": "multilabel"},
+        "'multilabel': it shifts the logits of one softmax, in which classes exclude each other",
+        {"loss": "balanced_softmax"},
+    ),
+    (
+        {"loss": "seesaw", "decide__calibrator": "temperature"},
+        "what loss 'seesaw' does to the prior has no closed form",
+        {"loss": "logit_adjustment", "decide__calibrator": "temperature"},
     ),
     (
         {"decide__at_least": 2},

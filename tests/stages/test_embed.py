@@ -54,6 +54,7 @@ def a_params(
             "weights": "none",
             "input_px": 32,
             "freeze": freeze,
+            "head": "linear",
             "dropout": 0.2,
             "device": "cpu",
             "precision": precision,

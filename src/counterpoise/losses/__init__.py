@@ -2,7 +2,12 @@
 
 A file `losses/<name>.py` holds a docstring, `TASKS` that it is defined for, `class Params(Section)` with its block of
 `params.yaml`, the function `<name>(logits, targets, *, ...)`, `build(...)` as below, and
-`prior_factors(params, class_counts)`, its line in the prior ledger. A loss over pairs or rankings says `RANKS = True`.
+`prior_factors(params, class_counts)`, its line in the prior ledger. It may say more of itself:
+
+- `ONLY`, a clause that says why, if one of the tasks `multiclass` and `multilabel` is not among `TASKS`;
+- `RANKS = True`, a loss over pairs or rankings: its values are shares, and it takes no class weights;
+- `ADJUSTS = True`, a loss that rebalances by class counts itself, so that class weights would correct twice;
+- `HEAD`, the only head that it makes sense with.
 """
 
 from __future__ import annotations
@@ -69,6 +74,26 @@ def ranks(name: str) -> bool:
     return bool(getattr(module(name), "RANKS", False))
 
 
+def adjusts(name: str) -> bool:
+    """Say whether a loss rebalances by class counts itself, so that it takes no class weights."""
+    return bool(getattr(module(name), "ADJUSTS", False))
+
+
+def refuses_task(name: str, task: str) -> str | None:
+    """Say why a loss is not for a task; `None` if it is.
+
+    Args:
+        name: One of `names()`.
+        task: `multiclass` or `multilabel`.
+    """
+    found = module(name)
+    if task in found.TASKS:
+        return None
+    reason = getattr(found, "ONLY", None)
+    refusal = f"{config.PATH}: loss {name!r} is defined for task {list(found.TASKS)}, not {task!r}"
+    return f"{refusal}: {reason}" if reason else refusal
+
+
 def refuses_weights(name: str, scheme: str) -> str | None:
     """Say why a loss does not go together with class weights; `None` if it does.
 
@@ -76,11 +101,35 @@ def refuses_weights(name: str, scheme: str) -> str | None:
         name: One of `names()`.
         scheme: `weighting.scheme` of `params.yaml`.
     """
-    if scheme == "none" or not ranks(name):
+    if scheme == "none":
+        return None
+    if ranks(name):
+        return (
+            f"{config.PATH}: weighting.scheme is {scheme!r}, but loss {name!r} looks at pairs of examples or at ranks, "
+            "in which a class has no weight of its own; set it to 'none'"
+        )
+    if adjusts(name):
+        return (
+            f"{config.PATH}: weighting.scheme is {scheme!r}, but loss {name!r} already moves the prior by class "
+            "counts; weights on top would correct twice; set it to 'none' (oversampling goes together with it, since "
+            "the loss is built from the counts of the draws)"
+        )
+    return None
+
+
+def refuses_head(name: str, head: str) -> str | None:
+    """Say why a loss does not go together with a head; `None` if it does.
+
+    Args:
+        name: One of `names()`.
+        head: `model.head` of `params.yaml`.
+    """
+    needed = getattr(module(name), "HEAD", head)
+    if head == needed:
         return None
     return (
-        f"{config.PATH}: weighting.scheme is {scheme!r}, but loss {name!r} looks at pairs of examples or at ranks, in "
-        "which a class has no weight of its own; set it to 'none'"
+        f"{config.PATH}: model.head is {head!r}, but the margins of loss {name!r} mean nothing where the lengths of "
+        f"features and weights are free, since a network outgrows them; set it to {needed!r}"
     )
 
 
@@ -104,8 +153,9 @@ def build(name: str, *, task: str, class_counts: Sequence[int], example_count: i
             out of range.
     """
     found = module(name)
-    if task not in found.TASKS:
-        raise config.InputError(f"{config.PATH}: loss {name!r} is defined for task {list(found.TASKS)}, not {task!r}")
+    refusal = refuses_task(name, task)
+    if refusal:
+        raise config.InputError(refusal)
     checked = config.validate(found.Params, params, f"losses.{name}")
     return found.build(task=task, class_counts=class_counts, example_count=example_count, params=checked)
 

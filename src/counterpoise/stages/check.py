@@ -137,7 +137,7 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     if decide["costs"] and decide["rule"] != "least_cost":
         yield f"{PATH}: decide.costs is given, but rule {decide['rule']!r} does not use it; set rule to 'least_cost'"
     yield from _for_the_task(content)
-    yield from _for_ranking(content)
+    yield from _for_the_loss(content)
     yield from _as_the_loss_is_built(content)
     yield from _for_the_schedule(content)
     unknown = list(_unknown(content))
@@ -196,8 +196,9 @@ def _for_the_task(content: Mapping[str, Any]) -> Iterator[str]:
         value = content[section][key]
         if task != suits and value in values:
             yield f"{PATH}: {section}.{key} {value!r} {does}, which task {task!r} has not; it is for task {suits!r}"
-    if task not in losses.module(content["loss"]).TASKS:
-        yield f"{PATH}: loss {content['loss']!r} is not defined for task {task!r}"
+    refusal = losses.refuses_task(content["loss"], task)
+    if refusal:
+        yield refusal
     if task == MANY_LABELS and content["split"]["balance"]:
         yield f"{PATH}: split.balance needs exactly one class per image: of many labels, one cannot be evened out alone"
     if task == ONE_CLASS and content["decide"]["at_least"]:
@@ -220,12 +221,14 @@ def _as_the_loss_is_built(content: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _for_ranking(content: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse what does not go together with a loss over pairs or rankings, or only with such a loss."""
+def _for_the_loss(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse weights, heads and first epochs that do not go together with the loss."""
     loss, train = content["loss"], content["train"]
-    refusal = losses.refuses_weights(loss, content["weighting"]["scheme"])
-    if refusal:
-        yield refusal
+    refusals = (
+        losses.refuses_weights(loss, content["weighting"]["scheme"]),
+        losses.refuses_head(loss, content["model"]["head"]),
+    )
+    yield from filter(None, refusals)
     if train["pretrain_frac"] and not losses.ranks(loss):
         yield (
             f"{PATH}: train.pretrain_frac is {train['pretrain_frac']}, but loss {loss!r} needs no epochs of plain "
@@ -268,6 +271,11 @@ def _for_the_schedule(content: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{PATH}: train.sampler is 'progressive', which begins with the shares that there are, but "
             f"oversample.strategy {strategy!r} has changed them; set one of the two back"
+        )
+    if train["classifier"] == "tau_normalised" and content["model"]["head"] == "cosine":
+        yield (
+            f"{PATH}: train.classifier is 'tau_normalised', which evens out the lengths of the classes' weights, but "
+            "with model.head 'cosine' all have the same length already; set one of the two back"
         )
     if train["classifier"] == "retrained" and content["model"]["freeze"] == "backbone":
         yield (

@@ -361,9 +361,9 @@ def build(params: Params, classes: int, width: int | None, bias: Tensor | None =
     """Build what is trained: a head on features of a width, or for `None` a whole network, that begins at `bias`."""
     seed = seeds.derive(params.train.seed, "initialisation") % 2**32
     if width is not None:
-        return models.build_head("linear", width, classes, params.model.dropout, seed, bias)
+        return models.build_head(params.model.head, width, classes, params.model.dropout, seed, bias)
     backbone = models.build_backbone(params.model.backbone, params.model.weights, seed)
-    head = models.build_head("linear", backbone.num_features, classes, params.model.dropout, seed, bias)  # type: ignore[arg-type]
+    head = models.build_head(params.model.head, backbone.num_features, classes, params.model.dropout, seed, bias)  # type: ignore[arg-type]
     return models.Network(backbone, head).to(memory_format=torch.channels_last)
 
 
@@ -540,7 +540,7 @@ def main(root: Path, params: Params) -> None:
     card = model.Card(
         task=opened.task,
         backbone=params.model.backbone,
-        head="linear",
+        head=params.model.head,
         dropout=params.model.dropout,
         input_px=params.model.input_px,
         frozen=_width(drawn) is not None,
