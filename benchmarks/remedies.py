@@ -31,16 +31,21 @@ from replicates import Floats, Problem
 DEALS = 5
 DECIDED = {"decide.rule": "balanced", "decide.calibrator": "auto", "decide.target": "natural"}
 Changes = Mapping[str, Any]
+PRETRAINING = 0.2
+"""Share of the epochs that a ranking begins with plain cross-entropy."""
 LATE = 0.8
 """Share of the epochs before what is deferred begins; Cao et al. (2019) take 160 of 200."""
-NEEDS: dict[str, Changes] = {name: {"train.pretrain_frac": 0.2} for name in losses.names() if losses.ranks(name)}
-"""What a loss needs beside its name."""
 
 
 def of_losses() -> dict[str, Changes]:
-    """Name every loss for one class per image, with its block as it ships."""
-    names = [name for name in losses.names() if "multiclass" in losses.module(name).TASKS]
-    return {name: {"loss": name, **NEEDS.get(name, {})} for name in names}
+    """Name every loss for one class per image, with its block as it ships, and the head that it needs."""
+    arms: dict[str, Changes] = {}
+    for name in losses.names():
+        if losses.refuses_task(name, "multiclass") is None:
+            head = "linear" if losses.refuses_head(name, "linear") is None else "cosine"
+            first = PRETRAINING if losses.ranks(name) else 0.0
+            arms[name] = {"loss": name, "model.head": head, "train.pretrain_frac": first}
+    return arms
 
 
 def of_others() -> dict[str, Changes]:
