@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from counterpoise import config, figures, labels, loading, models
+from counterpoise import config, figures, fitting, labels, loading, models
 from counterpoise.artifacts import classes, features, manifest, model, splits, thumbnails
 from counterpoise.config import Section
 from counterpoise.stages import decide, oversample, predict, split, train
@@ -109,12 +109,12 @@ class Problem:
         rows = [place[tile] for tile in part["tile_id"]]
         return values[rows], labels.targets(part["labels"].tolist(), self.found.names)
 
-    def _examples(self, part: pd.DataFrame, tile_ids: pd.Series) -> train.Examples:
+    def _examples(self, part: pd.DataFrame, tile_ids: pd.Series) -> fitting.Examples:
         values, place = self.stored
         label = dict(zip(part["tile_id"], part["labels"], strict=True))
         rows = np.array([place[tile] for tile in tile_ids])
         targets = labels.targets([label[tile] for tile in tile_ids], self.found.names)
-        return train.Examples(loading.FeatureInputs(values, rows), torch.from_numpy(targets))
+        return fitting.Examples(loading.FeatureInputs(values, rows), torch.from_numpy(targets))
 
     def ways(
         self, parts: Parts, seed: int, changes: Mapping[str, Any]

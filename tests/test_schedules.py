@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from counterpoise.fitting import Train
 from counterpoise.schedules import SCHEDULES, factor, first_epochs
-from counterpoise.stages.train import Train
 
 
 def plain(name: str, epoch: float, epochs: float = 10.0, warmup_epochs: float = 0.0, step_epochs: float = 3) -> float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from counterpoise import metrics
+from counterpoise import fitting, loading, metrics, models, objectives, priors, sampling, seeds
+from counterpoise.artifacts.prior import Prior
 
 TAUS = tuple(round(0.05 * step, 2) for step in range(21))
 """Exponents that are tried, from 0 to 1."""
@@ -60,3 +63,93 @@ def choose_tau(logits: Tensor, weight: Tensor, bias: Tensor, targets: NDArray[np
         found.append(float(metrics.balanced_accuracy(metrics.confusion(targets, decided, logits.shape[1]))))
     best = int(np.argmax(np.round(found, 12)))
     return TAUS[best], found[best]
+
+
+def retrain(
+    network: models.Network, train: fitting.Examples, val: fitting.Examples, opened: Prior, params: fitting.Settings
+) -> tuple[fitting.Fitted, tuple[priors.Line, ...]]:
+    """Train a new head on the features that a network has learned, on draws in which classes are even.
+
+    Args:
+        network: Trained; its backbone stays, its head is left behind.
+        train: Every tile of train as it is.
+        val: By which the best epoch is chosen.
+        opened: Counts of train, and the line of the split.
+        params: Settings of both trainings; the second mixes nothing and defers nothing.
+
+    Returns:
+        The weights of the whole, with the curves of the head; and the ledger, in which even draws stand in place of
+        those of the first training.
+
+    Source: Kang et al. (2020), Decoupling Representation and Classifier for Long-Tailed Recognition, classifier
+        re-training (cRT). Departures: features are computed once, of tiles that are not augmented; draws are spread
+        evenly over the tiles of a class, not drawn with replacement; the loss is that of `loss`, built for even draws.
+    """
+    targets = train.targets.numpy()
+    counts = np.bincount(targets, minlength=len(opened.classes))
+    repeats = sampling.spread(
+        targets, np.where(counts > 0, counts.max(), 0), seeds.generator(params.seed, "draws of the classifier")
+    )
+    rows = np.repeat(np.arange(len(targets)), repeats)
+    even = np.bincount(targets[rows], minlength=len(counts))
+    line = priors.Line("train.classifier", "retrained", priors.factors(opened.train_counts, even))
+    redrawn = replace(
+        opened,
+        drawn_counts=tuple(map(int, even)),
+        drawn_total=len(rows),
+        ledger=(*(known for known in opened.ledger if known.piece == "split"), line),
+    )
+    goal, lines = objectives.build(redrawn, params.loss, params.losses[params.loss], params.weighting)
+    learnt, watched = (features(network.backbone, part, params) for part in (train, val))
+    settings = params.model_copy(
+        update={
+            "train": params.train.model_copy(update={"mix": "none", "sampler": "as_drawn"}),
+            "oversample": params.oversample.model_copy(update={"defer_frac": 0.0}),
+        }
+    )
+    head = fitting.build(settings, len(counts), learnt.shape[1], objectives.initial_bias(redrawn, lines))
+    fitted = fitting.fit(
+        head,
+        fitting.Examples(loading.FeatureInputs(learnt, rows), train.targets[torch.from_numpy(rows)]),
+        fitting.Examples(loading.FeatureInputs(watched, np.arange(len(watched))), val.targets),
+        goal,
+        settings,
+    )
+    whole = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    return replace(fitted, weights=whole | {f"head.{name}": tensor for name, tensor in fitted.weights.items()}), lines
+
+
+def features(backbone: nn.Module, examples: fitting.Examples, params: fitting.Settings) -> NDArray[np.float32]:
+    """Compute what a backbone makes of examples, (n, d)."""
+    device = models.pick_device(params.model.device)
+    precision = models.pick_precision(params.model.precision, device)
+    order = loading.in_order(len(examples.inputs), 4 * params.train.batch_size)
+    backbone.to(device).eval()
+    with torch.inference_mode(), models.autocast(device, precision):
+        return np.concatenate(
+            [backbone(inputs).float().cpu().numpy() for inputs, _ in fitting.batches(examples, order, 0, device)]
+        )
+
+
+def renormalise(
+    network: nn.Module, val: fitting.Examples, params: fitting.Settings
+) -> tuple[dict[str, Tensor], priors.Line]:
+    """Divide the weights of each class by their length to the power tau that is best on validation; drop the bias.
+
+    Args:
+        network: Trained; its last layer is changed.
+        val: On which tau is chosen.
+        params: Settings.
+
+    Returns:
+        Its weights, and the line of the ledger, which names tau.
+    """
+    last = models.last_layer(network)
+    logits = torch.from_numpy(features(network, val, params))
+    weight, bias = last.weight.detach().cpu(), last.bias.detach().cpu()
+    tau, _ = choose_tau(logits, weight, bias, val.targets.numpy())
+    with torch.no_grad():
+        last.weight.copy_(normalised(last.weight, tau))
+        last.bias.zero_()
+    weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+    return weights, priors.Line("train.classifier", f"tau_normalised, tau = {tau:g}", None)

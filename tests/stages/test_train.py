@@ -19,7 +19,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from counterpoise import checkpoints, config, loading, losses, models, objectives, schedules
+from counterpoise import checkpoints, config, decoupling, fitting, loading, losses, models, objectives, schedules
 from counterpoise.artifacts import draws, features, model, predictions, prior, tiles, training
 from counterpoise.stages import decide, evaluate, predict, train
 
@@ -91,14 +91,14 @@ def a_params(**changes: Any) -> train.Params:
 
 def gaussians(
     counts: tuple[int, ...], seed: int, *, skill: float = 2.0, width: int = 16, shuffled: bool = False
-) -> train.Examples:
+) -> fitting.Examples:
     """One gaussian for each class, `skill` away from the middle; shuffled labels have nothing to do with it."""
     rng = np.random.default_rng(seed)
     targets = np.repeat(np.arange(len(counts)), counts)
     values = rng.normal(size=(len(targets), width)) + skill * np.eye(width)[targets]
     if shuffled:
         targets = rng.permutation(targets)
-    return train.Examples(
+    return fitting.Examples(
         loading.FeatureInputs(values.astype(np.float32), np.arange(len(targets))), torch.from_numpy(targets)
     )
 
@@ -109,26 +109,26 @@ def an_opening(counts: tuple[int, ...]) -> prior.Prior:
 
 def run(
     params: train.Params,
-    learnt: train.Examples,
-    watched: train.Examples,
+    learnt: fitting.Examples,
+    watched: fitting.Examples,
     *,
     checkpoint: checkpoints.Checkpoint | None = None,
     width: int | None = 16,
-) -> tuple[nn.Module, train.Fitted]:
+) -> tuple[nn.Module, fitting.Fitted]:
     counts = tuple(np.bincount(learnt.targets.numpy()).tolist())
     goal, _ = objectives.build(an_opening(counts), params.loss, params.losses[params.loss], params.weighting)
-    network = train.build(params, len(counts), width)
-    return network, train.fit(network, learnt, watched, goal, params, checkpoint)
+    network = fitting.build(params, len(counts), width)
+    return network, fitting.fit(network, learnt, watched, goal, params, checkpoint)
 
 
-def logits_of(network: nn.Module, fitted: train.Fitted, examples: train.Examples) -> Tensor:
+def logits_of(network: nn.Module, fitted: fitting.Fitted, examples: fitting.Examples) -> Tensor:
     network.load_state_dict(fitted.weights)
     order = loading.in_order(len(examples.inputs), 64)
     with torch.inference_mode():
         return torch.cat([network.eval()(batch) for batch in examples.inputs.batches(order, 0)])
 
 
-def last_figure(fitted: train.Fitted, name: str) -> float:
+def last_figure(fitted: fitting.Fitted, name: str) -> float:
     return fitted.history[-1][f"val/{name}"]
 
 
@@ -379,7 +379,7 @@ def test_training_leaves_the_global_random_state_alone() -> None:
 def test_a_training_that_diverges_from_the_start_says_what_to_do() -> None:
     examples = gaussians((20, 20), seed=0)
     values = np.full((40, 16), np.inf, dtype=np.float32)
-    broken = train.Examples(loading.FeatureInputs(values, np.arange(40)), examples.targets)
+    broken = fitting.Examples(loading.FeatureInputs(values, np.arange(40)), examples.targets)
     with pytest.raises(config.InputError, match=r"diverged; lower train\.learning_rate, which is 0\.02"):
         run(a_params(train__epochs=2), broken, broken)
 
@@ -393,8 +393,8 @@ def test_a_training_that_diverges_later_keeps_what_it_learnt_before() -> None:
         asked += torch.is_grad_enabled()
         return nn.functional.cross_entropy(logits, targets, reduction="none") * (float("nan") if asked > 8 else 1.0)
 
-    network = train.build(params, 2, 16)
-    fitted = train.fit(network, examples, examples, objectives.Objective(fragile, torch.ones(2)), params)
+    network = fitting.build(params, 2, 16)
+    fitted = fitting.fit(network, examples, examples, objectives.Objective(fragile, torch.ones(2)), params)
     assert fitted.best_epoch == 3  # two batches an epoch
     assert len(fitted.history) == 4 + 3
     assert np.isnan(fitted.history[-1]["val/loss"])
@@ -482,10 +482,10 @@ class Patient(nn.Module):
 def test_a_loss_with_a_memory_goes_on_with_it_and_is_not_taught_by_validation(tmp_path: Path) -> None:
     examples, params = gaussians((20, 20), seed=0), a_params(train__epochs=4)
 
-    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[float, train.Fitted]:
+    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[float, fitting.Fitted]:
         loss = Patient()
-        network = train.build(params, 2, 16)
-        fitted = train.fit(network, examples, examples, objectives.Objective(loss, torch.ones(2)), params, checkpoint)
+        network = fitting.build(params, 2, 16)
+        fitted = fitting.fit(network, examples, examples, objectives.Objective(loss, torch.ones(2)), params, checkpoint)
         return float(loss.asked), fitted
 
     asked, whole = fit(None)
@@ -519,7 +519,7 @@ def test_batches_are_stratified_for_a_loss_that_ranks_and_for_no_other() -> None
     for ranks in (False, True):
         loss = Seen()
         goal = objectives.Objective(loss, torch.ones(2), ranks)
-        train.fit(train.build(params, 2, 16), examples, examples, goal, params)
+        fitting.fit(fitting.build(params, 2, 16), examples, examples, goal, params)
         held[ranks] = loss.held
     assert held[True] == [1] * 24
     assert 0 in held[False]
@@ -530,7 +530,7 @@ def test_a_ranking_is_trained_with_plain_cross_entropy_first() -> None:
     params = a_params(loss="auc_pairwise", train__epochs=5, train__pretrain_frac=0.4)
     _, fitted = run(params, examples, examples)
     goal = objectives.Objective(lambda z, y: nn.functional.cross_entropy(z, y, reduction="none"), torch.ones(3), True)
-    plain = train.fit(train.build(params, 3, 16), examples, examples, goal, a_params(train__epochs=5))
+    plain = fitting.fit(fitting.build(params, 3, 16), examples, examples, goal, a_params(train__epochs=5))
     _, at_once = run(a_params(loss="auc_pairwise", train__epochs=5), examples, examples)
     curve, cross_entropy, ranking = ([epoch["train/loss"] for epoch in its.history] for its in (fitted, plain, at_once))
     assert curve[:2] == pytest.approx(cross_entropy[:2], rel=1e-5)
@@ -541,7 +541,7 @@ def test_a_ranking_is_trained_with_plain_cross_entropy_first() -> None:
     assert [epoch["val/loss"] for epoch in fitted.history[:2]] != [epoch["val/loss"] for epoch in plain.history[:2]]
 
 
-def loss_curve(fitted: train.Fitted) -> list[float]:
+def loss_curve(fitted: fitting.Fitted) -> list[float]:
     return [epoch["train/loss"] for epoch in fitted.history]
 
 
@@ -563,9 +563,9 @@ def test_deferred_draws_hold_from_their_epoch_on_and_not_before() -> None:
     natural, drawn = gaussians((60, 20, 6), seed=0, skill=1.0), gaussians((60, 60, 60), seed=1, skill=1.0)
     goal, _ = objectives.build(an_opening((60, 60, 60)), "cross_entropy", BLOCKS["cross_entropy"], a_params().weighting)
 
-    def curve(learnt: train.Examples, early: train.Examples | None, defer_frac: float) -> list[float]:
+    def curve(learnt: fitting.Examples, early: fitting.Examples | None, defer_frac: float) -> list[float]:
         params = a_params(train__epochs=5, oversample={"views": 0, "policy": "dihedral", "defer_frac": defer_frac})
-        return loss_curve(train.fit(train.build(params, 3, 16), learnt, natural, goal, params, early=early))
+        return loss_curve(fitting.fit(fitting.build(params, 3, 16), learnt, natural, goal, params, early=early))
 
     deferred, never = curve(drawn, natural, 0.4), curve(natural, None, 0.0)
     assert deferred[:2] == pytest.approx(never[:2])
@@ -595,7 +595,7 @@ def test_progressive_sampling_goes_from_the_natural_shares_to_even_ones() -> Non
     for sampler in ("as_drawn", "progressive"):
         loss = SeenShares()
         params = a_params(train__epochs=5, train__sampler=sampler)
-        train.fit(train.build(params, 3, 16), examples, examples, objectives.Objective(loss, torch.ones(3)), params)
+        fitting.fit(fitting.build(params, 3, 16), examples, examples, objectives.Objective(loss, torch.ones(3)), params)
         found[sampler] = [float((torch.cat(epoch) == 2).double().mean()) for epoch in loss.shares if epoch]
     assert found["as_drawn"] == pytest.approx([0.04] * 5)
     assert found["progressive"] == pytest.approx([0.04, 0.113, 0.187, 0.26, 1 / 3], abs=0.015)
@@ -640,8 +640,16 @@ def rare_repository(root: Path, content: dict[str, Any]) -> Path:
     return root
 
 
-def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(tmp_path: Path) -> None:
-    changes = {"model__freeze": "none", "train__epochs": 6, "train__learning_rate": 0.01, "train__batch_size": 16}
+@pytest.mark.parametrize("more", [{}, {"oversample__defer_frac": 0.5}, {"train__sampler": "progressive"}])
+def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
+    more: dict[str, Any], tmp_path: Path
+) -> None:
+    changes = {
+        "model__freeze": "none",
+        "train__epochs": 6,
+        "train__learning_rate": 0.01,
+        "train__batch_size": 16,
+    } | more
     weights, cards = {}, {}
     for name in ("as_trained", "retrained"):
         content = settings(**changes, train__classifier=name)
@@ -653,6 +661,7 @@ def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(tmp
     assert {key for key in moved if not key.startswith("head.")} == set()
     assert {"head.2.weight", "head.2.bias"} <= moved
     lines = {line.piece: line for line in cards["retrained"].ledger}
+    assert set(lines) == {"train.classifier", "weighting.scheme", "loss"}
     assert lines["train.classifier"].factors is not None
     seen = np.array([24, 12, 8, 4]) * np.array(lines["train.classifier"].factors)
     assert seen / seen.sum() == pytest.approx([0.25] * 4)
@@ -664,9 +673,9 @@ def test_a_tau_normalised_classifier_decides_better_for_the_rare_on_validation(t
     learnt, watched = gaussians((400, 80, 10), seed=0, skill=1.0), gaussians((80, 80, 80), seed=1, skill=1.0)
     network, fitted = run(a_params(train__epochs=30), learnt, watched)
     network.load_state_dict(fitted.weights)
-    before = train._features(network, watched, a_params())
-    weights, line = train.renormalise(network, watched, a_params())
-    after = train._features(network, watched, a_params())
+    before = decoupling.features(network, watched, a_params())
+    weights, line = decoupling.renormalise(network, watched, a_params())
+    after = decoupling.features(network, watched, a_params())
     recalls = [
         [float((logits.argmax(axis=1)[watched.targets == k] == k).mean()) for k in range(3)]
         for logits in (before, after)
@@ -724,7 +733,7 @@ def test_early_stopping_looks_only_at_epochs_after_pretraining() -> None:
     examples = gaussians((20, 20), seed=0)
     params = a_params(train__epochs=20, train__pretrain_frac=0.5, train__patience=3)
     goal = objectives.Objective(EverWorse(), torch.ones(2), True)
-    fitted = train.fit(train.build(params, 2, 16), examples, examples, goal, params)
+    fitted = fitting.fit(fitting.build(params, 2, 16), examples, examples, goal, params)
     assert fitted.best_epoch == 10
     assert len(fitted.history) == 11 + 3
 
@@ -751,7 +760,7 @@ def test_the_parameters_of_a_loss_are_trained_without_weight_decay() -> None:
     params = a_params(train__epochs=20, train__weight_decay=0.5)
     goal = an_auc_margin(params, 3)
     before = state_of(goal)
-    train.fit(train.build(params, 3, 16), examples, examples, goal, params)
+    fitting.fit(fitting.build(params, 3, 16), examples, examples, goal, params)
     after = state_of(goal)
     for name in ("a", "b", "alpha"):
         assert torch.equal(after[name][2], before[name][2])
@@ -767,7 +776,7 @@ def test_the_parameters_of_a_loss_wait_while_cross_entropy_is_trained() -> None:
         params = a_params(train__epochs=4, train__pretrain_frac=frac)
         goal = an_auc_margin(params)
         before = state_of(goal)
-        train.fit(train.build(params, 2, 16), examples, examples, goal, params)
+        fitting.fit(fitting.build(params, 2, 16), examples, examples, goal, params)
         moved.append(float((state_of(goal)["alpha"] - before["alpha"]).abs()))
     assert 0 < moved[1] < 0.5 * moved[0]
 
@@ -785,7 +794,7 @@ def test_a_loss_is_put_back_within_its_bounds_after_every_step(monkeypatch: pyte
         project()
 
     monkeypatch.setattr(goal.loss, "project", note_and_project)
-    train.fit(train.build(a_params(), 2, 16), examples, examples, goal, a_params(train__epochs=60))
+    fitting.fit(fitting.build(a_params(), 2, 16), examples, examples, goal, a_params(train__epochs=60))
     assert len(wanted) == 60 * 2
     assert min(wanted) < 0
     assert float(state_of(goal)["alpha"]) >= 0
@@ -796,9 +805,9 @@ def test_a_killed_training_goes_on_with_what_a_harmonized_gradient_remembers(sav
     learnt, watched = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
     params = a_params(loss="gradient_harmonized", train__epochs=6, train__batch_size=16)
 
-    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[train.Fitted, dict[str, Tensor]]:
+    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[fitting.Fitted, dict[str, Tensor]]:
         goal, _ = objectives.build(an_opening((40, 20, 10)), params.loss, BLOCKS[params.loss], params.weighting)
-        fitted = train.fit(train.build(params, 3, 16), learnt, watched, goal, params, checkpoint)
+        fitted = fitting.fit(fitting.build(params, 3, 16), learnt, watched, goal, params, checkpoint)
         return fitted, state_of(goal)
 
     whole, state = fit(None)
@@ -818,10 +827,10 @@ def test_a_killed_ranking_goes_on_where_it_was(loss: str, saves: int, tmp_path: 
     learnt, watched = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
     params = a_params(loss=loss, train__epochs=8, train__pretrain_frac=0.4, train__batch_size=16, model__dropout=0.3)
 
-    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[train.Fitted, objectives.Objective]:
+    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[fitting.Fitted, objectives.Objective]:
         goal, _ = objectives.build(an_opening((40, 20, 10)), loss, params.losses[loss], params.weighting)
-        network = train.build(params, 3, 16)
-        return train.fit(network, learnt, watched, goal, params, checkpoint), goal
+        network = fitting.build(params, 3, 16)
+        return fitting.fit(network, learnt, watched, goal, params, checkpoint), goal
 
     whole, goal = fit(None)
     with pytest.raises(Killed):
@@ -942,24 +951,28 @@ def test_true_labels_teach_far_more_than_no_skill() -> None:
     assert low > 3 * no_skill
 
 
-def some_labels(n: int, seed: int, *, skill: float = 2.0, rates: tuple[float, ...] = (0.5, 0.3, 0.1)) -> train.Examples:
+def some_labels(
+    n: int, seed: int, *, skill: float = 2.0, rates: tuple[float, ...] = (0.5, 0.3, 0.1)
+) -> fitting.Examples:
     """Labels that come and go independently, each with a direction of its own."""
     rng = np.random.default_rng(seed)
     borne = rng.random((n, len(rates))) < np.array(rates)
     values = rng.normal(size=(n, 16)).astype(np.float32)
     values[:, : len(rates)] += (skill * borne).astype(np.float32)
-    return train.Examples(loading.FeatureInputs(values, np.arange(n)), torch.from_numpy(borne.astype(np.int64)))
+    return fitting.Examples(loading.FeatureInputs(values, np.arange(n)), torch.from_numpy(borne.astype(np.int64)))
 
 
-def an_opening_of_labels(examples: train.Examples) -> prior.Prior:
+def an_opening_of_labels(examples: fitting.Examples) -> prior.Prior:
     counts = tuple(examples.targets.sum(dim=0).tolist())
     return prior.Prior("multilabel", NAMES[: len(counts)], counts, counts, counts, *3 * (len(examples.targets),), ())
 
 
-def run_labels(params: train.Params, learnt: train.Examples, watched: train.Examples) -> tuple[nn.Module, train.Fitted]:
+def run_labels(
+    params: train.Params, learnt: fitting.Examples, watched: fitting.Examples
+) -> tuple[nn.Module, fitting.Fitted]:
     goal, _ = objectives.build(an_opening_of_labels(learnt), params.loss, params.losses[params.loss], params.weighting)
-    network = train.build(params, learnt.targets.shape[1], 16)
-    return network, train.fit(network, learnt, watched, goal, params)
+    network = fitting.build(params, learnt.targets.shape[1], 16)
+    return network, fitting.fit(network, learnt, watched, goal, params)
 
 
 @pytest.mark.parametrize("loss", [name for name in losses.names() if "multilabel" in losses.module(name).TASKS])

@@ -1,0 +1,322 @@
+"""Fit a network: the loop over epochs and batches, what each of them learns from, and which epoch is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from counterpoise import (
+    batching,
+    checkpoints,
+    loading,
+    losses,
+    mixing,
+    models,
+    objectives,
+    optimisers,
+    schedules,
+    seeds,
+    watching,
+)
+from counterpoise.config import PATH, Drawn, InputError, Model, Section, Weighting
+
+
+class Train(Section):
+    """Section `train`."""
+
+    seed: int = Field(ge=0)
+    """Decides initialisation, order and dropout; apart from `seed`, which decides the split."""
+    epochs: int = Field(ge=1)
+    """At most this many passes over the draws."""
+    batch_size: int = Field(ge=1)
+    """Examples per step; batches of one epoch are of nearly equal size."""
+    pretrain_frac: float = Field(ge=0, lt=1)
+    """Losses over pairs or rankings only: share of the epochs, in [0, 1), that train with plain cross-entropy first, so
+    that the ranking begins with scores that mean something. If above 0 it is at least one epoch, and at least one is
+    left. The best epoch is looked for among the others."""
+    learning_rate: float = Field(gt=0)
+    """Highest rate of AdamW."""
+    weight_decay: float = Field(ge=0)
+    """Decoupled weight decay of AdamW; it spares biases and norms."""
+    schedule: Literal["cosine", "step", "constant"]
+    """How the rate falls (`schedules.py`)."""
+    step_epochs: int = Field(ge=1)
+    """`step` only: the rate is divided by ten every so many epochs."""
+    warmup_epochs: float = Field(ge=0)
+    """The rate rises during these first epochs."""
+    monitor: Literal["loss", "balanced_accuracy", "average_precision"]
+    """Validation figure by which the best epoch is chosen: the training's own loss with its weights (least), balanced
+    accuracy of the most probable class (of many labels: the mean over labels, each decided from a probability of 0.5
+    on; most), or mean average precision over the classes present (most)."""
+    patience: int = Field(ge=1)
+    """Stop after so many epochs without a better figure; those of `pretrain_frac` do not count."""
+    augment: str
+    """Policy applied anew at every draw (`augment.py`); `none` where the backbone is frozen."""
+    sampler: Literal["as_drawn", "progressive"]
+    """`as_drawn`: an epoch is the draws in random order. `progressive`: as many, but from the shares that classes have
+    in the first epoch to equal ones in the last (`batching.py`)."""
+    mix: Literal["none", "mixup", "cutmix"]
+    """Examples are mixed in pairs (`mixing.py`), features where the backbone is frozen."""
+    mix_alpha: float = Field(gt=0)
+    """`mixup` and `cutmix` only: shares are drawn from Beta(mix_alpha, mix_alpha)."""
+    classifier: Literal["as_trained", "retrained", "tau_normalised"]
+    """The last layer. `retrained`: the head is trained anew on the features that the network has learned, of every tile
+    of train as it is, drawn so that classes are even (cRT). `tau_normalised`: each class's weights are divided by their
+    length to a power that decides best on validation, and the bias is dropped."""
+
+
+class Settings(Section):
+    """What a training reads of `params.yaml`."""
+
+    loss: str
+    losses: dict[str, dict[str, Any]]
+    seed: int = Field(ge=0)
+    model: Model
+    oversample: Drawn
+    weighting: Weighting
+    train: Train
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a network learns from, or is watched on.
+
+    Attributes:
+        inputs: n inputs.
+        targets: (n,) int64 class indices; or, of many labels, (n, c) int64 in {0, 1}.
+    """
+
+    inputs: loading.Inputs
+    targets: Tensor
+
+
+Goal = Callable[[Tensor, Tensor], Tensor]
+"""From raw logits and targets of a batch to the scalar that a step minimises."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The outcome of a training.
+
+    Attributes:
+        weights: Of the best epoch.
+        history: For each epoch, its figures. `train/loss` is what that epoch minimised, `val/loss` always the loss.
+        best_epoch: From 0.
+    """
+
+    weights: dict[str, Tensor]
+    history: list[dict[str, float]]
+    best_epoch: int
+
+
+def build(params: Settings, classes: int, width: int | None, bias: Tensor | None = None) -> nn.Module:
+    """Build what is trained: a head on features of a width, or for `None` a whole network, that begins at `bias`."""
+    seed = seeds.derive(params.train.seed, "initialisation") % 2**32
+    if width is not None:
+        return models.build_head(params.model.head, width, classes, params.model.dropout, seed, bias)
+    backbone = models.build_backbone(params.model.backbone, params.model.weights, seed)
+    head = models.build_head(params.model.head, backbone.num_features, classes, params.model.dropout, seed, bias)  # type: ignore[arg-type]
+    return models.Network(backbone, head).to(memory_format=torch.channels_last)
+
+
+def fit(
+    network: nn.Module,
+    train: Examples,
+    val: Examples,
+    objective: objectives.Objective,
+    params: Settings,
+    checkpoint: checkpoints.Checkpoint | None = None,
+    *,
+    early: Examples | None = None,
+) -> Fitted:
+    """Train a network and keep its best epoch.
+
+    Args:
+        network: From inputs to raw logits (n, c); it is changed.
+        train: The draws of one epoch.
+        val: By which the best epoch is chosen.
+        objective: What is minimised, after any epochs of plain cross-entropy. Parameters of its loss are trained, too;
+            if it ranks, batches are stratified.
+        params: Settings and seeds.
+        checkpoint: Where the state is kept after every epoch; `None` for nowhere.
+        early: Every tile once, for the epochs before `oversample.defer_frac`; not needed where that is 0.
+
+    Returns:
+        The weights of the best epoch and the curves.
+
+    Raises:
+        InputError: The watched figure was never a number.
+    """
+    device = models.pick_device(params.model.device)
+    precision = models.pick_precision(params.model.precision, device)
+    network.to(device)
+    remembers = objective.loss if isinstance(objective.loss, nn.Module) else nn.Module()
+    remembers.to(device)
+    optimizer = optimisers.adamw(
+        network,
+        remembers.parameters(),
+        learning_rate=params.train.learning_rate,
+        weight_decay=params.train.weight_decay,
+    )
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
+    history: list[dict[str, float]] = []
+    best: dict[str, Tensor] = {}
+    best_epoch, best_score = -1, -np.inf
+    state = checkpoint.load() if checkpoint else None
+    if state:
+        network.load_state_dict(state["network"])
+        remembers.load_state_dict(state["loss"])
+        optimizer.load_state_dict(state["optimizer"])
+        scaler.load_state_dict(state["scaler"])
+        history, best, best_epoch, best_score = (state[key] for key in ("history", "best", "best_epoch", "best_score"))
+    settled = max(_first_epochs(params).values())
+    progress = tqdm(total=params.train.epochs, initial=len(history), desc="train", unit="epoch", delay=1, mininterval=1)
+    with progress, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        for epoch in range(len(history), params.train.epochs):
+            if epoch - max(best_epoch + 1, settled) >= params.train.patience:
+                break
+            torch.manual_seed(seeds.derive(params.train.seed, "dropout", epoch))
+            examples, goal = _lesson(epoch, train, early, objective, params)
+            order = _order(examples.targets.numpy(), objective, params.train, epoch)
+            network.train()
+            remembers.train()
+            total = torch.zeros((), device=device)
+            for step, (inputs, targets) in enumerate(batches(examples, order, epoch, device)):
+                optimisers.set_rate(optimizer, _rate(epoch + step / len(order), params.train))
+                loss = _loss(network, inputs, targets, goal, params.train, models.autocast(device, precision))
+                optimizer.zero_grad(set_to_none=True)
+                scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                scaler.step(optimizer)
+                scaler.update()
+                if isinstance(remembers, losses.Constrained):
+                    remembers.project()
+                total += loss.detach() * len(targets)
+            figures = {
+                "train/loss": float(total) / sum(map(len, order)),
+                "learning_rate": optimizer.param_groups[0]["lr"],
+            }
+            remembers.eval()
+            figures |= _watch(network, val, objective, params, device, precision)
+            history.append(figures)
+            score = figures[f"val/{params.train.monitor}"] * (-1 if params.train.monitor == "loss" else 1)
+            if score > best_score and epoch >= settled:
+                best_epoch, best_score = epoch, score
+                best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+            progress.update()
+            progress.set_postfix(loss=f"{figures['train/loss']:.3f}", best=best_epoch)
+            if checkpoint:
+                checkpoint.save(
+                    {
+                        "network": network.state_dict(),
+                        "loss": remembers.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "scaler": scaler.state_dict(),
+                        "history": history,
+                        "best": best,
+                        "best_epoch": best_epoch,
+                        "best_score": best_score,
+                    }
+                )
+    if not best:
+        raise InputError(
+            f"{PATH}: val/{params.train.monitor} was no number in any of {len(history)} epochs; the training diverged; "
+            f"lower train.learning_rate, which is {params.train.learning_rate}"
+        )
+    return Fitted(best, history, best_epoch)
+
+
+def _first_epochs(params: Settings) -> dict[str, int]:
+    """Count the epochs in which plain cross-entropy is minimised, no weights hold, and no tile is drawn twice."""
+    fracs = {
+        "plain": params.train.pretrain_frac,
+        "unweighted": params.weighting.defer_frac,
+        "undrawn": params.oversample.defer_frac,
+    }
+    return {name: schedules.first_epochs(frac, params.train.epochs) for name, frac in fracs.items()}
+
+
+def _lesson(
+    epoch: int, train: Examples, early: Examples | None, objective: objectives.Objective, params: Settings
+) -> tuple[Examples, Goal]:
+    """Say what an epoch learns from, and what it minimises."""
+    first = _first_epochs(params)
+    goal: Goal = objective
+    if epoch < first["plain"]:
+        goal = objectives.plain
+    elif epoch < first["unweighted"]:
+        goal = objective.unweighted()
+    if epoch >= first["undrawn"]:
+        return train, goal
+    if early is None:
+        raise ValueError("oversample.defer_frac is above 0, but the examples of the first epochs are not given")
+    return early, goal
+
+
+def _order(targets: NDArray[np.int64], objective: objectives.Objective, params: Train, epoch: int) -> batching.Batches:
+    rng = seeds.generator(params.seed, "order", epoch)
+    if params.sampler == "progressive":
+        return batching.progressive(targets, epoch / max(params.epochs - 1, 1), params.batch_size, rng)
+    if objective.ranks:
+        return batching.stratified(targets, params.batch_size, rng)
+    return batching.shuffled(len(targets), params.batch_size, rng)
+
+
+def _loss(
+    network: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    goal: Goal,
+    params: Train,
+    autocast: AbstractContextManager[object],
+) -> Tensor:
+    """Compute what one step minimises, of the batch as it is or mixed in pairs."""
+    mixed = None if params.mix == "none" else mixing.mix(params.mix, inputs, params.mix_alpha)
+    with autocast:
+        logits = network(inputs if mixed is None else mixed.inputs)
+    own = goal(logits, targets)
+    return own if mixed is None else mixed.loss(own, goal(logits, targets[mixed.partner]))
+
+
+def _rate(epoch: float, params: Train) -> float:
+    return params.learning_rate * schedules.factor(
+        params.schedule,
+        epoch,
+        epochs=params.epochs,
+        warmup_epochs=params.warmup_epochs,
+        step_epochs=params.step_epochs,
+    )
+
+
+def batches(
+    examples: Examples, order: batching.Batches, epoch: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield inputs and targets of each batch of example numbers, on a device."""
+    for inputs, numbers in zip(examples.inputs.batches(order, epoch), order, strict=True):
+        yield inputs.to(device, non_blocking=True), examples.targets[torch.from_numpy(numbers)].to(device)
+
+
+def _watch(
+    network: nn.Module,
+    val: Examples,
+    objective: objectives.Objective,
+    params: Settings,
+    device: torch.device,
+    precision: torch.dtype,
+) -> dict[str, float]:
+    network.eval()
+    order = loading.in_order(len(val.inputs), 4 * params.train.batch_size)
+    with torch.inference_mode(), models.autocast(device, precision):
+        logits = torch.cat([network(inputs).float() for inputs, _ in batches(val, order, 0, device)])
+        loss = float(objective(logits, val.targets.to(device)))
+    if not torch.isfinite(logits).all():
+        return dict.fromkeys(("val/loss", "val/balanced_accuracy", "val/average_precision"), float("nan"))
+    return {"val/loss": loss} | watching.figures(logits.cpu().double(), val.targets)
