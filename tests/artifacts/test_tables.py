@@ -8,7 +8,7 @@ from counterpoise.storage import ArtifactError
 
 
 def manifest_of(*images: tuple[str, str]) -> pd.DataFrame:
-    rows = [(name, name, "a", group, 1, 1, "00") for name, group in images]
+    rows = [(name, name, "a", "a", group, 1, 1, "00") for name, group in images]
     return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
 
 

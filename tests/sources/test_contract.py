@@ -26,14 +26,15 @@ def write_folder(root: Path) -> dict[str, str]:
     return labels
 
 
-CSV: dict[str, str] = {
+CSV: dict[str, object] = {
     "file": "labels.csv",
     "image_column": "image",
     "label_column": "label",
+    "join_columns": [],
     "group_column": "",
     "delimiter": ",",
 }
-EXAMPLES: dict[str, tuple[dict[str, str], Callable[[Path], dict[str, str]]]] = {
+EXAMPLES: dict[str, tuple[dict[str, object], Callable[[Path], dict[str, str]]]] = {
     "csv": (CSV, write_csv),
     "folder": ({}, write_folder),
 }

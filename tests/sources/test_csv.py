@@ -11,7 +11,9 @@ from counterpoise.config import InputError
 from counterpoise.sources import Row
 from counterpoise.sources import csv as source
 
-PARAMS = source.Params(file="labels.csv", image_column="image", label_column="label", group_column="", delimiter=",")
+PARAMS = source.Params(
+    file="labels.csv", image_column="image", label_column="label", join_columns=(), group_column="", delimiter=","
+)
 GROUPED = PARAMS.model_copy(update={"group_column": "site"})
 
 
@@ -37,6 +39,18 @@ def test_rows_are_read_with_their_place(tmp_path):
 def test_columns_are_found_by_name_and_groups_are_read(tmp_path):
     found = read(tmp_path, "site,more,label,image\nnorth,1,roof,a.png\n", GROUPED)
     assert found == [Row("labels.csv row 2", "a.png", ("roof",), "north")]
+
+
+def test_cells_of_other_columns_are_joined_to_each_label(tmp_path):
+    params = PARAMS.model_copy(update={"join_columns": ("type", "side"), "group_column": "site"})
+    found = read(
+        tmp_path, "image,label,site,side,type\na.png,roof|door,north,left, flat \nb.png,,north,left,flat\n", params
+    )
+    assert [row.labels for row in found] == [("roof/flat/left", "door/flat/left"), ()]
+    assert [row.group for row in found] == ["north", "north"]
+    assert "there is no column 'typ'" in refusal(
+        tmp_path, "image,label,type\n", PARAMS.model_copy(update={"join_columns": ("typ",)})
+    )
 
 
 def test_a_cell_may_hold_several_labels_or_none(tmp_path):
@@ -188,6 +202,11 @@ def test_columns_of_any_name_are_found_in_any_place(tmp_path_factory, columns, r
         table = csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL)
         table.writerows([columns, [cells[name] for name in columns]])
     params = source.Params(
-        file="columns.csv", image_column=image, label_column=label, group_column=site, delimiter=delimiter
+        file="columns.csv",
+        image_column=image,
+        label_column=label,
+        join_columns=(),
+        group_column=site,
+        delimiter=delimiter,
     )
     assert source.read(folder, params) == [Row("columns.csv row 2", "a.png", ("roof",), "north")]

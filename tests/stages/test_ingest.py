@@ -23,7 +23,14 @@ from counterpoise.sources import Row
 from counterpoise.stages import ingest
 
 ROOT = "data/raw/own"
-CSV = {"file": "labels.csv", "image_column": "image", "label_column": "label", "group_column": "", "delimiter": ","}
+CSV = {
+    "file": "labels.csv",
+    "image_column": "image",
+    "label_column": "label",
+    "join_columns": [],
+    "group_column": "",
+    "delimiter": ",",
+}
 
 
 def params(*, task: str = "multiclass", **changes: object) -> ingest.Params:
@@ -212,6 +219,7 @@ def test_exclude_merge_and_rare_work_together(tmp_path, raw):
     settings = params(exclude=["d"], merge={"ab": ["a", "b"]}, rare={"min_images": 2, "action": "drop"})
     ingest.main(tmp_path, settings)
     assert classes.read(tmp_path) == classes.Classes(("ab", "c"), (3, 2), 5)
+    assert manifest.read(tmp_path)["raw_labels"].tolist() == ["a", "a", "b", "c", "c"]
     assert [kind for kind, _ in reasons(tmp_path).values()] == ["excluded", "excluded"]
 
 
@@ -487,7 +495,7 @@ def test_ctrl_c_ends_decoding_at_once_without_a_traceback_or_half_an_artifact(tm
     )
     with child:
         assert child.stdout is not None
-        assert child.stdout.readline() == "decoding\n"
+        assert child.stdout.readline().startswith("decoding")  # several workers may begin at once
         child.send_signal(signal.SIGINT)
         _, told = child.communicate(timeout=60)
     assert time.perf_counter() - begin < 0.1 * 1000 / (os.cpu_count() or 1)

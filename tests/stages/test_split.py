@@ -29,7 +29,10 @@ def params(*, balance: bool = False, val_frac: float = 0.2, test_frac: float = 0
 
 
 def table_of(
-    labels: Sequence[str] | Array, groups: Iterable[object] | None = None, sha256: Iterable[str] | None = None
+    labels: Sequence[str] | Array,
+    groups: Iterable[object] | None = None,
+    sha256: Iterable[str] | None = None,
+    raw_labels: Iterable[str] | None = None,
 ) -> pd.DataFrame:
     n = len(labels)
     ids = [f"image{row:05d}.png" for row in range(n)]
@@ -38,6 +41,7 @@ def table_of(
             "image_id": ids,
             "path": [f"data/raw/{name}" for name in ids],
             "labels": list(labels),
+            "raw_labels": list(labels) if raw_labels is None else list(raw_labels),
             "group": ids if groups is None else [str(group) for group in groups],
             "width_px": 64,
             "height_px": 64,
@@ -99,6 +103,21 @@ def test_every_class_is_split_by_the_shares():
     result = assign(table)
     assert [counts_of(result, table, side) for side in ("train", "val", "test")] == [[120, 6], [40, 2], [40, 2]]
     assert result.warnings == ()
+
+
+def test_what_a_class_was_merged_from_is_split_by_the_shares_too():
+    raw = ["sure"] * 50 + ["likely"] * 10 + ["broken"] * 40
+    table = table_of(["fine"] * 60 + ["broken"] * 40, raw_labels=raw)
+    result = assign(table)
+    for label, count in (("sure", 50), ("likely", 10), ("broken", 40)):
+        sides = result.splits.loc[table["raw_labels"] == label, "split"].value_counts()
+        assert sides.to_dict() == {"train": 0.6 * count, "val": 0.2 * count, "test": 0.2 * count}
+
+
+def test_labels_too_few_to_be_everywhere_are_dealt_as_the_class_that_they_were_merged_to():
+    raw = [f"only{row}" for row in range(20)] + ["usual"] * 80
+    table = table_of(["other"] * 20 + ["usual"] * 80, raw_labels=raw)
+    assert [counts_of(assign(table), table, side) for side in ("train", "val", "test")] == [[48, 12], [16, 4], [16, 4]]
 
 
 def test_every_image_is_assigned_once_in_the_order_of_the_manifest():

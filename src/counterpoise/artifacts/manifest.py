@@ -13,6 +13,7 @@ COLUMNS = {
     "image_id": str,  # path below `ingest.root`, unique
     "path": str,  # path below the repository
     "labels": str,  # class names joined by `|`; empty = none
+    "raw_labels": str,  # as they stood before classes were merged or grouped, joined likewise
     "group": str,  # images of one group never straddle a split; never empty
     "width_px": int,  # after EXIF rotation
     "height_px": int,

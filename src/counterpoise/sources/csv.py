@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from counterpoise import labels
@@ -37,6 +37,9 @@ class Params(Section):
     """Column with the path of the image below `ingest.root`."""
     label_column: str
     """Column with the label, or the labels joined by `|`."""
+    join_columns: tuple[str, ...] = Field(strict=False)
+    """Columns whose cells are joined to each label with a `/`: with `[cell_type]`, label `defective` of a cell of type
+    `mono` becomes `defective/mono`. Empty for none."""
     group_column: str
     """Column with the image's group, such as the site or the patient; empty where there is none."""
     delimiter: Annotated[str, AfterValidator(_separates)]
@@ -84,6 +87,7 @@ def _rows(path: Path, table: Iterator[list[str]], params: Params) -> list[Row]:
     wanted = [
         params.image_column,
         params.label_column,
+        *params.join_columns,
         *([params.group_column] if params.group_column else []),
     ]
     for name in wanted:
@@ -91,7 +95,8 @@ def _rows(path: Path, table: Iterator[list[str]], params: Params) -> list[Row]:
             raise InputError(f"{path}: there is no column {name!r}; {suggest(name, header)}")
         if header.count(name) > 1:
             raise InputError(f"{path}: {header.count(name)} columns are named {name!r}; rename all but one")
-    image, label, *group = [header.index(name) for name in wanted]
+    image, label, *others = [header.index(name) for name in wanted]
+    joined, group = others[: len(params.join_columns)], others[len(params.join_columns) :]
     rows = []
     for number, cells in enumerate(table, start=2):
         if not cells:
@@ -100,5 +105,6 @@ def _rows(path: Path, table: Iterator[list[str]], params: Params) -> list[Row]:
         if len(cells) != len(header):
             raise InputError(f"{path} row {number}: found {len(cells)} cells, expected {len(header)}")
         names = tuple(name.strip() for name in labels.split(cells[label].strip()) if name.strip())
+        names = tuple("/".join([name, *(cells[column].strip() for column in joined)]) for name in names)
         rows.append(Row(where, cells[image].strip(), names, cells[group[0]].strip() if group else ""))
     return rows

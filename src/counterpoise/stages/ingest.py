@@ -215,6 +215,7 @@ def list_usable(usable: Sequence[Labelled], decoded: dict[str, Decoded], root: s
             image.image,
             (PurePosixPath(root) / image.image).as_posix(),
             labels.join(image.labels),
+            labels.join(sorted({name for row in image.rows for name in row.labels})),
             image.group or image.image,
             decoded[image.image].width_px,
             decoded[image.image].height_px,

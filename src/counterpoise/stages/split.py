@@ -114,7 +114,8 @@ def assign(
 ) -> Assigned:
     """Assign every image to a split.
 
-    With many labels per image every label is dealt in proportion, and so are the images without any.
+    With many labels per image every label is dealt in proportion, and so are the images without any. With one, what a
+    class was merged from is dealt in proportion, too, as far as there is enough of it (`_strata`).
 
     Args:
         table: The manifest.
@@ -134,7 +135,8 @@ def assign(
         members = labels.indicators(cells, found.names)
         dealt_by = np.column_stack([members, ~members.any(axis=1)])  # no label at all is dealt as one more class
     else:
-        members = dealt_by = np.eye(len(found.names), dtype=np.bool_)[labels.targets(cells, found.names)]
+        members = np.eye(len(found.names), dtype=np.bool_)[labels.targets(cells, found.names)]
+        dealt_by = members if params.balance else _strata(table, params)
     unit = np.unique(units["unit"].to_numpy().astype(str), return_inverse=True)[1]
     rows, columns = np.nonzero(dealt_by)
     shape = (int(unit.max()) + 1, dealt_by.shape[1])
@@ -150,6 +152,22 @@ def assign(
         _trim(split, members.argmax(axis=1), seeds.generator(seed, "balance"))
     result = pd.DataFrame({"image_id": table["image_id"], "split": split})
     return Assigned(result, units, (*_thin_classes(split, members, found), *_large(units), *aside))
+
+
+def _strata(table: pd.DataFrame, params: Split) -> NDArray[np.bool_]:
+    """Say what each image is dealt by: its label before merging, or its class where too few have that label.
+
+    Few are those of which the smallest split would not get one.
+
+    Returns:
+        (n, k) booleans, one in each row.
+    """
+    least = min(frac for frac in (params.val_frac, params.test_frac, 1.0) if frac > 0)
+    sizes = table.groupby(["labels", "raw_labels"])["image_id"].transform("size").to_numpy()
+    raw = np.where(sizes * least >= 1, table["raw_labels"].to_numpy(), "")
+    pairs = pd.MultiIndex.from_arrays([table["labels"], raw])
+    numbers, found = pd.factorize(pairs, sort=True)
+    return np.eye(len(found), dtype=np.bool_)[numbers]
 
 
 def _wanted(counts: NDArray[np.float64], params: Split) -> NDArray[np.float64]:
