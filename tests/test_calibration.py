@@ -25,11 +25,17 @@ def sample(prior: Array, size: int, seed: int = 0) -> tuple[Array, Array]:
     return log_softmax(likelihood + np.log(SEEN), axis=1), targets
 
 
+def straight(fitted: calibration.Fit) -> tuple[Array, Array]:
+    """Return scale and bias of a calibrator that has no curves."""
+    assert not fitted.knots
+    return fitted.scale, fitted.bias
+
+
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
 def test_temperature_recovers_a_known_one_with_the_offset_in_place(temperature):
     val = np.array([0.9, 0.08, 0.02])
     logits, targets = sample(val, 20_000)
-    scale, bias = calibration.fit("temperature", temperature * logits, targets, priors.offset(SEEN, val))
+    scale, bias = straight(calibration.fit("temperature", temperature * logits, targets, priors.offset(SEEN, val)))
     np.testing.assert_allclose(1 / scale, temperature, rtol=0.05)
     assert len(set(scale.tolist())) == 1
     assert bias.tolist() == [0, 0, 0]
@@ -38,7 +44,7 @@ def test_temperature_recovers_a_known_one_with_the_offset_in_place(temperature):
 def test_temperature_without_the_offset_finds_another_one():
     val = np.array([0.9, 0.08, 0.02])
     logits, targets = sample(val, 20_000)
-    scale, _ = calibration.fit("temperature", logits, targets, np.zeros(3))
+    scale = calibration.fit("temperature", logits, targets, np.zeros(3)).scale
     assert abs(scale[0] - 1) > 0.2
 
 
@@ -49,20 +55,20 @@ def test_temperature_minimises_scikit_learns_log_loss():
     def loss(scale: float) -> float:
         return float(log_loss(targets, calibration.apply(logits, np.full(3, scale), np.zeros(3), np.zeros(3))))
 
-    best = calibration.fit("temperature", logits, targets, np.zeros(3))[0][0]
+    best = calibration.fit("temperature", logits, targets, np.zeros(3)).scale[0]
     assert loss(best) <= min(loss(scale) for scale in best * np.array([0.5, 0.9, 0.99, 1.01, 1.1, 2]))
 
 
 def test_a_perfectly_separated_validation_keeps_the_temperature_in_its_range():
     logits, targets = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1])
-    scale, _ = calibration.fit("temperature", logits, targets, np.zeros(2))
+    scale = calibration.fit("temperature", logits, targets, np.zeros(2)).scale
     assert 0.05 <= 1 / scale[0] < 0.06
 
 
 def test_vector_recovers_scale_and_bias_up_to_the_constant_that_softmax_ignores():
     logits, targets = sample(SEEN, 20_000)
     true_bias = np.array([1.0, -2.0, 0.5])
-    scale, bias = calibration.fit("vector", (logits - true_bias) * 2, targets, np.zeros(3))
+    scale, bias = straight(calibration.fit("vector", (logits - true_bias) * 2, targets, np.zeros(3)))
     np.testing.assert_allclose(scale, 0.5, rtol=0.1)
     np.testing.assert_allclose(bias - bias[2], true_bias - true_bias[2], atol=0.1)
 
@@ -70,7 +76,7 @@ def test_vector_recovers_scale_and_bias_up_to_the_constant_that_softmax_ignores(
 def test_vector_learns_the_prior_of_validation_by_itself():
     val = np.array([0.9, 0.08, 0.02])
     logits, targets = sample(val, 20_000)
-    scale, bias = calibration.fit("vector", logits, targets, np.zeros(3))
+    scale, bias = straight(calibration.fit("vector", logits, targets, np.zeros(3)))
     # The rarest class has 400 images, and its scale is fitted with its bias: 0.25 is about two standard errors.
     np.testing.assert_allclose(bias - bias[0], priors.offset(SEEN, val) - priors.offset(SEEN, val)[0], atol=0.25)
     mean = calibration.apply(logits, scale, bias, np.zeros(3)).mean(axis=0)
@@ -82,7 +88,7 @@ def test_vector_on_two_classes_is_platt_scaling():
     targets = (rng.random(5000) < 0.2).astype(np.int64)
     z = 3 * (rng.normal(size=5000) + 1.5 * targets)
     logits = np.stack([np.zeros(5000), z], axis=1)
-    scale, bias = calibration.fit("vector", logits, targets, np.zeros(2))
+    scale, bias = straight(calibration.fit("vector", logits, targets, np.zeros(2)))
     oracle = LogisticRegression(C=1e6).fit(z[:, None], targets)
     assert scale[1] == pytest.approx(oracle.coef_[0, 0], rel=0.02)
     assert bias[1] - bias[0] == pytest.approx(oracle.intercept_[0], abs=0.02)
@@ -91,9 +97,9 @@ def test_vector_on_two_classes_is_platt_scaling():
 @pytest.mark.parametrize("stretch", [0.5, 3.0, 30.0])
 def test_vector_fits_overconfident_logits_as_well_as_right_ones(stretch):
     logits, targets = sample(np.array([0.9, 0.08, 0.02]), 2000)
-    scale, bias = calibration.fit("vector", stretch * logits, targets, np.zeros(3))
+    scale, bias = straight(calibration.fit("vector", stretch * logits, targets, np.zeros(3)))
     fitted = log_loss(targets, calibration.apply(stretch * logits, scale, bias, np.zeros(3)))
-    unit_scale, unit_bias = calibration.fit("vector", logits, targets, np.zeros(3))
+    unit_scale, unit_bias = straight(calibration.fit("vector", logits, targets, np.zeros(3)))
     assert fitted == pytest.approx(
         log_loss(targets, calibration.apply(logits, unit_scale, unit_bias, np.zeros(3))), abs=2e-3
     )
@@ -101,14 +107,14 @@ def test_vector_fits_overconfident_logits_as_well_as_right_ones(stretch):
 
 def test_vector_stays_finite_where_a_class_is_absent_or_perfectly_separated():
     separated = np.array([[9.0, 0.0, 0.0], [0.0, 9.0, 0.0]] * 5), np.array([0, 1] * 5)
-    for fitted in calibration.fit("vector", *separated, np.zeros(3)):
+    for fitted in straight(calibration.fit("vector", *separated, np.zeros(3))):
         assert np.isfinite(fitted).all()
         assert np.abs(fitted).max() < 20
 
 
 def test_none_changes_nothing_and_apply_adds_the_offset():
     logits, targets = sample(SEEN, 10)
-    scale, bias = calibration.fit("none", logits, targets, np.ones(3))
+    scale, bias = straight(calibration.fit("none", logits, targets, np.ones(3)))
     assert (scale.tolist(), bias.tolist()) == ([1, 1, 1], [0, 0, 0])
     np.testing.assert_allclose(calibration.apply(logits, scale, bias, np.zeros(3)), np.exp(logits))
     np.testing.assert_allclose(
@@ -176,7 +182,7 @@ def test_a_label_that_no_image_bears_and_one_that_all_bear_stay_finite(name):
 
 def test_a_calibrator_of_one_class_is_none_of_many_labels():
     with pytest.raises(
-        ValueError, match=r"'vector'; expected one of \['none', 'temperature', 'platt'\] for many labels"
+        ValueError, match=r"'vector'; expected one of \['none', 'temperature', 'platt', 'isotonic'\] for many labels"
     ):
         calibration.fit_labels("vector", np.zeros((1, 2)), np.zeros((1, 2), dtype=bool), np.zeros(2))
     with pytest.raises(ValueError, match="at least one validation image"):
@@ -184,7 +190,7 @@ def test_a_calibrator_of_one_class_is_none_of_many_labels():
 
 
 def test_an_unknown_calibrator_and_an_empty_validation_are_refused():
-    with pytest.raises(ValueError, match=r"decide.calibrator is 'platt'; expected one of \['none'"):
-        calibration.fit("platt", np.zeros((1, 2)), np.array([0]), np.zeros(2))
+    with pytest.raises(ValueError, match=r"decide.calibrator is 'plat'; expected one of \['none'"):
+        calibration.fit("plat", np.zeros((1, 2)), np.array([0]), np.zeros(2))
     with pytest.raises(ValueError, match="at least one validation image"):
         calibration.fit("none", np.zeros((0, 2)), np.array([], dtype=np.int64), np.zeros(2))

@@ -33,7 +33,14 @@ def params(
     **changed: object,
 ) -> decide.Decide:
     chosen = {"calibrator": calibrator, "target": target, "rule": rule, "costs": costs or {}}
-    others = {"beta": 1.0, "floor": 0.8, "at_least": 0, "min_positives": 10, "search_positives": 200}
+    others = {
+        "unlabelled": "data/unlabelled",
+        "beta": 1.0,
+        "floor": 0.8,
+        "at_least": 0,
+        "min_positives": 10,
+        "search_positives": 200,
+    }
     return decide.Decide.model_validate(chosen | others | changed)
 
 

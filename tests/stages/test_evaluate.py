@@ -20,7 +20,14 @@ from counterpoise.stages import decide, evaluate
 REPOSITORY = Path(__file__).parents[2]
 NAMES = ("common", "usual", "scarce", "rare")
 PREVALENCES = (0.2, 0.01)
-REST = {"beta": 1.0, "floor": 0.8, "at_least": 0, "min_positives": 10, "search_positives": 200}
+REST = {
+    "beta": 1.0,
+    "floor": 0.8,
+    "unlabelled": "data/unlabelled",
+    "at_least": 0,
+    "min_positives": 10,
+    "search_positives": 200,
+}
 Array = np.ndarray[Any, Any]
 
 
