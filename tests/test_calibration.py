@@ -5,6 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import log_softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
@@ -194,3 +198,147 @@ def test_an_unknown_calibrator_and_an_empty_validation_are_refused():
         calibration.fit("plat", np.zeros((1, 2)), np.array([0]), np.zeros(2))
     with pytest.raises(ValueError, match="at least one validation image"):
         calibration.fit("none", np.zeros((0, 2)), np.array([], dtype=np.int64), np.zeros(2))
+
+
+class Scorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A trained classifier, to scikit-learn: its decision function is each class's log-odds against the rest."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.classes_ = np.arange(count)
+
+    def fit(self, x: Array, y: Array) -> "Scorer":
+        return self
+
+    def predict(self, x: Array) -> Array:
+        return x.argmax(axis=1)
+
+    def decision_function(self, x: Array) -> Array:
+        odds = calibration.against_the_rest(x)
+        return odds[:, 1] if self.count == 2 else odds
+
+
+def scikit_learns(method: str, logits: Array, targets: Array, fresh: Array) -> Array:
+    count = logits.shape[1]
+    model = CalibratedClassifierCV(FrozenEstimator(Scorer(count)), method=method, ensemble=False)
+    result: Array = model.fit(logits, targets).predict_proba(fresh)
+    return result
+
+
+def of_classes(count: int, val: Array, size: int, seed: int) -> tuple[Array, Array]:
+    logits, targets = sample(val, size, seed)
+    if count == 3:
+        return 2 * logits, targets
+    return 2 * logits[:, :2], np.minimum(targets, 1)
+
+
+def applied(name: str, fitted: calibration.Fit, logits: Array, offset: Array | float = 0.0) -> Array:
+    rest = name in calibration.ONE_VS_REST
+    count = logits.shape[1]
+    return calibration.apply(
+        logits, fitted.scale, fitted.bias, offset + np.zeros(count), knots=fitted.knots, one_vs_rest=rest
+    )
+
+
+@pytest.mark.parametrize("val", [[0.4, 0.3, 0.3], [0.9, 0.08, 0.02]], ids=["even", "skewed"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_platt_is_scikit_learns_calibrated_classifier(count, val):
+    logits, targets = of_classes(count, np.array(val), 3000, 0)
+    fresh, _ = of_classes(count, np.array(val), 2000, 1)
+    ours = applied("platt", calibration.fit("platt", logits, targets, np.zeros(count)), fresh)
+    np.testing.assert_allclose(ours, scikit_learns("sigmoid", logits, targets, fresh), atol=1e-5)
+
+
+@pytest.mark.parametrize("val", [[0.4, 0.3, 0.3], [0.9, 0.08, 0.02]], ids=["even", "skewed"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_isotonic_is_scikit_learns_calibrated_classifier_but_for_its_ends(count, val):
+    logits, targets = of_classes(count, np.array(val), 3000, 0)
+    fresh, _ = of_classes(count, np.array(val), 2000, 1)
+    fitted = calibration.fit("isotonic", logits, targets, np.zeros(count))
+    odds = calibration.against_the_rest(fresh)
+    own = np.stack([np.interp(odds[:, k], *fitted.knots[k]) for k in range(count)], axis=1)
+    steps = [np.unique(values) for _, values in fitted.knots]  # between an end and the next step the end shows too
+    inside = ((own >= [values[1] for values in steps]) & (own <= [values[-2] for values in steps])).all(axis=1)
+    assert inside.sum() > 200
+    ours, oracle = applied("isotonic", fitted, fresh), scikit_learns("isotonic", logits, targets, fresh)
+    np.testing.assert_allclose(ours[inside], oracle[inside], atol=1e-5)
+    assert np.abs(ours - oracle).max() < 0.05
+    assert ((ours > 0) & (ours < 1)).all()
+
+
+def test_the_ends_of_isotonic_are_those_of_platts_targets():
+    # Six images of another class, three of this one, perfectly apart.
+    odds = np.arange(9.0)
+    logits, targets = np.stack([np.zeros(9), odds], axis=1), (odds >= 6).astype(np.int64)
+    fitted = calibration.fit("isotonic", logits, targets, np.zeros(2))
+    probs = applied("isotonic", fitted, logits)[:, 1]
+    np.testing.assert_allclose(probs, [1 / 8] * 6 + [4 / 5] * 3)
+
+
+@pytest.mark.parametrize("name", ["platt", "isotonic"])
+def test_of_two_classes_neither_is_preferred(name):
+    logits, targets = of_classes(2, np.array([0.9, 0.05, 0.05]), 500, 0)
+    fitted = calibration.fit(name, logits, targets, np.zeros(2))
+    swapped = calibration.fit(name, logits[:, ::-1], 1 - targets, np.zeros(2))
+    np.testing.assert_allclose(
+        applied(name, fitted, logits), applied(name, swapped, logits[:, ::-1])[:, ::-1], atol=1e-6
+    )
+    own = calibration.apply(
+        calibration.against_the_rest(logits),
+        fitted.scale,
+        fitted.bias,
+        np.zeros(2),
+        task="multilabel",
+        knots=fitted.knots,
+    )
+    np.testing.assert_allclose(own.sum(axis=1), 1, atol=1e-6)  # nothing is left to normalise
+
+
+@pytest.mark.parametrize("name", ["platt", "isotonic"])
+def test_a_class_that_validation_lacks_stays_possible_and_an_offset_moves_it(name):
+    logits, targets = sample(SEEN, 300)
+    targets[targets == 2] = 1
+    fitted = calibration.fit(name, logits, targets, np.zeros(3))
+    probs = applied(name, fitted, logits)
+    assert (probs[:, 2] > 0).all()
+    assert probs[:, 2].max() < 0.03
+    moved = applied(name, fitted, logits, np.array([0.0, 0.0, 3.0]))
+    expected = probs * np.exp([0, 0, 3])
+    np.testing.assert_allclose(moved, expected / expected.sum(axis=1, keepdims=True), rtol=1e-9)
+
+
+def test_log_odds_against_the_rest_are_those_of_softmax_and_keep_their_digits_far_out():
+    logits, _ = sample(SEEN, 200)
+    probs = np.exp(log_softmax(logits, axis=1))
+    np.testing.assert_allclose(calibration.against_the_rest(logits), np.log(probs / (1 - probs)), rtol=1e-9)
+    np.testing.assert_allclose(calibration.against_the_rest(np.array([[90.0, 0, 0]]))[0, 0], 90 - np.log(2))
+    assert calibration.against_the_rest(np.array([[1e4, 0.0]])).tolist() == [[1e4, -1e4]]
+
+
+def test_isotonic_of_a_label_is_scikit_learns_and_a_rare_one_keeps_the_shared_line():
+    logits, truth = labels(4000)
+    fit = calibration.fit_labels("isotonic", logits, truth, np.zeros(3), min_positives=50)
+    shared = calibration.fit_labels("platt", logits, truth, np.zeros(3), min_positives=10_000)
+    probs = calibration.apply(logits, fit.scale, fit.bias, np.zeros(3), task="multilabel", knots=fit.knots)
+    for k in range(2):
+        positives = truth[:, k].sum()
+        oracle = IsotonicRegression(out_of_bounds="clip").fit(logits[:, k], truth[:, k]).predict(logits[:, k])
+        np.testing.assert_allclose(
+            probs[:, k], np.clip(oracle, 1 / (4002 - positives), 1 - 1 / (positives + 2)), atol=1e-9
+        )
+    assert fit.pooled.tolist() == [False, False, True]
+    assert fit.knots[2] == calibration.STRAIGHT
+    assert (fit.scale[2], fit.bias[2]) == (shared.scale[2], shared.bias[2])
+
+
+@pytest.mark.parametrize("name", [name for name in calibration.CALIBRATORS if name in calibration.WITH_BIAS])
+def test_every_calibrator_with_a_bias_refuses_an_offset_and_learns_the_prior(name):
+    val = np.array([0.9, 0.08, 0.02])
+    logits, targets = sample(val, 20_000)
+    with pytest.raises(ValueError, match="would correct it twice"):
+        calibration.fit(name, logits, targets, np.array([0.0, 0.0, 1.0]))
+    fitted = calibration.fit(name, logits, targets, np.zeros(3))
+    # One class against the rest is exact class by class, and after normalising nearly so.
+    np.testing.assert_allclose(applied(name, fitted, logits).mean(axis=0), val, atol=0.006)
+    two = calibration.fit(name, logits[:, :2], np.minimum(targets, 1), np.zeros(2))
+    np.testing.assert_allclose(applied(name, two, logits[:, :2])[:, 1].mean(), (targets > 0).mean(), atol=5e-4)
