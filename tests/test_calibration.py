@@ -211,7 +211,8 @@ class Scorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, x: Array) -> Array:
-        return x.argmax(axis=1)
+        result: Array = x.argmax(axis=1)
+        return result
 
     def decision_function(self, x: Array) -> Array:
         odds = calibration.against_the_rest(x)

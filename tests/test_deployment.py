@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from counterpoise import calibration, config, deployment, labels, priors
+from counterpoise import calibration, config, deployment, labels, priors, shift
 from counterpoise.artifacts import predictions, prior
 from counterpoise.artifacts.unlabelled import Unlabelled
 from counterpoise.stages import decide
@@ -48,7 +48,12 @@ LEDGER = (priors.Line("weighting.scheme", "balanced", (0.55, 5.5)),)
 
 
 def settings(**changed: Any) -> decide.Decide:
-    block = {"calibrator": "auto", "target": "estimated", "unlabelled": "data/unlabelled", "rule": "balanced"}
+    block: dict[str, Any] = {
+        "calibrator": "auto",
+        "target": "estimated",
+        "unlabelled": "data/unlabelled",
+        "rule": "balanced",
+    }
     block |= {"costs": {}, "beta": 1.0, "floor": 0.8, "at_least": 0, "min_positives": 10, "search_positives": 200}
     return decide.Decide.model_validate(block | changed)
 
@@ -113,8 +118,8 @@ def test_a_model_that_cannot_tell_the_classes_apart_is_refused():
 
 
 def test_em_that_does_not_come_to_rest_is_refused(monkeypatch):
-    whole = deployment.shift.estimate
-    monkeypatch.setattr(deployment.shift, "estimate", lambda probs, own: whole(probs, own, max_iterations=2))
+    whole = shift.estimate
+    monkeypatch.setattr(shift, "estimate", lambda probs, own: whole(probs, own, max_iterations=2))
     with pytest.raises(config.InputError, match="EM did not come to rest in 2 steps"):
         choose(unlabelled(images([0.5, 0.5], 500, 1)[0]))
 

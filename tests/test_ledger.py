@@ -33,7 +33,7 @@ NATURAL = {
     "long tail": (60_000, 12_000, 2400),
 }
 MEANS = np.array([[0.0, 0.0], [1.6, 0.8], [-0.4, 1.8]])
-FRESH = 2000
+FRESH = 2500
 BINS = 15
 ASKED = config.Positive(positive=None, at_prevalence=())
 
@@ -222,6 +222,15 @@ def assert_calibrated_at_the_target(counts: tuple[int, ...], remedy: Remedy, **c
         assert is_calibrated(probs, truth), f"{target}: {calibration_errors(probs, truth)}, {noise(probs)}"
 
 
+@pytest.mark.parametrize("shares", NATURAL)
+def test_the_exact_posterior_is_calibrated_on_the_fresh_samples(shares: str) -> None:
+    counts = NATURAL[shares]
+    for target in (priors.from_counts(counts), np.array(list(stated(len(counts)).values()))):
+        x, truth = fresh(target)
+        joint = np.exp(-((x[:, None] - MEANS[: len(counts)]) ** 2).sum(axis=2) / 2) * target
+        assert is_calibrated(joint / joint.sum(axis=1, keepdims=True), truth)
+
+
 @pytest.mark.parametrize("remedy", SINGLE, ids=str)
 @pytest.mark.parametrize("shares", NATURAL)
 def test_after_the_correction_probabilities_are_calibrated_at_the_target(shares: str, remedy: Remedy) -> None:
@@ -269,7 +278,7 @@ def test_a_remedy_corrected_twice_would_show(remedy: Remedy) -> None:
 
 
 RATES = (0.5, 1 / 11, 1 / 101)
-MANY = 120_000
+MANY = 80_000
 FREE = np.concatenate([np.eye(3), np.ones((1, 3))])
 
 
@@ -296,13 +305,18 @@ def trained_labels(remedy: Remedy) -> tuple[Array, prior.Prior, tuple[priors.Lin
     return minimised(x, truth.astype(np.int64), 3, objective, FREE), opened, lines
 
 
+@cache
+def labelled_validation() -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
+    x, truth = labels_of(RATES, MANY, "val")
+    cells = tuple("|".join(name for name, yes in zip("abc", row, strict=True) if yes) for row in truth.tolist())
+    return x, tuple(f"{row:06d}" for row in range(MANY)), cells
+
+
 @pytest.mark.parametrize("calibrator", ["none", "temperature", "platt", "isotonic"])
 @pytest.mark.parametrize("remedy", list(of_labels()), ids=str)
 def test_many_labels_are_calibrated_at_the_target_each_for_itself(remedy: Remedy, calibrator: str) -> None:
     fitted, opened, lines = trained_labels(remedy)
-    x, truth = labels_of(RATES, MANY, "val")
-    ids = tuple(f"{row:06d}" for row in range(MANY))
-    cells = tuple("|".join(name for name, yes in zip("abc", row, strict=True) if yes) for row in truth.tolist())
+    x, ids, cells = labelled_validation()
     val = predictions.Predictions(ids, ids, cells, opened.classes, logits_of(fitted, x).astype(np.float32))
     for target in ("natural", {"a": 0.2, "b": 0.3, "c": 0.1}):
         chosen = decide.choose(val, opened, lines, settings(calibrator=calibrator, target=target), ASKED)
@@ -342,7 +356,7 @@ def a_ledger(content: dict[str, Any]) -> tuple[prior.Prior, tuple[priors.Line, .
 
 def test_no_configuration_corrects_twice_and_none_leaves_an_unknown_prior_alone(monkeypatch: Any) -> None:
     monkeypatch.setattr(decide, "with_rule", lambda chosen, *others: chosen)
-    monkeypatch.setattr(decide.decisions, "decided", lambda chosen, probs: np.zeros(probs.shape, dtype=np.bool_))
+    monkeypatch.setattr(decisions, "decided", lambda chosen, probs: np.zeros(probs.shape, dtype=np.bool_))
     ids, names = ("1", "2", "3", "4"), ("a", "b", "a", "a")
     logits = np.array([[1, 0], [0, 1], [0, 1], [2, 0]], dtype=np.float32)
     val = predictions.Predictions(ids, ids, names, ("a", "b"), logits)

@@ -357,6 +357,18 @@ def test_a_cosine_schedule_to_zero_has_not_vanished():
     assert findings.idle_from(rates.tolist()) is None
 
 
+def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path):
+    build(tmp_path)
+    chosen = decision.read(tmp_path)
+    rests_on = decision.Estimated(1200, (0.42, 0.41), (0.59, 0.58), 31, 0.5, 0.37)
+    decision.write(tmp_path, dataclasses.replace(chosen, estimated=rests_on))
+    page = Page(made(tmp_path)).text
+    assert "estimated from 1,200 unlabelled images of deployment: “rare”" in page
+    assert "95 % interval 0.41 to 0.58" in page
+    assert "look there as in validation; their scores do not speak against it (p = 0.37)" in page
+    assert "target, 95 % interval" in page
+
+
 def test_an_unknown_line_of_the_ledger_is_written_as_unknown(tmp_path):
     ledger = (
         priors.Line("split", "train", (1.0, 1.0)),
