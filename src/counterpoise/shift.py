@@ -137,12 +137,14 @@ def check(
     """Check whether validation's classes, in other shares, explain the scores of unlabelled images.
 
     With f(x) the probabilities under the estimate, M their means in each class of validation, and pi' = M^-T (mean of f
-    over the unlabelled images), the shares that explain these means best: for each class, its log-odds are cut into ten
-    bins, and the share D_b of unlabelled images in bin b, less sum_j pi'_j (share of class j of validation in b), is
-    compared with its own scatter. Each image gives g_b(x) = [x in b] - sum_j P_jb (M^-T f(x))_j, whose mean over the
+    over the unlabelled images), the shares that explain these means best: the probability of each class is cut into up
+    to ten bins, and the share D_b of unlabelled images in bin b, less sum_j pi'_j (share of class j of validation in b),
+    is compared with its own scatter. Each image gives g_b(x) = [x in b] - sum_j P_jb (M^-T f(x))_j, whose mean over the
     unlabelled images is D_b and whose mean over each class of validation is 0; hence
-    cov D = cov(g) / n + sum_j pi_j^2 cov_j(g) / n_j. The sum of D_b^2 / (share of bin b) is referred to the
-    chi-squared distribution, scaled, that has its mean and variance. Of two classes, one is compared.
+    cov D = cov(g) / n + sum_j pi_j^2 cov_j(g) / n_j. With V that covariance for D_b / sqrt(share of bin b), of the bins
+    of all classes together, sum_b D_b^2 / (share of bin b) / tr V is referred to the F distribution with (tr V)^2 /
+    tr V^2 and (tr V)^2 / sum over samples of (tr V_s^2 / (n_s - 1)) degrees of freedom: as the sum of squares varies,
+    and as V itself is known.
 
     The intervals are those of pi', on the scale of log-odds around the estimate: they count the scatter of the
     unlabelled images and that of validation.
@@ -157,10 +159,11 @@ def check(
         level: Coverage meant, in (0, 1).
 
     Returns:
-        Intervals, p-values and separation.
+        Intervals, p-value and separation.
 
     Source: Lipton, Wang, Smola (2018), Detecting and Correcting for Label Shift with Black Box Predictors, for M^-T;
-        Rao, Scott (1981), The Analysis of Categorical Data from Complex Sample Surveys, for the scaled chi-squared.
+        Box (1954), Some Theorems on Quadratic Forms, for the F distribution, as Brunner, Dette, Munk (1997), Box-Type
+        Approximations in Nonparametric Factorial Designs, take its degrees of freedom.
     """
     count = len(prior)
     ours, theirs = moved(val, prior, found), moved(unlabelled, prior, found)
@@ -196,15 +199,17 @@ def _explained(
     gaps = one - theirs @ shares
     expected = np.maximum(found @ shares, 0.5 / len(one))
     statistic = float((gaps.mean(axis=0) ** 2 / expected).sum())
-    parts = [_covariance(gaps) / len(one)]
-    for index, rows in enumerate(own):
-        parts.append(found[index] ** 2 * _covariance(other[rows] - ours[rows] @ shares) / sizes[index])
-    parts = [part / np.sqrt(np.outer(expected, expected)) for part in parts]
-    whole = np.sum(parts, axis=0)
+    scale = np.sqrt(np.outer(expected, expected))
+    whole, known = np.zeros_like(scale), 0.0
+    samples = [(gaps, 1.0, len(one))]
+    samples += [(other[rows] - ours[rows] @ shares, found[k], sizes[k]) for k, rows in enumerate(own)]
+    for values, weight, size in samples:
+        scaled = weight**2 * _covariance(values) / size / scale
+        whole += scaled
+        known += float((scaled**2).sum()) / max(size - 1, 1)
     mean, squared = float(np.trace(whole)), float((whole**2).sum())
     if mean <= 0:
         return 1.0
-    known = sum(float((part**2).sum()) / max(size - 1, 1) for part, size in zip(parts, [len(one), *sizes], strict=True))
     return float(f.sf(statistic / mean, mean**2 / squared, mean**2 / known))
 
 

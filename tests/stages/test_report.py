@@ -363,8 +363,8 @@ def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path)
     rests_on = decision.Estimated(1200, (0.42, 0.41), (0.59, 0.58), 31, 0.5, 0.37)
     decision.write(tmp_path, dataclasses.replace(chosen, estimated=rests_on))
     page = Page(made(tmp_path)).text
-    assert "estimated from 1,200 unlabelled images of deployment: “rare”" in page
-    assert "95 % interval 0.41 to 0.58" in page
+    assert "estimated from 1200 unlabelled images of deployment: “rare”" in page
+    assert "95 % interval 0.410 to 0.580" in page
     assert "look there as in validation; their scores do not speak against it (p = 0.37)" in page
     assert "target, 95 % interval" in page
 
