@@ -136,11 +136,11 @@ def check(
 ) -> Check:
     """Check whether validation's classes, in other shares, explain the scores of unlabelled images.
 
-    With f(x) the probabilities under the estimate, M their means in each class of validation, and pi' = M^-T (mean of f
-    over the unlabelled images), the shares that explain these means best: the probability of each class is cut into up
-    to ten bins, and the share D_b of unlabelled images in bin b, less sum_j pi'_j (share of class j of validation in b),
-    is compared with its own scatter. Each image gives g_b(x) = [x in b] - sum_j P_jb (M^-T f(x))_j, whose mean over the
-    unlabelled images is D_b and whose mean over each class of validation is 0; hence
+    With f(x) the probabilities under the estimate, M their means in each class of validation, and pi' = M^-T (mean of
+    f over the unlabelled images), the shares that explain these means best: the probability of each class is cut into
+    up to ten bins, and the share D_b of unlabelled images in bin b, less sum_j pi'_j (share of class j of validation in
+    b), is compared with its own scatter. Each image gives g_b(x) = [x in b] - sum_j P_jb (M^-T f(x))_j, whose mean over
+    the unlabelled images is D_b and whose mean over each class of validation is 0; hence
     cov D = cov(g) / n + sum_j pi_j^2 cov_j(g) / n_j. With V that covariance for D_b / sqrt(share of bin b), of the bins
     of all classes together, sum_b D_b^2 / (share of bin b) / tr V is referred to the F distribution with (tr V)^2 /
     tr V^2 and (tr V)^2 / sum over samples of (tr V_s^2 / (n_s - 1)) degrees of freedom: as the sum of squares varies,
