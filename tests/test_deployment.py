@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import log_softmax
+from scipy.stats import binom
 
 from counterpoise import calibration, config, deployment, labels, priors, shift
 from counterpoise.artifacts import predictions, prior
@@ -152,3 +153,22 @@ def test_of_many_labels_each_has_a_share_of_its_own():
     assert all(low < share < high for low, share, high in zip(*intervals(chosen), strict=True))
     with pytest.raises(config.InputError, match="no shares of the classes explain the scores of 'seldom'"):
         choose_labels(unlabelled(of_labels(np.array([0.1, 0.4]), 3000, 1, moved=-1.5)[0], LABELS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [500, 3000])
+@pytest.mark.parametrize("calibrator", ["temperature", "vector", "platt"])
+def test_intervals_cover_though_the_calibrator_was_fitted_on_few_images(calibrator, size):
+    covered, refused, times = 0, 0, 150
+    opened = prior.Prior("multiclass", NAMES, (4000, 400), (4000, 400), (4000, 400), *3 * (4400,), ())
+    for seed in range(times):
+        val = validation(*images(HERE, size, 1000 + seed))
+        found = unlabelled(images([0.5, 0.5], 1000, 5000 + seed)[0])
+        try:
+            chosen = decide.choose(val, opened, LEDGER, settings(calibrator=calibrator), ASKED, found)
+        except config.InputError:
+            refused += 1
+            continue
+        covered += chosen.estimated.low[1] <= 0.5 <= chosen.estimated.high[1]
+    assert refused <= binom.ppf(0.999, times, 0.01)
+    assert covered >= binom.ppf(0.001, times - refused, 0.95)

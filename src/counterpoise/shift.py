@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from scipy.stats import f, norm
 
 Floats = NDArray[np.float64]
@@ -146,8 +147,10 @@ def check(
     tr V^2 and (tr V)^2 / sum over samples of (tr V_s^2 / (n_s - 1)) degrees of freedom: as the sum of squares varies,
     and as V itself is known.
 
-    The intervals are those of pi', on the scale of log-odds around the estimate: they count the scatter of the
-    unlabelled images and that of validation.
+    The intervals lie around the estimate on the scale of log-odds. With I_jk = mean of f_j f_k / pi_j over the
+    unlabelled images, which is M if the probabilities are calibrated, the variance is that of I^-T f over these images,
+    cov / n, the inverse of the information in EM's likelihood; and for the finite validation, sum_j pi_j^2 cov_j / n_j
+    of the same.
 
     Args:
         unlabelled: (n, c) calibrated probabilities under `prior`.
@@ -169,17 +172,25 @@ def check(
     ours, theirs = moved(val, prior, found), moved(unlabelled, prior, found)
     own = [targets == index for index in range(count)]
     sizes = [len(np.unique(groups[rows])) for rows in own]
+    low, high = _intervals(theirs, [ours[rows] for rows in own], sizes, found, level)
     to_shares = np.linalg.pinv(_class_means(ours, targets, count))
     ours, theirs = ours @ to_shares, theirs @ to_shares  # now a class's own rows average to its unit vector
-    spread = np.cov(theirs, rowvar=False) / len(theirs)
-    for index, rows in enumerate(own):
-        spread = spread + found[index] ** 2 * _covariance(ours[rows]) / sizes[index]
+    p_value = _explained(unlabelled, val, theirs, ours, own, sizes, found)
+    return Check(low, high, p_value, separation(val, targets, prior))
+
+
+def _intervals(
+    theirs: Floats, ours: list[Floats], sizes: list[int], found: Floats, level: float
+) -> tuple[Floats, Floats]:
+    """Return both ends, (c,) each, from probabilities under the estimate: unlabelled ones, and of each class."""
+    to_shares = np.linalg.pinv(theirs.T @ theirs / len(theirs) / found[:, None])
+    spread = _covariance(theirs @ to_shares) / len(theirs)
+    for share, values, size in zip(found, ours, sizes, strict=True):
+        spread = spread + share**2 * _covariance(values @ to_shares) / size
     error = np.sqrt(np.maximum(np.diag(spread), 0)) / (found * (1 - found))
     reach = float(norm.ppf((1 + level) / 2)) * error
     odds = np.log(found) - np.log1p(-found)
-    low, high = (1 / (1 + np.exp(-(odds + side * reach))) for side in (-1, 1))
-    p_value = _explained(unlabelled, val, theirs, ours, own, sizes, found)
-    return Check(low, high, p_value, separation(val, targets, prior))
+    return expit(odds - reach), expit(odds + reach)
 
 
 def _explained(
