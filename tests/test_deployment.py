@@ -169,6 +169,7 @@ def test_intervals_cover_though_the_calibrator_was_fitted_on_few_images(calibrat
         except config.InputError:
             refused += 1
             continue
+        assert chosen.estimated is not None
         covered += chosen.estimated.low[1] <= 0.5 <= chosen.estimated.high[1]
     assert refused <= binom.ppf(0.999, times, 0.01)
     assert covered >= binom.ppf(0.001, times - refused, 0.95)
