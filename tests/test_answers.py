@@ -11,7 +11,7 @@ from PIL import Image
 
 from counterpoise import __main__ as cli
 from counterpoise import answers, config, decisions, loading, models
-from counterpoise.artifacts import clusters, decision, features, model, predictions, tiles
+from counterpoise.artifacts import clusters, decision, features, model, predictions, tiles, unlabelled
 from counterpoise.stages import predict
 
 ROOT = Path(__file__).parents[1]
@@ -149,6 +149,30 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         answers.answer(tmp_path, [tmp_path / "text.png"], content(), top=1)
     with pytest.raises(config.InputError, match=r"none\.png: cannot be read: No such file"):
         answers.answer(tmp_path, [tmp_path / "none.png"], content(), top=1)
+
+
+@pytest.mark.parametrize("fold", ["mean", "max"])
+def test_raw_logits_of_unlabelled_images_are_those_of_the_pipeline_and_need_no_decision(
+    fold: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(tmp_path, a_decision("multiclass"), frozen=True)
+    (tmp_path / decision.PATH).unlink()
+    (tmp_path / "there").mkdir()
+    for name in SIZES:
+        (tmp_path / name).rename(tmp_path / "there" / name)
+    text = (ROOT / config.PATH).read_text().replace("size_px: 512", f"size_px: {TILE_PX}")
+    text = text.replace("overlap_px: 64", "overlap_px: 8").replace("fold: mean", f"fold: {fold}")
+    (tmp_path / config.PATH).write_text(text.replace("precision: auto", "precision: float32"))
+    monkeypatch.chdir(tmp_path)
+    cli.main(["predict", "there", "--logits", "data/unlabelled/there.parquet"])
+    assert "data/unlabelled/there.parquet: raw logits of 2 images" in capsys.readouterr().out
+    found, test = unlabelled.read(tmp_path, unlabelled.FOLDER), predictions.read(tmp_path, "test")
+    assert found.image_ids == tuple(f"there/{name}" for name in test.image_ids)
+    assert (found.classes, found.fingerprint) == (NAMES, model.fingerprint(tmp_path))
+    rows = slice(None) if fold == "mean" else [list(found.image_ids).index("there/small.png")]
+    np.testing.assert_allclose(found.logits[rows], test.logits[rows], atol=1e-4)
+    with pytest.raises(SystemExit, match="an image stands twice"):
+        cli.main(["predict", "there", "there/small.png", "--logits", "data/unlabelled/there.parquet"])
 
 
 def test_without_a_model_the_way_to_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,43 @@ def show_answers(images: list[str], top: int) -> str:
     return "\n".join(lines)
 
 
+def write_logits(images: list[str], out: str) -> str:
+    """Write raw logits of images that nobody labelled, for `decide.target: estimated`.
+
+    Args:
+        images: Image files; of a folder, every file below it whose name does not begin with a dot.
+        out: Parquet file to write.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InputError: `params.yaml` is faulty, or an image cannot be read.
+        ArtifactError: There is no model yet, or an image is named twice.
+    """
+    from counterpoise import answers  # imports torch
+    from counterpoise.artifacts import model, unlabelled
+
+    root = Path.cwd()
+    content = config.load(root)
+    if faults := check.problems(content):
+        raise InputError("\n".join(faults))
+    paths = [path for image in images for path in _files(Path(image))]
+    if not paths:
+        raise InputError(f"no image in {images}")
+    card = model.read_card(root)
+    rows = answers.logits(root, paths, content)
+    found = unlabelled.Unlabelled(tuple(map(str, paths)), card.classes, rows, model.fingerprint(root))
+    unlabelled.write(Path(out), found)
+    return f"{out}: raw logits of {len(paths)} images"
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command of the console script."""
     parser = argparse.ArgumentParser(
@@ -134,9 +171,19 @@ def main(arguments: list[str] | None = None) -> None:
     predict = commands.add_parser("predict", help="say what the built model sees in images of your own")
     predict.add_argument("image", nargs="+", help="image files")
     predict.add_argument("--top", type=int, default=3, metavar="K", help="name the K most probable classes; 3")
+    predict.add_argument(
+        "--logits",
+        metavar="FILE",
+        help="write raw logits to this parquet file instead, for decide.target: estimated; a folder means its files",
+    )
     chosen = parser.parse_args(arguments)
     try:
-        print(show_params(chosen.name) if chosen.command == "params" else show_answers(chosen.image, chosen.top))
+        if chosen.command == "params":
+            print(show_params(chosen.name))
+        elif chosen.logits is not None:
+            print(write_logits(chosen.image, chosen.logits))
+        else:
+            print(show_answers(chosen.image, chosen.top))
     except (InputError, ArtifactError) as error:
         sys.exit(f"\n{error}\n")
 

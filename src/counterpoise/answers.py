@@ -48,19 +48,38 @@ def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any], top: i
         InputError: An image cannot be read.
         ArtifactError: There is no model yet.
     """
-    card, chosen = model.read_card(root), decision.read(root)
+    chosen = decision.read(root)
+    folded = logits(root, paths, content)
+    return [_said(str(path), row[None], chosen, top) for path, row in zip(paths, folded, strict=True)]
+
+
+def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Predict images as the pipeline does, cut into the same tiles, and fold them.
+
+    Args:
+        root: A repository in which a model was trained.
+        paths: Image files.
+        content: Its checked parameters, as in `answer`.
+
+    Returns:
+        (n, c) raw logits.
+
+    Raises:
+        InputError: An image cannot be read.
+        ArtifactError: There is no model yet.
+    """
+    card = model.read_card(root)
     network = _whole(card, models.rebuild(card, model.read_weights(root)), content["seed"])
     device = models.pick_device(content["model"]["device"])
     precision = models.pick_precision(content["model"]["precision"], device)
     network = network.eval().to(device)
-    answers = []
+    rows = []
     for path in paths:
         batch = models.normalise(_tiles(path, card, content).to(device), *models.normalisation(card.backbone))
         with torch.inference_mode(), models.autocast(device, precision):
-            logits = network(batch).float().cpu().numpy()
-        folded = logits.max(axis=0) if content["predict"]["fold"] == "max" else logits.mean(axis=0)
-        answers.append(_said(str(path), folded[None], chosen, top))
-    return answers
+            of_tiles = network(batch).float().cpu().numpy()
+        rows.append(of_tiles.max(axis=0) if content["predict"]["fold"] == "max" else of_tiles.mean(axis=0))
+    return np.stack(rows)
 
 
 def _whole(card: model.Card, trained: nn.Module, seed: int) -> nn.Module:
@@ -83,8 +102,8 @@ def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> torch.Te
     return torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2)
 
 
-def _said(image: str, logits: NDArray[np.float32], chosen: decision.Decision, top: int) -> Answer:
-    probs = decisions.probabilities(chosen, logits)
+def _said(image: str, row: NDArray[np.float32], chosen: decision.Decision, top: int) -> Answer:
+    probs = decisions.probabilities(chosen, row)
     decided = decisions.decided(chosen, probs)[0]
     order = np.argsort(-probs[0], kind="stable")
     ranked = tuple((chosen.classes[index], float(probs[0, index])) for index in order[:top])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,11 +193,26 @@ def decide_labels(probs: Floats, thresholds: Sequence[float | None], *, at_least
     return decided
 
 
-def probabilities(chosen: Decision, logits: NDArray[np.floating]) -> Floats:
-    """Compute calibrated probabilities at the target prior from raw logits, both (n, c)."""
-    offset = np.array(chosen.val_offset) + np.array(chosen.target_offset)
-    scale, bias = np.array(chosen.scale), np.array(chosen.bias)
-    return calibration.apply(logits.astype(np.float64), scale, bias, offset, task=chosen.task)
+def probabilities(
+    chosen: Decision, logits: NDArray[np.floating], *, under: Literal["target", "val"] = "target"
+) -> Floats:
+    """Compute calibrated probabilities from raw logits, both (n, c).
+
+    Args:
+        chosen: The decision.
+        logits: Raw logits.
+        under: The prior that they hold under: that of deployment, or validation's own.
+    """
+    offset = np.array(chosen.val_offset) + (np.array(chosen.target_offset) if under == "target" else 0.0)
+    return calibration.apply(
+        logits.astype(np.float64),
+        np.array(chosen.scale),
+        np.array(chosen.bias),
+        offset,
+        task=chosen.task,
+        knots=chosen.knots,
+        one_vs_rest=chosen.task != "multilabel" and chosen.calibrator in calibration.ONE_VS_REST,
+    )
 
 
 def decided(chosen: Decision, probs: Floats) -> NDArray[np.bool_]:

@@ -33,6 +33,7 @@ from counterpoise.artifacts import (
     thumbnails,
     tiles,
     training,
+    unlabelled,
 )
 from counterpoise.storage import ArtifactError
 
@@ -142,7 +143,7 @@ EXAMPLES: dict[str, Example] = {
             task="multiclass",
             classes=CLASSES,
             positive=CLASSES[1],
-            calibrator="temperature",
+            calibrator="isotonic",
             pooled=(CLASSES[1],),
             scale=(0.1 + 0.2, 0.3),
             bias=(0.0, 0.0),
@@ -151,7 +152,7 @@ EXAMPLES: dict[str, Example] = {
             seen=None,
             val=(0.9, 0.1),
             target=(0.5, 0.5),
-            val_offset=(0.0, 1e-300),
+            val_offset=(0.0, 0.0),
             target_offset=(-0.6, 1.6),
             rule="balanced",
             gain=((1.0, 0.0), (0.0, 9.0)),
@@ -161,6 +162,7 @@ EXAMPLES: dict[str, Example] = {
             val_total=10,
             val_decided=((8, 0, 1, 1), (1, 1, 0, 8)),
             prevalences=(decision.Moved(0.05, (0.95, 0.05), (0.1, -0.7), ((1.0, 0.0), (0.0, 19.0)), ()),),
+            knots=(((-1.5, 0.1 + 0.2), (1e-300, 0.9)), ((), ())),
         )
     ),
     "features": (
@@ -205,6 +207,13 @@ EXAMPLES: dict[str, Example] = {
         RNG.integers(0, 256, (3, 32, 32), dtype=np.uint8)
     ),
     "tiles": Example(write_tiles, read_tiles, TILES),
+    "unlabelled": (
+        lambda found: Example(
+            lambda root: unlabelled.write(root / unlabelled.FOLDER / "there.parquet", found),
+            lambda root: unlabelled.read(root, unlabelled.FOLDER),
+            found,
+        )
+    )(unlabelled.Unlabelled(("NA", "é, b"), CLASSES, RNG.normal(size=(2, 2)).astype(np.float32), "f00d")),
     "training": Example(
         write_training,
         training.read,

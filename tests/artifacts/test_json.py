@@ -3,10 +3,11 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
-from counterpoise import priors
-from counterpoise.artifacts import classes, decision, metrics, prior
+from counterpoise import calibration, priors
+from counterpoise.artifacts import classes, decision, metrics, predictions, prior, unlabelled
 from counterpoise.storage import ArtifactError
 
 DECISION = decision.Decision(
@@ -92,6 +93,70 @@ def test_a_decision_made_for_another_prevalence_keeps_all_else(tmp_path):
     other = DECISION.moved(0)
     assert (other.target, other.target_offset) == ((0.9, 0.1), (0.5, -1.6))
     assert dataclasses.replace(other, target=DECISION.target, target_offset=DECISION.target_offset) == DECISION
+
+
+@pytest.mark.parametrize("calibrator", calibration.WITH_BIAS)
+def test_a_decision_that_corrects_the_prior_twice_can_neither_be_written_nor_read(tmp_path, calibrator):
+    knots = (((0.0,), (0.5,)),) * 2 if calibrator == "isotonic" else ()
+    once = dataclasses.replace(DECISION, calibrator=calibrator, bias=(0.3, 0.0), knots=knots)
+    decision.write(tmp_path, once)
+    message = (
+        f"calibrator '{calibrator}' learned the prior of validation by itself; val_offset .* would correct it twice"
+    )
+    with pytest.raises(ArtifactError, match=message):
+        decision.write(tmp_path, dataclasses.replace(once, val_offset=(0.1, 0.0)))
+    path = tmp_path / decision.PATH
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"val_offset": [0.1, 0.0]}))
+    with pytest.raises(ArtifactError, match=message):
+        decision.read(tmp_path)
+
+
+@pytest.mark.parametrize("calibrator", ["none", "temperature"])
+def test_a_decision_that_does_not_correct_an_unknown_prior_is_refused(tmp_path, calibrator):
+    with pytest.raises(ArtifactError, match="the prior seen is unknown, and calibrator"):
+        decision.write(tmp_path, dataclasses.replace(DECISION, calibrator=calibrator, seen=None))
+    with pytest.raises(ArtifactError, match="has no bias, since val_offset corrects the prior"):
+        decision.write(tmp_path, dataclasses.replace(DECISION, calibrator=calibrator, bias=(0.1, 0.0)))
+
+
+@pytest.mark.parametrize(
+    "curve", [((0.0, 0.0), (0.1, 0.2)), ((0.0, 1.0), (0.2, 0.1)), ((0.0,), (0.1, 0.2)), ((0.0,), (1.0,))]
+)
+def test_knots_rise_and_no_probability_is_0_or_1(tmp_path, curve):
+    with pytest.raises(ArtifactError, match="the knots of 'b' must rise, with probabilities between 0 and 1"):
+        decision.write(tmp_path, dataclasses.replace(DECISION, calibrator="isotonic", knots=(((), ()), curve)))
+    with pytest.raises(ArtifactError, match="knots has 0 entries for 2 classes"):
+        decision.write(tmp_path, dataclasses.replace(DECISION, calibrator="isotonic"))
+
+
+def test_what_an_estimated_target_rests_on_survives_json(tmp_path):
+    rests_on = decision.Estimated(120, (0.4, 0.3), (0.7, 0.6), 31, 0.5, 0.25)
+    decision.write(tmp_path, dataclasses.replace(DECISION, estimated=rests_on))
+    assert decision.read(tmp_path).estimated == rests_on
+    with pytest.raises(ArtifactError, match=r"estimated\.low has 1 entries for 2 classes"):
+        decision.write(tmp_path, dataclasses.replace(DECISION, estimated=dataclasses.replace(rests_on, low=(0.4,))))
+
+
+def test_unlabelled_predictions_are_those_of_one_model_and_bear_no_labels(tmp_path):
+    def write(name: str, *images: str, fingerprint: str = "f00d") -> None:
+        logits = np.zeros((len(images), 2), dtype=np.float32)
+        path = tmp_path / unlabelled.FOLDER / f"{name}.parquet"
+        unlabelled.write(path, unlabelled.Unlabelled(images, ("a", "b"), logits, fingerprint))
+
+    write("one", "x", "y")
+    write("two", "z")
+    assert unlabelled.read(tmp_path, unlabelled.FOLDER).image_ids == ("x", "y", "z")
+    assert unlabelled.read(tmp_path, f"{unlabelled.FOLDER}/two.parquet").image_ids == ("z",)
+    write("two", "x")
+    with pytest.raises(ArtifactError, match="an image stands twice"):
+        unlabelled.read(tmp_path, unlabelled.FOLDER)
+    write("two", "z", fingerprint="beef")
+    with pytest.raises(ArtifactError, match="its files are of different models"):
+        unlabelled.read(tmp_path, unlabelled.FOLDER)
+    of_test = predictions.Predictions(("q",), ("q",), ("a",), ("a", "b"), np.zeros((1, 2), dtype=np.float32))
+    predictions.write(tmp_path, "test", of_test)
+    with pytest.raises(ArtifactError, match=r"unexpected columns .* and no labels"):
+        unlabelled.read(tmp_path, predictions.path("test"))
 
 
 def test_the_class_that_matters_is_a_class(tmp_path):

@@ -201,7 +201,8 @@ COMBINATIONS = [
     ),
     (
         {"loss": "focal", "decide__calibrator": "temperature"},
-        "what loss 'focal' does to the prior has no closed form; set it to 'auto' or one of ['vector', 'platt']",
+        "what loss 'focal' does to the prior has no closed form; set it to 'auto' or one of ['vector', 'platt', "
+        "'isotonic']",
         {"loss": "focal", "decide__calibrator": "vector"},
     ),
     (
@@ -225,9 +226,14 @@ COMBINATIONS = [
         {"oversample__strategy": "ml_ros", "task": "multilabel"},
     ),
     (
-        {"decide__calibrator": "platt"},
-        "decide.calibrator 'platt' has a bias for each of many labels",
-        {"decide__calibrator": "platt", "task": "multilabel"},
+        {"decide__unlabelled": "results/predictions/test.parquet"},
+        "decide.unlabelled is 'results/predictions/test.parquet', which stages of the pipeline make",
+        {"decide__unlabelled": "data/unlabelled/there.parquet"},
+    ),
+    (
+        {"decide__unlabelled": "../there.parquet"},
+        "decide.unlabelled is '../there.parquet'; expected a file or folder inside the repository",
+        {"decide__unlabelled": "there.parquet", "decide__target": "estimated"},
     ),
     (
         {"decide__calibrator": "vector", "task": "multilabel"},
@@ -237,7 +243,7 @@ COMBINATIONS = [
     (
         {"oversample__strategy": "over", "task": "multilabel", "decide__calibrator": "temperature"},
         "what oversample.strategy 'over' does to the prior has no closed form",
-        {"oversample__strategy": "over", "task": "multilabel", "decide__calibrator": "platt"},
+        {"oversample__strategy": "over", "task": "multilabel", "decide__calibrator": "isotonic"},
     ),
     (
         {"split__balance": True, "task": "multilabel"},

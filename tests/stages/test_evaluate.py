@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from scipy.special import expit, softmax
+from scipy.special import expit, logsumexp, softmax
 from scipy.stats import binomtest
 from sklearn import metrics as sklearn_metrics
 
@@ -20,7 +20,14 @@ from counterpoise.stages import decide, evaluate
 REPOSITORY = Path(__file__).parents[2]
 NAMES = ("common", "usual", "scarce", "rare")
 PREVALENCES = (0.2, 0.01)
-REST = {"beta": 1.0, "floor": 0.8, "at_least": 0, "min_positives": 10, "search_positives": 200}
+REST = {
+    "beta": 1.0,
+    "floor": 0.8,
+    "unlabelled": "data/unlabelled",
+    "at_least": 0,
+    "min_positives": 10,
+    "search_positives": 200,
+}
 Array = np.ndarray[Any, Any]
 
 
@@ -78,15 +85,28 @@ def the_table(root: Path) -> pd.DataFrame:
     return pd.read_csv(root / "reports/plots/classes.csv", keep_default_na=False, na_values={"value": [""]})
 
 
+def own_probs(chosen: dict[str, Any], inputs: Array) -> Array:
+    """Read a probability of each class or label off its own line or curve, (n, c), before any offset."""
+    probs: Array = expit(np.array(chosen["scale"]) * inputs + np.array(chosen["bias"]))
+    for index, (places, values) in enumerate(chosen["knots"]):
+        if places:
+            probs[:, index] = np.interp(inputs[:, index], places, values)
+    return probs
+
+
 def used(root: Path) -> tuple[list[str], Array, Array, Array, Array]:
     """Classes, truth, most probable raw class, probabilities and decisions: files, NumPy and SciPy alone."""
     table = pq.read_table(root / "results/predictions/test.parquet").to_pandas()
     chosen = json.loads((root / "models/decision.json").read_text())
     names = chosen["classes"]
     z = table[[f"logit_{name}" for name in names]].to_numpy(dtype=np.float64)
-    scale, bias = np.array(chosen["scale"]), np.array(chosen["bias"])
     offset = np.array(chosen["val_offset"]) + np.array(chosen["target_offset"])
-    probs = softmax(scale * z + bias + offset, axis=1)
+    if chosen["calibrator"] in ("platt", "isotonic"):
+        rest = [logsumexp(np.delete(z, k, axis=1), axis=1) for k in range(len(names))]
+        weighed = own_probs(chosen, z - np.stack(rest, axis=1)) * np.exp(offset)
+        probs = weighed / weighed.sum(axis=1, keepdims=True)
+    else:
+        probs = softmax(np.array(chosen["scale"]) * z + np.array(chosen["bias"]) + offset, axis=1)
     truth = table["labels"].map(names.index).to_numpy()
     return names, truth, z.argmax(axis=1), probs, (probs @ np.array(chosen["gain"])).argmax(axis=1)
 
@@ -172,6 +192,13 @@ PROBLEMS: dict[str, dict[str, Any]] = {
     "four classes": {},
     "four classes, most probable": {"rule": "most_probable"},
     "four classes, vector": {"calibrator": "vector"},
+    "four classes, platt": {"calibrator": "platt"},
+    "four classes, isotonic": {
+        "calibrator": "isotonic",
+        "rule": "most_probable",  # of a curve with steps, rule `balanced` has ties, which rounding breaks
+        "target": dict(zip(NAMES, (0.43, 0.29, 0.17, 0.11), strict=True)),
+    },
+    "two classes, isotonic": {"calibrator": "isotonic", "counts": (150, 15), "rule": "f_beta"},
     "four classes, least cost": {"rule": "least_cost", "costs": {"rare": {"common": 30.0, "usual": 8.0}}},
     "four classes, another deployment": {
         "target": {"common": 0.97, "usual": 0.01, "scarce": 0.01, "rare": 0.01},
@@ -404,7 +431,8 @@ def used_labels(root: Path) -> tuple[list[str], Array, Array, Array, Array]:
     names = chosen["classes"]
     z = table[[f"logit_{name}" for name in names]].to_numpy(dtype=np.float64)
     offset = np.array(chosen["val_offset"]) + np.array(chosen["target_offset"])
-    probs = expit(np.array(chosen["scale"]) * z + np.array(chosen["bias"]) + offset)
+    own = own_probs(chosen, z)
+    probs = own * np.exp(offset) / (own * np.exp(offset) + 1 - own)
     truth = np.array([[name in cell.split("|") for name in names] for cell in table["labels"]])
     limits = np.array([np.inf if limit is None else limit for limit in chosen["thresholds"]])
     decided = probs >= limits
@@ -462,6 +490,7 @@ OF_LABELS: dict[str, dict[str, Any]] = {
     "another deployment": {"target": {"seldom": 0.3}},
     "pos_weight": {"ledger": (priors.Line("weighting.scheme", "negatives_over_positives", (1.0, 4.0, 16.0, 32.0)),)},
     "unknown": {"ledger": (priors.Line("loss", "focal", None),)},
+    "isotonic": {"calibrator": "isotonic", "target": {"seldom": 0.3}},
     "groups": {"grouped": True},
 }
 

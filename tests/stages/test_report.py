@@ -166,7 +166,7 @@ def build(
         found = predictions.Predictions(image_ids, image_ids, tuple(part["labels"]), tuple(names), logits)
         predictions.write(root, split, found)
     block = {"calibrator": "auto", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
-    block |= {"at_least": 0, "min_positives": 5, "search_positives": 200, **decide_as}
+    block |= {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 200, **decide_as}
     asked = evaluate.Evaluate(positive=names[-1], at_prevalence=(0.05, 0.01), resamples=100)
     settings = decide.Decide.model_validate(block)
     decision.write(root, decide.choose(predictions.read(root, "val"), opened, ledger, settings, asked))
@@ -331,7 +331,9 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     val, test = decided("val", 674, 67, 110, 717), decided("test", 122, 247, 15, 2615)
     opened = prior.Prior("multiclass", names, (2862, 138), (784, 784), (784, 784), 3000, 1568, 1568, ())
     block = {"calibrator": "none", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
-    settings = decide.Decide.model_validate(block | {"at_least": 0, "min_positives": 5, "search_positives": 200})
+    settings = decide.Decide.model_validate(
+        block | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 200}
+    )
     asked = evaluate.Evaluate(positive="panel", at_prevalence=(), resamples=100)
     ledger = (priors.Line("split", "train", priors.factors((2862, 138), (784, 784))),)
     chosen = decide.choose(val, opened, ledger, settings, asked)
@@ -353,6 +355,18 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
 def test_a_cosine_schedule_to_zero_has_not_vanished():
     rates = (1 + np.cos(np.linspace(0, np.pi, 40))) / 2
     assert findings.idle_from(rates.tolist()) is None
+
+
+def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path):
+    build(tmp_path)
+    chosen = decision.read(tmp_path)
+    rests_on = decision.Estimated(1200, (0.42, 0.41), (0.59, 0.58), 31, 0.5, 0.37)
+    decision.write(tmp_path, dataclasses.replace(chosen, estimated=rests_on))
+    page = Page(made(tmp_path)).text
+    assert "estimated from 1200 unlabelled images of deployment: “rare”" in page
+    assert "95 % interval 0.410 to 0.580" in page
+    assert "look there as in validation; their scores do not speak against it (p = 0.37)" in page
+    assert "target, 95 % interval" in page
 
 
 def test_an_unknown_line_of_the_ledger_is_written_as_unknown(tmp_path):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from counterpoise import priors, storage
+from counterpoise import calibration, priors, storage
 
 PATH = "models/decision.json"
 LISTS = (
@@ -53,18 +54,47 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Estimated:
+    """What `target` rests on where it was estimated from unlabelled predictions (`shift.py`).
+
+    Attributes:
+        images: Number of unlabelled images.
+        low: (c,) lower ends of 95 % intervals of `target`.
+        high: (c,) upper ends.
+        iterations: Steps of EM; of many labels, the most that a label took.
+        separation: How well the model tells the classes apart, 0 to 1; of many labels, that of the worst one.
+        p_value: Of the check that validation's classes in these shares explain the scores; of many labels, the least
+            one times their number.
+    """
+
+    images: int
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    iterations: int
+    separation: float
+    p_value: float
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Estimated:
+        """Read what `dataclasses.asdict` and JSON left."""
+        return cls(**{**content, "low": tuple(content["low"]), "high": tuple(content["high"])})
+
+
+@dataclass(frozen=True)
 class Decision:
     """From logits z to probabilities p and to classes.
 
     `multiclass`: p = softmax(scale * z + bias + offset); the decided class is the argmax over j of
     sum_k p_k gain[k][j]. `multilabel`: p = sigmoid(scale * z + bias + offset); every label whose p reaches its
-    threshold is decided, and at least `at_least` labels of each image, the most probable.
+    threshold is decided, and at least `at_least` labels of each image, the most probable. With `platt` and `isotonic`
+    something else takes the place of scale * z + bias: `calibration.apply`.
 
     Attributes:
         task: What the labels mean.
         classes: The c class names, in the order of every list here.
         positive: The class that matters.
-        calibrator: `none`, `temperature` (scale = 1 / T), `vector` or `platt` (a scale and a bias for each class).
+        calibrator: `none`, `temperature` (scale = 1 / T), `vector`, `platt` (a scale and a bias for each class), or
+            `isotonic` (a curve for each class).
         pooled: Labels with too few validation images of their own, whose calibration is that of all labels together.
         scale: Factor of each logit.
         bias: Summand of each logit; zero for calibrators without one.
@@ -86,6 +116,9 @@ class Decision:
         val_decided: For each class, decided on validation with these very rules: true positives, false positives, false
             negatives, true negatives.
         prevalences: The same for other shares of the class that matters, as `evaluate.at_prevalence` asks.
+        knots: `isotonic`: for each class where its curve has knots, and the probability there; a label that has too few
+            images for a curve has no knots, but scale and bias. Empty for other calibrators.
+        estimated: What `target` rests on; `None` where it is natural or was stated.
     """
 
     task: str
@@ -110,6 +143,8 @@ class Decision:
     val_total: int
     val_decided: tuple[tuple[int, int, int, int], ...]
     prevalences: tuple[Moved, ...]
+    knots: tuple[calibration.Curve, ...] = ()
+    estimated: Estimated | None = None
 
     def moved(self, index: int) -> Decision:
         """Return the decision made for `prevalences[index]`."""
@@ -139,6 +174,9 @@ def read(root: Path) -> Decision:
     try:
         content["ledger"] = tuple(priors.Line.from_json(line) for line in content["ledger"])
         content["prevalences"] = tuple(Moved.from_json(other) for other in content["prevalences"])
+        content["knots"] = tuple((tuple(places), tuple(values)) for places, values in content["knots"])
+        estimated = content["estimated"]
+        content["estimated"] = None if estimated is None else Estimated.from_json(estimated)
         for name in ("gain", "val_decided"):
             content[name] = tuple(tuple(row) for row in content[name])
         for name in LISTS:
@@ -146,7 +184,9 @@ def read(root: Path) -> Decision:
         content["seen"] = None if content["seen"] is None else tuple(content["seen"])
         decision = Decision(**content)
         _check(decision)
-    except (KeyError, TypeError) as error:
+    except storage.ArtifactError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise storage.ArtifactError(f"{PATH}: damaged: {error!r}") from error
     return decision
 
@@ -169,9 +209,38 @@ def _check(decision: Decision) -> None:
         )
     }
     lengths |= {} if decision.seen is None else {"seen": len(decision.seen)}
+    lengths |= {"knots": len(decision.knots)} if decision.calibrator == "isotonic" or decision.knots else {}
+    if decision.estimated is not None:
+        lengths |= {f"estimated.{name}": len(getattr(decision.estimated, name)) for name in ("low", "high")}
     lengths |= {f"gain[{row}]": len(values) for row, values in enumerate(decision.gain)}
     for name, length in lengths.items():
         if length != count:
             raise storage.ArtifactError(f"{PATH}: {name} has {length} entries for {count} classes")
     if decision.positive not in decision.classes:
         raise storage.ArtifactError(f"{PATH}: the class that matters, {decision.positive!r}, is no class")
+    _check_once(decision)
+    for name, (places, values) in zip(decision.classes, decision.knots, strict=bool(decision.knots)):
+        rising = all(a < b for a, b in pairwise(places)) and all(a <= b for a, b in pairwise(values))
+        if len(places) != len(values) or not rising or not all(0 < value < 1 for value in values):
+            raise storage.ArtifactError(
+                f"{PATH}: the knots of {name!r} must rise, with probabilities between 0 and 1; found {places}, {values}"
+            )
+
+
+def _check_once(decision: Decision) -> None:
+    """Refuse a decision that corrects the prior twice, or not at all."""
+    learns = decision.calibrator in calibration.WITH_BIAS
+    if learns and any(decision.val_offset):
+        raise storage.ArtifactError(
+            f"{PATH}: calibrator {decision.calibrator!r} learned the prior of validation by itself; val_offset "
+            f"{decision.val_offset} would correct it twice"
+        )
+    if not learns and any(decision.bias):
+        raise storage.ArtifactError(
+            f"{PATH}: calibrator {decision.calibrator!r} has no bias, since val_offset corrects the prior; found bias "
+            f"{decision.bias}"
+        )
+    if not learns and decision.seen is None:
+        raise storage.ArtifactError(
+            f"{PATH}: the prior seen is unknown, and calibrator {decision.calibrator!r} does not learn it"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,21 @@ def write(root: Path, card: Card, weights: dict[str, torch.Tensor]) -> None:
             {name: weights[name].detach().cpu().contiguous() for name in sorted(weights)},
             folder / "model.safetensors",
         )
+
+
+def fingerprint(root: Path) -> str:
+    """Compute what tells one model from another: the SHA-256 of its two files.
+
+    Raises:
+        storage.ArtifactError: A file is missing.
+    """
+    digest = hashlib.sha256()
+    for name in ("model.json", "model.safetensors"):
+        try:
+            digest.update((root / FOLDER / name).read_bytes())
+        except FileNotFoundError as error:
+            raise storage.ArtifactError(f"{FOLDER}/{name} does not exist; run `dvc repro`") from error
+    return digest.hexdigest()
 
 
 def read_card(root: Path) -> Card:

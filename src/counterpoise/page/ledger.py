@@ -9,7 +9,7 @@ import numpy as np
 from counterpoise import priors
 from counterpoise.charts.steps import UNKNOWN, Track, shares_by_step
 from counterpoise.charts.texts import write_prevalence, write_value
-from counterpoise.page.facts import Facts, listed, quote
+from counterpoise.page.facts import Facts, counted, listed, quote
 from counterpoise.page.parts import Fold, Part, Table, drawn
 
 SELECTED = 5
@@ -93,9 +93,18 @@ def _lines(facts: Facts, selected: Sequence[int]) -> tuple[tuple[str, ...], ...]
         ("validation", share(chosen.val)),
         ("step 1: from seen to validation, nats", [_signed(value) for value in chosen.val_offset]),
         ("target", share(chosen.target)),
+        *_ends(facts),
         ("step 2: from validation to target, nats", [_signed(value) for value in chosen.target_offset]),
     ]
     return tuple((name, *(cells[k] for k in selected)) for name, cells in written)
+
+
+def _ends(facts: Facts) -> list[tuple[str, list[str]]]:
+    rests_on = facts.decision.estimated
+    if rests_on is None:
+        return []
+    ends = zip(rests_on.low, rests_on.high, strict=True)
+    return [("target, 95 % interval", [f"{write_value(low, 3)} to {write_value(high, 3)}" for low, high in ends])]
 
 
 def _text(facts: Facts) -> tuple[str, ...]:
@@ -110,14 +119,30 @@ def _text(facts: Facts) -> tuple[str, ...]:
     )
     if unknown:
         text += f" {listed(unknown)} has no closed form, so “{chosen.calibrator}” learned the prior from validation."
+    paragraphs = (text, *_estimated(facts))
     offsets = [np.abs(values).max() for values in (chosen.val_offset, chosen.target_offset)]
     if max(offsets) < 0.005:
-        return text, "The logits are left as they are."
+        return *paragraphs, "The logits are left as they are."
     own = [_signed(values[facts.positive], 2) for values in (chosen.val_offset, chosen.target_offset)]
     first = f"{own[0]} nats from the share seen to that of validation, " if any(chosen.val_offset) else ""
-    return text, (
+    return *paragraphs, (
         f"What is added to the logit of {quote(facts.positive_name)}: {first}{own[1]} from validation to deployment; "
         f"to no logit more than {write_value(max(offsets))} in one step."
+    )
+
+
+def _estimated(facts: Facts) -> tuple[str, ...]:
+    """Say what an estimated target rests on; nothing of a natural or a stated one."""
+    chosen, k = facts.decision, facts.positive
+    rests_on = chosen.estimated
+    if rests_on is None:
+        return ()
+    low, share, high = (write_value(values[k], 3) for values in (rests_on.low, chosen.target, rests_on.high))
+    return (
+        f"The target prior was estimated from {counted(rests_on.images, 'unlabelled image')} of deployment: "
+        f"{quote(facts.positive_name)} {share}, 95 % interval {low} to {high}. That assumes that images of a "
+        f"{facts.noun} look there as in validation; their scores do not speak against it "
+        f"(p = {write_value(rests_on.p_value, 2)}).",
     )
 
 

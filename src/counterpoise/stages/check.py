@@ -130,6 +130,7 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     root = content["ingest"]["root"]
     if Path(root).is_absolute() or ".." in Path(root).parts:
         yield f"{PATH}: ingest.root is {root!r}; expected a folder, or a link, inside the repository"
+    yield from _unlabelled(decide["unlabelled"])
     if root == "data/raw/demo" and content["demo"]["name"] == "none":
         yield f"{PATH}: demo.name is 'none', so that ingest.root {root!r} is empty; set it to the folder of your images"
     if decide["rule"] == "least_cost" and not decide["costs"]:
@@ -184,7 +185,6 @@ ONLY_FOR = (
     ),
     ("oversample", "strategy", MANY_LABELS, sampling.OF_LABEL_SETS, "looks at sets of labels"),
     ("decide", "calibrator", ONE_CLASS, ("vector",), "has a bias for each of the classes that exclude each other"),
-    ("decide", "calibrator", MANY_LABELS, ("platt",), "has a bias for each of many labels"),
 )
 """Section, key, the task that they are made for, values, and what they do."""
 
@@ -203,6 +203,19 @@ def _for_the_task(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"{PATH}: split.balance needs exactly one class per image: of many labels, one cannot be evened out alone"
     if task == ONE_CLASS and content["decide"]["at_least"]:
         yield f"{PATH}: decide.at_least is for task 'multilabel'; with one class per image each gets exactly one"
+
+
+def _unlabelled(where: str) -> Iterator[str]:
+    """Refuse a place outside, and one that the pipeline fills: predictions of test would decide how test is decided."""
+    parts = Path(where).parts
+    if Path(where).is_absolute() or ".." in parts or not parts:
+        yield f"{PATH}: decide.unlabelled is {where!r}; expected a file or folder inside the repository"
+    elif parts[0] in ("results", "models", "reports"):
+        yield (
+            f"{PATH}: decide.unlabelled is {where!r}, which stages of the pipeline make; nothing that is chosen may "
+            "depend on predictions of test. Name a file of `counterpoise predict --logits`, such as "
+            "data/unlabelled/there.parquet"
+        )
 
 
 def _as_the_loss_is_built(content: Mapping[str, Any]) -> Iterator[str]:

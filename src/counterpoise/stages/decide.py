@@ -1,6 +1,9 @@
 """Choose how logits become probabilities and decisions, from validation alone.
 
-Reads `results/predictions/val.parquet`, `models/model/model.json`, `data/prior.json`. Writes `models/decision.json`.
+With `target: estimated` unlabelled images of deployment say in which shares classes are met there, and nothing else.
+
+Reads `results/predictions/val.parquet`, `models/model/`, `data/prior.json`, and the folder or file that
+`decide.unlabelled` names. Writes `models/decision.json`.
 """
 
 from __future__ import annotations
@@ -14,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from counterpoise import calibration, decisions, labels, prevalence, priors, thresholds
-from counterpoise.artifacts import decision, model, predictions, prior
+from counterpoise import calibration, decisions, deployment, labels, prevalence, priors, thresholds
+from counterpoise.artifacts import decision, model, predictions, prior, unlabelled
 from counterpoise.config import PATH, InputError, Positive, Section, suggest
 from counterpoise.stages import run, warn
+from counterpoise.storage import ArtifactError
 
 Floats = NDArray[np.float64]
 
@@ -25,13 +29,17 @@ Floats = NDArray[np.float64]
 class Decide(Section):
     """Section `decide`."""
 
-    calibrator: Literal["auto", "none", "temperature", "vector", "platt"]
-    """From logits to probabilities (`calibration.py`). `auto` takes `temperature` where the ledger knows the prior that
-    the model saw; where it does not, `vector` (one class per image) or `platt` (many labels), which learn the prior
-    from validation."""
-    target: Literal["natural"] | dict[str, float]
-    """Prior of deployment: `natural`, as in the labels before any balancing, or a share for each class. Of many labels
-    those that are not stated stay natural."""
+    calibrator: Literal["auto", "none", "temperature", "vector", "platt", "isotonic"]
+    """From logits to probabilities (`calibration.py`); `vector` needs one class per image. `auto` takes `temperature`
+    where the ledger knows the prior that the model saw; where it does not, `vector` (one class per image) or `platt`
+    (many labels), which learn the prior from validation."""
+    target: Literal["natural", "estimated"] | dict[str, float]
+    """Prior of deployment: `natural`, as in the labels before any balancing; a share for each class, where of many
+    labels those that are not stated stay natural; or `estimated` from unlabelled predictions (`unlabelled`), which
+    assumes that images of a class look there as they do here. That is checked, and a failure stops the run."""
+    unlabelled: str
+    """Where `estimated` finds raw logits of images of deployment, as `counterpoise predict --logits` writes them: a
+    parquet file, or a folder of such files. The path must exist, whatever the target."""
     rule: Literal["most_probable", "balanced", "least_cost", "f_beta", "precision_floor"]
     """What a decision should be good for (`decisions.py`): accuracy; balanced accuracy; the least cost; F_beta;
     a precision. The last two set a threshold for each label, or for the positive one of two classes."""
@@ -64,6 +72,7 @@ def choose(
     ledger: tuple[priors.Line, ...],
     params: Decide,
     asked: Positive,
+    found: unlabelled.Unlabelled | None = None,
 ) -> decision.Decision:
     """Choose on validation.
 
@@ -73,20 +82,20 @@ def choose(
         ledger: Every line that applies to the model.
         params: Section `decide`.
         asked: The class that matters, and other shares of it to decide for.
+        found: For target `estimated`, unlabelled predictions of the same model.
 
     Returns:
         The decision, with both steps of the prior correction.
 
     Raises:
-        InputError: The prior that the model saw is unknown and the calibrator has no bias, a name is no class, or the
-            rule does not suit the classes.
+        InputError: The prior that the model saw is unknown and the calibrator has no bias, a name is no class, the
+            rule does not suit the classes, or the target cannot be estimated.
     """
     many, classes = opened.task == "multilabel", val.classes
     truth = labels.indicators(val.labels, classes)
     val_images, total = truth.sum(axis=0), len(truth)
     natural = priors.from_counts(opened.natural_counts, opened.natural_total if many else None)
     its_own = priors.from_counts(val_images, total if many else None)
-    target = natural if params.target == "natural" else stated_prior(params.target, classes, natural if many else None)
     seen = priors.seen(natural, ledger, task=opened.task)
     name = params.calibrator
     if name == "auto":
@@ -98,27 +107,25 @@ def choose(
     try:
         if many:
             fit = calibration.fit_labels(name, logits, truth, val_offset, min_positives=params.min_positives)
-            scale, bias, pooled = fit.scale, fit.bias, fit.pooled
         else:
-            scale, bias = calibration.fit(name, logits, labels.targets(val.labels, classes), val_offset)
-            pooled = np.zeros(len(classes), dtype=np.bool_)
+            fit = calibration.fit(name, logits, labels.targets(val.labels, classes), val_offset)
     except ValueError as error:
         raise InputError(f"{PATH}: {error}") from error
-    without_rule = decision.Decision(
+    calibrated = decision.Decision(
         task=opened.task,
         classes=classes,
         positive=named_positive(asked.positive, opened),
         calibrator=name,
-        pooled=tuple(np.array(classes)[pooled].tolist()),
-        scale=_floats(scale),
-        bias=_floats(bias),
+        pooled=tuple(np.array(classes)[fit.pooled].tolist()),
+        scale=_floats(fit.scale),
+        bias=_floats(fit.bias),
         ledger=ledger,
         natural=_floats(natural),
         seen=None if seen is None else _floats(seen),
         val=_floats(its_own),
-        target=_floats(target),
+        target=_floats(its_own),
         val_offset=_floats(val_offset),
-        target_offset=_floats(priors.offset(its_own, target, task=opened.task)),
+        target_offset=_floats(np.zeros(len(classes))),
         rule=params.rule,
         gain=(),
         thresholds=(),
@@ -127,7 +134,17 @@ def choose(
         val_total=total,
         val_decided=(),
         prevalences=(),
+        knots=fit.knots,
     )
+    target, estimated = natural, None
+    if params.target == "estimated":
+        if found is None:
+            raise InputError(f"{PATH}: decide.target is 'estimated', but there are no unlabelled predictions")
+        target, estimated = deployment.estimate(calibrated, val, truth, found)
+    elif params.target != "natural":
+        target = stated_prior(params.target, classes, natural if many else None)
+    offset = priors.offset(its_own, target, task=opened.task)
+    without_rule = replace(calibrated, target=_floats(target), target_offset=_floats(offset), estimated=estimated)
     ruled = with_rule(without_rule, val, truth, params)
     decided = decisions.decided(ruled, decisions.probabilities(ruled, val.logits))
     prevalences = tuple(at_prevalence(without_rule, share, val, truth, params) for share in asked.at_prevalence)
@@ -188,8 +205,7 @@ def with_rule(
     many, target = chosen.task == "multilabel", np.array(chosen.target)
 
     def from_validation(index: int) -> float | None:
-        offset, scale, bias = (np.array(values) for values in (chosen.val_offset, chosen.scale, chosen.bias))
-        at_val = calibration.apply(val.logits.astype(np.float64), scale, bias, offset, task=chosen.task)[:, index]
+        at_val = decisions.probabilities(chosen, val.logits, under="val")[:, index]
         prior_of_val = chosen.val[index]
         if params.rule == "f_beta":
             search = bool(truth[:, index].sum() >= params.search_positives)
@@ -291,10 +307,32 @@ def _floats(values: Floats) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
+def of_this_model(root: Path, where: str) -> unlabelled.Unlabelled:
+    """Read unlabelled predictions.
+
+    Raises:
+        InputError: There are none, or another model made them; the command that makes them is named.
+    """
+    command = (
+        "write them with `counterpoise predict --logits data/unlabelled/there.parquet IMAGES`, with images of the "
+        "place where the model is deployed"
+    )
+    try:
+        found = unlabelled.read(root, where)
+    except ArtifactError as error:
+        raise InputError(f"{PATH}: decide.target is 'estimated', but {error}; {command}") from error
+    if found.fingerprint != model.fingerprint(root):
+        raise InputError(
+            f"{PATH}: decide.target is 'estimated', but another model made the logits of {where}; {command}"
+        )
+    return found
+
+
 def main(root: Path, params: Params) -> None:
     """Choose and write."""
     card, opened = model.read_card(root), prior.read(root)
-    chosen = choose(predictions.read(root, "val"), opened, card.ledger, params.decide, params.evaluate)
+    found = of_this_model(root, params.decide.unlabelled) if params.decide.target == "estimated" else None
+    chosen = choose(predictions.read(root, "val"), opened, card.ledger, params.decide, params.evaluate, found)
     decision.write(root, chosen)
     if chosen.pooled:
         warn(f"too few validation images for a calibration of their own, shared one taken: {list(chosen.pooled)}")
@@ -302,6 +340,9 @@ def main(root: Path, params: Params) -> None:
         warn(f"{chosen.rule} {params.decide.floor} is unattainable on validation, so never decided: {never}")
     print(f"calibrator {chosen.calibrator}, rule {chosen.rule}, class that matters {chosen.positive}")
     print(f"prior seen {_shares(chosen.seen)}, target {_shares(chosen.target)}")
+    if chosen.estimated is not None:
+        images, p_value = chosen.estimated.images, chosen.estimated.p_value
+        print(f"target estimated from {images} unlabelled images; check of what that assumes: p = {p_value:.2g}")
 
 
 def _shares(prior_: tuple[float, ...] | None) -> str:

@@ -1,0 +1,109 @@
+"""`data/unlabelled/*.parquet`: raw logits of images that nobody labelled, from where the model is deployed.
+
+The one file between stages that no stage makes: `counterpoise predict --logits` does, when a person asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from counterpoise import storage
+
+FOLDER = "data/unlabelled"
+PREFIX = "logit_"
+MODEL = b"counterpoise.model"
+"""Where the file keeps which model it is of."""
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Raw logits of unlabelled images.
+
+    Attributes:
+        image_ids: n names, as the images were asked for.
+        classes: The c class names, in the order of the logits.
+        logits: float32 (n, c).
+        fingerprint: Of the model that they are of (`model.fingerprint`).
+    """
+
+    image_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    logits: NDArray[np.float32]
+    fingerprint: str
+
+
+def write(path: Path, found: Unlabelled) -> None:
+    """Check and write, rows sorted by image.
+
+    Raises:
+        storage.ArtifactError: An image stands twice, lengths differ, or a logit is not finite.
+    """
+    _check(str(path), found)
+    order = sorted(range(len(found.image_ids)), key=found.image_ids.__getitem__)
+    columns: dict[str, pa.Array] = {"image_id": pa.array([found.image_ids[row] for row in order], pa.string())}
+    for number, name in enumerate(found.classes):
+        columns[PREFIX + name] = pa.array(found.logits[order, number], pa.float32())
+    table = pa.table(columns).replace_schema_metadata({MODEL: found.fingerprint.encode()})
+    with storage.replacing(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def read(root: Path, where: str) -> Unlabelled:
+    """Read and check every parquet file of a folder, or a single one.
+
+    Args:
+        root: The repository.
+        where: Path of the file or folder below it.
+
+    Raises:
+        storage.ArtifactError: There is none, one is damaged, they are of different models or classes, or an image
+            stands twice.
+    """
+    place = root / where
+    paths = sorted(place.glob("*.parquet")) if place.is_dir() else [place]
+    parts = [_read(path, path.relative_to(root).as_posix()) for path in paths]
+    if not parts:
+        raise storage.ArtifactError(f"{where} holds no .parquet file")
+    if len({(part.classes, part.fingerprint) for part in parts}) > 1:
+        raise storage.ArtifactError(f"{where}: its files are of different models; write them again, or remove the old")
+    ids = tuple(name for part in parts for name in part.image_ids)
+    whole = Unlabelled(ids, parts[0].classes, np.concatenate([part.logits for part in parts]), parts[0].fingerprint)
+    _check(where, whole)
+    return whole
+
+
+def _read(path: Path, where: str) -> Unlabelled:
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise storage.ArtifactError(f"{where} does not exist") from error
+    except pa.ArrowInvalid as error:
+        raise storage.ArtifactError(f"{where} is damaged: {error}") from error
+    names = table.column_names
+    fingerprint = (table.schema.metadata or {}).get(MODEL)
+    if names[:1] != ["image_id"] or len(names) < 2 or not all(name.startswith(PREFIX) for name in names[1:]):
+        raise storage.ArtifactError(
+            f"{where}: unexpected columns {names}; expected image_id and logit_<class>, and no labels"
+        )
+    if fingerprint is None:
+        raise storage.ArtifactError(f"{where} does not say of which model it is")
+    logits = np.stack([table[name].to_numpy() for name in names[1:]], axis=1).astype(np.float32)
+    classes = tuple(name.removeprefix(PREFIX) for name in names[1:])
+    return Unlabelled(tuple(table["image_id"].to_pylist()), classes, logits, fingerprint.decode())
+
+
+def _check(where: str, found: Unlabelled) -> None:
+    if len(set(found.image_ids)) != len(found.image_ids):
+        raise storage.ArtifactError(f"{where}: an image stands twice")
+    expected: Sequence[int] = (len(found.image_ids), len(found.classes))
+    if found.logits.shape != expected:
+        raise storage.ArtifactError(f"{where}: logits of shape {found.logits.shape}, expected {expected}")
+    if not np.isfinite(found.logits).all():
+        raise storage.ArtifactError(f"{where}: some logits are not finite")

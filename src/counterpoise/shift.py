@@ -1,0 +1,242 @@
+"""The prior of the place where a model is deployed, estimated from predictions that nobody labelled.
+
+What may have moved are the shares of the classes. That images of each class look as they did in validation is assumed,
+and checked as far as scores without labels can: `check`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from scipy.stats import f, norm
+
+Floats = NDArray[np.float64]
+MAX_ITERATIONS = 20_000
+TOLERANCE = 1e-9
+"""No share moves further than this in the last step."""
+BINS = 10
+"""Of the scores that the check compares, at most, with about equally many images in each."""
+PER_BIN = 30
+"""So many images of the rarest class of validation for each bin, but at least three bins."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A prior estimated by EM.
+
+    Attributes:
+        prior: (c,) shares, none below half an image.
+        iterations: Steps taken.
+        converged: Whether the last step moved nothing any more.
+    """
+
+    prior: Floats
+    iterations: int
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Check:
+    """What speaks for or against an estimate.
+
+    Attributes:
+        low: (c,) lower ends of 95 % intervals of the shares.
+        high: (c,) upper ends.
+        p_value: The probability of scores as odd as these or odder, if classes look as they did in validation.
+        separation: How well the model tells the classes apart, from 0 (two look the same) to 1.
+    """
+
+    low: Floats
+    high: Floats
+    p_value: float
+    separation: float
+
+
+def estimate(probs: Floats, prior: Floats, *, max_iterations: int = MAX_ITERATIONS) -> Estimate:
+    """Estimate the prior of unlabelled images by EM: the prior that makes their predictions most likely.
+
+    Beginning at the prior under which the probabilities hold, each step moves them to the current estimate and takes
+    their mean: pi_k <- mean over x of (p_k(x) pi_k / prior_k) / sum_j (p_j(x) pi_j / prior_j).
+
+    Args:
+        probs: (n, c) calibrated probabilities under `prior`.
+        prior: (c,) shares that sum to 1.
+        max_iterations: Steps at most.
+
+    Returns:
+        The estimate. A share below half an image counts as half an image, as `priors.from_counts` has it, so that
+        its log-odds stay finite.
+
+    Raises:
+        ValueError: There are no images.
+
+    Source: Saerens, Latinne, Decaestecker (2002), Adjusting the outputs of a classifier, equation 2.9.
+
+    Example:
+        >>> sure = np.array([[0.999, 0.001], [0.001, 0.999], [0.001, 0.999], [0.001, 0.999]])
+        >>> estimate(sure, np.array([0.5, 0.5])).prior.round(2)
+        array([0.25, 0.75])
+    """
+    if not len(probs):
+        raise ValueError("the prior of no images cannot be estimated")
+    ratios, now = probs / prior, np.array(prior, dtype=np.float64)
+    steps, largest = 0, np.inf
+    while largest > TOLERANCE and steps < max_iterations:
+        joint = ratios * now
+        after = (joint / joint.sum(axis=1, keepdims=True)).mean(axis=0)
+        steps, largest, now = steps + 1, float(np.abs(after - now).max()), after
+    floored = np.maximum(now, 0.5 / len(probs))
+    return Estimate(floored / floored.sum(), steps, largest <= TOLERANCE)
+
+
+def moved(probs: Floats, before: Floats, after: Floats) -> Floats:
+    """Move probabilities (n, c) from one prior (c,) to another, by Bayes' rule.
+
+    Example:
+        >>> moved(np.array([[0.5, 0.5]]), np.array([0.5, 0.5]), np.array([0.9, 0.1]))
+        array([[0.9, 0.1]])
+    """
+    joint = probs * (after / before)
+    result: Floats = joint / joint.sum(axis=1, keepdims=True)
+    return result
+
+
+def separation(val: Floats, targets: NDArray[np.int64], prior: Floats) -> float:
+    """Say how well a model tells classes apart, from 0 to 1.
+
+    The least singular value of the table of mean probabilities under equal shares, a row for each true class: 1 if the
+    model is always sure and right; 0 if two classes (or mixtures of classes) get the same probabilities, so that no
+    number of images could tell their shares.
+
+    Args:
+        val: (m, c) probabilities of validation under `prior`.
+        targets: (m,) class indices, each class at least once.
+        prior: (c,) shares.
+
+    Example:
+        >>> separation(np.array([[0.75, 0.25], [0.25, 0.75]]), np.array([0, 1]), np.array([0.5, 0.5]))
+        0.5
+    """
+    count = val.shape[1]
+    even = moved(val, prior, np.full(count, 1 / count))
+    return float(np.linalg.svd(_class_means(even, targets, count), compute_uv=False)[-1])
+
+
+def check(
+    unlabelled: Floats,
+    val: Floats,
+    targets: NDArray[np.int64],
+    groups: NDArray[np.str_],
+    prior: Floats,
+    found: Floats,
+    *,
+    level: float = 0.95,
+) -> Check:
+    """Check whether validation's classes, in other shares, explain the scores of unlabelled images.
+
+    With f(x) the probabilities under the estimate, M their means in each class of validation, and pi' = M^-T (mean of
+    f over the unlabelled images), the shares that explain these means best: the probability of each class is cut into
+    up to ten bins, and the share D_b of unlabelled images in bin b, less sum_j pi'_j (share of class j of validation in
+    b), is compared with its own scatter. Each image gives g_b(x) = [x in b] - sum_j P_jb (M^-T f(x))_j, whose mean over
+    the unlabelled images is D_b and whose mean over each class of validation is 0; hence
+    cov D = cov(g) / n + sum_j pi_j^2 cov_j(g) / n_j. With V that covariance for D_b / sqrt(share of bin b), of the bins
+    of all classes together, sum_b D_b^2 / (share of bin b) / tr V is referred to the F distribution with (tr V)^2 /
+    tr V^2 and (tr V)^2 / sum over samples of (tr V_s^2 / (n_s - 1)) degrees of freedom: as the sum of squares varies,
+    and as V itself is known.
+
+    The intervals lie around the estimate on the scale of log-odds. With I_jk = mean of f_j f_k / pi_j over the
+    unlabelled images, which is M if the probabilities are calibrated, the variance is that of I^-T f over these images,
+    cov / n, the inverse of the information in EM's likelihood; and for the finite validation, sum_j pi_j^2 cov_j / n_j
+    of the same.
+
+    Args:
+        unlabelled: (n, c) calibrated probabilities under `prior`.
+        val: (m, c) the same of validation.
+        targets: (m,) class indices of validation, each class at least once.
+        groups: (m,) group of each image of validation; a group counts as one image.
+        prior: (c,) shares under which the probabilities hold.
+        found: (c,) the estimate.
+        level: Coverage meant, in (0, 1).
+
+    Returns:
+        Intervals, p-value and separation.
+
+    Source: Lipton, Wang, Smola (2018), Detecting and Correcting for Label Shift with Black Box Predictors, for M^-T;
+        Box (1954), Some Theorems on Quadratic Forms, for the F distribution, as Brunner, Dette, Munk (1997), Box-Type
+        Approximations in Nonparametric Factorial Designs, take its degrees of freedom.
+    """
+    count = len(prior)
+    ours, theirs = moved(val, prior, found), moved(unlabelled, prior, found)
+    own = [targets == index for index in range(count)]
+    sizes = [len(np.unique(groups[rows])) for rows in own]
+    low, high = _intervals(theirs, [ours[rows] for rows in own], sizes, found, level)
+    to_shares = np.linalg.pinv(_class_means(ours, targets, count))
+    ours, theirs = ours @ to_shares, theirs @ to_shares  # now a class's own rows average to its unit vector
+    p_value = _explained(unlabelled, val, theirs, ours, own, sizes, found)
+    return Check(low, high, p_value, separation(val, targets, prior))
+
+
+def _intervals(
+    theirs: Floats, ours: list[Floats], sizes: list[int], found: Floats, level: float
+) -> tuple[Floats, Floats]:
+    """Return both ends, (c,) each, from probabilities under the estimate: unlabelled ones, and of each class."""
+    to_shares = np.linalg.pinv(theirs.T @ theirs / len(theirs) / found[:, None])
+    spread = _covariance(theirs @ to_shares) / len(theirs)
+    for share, values, size in zip(found, ours, sizes, strict=True):
+        spread = spread + share**2 * _covariance(values @ to_shares) / size
+    error = np.sqrt(np.maximum(np.diag(spread), 0)) / (found * (1 - found))
+    reach = float(norm.ppf((1 + level) / 2)) * error
+    odds = np.log(found) - np.log1p(-found)
+    return expit(odds - reach), expit(odds + reach)
+
+
+def _explained(
+    unlabelled: Floats,
+    val: Floats,
+    theirs: Floats,
+    ours: Floats,
+    own: list[NDArray[np.bool_]],
+    sizes: list[int],
+    found: Floats,
+) -> float:
+    """Return the p-value of the bins of all classes together."""
+    count = int(np.clip(min(sizes) // PER_BIN, 3, BINS))
+    bins = [_bins(unlabelled[:, index], val[:, index], count) for index in range(len(found))]
+    one, other = (np.concatenate(blocks, axis=1) for blocks in zip(*bins, strict=True))
+    shares = np.stack([other[rows].mean(axis=0) for rows in own])
+    gaps = one - theirs @ shares
+    expected = np.maximum(found @ shares, 0.5 / len(one))
+    statistic = float((gaps.mean(axis=0) ** 2 / expected).sum())
+    scale = np.sqrt(np.outer(expected, expected))
+    whole, known = np.zeros_like(scale), 0.0
+    samples = [(gaps, 1.0, len(one))]
+    samples += [(other[rows] - ours[rows] @ shares, found[k], sizes[k]) for k, rows in enumerate(own)]
+    for values, weight, size in samples:
+        scaled = weight**2 * _covariance(values) / size / scale
+        whole += scaled
+        known += float((scaled**2).sum()) / max(size - 1, 1)
+    mean, squared = float(np.trace(whole)), float((whole**2).sum())
+    if mean <= 0:
+        return 1.0
+    return float(f.sf(statistic / mean, mean**2 / squared, mean**2 / known))
+
+
+def _bins(unlabelled: Floats, val: Floats, count: int) -> tuple[Floats, Floats]:
+    """Cut probabilities of one class into bins; return indicators (n, b) and (m, b)."""
+    edges = np.unique(np.quantile(np.concatenate([unlabelled, val]), np.linspace(0, 1, count + 1)[1:-1]))
+    one, other = (np.eye(len(edges) + 1)[np.searchsorted(edges, values)] for values in (unlabelled, val))
+    return one, other
+
+
+def _class_means(values: Floats, targets: NDArray[np.int64], count: int) -> Floats:
+    return np.stack([values[targets == index].mean(axis=0) for index in range(count)])
+
+
+def _covariance(values: Floats) -> Floats:
+    if len(values) < 2:
+        return np.zeros((values.shape[1],) * 2)
+    result: Floats = np.atleast_2d(np.cov(values, rowvar=False))
+    return result
