@@ -62,7 +62,7 @@ class Remedy:
 def block(loss: str) -> dict[str, Any]:
     """The shipped parameters of a loss, or such that its effect on the prior is known."""
     shipped: dict[str, Any] = config.load(ROOT)["losses"][loss]
-    return {"gamma": 0.0} if loss == "focal" else shipped
+    return {**shipped, "gamma": 0.0} if loss == "focal" else shipped
 
 
 def known(task: str) -> list[str]:
@@ -142,7 +142,7 @@ def trained(counts: tuple[int, ...], remedy: Remedy) -> tuple[Array, prior.Prior
             priors.Line("oversample.strategy", remedy.strategy, priors.factors(train, drawn)),
         ),
     )
-    weights = config.Weighting.model_validate({"scheme": remedy.scheme, "beta": 0.999})
+    weights = config.Weighting.model_validate({"scheme": remedy.scheme, "beta": 0.999, "defer_frac": 0.0})
     objective, lines = objectives.build(opened, remedy.loss, block(remedy.loss), weights)
     rows = np.repeat(np.arange(len(targets)), repeats)
     return minimised(x[rows], targets[rows], count, objective, np.ones((3, count))), opened, lines
@@ -300,7 +300,7 @@ def trained_labels(remedy: Remedy) -> tuple[Array, prior.Prior, tuple[priors.Lin
     x, truth = labels_of(RATES, MANY, "train")
     counts = tuple(int(number) for number in truth.sum(axis=0))
     opened = prior.Prior("multilabel", tuple("abc"), counts, counts, counts, MANY, MANY, MANY, ())
-    weights = config.Weighting.model_validate({"scheme": remedy.scheme, "beta": 0.999})
+    weights = config.Weighting.model_validate({"scheme": remedy.scheme, "beta": 0.999, "defer_frac": 0.0})
     objective, lines = objectives.build(opened, remedy.loss, block(remedy.loss), weights)
     return minimised(x, truth.astype(np.int64), 3, objective, FREE), opened, lines
 
