@@ -45,7 +45,13 @@ def root(tmp_path: Path) -> Path:
 
 
 def a_params(
-    *, views: int = 0, policy: str = "standard", freeze: str = "backbone", precision: str = "float32", batch: int = 2
+    *,
+    views: int = 0,
+    policy: str = "standard",
+    freeze: str = "backbone",
+    pool: str = "avg",
+    precision: str = "float32",
+    batch: int = 2,
 ) -> embed.Params:
     content = {
         "seed": 0,
@@ -54,6 +60,7 @@ def a_params(
             "weights": "none",
             "input_px": 32,
             "freeze": freeze,
+            "pool": pool,
             "head": "linear",
             "dropout": 0.2,
             "device": "cpu",
