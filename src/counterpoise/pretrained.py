@@ -155,10 +155,10 @@ def _read(weights: str) -> dict[str, Tensor]:
         ) from error
     except Exception as error:  # the readers raise a dozen kinds for damaged files
         raise InputError(f"{file} cannot be read: {type(error).__name__}: {error}") from error
-    for key in ("state_dict", "model"):  # what training scripts save
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+    for key in ("state_dict", "model"):  # where training scripts put it
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
+    if not isinstance(content, dict) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
         raise InputError(f"{file} holds no weights by name; expected the state_dict of a network")
     return {name.removeprefix("module."): tensor for name, tensor in content.items()}
 
@@ -171,7 +171,7 @@ def _renamed(state: dict[str, Tensor], name: str, own: Mapping[str, Tensor]) -> 
     if name in IN_TORCHVISIONS_ORDER:
         import torchvision
 
-        theirs: dict[str, Tensor] = torchvision.models.get_model(name).state_dict()
+        theirs = list(torchvision.models.get_model(name).state_dict())
         if set(state) == set(theirs):
             return {mine: state[key] for mine, key in zip(own, theirs, strict=True)}
     return state
@@ -179,7 +179,8 @@ def _renamed(state: dict[str, Tensor], name: str, own: Mapping[str, Tensor]) -> 
 
 def _without_classifier(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """Leave out what turns features into classes, and counters of batches, which old files lack and nothing reads."""
-    classifier: Any = model.pretrained_cfg["classifier"]
+    settings: Any = model.pretrained_cfg
+    classifier = settings["classifier"]
     heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
     dropped = tuple(f"{head}." for head in heads)
     return {

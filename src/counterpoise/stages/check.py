@@ -185,8 +185,8 @@ def _for_the_network(content: Mapping[str, Any]) -> Iterator[str]:
     name, pool = model["backbone"], models.POOL_OF_HEAD.get(model["head"])
     if pool is not None and model["pool"] != pool:
         yield (
-            f"{PATH}: model.head is {model['head']!r}, which reads the mean and the maximum of each map, but model.pool "
-            f"is {model['pool']!r}; set model.pool to {pool!r}, or model.head to 'dense'"
+            f"{PATH}: model.head is {model['head']!r}, which reads the mean and the maximum of each map, but "
+            f"model.pool is {model['pool']!r}; set model.pool to {pool!r}, or model.head to 'dense'"
         )
     try:
         outline = models.outline(name, model["pool"], model["input_px"])
@@ -203,8 +203,8 @@ def _for_the_network(content: Mapping[str, Any]) -> Iterator[str]:
         )
     if model["freeze"] == "first_n" and outline.blocks and model["freeze_first"] >= outline.blocks:
         yield (
-            f"{PATH}: model.freeze_first is {model['freeze_first']}, but {name!r} has {outline.blocks} blocks, of which "
-            "one at least must be left to train; lower it, or set model.freeze to 'backbone', which freezes all"
+            f"{PATH}: model.freeze_first is {model['freeze_first']}, but {name!r} has {outline.blocks} blocks, of "
+            "which one at least must be left to train; lower it, or set model.freeze to 'backbone', which freezes all"
         )
     if first_rate_frac < 1 and model["freeze"] == "backbone":
         yield (
