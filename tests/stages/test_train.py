@@ -749,7 +749,15 @@ def rare_repository(root: Path, content: dict[str, Any]) -> Path:
     return root
 
 
-@pytest.mark.parametrize("more", [{}, {"oversample__defer_frac": 0.5}, {"train__sampler": "progressive"}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"oversample__defer_frac": 0.5},
+        {"train__sampler": "progressive"},
+        {"model__head": "concat_pool", "model__pool": "avg_max", "model__freeze": "all_but_batchnorm"},
+    ],
+)
 def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
     more: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -759,6 +767,7 @@ def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
         "train__learning_rate": 0.01,
         "train__batch_size": 16,
     } | more
+    last = {"linear": 2, "concat_pool": 6}[changes.get("model__head", "linear")]
     weights, cards = {}, {}
     for name in ("as_trained", "retrained"):
         content = settings(**changes, train__classifier=name)
@@ -768,7 +777,7 @@ def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
     assert set(weights["as_trained"]) == set(weights["retrained"])
     moved = {key for key, tensor in weights["retrained"].items() if not torch.equal(tensor, weights["as_trained"][key])}
     assert {key for key in moved if not key.startswith("head.")} == set()
-    assert {"head.2.weight", "head.2.bias"} <= moved
+    assert {f"head.{last}.weight", f"head.{last}.bias"} <= moved
     lines = {line.piece: line for line in cards["retrained"].ledger}
     assert set(lines) == {"train.classifier", "weighting.scheme", "loss"}
     assert lines["train.classifier"].factors is not None
@@ -800,11 +809,13 @@ def test_a_tau_normalised_classifier_decides_better_for_the_rare_on_validation(t
     assert not weights["2.bias"].any()
 
 
-def test_a_tau_normalised_classifier_is_what_is_written(tmp_path: Path) -> None:
-    content = settings(train__epochs=3, train__classifier="tau_normalised")
+@pytest.mark.parametrize(("head", "last"), [("linear", "2"), ("concat_pool", "6"), ("dense", "4")])
+def test_a_tau_normalised_classifier_is_what_is_written(head: str, last: str, tmp_path: Path) -> None:
+    content = settings(train__epochs=3, train__classifier="tau_normalised", model__head=head)
     a_repository(tmp_path, content)
     train.main(tmp_path, config.validate(train.Params, content))
-    assert not model.read_weights(tmp_path)["2.bias"].any()
+    weights = model.read_weights(tmp_path)
+    assert {name for name in weights if name.endswith(".bias") and not weights[name].any()} == {f"{last}.bias"}
     assert model.read_card(tmp_path).ledger[-1].remedy.startswith("tau_normalised, tau = ")
 
 
