@@ -148,6 +148,9 @@ class Problem:
             classes=self.found.names,
             loss=settings.loss,
             ledger=learned.ledger,
+            pool=settings.model.pool,
+            hidden=settings.model.hidden,
+            width=every["train"].inputs.values.shape[1],
         )
         network, how = models.rebuild(card, learned.weights), read(predict.Params, content)
         val, test = (

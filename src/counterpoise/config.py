@@ -58,12 +58,19 @@ class Backbone(Section):
 
     backbone: str
     """Name of a timm model, such as `tf_efficientnet_lite0`."""
-    weights: Literal["bundled", "none"]
-    """`bundled`: ImageNet weights that came in a pip package; `none`: random initialisation."""
+    weights: str
+    """What the backbone begins with. `bundled`: ImageNet weights that came in a pip package; `imagenet`: those that
+    timm prefers, downloaded; `none`: random numbers; or the name of a `.safetensors` or `.pth` file in
+    `models/pretrained/`."""
     input_px: int = Field(ge=32, le=2048)
     """Side in pixels of the square that the network sees; every tile is resized to it."""
-    freeze: Literal["backbone", "none"]
-    """`backbone`: features are computed once and only the head is trained; `none`: everything is trained."""
+    freeze: Literal["none", "backbone", "all_but_batchnorm", "first_n"]
+    """What of the backbone stays as it came. `none`: nothing, everything is trained; `backbone`: all of it, so that
+    features are computed once and only the head is trained; `all_but_batchnorm`: all but the scales, shifts and running
+    statistics of its batch norms; `first_n`: its first `freeze_first` blocks, with the statistics of their norms."""
+    pool: Literal["avg", "avg_max"]
+    """How a map of features becomes one vector. `avg`: their mean over the picture; `avg_max`: their mean and their
+    maximum, side by side, twice as wide. Head `concat_pool` needs `avg_max`."""
     device: Literal["auto", "cpu", "cuda", "mps"]
     """Where the network runs; `auto` takes CUDA, then MPS, then the CPU."""
     precision: Literal["auto", "float32", "bfloat16", "float16"]
@@ -75,12 +82,21 @@ class Model(Backbone):
 
     model_config = ConfigDict(extra="forbid")
 
-    head: Literal["linear", "cosine"]
-    """The last layer. `linear`: batch norm, weights and biases, which begin at the prior of the draws; `cosine`: 30
-    times the cosine of the angle between features and each class's weights, without batch norm and biases, so that no
-    class wins by the length of its weights. Loss `ldam` needs `cosine`."""
+    freeze_first: int = Field(ge=1)
+    """`first_n` only: how many blocks of the backbone are frozen, from the picture on. The stem is the first; then each
+    stage is one (`resnet18` has 5 blocks, `efficientnet_b0` and `tf_efficientnet_lite0` 8, `densenet121` 6, of which
+    the last is a norm)."""
+    head: Literal["linear", "cosine", "concat_pool", "dense"]
+    """What turns features into logits. `linear`: batch norm, weights and biases, which begin at the prior of the draws;
+    `cosine`: 30 times the cosine of the angle between features and each class's weights, without batch norm and biases,
+    so that no class wins by the length of its weights; `concat_pool`: batch norm, dropout, a hidden layer, batch norm,
+    dropout, a layer as in `linear`; `dense`: batch norm, a hidden layer, dropout, a layer as in `linear`. Loss `ldam`
+    needs `cosine`."""
+    hidden: int = Field(ge=1)
+    """`concat_pool` and `dense` only: units of the hidden layer, which end in a ReLU."""
     dropout: float = Field(ge=0, lt=1)
-    """Share of the features that is dropped in front of the last layer while training, in [0, 1)."""
+    """Share of what reaches the last layer that is dropped while training, in [0, 1); in front of the hidden layer of
+    `concat_pool` half of it."""
 
 
 class Positive(Section):

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from counterpoise import (
     batching,
     checkpoints,
+    freezing,
     loading,
     losses,
     mixing,
@@ -44,7 +45,10 @@ class Train(Section):
     that the ranking begins with scores that mean something. If above 0 it is at least one epoch, and at least one is
     left. The best epoch is looked for among the others."""
     learning_rate: float = Field(gt=0)
-    """Highest rate of AdamW."""
+    """Highest rate of AdamW, that of the head."""
+    first_rate_frac: float = Field(gt=0, le=1)
+    """Rate of the backbone's first block as a share of the head's, in (0, 1]; blocks between them rise from one to the
+    other by equal factors. 1 gives all the same rate."""
     weight_decay: float = Field(ge=0)
     """Decoupled weight decay of AdamW; it spares biases and norms."""
     schedule: Literal["cosine", "step", "constant"]
@@ -121,10 +125,13 @@ class Fitted:
 def build(params: Settings, classes: int, width: int | None, bias: Tensor | None = None) -> nn.Module:
     """Build what is trained: a head on features of a width, or for `None` a whole network, that begins at `bias`."""
     seed = seeds.derive(params.train.seed, "initialisation") % 2**32
+    name, dropout, hidden = params.model.head, params.model.dropout, params.model.hidden
     if width is not None:
-        return models.build_head(params.model.head, width, classes, params.model.dropout, seed, bias)
-    backbone = models.build_backbone(params.model.backbone, params.model.weights, seed)
-    head = models.build_head(params.model.head, backbone.num_features, classes, params.model.dropout, seed, bias)  # type: ignore[arg-type]
+        return models.build_head(name, width, classes, dropout, seed, bias, hidden=hidden)
+    backbone = models.build_backbone(params.model.backbone, params.model.weights, seed, params.model.pool)
+    freezing.freeze(backbone, params.model.freeze, params.model.freeze_first)
+    width = models.width(backbone, params.model.input_px)
+    head = models.build_head(name, width, classes, dropout, seed, bias, hidden=hidden)
     return models.Network(backbone, head).to(memory_format=torch.channels_last)
 
 
@@ -166,6 +173,7 @@ def fit(
         remembers.parameters(),
         learning_rate=params.train.learning_rate,
         weight_decay=params.train.weight_decay,
+        rate_fracs=models.rate_fracs(network, params.train.first_rate_frac),
     )
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     history: list[dict[str, float]] = []

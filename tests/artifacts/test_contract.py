@@ -119,7 +119,21 @@ PLOTS = {
         }
     ),
 }
-CARD = model.Card("multiclass", "resnet18", "linear", 0.2, 160, True, "bundled", CLASSES, "focal", LEDGER)
+CARD = model.Card(
+    "multiclass",
+    "resnet18",
+    "linear",
+    0.2,
+    160,
+    True,
+    "bundled",
+    CLASSES,
+    "focal",
+    LEDGER,
+    pool="avg",
+    hidden=512,
+    width=512,
+)
 WEIGHTS = {"head.weight": torch.arange(6.0).reshape(2, 3).T, "head.bias": torch.tensor([0.5, -1.0])}
 
 

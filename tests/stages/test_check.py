@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from counterpoise import config, losses, sampling
+from counterpoise import config, losses, models, sampling
 from counterpoise.artifacts import params_ok
 from counterpoise.config import InputError
 from counterpoise.stages import check
@@ -121,7 +121,17 @@ def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
         ("split__duplicates__max_distance", 16, "split.duplicates.max_distance is 16"),
         ("ingest__rare__action", "drp", "ingest.rare.action is 'drp'; expected one of ['keep', 'drop', 'other']"),
         ("model__freeze", "bakbone", "did you mean 'backbone'?"),
-        ("model__head", "cosin", "model.head is 'cosin'; expected one of ['linear', 'cosine']; did you mean 'cosine'?"),
+        ("model__head", "cosin", "model.head is 'cosin'; expected one of ['linear', 'cosine', "),
+        ("model__head", "cosin", "did you mean 'cosine'?"),
+        ("model__pool", "max", "model.pool is 'max'; expected one of ['avg', 'avg_max']"),
+        ("model__hidden", 0, "model.hidden is 0; input should be greater than or equal to 1"),
+        ("model__freeze_first", 0, "model.freeze_first is 0; input should be greater than or equal to 1"),
+        ("model__weights", "bundeld", "expected one of ['bundled', 'imagenet', 'none']; did you mean 'bundled'?"),
+        ("model__weights", "a.onnx", "or name a .safetensors or .pth file in models/pretrained/"),
+        ("model__weights", "models/pretrained/a.pth", "expected the name of a file, as seen from models/pretrained/"),
+        ("model__weights", "../a.pth", "expected the name of a file, as seen from models/pretrained/"),
+        ("model__backbone", "tf_eficientnet_lite0", "did you mean 'tf_efficientnet_lite0'"),
+        ("train__first_rate_frac", 0.0, "train.first_rate_frac is 0.0; input should be greater than 0"),
         ("weighting__scheme", "balancd", "did you mean 'balanced'?"),
         ("task", "multiklass", "task is 'multiklass'; expected one of ['multiclass', 'multilabel']; did you mean"),
         ("evaluate__at_prevalence", [0.5, 1.0], "evaluate.at_prevalence.1 is 1.0; input should be less than 1"),
@@ -386,6 +396,51 @@ COMBINATIONS = [
         {"loss": "logit_adjustment", "decide__calibrator": "temperature"},
     ),
     (
+        {"model__backbone": "resnet18"},
+        "model.weights is 'bundled', but no pip package brings weights of 'resnet18'",
+        {"model__backbone": "resnet18", "model__weights": "imagenet"},
+    ),
+    (
+        {"model__backbone": "efficientnet_b8", "model__weights": "imagenet"},
+        "model.weights is 'imagenet', but timm has no weights of 'efficientnet_b8'",
+        {"model__backbone": "efficientnet_b0", "model__weights": "imagenet"},
+    ),
+    (
+        {"model__head": "concat_pool"},
+        "model.head is 'concat_pool', which reads the mean and the maximum of each map, but model.pool is 'avg'",
+        {"model__head": "concat_pool", "model__pool": "avg_max"},
+    ),
+    (
+        {"model__backbone": "test_vit", "model__weights": "none", "model__pool": "avg_max"},
+        "model.pool is 'avg_max', but timm's 'test_vit' cannot put mean and maximum side by side",
+        {"model__backbone": "test_vit", "model__weights": "none"},
+    ),
+    (
+        {"model__backbone": "vit_tiny_patch16_224", "model__weights": "none", "model__input_px": 64},
+        "model.backbone does not take pictures of model.input_px 64",
+        {"model__backbone": "test_resnet", "model__weights": "none", "model__input_px": 64},
+    ),
+    (
+        {"model__backbone": "test_vit", "model__weights": "none", "model__freeze": "all_but_batchnorm"},
+        "model.freeze is 'all_but_batchnorm', but 'test_vit' has no batch norm",
+        {"model__freeze": "all_but_batchnorm", "train__augment": "standard", "train__mix": "cutmix"},
+    ),
+    (
+        {"model__freeze": "first_n", "model__freeze_first": 8},
+        "model.freeze_first is 8, but 'tf_efficientnet_lite0' has 8 blocks, of which one at least",
+        {"model__freeze": "first_n", "model__freeze_first": 7, "train__augment": "standard"},
+    ),
+    (
+        {"train__first_rate_frac": 0.1},
+        "train.first_rate_frac is 0.1, but with model.freeze 'backbone' no block of it is trained",
+        {"train__first_rate_frac": 0.1, "model__freeze": "all_but_batchnorm", "train__classifier": "retrained"},
+    ),
+    (
+        {"train__classifier": "retrained", "model__head": "dense"},
+        "train.classifier is 'retrained', but with model.freeze 'backbone'",
+        {"train__classifier": "tau_normalised", "model__head": "dense"},
+    ),
+    (
         {"decide__at_least": 2},
         "decide.at_least is for task 'multilabel'",
         {"decide__at_least": 2, "task": "multilabel"},
@@ -418,6 +473,25 @@ def test_a_refusal_names_the_way_back_and_writes_nothing(repository):
     assert "tiel is not a section" in str(caught.value)
     assert str(caught.value).endswith("or go back to the committed one with `git checkout -- params.yaml`.")
     assert list(repository.iterdir()) == [path]
+
+
+def test_a_file_of_weights_that_is_not_there_is_refused_before_anything_runs(repository):
+    path = repository / config.PATH
+    path.write_text(path.read_text().replace("weights: bundled", "weights: mine.pth"))
+    assert check.problems(config.load(repository)) == []
+    with pytest.raises(InputError, match=r"models/pretrained/mine\.pth does not exist; put the file there"):
+        check.main(repository)
+    (repository / "models" / "pretrained").mkdir(parents=True)
+    (repository / "models" / "pretrained" / "mine.pth").touch()
+    check.main(repository)
+
+
+def test_blocks_that_timm_does_not_tell_apart_can_be_neither_frozen_nor_slowed(monkeypatch):
+    monkeypatch.setattr(models, "outline", lambda *_: models.Outline(width=8, blocks=0, has_batchnorm=True))
+    unknown = "but timm does not say into which blocks"
+    assert f"model.freeze is 'first_n', {unknown}" in fault(model__freeze="first_n")
+    slowed = fault(model__freeze="none", train__first_rate_frac=0.1)
+    assert f"train.first_rate_frac is 0.1, {unknown}" in slowed
 
 
 def test_the_stage_ends_with_a_message_and_without_a_traceback(repository):

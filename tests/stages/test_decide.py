@@ -253,7 +253,21 @@ def test_costs_of_an_unknown_class_are_refused():
 def write_inputs(root: Path, ledger: tuple[priors.Line, ...]) -> None:
     predictions.write(root, "val", small())
     prior.write(root, opened((300, 100)))
-    card = model.Card("multiclass", "none", "linear", 0.0, 32, True, "none", CLASSES, "cross_entropy", ledger)
+    card = model.Card(
+        "multiclass",
+        "none",
+        "linear",
+        0.0,
+        32,
+        True,
+        "none",
+        CLASSES,
+        "cross_entropy",
+        ledger,
+        pool="avg",
+        hidden=512,
+        width=8,
+    )
     model.write(root, card, {"weight": torch.zeros(2, 2)})
 
 
@@ -385,7 +399,21 @@ def test_a_floor_out_of_reach_is_no_threshold_and_is_said(tmp_path, capsys):
     logits, truth = of_labels(300, 0)
     predictions.write(tmp_path, "val", predictions_of_labels(logits, truth))
     prior.write(tmp_path, opened((300, 30), 1000, LABELS))
-    card = model.Card("multilabel", "none", "linear", 0.0, 32, True, "none", LABELS, "cross_entropy", ())
+    card = model.Card(
+        "multilabel",
+        "none",
+        "linear",
+        0.0,
+        32,
+        True,
+        "none",
+        LABELS,
+        "cross_entropy",
+        (),
+        pool="avg",
+        hidden=512,
+        width=8,
+    )
     model.write(tmp_path, card, {"weight": torch.zeros(2, 2)})
     floor = decide.Params(decide=params(rule="precision_floor", floor=0.7), evaluate=ASKED)
     decide.main(tmp_path, floor)

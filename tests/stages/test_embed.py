@@ -45,15 +45,23 @@ def root(tmp_path: Path) -> Path:
 
 
 def a_params(
-    *, views: int = 0, policy: str = "standard", freeze: str = "backbone", precision: str = "float32", batch: int = 2
+    *,
+    views: int = 0,
+    policy: str = "standard",
+    freeze: str = "backbone",
+    pool: str = "avg",
+    precision: str = "float32",
+    batch: int = 2,
+    input_px: int = 32,
 ) -> embed.Params:
     content = {
         "seed": 0,
         "model": {
             "backbone": "test_efficientnet",
             "weights": "none",
-            "input_px": 32,
+            "input_px": input_px,
             "freeze": freeze,
+            "pool": pool,
             "head": "linear",
             "dropout": 0.2,
             "device": "cpu",
@@ -122,9 +130,17 @@ def test_the_size_of_batches_changes_nothing_that_matters(root: Path) -> None:
     np.testing.assert_allclose(one, many, rtol=1e-3, atol=1e-4)
 
 
-def test_where_nothing_is_frozen_an_index_says_so_and_nothing_is_computed(root: Path) -> None:
+def test_avg_max_stores_the_maximum_of_each_map_beside_its_mean(root: Path) -> None:
+    plain, wide = (computed(root, "val", pool=pool, input_px=64).values[:] for pool in ("avg", "avg_max"))
+    np.testing.assert_allclose(wide[:, :256], plain, rtol=1e-3, atol=1e-4)
+    assert wide.shape == (3, 512)
+    assert (wide[:, 256:] > plain).all()
+
+
+@pytest.mark.parametrize("freeze", ["none", "all_but_batchnorm", "first_n"])
+def test_where_the_backbone_is_trained_an_index_says_so_and_nothing_is_computed(freeze: str, root: Path) -> None:
     embed.main(root, a_params())
-    embed.main(root, a_params(freeze="none"))
+    embed.main(root, a_params(freeze=freeze))
     for split in splits.NAMES:
         assert features.read(root, split) is None
         assert [path.name for path in (root / features.path(split)).iterdir()] == ["index.json"]

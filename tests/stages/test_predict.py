@@ -46,8 +46,22 @@ def a_params(fold: str = "mean", precision: str = "float32", batch_size: int = 2
     return config.validate(predict.Params, content)
 
 
-def a_card(*, frozen: bool) -> model.Card:
-    return model.Card("multiclass", "test_efficientnet", "linear", 0.5, 32, frozen, "none", NAMES, "cross_entropy", ())
+def a_card(*, frozen: bool, width: int = 3) -> model.Card:
+    return model.Card(
+        task="multiclass",
+        backbone="test_efficientnet",
+        head="linear",
+        dropout=0.5,
+        input_px=32,
+        frozen=frozen,
+        backbone_weights="none",
+        classes=NAMES,
+        loss="cross_entropy",
+        ledger=(),
+        pool="avg",
+        hidden=512,
+        width=width if frozen else 256,
+    )
 
 
 def a_head(width: int) -> torch.nn.Module:

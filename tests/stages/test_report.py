@@ -155,7 +155,21 @@ def build(
         tuple(map(tuple, sampling.pairs(borne, repeats).tolist())) if many else (),
     )
     prior.write(root, opened)
-    card = model.Card(task, "tiny", "linear", 0.2, 160, True, "bundled", tuple(names), "cross_entropy", ledger)
+    card = model.Card(
+        task,
+        "tiny",
+        "linear",
+        0.2,
+        160,
+        True,
+        "bundled",
+        tuple(names),
+        "cross_entropy",
+        ledger,
+        pool="avg",
+        hidden=512,
+        width=8,
+    )
     (root / model.FOLDER).mkdir(parents=True)
     model.write(root, card, {})
     for split in ("val", "test"):

@@ -50,7 +50,10 @@ def settings(**changes: Any) -> dict[str, Any]:
             "weights": "none",
             "input_px": 32,
             "freeze": "backbone",
+            "freeze_first": 1,
+            "pool": "avg",
             "head": "linear",
+            "hidden": 32,
             "dropout": 0.0,
             "device": "cpu",
             "precision": "float32",
@@ -63,6 +66,7 @@ def settings(**changes: Any) -> dict[str, Any]:
             "batch_size": 32,
             "pretrain_frac": 0.0,
             "learning_rate": 0.02,
+            "first_rate_frac": 1.0,
             "weight_decay": 0.0,
             "schedule": "constant",
             "step_epochs": 3,
@@ -202,10 +206,17 @@ def weights_file(root: Path) -> bytes:
     return (root / "models/model/model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize(("head", "epochs"), [("linear", 12), ("cosine", 40)])  # without batch norm it takes longer
+@pytest.mark.parametrize(  # without batch norm it takes longer
+    ("head", "epochs"), [("linear", 12), ("cosine", 40), ("concat_pool", 15), ("dense", 15)]
+)
 def test_an_unfrozen_network_learns_pictures_end_to_end(head: str, epochs: int, tmp_path: Path) -> None:
     content = settings(
-        model__freeze="none", model__head=head, train__epochs=epochs, train__learning_rate=0.01, train__batch_size=16
+        model__freeze="none",
+        model__head=head,
+        model__pool=models.POOL_OF_HEAD.get(head, "avg"),
+        train__epochs=epochs,
+        train__learning_rate=0.01,
+        train__batch_size=16,
     )
     params = config.validate(train.Params, content)
     a_repository(tmp_path, content, frozen=False, count=16)
@@ -213,6 +224,7 @@ def test_an_unfrozen_network_learns_pictures_end_to_end(head: str, epochs: int, 
     card, weights = model.read_card(tmp_path), model.read_weights(tmp_path)
     assert not card.frozen
     assert card.head == head
+    assert (card.pool, card.hidden, card.width) == (params.model.pool, 32, 512 if head == "concat_pool" else 256)
     assert any(name.startswith("backbone.") for name in weights)
     examples = train._examples(tmp_path, "train", an_opening((1, 1, 1, 1)), params)
     assert isinstance(examples.inputs, loading.TileInputs)
@@ -227,7 +239,14 @@ def test_an_unfrozen_network_learns_pictures_end_to_end(head: str, epochs: int, 
     assert (logits.argmax(axis=1) == examples.targets.numpy()).all()
 
 
-@pytest.mark.parametrize(("head", "names"), [("linear", ["2.bias", "2.weight"]), ("cosine", ["1.weight"])])
+@pytest.mark.parametrize(
+    ("head", "names"),
+    [
+        ("linear", ["2.bias", "2.weight"]),
+        ("cosine", ["1.weight"]),
+        ("dense", ["1.bias", "1.weight", "4.bias", "4.weight"]),
+    ],
+)
 def test_a_frozen_backbone_leaves_a_head_alone_in_the_file(head: str, names: list[str], tmp_path: Path) -> None:
     content = settings(model__head=head, weighting__scheme="balanced", train__epochs=3)
     a_repository(tmp_path, content)
@@ -238,11 +257,101 @@ def test_a_frozen_backbone_leaves_a_head_alone_in_the_file(head: str, names: lis
     assert card.head == head
     assert sorted(name for name in weights if not name.startswith("0.")) == names
     models.rebuild(card, weights)
-    assert {tuple(tensor.shape) for tensor in weights.values() if tensor.ndim == 2} == {(4, 32)}
+    assert (card.width, card.hidden) == (32, 32)
+    assert {tuple(tensor.shape) for tensor in weights.values() if tensor.ndim == 2} >= {(4, 32)}
     assert [line.piece for line in card.ledger] == ["weighting.scheme", "loss"]
     curves = training.read(tmp_path)
     assert curves["step"].tolist() == [0, 1, 2]
     assert {"train/loss", "val/loss", "val/balanced_accuracy", "val/average_precision"} <= set(curves.columns)
+
+
+FIRST_TWO = {
+    "resnet18": ("conv1.", "bn1.", "layer1."),
+    "efficientnet_b0": ("conv_stem.", "bn1.", "blocks.0."),
+    "densenet121": ("features.conv0.", "features.norm0.", "features.denseblock1.", "features.transition1."),
+}
+"""Names of all that stands in the first two blocks of a backbone."""
+
+
+def some_images(count: int, seed: int, size_px: int = 64) -> fitting.Examples:
+    rng = np.random.default_rng(seed)
+    images = rng.normal(size=(count, 3, size_px, size_px)).astype(np.float32)
+    return fitting.Examples(loading.FeatureInputs(images, np.arange(count)), torch.arange(count) % 2)
+
+
+@pytest.mark.parametrize("freeze", ["none", "backbone", "all_but_batchnorm", "first_n"])
+@pytest.mark.parametrize("backbone", FIRST_TWO)
+def test_what_is_frozen_stays_to_the_bit_and_all_else_moves(backbone: str, freeze: str) -> None:
+    """Statistics of norms included; they are moved by what is shown alone, before any gradient."""
+    params = a_params(
+        model__backbone=backbone,
+        model__input_px=64,
+        model__freeze=freeze,
+        model__freeze_first=2,
+        train__epochs=1,
+        train__batch_size=2,
+    )
+    network = fitting.build(params, 2, None)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    goal, _ = objectives.build(an_opening((4, 4)), params.loss, params.losses[params.loss], params.weighting)
+    fitted = fitting.fit(network, some_images(8, seed=0), some_images(4, seed=1), goal, params)
+    assert set(fitted.weights) == set(before)
+    norms = tuple(f"{name}." for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d))
+    of_backbone = {name for name in before if name.startswith("backbone.")}
+    frozen = {
+        "none": set[str](),
+        "backbone": of_backbone,
+        "all_but_batchnorm": {name for name in of_backbone if not name.startswith(norms)},
+        "first_n": {name for name in of_backbone if name.removeprefix("backbone.").startswith(FIRST_TWO[backbone])},
+    }[freeze]
+    assert {name for name in before if torch.equal(fitted.weights[name], before[name])} == frozen
+
+
+@pytest.mark.parametrize("frac", [1.0, 0.01])
+def test_the_first_block_moves_by_its_share_of_the_rate(frac: float) -> None:
+    """Adam's first step is the rate times the sign of the slope, where the last layer has left zero."""
+    params = a_params(
+        model__freeze="none",
+        train__epochs=1,
+        train__batch_size=8,
+        train__first_rate_frac=frac,
+        train__warmup_epochs=0.0,
+    )
+    network = fitting.build(params, 2, None)
+    nn.init.normal_(models.last_layer(network).weight)
+    before = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
+    goal, _ = objectives.build(an_opening((4, 4)), params.loss, params.losses[params.loss], params.weighting)
+    fitted = fitting.fit(network, some_images(8, 0, 32), some_images(4, 1, 32), goal, params)
+    rate = params.train.learning_rate
+    steps = {name: float((fitted.weights[name] - before[name]).abs().max()) for name in before}
+    assert steps["backbone.conv_stem.weight"] == pytest.approx(rate * frac, rel=1e-2)
+    assert steps["backbone.blocks.2.0.conv_exp.weight"] == pytest.approx(rate * frac**0.5, rel=1e-2)  # fourth of six
+    assert steps["head.2.weight"] == pytest.approx(rate, rel=1e-2)
+    assert fitted.history[0]["learning_rate"] == pytest.approx(rate)
+
+
+def test_a_file_of_weights_is_what_training_begins_with_and_goes_into_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = settings(model__weights="mine.pth", model__freeze="all_but_batchnorm", train__epochs=1)
+    a_repository(tmp_path, content, frozen=False, count=8)
+    theirs = models.build_backbone("test_efficientnet", "none", seed=9).state_dict()
+    (tmp_path / "models" / "pretrained").mkdir(parents=True)
+    torch.save(theirs, tmp_path / "models" / "pretrained" / "mine.pth")
+    monkeypatch.chdir(tmp_path)
+    seen: list[list[Path]] = []
+    begin = checkpoints.Checkpoint.__init__
+
+    def remember(self: checkpoints.Checkpoint, root: Path, parameters: object, inputs: list[Path]) -> None:
+        seen.append(inputs)
+        begin(self, root, parameters, inputs)
+
+    monkeypatch.setattr(checkpoints.Checkpoint, "__init__", remember)
+    train.main(tmp_path, config.validate(train.Params, content))
+    weights = model.read_weights(tmp_path)
+    assert torch.equal(weights["backbone.conv_stem.weight"], theirs["conv_stem.weight"])
+    assert model.read_card(tmp_path).backbone_weights == "mine.pth"
+    assert tmp_path / "models" / "pretrained" / "mine.pth" in seen[0]
 
 
 def test_the_draws_decide_what_is_learnt_from_and_views_find_their_features(tmp_path: Path) -> None:
@@ -640,7 +749,15 @@ def rare_repository(root: Path, content: dict[str, Any]) -> Path:
     return root
 
 
-@pytest.mark.parametrize("more", [{}, {"oversample__defer_frac": 0.5}, {"train__sampler": "progressive"}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"oversample__defer_frac": 0.5},
+        {"train__sampler": "progressive"},
+        {"model__head": "concat_pool", "model__pool": "avg_max", "model__freeze": "all_but_batchnorm"},
+    ],
+)
 def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
     more: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -650,6 +767,7 @@ def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
         "train__learning_rate": 0.01,
         "train__batch_size": 16,
     } | more
+    last = 6 if changes.get("model__head") == "concat_pool" else 2
     weights, cards = {}, {}
     for name in ("as_trained", "retrained"):
         content = settings(**changes, train__classifier=name)
@@ -659,7 +777,7 @@ def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
     assert set(weights["as_trained"]) == set(weights["retrained"])
     moved = {key for key, tensor in weights["retrained"].items() if not torch.equal(tensor, weights["as_trained"][key])}
     assert {key for key in moved if not key.startswith("head.")} == set()
-    assert {"head.2.weight", "head.2.bias"} <= moved
+    assert {f"head.{last}.weight", f"head.{last}.bias"} <= moved
     lines = {line.piece: line for line in cards["retrained"].ledger}
     assert set(lines) == {"train.classifier", "weighting.scheme", "loss"}
     assert lines["train.classifier"].factors is not None
@@ -691,11 +809,13 @@ def test_a_tau_normalised_classifier_decides_better_for_the_rare_on_validation(t
     assert not weights["2.bias"].any()
 
 
-def test_a_tau_normalised_classifier_is_what_is_written(tmp_path: Path) -> None:
-    content = settings(train__epochs=3, train__classifier="tau_normalised")
+@pytest.mark.parametrize(("head", "last"), [("linear", "2"), ("concat_pool", "6"), ("dense", "4")])
+def test_a_tau_normalised_classifier_is_what_is_written(head: str, last: str, tmp_path: Path) -> None:
+    content = settings(train__epochs=3, train__classifier="tau_normalised", model__head=head)
     a_repository(tmp_path, content)
     train.main(tmp_path, config.validate(train.Params, content))
-    assert not model.read_weights(tmp_path)["2.bias"].any()
+    weights = model.read_weights(tmp_path)
+    assert {name for name in weights if name.endswith(".bias") and not weights[name].any()} == {f"{last}.bias"}
     assert model.read_card(tmp_path).ledger[-1].remedy.startswith("tau_normalised, tau = ")
 
 

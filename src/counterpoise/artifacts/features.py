@@ -1,4 +1,4 @@
-"""`data/features/<split>/`: what the frozen backbone computed, or an index that says that nothing is frozen."""
+"""`data/features/<split>/`: what the frozen backbone computed, or an index that says that it is trained."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def write(root: Path, split: str, features: Features | None) -> None:
 
 
 def read(root: Path, split: str) -> Features | None:
-    """Map the features of one split into memory; `None` where nothing is frozen.
+    """Map the features of one split into memory; `None` where the backbone is trained.
 
     Raises:
         storage.ArtifactError: A file is missing or damaged.

@@ -32,6 +32,9 @@ class Card:
         classes: Class names, in the order of the logits.
         loss: Name of the loss that trained it.
         ledger: Every line of the prior ledger up to and including the loss.
+        pool: How the backbone's maps became vectors.
+        hidden: Units of the head's hidden layer; some heads have none.
+        width: How many features the head reads.
     """
 
     task: str
@@ -44,6 +47,9 @@ class Card:
     classes: tuple[str, ...]
     loss: str
     ledger: tuple[priors.Line, ...]
+    pool: str
+    hidden: int
+    width: int
 
 
 def write(root: Path, card: Card, weights: dict[str, torch.Tensor]) -> None:

@@ -11,7 +11,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from counterpoise import augment, calibration, config, demos, losses, sampling, sources, stages, weighting
+from counterpoise import (
+    augment,
+    calibration,
+    config,
+    demos,
+    losses,
+    models,
+    pretrained,
+    sampling,
+    sources,
+    stages,
+    weighting,
+)
 from counterpoise.artifacts import params_ok
 from counterpoise.config import PATH, InputError, Section, suggest
 
@@ -137,6 +149,7 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"{PATH}: decide.rule is 'least_cost', but decide.costs states no cost"
     if decide["costs"] and decide["rule"] != "least_cost":
         yield f"{PATH}: decide.costs is given, but rule {decide['rule']!r} does not use it; set rule to 'least_cost'"
+    yield from _for_the_network(content)
     yield from _for_the_task(content)
     yield from _for_the_loss(content)
     yield from _as_the_loss_is_built(content)
@@ -165,6 +178,46 @@ def _unknown(content: Mapping[str, Any]) -> Iterator[str]:
             yield f"train.{key} {train[key]!r}"
     if train["classifier"] == "tau_normalised":
         yield "train.classifier 'tau_normalised'"
+
+
+def _for_the_network(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what timm does not have, or cannot do with this backbone, and heads without the features they read."""
+    model, first_rate_frac = content["model"], content["train"]["first_rate_frac"]
+    name, pool = model["backbone"], models.POOL_OF_HEAD.get(model["head"])
+    if pool is not None and model["pool"] != pool:
+        yield (
+            f"{PATH}: model.head is {model['head']!r}, which reads the mean and the maximum of each map, but "
+            f"model.pool is {model['pool']!r}; set model.pool to {pool!r}, or model.head to 'dense'"
+        )
+    try:
+        outline = models.outline(name, model["pool"], model["input_px"])
+    except InputError as error:
+        yield str(error)
+        return
+    refusal = pretrained.refuses(name, model["weights"])
+    if refusal:
+        yield refusal
+    if model["freeze"] == "all_but_batchnorm" and not outline.has_batchnorm:
+        yield (
+            f"{PATH}: model.freeze is 'all_but_batchnorm', but {name!r} has no batch norm, so that nothing of it would "
+            "be trained; take 'backbone', which computes features once, or another value"
+        )
+    if model["freeze"] == "first_n" and outline.blocks and model["freeze_first"] >= outline.blocks:
+        yield (
+            f"{PATH}: model.freeze_first is {model['freeze_first']}, but {name!r} has {outline.blocks} blocks, of "
+            "which one at least must be left to train; lower it, or set model.freeze to 'backbone', which freezes all"
+        )
+    if first_rate_frac < 1 and model["freeze"] == "backbone":
+        yield (
+            f"{PATH}: train.first_rate_frac is {first_rate_frac}, but with model.freeze 'backbone' no block of it is "
+            "trained; set it to 1.0, or model.freeze to another value"
+        )
+    for where, asks in (
+        ("model.freeze is 'first_n'", model["freeze"] == "first_n"),
+        (f"train.first_rate_frac is {first_rate_frac}", first_rate_frac < 1),
+    ):
+        if asks and not outline.blocks:
+            yield f"{PATH}: {where}, but timm does not say into which blocks {name!r} is divided; take another value"
 
 
 ONE_CLASS, MANY_LABELS = "multiclass", "multilabel"
@@ -297,13 +350,24 @@ def _for_the_schedule(content: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def _missing(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
+    """Name the file of weights that is not there."""
+    weights = content["model"]["weights"]
+    if not (root / pretrained.path(weights)).exists() and weights not in pretrained.KINDS:
+        yield (
+            f"{PATH}: model.weights is {weights!r}, but {pretrained.path(weights)} does not exist; put the file there, "
+            f"and `dvc add` it, or set model.weights to one of {list(pretrained.KINDS)}"
+        )
+
+
 def main(root: Path) -> None:
     """Check and write the constant.
 
     Raises:
         InputError: Something is wrong; the way back is named.
     """
-    faults = problems(config.load(root))
+    content = config.load(root)
+    faults = problems(content) or list(_missing(root, content))
     if faults:
         back = f"Mend {PATH}, or go back to the committed one with `git checkout -- {PATH}`."
         raise InputError("\n".join([*faults, back]))

@@ -1,7 +1,8 @@
 """Run the frozen part of the network once for every tile, and for every augmented view of train and val.
 
-Reads `data/tiles/{train,val,test}`. Writes `data/features/{train,val,test}/`. Neither loss nor draws play a part, so
-that every loss and every replicate shares the features. Where nothing is frozen, an index says so.
+Reads `data/tiles/{train,val,test}` and, where `model.weights` names it, a file in `models/pretrained/`. Writes
+`data/features/{train,val,test}/`. Neither loss nor draws play a part, nor does the head, so that every loss and every
+replicate shares the features. Where the backbone is trained, or a part of it, an index says so.
 """
 
 from __future__ import annotations
@@ -73,11 +74,11 @@ def compute(
 
 def main(root: Path, params: Params) -> None:
     """Compute and write the features of each split."""
-    if params.model.freeze == "none":
+    if params.model.freeze != "backbone":
         for split in splits.NAMES:
             features.write(root, split, None)
         return
-    backbone = models.build_backbone(params.model.backbone, params.model.weights, params.seed)
+    backbone = models.build_backbone(params.model.backbone, params.model.weights, params.seed, params.model.pool)
     for split in splits.NAMES:
         part = tiles.read(root, split)
         views = 0 if split == "test" else params.oversample.views

@@ -1,7 +1,7 @@
 """Train one model with the chosen loss.
 
-Reads `data/draws.csv`, `data/prior.json`, and of train and val `data/tiles/` and `data/features/`. Writes
-`models/model/` and `results/train/`.
+Reads `data/draws.csv`, `data/prior.json`, of train and val `data/tiles/` and `data/features/`, and, where
+`model.weights` names it, a file in `models/pretrained/`. Writes `models/model/` and `results/train/`.
 A training that was killed goes on from its last epoch and ends with the same weights.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from counterpoise import checkpoints, decoupling, fitting, labels, loading, models, objectives, priors
+from counterpoise import checkpoints, decoupling, fitting, labels, loading, models, objectives, pretrained, priors
 from counterpoise.artifacts import draws, features, model, prior, tiles, training
 from counterpoise.config import PATH, InputError
 from counterpoise.stages import run
@@ -112,7 +112,7 @@ def learn(
     lines, summary = (*lines, *schedule_lines(params.train)), {"best_epoch": fitted.best_epoch}
     if params.train.classifier == "retrained":
         if not isinstance(network, models.Network):
-            raise InputError(f"{PATH}: train.classifier 'retrained' needs model.freeze 'none'")
+            raise InputError(f"{PATH}: train.classifier 'retrained' needs images; model.freeze must not be 'backbone'")
         again, lines = decoupling.retrain(network, _as_they_are(every), val, opened, params)
         return Learned(again.weights, lines, fitted.history, summary | {"classifier_epoch": again.best_epoch})
     if params.train.classifier == "tau_normalised":
@@ -140,6 +140,8 @@ def main(root: Path, params: Params) -> None:
     inputs = [root / draws.PATH, root / prior.PATH]
     inputs += [root / folder(split) for folder in (tiles.path, features.path) for split in ("train", "val")]
     settings = params.model_dump() | {"losses": params.losses[params.loss]}
+    if params.model.weights not in pretrained.KINDS:
+        inputs.append(root / pretrained.path(params.model.weights))
     checkpoint = checkpoints.Checkpoint(root, settings, inputs)
     learned = learn(drawn, every, val, opened, params, checkpoint)
     card = model.Card(
@@ -153,6 +155,9 @@ def main(root: Path, params: Params) -> None:
         classes=opened.classes,
         loss=params.loss,
         ledger=learned.ledger,
+        pool=params.model.pool,
+        hidden=params.model.hidden,
+        width=_width(drawn) or models.outline(params.model.backbone, params.model.pool, params.model.input_px).width,
     )
     training.write(root, learned.history, learned.summary)
     model.write(root, card, learned.weights)
