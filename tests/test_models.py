@@ -174,20 +174,28 @@ def test_a_linear_head_begins_with_equal_probabilities_or_a_bias() -> None:
 
 
 def test_a_cosine_head_gives_30_times_the_cosine_whatever_the_lengths() -> None:
-    head = models.build_head("cosine", features=2, classes=2, dropout=0.0, seed=0)
-    head.load_state_dict({"1.weight": torch.tensor([[0.0, 5.0], [0.1, 0.1]])})
+    head = models.build_head("cosine", features=2, classes=2, dropout=0.0, seed=0)[1:]  # type: ignore[index]
+    head[-1].load_state_dict({"weight": torch.tensor([[0.0, 5.0], [0.1, 0.1]])})
     expected = [[0.0, 30 * 0.5**0.5], [-30.0, -30 * 0.5**0.5]]
     torch.testing.assert_close(head(torch.tensor([[7.0, 0.0], [0.0, -0.2]])), torch.tensor(expected))
 
 
 def test_a_cosine_head_begins_in_directions_that_follow_from_the_seed_and_has_no_bias() -> None:
-    one, same, other = (models.build_head("cosine", 400, 3, 0.5, seed).state_dict()["1.weight"] for seed in (0, 0, 1))
+    one, same, other = (models.build_head("cosine", 400, 3, 0.5, seed).state_dict()["2.weight"] for seed in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     torch.testing.assert_close(one.norm(dim=1), torch.ones(3), rtol=0.2, atol=0)
     biased = models.build_head("cosine", 400, 3, 0.5, 0, bias=torch.tensor([1.0, 2.0, 3.0])).state_dict()
-    assert list(biased) == ["1.weight"]
-    assert torch.equal(biased["1.weight"], one)
+    assert [name for name in biased if not name.startswith("0.")] == ["2.weight"]
+    assert torch.equal(biased["2.weight"], one)
+
+
+def test_a_cosine_head_takes_angles_from_the_mean_of_the_features() -> None:
+    """Features that are never negative point the same way from 0, and every way from their mean."""
+    head = models.build_head("cosine", 16, 2, 0.0, seed=0)
+    features = 5 + torch.rand(64, 16)
+    from_zero = head[1:](features)  # type: ignore[index]
+    assert head.train()(features).std(dim=0).min() > 5 * from_zero.std(dim=0).max()
 
 
 @pytest.mark.parametrize("name", models.HEADS)
@@ -226,7 +234,7 @@ def test_a_trained_head_rebuilds_to_the_same_logits(name: str, frozen: bool) -> 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_a_cosine_head_takes_features_of_zero_and_half_precision(dtype: torch.dtype) -> None:
-    head = models.build_head("cosine", 4, 2, 0.0, seed=0)
+    head = models.build_head("cosine", 4, 2, 0.0, seed=0).eval()
     with models.autocast(torch.device("cpu"), dtype):
         logits = head(torch.tensor([[0.0] * 4, [1e4] * 4]))
     assert logits.isfinite().all()

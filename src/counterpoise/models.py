@@ -195,8 +195,12 @@ class Cosine(nn.Module):
 
 
 def _cosine(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> nn.Module:
-    """Dropout, cosines; without batch norm, which would move the origin that angles are measured from, and a bias."""
-    return nn.Sequential(nn.Dropout(dropout), Cosine(features, classes))
+    """Batch norm without scale, dropout, cosines; no bias.
+
+    Pooled features are seldom negative, so that from their origin all images lie in much the same direction; batch norm
+    moves it to their mean, from which angles tell them apart.
+    """
+    return nn.Sequential(nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), Cosine(features, classes))
 
 
 HEADS: dict[str, Head] = {"linear": _linear, "cosine": _cosine, "concat_pool": _concat_pool, "dense": _dense}

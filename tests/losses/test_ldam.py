@@ -37,7 +37,7 @@ def test_value_by_hand():
 
 def test_on_cosines_it_is_the_published_loss():
     features, targets = torch.randn(12, 8, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
-    head = models.build_head("cosine", 8, 3, 0.0, seed=0)
+    head = models.build_head("cosine", 8, 3, 0.0, seed=0)[1:]  # type: ignore[index]
     (weights,) = head.parameters()
     cosines = functional.cosine_similarity(features[:, None], weights.detach()[None], dim=2)
     found = ldam(head(features), targets, class_counts=COUNTS, max_margin=0.5 * models.COSINE_SCALE)

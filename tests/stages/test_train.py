@@ -243,7 +243,7 @@ def test_an_unfrozen_network_learns_pictures_end_to_end(head: str, epochs: int, 
     ("head", "names"),
     [
         ("linear", ["2.bias", "2.weight"]),
-        ("cosine", ["1.weight"]),
+        ("cosine", ["2.weight"]),
         ("dense", ["1.bias", "1.weight", "4.bias", "4.weight"]),
     ],
 )
