@@ -104,7 +104,8 @@ def build(root: Path, chosen: decision.Decision, *, frozen: bool) -> None:
 
 def params() -> predict.Params:
     return predict.Params(
-        model=predict.Device(device="cpu", precision="float32"), predict=predict.Predict(fold="mean", batch_size=8)
+        model=predict.Device(device="cpu", precision="float32"),
+        predict=predict.Predict(fold="mean", tta="none", average="logits", batch_size=8),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from counterpoise import subclasses
 from counterpoise.config import PATH, InputError, suggest
 
 if TYPE_CHECKING:
@@ -158,15 +159,30 @@ class Network(nn.Module):
         return logits
 
 
+def sum_back(network: nn.Module, of: Sequence[int]) -> None:
+    """Let a network, or a head alone, sum the types of each class when predicting; nothing where none is split.
+
+    Args:
+        network: With as many outputs as `of` has entries.
+        of: As `subclasses.parents` returns it.
+    """
+    if len(of) > of[-1] + 1:
+        head = network.head if isinstance(network, Network) else network
+        assert isinstance(head, nn.Sequential)
+        head.append(subclasses.Sums(of))
+
+
 def rebuild(card: Card, weights: dict[str, Tensor]) -> nn.Module:
     """Build a trained network again: a head alone where the backbone is frozen, else the whole."""
+    of = subclasses.parents(card.classes, card.subclasses)
     if card.frozen:
         width = next(tensor.shape[1] for tensor in weights.values() if tensor.ndim == 2)
-        network = build_head(card.head, width, len(card.classes), card.dropout, seed=0)
+        network = build_head(card.head, width, len(of), card.dropout, seed=0)
     else:
         backbone = build_backbone(card.backbone, "none", seed=0)
-        head = build_head(card.head, backbone.num_features, len(card.classes), card.dropout, seed=0)  # type: ignore[arg-type]
+        head = build_head(card.head, backbone.num_features, len(of), card.dropout, seed=0)  # type: ignore[arg-type]
         network = Network(backbone, head)
+    sum_back(network, of)
     network.load_state_dict(weights)
     return network
 

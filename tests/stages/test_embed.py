@@ -45,7 +45,13 @@ def root(tmp_path: Path) -> Path:
 
 
 def a_params(
-    *, views: int = 0, policy: str = "standard", freeze: str = "backbone", precision: str = "float32", batch: int = 2
+    *,
+    views: int = 0,
+    policy: str = "standard",
+    freeze: str = "backbone",
+    precision: str = "float32",
+    batch: int = 2,
+    tta: str = "none",
 ) -> embed.Params:
     content = {
         "seed": 0,
@@ -60,6 +66,7 @@ def a_params(
             "precision": precision,
         },
         "oversample": {"views": views, "policy": policy, "strategy": "over"},
+        "predict": {"tta": tta, "fold": "mean"},
         "embed": {"batch_size": batch},
     }
     return config.validate(embed.Params, content)

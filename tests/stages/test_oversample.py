@@ -20,8 +20,9 @@ def params(
     return oversample.Oversample.model_validate(block | {"views": views, "policy": "standard"})
 
 
-def read_params(chosen: oversample.Oversample, task: str = "multiclass") -> oversample.Params:
-    return oversample.Params.model_validate({"task": task, "seed": 0, "oversample": chosen})
+def read_params(chosen: oversample.Oversample, task: str = "multiclass", fraction: float = 1.0) -> oversample.Params:
+    portion = config.Portion(fraction=fraction)
+    return oversample.Params.model_validate({"task": task, "seed": 0, "oversample": chosen, "train": portion})
 
 
 def table_of(*counts: int, names: tuple[str, ...] = CLASSES.names) -> pd.DataFrame:

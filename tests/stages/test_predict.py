@@ -38,10 +38,16 @@ def picture(number: int) -> Array:
     return np.random.default_rng(number).integers(256, size=(32, 32, 3), dtype=np.uint8)
 
 
-def a_params(fold: str = "mean", precision: str = "float32", batch_size: int = 2) -> predict.Params:
+def a_params(
+    fold: str = "mean",
+    precision: str = "float32",
+    batch_size: int = 2,
+    tta: str = "none",
+    average: str = "logits",
+) -> predict.Params:
     content = {
         "model": {"device": "cpu", "precision": precision, "backbone": "is left to others"},
-        "predict": {"fold": fold, "batch_size": batch_size},
+        "predict": {"fold": fold, "tta": tta, "average": average, "batch_size": batch_size},
     }
     return config.validate(predict.Params, content)
 

@@ -52,6 +52,7 @@ def settings(**changes: Any) -> dict[str, Any]:
             "freeze": "backbone",
             "head": "linear",
             "dropout": 0.0,
+            "subclasses": {},
             "device": "cpu",
             "precision": "float32",
         },
@@ -59,6 +60,8 @@ def settings(**changes: Any) -> dict[str, Any]:
         "weighting": {"scheme": "none", "beta": 0.999, "defer_frac": 0.0},
         "train": {
             "seed": 0,
+            "members": 1,
+            "fraction": 1.0,
             "epochs": 10,
             "batch_size": 32,
             "pretrain_frac": 0.0,
@@ -221,7 +224,7 @@ def test_an_unfrozen_network_learns_pictures_end_to_end(head: str, epochs: int, 
         examples.inputs,
         predict.Params(
             model=predict.Device(device="cpu", precision="float32"),
-            predict=predict.Predict(fold="mean", batch_size=8),
+            predict=predict.Predict(fold="mean", tta="none", average="logits", batch_size=8),
         ),
     )
     assert (logits.argmax(axis=1) == examples.targets.numpy()).all()
@@ -919,7 +922,8 @@ def average_precision(*, shuffled: bool, seed: int) -> tuple[float, tuple[float,
     network, fitted = run(a_params(train__epochs=15, train__patience=5), data["train"], data["val"])
     network.load_state_dict(fitted.weights)
     how = predict.Params(
-        model=predict.Device(device="cpu", precision="float32"), predict=predict.Predict(fold="mean", batch_size=256)
+        model=predict.Device(device="cpu", precision="float32"),
+        predict=predict.Predict(fold="mean", tta="none", average="logits", batch_size=256),
     )
 
     def predicted(split: str) -> predictions.Predictions:
