@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from counterpoise import augment, calibration, config, demos, losses, sampling, sources, stages, weighting
+from counterpoise import augment, calibration, config, demos, losses, objectives, sampling, sources, stages, weighting
 from counterpoise.artifacts import params_ok
 from counterpoise.config import PATH, InputError, Section, suggest
 
@@ -140,6 +140,7 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     yield from _for_the_loss(content)
     yield from _as_the_loss_is_built(content)
     yield from _for_the_schedule(content)
+    yield from _for_members_and_types(content)
     unknown = list(_unknown(content))
     if unknown and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
         yield (
@@ -281,6 +282,37 @@ def _for_the_schedule(content: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{PATH}: train.classifier is 'retrained', but with model.freeze 'backbone' nothing else is trained in the "
             "first place; take oversample.strategy 'over', which draws classes evenly from the beginning"
+        )
+
+
+def _for_members_and_types(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse an average of nothing, and types of classes where something else counts on the classes themselves."""
+    train, predict, split = content["train"], content["predict"], content["model"]["subclasses"]
+    if predict["average"] == "probabilities" and train["members"] == 1 and predict["tta"] == "none":
+        yield (
+            f"{PATH}: predict.average is 'probabilities', but with train.members 1 and predict.tta 'none' there is "
+            "nothing to average; set one of these, or average to 'logits'"
+        )
+    if not split:
+        return
+    loss, given = content["loss"], f"{PATH}: model.subclasses is {split}, but"
+    if content["task"] == MANY_LABELS:
+        yield (
+            f"{given} with task 'multilabel' the probabilities of two labels do not add up, since an image may bear "
+            "both; set it to {}"
+        )
+        return
+    if ONE_CLASS in losses.module(loss).TASKS:
+        block = content["losses"][loss]
+        built = losses.build(loss, task=ONE_CLASS, class_counts=(1, 1), example_count=2, params=block)
+        if refusal := objectives.refuses_types(loss, built):
+            yield refusal
+    if train["sampler"] == "progressive":
+        yield f"{given} train.sampler 'progressive' would even out types in place of classes; set one of the two back"
+    if train["classifier"] != "as_trained":
+        yield (
+            f"{given} train.classifier {train['classifier']!r} makes the last layer anew class by class; set one of "
+            "the two back"
         )
 
 

@@ -278,10 +278,11 @@ def main(root: Path, params: Params) -> None:
     every, val = (_examples(root, split, opened, params) for split in ("train", "val"))
     inputs = [root / draws.PATH, root / prior.PATH]
     inputs += [root / folder(split) for folder in (tiles.path, features.path) for split in ("train", "val")]
-    kept = []
-    for member in range(params.train.members):
-        own = as_member(params, member)
-        kept.append(checkpoints.Checkpoint(root, own.model_dump() | {"losses": params.losses[params.loss]}, inputs))
+    if params.train.fraction < 1:
+        inputs.append(root / clusters.PATH)
+    block = {"losses": params.losses[params.loss]}
+    settings = [as_member(params, number).model_dump() | block for number in range(params.train.members)]
+    kept = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
     learned = learn_all(drawn, every, val, opened, params, kept)
     card = describe(learned, opened, params, frozen=_width(drawn) is not None)
     first = learned[0]
