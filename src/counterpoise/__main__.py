@@ -6,6 +6,7 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,30 @@ def show_answers(images: list[str], top: int) -> str:
     return "\n".join(lines)
 
 
+def show_learning_curve(shares: list[str], replicates: int, out: str | None) -> str:
+    """Write what more labels would bring; draw it into the file `out`, if one is given.
+
+    Raises:
+        InputError: `params.yaml` is faulty, or a number is no number or out of range.
+        ArtifactError: The pipeline was not run yet.
+    """
+    from counterpoise import learning_curve  # imports torch
+
+    content = config.load(Path.cwd())
+    if faults := check.problems(content):
+        raise InputError("\n".join(faults))
+    try:
+        asked = [Fraction(share) for share in shares] or list(learning_curve.FRACTIONS)
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f"--fractions: found {shares}; expected numbers such as 1/4 or 0.25") from error
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        raise InputError(f"--out: there is no folder {Path(out).parent}")
+    found = learning_curve.measure(learning_curve.read(Path.cwd(), content), asked, replicates)
+    if out is not None:
+        Path(out).write_text(learning_curve.chart(found), encoding="utf-8")
+    return learning_curve.table(found)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command of the console script."""
     parser = argparse.ArgumentParser(
@@ -134,9 +159,20 @@ def main(arguments: list[str] | None = None) -> None:
     predict = commands.add_parser("predict", help="say what the built model sees in images of your own")
     predict.add_argument("image", nargs="+", help="image files")
     predict.add_argument("--top", type=int, default=3, metavar="K", help="name the K most probable classes; 3")
+    curve = commands.add_parser("learning-curve", help="say with an interval what twice the labels would bring")
+    curve.add_argument(
+        "--fractions", nargs="+", default=[], metavar="F", help="parts of train to learn from; 1/8 1/4 1/2 1"
+    )
+    curve.add_argument("--replicates", type=int, default=5, metavar="R", help="trainings on each of them; 5")
+    curve.add_argument("--out", metavar="FILE", help="an SVG file to draw the curves into")
     chosen = parser.parse_args(arguments)
     try:
-        print(show_params(chosen.name) if chosen.command == "params" else show_answers(chosen.image, chosen.top))
+        if chosen.command == "params":
+            print(show_params(chosen.name))
+        elif chosen.command == "predict":
+            print(show_answers(chosen.image, chosen.top))
+        else:
+            print(show_learning_curve(chosen.fractions, chosen.replicates, chosen.out))
     except (InputError, ArtifactError) as error:
         sys.exit(f"\n{error}\n")
 

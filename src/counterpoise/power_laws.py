@@ -56,7 +56,9 @@ def fit(shares: ArrayLike, errors: ArrayLike) -> Fit:
     """
     m, y = np.asarray(shares, dtype=np.float64), np.atleast_2d(np.asarray(errors, dtype=np.float64))
     if len(np.unique(m)) < 3 or not ((m > 0) & (m <= 1)).all() or y.shape[1:] != m.shape:
-        raise ValueError(f"expected at least three different shares in (0, 1], and as many errors; found {m}, {y.shape}")
+        raise ValueError(
+            f"expected at least three different shares in (0, 1], and as many errors; found {m}, {y.shape}"
+        )
     falls = _falls(m, EXPONENTS)
     spread = falls - falls.mean(axis=1, keepdims=True)
     gain = y @ spread.T / (spread**2).sum(axis=1)
@@ -73,7 +75,7 @@ def fit(shares: ArrayLike, errors: ArrayLike) -> Fit:
 def _falls(shares: Floats, exponents: Floats) -> Floats:
     """Compute (m^-c - 1) / (1 - 2^-c), (c, m): 0 with all labels, -1 with twice as many."""
     c = exponents[:, None]
-    return np.asarray((shares ** -c - 1) / (1 - 2.0**-c))
+    return np.asarray((shares**-c - 1) / (1 - 2.0**-c))
 
 
 def resampled(errors: ArrayLike, rng: np.random.Generator) -> Floats:

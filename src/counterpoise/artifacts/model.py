@@ -84,6 +84,7 @@ def read_card(root: Path) -> Card:
     try:
         content["classes"] = tuple(content["classes"])
         content["ledger"] = tuple(priors.Line.from_json(line) for line in content["ledger"])
+        content |= {"members": int(content["members"]), "subclasses": dict(content["subclasses"])}
         return Card(**content)
     except (KeyError, TypeError) as error:
         raise storage.ArtifactError(f"{CARD}: damaged: {error!r}") from error
