@@ -305,8 +305,8 @@ def table(found: Found) -> str:
     lines += ["", *(sentence(found, own) for own in reversed(found.curves))]
     lines.append(
         "Brackets are 95 % intervals over replicates and images of validation, whose figures these are. As epochs, "
-        "calibration and thresholds were chosen on it too, levels are somewhat too high; differences hardly are. The "
-        "step beyond the labels that there are rests on a power law, which no interval can vouch for."
+        "calibration and thresholds were chosen on it too, at every share, levels are somewhat too high. What is said "
+        "of labels that there are not yet rests on a power law besides, for which no interval can vouch."
     )
     return "\n".join(lines)
 

@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-EXPONENTS = np.geomspace(0.05, 2.0, 40)
-"""That are tried. Below, a power law is a logarithm; above, a curve is flat long before all labels are used."""
+EXPONENTS = 2.0 ** np.linspace(-4, 1, 161)
+"""That are tried, from 1/16 to 2. Below, a power law is hardly other than a logarithm; above, a curve is flat long
+before all labels are used."""
 
 
 class Fit(NamedTuple):
@@ -51,8 +52,8 @@ def fit(shares: ArrayLike, errors: ArrayLike) -> Fit:
 
     Example:
         >>> found = fit([0.25, 0.5, 1.0], [[0.3, 0.2, 0.15]])  # 0.1 + 0.05 / m
-        >>> round(float(found.gain[0]), 2), round(float(found.at(2.0)[0, 0]), 3)
-        (0.02, 0.125)
+        >>> round(float(found.gain[0]), 3), round(float(found.at(2.0)[0, 0]), 3)
+        (0.025, 0.125)
     """
     m, y = np.asarray(shares, dtype=np.float64), np.atleast_2d(np.asarray(errors, dtype=np.float64))
     if len(np.unique(m)) < 3 or not ((m > 0) & (m <= 1)).all() or y.shape[1:] != m.shape:
@@ -64,7 +65,7 @@ def fit(shares: ArrayLike, errors: ArrayLike) -> Fit:
     gain = y @ spread.T / (spread**2).sum(axis=1)
     level = y.mean(axis=1, keepdims=True) - gain * falls.mean(axis=1)
     squares = ((y[:, None, :] - level[:, :, None] - gain[:, :, None] * falls) ** 2).sum(axis=2)
-    possible = level - gain / (1 - 2.0**-EXPONENTS) >= 0
+    possible = level - gain / (1 - 2.0**-EXPONENTS) >= -1e-9  # rounding
     squares = np.where(possible, squares, np.inf)
     best = squares.argmin(axis=1)
     rows = np.arange(len(y))
