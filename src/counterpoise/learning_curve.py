@@ -336,7 +336,8 @@ def chart(found: Found) -> str:
             own.name: frame.Estimate(own.values[index], own.ranges[index].low, own.ranges[index].high)
             for own in found.curves
         }
-        measures.append(ways.Measure(f"{share} of train, {found.images[index]:.0f} images", estimates))
+        part = "all" if share == 1 else str(share)
+        measures.append(ways.Measure(f"{part} of train, {found.images[index]:.0f} images", estimates))
     beyond = {}
     for own in found.curves:
         if found.shares[-1] == 1 and np.isfinite(own.gain):

@@ -121,6 +121,11 @@ def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
         ("split__duplicates__max_distance", 16, "split.duplicates.max_distance is 16"),
         ("ingest__rare__action", "drp", "ingest.rare.action is 'drp'; expected one of ['keep', 'drop', 'other']"),
         ("model__freeze", "bakbone", "did you mean 'backbone'?"),
+        ("model__subclasses", {"solar": 1}, "model.subclasses.solar is 1; input should be greater than or equal to 2"),
+        ("predict__tta", "flip", "predict.tta is 'flip'; expected one of ['none', 'flips', 'dihedral']; did you mean"),
+        ("predict__average", "mean", "expected one of ['logits', 'probabilities']"),
+        ("train__members", 0, "train.members is 0; input should be greater than or equal to 1"),
+        ("train__fraction", 0.0, "train.fraction is 0.0; input should be greater than 0"),
         ("model__head", "cosin", "model.head is 'cosin'; expected one of ['linear', 'cosine']; did you mean 'cosine'?"),
         ("weighting__scheme", "balancd", "did you mean 'balanced'?"),
         ("task", "multiklass", "task is 'multiklass'; expected one of ['multiclass', 'multilabel']; did you mean"),
@@ -303,6 +308,36 @@ COMBINATIONS = [
         {"train__mix": "cutmix"},
         "with model.freeze 'backbone' the head sees features alone; take 'mixup'",
         {"train__mix": "cutmix", "model__freeze": "none"},
+    ),
+    (
+        {"predict__average": "probabilities"},
+        "with train.members 1 and predict.tta 'none' there is nothing to average",
+        {"predict__average": "probabilities", "train__members": 2},
+    ),
+    (
+        {"model__subclasses": {"solar": 3}, "task": "multilabel"},
+        "the probabilities of two labels do not add up",
+        {"model__subclasses": {"solar": 3}},
+    ),
+    (
+        {"model__subclasses": {"solar": 3}, "loss": "auc_margin"},
+        "loss 'auc_margin' looks at pairs of examples or at ranks, of classes and not of their types",
+        {"model__subclasses": {"solar": 3}, "loss": "balanced_softmax"},
+    ),
+    (
+        {"model__subclasses": {"solar": 3}, "loss": "gradient_harmonized"},
+        "loss 'gradient_harmonized' keeps a memory of the classes that it saw",
+        {"model__subclasses": {"solar": 3}, "loss": "focal"},
+    ),
+    (
+        {"model__subclasses": {"solar": 3}, "train__sampler": "progressive"},
+        "train.sampler 'progressive' would even out types in place of classes",
+        {"train__sampler": "progressive"},
+    ),
+    (
+        {"model__subclasses": {"solar": 3}, "train__classifier": "tau_normalised"},
+        "train.classifier 'tau_normalised' makes the last layer anew class by class",
+        {"train__classifier": "tau_normalised"},
     ),
     (
         {"train__sampler": "progressive", "loss": "auc_margin"},
