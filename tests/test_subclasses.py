@@ -212,3 +212,10 @@ def test_check_and_training_refuse_the_same_losses(loss: str) -> None:
         typed = objectives.over_types(goal, opened, loss, block, (0, 1, 1))
         assert typed(torch.randn(4, 3), torch.tensor([0, 1, 2, 1])).isfinite()
         assert typed.unweighted()(torch.randn(4, 2), torch.tensor([0, 1, 0, 1])).isfinite()
+
+
+def test_before_its_first_step_the_network_knows_the_prior_of_the_classes() -> None:
+    learnt = problem(0, (300, 100))
+    _, _, network = trained(learnt, model__subclasses={"solar": 2}, train__learning_rate=1e-9, train__epochs=1)
+    probs = logits_of(network, learnt).softmax(dim=1)
+    torch.testing.assert_close(probs, torch.tensor([[0.75, 0.25]]).expand(400, 2), rtol=0, atol=1e-4)
