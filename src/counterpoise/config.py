@@ -104,7 +104,8 @@ class Model(Backbone):
     """Share of the features that is dropped in front of the last layer while training, in [0, 1)."""
     subclasses: dict[str, Annotated[int, Field(ge=2, le=100)]]
     """One class per image only: {class: k} splits a class into k visual types by clustering its training features; the
-    network tells the types apart, and their probabilities are summed back (`subclasses.py`)."""
+    network tells the types apart, and their probabilities are summed back (`subclasses.py`). By `dvc exp run` it is set
+    as `-S +model.subclasses.solar=3`."""
 
 
 class Positive(Section):
