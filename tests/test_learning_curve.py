@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from counterpoise import __main__ as cli
-from counterpoise import config, intervals, learning_curve
+from counterpoise import config, growth, learning_curve
 from counterpoise.artifacts import classes, clusters, features, predictions, tiles
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +54,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def measured(root: Path, **changes: Any) -> learning_curve.Found:
+def measured(root: Path, **changes: Any) -> growth.Found:
     return learning_curve.measure(learning_curve.read(root, shipped(**changes)), SHARES, 2)
 
 
@@ -116,25 +116,6 @@ def test_many_labels_have_a_mean_over_labels(root: Path) -> None:
         learning_curve.read(root, shipped(decide__rule="balanced") | {"task": "multilabel"}), SHARES, 2
     )
     assert [own.name for own in found.curves] == ["mean average precision", "average precision of solar"]
-
-
-def a_curve(gain: float, low: float, high: float, undefined: int = 0) -> learning_curve.Found:
-    interval = intervals.Interval(low, high, undefined)
-    own = learning_curve.Curve("average precision of solar", (0.5,), (interval,), gain, interval, 0.5)
-    return learning_curve.Found((Fraction(1),), (10, 20), (3, 6), "solar", 100, (own,))
-
-
-def test_the_sentence_says_what_is_known_and_what_is_not() -> None:
-    def said(*numbers: Any) -> str:
-        found = a_curve(*numbers)
-        return learning_curve.sentence(found, found.curves[0])
-
-    assert said(0.03, 0.01, 0.05) == (
-        "Twice the labels (20 images, 6 of solar) would bring +0.030 [+0.010, +0.050] of average precision of solar."
-    )
-    assert "that may be nothing, as the interval holds 0." in said(0.03, -0.01, 0.05)
-    assert "no power law fits 7 of 100 resamples" in said(0.03, 0.01, 0.05, 7)
-    assert "no power law fits average precision of solar" in said(float("nan"), float("nan"), float("nan"))
 
 
 def test_the_command_prints_the_table_and_draws_a_picture_that_stands_alone(

@@ -130,7 +130,7 @@ def show_learning_curve(shares: list[str], replicates: int, out: str | None) -> 
         InputError: `params.yaml` is faulty, or a number is no number or out of range.
         ArtifactError: The pipeline was not run yet.
     """
-    from counterpoise import learning_curve  # imports torch
+    from counterpoise import growth, learning_curve  # imports torch
 
     content = config.load(Path.cwd())
     if faults := check.problems(content):
@@ -143,8 +143,8 @@ def show_learning_curve(shares: list[str], replicates: int, out: str | None) -> 
         raise InputError(f"--out: there is no folder {Path(out).parent}")
     found = learning_curve.measure(learning_curve.read(Path.cwd(), content), asked, replicates)
     if out is not None:
-        Path(out).write_text(learning_curve.chart(found), encoding="utf-8")
-    return learning_curve.table(found)
+        Path(out).write_text(growth.chart(found), encoding="utf-8")
+    return growth.table(found)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -21,24 +21,21 @@ from counterpoise import (
     config,
     decisions,
     fitting,
+    growth,
     intervals,
     label_metrics,
     labels,
     metrics,
     models,
     portions,
-    power_laws,
     seeds,
 )
 from counterpoise.artifacts import classes, clusters, decision, features, predictions, tiles
-from counterpoise.charts import frame, ways
 from counterpoise.config import InputError, Section
 from counterpoise.stages import decide, oversample, predict, train
-from counterpoise.svg import el, escape
 
 FRACTIONS = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2), Fraction(1))
 REPLICATES = 5
-STYLE = Path(__file__).parent / "page" / "style.css"
 P = TypeVar("P", bound=Section)
 Floats = NDArray[np.float64]
 
@@ -64,48 +61,6 @@ class Built:
     def params(self, params: type[P]) -> P:
         """Take what a stage reads."""
         return config.validate(params, {key: self.content[key] for key in params.model_fields})
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A figure at each share of train, and with twice the labels.
-
-    Attributes:
-        name: Of the figure.
-        values: (f,) means over the replicates.
-        ranges: For each of them its 95 % interval.
-        gain: What twice the labels would bring; NaN where no power law fits.
-        range: Its 95 % interval; `undefined` counts resamples that no power law fits.
-        exponent: Of the power law.
-    """
-
-    name: str
-    values: tuple[float, ...]
-    ranges: tuple[intervals.Interval, ...]
-    gain: float
-    range: intervals.Interval
-    exponent: float
-
-
-@dataclass(frozen=True)
-class Found:
-    """Learning curves.
-
-    Attributes:
-        shares: (f,) of train.
-        images: Images of train at each share, and with twice the labels; means over the replicates.
-        borne: How many of them bear the class that matters.
-        positive: The class that matters.
-        resamples: Of validation and replicates.
-        curves: The second is that of the class that matters.
-    """
-
-    shares: tuple[Fraction, ...]
-    images: tuple[float, ...]
-    borne: tuple[float, ...]
-    positive: str
-    resamples: int
-    curves: tuple[Curve, ...]
 
 
 def read(root: Path, content: Mapping[str, Any]) -> Built:
@@ -221,30 +176,7 @@ def figures(val: predictions.Predictions, chosen: decision.Decision, weights: ND
     return first | {name: both(lambda w: metrics.average_precision(truth[:, index], probs[:, index], w))}
 
 
-def curve(name: str, shares: Sequence[Fraction], values: Floats, rng: np.random.Generator) -> Curve:
-    """Draw a curve through a figure, and go on to twice the labels.
-
-    Args:
-        name: Of the figure.
-        shares: (f,) of train.
-        values: (r, f, 1 + b) of r replicates, on validation as it is and in b resamples of it.
-        rng: Resamples the replicates.
-    """
-    ms = np.array([float(share) for share in shares])
-    plain = values[:, :, 0].mean(axis=0)
-    again = power_laws.resampled(values[:, :, 1:], rng)
-    point, spread = power_laws.fit(ms, 1 - plain[None]), power_laws.fit(ms, 1 - again)
-    return Curve(
-        name,
-        tuple(plain.tolist()),
-        tuple(intervals.percentile(again[:, index]) for index in range(len(ms))),
-        float(point.gain[0]),
-        intervals.percentile(spread.gain),
-        float(point.exponent[0]),
-    )
-
-
-def measure(built: Built, shares: Sequence[Fraction], replicates: int) -> Found:
+def measure(built: Built, shares: Sequence[Fraction], replicates: int) -> growth.Found:
     """Train at each share as often as asked, and draw the curves.
 
     Args:
@@ -276,13 +208,15 @@ def measure(built: Built, shares: Sequence[Fraction], replicates: int) -> Found:
     curves = []
     for name in found[0]:
         values = np.array([own[name] for own in found]).reshape(*order, -1)[:, ::-1]
-        curves.append(curve(name, shares, values, rng))
+        curves.append(growth.curve(name, shares, values, rng))
     images, borne = np.array(counts, dtype=np.float64).reshape(*order, 2)[:, ::-1].mean(axis=0).T.tolist()
     every = len(set(built.tiles["train"].table["image_id"]))
     index = built.found.names.index(chosen.positive)
     whole = built.tiles["train"].table.drop_duplicates("image_id")["labels"].tolist()
     bearing = int(labels.indicators(whole, built.found.names)[:, index].sum())
-    return Found(tuple(shares), (*images, 2 * every), (*borne, 2 * bearing), chosen.positive, resamples, tuple(curves))
+    return growth.Found(
+        tuple(shares), (*images, 2 * every), (*borne, 2 * bearing), chosen.positive, resamples, tuple(curves)
+    )
 
 
 def _announce(seconds: float, left: int) -> None:
@@ -291,61 +225,3 @@ def _announce(seconds: float, left: int) -> None:
 
 def _listed(shares: Sequence[Fraction]) -> str:
     return ", ".join(map(str, shares)) or "none"
-
-
-def table(found: Found) -> str:
-    """Write the curves, share by share, and in a sentence what twice the labels would bring."""
-    head = ["of train", "images", f"of {found.positive}", *(own.name for own in found.curves)]
-    rows = [head]
-    for index, share in enumerate(found.shares):
-        texts = [_with_range(own.values[index], own.ranges[index]) for own in found.curves]
-        rows.append([str(share), f"{found.images[index]:.0f}", f"{found.borne[index]:.0f}", *texts])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines += ["", *(sentence(found, own) for own in reversed(found.curves))]
-    lines.append(
-        "Brackets are 95 % intervals over replicates and images of validation, whose figures these are. As epochs, "
-        "calibration and thresholds were chosen on it too, at every share, levels are somewhat too high. What is said "
-        "of labels that there are not yet rests on a power law besides, for which no interval can vouch."
-    )
-    return "\n".join(lines)
-
-
-def _with_range(value: float, interval: intervals.Interval) -> str:
-    return f"{value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def sentence(found: Found, own: Curve) -> str:
-    """Say what twice the labels would bring to one figure."""
-    twice = f"Twice the labels ({found.images[-1]:.0f} images, {found.borne[-1]:.0f} of {found.positive})"
-    if not np.isfinite(own.gain):
-        return f"{twice}: no power law fits {own.name}, so that nothing can be said; more replicates may help."
-    text = f"{twice} would bring {own.gain:+.3f} [{own.range.low:+.3f}, {own.range.high:+.3f}] of {own.name}"
-    if own.range.low <= 0 <= own.range.high:
-        text += "; that may be nothing, as the interval holds 0"
-    if own.range.undefined:
-        text += f"; no power law fits {own.range.undefined} of {found.resamples} resamples, which are left out"
-    return f"{text}."
-
-
-def chart(found: Found) -> str:
-    """Draw the curves as an SVG that stands alone."""
-    measures = []
-    for index, share in enumerate(found.shares):
-        estimates = {
-            own.name: frame.Estimate(own.values[index], own.ranges[index].low, own.ranges[index].high)
-            for own in found.curves
-        }
-        part = "all" if share == 1 else str(share)
-        measures.append(ways.Measure(f"{part} of train, {found.images[index]:.0f} images", estimates))
-    beyond = {}
-    for own in found.curves:
-        if found.shares[-1] == 1 and np.isfinite(own.gain):
-            last = own.values[-1]
-            beyond[own.name] = frame.Estimate(last + own.gain, last + own.range.low, last + own.range.high)
-    if beyond:
-        measures.append(ways.Measure(f"twice the labels, {found.images[-1]:.0f} images", beyond, "by a power law"))
-    alt = " ".join(sentence(found, own) for own in reversed(found.curves))
-    drawn = ways.dots_by_way(measures, title="Learning curves, on validation", alt=alt)
-    style = el("style", escape(STYLE.read_text(encoding="utf-8")))
-    return drawn.replace("</title>", f"</title>{style}", 1)
