@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from counterpoise import config, figures, fitting, labels, loading, models
-from counterpoise.artifacts import classes, features, manifest, model, splits, thumbnails
+from counterpoise.artifacts import classes, features, manifest, splits, thumbnails
 from counterpoise.config import Section
 from counterpoise.stages import decide, oversample, predict, split, train
 
@@ -137,21 +137,7 @@ class Problem:
         learned = train.learn(
             self._examples(parts["train"], draws["tile_id"]), every["train"], every["val"], opened, settings
         )
-        card = model.Card(
-            task="multiclass",
-            backbone=settings.model.backbone,
-            head=content["model"].get("head", "linear"),
-            dropout=settings.model.dropout,
-            input_px=settings.model.input_px,
-            frozen=True,
-            backbone_weights=settings.model.weights,
-            classes=self.found.names,
-            loss=settings.loss,
-            ledger=learned.ledger,
-            pool=settings.model.pool,
-            hidden=settings.model.hidden,
-            width=every["train"].inputs.values.shape[1],
-        )
+        card = train.describe([learned], opened, settings, self.stored[0].shape[1])
         network, how = models.rebuild(card, learned.weights), read(predict.Params, content)
         val, test = (
             predict.fold(

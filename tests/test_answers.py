@@ -2,15 +2,16 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from counterpoise import __main__ as cli
-from counterpoise import answers, config, decisions, loading, models
+from counterpoise import answers, config, decisions, ensembles, loading, models
 from counterpoise.artifacts import clusters, decision, features, model, predictions, tiles, unlabelled
 from counterpoise.stages import predict
 
@@ -18,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 NAMES = ("rust", "moss", "crack")
 SIZES = {"small.png": (40, 30), "large.png": (100, 64)}
 TILE_PX = 64
+Tta = Literal["none", "flips", "dihedral"]
+How = Literal["logits", "probabilities"]
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +63,17 @@ def a_decision(task: str, thresholds: tuple[float | None, ...] = ()) -> decision
     )
 
 
-def build(root: Path, chosen: decision.Decision, *, frozen: bool, name: str = "linear") -> None:
+def build(
+    root: Path,
+    chosen: decision.Decision,
+    *,
+    frozen: bool,
+    name: str = "linear",
+    members: int = 1,
+    tta: Tta = "none",
+    how: How = "logits",
+    std: float = 0.3,
+) -> None:
     """Write images, a small random model, and what the stage `predict` says of the images."""
     pool = models.POOL_OF_HEAD.get(name, "avg")
     backbone = models.build_backbone("test_efficientnet", "none", config.load(ROOT)["seed"], pool)
@@ -79,10 +92,15 @@ def build(root: Path, chosen: decision.Decision, *, frozen: bool, name: str = "l
         pool=pool,
         hidden=24,
         width=width,
+        members=members,
     )
-    head = models.build_head(name, width, 3, 0.5, seed=0, hidden=24)
-    head[-1].weight.data.normal_(std=0.3)  # type: ignore[index]
-    model.write(root, card, (head if frozen else models.Network(backbone, head)).state_dict())
+    weights = []
+    for member in range(members):
+        head = models.build_head(name, width, 3, 0.5, seed=member, hidden=24)
+        torch.manual_seed(member)
+        head[-1].weight.data.normal_(std=std)  # type: ignore[index]
+        weights.append((head if frozen else models.Network(backbone, head)).state_dict())
+    model.write(root, card, *weights)
     decision.write(root, chosen)
     rng = np.random.default_rng(0)
     for split in ("val", "test"):
@@ -108,19 +126,22 @@ def build(root: Path, chosen: decision.Decision, *, frozen: bool, name: str = "l
                 "none",
                 "test_efficientnet",
             )
-            values = predict.apply(backbone, inputs, params())
-            found = features.Features(table[["tile_id"]].assign(view=0), values)
+            turned = [ensembles.Averaged([backbone], [view], "logits", chosen.task) for view in ensembles.VIEWS[tta]]
+            values = np.concatenate([predict.apply(network, inputs, params()) for network in turned])
+            rows = [table[["tile_id"]].assign(view=-number) for number in range(len(turned))]
+            found = features.Features(pd.concat(rows, ignore_index=True), values)
         features.write(root, split, found)
     ids = sorted(SIZES)
     clusters.write(
         root, pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
     )
-    predict.main(root, params())
+    predict.main(root, params(tta, how))
 
 
-def params() -> predict.Params:
+def params(tta: Tta = "none", how: How = "logits") -> predict.Params:
     return predict.Params(
-        model=predict.Device(device="cpu", precision="float32"), predict=predict.Predict(fold="mean", batch_size=8)
+        model=predict.Device(device="cpu", precision="float32"),
+        predict=predict.Predict(fold="mean", tta=tta, average=how, batch_size=8),
     )
 
 
@@ -136,6 +157,22 @@ def test_an_image_gets_the_probabilities_that_the_pipeline_gave_it(frozen: bool,
         assert dict(said.ranked) == pytest.approx(dict(zip(NAMES, probs[row].tolist(), strict=True)), abs=1e-5)
         assert [name for name, _ in said.ranked] == [NAMES[index] for index in np.argsort(-probs[row])]
         assert said.decided == (said.ranked[0][0],)
+
+
+@pytest.mark.parametrize("how", ["logits", "probabilities"])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_members_and_views_are_averaged_as_the_pipeline_does(frozen: bool, how: How, tmp_path: Path) -> None:
+    chosen = a_decision("multiclass")
+    build(tmp_path, chosen, frozen=frozen, members=2, tta="dihedral", how=how, std=10.0)
+    test = predictions.read(tmp_path, "test")
+    probs = decisions.probabilities(chosen, test.logits)
+    asked = content()
+    plain = answers.answer(tmp_path, [tmp_path / name for name in test.image_ids], asked, top=3)
+    asked["predict"] |= {"tta": "dihedral", "average": how}
+    found = answers.answer(tmp_path, [tmp_path / name for name in test.image_ids], asked, top=3)
+    for row, said in enumerate(found):
+        assert dict(said.ranked) == pytest.approx(dict(zip(NAMES, probs[row].tolist(), strict=True)), abs=1e-4)
+        assert dict(said.ranked) != pytest.approx(dict(plain[row].ranked), abs=1e-3)
 
 
 def test_of_many_labels_those_that_reach_their_threshold_are_decided_and_k_are_named(

@@ -16,7 +16,7 @@ def at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def leaves(content: object, prefix: str = "") -> list[str]:
-    if isinstance(content, dict) and content and prefix not in ("ingest.merge", "decide.costs"):
+    if isinstance(content, dict) and content and prefix not in ("ingest.merge", "decide.costs", "model.subclasses"):
         return [leaf for name, value in content.items() for leaf in leaves(value, f"{prefix}.{name}".strip("."))]
     return [prefix]
 

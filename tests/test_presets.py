@@ -10,7 +10,7 @@ from counterpoise.stages import check
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PRESETS = sorted((REPOSITORY / "presets").glob("*.yaml"))
-OPEN = ("losses", "sources", "merge", "costs", "target")
+OPEN = ("losses", "sources", "merge", "costs", "target", "subclasses")
 """Mappings whose keys are the user's choice; blocks of losses and sources that both files hold have the same keys."""
 
 

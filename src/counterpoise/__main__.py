@@ -6,6 +6,7 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,30 @@ def _files(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
 
 
+def show_learning_curve(shares: list[str], replicates: int, out: str | None) -> str:
+    """Write what more labels would bring; draw it into the file `out`, if one is given.
+
+    Raises:
+        InputError: `params.yaml` is faulty, or a number is no number or out of range.
+        ArtifactError: The pipeline was not run yet.
+    """
+    from counterpoise import growth, learning_curve  # imports torch
+
+    content = config.load(Path.cwd())
+    if faults := check.problems(content):
+        raise InputError("\n".join(faults))
+    try:
+        asked = [Fraction(share) for share in shares] or list(learning_curve.FRACTIONS)
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f"--fractions: found {shares}; expected numbers such as 1/4 or 0.25") from error
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        raise InputError(f"--out: there is no folder {Path(out).parent}")
+    found = learning_curve.measure(learning_curve.read(Path.cwd(), content), asked, replicates)
+    if out is not None:
+        Path(out).write_text(growth.chart(found), encoding="utf-8")
+    return growth.table(found)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command of the console script."""
     parser = argparse.ArgumentParser(
@@ -176,10 +201,18 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="FILE",
         help="write raw logits to this parquet file instead, for decide.target: estimated; a folder means its files",
     )
+    curve = commands.add_parser("learning-curve", help="say with an interval what twice the labels would bring")
+    curve.add_argument(
+        "--fractions", nargs="+", default=[], metavar="F", help="parts of train to learn from; 1/8 1/4 1/2 1"
+    )
+    curve.add_argument("--replicates", type=int, default=5, metavar="R", help="trainings on each of them; 5")
+    curve.add_argument("--out", metavar="FILE", help="an SVG file to draw the curves into")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "params":
             print(show_params(chosen.name))
+        elif chosen.command == "learning-curve":
+            print(show_learning_curve(chosen.fractions, chosen.replicates, chosen.out))
         elif chosen.logits is not None:
             print(write_logits(chosen.image, chosen.logits))
         else:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from counterpoise import decisions, images, models, tiling
+from counterpoise import decisions, ensembles, images, models, tiling
 from counterpoise.artifacts import decision, model
 from counterpoise.config import InputError
 
@@ -69,7 +69,8 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDA
         ArtifactError: There is no model yet.
     """
     card = model.read_card(root)
-    network = _whole(card, models.rebuild(card, model.read_weights(root)), content["seed"])
+    members = [models.rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
+    network = _whole(card, members, content)
     device = models.pick_device(content["model"]["device"])
     precision = models.pick_precision(content["model"]["precision"], device)
     network = network.eval().to(device)
@@ -82,10 +83,14 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDA
     return np.stack(rows)
 
 
-def _whole(card: model.Card, trained: nn.Module, seed: int) -> nn.Module:
-    if not card.frozen:
-        return trained
-    return models.Network(models.build_backbone(card.backbone, card.backbone_weights, seed, card.pool), trained)
+def _whole(card: model.Card, members: Sequence[nn.Module], content: Mapping[str, Any]) -> nn.Module:
+    """Put the members together, behind one backbone where it is frozen, averaged over views as `predict` does."""
+    how, views = content["predict"]["average"], ensembles.VIEWS[content["predict"]["tta"]]
+    if card.frozen:
+        heads = ensembles.Averaged(members, ensembles.VIEWS["none"], how, card.task)
+        backbone = models.build_backbone(card.backbone, card.backbone_weights, content["seed"], card.pool)
+        members = [models.Network(backbone, heads)]
+    return ensembles.Averaged(members, views, how, card.task)
 
 
 def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> torch.Tensor:

@@ -51,6 +51,27 @@ class Drawn(Views):
     above 0 it is at least one epoch, and at least one is left. The best epoch is looked for among the others."""
 
 
+class Portion(Section):
+    """The part of section `train` that `oversample` reads too: of how much of train there is to draw."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    fraction: float = Field(gt=0, le=1)
+    """Share of train that is learned from, in (0, 1], as if no more had been labelled: stratified, at least one image
+    of each class, images that belong together taken whole. A smaller part lies within a larger one (`portions.py`)."""
+
+
+class Tta(Section):
+    """The part of section `predict` that `embed` reads too: which views of a tile are averaged when predicting."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    tta: Literal["none", "flips", "dihedral"]
+    """Views of a tile over which a prediction is averaged (test-time augmentation). `flips`: 4, as it is and mirrored
+    left to right, top to bottom, and both; `dihedral`: 8, these and their transposes. Features of a frozen backbone
+    are computed for each of the views."""
+
+
 class Backbone(Section):
     """The part of section `model` on which features depend."""
 
@@ -97,6 +118,10 @@ class Model(Backbone):
     dropout: float = Field(ge=0, lt=1)
     """Share of what reaches the last layer that is dropped while training, in [0, 1); in front of the hidden layer of
     `concat_pool` half of it."""
+    subclasses: dict[str, Annotated[int, Field(ge=2, le=100)]]
+    """One class per image only: {class: k} splits a class into k visual types by clustering its training features; the
+    network tells the types apart, and their probabilities are summed back (`subclasses.py`). By `dvc exp run` it is set
+    as `-S +model.subclasses.solar=3`."""
 
 
 class Positive(Section):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -28,14 +28,19 @@ from counterpoise import (
     seeds,
     watching,
 )
-from counterpoise.config import PATH, Drawn, InputError, Model, Section, Weighting
+from counterpoise.config import PATH, Drawn, InputError, Model, Portion, Section, Weighting
 
 
-class Train(Section):
+class Train(Portion):
     """Section `train`."""
+
+    model_config = ConfigDict(extra="forbid")
 
     seed: int = Field(ge=0)
     """Decides initialisation, order and dropout; apart from `seed`, which decides the split."""
+    members: int = Field(ge=1, le=100)
+    """Networks that are trained, which differ in initialisation, order and dropout; `predict.average` says how they
+    speak as one. The first is the one that 1 alone would train."""
     epochs: int = Field(ge=1)
     """At most this many passes over the draws."""
     batch_size: int = Field(ge=1)
@@ -97,10 +102,12 @@ class Examples:
     Attributes:
         inputs: n inputs.
         targets: (n,) int64 class indices; or, of many labels, (n, c) int64 in {0, 1}.
+        tiles: (n,) number of the tile that each example shows; needed for `model.subclasses` alone.
     """
 
     inputs: loading.Inputs
     targets: Tensor
+    tiles: NDArray[np.int64] | None = None
 
 
 Goal = Callable[[Tensor, Tensor], Tensor]

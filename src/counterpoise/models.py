@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from counterpoise import freezing, pretrained
+from counterpoise import freezing, pretrained, subclasses
 from counterpoise.config import PATH, InputError, suggest
 
 if TYPE_CHECKING:
@@ -283,10 +283,25 @@ def rate_fracs(network: nn.Module, first_frac: float) -> dict[str, float]:
     return {f"backbone.{name}": frac for name, frac in freezing.rate_fracs(network.backbone, first_frac).items()}
 
 
+def sum_back(network: nn.Module, of: Sequence[int]) -> None:
+    """Let a network, or a head alone, sum the types of each class when predicting; nothing where none is split.
+
+    Args:
+        network: With as many outputs as `of` has entries.
+        of: As `subclasses.parents` returns it.
+    """
+    if len(of) > of[-1] + 1:
+        head = network.head if isinstance(network, Network) else network
+        assert isinstance(head, nn.Sequential)
+        head.append(subclasses.Sums(of))
+
+
 def rebuild(card: Card, weights: dict[str, Tensor]) -> nn.Module:
     """Build a trained network again: a head alone where the backbone is frozen, else the whole."""
-    head = build_head(card.head, card.width, len(card.classes), card.dropout, seed=0, hidden=card.hidden)
+    of = subclasses.parents(card.classes, card.subclasses)
+    head = build_head(card.head, card.width, len(of), card.dropout, seed=0, hidden=card.hidden)
     network = head if card.frozen else Network(build_backbone(card.backbone, "none", 0, card.pool), head)
+    sum_back(network, of)
     network.load_state_dict(weights)
     return network
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from counterpoise import losses, priors, weighting
@@ -27,14 +27,18 @@ class Objective:
         loss: As `losses.build` returns it.
         class_weights: (c,) float32.
         ranks: Whether the loss looks at pairs or rankings, so that batches must be stratified.
+        summed: Where the network tells types of classes apart, the loss of their sums, (n, classes), on validation.
     """
 
     loss: losses.Loss
     class_weights: Tensor
     ranks: bool = False
+    summed: Objective | None = None
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Compute the loss of raw logits (n, c), a scalar in nats."""
+        if self.summed is not None and logits.shape[1] != len(self.class_weights):
+            return self.summed(logits, targets)
         values = self.loss(logits.float(), targets)
         if self.ranks:
             return values.mean()
@@ -43,7 +47,8 @@ class Objective:
 
     def unweighted(self) -> Objective:
         """Return the same loss without class weights."""
-        return replace(self, class_weights=torch.ones_like(self.class_weights))
+        summed = None if self.summed is None else self.summed.unweighted()
+        return replace(self, class_weights=torch.ones_like(self.class_weights), summed=summed)
 
 
 def plain(logits: Tensor, targets: Tensor) -> Tensor:
@@ -89,6 +94,41 @@ def build(
         priors.Line("loss", loss, losses.prior_factors(loss, counts, block)),
     )
     return Objective(built, torch.from_numpy(class_weights).float(), losses.ranks(loss)), lines
+
+
+def over_types(goal: Objective, opened: Prior, loss: str, block: Mapping[str, Any], of: Sequence[int]) -> Objective:
+    """Build what is minimised where classes are split into types, which the network tells apart while training.
+
+    The loss is built, and weighed, by the counts of the class to which a type belongs. So each type of a class is moved
+    by the factor of the class, and their sum by the same one: the ledger holds as it does without types.
+
+    Args:
+        goal: As `build` returned it.
+        opened: Counts of the draws.
+        loss: Name of the loss.
+        block: Its parameters.
+        of: (s,) the class of each output.
+
+    Raises:
+        InputError: The loss cannot be built type by type.
+    """
+    refusal = refuses_types(loss, goal.loss)
+    if refusal:
+        raise InputError(refusal)
+    counts = [opened.drawn_counts[index] for index in of]
+    built = losses.build(loss, task=opened.task, class_counts=counts, example_count=opened.drawn_total, params=block)
+    return Objective(built, goal.class_weights[torch.tensor(of)], summed=goal)
+
+
+def refuses_types(loss: str, built: losses.Loss) -> str | None:
+    """Say why a loss does not go together with types of classes; `None` if it does."""
+    if losses.ranks(loss):
+        reason = "looks at pairs of examples or at ranks, of classes and not of their types"
+    elif isinstance(built, nn.Module):
+        reason = "keeps a memory of the classes that it saw, which are types while training and classes on validation"
+    else:
+        return None
+    return f"{PATH}: model.subclasses is given, but loss {loss!r} {reason}; set it to {{}}, or take another loss"
 
 
 def initial_bias(opened: Prior, lines: Sequence[priors.Line], *, draws_deferred: bool = False) -> Tensor:

@@ -132,6 +132,11 @@ def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
         ("model__weights", "../a.pth", "expected the name of a file, as seen from models/pretrained/"),
         ("model__backbone", "tf_eficientnet_lite0", "did you mean 'tf_efficientnet_lite0'"),
         ("train__first_rate_frac", 0.0, "train.first_rate_frac is 0.0; input should be greater than 0"),
+        ("model__subclasses", {"solar": 1}, "model.subclasses.solar is 1; input should be greater than or equal to 2"),
+        ("predict__tta", "flip", "predict.tta is 'flip'; expected one of ['none', 'flips', 'dihedral']; did you mean"),
+        ("predict__average", "mean", "expected one of ['logits', 'probabilities']"),
+        ("train__members", 0, "train.members is 0; input should be greater than or equal to 1"),
+        ("train__fraction", 0.0, "train.fraction is 0.0; input should be greater than 0"),
         ("weighting__scheme", "balancd", "did you mean 'balanced'?"),
         ("task", "multiklass", "task is 'multiklass'; expected one of ['multiclass', 'multilabel']; did you mean"),
         ("evaluate__at_prevalence", [0.5, 1.0], "evaluate.at_prevalence.1 is 1.0; input should be less than 1"),
@@ -319,6 +324,36 @@ COMBINATIONS = [
         {"train__mix": "cutmix"},
         "with model.freeze 'backbone' the head sees features alone; take 'mixup'",
         {"train__mix": "cutmix", "model__freeze": "none"},
+    ),
+    (
+        {"predict__average": "probabilities"},
+        "with train.members 1 and predict.tta 'none' there is nothing to average",
+        {"predict__average": "probabilities", "train__members": 2},
+    ),
+    (
+        {"model__subclasses": {"solar": 3}, "task": "multilabel"},
+        "the probabilities of two labels do not add up",
+        {"model__subclasses": {"solar": 3}},
+    ),
+    (
+        {"model__subclasses": {"solar": 3}, "loss": "auc_margin"},
+        "loss 'auc_margin' looks at pairs of examples or at ranks, of classes and not of their types",
+        {"model__subclasses": {"solar": 3}, "loss": "balanced_softmax"},
+    ),
+    (
+        {"model__subclasses": {"solar": 3}, "loss": "gradient_harmonized"},
+        "loss 'gradient_harmonized' keeps a memory of the classes that it saw",
+        {"model__subclasses": {"solar": 3}, "loss": "focal"},
+    ),
+    (
+        {"model__subclasses": {"solar": 3}, "train__sampler": "progressive"},
+        "train.sampler 'progressive' would even out types in place of classes",
+        {"train__sampler": "progressive"},
+    ),
+    (
+        {"model__subclasses": {"solar": 3}, "train__classifier": "tau_normalised"},
+        "train.classifier 'tau_normalised' makes the last layer anew class by class",
+        {"train__classifier": "tau_normalised"},
     ),
     (
         {"train__sampler": "progressive", "loss": "auc_margin"},

@@ -53,6 +53,7 @@ def a_params(
     precision: str = "float32",
     batch: int = 2,
     input_px: int = 32,
+    tta: str = "none",
 ) -> embed.Params:
     content = {
         "seed": 0,
@@ -68,6 +69,7 @@ def a_params(
             "precision": precision,
         },
         "oversample": {"views": views, "policy": policy, "strategy": "over"},
+        "predict": {"tta": tta, "fold": "mean"},
         "embed": {"batch_size": batch},
     }
     return config.validate(embed.Params, content)
@@ -181,3 +183,30 @@ def test_other_tiles_in_test_leave_the_features_of_train_and_val_as_they_were(ro
 def test_the_index_lists_views_of_one_tile_together() -> None:
     rows = embed.index(["b", "a"], 1)
     assert list(rows.itertuples(index=False, name=None)) == [("b", 0), ("b", 1), ("a", 0), ("a", 1)]
+
+
+@pytest.mark.parametrize(("tta", "count"), [("flips", 4), ("dihedral", 8)])
+def test_views_that_predictions_are_averaged_over_follow_in_val_and_test(tta: str, count: int, root: Path) -> None:
+    embed.main(root, a_params(views=1))
+    plain = {split: features.read(root, split) for split in splits.NAMES}
+    embed.main(root, a_params(views=1, tta=tta))
+    for split, before in plain.items():
+        found = features.read(root, split)
+        assert found is not None
+        assert before is not None
+        own = len(before.index)
+        assert found.index.iloc[:own].equals(before.index)
+        np.testing.assert_array_equal(found.values[:own], before.values)
+        size = SIZES[split]
+        more = [] if split == "train" else [-number for number in range(1, count) for _ in range(size)]
+        assert found.index["view"].iloc[own:].tolist() == more
+    found = features.read(root, "val")
+    assert found is not None
+    mirrored = found.values[(found.index["view"] == -1).to_numpy()]
+    with tiles.writing(root, "val") as append:
+        for number in range(SIZES["val"]):
+            buffer = io.BytesIO()
+            small = Image.fromarray(picture("val", number)).resize((32, 32), Image.Resampling.BICUBIC)
+            small.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(buffer, format="PNG")
+            append(tiles.Tile(f"val{number}", f"val{number}", "a", (0, 0, 32, 32), buffer.getvalue()))
+    np.testing.assert_allclose(computed(root, "val").values, mirrored, rtol=1e-3, atol=1e-4)

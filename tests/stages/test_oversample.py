@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from counterpoise import config, labels, priors, sampling, storage
-from counterpoise.artifacts import classes, draws, prior, tiles
+from counterpoise.artifacts import classes, clusters, draws, prior, tiles
 from counterpoise.stages import oversample
 
 CLASSES = classes.Classes(("plain", "solar"), (2862, 138), 3000)
@@ -20,8 +20,9 @@ def params(
     return oversample.Oversample.model_validate(block | {"views": views, "policy": "standard"})
 
 
-def read_params(chosen: oversample.Oversample, task: str = "multiclass") -> oversample.Params:
-    return oversample.Params.model_validate({"task": task, "seed": 0, "oversample": chosen})
+def read_params(chosen: oversample.Oversample, task: str = "multiclass", fraction: float = 1.0) -> oversample.Params:
+    portion = config.Portion(fraction=fraction)
+    return oversample.Params.model_validate({"task": task, "seed": 0, "oversample": chosen, "train": portion})
 
 
 def table_of(*counts: int, names: tuple[str, ...] = CLASSES.names) -> pd.DataFrame:
@@ -252,3 +253,23 @@ def test_deferred_draws_are_the_same_but_unknown_in_the_ledger():
     assert opened.ledger[1].factors is not None
     assert deferred.ledger[1] == priors.Line("oversample.strategy", "over, deferred", None)
     assert deferred.ledger[0] == opened.ledger[0]
+
+
+def test_a_part_of_train_is_drawn_from_and_counted(tmp_path, capsys):
+    classes.write(tmp_path, CLASSES)
+    ids = [f"train{row:03d}" for row in range(60)]
+    write_tiles(tmp_path, "train", ids, ["plain"] * 48 + ["solar"] * 12)
+    table = pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
+    clusters.write(tmp_path, table)
+    seen = []
+    for fraction in (0.25, 0.5, 1.0):
+        oversample.main(tmp_path, read_params(params("over"), fraction=fraction))
+        drawn, opened = draws.read(tmp_path), prior.read(tmp_path)
+        assert opened.train_counts == (48 * fraction, 12 * fraction)
+        assert opened.train_total == 60 * fraction
+        assert opened.drawn_counts == (48 * fraction, 48 * fraction)
+        assert drawn["tile_id"].nunique() == 60 * fraction
+        assert priors.seen(priors.from_counts(opened.natural_counts), opened.ledger) == pytest.approx([0.5, 0.5])
+        seen.append(set(drawn["tile_id"]))
+    assert seen[0] < seen[1] < seen[2]
+    assert capsys.readouterr().out.splitlines()[0] == "15 of 60 tiles of train, by train.fraction"

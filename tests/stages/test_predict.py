@@ -1,5 +1,6 @@
 """Tiles folded by hand, and logits equal to those of the network that was trained."""
 
+import dataclasses
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from counterpoise import config, loading, models
+from counterpoise import config, loading, models, storage
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
 from counterpoise.stages import predict
 
@@ -38,10 +39,16 @@ def picture(number: int) -> Array:
     return np.random.default_rng(number).integers(256, size=(32, 32, 3), dtype=np.uint8)
 
 
-def a_params(fold: str = "mean", precision: str = "float32", batch_size: int = 2) -> predict.Params:
+def a_params(
+    fold: str = "mean",
+    precision: str = "float32",
+    batch_size: int = 2,
+    tta: str = "none",
+    average: str = "logits",
+) -> predict.Params:
     content = {
         "model": {"device": "cpu", "precision": precision, "backbone": "is left to others"},
-        "predict": {"fold": fold, "batch_size": batch_size},
+        "predict": {"fold": fold, "tta": tta, "average": average, "batch_size": batch_size},
     }
     return config.validate(predict.Params, content)
 
@@ -204,3 +211,87 @@ def test_dropout_is_off_while_predicting() -> None:
 def test_weights_of_another_network_are_refused() -> None:
     with pytest.raises(RuntimeError, match="loading state_dict"):
         models.rebuild(a_card(frozen=False), a_head(3).state_dict())
+
+
+# Several members, several views.
+
+
+def a_network(seed: int = 4) -> models.Network:
+    backbone = models.build_backbone("test_efficientnet", "none", seed)
+    torch.manual_seed(seed)
+    head = models.build_head("linear", backbone.num_features, 2, 0.5, seed)  # type: ignore[arg-type]
+    torch.nn.init.normal_(head[2].weight)  # type: ignore[index]
+    return models.Network(backbone, head)
+
+
+def logits_by(root: Path, params: predict.Params) -> Array:
+    predict.main(root, params)
+    return predictions.read(root, "test").logits
+
+
+def mirror_the_tiles(root: Path, turn: Any) -> None:
+    for split in ("val", "test"):
+        with tiles.writing(root, split) as append:
+            for number, (tile_id, label) in enumerate(TILES):
+                buffer = io.BytesIO()
+                Image.fromarray(np.ascontiguousarray(turn(picture(number)))).save(buffer, format="PNG")
+                append(tiles.Tile(tile_id, image_of(tile_id), label, (0, 0, 32, 32), buffer.getvalue()))
+
+
+@pytest.mark.parametrize("average", ["logits", "probabilities"])
+@pytest.mark.parametrize(
+    ("tta", "turns"),
+    [("flips", [np.fliplr, np.flipud]), ("dihedral", [np.fliplr, np.flipud, np.rot90, lambda x: x.transpose(1, 0, 2)])],
+)
+def test_what_is_said_of_an_image_is_said_of_its_mirror_image(
+    tta: str, turns: list[Any], average: str, root: Path
+) -> None:
+    model.write(root, a_card(frozen=False), a_network().state_dict())
+    plain = logits_by(root, a_params())
+    found = logits_by(root, a_params(tta=tta, average=average))
+    assert np.abs(plain - found).max() > 0.01
+    for turn in turns:
+        mirror_the_tiles(root, turn)
+        np.testing.assert_allclose(logits_by(root, a_params(tta=tta, average=average)), found, rtol=1e-3, atol=1e-4)
+        assert np.abs(logits_by(root, a_params()) - plain).max() > 0.01
+
+
+def test_members_are_averaged_as_asked(root: Path) -> None:
+    networks = [a_network(seed) for seed in (4, 5)]
+    alone = []
+    for network in networks:
+        model.write(root, a_card(frozen=False), network.state_dict())
+        alone.append(logits_by(root, a_params()))
+    together = dataclasses.replace(a_card(frozen=False), members=2)
+    model.write(root, together, *(network.state_dict() for network in networks))
+    np.testing.assert_allclose(logits_by(root, a_params()), np.mean(alone, axis=0), rtol=1e-4, atol=1e-5)
+    found = logits_by(root, a_params(average="probabilities"))
+    one_tile = [1, 2]  # images of one tile alone, for which folding changes nothing
+    probs = np.mean([torch.from_numpy(own).softmax(dim=1).numpy() for own in alone], axis=0)
+    np.testing.assert_allclose(found[one_tile], np.log(probs)[one_tile], rtol=1e-3, atol=1e-4)
+
+
+def test_a_member_without_weights_is_named(root: Path) -> None:
+    with pytest.raises(ValueError, match="speaks of 2 members; found weights of 1"):
+        model.write(root, dataclasses.replace(a_card(frozen=True), members=2), a_head(3).state_dict())
+    model.write(root, a_card(frozen=True), a_head(3).state_dict())
+    with pytest.raises(storage.ArtifactError, match=r"models/model/model_1\.safetensors is missing"):
+        model.read_weights(root, 1)
+
+
+def test_a_frozen_backbone_averages_the_features_of_views_and_asks_for_those_that_are_missing(root: Path) -> None:
+    head = a_head(3)
+    model.write(root, a_card(frozen=True), head.state_dict())
+    rng, ids = np.random.default_rng(0), [tile_id for tile_id, _ in TILES]
+    index = pd.concat([pd.DataFrame({"tile_id": ids, "view": -number}) for number in range(4)], ignore_index=True)
+    values = rng.normal(size=(20, 3)).astype(np.float32)
+    for split in ("val", "test"):
+        features.write(root, split, features.Features(index, values))
+    with torch.inference_mode():
+        logits = head.eval()(torch.from_numpy(values)).numpy().reshape(4, 5, 2)
+    for tta, count in (("none", 1), ("flips", 4)):
+        mean = logits[:count].mean(axis=0)
+        expected = [mean[[1, 2, 4]].mean(axis=0), mean[3], mean[0]]
+        np.testing.assert_allclose(logits_by(root, a_params(tta=tta)), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(config.InputError, match=r"predict\.tta is 'dihedral', but its views have no features"):
+        logits_by(root, a_params(tta="dihedral"))

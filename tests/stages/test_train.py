@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,20 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from counterpoise import checkpoints, config, decoupling, fitting, loading, losses, models, objectives, schedules
-from counterpoise.artifacts import draws, features, model, predictions, prior, tiles, training
+from counterpoise import (
+    checkpoints,
+    config,
+    decoupling,
+    fitting,
+    loading,
+    losses,
+    models,
+    objectives,
+    portions,
+    priors,
+    schedules,
+)
+from counterpoise.artifacts import clusters, draws, features, model, predictions, prior, tiles, training
 from counterpoise.stages import decide, evaluate, predict, train
 
 BLOCKS = config.load(Path(__file__).parents[2])["losses"]
@@ -55,6 +68,7 @@ def settings(**changes: Any) -> dict[str, Any]:
             "head": "linear",
             "hidden": 32,
             "dropout": 0.0,
+            "subclasses": {},
             "device": "cpu",
             "precision": "float32",
         },
@@ -62,6 +76,8 @@ def settings(**changes: Any) -> dict[str, Any]:
         "weighting": {"scheme": "none", "beta": 0.999, "defer_frac": 0.0},
         "train": {
             "seed": 0,
+            "members": 1,
+            "fraction": 1.0,
             "epochs": 10,
             "batch_size": 32,
             "pretrain_frac": 0.0,
@@ -233,7 +249,7 @@ def test_an_unfrozen_network_learns_pictures_end_to_end(head: str, epochs: int, 
         examples.inputs,
         predict.Params(
             model=predict.Device(device="cpu", precision="float32"),
-            predict=predict.Predict(fold="mean", batch_size=8),
+            predict=predict.Predict(fold="mean", tta="none", average="logits", batch_size=8),
         ),
     )
     assert (logits.argmax(axis=1) == examples.targets.numpy()).all()
@@ -1039,7 +1055,8 @@ def average_precision(*, shuffled: bool, seed: int) -> tuple[float, tuple[float,
     network, fitted = run(a_params(train__epochs=15, train__patience=5), data["train"], data["val"])
     network.load_state_dict(fitted.weights)
     how = predict.Params(
-        model=predict.Device(device="cpu", precision="float32"), predict=predict.Predict(fold="mean", batch_size=256)
+        model=predict.Device(device="cpu", precision="float32"),
+        predict=predict.Predict(fold="mean", tta="none", average="logits", batch_size=256),
     )
 
     def predicted(split: str) -> predictions.Predictions:
@@ -1115,3 +1132,109 @@ def test_a_pos_weight_makes_too_many_positives_as_it_should() -> None:
     actual = watched.targets.double().mean(dim=0)
     assert called["negatives_over_positives"][2] > 1.5 * actual[2]
     assert called["none"][2] < 1.1 * actual[2]
+
+
+# Several members, a part of train, types of classes.
+
+
+def weights_of(root: Path, members: int) -> list[dict[str, Tensor]]:
+    return [model.read_weights(root, member) for member in range(members)]
+
+
+def test_the_first_member_is_the_one_that_would_be_alone_and_the_others_are_other_ones(tmp_path: Path) -> None:
+    roots = []
+    for members in (1, 3):
+        content = settings(model__dropout=0.3, train__members=members, train__epochs=3)
+        roots.append(a_repository(tmp_path / str(members), content))
+        train.main(roots[-1], config.validate(train.Params, content))
+        assert model.read_card(roots[-1]).members == members
+    assert weights_file(roots[0]) == weights_file(roots[1])
+    first, second, third = weights_of(roots[1], 3)
+    assert not same(first, second)
+    assert not same(second, third)
+    assert not (roots[1] / model.weights_path(3)).exists()
+    assert (training.read(roots[0]) == training.read(roots[1])).all().all()
+    assert not (roots[1] / checkpoints.FOLDER).exists()
+
+
+def test_members_of_an_unfrozen_network_begin_with_other_weights() -> None:
+    params = a_params(model__freeze="none", train__members=2)
+    first, second = (fitting.build(train.as_member(params, member), 2, None).state_dict() for member in range(2))
+    assert not same(first, second)
+    assert same(first, fitting.build(params, 2, None).state_dict())
+
+
+@pytest.mark.parametrize("saves", [2, 5, 8])
+def test_a_killed_ensemble_goes_on_where_it_was(saves: int, tmp_path: Path) -> None:
+    learnt, watched = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
+    params = a_params(train__epochs=3, train__members=3, model__dropout=0.3)
+    opened = an_opening((40, 20, 10))
+
+    def kept(saves: int) -> list[KilledAfter]:
+        """The third is killed after as many saves as are left once the first two had theirs."""
+        left = [max(0, saves - 3 * member) if saves < 3 * (member + 1) else 1000 for member in range(3)]
+        return [KilledAfter(tmp_path / str(member), own) for member, own in enumerate(left)]
+
+    whole = train.learn_all(learnt, learnt, watched, opened, params)
+    with pytest.raises(Killed):
+        train.learn_all(learnt, learnt, watched, opened, params, kept(saves))
+    rest = [KilledAfter(tmp_path / str(member), 1000) for member in range(3)]
+    resumed = train.learn_all(learnt, learnt, watched, opened, params, rest)
+    done = sum(1000 - own.saves for own in rest)
+    assert done == 9 - saves
+    for one, other in zip(whole, resumed, strict=True):
+        assert same(one.weights, other.weights)
+        assert one.history == other.history
+
+
+def test_what_each_member_chose_on_validation_stands_in_the_ledger() -> None:
+    opened, params = an_opening((40, 20)), a_params()
+    lines = [(priors.Line("train.classifier", f"tau_normalised, tau = {tau}", None),) for tau in (0.2, 0.5, 0.2)]
+    learned = [train.Learned({}, own, [], {"best_epoch": 0}) for own in lines]
+    (line,) = train.describe(learned, opened, params, 16).ledger
+    assert line.remedy == "tau_normalised, tau = 0.2 / tau_normalised, tau = 0.5"
+
+
+def test_a_part_of_train_is_all_that_is_learned_from_when_every_tile_is_drawn_once(tmp_path: Path) -> None:
+    content = settings(train__fraction=0.5)
+    a_repository(tmp_path, content)
+    ids = [f"{split}{number:04d}" for split, count in (("train", 40), ("val", 20)) for number in range(count)]
+    table = pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
+    clusters.write(tmp_path, table)
+    params = config.validate(train.Params, content)
+    every = train._examples(tmp_path, "train", an_opening((5,) * 4), params)
+    assert np.bincount(every.targets.numpy()).tolist() == [5] * 4
+    chosen = portions.choose(tiles.read(tmp_path, "train").table, clusters.units(tmp_path), 0.5, params.seed)
+    assert every.tiles is not None
+    assert every.tiles.tolist() == chosen.tolist()
+    assert len(train._examples(tmp_path, "val", an_opening((5,) * 4), params).targets) == 20
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_types_of_a_class_are_learned_and_summed_back(frozen: bool, tmp_path: Path) -> None:
+    freeze = "backbone" if frozen else "none"
+    content = settings(model__freeze=freeze, model__subclasses={"usual": 3}, train__epochs=2)
+    a_repository(tmp_path, content, frozen=frozen)
+    train.main(tmp_path, config.validate(train.Params, content))
+    card, weights = model.read_card(tmp_path), model.read_weights(tmp_path)
+    assert card.subclasses == {"usual": 3}
+    assert card.classes == NAMES
+    assert [line.piece for line in card.ledger][-1] == "model.subclasses"
+    last = weights["2.weight" if frozen else "head.2.weight"]
+    assert len(last) == 6
+    network = models.rebuild(card, weights).eval()
+    assert network(torch.randn(2, 32) if frozen else torch.randn(2, 3, 32, 32)).shape == (2, 4)
+
+
+def test_a_draw_has_the_type_of_its_tile_whatever_its_view() -> None:
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(size=(20, 4)), rng.normal(size=(20, 4)) + 9]).astype(np.float32)
+    targets = torch.ones(40, dtype=torch.int64)
+    every = fitting.Examples(loading.FeatureInputs(values, np.arange(40)), targets, np.arange(40))
+    drawn = fitting.Examples(
+        loading.FeatureInputs(values[::-1].copy(), np.arange(40)), targets[[0, 39, 39]], np.array([0, 39, 39])
+    )
+    typed, _ = train._typed(drawn, every, NAMES[:2], a_params(model__subclasses={"usual": 2}))
+    assert typed.targets[0] != typed.targets[1] == typed.targets[2]
+    with pytest.raises(ValueError, match="needs to know which tile"):
+        train._typed(replace(drawn, tiles=None), every, NAMES[:2], a_params())

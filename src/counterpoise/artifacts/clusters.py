@@ -33,3 +33,13 @@ def read(root: Path) -> pd.DataFrame:
     table = storage.read_table(root / PATH, COLUMNS)
     storage.check_unique(root / PATH, table, ["image_id"])
     return table
+
+
+def units(root: Path) -> dict[str, str]:
+    """Read to which unit each image belongs.
+
+    Raises:
+        storage.ArtifactError: The file is missing or damaged.
+    """
+    table = read(root)
+    return dict(zip(table["image_id"], table["unit"], strict=True))

@@ -1,9 +1,10 @@
-"""`models/model/`: `model.safetensors` (weights) and `model.json` (all that is needed to build and use it)."""
+"""`models/model/`: weights, a file for each member, and `model.json` (all that is needed to build and use them)."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ class Card:
         pool: How the backbone's maps became vectors.
         hidden: Units of the head's hidden layer; some heads have none.
         width: How many features the head reads.
+        members: Networks that were trained.
+        subclasses: Class name -> number of types that the network tells apart.
     """
 
     task: str
@@ -50,32 +53,46 @@ class Card:
     pool: str
     hidden: int
     width: int
+    members: int = 1
+    subclasses: Mapping[str, int] = field(default_factory=dict)
 
 
-def write(root: Path, card: Card, weights: dict[str, torch.Tensor]) -> None:
-    """Write a model, whole or not at all."""
+def weights_path(member: int = 0) -> str:
+    """Path of a member's weights below the repository: `model.safetensors`, then `model_1.safetensors` and so on."""
+    return f"{FOLDER}/model_{member}.safetensors" if member else f"{FOLDER}/model.safetensors"
+
+
+def write(root: Path, card: Card, *weights: dict[str, torch.Tensor]) -> None:
+    """Write a model with the weights of each member, whole or not at all.
+
+    Raises:
+        ValueError: The card speaks of another number of members.
+    """
     from safetensors.torch import save_file
 
+    if len(weights) != card.members:
+        raise ValueError(f"the card speaks of {card.members} members; found weights of {len(weights)}")
     with storage.replacing(root / FOLDER, folder=True) as folder:
         storage.write_json(folder / "model.json", asdict(card))
-        save_file(
-            {name: weights[name].detach().cpu().contiguous() for name in sorted(weights)},
-            folder / "model.safetensors",
-        )
+        for member, own in enumerate(weights):
+            save_file(
+                {name: own[name].detach().cpu().contiguous() for name in sorted(own)},
+                folder / Path(weights_path(member)).name,
+            )
 
 
 def fingerprint(root: Path) -> str:
-    """Compute what tells one model from another: the SHA-256 of its two files.
+    """Compute what tells one model from another: the SHA-256 of its card and of the weights of every member.
 
     Raises:
         storage.ArtifactError: A file is missing.
     """
     digest = hashlib.sha256()
-    for name in ("model.json", "model.safetensors"):
+    for path in (CARD, *map(weights_path, range(read_card(root).members))):
         try:
-            digest.update((root / FOLDER / name).read_bytes())
+            digest.update((root / path).read_bytes())
         except FileNotFoundError as error:
-            raise storage.ArtifactError(f"{FOLDER}/{name} does not exist; run `dvc repro`") from error
+            raise storage.ArtifactError(f"{path} does not exist; run `dvc repro`") from error
     return digest.hexdigest()
 
 
@@ -89,13 +106,14 @@ def read_card(root: Path) -> Card:
     try:
         content["classes"] = tuple(content["classes"])
         content["ledger"] = tuple(priors.Line.from_json(line) for line in content["ledger"])
+        content |= {"members": int(content["members"]), "subclasses": dict(content["subclasses"])}
         return Card(**content)
     except (KeyError, TypeError) as error:
         raise storage.ArtifactError(f"{CARD}: damaged: {error!r}") from error
 
 
-def read_weights(root: Path) -> dict[str, torch.Tensor]:
-    """Read the weights onto the CPU.
+def read_weights(root: Path, member: int = 0) -> dict[str, torch.Tensor]:
+    """Read the weights of a member onto the CPU.
 
     Raises:
         storage.ArtifactError: The file is missing or damaged.
@@ -104,7 +122,7 @@ def read_weights(root: Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     try:
-        weights: dict[str, torch.Tensor] = load_file(root / FOLDER / "model.safetensors")
+        weights: dict[str, torch.Tensor] = load_file(root / weights_path(member))
     except (FileNotFoundError, SafetensorError) as error:
-        raise storage.ArtifactError(f"{FOLDER}/model.safetensors is missing or damaged: {error}") from error
+        raise storage.ArtifactError(f"{weights_path(member)} is missing or damaged: {error}") from error
     return weights

@@ -18,6 +18,7 @@ from counterpoise import (
     demos,
     losses,
     models,
+    objectives,
     pretrained,
     sampling,
     sources,
@@ -154,6 +155,7 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     yield from _for_the_loss(content)
     yield from _as_the_loss_is_built(content)
     yield from _for_the_schedule(content)
+    yield from _for_members_and_types(content)
     unknown = list(_unknown(content))
     if unknown and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
         yield (
@@ -357,6 +359,37 @@ def _missing(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{PATH}: model.weights is {weights!r}, but {pretrained.path(weights)} does not exist; put the file there, "
             f"and `dvc add` it, or set model.weights to one of {list(pretrained.KINDS)}"
+        )
+
+
+def _for_members_and_types(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse an average of nothing, and types of classes where something else counts on the classes themselves."""
+    train, predict, split = content["train"], content["predict"], content["model"]["subclasses"]
+    if predict["average"] == "probabilities" and train["members"] == 1 and predict["tta"] == "none":
+        yield (
+            f"{PATH}: predict.average is 'probabilities', but with train.members 1 and predict.tta 'none' there is "
+            "nothing to average; set one of these, or average to 'logits'"
+        )
+    if not split:
+        return
+    loss, given = content["loss"], f"{PATH}: model.subclasses is {split}, but"
+    if content["task"] == MANY_LABELS:
+        yield (
+            f"{given} with task 'multilabel' the probabilities of two labels do not add up, since an image may bear "
+            "both; set it to {}"
+        )
+        return
+    if ONE_CLASS in losses.module(loss).TASKS:
+        block = content["losses"][loss]
+        built = losses.build(loss, task=ONE_CLASS, class_counts=(1, 1), example_count=2, params=block)
+        if refusal := objectives.refuses_types(loss, built):
+            yield refusal
+    if train["sampler"] == "progressive":
+        yield f"{given} train.sampler 'progressive' would even out types in place of classes; set one of the two back"
+    if train["classifier"] != "as_trained":
+        yield (
+            f"{given} train.classifier {train['classifier']!r} makes the last layer anew class by class; set one of "
+            "the two back"
         )
 
 

@@ -2,7 +2,8 @@
 
 Reads `data/tiles/{train,val,test}` and, where `model.weights` names it, a file in `models/pretrained/`. Writes
 `data/features/{train,val,test}/`. Neither loss nor draws play a part, nor does the head, so that every loss and every
-replicate shares the features. Where the backbone is trained, or a part of it, an index says so.
+replicate shares the features. Where predictions are averaged over views (`predict.tta`), those of val and test are
+computed too. Where the backbone is trained, or a part of it, an index says so.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import numpy as np
 import pandas as pd
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from counterpoise import loading, models
+from counterpoise import ensembles, loading, models
 from counterpoise.artifacts import features, splits, tiles
-from counterpoise.config import Backbone, Section, Views
+from counterpoise.config import Backbone, Section, Tta, Views
 from counterpoise.stages import run
 
 
@@ -35,14 +36,23 @@ class Params(Section):
     seed: int = Field(ge=0)
     model: Backbone
     oversample: Views
+    predict: Tta
     embed: Embed
 
 
-def index(tile_ids: list[str], views: int) -> pd.DataFrame:
-    """List what is computed: every tile as view 0, 1, ..., `views`, in this order."""
-    return pd.DataFrame(
+def index(tile_ids: list[str], views: int, averaged: int = 1) -> pd.DataFrame:
+    """List what is computed: of each tile the views 0, 1, ..., `views`; then view -1 of every tile, view -2, and so on.
+
+    Args:
+        tile_ids: n ids.
+        views: Augmented views, which training draws.
+        averaged: Views over which a prediction is averaged, the tile itself among them.
+    """
+    drawn = pd.DataFrame(
         {"tile_id": np.repeat(tile_ids, views + 1), "view": np.tile(np.arange(views + 1), len(tile_ids))}
     )
+    mirrored = [pd.DataFrame({"tile_id": tile_ids, "view": -number}) for number in range(1, averaged)]
+    return pd.concat([drawn, *mirrored], ignore_index=True)
 
 
 def compute(
@@ -82,18 +92,38 @@ def main(root: Path, params: Params) -> None:
     for split in splits.NAMES:
         part = tiles.read(root, split)
         views = 0 if split == "test" else params.oversample.views
-        rows = index(part.table["tile_id"].tolist(), views)
-        inputs = loading.TileInputs(
-            tiles=part,
-            rows=np.repeat(np.arange(len(part.table)), views + 1),
-            views=rows["view"].to_numpy(),
-            input_px=params.model.input_px,
-            policy=params.oversample.policy,
-            seed=params.seed,
-            on_the_fly="none",
-            backbone=params.model.backbone,
-        )
-        features.write(root, split, features.Features(rows, compute(backbone, inputs, params, f"embed {split}")))
+        turns = ensembles.VIEWS["none" if split == "train" else params.predict.tta]
+        rows = index(part.table["tile_id"].tolist(), views, len(turns))
+        values = [_computed(backbone, part, views, params, f"embed {split}")]
+        values += [_computed(nn.Sequential(_Turned(turn), backbone), part, 0, params, split) for turn in turns[1:]]
+        features.write(root, split, features.Features(rows, np.concatenate(values)))
+
+
+class _Turned(nn.Module):
+    def __init__(self, turn: ensembles.View) -> None:
+        super().__init__()
+        self.turn = turn
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.turn(images)
+
+
+def _computed(
+    backbone: nn.Module, part: tiles.Tiles, views: int, params: Params, label: str
+) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Compute the features of every tile as view 0, 1, ..., `views`."""
+    count = len(part.table)
+    inputs = loading.TileInputs(
+        tiles=part,
+        rows=np.repeat(np.arange(count), views + 1),
+        views=np.tile(np.arange(views + 1), count),
+        input_px=params.model.input_px,
+        policy=params.oversample.policy,
+        seed=params.seed,
+        on_the_fly="none",
+        backbone=params.model.backbone,
+    )
+    return compute(backbone, inputs, params, label)
 
 
 if __name__ == "__main__":

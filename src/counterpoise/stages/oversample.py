@@ -1,7 +1,7 @@
 """Decide how often each training tile is drawn in one epoch, and as which augmented view.
 
-Reads `data/tiles/train`, `data/classes.json`. Writes `data/draws.csv` and `data/prior.json`, the first lines of the
-prior ledger. No pixels are written.
+Reads `data/tiles/train`, `data/clusters.csv`, `data/classes.json`. Writes `data/draws.csv` and `data/prior.json`, the
+first lines of the prior ledger. No pixels are written.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, Field
 
-from counterpoise import config, labels, priors, sampling, seeds
-from counterpoise.artifacts import classes, draws, prior, tiles
-from counterpoise.config import Drawn, InputError, Section, Task
+from counterpoise import config, labels, portions, priors, sampling, seeds
+from counterpoise.artifacts import classes, clusters, draws, prior, tiles
+from counterpoise.config import Drawn, InputError, Portion, Section, Task
 from counterpoise.stages import run
 
 MAX_DRAWS = 50_000_000
@@ -56,6 +56,7 @@ class Params(Section):
     task: Task
     seed: int = Field(ge=0)
     oversample: Oversample
+    train: Portion
 
 
 def draw(
@@ -70,7 +71,7 @@ def draw(
     that hold from a later epoch on alone are unknown, too.
 
     Args:
-        table: Index of the training tiles.
+        table: Index of the training tiles, or of the part that is learned from.
         found: The classes.
         params: Section `oversample`.
         seed: Decides which tiles get the odd draw.
@@ -189,6 +190,10 @@ def main(root: Path, params: Params) -> None:
             f"'multiclass' each image has one class; set it to one of {plain}"
         )
     table, found = tiles.read(root, "train").table, classes.read(root)
+    if params.train.fraction < 1:
+        every = len(table)
+        table = table.iloc[portions.choose(table, clusters.units(root), params.train.fraction, params.seed)]
+        print(f"{len(table)} of {every} tiles of train, by train.fraction")
     drawn, opened = draw(table, found, chosen, params.seed, task=params.task)
     draws.write(root, drawn)
     prior.write(root, opened)

@@ -1,11 +1,13 @@
 """Compute the raw logits of every image of validation and test.
 
 Reads `models/model/`, `data/clusters.csv`, and of val and test `data/tiles/` and `data/features/`. Writes
-`results/predictions/{val,test}.parquet`. The tiles of one image are folded back into one row.
+`results/predictions/{val,test}.parquet`. The members of a model, and the views
+of a tile, are averaged; the tiles of one image are folded back into one row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,17 +19,22 @@ from pydantic import ConfigDict, Field
 from torch import nn
 from tqdm import tqdm
 
-from counterpoise import loading, models
+from counterpoise import ensembles, loading, models
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
-from counterpoise.config import Section
+from counterpoise.config import PATH, InputError, Section, Tta
 from counterpoise.stages import run
 
 
-class Predict(Section):
+class Predict(Tta):
     """Section `predict`."""
+
+    model_config = ConfigDict(extra="forbid")
 
     fold: Literal["mean", "max"]
     """How the logits of an image follow from those of its tiles."""
+    average: Literal["logits", "probabilities"]
+    """How the members of a model, and the views of a tile, speak as one: by the mean of their logits, which leaves the
+    prior ledger exact, or of their probabilities, with which it holds approximately (`ensembles.py`)."""
     batch_size: int = Field(ge=1)
     """Tiles that go through the network at a time."""
 
@@ -112,36 +119,63 @@ def fold(
     )
 
 
-def _inputs(root: Path, split: str, card: model.Card) -> tuple[loading.Inputs, pd.DataFrame]:
-    part = tiles.read(root, split)
-    count = len(part.table)
-    frozen = features.read(root, split)
-    if frozen is not None:
-        rows = np.flatnonzero(frozen.index["view"].to_numpy() == 0)
-        return loading.FeatureInputs(frozen.values, rows), part.table
-    inputs = loading.TileInputs(
-        tiles=part,
-        rows=np.arange(count),
-        views=np.zeros(count, dtype=np.int64),
-        input_px=card.input_px,
-        policy="none",
-        seed=0,
-        on_the_fly="none",
-        backbone=card.backbone,
-    )
-    return inputs, part.table
+def logits_of(
+    card: model.Card,
+    members: Sequence[nn.Module],
+    part: tiles.Tiles,
+    frozen: features.Features | None,
+    params: Params,
+    label: str = "predict",
+) -> NDArray[np.float32]:
+    """Compute the raw logits of every tile, averaged over members and views.
+
+    Args:
+        card: What is said of the model.
+        members: Its networks, from features or from images.
+        part: n tiles.
+        frozen: Their features, where the backbone is frozen; for `tta` also those of its views.
+        params: What is averaged, and how.
+        label: What the progress bar says.
+
+    Returns:
+        float32 (n, c).
+
+    Raises:
+        InputError: There are no features of the views.
+    """
+    how, views = params.predict.average, ensembles.VIEWS[params.predict.tta]
+    if frozen is None:
+        inputs = loading.TileInputs(
+            tiles=part,
+            rows=np.arange(len(part.table)),
+            views=np.zeros(len(part.table), dtype=np.int64),
+            input_px=card.input_px,
+            policy="none",
+            seed=0,
+            on_the_fly="none",
+            backbone=card.backbone,
+        )
+        return apply(ensembles.Averaged(members, views, how, card.task), inputs, params, label)
+    network, found = ensembles.Averaged(members, ensembles.VIEWS["none"], how, card.task), []
+    for number in range(len(views)):
+        rows = np.flatnonzero(frozen.index["view"].to_numpy() == -number)
+        if len(rows) != len(part.table):
+            raise InputError(
+                f"{PATH}: predict.tta is {params.predict.tta!r}, but its views have no features; run `dvc repro`"
+            )
+        found.append(torch.from_numpy(apply(network, loading.FeatureInputs(frozen.values, rows), params, label)))
+    return ensembles.average(found, how, card.task).numpy()
 
 
 def main(root: Path, params: Params) -> None:
     """Predict both splits."""
     card = model.read_card(root)
-    network = models.rebuild(card, model.read_weights(root))
-    table = clusters.read(root)
-    units = dict(zip(table["image_id"], table["unit"], strict=True))
+    members = [models.rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
+    units = clusters.units(root)
     for split in ("val", "test"):
-        inputs, index = _inputs(root, split, card)
-        logits = apply(network, inputs, params, f"predict {split}")
-        predictions.write(root, split, fold(index, logits, units, card.classes, params.predict.fold))
+        part = tiles.read(root, split)
+        logits = logits_of(card, members, part, features.read(root, split), params, f"predict {split}")
+        predictions.write(root, split, fold(part.table, logits, units, card.classes, params.predict.fold))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,37 @@
 """Train one model with the chosen loss.
 
-Reads `data/draws.csv`, `data/prior.json`, of train and val `data/tiles/` and `data/features/`, and, where
-`model.weights` names it, a file in `models/pretrained/`. Writes `models/model/` and `results/train/`.
-A training that was killed goes on from its last epoch and ends with the same weights.
+Reads `data/draws.csv`, `data/prior.json`, `data/clusters.csv`, of train and val `data/tiles/` and `data/features/`,
+and, where `model.weights` names it, a file in `models/pretrained/`. Writes `models/model/` and `results/train/`. A
+training that was killed goes on from its last epoch and ends with the same weights; of several members those that are
+done are not trained again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from counterpoise import checkpoints, decoupling, fitting, labels, loading, models, objectives, pretrained, priors
-from counterpoise.artifacts import draws, features, model, prior, tiles, training
+from counterpoise import (
+    checkpoints,
+    decoupling,
+    fitting,
+    labels,
+    loading,
+    models,
+    objectives,
+    portions,
+    pretrained,
+    priors,
+    seeds,
+    subclasses,
+)
+from counterpoise.artifacts import clusters, draws, features, model, prior, tiles, training
 from counterpoise.config import PATH, InputError
 from counterpoise.stages import run
 
@@ -24,24 +40,49 @@ Params = fitting.Settings
 
 
 def _examples(root: Path, split: str, opened: prior.Prior, params: Params, *, drawn: bool = False) -> fitting.Examples:
-    """Read every tile of a split as it is, or the draws: their features where the backbone is frozen."""
+    """Read every tile of a split as it is, of train those of the part that is learned from; or the draws."""
     part = tiles.read(root, split)
-    row = {tile_id: number for number, tile_id in enumerate(part.table["tile_id"])}
     if drawn:
+        row = {tile_id: number for number, tile_id in enumerate(part.table["tile_id"])}
         table = draws.read(root)
         rows, views = np.array([row[tile_id] for tile_id in table["tile_id"]]), table["view"].to_numpy()
+    elif split == "train" and params.train.fraction < 1:
+        rows = portions.choose(part.table, clusters.units(root), params.train.fraction, params.seed)
+        views = np.zeros(len(rows), dtype=np.int64)
     else:
         rows, views = np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
+    return examples(part, features.read(root, split), rows, views, opened, params, split)
+
+
+def examples(
+    part: tiles.Tiles,
+    frozen: features.Features | None,
+    rows: NDArray[np.int64],
+    views: NDArray[np.int64],
+    opened: prior.Prior,
+    params: Params,
+    split: str,
+) -> fitting.Examples:
+    """Make examples of tiles.
+
+    Args:
+        part: The tiles of a split.
+        frozen: Their features, where the backbone is frozen.
+        rows: (n,) which tile each example shows.
+        views: (n,) as which view.
+        opened: Task and classes.
+        params: All settings.
+        split: `train` is augmented on the fly.
+    """
     read_labels = labels.indicators if opened.task == "multilabel" else labels.targets
     targets = torch.from_numpy(read_labels(part.table["labels"].tolist(), opened.classes)[rows].astype(np.int64))
-    frozen = features.read(root, split)
     if frozen is not None:
         place = {
             key: number for number, key in enumerate(zip(frozen.index["tile_id"], frozen.index["view"], strict=True))
         }
         tile_ids = part.table["tile_id"].to_numpy()[rows]
         found = np.array([place[key] for key in zip(tile_ids, views, strict=True)])
-        return fitting.Examples(loading.FeatureInputs(frozen.values, found), targets)
+        return fitting.Examples(loading.FeatureInputs(frozen.values, found), targets, rows)
     inputs = loading.TileInputs(
         tiles=part,
         rows=rows,
@@ -52,7 +93,7 @@ def _examples(root: Path, split: str, opened: prior.Prior, params: Params, *, dr
         on_the_fly=params.train.augment if split == "train" else "none",
         backbone=params.model.backbone,
     )
-    return fitting.Examples(inputs, targets)
+    return fitting.Examples(inputs, targets, rows)
 
 
 def schedule_lines(params: fitting.Train) -> tuple[priors.Line, ...]:
@@ -106,7 +147,17 @@ def learn(
     """
     goal, lines = objectives.build(opened, params.loss, params.losses[params.loss], params.weighting)
     bias = objectives.initial_bias(opened, lines, draws_deferred=params.oversample.defer_frac > 0)
-    network = fitting.build(params, len(opened.classes), _width(drawn), bias)
+    of = subclasses.parents(opened.classes, params.model.subclasses)
+    if params.model.subclasses:
+        goal = objectives.over_types(goal, opened, params.loss, params.losses[params.loss], of)
+        lines = (
+            *lines,
+            priors.Line("model.subclasses", _written(params.model.subclasses), (1.0,) * len(opened.classes)),
+        )
+        drawn, every = _typed(drawn, every, opened.classes, params)
+        bias = bias[torch.tensor(of)] + _shares_of_types(drawn.targets, of)
+    network = fitting.build(params, len(of), _width(drawn), bias)
+    models.sum_back(network, of)
     fitted = fitting.fit(network, drawn, val, goal, params, checkpoint, early=every)
     network.load_state_dict(fitted.weights)
     lines, summary = (*lines, *schedule_lines(params.train)), {"best_epoch": fitted.best_epoch}
@@ -119,6 +170,99 @@ def learn(
         weights, line = decoupling.renormalise(network, val, params)
         return Learned(weights, (*lines, line), fitted.history, summary)
     return Learned(fitted.weights, lines, fitted.history, summary)
+
+
+def learn_all(
+    drawn: fitting.Examples,
+    every: fitting.Examples,
+    val: fitting.Examples,
+    opened: prior.Prior,
+    params: Params,
+    kept: Sequence[checkpoints.Checkpoint] = (),
+) -> list[Learned]:
+    """Train every member; the first as if it were alone, the others with seeds derived from `train.seed`.
+
+    Args:
+        drawn: As in `learn`.
+        every: As in `learn`.
+        val: As in `learn`.
+        opened: As in `learn`.
+        params: All settings.
+        kept: For each member, where its state is kept; empty for nowhere.
+    """
+    states: Sequence[checkpoints.Checkpoint | None] = kept or [None] * params.train.members
+    settings = [as_member(params, member) for member in range(params.train.members)]
+    return [learn(drawn, every, val, opened, own, state) for own, state in zip(settings, states, strict=True)]
+
+
+def as_member(params: Params, member: int) -> Params:
+    """Return the settings of a single member, from 0."""
+    seed = params.train.seed
+    own = seeds.derive(seed, "member", member) if member else seed
+    return params.model_copy(update={"train": params.train.model_copy(update={"seed": own, "members": 1})})
+
+
+def describe(learned: Sequence[Learned], opened: prior.Prior, params: Params, features: int | None) -> model.Card:
+    """Say what is needed to build and use the members, heads on so many features or, for `None`, whole networks.
+
+    Their lines of the ledger are the same, but for what a remedy chose on validation, such as tau, which stands there
+    of each.
+    """
+    lines = [
+        replace(same[0], remedy=" / ".join(dict.fromkeys(line.remedy for line in same)))
+        for same in zip(*(member.ledger for member in learned), strict=True)
+    ]
+    return model.Card(
+        task=opened.task,
+        backbone=params.model.backbone,
+        head=params.model.head,
+        dropout=params.model.dropout,
+        input_px=params.model.input_px,
+        frozen=features is not None,
+        backbone_weights=params.model.weights,
+        classes=opened.classes,
+        loss=params.loss,
+        ledger=tuple(lines),
+        pool=params.model.pool,
+        hidden=params.model.hidden,
+        width=features or models.outline(params.model.backbone, params.model.pool, params.model.input_px).width,
+        members=len(learned),
+        subclasses=params.model.subclasses,
+    )
+
+
+def _written(split: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in split.items())
+
+
+def _typed(
+    drawn: fitting.Examples, every: fitting.Examples, classes: tuple[str, ...], params: Params
+) -> tuple[fitting.Examples, fitting.Examples]:
+    """Set types in place of classes as targets; a draw has the type of its tile, whatever its view."""
+    if drawn.tiles is None or every.tiles is None:
+        raise ValueError("model.subclasses needs to know which tile each example shows")
+    plain = _as_they_are(every)
+    if isinstance(plain.inputs, loading.FeatureInputs):
+        values = plain.inputs.values[plain.inputs.rows]
+    else:
+        seed = seeds.derive(params.train.seed, "initialisation") % 2**32
+        backbone = models.build_backbone(params.model.backbone, params.model.weights, seed, params.model.pool)
+        values = decoupling.features(backbone, plain, params)
+    types = subclasses.find(values, every.targets.numpy(), classes, params.model.subclasses, params.seed)
+    of_tile = np.zeros(every.tiles.max() + 1, dtype=np.int64)
+    of_tile[every.tiles] = types
+    return (
+        replace(drawn, targets=torch.from_numpy(of_tile[drawn.tiles])),
+        replace(every, targets=torch.from_numpy(types)),
+    )
+
+
+def _shares_of_types(targets: Tensor, of: Sequence[int]) -> Tensor:
+    """Return the log of the share of each type in the draws of its class."""
+    counts = torch.bincount(targets, minlength=len(of)).double().clamp(min=0.5)
+    classes = torch.tensor(of)
+    totals = torch.zeros(of[-1] + 1, dtype=torch.float64).index_add(0, classes, counts)
+    return (counts / totals[classes]).log().float()
 
 
 def _width(examples: fitting.Examples) -> int | None:
@@ -139,35 +283,29 @@ def main(root: Path, params: Params) -> None:
     every, val = (_examples(root, split, opened, params) for split in ("train", "val"))
     inputs = [root / draws.PATH, root / prior.PATH]
     inputs += [root / folder(split) for folder in (tiles.path, features.path) for split in ("train", "val")]
-    settings = params.model_dump() | {"losses": params.losses[params.loss]}
     if params.model.weights not in pretrained.KINDS:
         inputs.append(root / pretrained.path(params.model.weights))
-    checkpoint = checkpoints.Checkpoint(root, settings, inputs)
-    learned = learn(drawn, every, val, opened, params, checkpoint)
-    card = model.Card(
-        task=opened.task,
-        backbone=params.model.backbone,
-        head=params.model.head,
-        dropout=params.model.dropout,
-        input_px=params.model.input_px,
-        frozen=_width(drawn) is not None,
-        backbone_weights=params.model.weights,
-        classes=opened.classes,
-        loss=params.loss,
-        ledger=learned.ledger,
-        pool=params.model.pool,
-        hidden=params.model.hidden,
-        width=_width(drawn) or models.outline(params.model.backbone, params.model.pool, params.model.input_px).width,
-    )
-    training.write(root, learned.history, learned.summary)
-    model.write(root, card, learned.weights)
-    checkpoint.remove()
-    best = learned.summary["best_epoch"]
-    print(
-        f"best epoch {best + 1} of {len(learned.history)}: "
-        + ", ".join(f"{k} {v:.3g}" for k, v in learned.history[best].items())
-    )
-    for line in learned.ledger:
+    if params.train.fraction < 1:
+        inputs.append(root / clusters.PATH)
+    block = {"losses": params.losses[params.loss]}
+    settings = [as_member(params, number).model_dump() | block for number in range(params.train.members)]
+    kept = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
+    learned = learn_all(drawn, every, val, opened, params, kept)
+    card = describe(learned, opened, params, _width(drawn))
+    first = learned[0]
+    others = {f"best_epoch_{member}": own.summary["best_epoch"] for member, own in enumerate(learned) if member}
+    training.write(root, first.history, first.summary | others)
+    model.write(root, card, *(own.weights for own in learned))
+    for checkpoint in kept:
+        checkpoint.remove()
+    for number, member in enumerate(learned):
+        best = member.summary["best_epoch"]
+        print(
+            (f"member {number}: " if number else "")
+            + f"best epoch {best + 1} of {len(member.history)}: "
+            + ", ".join(f"{k} {v:.3g}" for k, v in member.history[best].items())
+        )
+    for line in card.ledger:
         if line.piece == "train.classifier":
             print(f"classifier {line.remedy}")
 

@@ -1,0 +1,228 @@
+"""What more labels would bring: networks trained on parts of train, and a power law through what they reach.
+
+It composes the pure functions of the stages on the repository that `dvc repro` built, in memory, and writes nothing
+into it. Whether to label more is a choice, so that it is made on validation: no file of the test split is read.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterpoise import (
+    config,
+    decisions,
+    fitting,
+    growth,
+    intervals,
+    label_metrics,
+    labels,
+    metrics,
+    models,
+    portions,
+    seeds,
+)
+from counterpoise.artifacts import classes, clusters, decision, features, predictions, tiles
+from counterpoise.config import InputError, Section
+from counterpoise.stages import decide, oversample, predict, train
+
+FRACTIONS = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2), Fraction(1))
+REPLICATES = 5
+P = TypeVar("P", bound=Section)
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What the pipeline built, as far as learning curves need it.
+
+    Attributes:
+        content: Checked parameters.
+        found: The classes.
+        units: image_id -> what must not be separated.
+        tiles: Those of train and val.
+        features: Theirs; `None` where nothing is frozen.
+    """
+
+    content: Mapping[str, Any]
+    found: classes.Classes
+    units: Mapping[str, str]
+    tiles: Mapping[str, tiles.Tiles]
+    features: Mapping[str, features.Features | None]
+
+    def params(self, params: type[P]) -> P:
+        """Take what a stage reads."""
+        return config.validate(params, {key: self.content[key] for key in params.model_fields})
+
+
+def read(root: Path, content: Mapping[str, Any]) -> Built:
+    """Read what the pipeline built.
+
+    Raises:
+        ArtifactError: It was not run yet.
+    """
+    splits = ("train", "val")
+    return Built(
+        content,
+        classes.read(root),
+        clusters.units(root),
+        {name: tiles.read(root, name) for name in splits},
+        {name: features.read(root, name) for name in splits},
+    )
+
+
+def settings_of(built: Built, share: Fraction, replicate: int) -> train.Params:
+    """Return the settings of one training.
+
+    Epochs, and all that is counted in them, are divided by the share, so that each network takes as many steps: else
+    what few labels lack, and what few steps lack, could not be told apart.
+    """
+    settings = built.params(train.Params)
+    own = settings.train
+    changes = {
+        "seed": seeds.derive(own.seed, "learning curve", replicate),
+        "fraction": 1.0,  # the part is chosen here
+        "epochs": round(own.epochs / share),
+        "patience": round(own.patience / share),
+        "step_epochs": round(own.step_epochs / share),
+        "warmup_epochs": float(own.warmup_epochs / share),
+    }
+    return settings.model_copy(update={"train": own.model_copy(update=changes)})
+
+
+def learn(
+    built: Built, share: Fraction, replicate: int
+) -> tuple[predictions.Predictions, decision.Decision, tuple[int, int]]:
+    """Train on a part of train, predict validation, and decide on it.
+
+    Args:
+        built: What the pipeline built.
+        share: Of train, in (0, 1].
+        replicate: Decides which part, its draws, initialisation and order.
+
+    Returns:
+        Raw logits of validation, the decision, and how many images were learned from, how many of them with the class
+        that matters.
+    """
+    settings, chances = settings_of(built, share, replicate), built.params(oversample.Params)
+    seed = seeds.derive(chances.seed, "learning curve", replicate)
+    part = built.tiles["train"]
+    rows = portions.choose(part.table, built.units, float(share), seed)
+    table = part.table.iloc[rows]
+    drawn, opened = oversample.draw(table, built.found, chances.oversample, seed, task=chances.task)
+    row = {tile_id: number for number, tile_id in enumerate(part.table["tile_id"])}
+
+    def examples(split: str, rows: Sequence[int] | NDArray[np.int64], views: NDArray[np.int64]) -> fitting.Examples:
+        own, frozen = built.tiles[split], built.features[split]
+        return train.examples(own, frozen, np.asarray(rows), views, opened, settings, split)
+
+    every_val = np.arange(len(built.tiles["val"].table))
+    learned = train.learn_all(
+        examples("train", [row[tile_id] for tile_id in drawn["tile_id"]], drawn["view"].to_numpy()),
+        examples("train", rows, np.zeros_like(rows)),
+        examples("val", every_val, np.zeros_like(every_val)),
+        opened,
+        settings,
+    )
+    frozen = built.features["train"]
+    card = train.describe(learned, opened, settings, None if frozen is None else frozen.values.shape[1])
+    members, how = [models.rebuild(card, own.weights) for own in learned], built.params(predict.Params)
+    own = built.tiles["val"]
+    logits = predict.logits_of(card, members, own, built.features["val"], how)
+    val = predict.fold(own.table, logits, dict(built.units), card.classes, how.predict.fold)
+    deciding = built.params(decide.Params)
+    asked = deciding.evaluate.model_copy(update={"at_prevalence": ()})
+    chosen = decide.choose(val, opened, card.ledger, deciding.decide, asked)
+    images = table.drop_duplicates("image_id")
+    borne = labels.indicators(images["labels"].tolist(), card.classes)[:, card.classes.index(chosen.positive)]
+    return val, chosen, (len(images), int(borne.sum()))
+
+
+def figures(val: predictions.Predictions, chosen: decision.Decision, weights: NDArray[np.int32]) -> dict[str, Floats]:
+    """Compute the figures of validation.
+
+    Args:
+        val: Raw logits.
+        chosen: The decision, made on the same images.
+        weights: (b, n) how often each resample holds each image.
+
+    Returns:
+        Name -> (1 + b,), of the images as they are, then of each resample. Of one class per image balanced accuracy
+        under the rule, of many labels mean average precision; then average precision of the class that matters.
+    """
+    probs = decisions.probabilities(chosen, val.logits)
+    truth = labels.indicators(val.labels, val.classes)
+    index = val.classes.index(chosen.positive)
+
+    def both(figure: Callable[[NDArray[np.int32] | None], object]) -> Floats:
+        return np.concatenate([np.atleast_1d(np.asarray(figure(given), dtype=np.float64)) for given in (None, weights)])
+
+    if chosen.task == "multilabel":
+        whole = both(lambda w: label_metrics.mean_average_precision(truth, probs, w))
+        first = {"mean average precision": whole}
+    else:
+        decided, targets = decisions.decided(chosen, probs).argmax(axis=1), truth.argmax(axis=1)
+        count = len(val.classes)
+        whole = both(lambda w: metrics.balanced_accuracy(metrics.confusion(targets, decided, count, w)))
+        first = {"balanced accuracy": whole}
+    name = f"average precision of {chosen.positive}"
+    return first | {name: both(lambda w: metrics.average_precision(truth[:, index], probs[:, index], w))}
+
+
+def measure(built: Built, shares: Sequence[Fraction], replicates: int) -> growth.Found:
+    """Train at each share as often as asked, and draw the curves.
+
+    Args:
+        built: What the pipeline built.
+        shares: Of train; at least three different ones, in (0, 1].
+        replicates: Trainings at each of them, at least 2.
+
+    Raises:
+        InputError: Shares or replicates are too few or out of range, or a training diverged.
+    """
+    shares = sorted(set(shares))
+    if len(shares) < 3 or not 0 < shares[0] <= shares[-1] <= 1:
+        raise InputError(f"--fractions: found {_listed(shares)}; expected at least three different ones, in (0, 1]")
+    if replicates < 2:
+        raise InputError(f"--replicates: found {replicates}; expected at least 2, whose differences are a measure")
+    seed, resamples = built.content["seed"], built.content["evaluate"]["resamples"]
+    weights, found, counts, begun = None, [], [], time.monotonic()
+    for replicate in range(replicates):
+        for share in reversed(shares):
+            val, chosen, count = learn(built, share, replicate)
+            if weights is None:
+                rng = seeds.generator(seed, "resamples")
+                weights = intervals.bootstrap_weights(val.groups, resamples=resamples, rng=rng)
+                _announce(time.monotonic() - begun, replicates * len(shares) - 1)
+            found.append(figures(val, chosen, weights))
+            counts.append(count)
+    order = (replicates, len(shares))
+    rng = seeds.generator(seed, "replicates of the learning curve")
+    curves = []
+    for name in found[0]:
+        values = np.array([own[name] for own in found]).reshape(*order, -1)[:, ::-1]
+        curves.append(growth.curve(name, shares, values, rng))
+    images, borne = np.array(counts, dtype=np.float64).reshape(*order, 2)[:, ::-1].mean(axis=0).T.tolist()
+    every = len(set(built.tiles["train"].table["image_id"]))
+    index = built.found.names.index(chosen.positive)
+    whole = built.tiles["train"].table.drop_duplicates("image_id")["labels"].tolist()
+    bearing = int(labels.indicators(whole, built.found.names)[:, index].sum())
+    return growth.Found(
+        tuple(shares), (*images, 2 * every), (*borne, 2 * bearing), chosen.positive, resamples, tuple(curves)
+    )
+
+
+def _announce(seconds: float, left: int) -> None:
+    print(f"one training took {seconds:.1f} s; {left} more, about {seconds * left / 60:.1f} min", file=sys.stderr)
+
+
+def _listed(shares: Sequence[Fraction]) -> str:
+    return ", ".join(map(str, shares)) or "none"
