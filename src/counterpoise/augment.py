@@ -70,6 +70,12 @@ def _composed(policy: str) -> Any:  # noqa: ANN401
     return albumentations.Compose(POLICIES[policy](albumentations))
 
 
+def prepare(policy: str) -> None:
+    """Import what a policy needs, which takes a second or two, now rather than at its first image."""
+    if policy != "none":
+        _composed(policy)
+
+
 def apply(policy: str, image: RGB, seed: int) -> RGB:
     """Augment one image.
 
