@@ -66,7 +66,9 @@ from the air or under a microscope."""
 def _composed(policy: str) -> Any:  # noqa: ANN401
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for its newest version
     import albumentations
+    import cv2
 
+    cv2.setNumThreads(0)  # processes share the cores already; and one forked from a pool of threads would wait for them
     return albumentations.Compose(POLICIES[policy](albumentations))
 
 

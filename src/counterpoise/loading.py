@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -141,7 +140,7 @@ class _Loader:
             pin_memory=torch.cuda.is_available(),
             prefetch_factor=PREFETCHED if workers else None,
             persistent_workers=workers > 0,
-            worker_init_fn=_begin,
+            worker_init_fn=_leave_interrupts_to_the_parent,
         )
 
 
@@ -181,14 +180,9 @@ def _keys(order: Sequence[Indices], epoch: int) -> list[list[Key]]:
     return keys
 
 
-def _begin(worker: int) -> None:
-    """Prepare a process that decodes: Ctrl-C, which a terminal sends to every process, is left to the parent.
-
-    The parent ends its workers in order. There is a process for each core, so that none needs threads of its own.
-    """
+def _leave_interrupts_to_the_parent(worker: int) -> None:
+    """Ignore Ctrl-C, which a terminal sends to every process: the parent ends its workers in order."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if "cv2" in sys.modules:
-        sys.modules["cv2"].setNumThreads(1)
 
 
 def workers_count() -> int:
