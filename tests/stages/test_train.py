@@ -61,6 +61,8 @@ def settings(**changes: Any) -> dict[str, Any]:
             "seed": 0,
             "epochs": 10,
             "batch_size": 32,
+            "accumulate": 1,
+            "compile": False,
             "pretrain_frac": 0.0,
             "learning_rate": 0.02,
             "weight_decay": 0.0,

@@ -2,7 +2,8 @@
 
 Reads `data/draws.csv`, `data/prior.json`, and of train and val `data/tiles/` and `data/features/`. Writes
 `models/model/` and `results/train/`.
-A training that was killed goes on from its last epoch and ends with the same weights.
+A training that was killed goes on from its last epoch and ends with the same weights. `torchrun --nproc-per-node 2 -m
+counterpoise.stages.train` trains in two processes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from counterpoise import checkpoints, decoupling, fitting, labels, loading, models, objectives, priors
+from counterpoise import checkpoints, decoupling, fitting, labels, loading, models, objectives, priors, processes
 from counterpoise.artifacts import draws, features, model, prior, tiles, training
 from counterpoise.config import PATH, InputError
 from counterpoise.stages import run
@@ -75,12 +76,14 @@ class Learned:
         ledger: Every line of the prior ledger.
         history: Of the first training, as `fitting.Fitted` has it.
         summary: `best_epoch`, from 0; of a retrained classifier also its own, `classifier_epoch`.
+        waited_frac: Of the first training, as `fitting.Fitted` has it; it is no part of any file, as times differ.
     """
 
     weights: dict[str, Tensor]
     ledger: tuple[priors.Line, ...]
     history: list[dict[str, float]]
     summary: dict[str, int]
+    waited_frac: float
 
 
 def learn(
@@ -114,11 +117,13 @@ def learn(
         if not isinstance(network, models.Network):
             raise InputError(f"{PATH}: train.classifier 'retrained' needs model.freeze 'none'")
         again, lines = decoupling.retrain(network, _as_they_are(every), val, opened, params)
-        return Learned(again.weights, lines, fitted.history, summary | {"classifier_epoch": again.best_epoch})
+        return Learned(
+            again.weights, lines, fitted.history, summary | {"classifier_epoch": again.best_epoch}, fitted.waited_frac
+        )
     if params.train.classifier == "tau_normalised":
         weights, line = decoupling.renormalise(network, val, params)
-        return Learned(weights, (*lines, line), fitted.history, summary)
-    return Learned(fitted.weights, lines, fitted.history, summary)
+        return Learned(weights, (*lines, line), fitted.history, summary, fitted.waited_frac)
+    return Learned(fitted.weights, lines, fitted.history, summary, fitted.waited_frac)
 
 
 def _width(examples: fitting.Examples) -> int | None:
@@ -141,7 +146,11 @@ def main(root: Path, params: Params) -> None:
     inputs += [root / folder(split) for folder in (tiles.path, features.path) for split in ("train", "val")]
     settings = params.model_dump() | {"losses": params.losses[params.loss]}
     checkpoint = checkpoints.Checkpoint(root, settings, inputs)
-    learned = learn(drawn, every, val, opened, params, checkpoint)
+    with processes.joined(models.pick_device(params.model.device)):
+        learned = learn(drawn, every, val, opened, params, checkpoint)
+        first = processes.rank() == 0
+    if not first:
+        return
     card = model.Card(
         task=opened.task,
         backbone=params.model.backbone,
@@ -162,6 +171,7 @@ def main(root: Path, params: Params) -> None:
         f"best epoch {best + 1} of {len(learned.history)}: "
         + ", ".join(f"{k} {v:.3g}" for k, v in learned.history[best].items())
     )
+    print(f"waited for the loader in {learned.waited_frac:.1%} of the time of training")
     for line in learned.ledger:
         if line.piece == "train.classifier":
             print(f"classifier {line.remedy}")
