@@ -863,24 +863,22 @@ def test_fine_tuning_in_bfloat16_on_the_cpu_learns_and_writes_float32(tmp_path: 
         content = settings(**changes, model__precision=precision, train__augment="none")
         root = a_repository(tmp_path / precision, content, frozen=False, count=64)
         train.main(root, config.validate(train.Params, content))
-        found[precision] = training.read(root)["train/loss"]
+        found[precision] = training.read(root)["train/loss"].tolist()
         weights = model.read_weights(root)
         assert {tensor.dtype for tensor in weights.values()} <= {torch.float32, torch.int64}
-    assert found["bfloat16"].iat[-1] < 0.7 * found["bfloat16"].iat[0]
-    assert found["bfloat16"].iat[0] != found["float32"].iat[0]
-    assert found["bfloat16"].iat[0] == pytest.approx(found["float32"].iat[0], rel=0.1)
+    assert found["bfloat16"][-1] < 0.7 * found["bfloat16"][0]
+    assert found["bfloat16"] != found["float32"]
+    assert found["bfloat16"][0] == pytest.approx(found["float32"][0], rel=0.1)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, and there is no g++")
 @pytest.mark.filterwarnings("default")  # of PyTorch's own compiler
-def test_a_compiled_network_takes_the_same_steps_and_keeps_the_names_of_its_weights(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_compiled_network_takes_the_same_steps_and_keeps_the_names_of_its_weights() -> None:
     examples = gaussians((20, 13), seed=0)
     _, plain = run(a_params(train__epochs=2, train__batch_size=16), examples, examples)
-    assert torch._dynamo.utils.counters["stats"].get("unique_graphs", 0) == 0
+    before = torch._dynamo.utils.counters["stats"].get("unique_graphs", 0)
     _, compiled = run(a_params(train__epochs=2, train__batch_size=16, train__compile=True), examples, examples)
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
     assert list(compiled.weights) == list(plain.weights)
     for name, tensor in compiled.weights.items():
         torch.testing.assert_close(tensor, plain.weights[name], rtol=1e-3, atol=1e-4)
@@ -889,13 +887,11 @@ def test_a_compiled_network_takes_the_same_steps_and_keeps_the_names_of_its_weig
 @pytest.mark.filterwarnings("default")
 def test_a_compiler_that_is_missing_is_told_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from torch._inductor import config as inductor
-    from torch._inductor import cpp_builder
 
     monkeypatch.setattr(inductor.cpp, "cxx", (None, "no-such-compiler"))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
     torch._dynamo.reset()
-    cpp_builder.get_cpp_compiler.cache_clear() if hasattr(cpp_builder.get_cpp_compiler, "cache_clear") else None
     examples = gaussians((20, 13, 5), seed=0)
     with pytest.raises(
         config.InputError, match=r"train.compile is true, but torch.compile failed: .*set train.compile"
@@ -939,7 +935,7 @@ def test_the_share_of_time_that_the_loop_waited_is_printed_and_written_nowhere(
     train.main(root, config.validate(train.Params, content))
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("waited for the loader in "))
     assert float(line.split()[5].rstrip("%")) > 50
-    assert not [column for column in training.read(root) if "wait" in column]
+    assert not [column for column in training.read(root) if "wait" in str(column)]
 
 
 def start(root: Path) -> "subprocess.Popen[bytes]":
