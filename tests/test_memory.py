@@ -82,7 +82,7 @@ def test_training_on_100_000_tiles_holds_at_most_two_gibibytes(tmp_path: Path) -
         )
         while process.poll() is None:
             peak = max(peak, resident_bytes(process.pid))
-            time.sleep(0.2)
+            time.sleep(1)  # to look costs the system time, too
     assert process.returncode == 0, log.read_text()
     assert training.read(tmp_path)["train/loss"].tolist()[0] < 1
     seconds = time.monotonic() - began

@@ -96,8 +96,10 @@ class TileInputs:
         mean, std = models.normalisation(self.backbone)
         for batch in loader.batches:
             if loader.sampler.keys is not keys:
-                raise RuntimeError("a pass over these tiles was begun before the last one had ended")
+                break
             yield models.normalise(batch.permute(0, 3, 1, 2), mean, std)
+        if loader.sampler.keys is not keys:
+            raise RuntimeError("a pass over these tiles was begun before the last one had ended")
 
     def _loader(self, workers: int) -> _Loader:
         if workers not in self._loaders:
