@@ -103,7 +103,7 @@ class TileInputs:
 
     def _loader(self, workers: int) -> _Loader:
         if workers not in self._loaders:
-            for policy in (self.policy, self.on_the_fly):
+            for policy in (self.policy if self.views.any() else "none", self.on_the_fly):
                 augment.prepare(policy)  # once here, not in every process that is forked from this one
             self._loaders[workers] = _Loader(replace(self), workers)
         return self._loaders[workers]
