@@ -1,7 +1,10 @@
 """Batches against pictures decoded by hand, and what must not depend on workers, order or luck."""
 
+import gc
 import io
+import multiprocessing
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +168,42 @@ def test_an_example_drawn_again_in_one_epoch_is_augmented_anew(stored: tiles.Til
 def test_in_order_keeps_the_order() -> None:
     assert np.concatenate(loading.in_order(10, 4)).tolist() == list(range(10))
     assert [len(batch) for batch in loading.in_order(10, 4)] == [4, 3, 3]
+
+
+def test_the_processes_that_decode_outlive_an_epoch_and_end_with_the_inputs(
+    stored: tiles.Tiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "workers_count", lambda: 2)
+    before = {process.pid for process in multiprocessing.active_children()}
+
+    def started() -> set[int | None]:
+        return {process.pid for process in multiprocessing.active_children()} - before
+
+    found = inputs(stored, on_the_fly="flips")
+    first, pids = everything(found, epoch=0), started()
+    assert len(pids) == 2
+    assert not torch.equal(everything(found, epoch=1), first)
+    assert torch.equal(everything(found, epoch=0), first)
+    assert started() == pids
+    del found
+    gc.collect()
+    assert not started()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_pass_that_was_broken_off_leaves_nothing_to_the_next(
+    workers: int, stored: tiles.Tiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "workers_count", lambda: workers)
+    found = inputs(stored)
+    expected = everything(found, batch_size=2)
+    broken_off = found.batches(loading.in_order(COUNT, 2), 0)
+    next(broken_off)
+    assert torch.equal(everything(found, batch_size=2), expected)
+    with pytest.raises(RuntimeError, match="before the last one had ended"):
+        next(broken_off)
+
+
+def test_opencv_starts_no_threads_that_a_forked_process_would_wait_for() -> None:
+    augment.prepare("flips")
+    assert sys.modules["cv2"].getNumThreads() == 1

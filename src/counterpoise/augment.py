@@ -66,8 +66,16 @@ from the air or under a microscope."""
 def _composed(policy: str) -> Any:  # noqa: ANN401
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for its newest version
     import albumentations
+    import cv2
 
+    cv2.setNumThreads(0)  # processes share the cores already; and one forked from a pool of threads would wait for them
     return albumentations.Compose(POLICIES[policy](albumentations))
+
+
+def prepare(policy: str) -> None:
+    """Import what a policy needs, which takes a second or two, now rather than at its first image."""
+    if policy != "none":
+        _composed(policy)
 
 
 def apply(policy: str, image: RGB, seed: int) -> RGB:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from counterpoise import (
     models,
     objectives,
     optimisers,
+    processes,
     schedules,
     seeds,
     watching,
@@ -45,6 +47,13 @@ class Train(Portion):
     """At most this many passes over the draws."""
     batch_size: int = Field(ge=1)
     """Examples per step; batches of one epoch are of nearly equal size."""
+    accumulate: int = Field(ge=1)
+    """Parts that each batch is cut into, which go through the network one after the other and whose gradients are added
+    up before the step: less memory for the same batch, except that batch norm, and a loss that looks at its batch, see
+    a part at a time. Fewer where a part would be a single example. Not for losses over pairs or rankings."""
+    compile: bool
+    """Whether `torch.compile` makes the network quicker while it trains; it takes a minute or so first, and needs a C++
+    compiler on the CPU."""
     pretrain_frac: float = Field(ge=0, lt=1)
     """Losses over pairs or rankings only: share of the epochs, in [0, 1), that train with plain cross-entropy first, so
     that the ranking begins with scores that mean something. If above 0 it is at least one epoch, and at least one is
@@ -122,11 +131,13 @@ class Fitted:
         weights: Of the best epoch.
         history: For each epoch, its figures. `train/loss` is what that epoch minimised, `val/loss` always the loss.
         best_epoch: From 0.
+        waited_frac: Share of the time of training, in [0, 1], in which the loop waited for its next batch.
     """
 
     weights: dict[str, Tensor]
     history: list[dict[str, float]]
     best_epoch: int
+    waited_frac: float
 
 
 def build(params: Settings, classes: int, width: int | None, bias: Tensor | None = None) -> nn.Module:
@@ -168,11 +179,11 @@ def fit(
         The weights of the best epoch and the curves.
 
     Raises:
-        InputError: The watched figure was never a number.
+        InputError: The watched figure was never a number, or `torch.compile` failed, or `processes.check` refused.
     """
     device = models.pick_device(params.model.device)
     precision = models.pick_precision(params.model.precision, device)
-    network.to(device)
+    network = processes.synchronised(network.to(device), device)
     remembers = objective.loss if isinstance(objective.loss, nn.Module) else nn.Module()
     remembers.to(device)
     optimizer = optimisers.adamw(
@@ -186,7 +197,7 @@ def fit(
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     best_epoch, best_score = -1, -np.inf
-    state = checkpoint.load() if checkpoint else None
+    state = processes.of_the_first(checkpoint.load() if checkpoint and processes.rank() == 0 else None)
     if state:
         network.load_state_dict(state["network"])
         remembers.load_state_dict(state["loss"])
@@ -194,29 +205,51 @@ def fit(
         scaler.load_state_dict(state["scaler"])
         history, best, best_epoch, best_score = (state[key] for key in ("history", "best", "best_epoch", "best_score"))
     settled = max(_first_epochs(params).values())
-    progress = tqdm(total=params.train.epochs, initial=len(history), desc="train", unit="epoch", delay=1, mininterval=1)
+    stepped = _compiled(network) if params.train.compile else network
+    waited_s = trained_s = 0.0
+    progress = tqdm(
+        total=params.train.epochs,
+        initial=len(history),
+        desc="train",
+        unit="epoch",
+        delay=1,
+        mininterval=1,
+        disable=processes.rank() > 0,
+    )
     with progress, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for epoch in range(len(history), params.train.epochs):
             if epoch - max(best_epoch + 1, settled) >= params.train.patience:
                 break
-            torch.manual_seed(seeds.derive(params.train.seed, "dropout", epoch))
+            again = f"#{processes.rank()}" if processes.rank() else ""
+            torch.manual_seed(seeds.derive(params.train.seed, "dropout", f"{epoch}{again}"))
             examples, goal = _lesson(epoch, train, early, objective, params)
             order = _order(examples.targets.numpy(), objective, params.train, epoch)
+            processes.check(network, order, params.loss, ranks=objective.ranks)
+            steps = [processes.parts(batch, params.train.accumulate) for batch in order]
+            stream = batches(examples, [part for parts in steps for part in parts], epoch, device)
             network.train()
             remembers.train()
             total = torch.zeros((), device=device)
-            for step, (inputs, targets) in enumerate(batches(examples, order, epoch, device)):
+            began_s = time.perf_counter()
+            for step, (batch, parts) in enumerate(zip(order, steps, strict=True)):
                 optimisers.set_rate(optimizer, _rate(epoch + step / len(order), params.train))
-                loss = _loss(network, inputs, targets, goal, params.train, models.autocast(device, precision))
                 optimizer.zero_grad(set_to_none=True)
-                scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                for part in parts:
+                    asked_s = time.perf_counter()
+                    inputs, targets = next(stream)
+                    waited_s += time.perf_counter() - asked_s
+                    loss = _loss(stepped, inputs, targets, goal, params.train, models.autocast(device, precision))
+                    scaler.scale(loss * (len(part) / len(batch))).backward()  # type: ignore[no-untyped-call]
+                    total += loss.detach() * len(part)
+                processes.add_gradients(parameter for group in optimizer.param_groups for parameter in group["params"])
                 scaler.step(optimizer)
                 scaler.update()
                 if isinstance(remembers, losses.Constrained):
                     remembers.project()
-                total += loss.detach() * len(targets)
+            trained_s += time.perf_counter() - began_s
+            processes.average_buffers(network, remembers)
             figures = {
-                "train/loss": float(total) / sum(map(len, order)),
+                "train/loss": float(processes.added(total)) / sum(map(len, order)),
                 "learning_rate": optimizer.param_groups[0]["lr"],
             }
             remembers.eval()
@@ -228,7 +261,7 @@ def fit(
                 best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
             progress.update()
             progress.set_postfix(loss=f"{figures['train/loss']:.3f}", best=best_epoch)
-            if checkpoint:
+            if checkpoint and processes.rank() == 0:
                 checkpoint.save(
                     {
                         "network": network.state_dict(),
@@ -246,7 +279,30 @@ def fit(
             f"{PATH}: val/{params.train.monitor} was no number in any of {len(history)} epochs; the training diverged; "
             f"lower train.learning_rate, which is {params.train.learning_rate}"
         )
-    return Fitted(best, history, best_epoch)
+    return Fitted(best, history, best_epoch, waited_s / trained_s if trained_s else 0.0)
+
+
+def _compiled(network: nn.Module) -> nn.Module:
+    """Compile what a network computes, not the network, whose weights keep their names.
+
+    Raises:
+        InputError: At the first batch, if it cannot be compiled.
+    """
+    compiled = torch.compile(network)
+
+    class Compiled(nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            try:
+                logits: Tensor = compiled(inputs)
+            except torch._dynamo.exc.TorchDynamoException as error:
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                raise InputError(
+                    f"{PATH}: train.compile is true, but torch.compile failed: {reason}; install a C++ compiler such "
+                    "as g++ (on the CPU), or set train.compile to false"
+                ) from error
+            return logits
+
+    return Compiled()
 
 
 def _first_epochs(params: Settings) -> dict[str, int]:
@@ -286,7 +342,7 @@ def _order(targets: NDArray[np.int64], objective: objectives.Objective, params: 
 
 
 def _loss(
-    network: nn.Module,
+    network: Callable[[Tensor], Tensor],
     inputs: Tensor,
     targets: Tensor,
     goal: Goal,
@@ -328,10 +384,11 @@ def _watch(
     precision: torch.dtype,
 ) -> dict[str, float]:
     network.eval()
-    order = loading.in_order(len(val.inputs), 4 * params.train.batch_size)
+    order = processes.shared(loading.in_order(len(val.inputs), 4 * params.train.batch_size))
     with torch.inference_mode(), models.autocast(device, precision):
-        logits = torch.cat([network(inputs).float() for inputs, _ in batches(val, order, 0, device)])
+        own = [network(inputs).float() for inputs, _ in batches(val, order, 0, device)]
+        logits = torch.cat(processes.together(own)).to(device)
         loss = float(objective(logits, val.targets.to(device)))
     if not torch.isfinite(logits).all():
         return dict.fromkeys(("val/loss", "val/balanced_accuracy", "val/average_precision"), float("nan"))
-    return {"val/loss": loss} | watching.figures(logits.cpu().double(), val.targets)
+    return processes.of_the_first({"val/loss": loss} | watching.figures(logits.cpu().double(), val.targets))

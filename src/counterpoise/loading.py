@@ -6,7 +6,8 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +20,8 @@ from counterpoise import augment, images, models, seeds
 from counterpoise.artifacts.tiles import Tiles
 
 Indices = NDArray[np.int64]
+PREFETCHED = 2
+"""Batches that each process has ready; more take memory, and are of no use once the network is what takes time."""
 
 
 class Inputs(Protocol):
@@ -82,19 +85,32 @@ class TileInputs:
         return len(self.rows)
 
     def batches(self, order: Sequence[Indices], epoch: int) -> Iterator[Tensor]:
-        """Yield float32 (b, 3, s, s), normalised, channels last, for each batch."""
-        workers = min(len(order), workers_count())
-        loader: DataLoader[Tensor] = DataLoader(
-            _Decoded(self, epoch),
-            batch_sampler=_keys(order),
-            num_workers=workers,
-            pin_memory=torch.cuda.is_available(),
-            prefetch_factor=4 if workers else None,
-            worker_init_fn=_leave_interrupts_to_the_parent,
-        )
+        """Yield float32 (b, 3, s, s), normalised, channels last, for each batch.
+
+        The processes that decode are started at the first pass and wait for the next one, as long as this object
+        lives; one pass must end before another begins.
+        """
+        loader = self._loader(min(len(order), workers_count()))
+        keys = _keys(order, epoch)
+        loader.sampler.keys = keys
         mean, std = models.normalisation(self.backbone)
-        for batch in loader:
+        for batch in loader.batches:
+            if loader.sampler.keys is not keys:
+                break
             yield models.normalise(batch.permute(0, 3, 1, 2), mean, std)
+        if loader.sampler.keys is not keys:
+            raise RuntimeError("a pass over these tiles was begun before the last one had ended")
+
+    def _loader(self, workers: int) -> _Loader:
+        if workers not in self._loaders:
+            for policy in (self.policy if self.views.any() else "none", self.on_the_fly):
+                augment.prepare(policy)  # once here, not in every process that is forked from this one
+            self._loaders[workers] = _Loader(replace(self), workers)
+        return self._loaders[workers]
+
+    @cached_property
+    def _loaders(self) -> dict[int, _Loader]:
+        return {}
 
     def image(self, number: int, epoch: int, nth: int = 0) -> images.RGB:
         """Make the picture of one example, uint8 (input_px, input_px, 3), when it is drawn for the nth time, from 0."""
@@ -110,26 +126,58 @@ class TileInputs:
         return image
 
 
+Key = tuple[int, int, int]
+"""Number of an example, epoch, and how often it was drawn in that epoch before."""
+
+
+class _Loader:
+    """A `DataLoader` whose processes outlive an epoch: what they decode is said by keys, which change."""
+
+    def __init__(self, inputs: TileInputs, workers: int) -> None:
+        self.sampler = _Sampler()
+        self.batches: DataLoader[Tensor] = DataLoader(
+            _Decoded(inputs),
+            batch_sampler=self.sampler,
+            num_workers=workers,
+            pin_memory=torch.cuda.is_available(),
+            prefetch_factor=PREFETCHED if workers else None,
+            persistent_workers=workers > 0,
+            worker_init_fn=_leave_interrupts_to_the_parent,
+        )
+
+
+class _Sampler:
+    """The keys of each batch, of the pass that begins next."""
+
+    def __init__(self) -> None:
+        self.keys: list[list[Key]] = []
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return iter(self.keys)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
 class _Decoded(Dataset[Tensor]):
-    def __init__(self, inputs: TileInputs, epoch: int) -> None:
+    def __init__(self, inputs: TileInputs) -> None:
         self.inputs = inputs
-        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def __getitem__(self, key: tuple[int, int]) -> Tensor:
-        return torch.from_numpy(np.array(self.inputs.image(key[0], self.epoch, key[1])))
+    def __getitem__(self, key: Key) -> Tensor:
+        return torch.from_numpy(np.array(self.inputs.image(*key)))
 
 
-def _keys(order: Sequence[Indices]) -> list[list[tuple[int, int]]]:
+def _keys(order: Sequence[Indices], epoch: int) -> list[list[Key]]:
     """Pair each number with how often it was drawn before, so that an example drawn again is augmented anew."""
     drawn: Counter[int] = Counter()
-    keys: list[list[tuple[int, int]]] = []
+    keys: list[list[Key]] = []
     for numbers in order:
         keys.append([])
         for number in numbers.tolist():
-            keys[-1].append((number, drawn[number]))
+            keys[-1].append((number, epoch, drawn[number]))
             drawn[number] += 1
     return keys
 
@@ -140,9 +188,12 @@ def _leave_interrupts_to_the_parent(worker: int) -> None:
 
 
 def workers_count() -> int:
-    """Say how many processes decode: one per core that this process may use, at most 8."""
+    """Say how many processes decode: one per core that this process may use, at most 8.
+
+    Where `torchrun` started several trainings on this machine, they share its cores.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return min(cores, 8)
+    return max(1, min(cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 8))
 
 
 def in_order(count: int, batch_size: int) -> list[Indices]:

@@ -291,6 +291,16 @@ COMBINATIONS = [
         {"train__pretrain_frac": 0.2, "loss": "auc_pairwise", "train__epochs": 2},
     ),
     (
+        {"train__accumulate": 2, "loss": "auc_pairwise"},
+        "train.accumulate is 2, but loss 'auc_pairwise' looks at pairs of examples or at ranks within a batch",
+        {"train__accumulate": 2},
+    ),
+    (
+        {"train__accumulate": 5, "train__batch_size": 8},
+        "train.accumulate is 5, which leaves parts of fewer than two examples of train.batch_size 8; lower it to at",
+        {"train__accumulate": 4, "train__batch_size": 8},
+    ),
+    (
         {"weighting__defer_frac": 0.8},
         "weighting.defer_frac is 0.8, but with weighting.scheme 'none' nothing is deferred",
         {"weighting__defer_frac": 0.8, "weighting__scheme": "balanced"},

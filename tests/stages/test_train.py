@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,6 +81,8 @@ def settings(**changes: Any) -> dict[str, Any]:
             "fraction": 1.0,
             "epochs": 10,
             "batch_size": 32,
+            "accumulate": 1,
+            "compile": False,
             "pretrain_frac": 0.0,
             "learning_rate": 0.02,
             "first_rate_frac": 1.0,
@@ -989,6 +992,89 @@ def test_a_ranking_ranks_better_than_chance_on_what_it_has_not_seen(loss: str) -
     assert roc_auc_score(watched.targets, logits[:, 1] - logits[:, 0]) > 0.8
 
 
+def test_fine_tuning_in_bfloat16_on_the_cpu_learns_and_writes_float32(tmp_path: Path) -> None:
+    changes = {"model__freeze": "none", "train__epochs": 12, "train__learning_rate": 0.01, "train__batch_size": 16}
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        content = settings(**changes, model__precision=precision, train__augment="none")
+        root = a_repository(tmp_path / precision, content, frozen=False, count=64)
+        train.main(root, config.validate(train.Params, content))
+        found[precision] = training.read(root)["train/loss"].tolist()
+        weights = model.read_weights(root)
+        assert {tensor.dtype for tensor in weights.values()} <= {torch.float32, torch.int64}
+    assert found["bfloat16"][-1] < 0.7 * found["bfloat16"][0]
+    assert found["bfloat16"] != found["float32"]
+    assert found["bfloat16"][0] == pytest.approx(found["float32"][0], rel=0.1)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, and there is no g++")
+@pytest.mark.filterwarnings("default")  # of PyTorch's own compiler
+def test_a_compiled_network_takes_the_same_steps_and_keeps_the_names_of_its_weights() -> None:
+    examples = gaussians((20, 13), seed=0)
+    _, plain = run(a_params(train__epochs=2, train__batch_size=16), examples, examples)
+    before = torch._dynamo.utils.counters["stats"].get("unique_graphs", 0)
+    _, compiled = run(a_params(train__epochs=2, train__batch_size=16, train__compile=True), examples, examples)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
+    assert list(compiled.weights) == list(plain.weights)
+    for name, tensor in compiled.weights.items():
+        torch.testing.assert_close(tensor, plain.weights[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_compiler_that_is_missing_is_told_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from torch._inductor import config as inductor
+
+    monkeypatch.setattr(inductor.cpp, "cxx", (None, "no-such-compiler"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
+    torch._dynamo.reset()
+    examples = gaussians((20, 13, 5), seed=0)
+    with pytest.raises(
+        config.InputError, match=r"train.compile is true, but torch.compile failed: .*set train.compile"
+    ):
+        run(a_params(train__compile=True), examples, examples)
+
+
+def test_torchrun_trains_with_two_processes_of_which_the_first_alone_writes(tmp_path: Path) -> None:
+    content = settings(train__epochs=2, model__head="cosine", train__batch_size=10)
+    whole, halves = (a_repository(tmp_path / name, content) for name in ("whole", "halves"))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    found = subprocess.run(
+        [*torchrun, "-m", "counterpoise.stages.train"],
+        cwd=halves,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.count("best epoch") == 1
+    assert not (halves / checkpoints.FOLDER).exists()
+    train.main(whole, config.validate(train.Params, content))
+    for name in ("train/loss", "val/loss"):
+        # Batch norm looks at each process's own half of a batch; `test_processes.py` compares without it.
+        assert training.read(halves)[name].tolist() == pytest.approx(training.read(whole)[name].tolist(), rel=0.2)
+
+
+def test_the_share_of_time_that_the_loop_waited_is_printed_and_written_nowhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = settings(train__epochs=2)
+    root = a_repository(tmp_path, content)
+    ready = loading.FeatureInputs.batches
+
+    def slow(self: loading.FeatureInputs, order: Any, epoch: int) -> Iterator[Tensor]:
+        for batch in ready(self, order, epoch):
+            time.sleep(0.2)
+            yield batch
+
+    monkeypatch.setattr(loading.FeatureInputs, "batches", slow)
+    train.main(root, config.validate(train.Params, content))
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("waited for the loader in "))
+    assert float(line.split()[5].rstrip("%")) > 50
+    assert not [column for column in training.read(root) if "wait" in str(column)]
+
+
 def start(root: Path) -> "subprocess.Popen[bytes]":
     """Run the stage as DVC does, with as many threads as in this process, so that sums are rounded alike."""
     return subprocess.Popen(
@@ -1190,7 +1276,7 @@ def test_a_killed_ensemble_goes_on_where_it_was(saves: int, tmp_path: Path) -> N
 def test_what_each_member_chose_on_validation_stands_in_the_ledger() -> None:
     opened, params = an_opening((40, 20)), a_params()
     lines = [(priors.Line("train.classifier", f"tau_normalised, tau = {tau}", None),) for tau in (0.2, 0.5, 0.2)]
-    learned = [train.Learned({}, own, [], {"best_epoch": 0}) for own in lines]
+    learned = [train.Learned({}, own, [], {"best_epoch": 0}, 0.0) for own in lines]
     (line,) = train.describe(learned, opened, params, 16).ledger
     assert line.remedy == "tau_normalised, tau = 0.2 / tau_normalised, tau = 0.5"
 

@@ -154,6 +154,7 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     yield from _for_the_task(content)
     yield from _for_the_loss(content)
     yield from _as_the_loss_is_built(content)
+    yield from _for_the_parts(content)
     yield from _for_the_schedule(content)
     yield from _for_members_and_types(content)
     unknown = list(_unknown(content))
@@ -304,6 +305,22 @@ def _for_the_loss(content: Mapping[str, Any]) -> Iterator[str]:
         )
     elif train["pretrain_frac"] and train["epochs"] == 1:
         yield f"{PATH}: train.pretrain_frac is {train['pretrain_frac']}, which leaves no epoch of 1 for loss {loss!r}"
+
+
+def _for_the_parts(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse batches in parts where there is nothing to cut, or where parts would mean something else."""
+    loss, train = content["loss"], content["train"]
+    accumulate, batch_size = train["accumulate"], train["batch_size"]
+    if accumulate > 1 and losses.ranks(loss):
+        yield (
+            f"{PATH}: train.accumulate is {accumulate}, but loss {loss!r} looks at pairs of examples or at ranks "
+            "within a batch, and there would be none across its parts; set it to 1"
+        )
+    elif accumulate > 1 and 2 * accumulate > batch_size:
+        yield (
+            f"{PATH}: train.accumulate is {accumulate}, which leaves parts of fewer than two examples of "
+            f"train.batch_size {batch_size}; lower it to at most {max(1, batch_size // 2)}"
+        )
 
 
 def _for_the_schedule(content: Mapping[str, Any]) -> Iterator[str]:

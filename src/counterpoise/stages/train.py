@@ -3,7 +3,7 @@
 Reads `data/draws.csv`, `data/prior.json`, `data/clusters.csv`, of train and val `data/tiles/` and `data/features/`,
 and, where `model.weights` names it, a file in `models/pretrained/`. Writes `models/model/` and `results/train/`. A
 training that was killed goes on from its last epoch and ends with the same weights; of several members those that are
-done are not trained again.
+done are not trained again. `torchrun --nproc-per-node 2 -m counterpoise.stages.train` trains in two processes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from counterpoise import (
     portions,
     pretrained,
     priors,
+    processes,
     seeds,
     subclasses,
 )
@@ -116,12 +117,14 @@ class Learned:
         ledger: Every line of the prior ledger.
         history: Of the first training, as `fitting.Fitted` has it.
         summary: `best_epoch`, from 0; of a retrained classifier also its own, `classifier_epoch`.
+        waited_frac: Of the first training, as `fitting.Fitted` has it; it is no part of any file, as times differ.
     """
 
     weights: dict[str, Tensor]
     ledger: tuple[priors.Line, ...]
     history: list[dict[str, float]]
     summary: dict[str, int]
+    waited_frac: float
 
 
 def learn(
@@ -165,11 +168,13 @@ def learn(
         if not isinstance(network, models.Network):
             raise InputError(f"{PATH}: train.classifier 'retrained' needs images; model.freeze must not be 'backbone'")
         again, lines = decoupling.retrain(network, _as_they_are(every), val, opened, params)
-        return Learned(again.weights, lines, fitted.history, summary | {"classifier_epoch": again.best_epoch})
+        return Learned(
+            again.weights, lines, fitted.history, summary | {"classifier_epoch": again.best_epoch}, fitted.waited_frac
+        )
     if params.train.classifier == "tau_normalised":
         weights, line = decoupling.renormalise(network, val, params)
-        return Learned(weights, (*lines, line), fitted.history, summary)
-    return Learned(fitted.weights, lines, fitted.history, summary)
+        return Learned(weights, (*lines, line), fitted.history, summary, fitted.waited_frac)
+    return Learned(fitted.weights, lines, fitted.history, summary, fitted.waited_frac)
 
 
 def learn_all(
@@ -290,7 +295,11 @@ def main(root: Path, params: Params) -> None:
     block = {"losses": params.losses[params.loss]}
     settings = [as_member(params, number).model_dump() | block for number in range(params.train.members)]
     kept = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
-    learned = learn_all(drawn, every, val, opened, params, kept)
+    with processes.joined(models.pick_device(params.model.device)):
+        learned = learn_all(drawn, every, val, opened, params, kept)
+        leads = processes.rank() == 0
+    if not leads:
+        return
     card = describe(learned, opened, params, _width(drawn))
     first = learned[0]
     others = {f"best_epoch_{member}": own.summary["best_epoch"] for member, own in enumerate(learned) if member}
@@ -305,6 +314,8 @@ def main(root: Path, params: Params) -> None:
             + f"best epoch {best + 1} of {len(member.history)}: "
             + ", ".join(f"{k} {v:.3g}" for k, v in member.history[best].items())
         )
+    waited = sum(member.waited_frac for member in learned) / len(learned)
+    print(f"waited for the loader in {waited:.1%} of the time of training")
     for line in card.ledger:
         if line.piece == "train.classifier":
             print(f"classifier {line.remedy}")

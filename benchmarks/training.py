@@ -1,0 +1,260 @@
+"""How many images per second does fine-tuning take in, beside the training loops of timm and torchvision?
+
+Run `python benchmarks/training.py`; it takes some minutes, downloads nothing, and writes to a temporary folder alone:
+512 tiles of 256 px that it draws itself, half JPEG and half PNG. Three loops train the same network object, from
+the same weights, with AdamW, on batches of 32 at 128 px, with as many worker processes and torch threads:
+
+- `ours`: `fitting.fit` on `TileInputs`, augmentation `flips`, with the watching of validation (8 tiles) that belongs
+  to it;
+- `timm`: what its `train.py` does, whose file does not come with the wheel: the same order of operations, made of
+  timm's own `create_dataset`, `create_loader` (the whole picture resized, flips, batches normalised by its prefetcher,
+  persistent workers), `create_optimizer_v2`, `create_scheduler_v2` and `AverageMeter`;
+- `torchvision`: what `references/classification/train.py` does, which is in no wheel either: `ImageFolder`, a random
+  crop resized, a flip, a `DataLoader` with workers, AdamW, top-1 and top-5 accuracy and the loss logged at every step.
+
+Each keeps the memory format of its makers: channels last for ours, channels first, which is their default, for the
+others. Rounds of one epoch alternate, after one that is not counted, in which processes start and caches fill. Printed
+are medians of images per second, the median over rounds of our ratio to each, and the share of the time in which our
+loop waited for its loader. Others that use the machine at the time make single rounds noisy; ratios within a round
+less so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import io
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from tqdm import tqdm
+
+from counterpoise import config, fitting, loading, objectives
+from counterpoise.artifacts import tiles
+
+BACKBONES = ("tf_efficientnet_lite0", "resnet18")
+CLASSES, TILES, WATCHED, TILE_PX, INPUT_PX, BATCH_SIZE = 8, 512, 8, 256, 128, 32
+RATE, DECAY = 1e-4, 0.05
+Loop = Callable[[nn.Module], float]
+"""Trains a network for one epoch and returns the seconds that it took."""
+
+
+def a_picture(number: int, kind: str) -> bytes:
+    """Draw something between a photograph and noise: blurred noise, encoded."""
+    rng = np.random.default_rng(number)
+    coarse = Image.fromarray(rng.integers(0, 256, size=(TILE_PX // 8, TILE_PX // 8, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC)).astype(np.int16)
+    noise = rng.integers(-12, 13, size=smooth.shape)
+    buffer = io.BytesIO()
+    Image.fromarray((smooth + noise).clip(0, 255).astype(np.uint8)).save(buffer, format=kind)
+    return buffer.getvalue()
+
+
+def write_tiles(root: Path) -> None:
+    """Write the same pictures as shards, which ours reads, and as a folder per class, which the others read."""
+    for split, count in (("train", TILES), ("val", WATCHED)):
+        with tiles.writing(root, split) as append:
+            for number in range(count):
+                kind, label = ("JPEG", "PNG")[number // CLASSES % 2], f"class{number % CLASSES}"
+                data, tile_id = a_picture(number, kind), f"{split}{number:05d}"
+                append(tiles.Tile(tile_id, tile_id, label, (0, 0, TILE_PX, TILE_PX), data))
+                if split == "train":
+                    file = root / "folders" / label / f"{tile_id}.{kind.lower()}"
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_bytes(data)
+
+
+def settings(backbone: str) -> fitting.Settings:
+    """Take the parameters as they ship, but for what is measured."""
+    content: dict[str, Any] = copy.deepcopy(config.load(Path(__file__).parents[1]))
+    content["model"] |= {"backbone": backbone, "weights": "none", "freeze": "none", "input_px": INPUT_PX}
+    content["model"] |= {"device": "cpu", "precision": "float32"}
+    content["train"] |= {"epochs": 1, "batch_size": BATCH_SIZE, "augment": "flips", "learning_rate": RATE}
+    content["train"] |= {"weight_decay": DECAY, "warmup_epochs": 0.0, "schedule": "constant"}
+    return config.validate(fitting.Settings, {name: content[name] for name in fitting.Settings.model_fields})
+
+
+def ours(root: Path, params: fitting.Settings, shares: list[float]) -> Loop:
+    """Prepare our own loop."""
+
+    def examples(split: str, augment: str) -> fitting.Examples:
+        part = tiles.read(root, split)
+        count = len(part.table)
+        inputs = loading.TileInputs(
+            tiles=part,
+            rows=np.arange(count),
+            views=np.zeros(count, dtype=np.int64),
+            input_px=INPUT_PX,
+            policy="none",
+            seed=0,
+            on_the_fly=augment,
+            backbone=params.model.backbone,
+        )
+        return fitting.Examples(inputs, torch.arange(count) % CLASSES)
+
+    train, val = examples("train", params.train.augment), examples("val", "none")
+    goal = objectives.Objective(
+        lambda logits, targets: nn.functional.cross_entropy(logits, targets, reduction="none"), torch.ones(CLASSES)
+    )
+
+    def loop(network: nn.Module) -> float:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        start = time.perf_counter()
+        fitted = fitting.fit(network, train, val, goal, params)
+        shares.append(getattr(fitted, "waited_frac", float("nan")))
+        return time.perf_counter() - start
+
+    return loop
+
+
+def of_timm(root: Path, workers: int) -> Loop:
+    """Prepare the loop of timm's `train.py`, whose `train_one_epoch` this follows line by line."""
+    from timm.data import create_dataset, create_loader
+    from timm.optim import create_optimizer_v2
+    from timm.scheduler import create_scheduler_v2
+    from timm.utils import AverageMeter
+
+    device = torch.device("cpu")
+    dataset = create_dataset("", root=str(root / "folders"), is_training=True)
+    loader = create_loader(
+        dataset,
+        input_size=(3, INPUT_PX, INPUT_PX),
+        batch_size=BATCH_SIZE,
+        is_training=True,
+        scale=(1.0, 1.0),
+        ratio=(1.0, 1.0),
+        vflip=0.5,
+        color_jitter=0.0,
+        interpolation="bicubic",
+        num_workers=workers,
+        device=device,
+    )
+
+    def loop(network: nn.Module) -> float:
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        optimizer = create_optimizer_v2(network, opt="adamw", lr=RATE, weight_decay=DECAY)
+        scheduler, _ = create_scheduler_v2(optimizer, num_epochs=1, updates_per_epoch=len(loader))
+        loss_fn = nn.CrossEntropyLoss()
+        start = step_start = time.perf_counter()
+        update_time_m, data_time_m, losses_m = AverageMeter(), AverageMeter(), AverageMeter()
+        network.train()
+        optimizer.zero_grad()
+        for update, (inputs, target) in enumerate(loader):
+            data_time_m.update(time.perf_counter() - step_start)
+            loss = loss_fn(network(inputs), target)
+            loss.backward()
+            optimizer.step()
+            losses_m.update(loss.item(), len(inputs))
+            optimizer.zero_grad()
+            update_time_m.update(time.perf_counter() - step_start)
+            if scheduler is not None:
+                scheduler.step_update(num_updates=update + 1, metric=losses_m.avg)
+            step_start = time.perf_counter()
+        return time.perf_counter() - start
+
+    return loop
+
+
+def of_torchvision(root: Path, workers: int) -> Loop:
+    """Prepare the loop of torchvision's reference: `presets.ClassificationPresetTrain` and `train_one_epoch`."""
+    from torch.utils.data import DataLoader, RandomSampler
+    from torchvision.datasets import ImageFolder
+    from torchvision.transforms import v2
+
+    preset = v2.Compose(
+        [
+            v2.RandomResizedCrop(INPUT_PX, interpolation=v2.InterpolationMode.BILINEAR, antialias=True),
+            v2.RandomHorizontalFlip(0.5),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float, scale=True),
+            v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+            v2.ToPureTensor(),
+        ]
+    )
+    dataset = ImageFolder(str(root / "folders"), preset)
+    loader = DataLoader(dataset, batch_size=BATCH_SIZE, sampler=RandomSampler(dataset), num_workers=workers)
+
+    def loop(network: nn.Module) -> float:
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
+        criterion = nn.CrossEntropyLoss()
+        logged: dict[str, list[float]] = {name: [] for name in ("loss", "lr", "acc1", "acc5", "img/s")}
+        start = time.perf_counter()
+        network.train()
+        for image, target in loader:
+            step_start = time.perf_counter()
+            output = network(image)
+            loss = criterion(output, target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            with torch.inference_mode():
+                correct = output.topk(5, 1).indices.t().eq(target)
+                accuracies = [correct[:k].flatten().sum(dtype=torch.float32) * 100 / len(target) for k in (1, 5)]
+            logged["loss"].append(loss.item())
+            logged["lr"].append(optimizer.param_groups[0]["lr"])
+            logged["acc1"].append(accuracies[0].item())
+            logged["acc5"].append(accuracies[1].item())
+            logged["img/s"].append(len(target) / (time.perf_counter() - step_start))
+        return time.perf_counter() - start
+
+    return loop
+
+
+def measure(root: Path, backbone: str, rounds: int, progress: tqdm[Any]) -> None:
+    """Print a line for each loop."""
+    params, shares = settings(backbone), []
+    workers = loading.workers_count()
+    network = fitting.build(params, CLASSES, None)
+    weights = copy.deepcopy(network.state_dict())
+    loops = {
+        "ours": ours(root, params, shares),
+        "timm": of_timm(root, workers),
+        "torchvision": of_torchvision(root, workers),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in loops}
+    for number in range(rounds + 1):
+        for name in sorted(loops, key=lambda name: (list(loops).index(name) + number) % len(loops)):
+            network.load_state_dict(weights)
+            seconds = loops[name](network)
+            if number:
+                rates[name].append(TILES / seconds)
+            progress.update()
+    for name, found in rates.items():
+        ratios = [own / other for own, other in zip(rates["ours"], found, strict=True)]
+        beside = (
+            f"waited {statistics.median(shares[1:]):.1%} of the time for its loader"
+            if name == "ours"
+            else f"ours is {statistics.median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f})"
+        )
+        print(f"{backbone:22s} {name:12s} {statistics.median(found):7.1f} images/s   {beside}", flush=True)
+
+
+def main() -> None:
+    """Measure every backbone."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5, help="epochs of each loop that count")
+    parser.add_argument("--backbones", nargs="+", default=BACKBONES)
+    arguments = parser.parse_args()
+    print(
+        f"{TILES} tiles of {TILE_PX} px to {INPUT_PX} px, batches of {BATCH_SIZE}, {loading.workers_count()} workers, "
+        f"{torch.get_num_threads()} threads, medians of {arguments.rounds} rounds"
+    )
+    total = 3 * (arguments.rounds + 1) * len(arguments.backbones)
+    with tempfile.TemporaryDirectory() as folder, tqdm(total=total, unit="epoch", file=sys.stderr) as progress:
+        write_tiles(Path(folder))
+        for backbone in arguments.backbones:
+            measure(Path(folder), backbone, arguments.rounds, progress)
+
+
+if __name__ == "__main__":
+    main()
