@@ -71,12 +71,14 @@ class Train(Portion):
     """`step` only: the rate is divided by ten every so many epochs."""
     warmup_epochs: float = Field(ge=0)
     """The rate rises during these first epochs."""
-    monitor: Literal["loss", "balanced_accuracy", "average_precision"]
+    monitor: Literal["loss", "balanced_accuracy", "average_precision", "none"]
     """Validation figure by which the best epoch is chosen: the training's own loss with its weights (least), balanced
     accuracy of the most probable class (of many labels: the mean over labels, each decided from a probability of 0.5
-    on; most), or mean average precision over the classes present (most)."""
+    on; most), or mean average precision over the classes present (most). `none` keeps the last epoch, where a small
+    validation would choose by chance and the schedule ends at rest."""
     patience: int = Field(ge=1)
-    """Stop after so many epochs without a better figure; those of `pretrain_frac` do not count."""
+    """Stop after so many epochs without a better figure; those of `pretrain_frac` do not count, nor does anything where
+    `monitor` is `none`."""
     augment: str
     """Policy applied anew at every draw (`augment.py`); `none` where the backbone is frozen."""
     sampler: Literal["as_drawn", "progressive"]
@@ -255,7 +257,7 @@ def fit(
             remembers.eval()
             figures |= _watch(network, val, objective, params, device, precision)
             history.append(figures)
-            score = figures[f"val/{params.train.monitor}"] * (-1 if params.train.monitor == "loss" else 1)
+            score = _score(figures, epoch, params.train.monitor)
             if score > best_score and epoch >= settled:
                 best_epoch, best_score = epoch, score
                 best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
@@ -276,10 +278,22 @@ def fit(
                 )
     if not best:
         raise InputError(
-            f"{PATH}: val/{params.train.monitor} was no number in any of {len(history)} epochs; the training diverged; "
-            f"lower train.learning_rate, which is {params.train.learning_rate}"
+            f"{PATH}: val/{_figure(params.train.monitor)} was no number in any of {len(history)} epochs; the training "
+            f"diverged; lower train.learning_rate, which is {params.train.learning_rate}"
         )
     return Fitted(best, history, best_epoch, waited_s / trained_s if trained_s else 0.0)
+
+
+def _figure(monitor: str) -> str:
+    return "loss" if monitor == "none" else monitor
+
+
+def _score(figures: dict[str, float], epoch: int, monitor: str) -> float:
+    """Compute what is greatest at the epoch to keep; no number where the figure is none."""
+    value = figures[f"val/{_figure(monitor)}"]
+    if monitor == "none":
+        return epoch if np.isfinite(value) else np.nan
+    return -value if monitor == "loss" else value
 
 
 def _compiled(network: nn.Module) -> nn.Module:

@@ -308,6 +308,13 @@ def test_healthy_training_is_not_warned_of(tmp_path):
     assert "stood still" not in text
 
 
+@pytest.mark.parametrize(("losses", "warned"), [((0.9, 0.6, 0.5), True), ((0.9, 0.5, 0.6), False)])
+def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path, losses, warned):
+    build(tmp_path, rates=[0.1, 0.1, 0.1], losses=losses)
+    (tmp_path / training.FOLDER / "metrics.json").write_text(json.dumps({"best_epoch": 2}))
+    assert ("The best epoch is the last one (3)" in Page(made(tmp_path)).text) == warned
+
+
 def test_an_interval_that_holds_the_value_of_guessing_is_warned_of(tmp_path):
     build(tmp_path, skill=0.0)
     assert "may be told apart no better than by guessing." in Page(made(tmp_path)).text

@@ -418,6 +418,17 @@ def test_the_first_epoch_with_the_best_watched_figure_is_kept(monitor: str) -> N
     assert fitted.best_epoch == int(np.argmin(curve) if monitor == "loss" else np.argmax(curve))
 
 
+def test_without_a_monitor_the_last_epoch_is_kept_and_nothing_stops_early() -> None:
+    learnt = gaussians((40, 20, 10), seed=0, skill=0.5)
+    watched = gaussians((40, 20, 10), seed=1, skill=0.5)
+    params = a_params(train__monitor="none", train__epochs=30, train__patience=1, train__learning_rate=0.1)
+    network, fitted = run(params, learnt, watched)
+    curve = [figures["val/loss"] for figures in fitted.history]
+    assert len(curve) == 30
+    assert fitted.best_epoch == 29 != int(np.argmin(curve))
+    assert same(fitted.weights, network.state_dict())
+
+
 def test_watched_figures_are_those_of_scikit_learn() -> None:
     from sklearn import metrics as sklearn_metrics
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from counterpoise.charts.texts import write_prevalence
 from counterpoise.page.facts import Facts, counted, listed, quote
@@ -189,11 +190,17 @@ def _training(facts: Facts) -> Iterator[Finding]:
             f"The training loss stood still: from epoch 2 to {epochs} it moved by less than {100 * STILL:g} %.",
             "The model may have stopped learning: look at the learning rate and its schedule.",
         )
-    if facts.best_epoch is not None and facts.best_epoch == epochs > 1:
+    if facts.best_epoch is not None and facts.best_epoch == epochs > 1 and _improves(curves):
         yield Finding(
             f"The best epoch is the last one ({epochs}).",
             "Validation was still improving when training ended: more epochs may give a better model.",
         )
+
+
+def _improves(curves: pd.DataFrame) -> bool:
+    """Say whether any watched figure was never as good as at last."""
+    watched = [curves[name] * (-1 if name == "val/loss" else 1) for name in map(str, curves) if name.startswith("val/")]
+    return any(bool(figure.iloc[-1] > figure.iloc[:-1].max()) for figure in watched)
 
 
 def _unknown_prior(facts: Facts) -> Iterator[Finding]:

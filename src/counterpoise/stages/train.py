@@ -311,7 +311,7 @@ def main(root: Path, params: Params) -> None:
         best = member.summary["best_epoch"]
         print(
             (f"member {number}: " if number else "")
-            + f"best epoch {best + 1} of {len(member.history)}: "
+            + f"{'last' if params.train.monitor == 'none' else 'best'} epoch {best + 1} of {len(member.history)}: "
             + ", ".join(f"{k} {v:.3g}" for k, v in member.history[best].items())
         )
     waited = sum(member.waited_frac for member in learned) / len(learned)
