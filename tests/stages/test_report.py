@@ -308,6 +308,43 @@ def test_healthy_training_is_not_warned_of(tmp_path):
     assert "stood still" not in text
 
 
+def the_ledger_of(*factors: float) -> tuple[priors.Line, ...]:
+    return (
+        priors.Line("split", "train", (1.0, 1.0)),
+        priors.Line("oversample.strategy", "none", (1.0, 1.0)),
+        priors.Line("weighting.scheme", "negatives_over_positives", factors or None),
+    )
+
+
+def test_too_many_labels_under_a_threshold_of_a_half_are_shown_and_undone(tmp_path):
+    """System D: `pos_weight` w makes w p / (w p + 1 - p) of p."""
+    build(tmp_path, task="multilabel", ledger=the_ledger_of(9.0, 4.0), skill=3.0)
+    page, logits = Page(made(tmp_path)), predictions.read(tmp_path, "test").logits
+    probs = 1 / (1 + np.exp(-logits.astype(float)))
+    raw, moved = int((probs >= 0.5).sum()), int((probs >= [0.9, 0.8]).sum())
+    assert raw > 1.2 * 28 > moved > 0
+    assert "called" in {attributes.get("id") for _, attributes in page.tags}
+    assert f"Test bears 28 labels. Raw outputs from 0.5 on decide {raw}, the rule " in page.text
+    assert f"raw outputs from w / (1 + w) on {moved}." in page.text
+    assert f"A threshold of 0.5 on raw outputs decides {raw} labels, where test bears 28." in page.text
+    assert "0.5 means p = 0.1" in page.text
+
+
+def test_an_unknown_factor_of_the_odds_is_called_so(tmp_path):
+    build(tmp_path, task="multilabel", ledger=the_ledger_of(), skill=3.0, calibrator="platt")
+    text = Page(made(tmp_path)).text
+    assert "no closed form here, so calibration alone undoes it" in text
+    assert "w / (1 + w)" not in text
+
+
+@pytest.mark.parametrize(("task", "factors"), [("multilabel", (1.0, 1.0)), ("multiclass", (1.0, 4.0))])
+def test_what_did_not_raise_odds_of_labels_is_not_spoken_of(tmp_path, task, factors):
+    build(tmp_path, task=task, ledger=the_ledger_of(*factors))
+    page = Page(made(tmp_path))
+    assert "called" not in {attributes.get("id") for _, attributes in page.tags}
+    assert "raw outputs decides" not in page.text
+
+
 @pytest.mark.parametrize(("losses", "warned"), [((0.9, 0.6, 0.5), True), ((0.9, 0.5, 0.6), False)])
 def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path, losses, warned):
     build(tmp_path, rates=[0.1, 0.1, 0.1], losses=losses)

@@ -19,7 +19,7 @@ class Measure:
         name: Of the metric, or of the place.
         ways: The value of each way.
         note: Such as "lower is better".
-        reference: The value of guessing, drawn as a tick; None for none.
+        reference: A value to compare with, drawn as a tick, such as that of guessing; None for none.
     """
 
     name: str
@@ -35,6 +35,7 @@ def dots_by_way(
     alt: str,
     domain: tuple[float, float] | None = None,
     series: Mapping[str, int] | None = None,
+    reference_name: str = "no skill",
 ) -> str:
     """Draw, metric by metric, the value of each way (raw, calibrated, re-decided) with its interval.
 
@@ -44,6 +45,7 @@ def dots_by_way(
         alt: Text alternative.
         domain: Ends of the common axis; None takes 0 to 1, or more where the values need it.
         series: Index of the colour of each way; None takes their order.
+        reference_name: What the tick of a block stands for.
 
     Returns:
         An SVG.
@@ -83,7 +85,7 @@ def dots_by_way(
         body.append(label(8, y + 18, shown(measure.name), class_="strong halo", max_width=room))
         y += head
         if (guess := finite(measure.reference)) is not None and measure.ways:
-            tip = el("title", escape(f"no skill = {write_value(guess)}"))
+            tip = el("title", escape(f"{reference_name} = {write_value(guess)}"))
             foot = y + pitch * len(measure.ways) - 3
             body.append(el("line", tip, x1=to_x(guess), y1=y + 3, x2=to_x(guess), y2=foot, class_="tick"))
         for (way, e), text in zip(measure.ways.items(), texts, strict=True):
@@ -102,6 +104,6 @@ def dots_by_way(
     height = bottom + 26
     if any(finite(measure.reference) is not None for measure in measures):
         body.append(line(left + 3, height, left + 3, height + 14, "tick"))
-        body.append(label(left + 12, height + 11, "no skill", size=12, class_="muted"))
+        body.append(label(left + 12, height + 11, reference_name, size=12, class_="muted"))
         height += 20
     return svg(WIDTH, height, body, title=title, alt=alt, kind="ways")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from counterpoise.charts.texts import write_prevalence
+from counterpoise.page import labels
 from counterpoise.page.facts import Facts, counted, listed, quote
 from counterpoise.page.prevalence import shift
 
@@ -20,6 +21,8 @@ REST_OF_RATE = 0.01
 """Epochs which together hold less than this share of all learning rate change next to nothing."""
 STILL = 0.01
 """A loss that moves by less than this share stands still."""
+TOO_MANY = 1.2
+"""Labels decided on more than so many times the images that bear them are too many."""
 EXPLANATIONS = 2
 """The first notes of `metrics.json` explain its figures; those that follow are warnings."""
 
@@ -39,6 +42,7 @@ def find(facts: Facts) -> list[Finding]:
         _absent,
         _few_images,
         _too_wide,
+        _too_many,
         _never_decided,
         _unattainable,
         _pooled,
@@ -129,6 +133,21 @@ def _too_wide(facts: Facts) -> Iterator[Finding]:
             f"{counted(len(unclear), facts.noun, facts.nouns)} may be told apart no better than by guessing.",
             f"{listed([quote(name) for name in unclear['class']])}: the interval of average precision holds the value "
             "of guessing. More test images would narrow it.",
+        )
+
+
+def _too_many(facts: Facts) -> Iterator[Finding]:
+    if not labels.raised(facts):
+        return
+    ways, borne = labels.called_by_way(facts), int(facts.borne.sum())
+    raw = int(ways[labels.RAW].sum())
+    if raw > TOO_MANY * borne:
+        known = labels.MOVED in ways
+        why = "A remedy raised the odds of labels by w: moving the threshold to w / (1 + w) decides "
+        why = f"{why}{ways[labels.MOVED].sum()}." if known else "What a remedy did to the odds has no closed form."
+        yield Finding(
+            f"A threshold of 0.5 on raw outputs decides {raw} labels, where test bears {borne}.",
+            f"{why} Calibrated and under rule “{facts.decision.rule}” it is {ways[labels.DECIDED].sum()}.",
         )
 
 

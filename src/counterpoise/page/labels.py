@@ -5,18 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from counterpoise import labels
+from counterpoise import labels, priors
 from counterpoise.charts.bars import Row, bars_with_intervals
 from counterpoise.charts.dumbbells import Change, changes
 from counterpoise.charts.frame import Estimate
 from counterpoise.charts.texts import write_count, write_prevalence, write_value
+from counterpoise.charts.ways import Measure, dots_by_way
 from counterpoise.page.facts import Facts, counted, quote
+from counterpoise.page.ledger import MATERIAL
 from counterpoise.page.parts import Part, drawn, others, shown_classes
+from counterpoise.page.results import COLOURS
 
 PAIRS = 5
 """So many pairs that gained most are shown, and as many that lost."""
 MOST_LABELS = 5
 """Draws with so many labels or more are shown together."""
+RAW, MOVED, DECIDED = "raw, 0.5", "raw, moved", "re-decided"
+"""Ways to decide a label: raw outputs from 0.5 on, or from w / (1 + w) on, or as the rule does."""
 
 
 def thresholds(facts: Facts) -> Part:
@@ -61,6 +66,78 @@ def _upper(facts: Facts) -> float:
     """End the axis of thresholds where they end."""
     shown = [facts.decision.thresholds[k] or 0.0 for k in facts.order[0]]
     return max(0.1, *shown, *(facts.decision.target[k] for k in facts.order[0]))
+
+
+def raised(facts: Facts) -> bool:
+    """Say whether raw outputs of labels hold under other odds than those of the labels, or under unknown ones."""
+    factors = odds_factors(facts)
+    return facts.many and (factors is None or bool(np.max(np.maximum(factors, 1 / factors)) > MATERIAL))
+
+
+def odds_factors(facts: Facts) -> NDArray[np.float64] | None:
+    """Compute by how much the whole ledger multiplies the odds of each label, (c,); None where a line is unknown."""
+    chosen = facts.decision
+    seen = priors.seen(chosen.natural, chosen.ledger, task=chosen.task)
+    return None if seen is None else np.exp(priors.offset(chosen.natural, seen, task=chosen.task))
+
+
+def called_by_way(facts: Facts) -> dict[str, NDArray[np.int64]]:
+    """Count the test images on which each label is decided by raw outputs, by them with threshold moved, by the rule.
+
+    Returns:
+        Name of the way to (c,) counts. The second way, raw outputs from w / (1 + w) on, is there where w is known.
+    """
+    factors, raw = odds_factors(facts), facts.test.logits
+    found = {RAW: (raw >= 0).sum(axis=0)}
+    if factors is not None:
+        found[MOVED] = (raw >= np.log(factors)).sum(axis=0)
+    return {
+        way: np.asarray(counts, dtype=np.int64)
+        for way, counts in (found | {DECIDED: facts.decided.sum(axis=0)}).items()
+    }
+
+
+def called(facts: Facts) -> Part:
+    """Show how often each label is decided by a threshold of 0.5 on raw outputs, and once the ledger is undone."""
+    factors, ways, images = odds_factors(facts), called_by_way(facts), len(facts.borne)
+    borne = facts.borne.sum(axis=0)
+
+    def measure(k: int) -> Measure:
+        shares = {way: Estimate(counts[k] / max(images, 1)) for way, counts in ways.items()}
+        note = "" if factors is None else f"0.5 means p = {write_value(1 / (1 + factors[k]), 3)}"
+        return Measure(facts.names[k], shares, note, reference=borne[k] / max(images, 1))
+
+    measures = [measure(k) for k in facts.order[0]]
+    alt = "Share of test images on which a label is decided. " + "; ".join(
+        f"{m.name}: {write_value(m.reference or 0.0)} bear it, "
+        + ", ".join(f"{way} {share.text}" for way, share in m.ways.items())
+        for m in measures
+    )
+    chart = dots_by_way(
+        measures,
+        title="How often each label is decided",
+        alt=alt,
+        series={RAW: COLOURS["raw"], MOVED: COLOURS["calibrated"], DECIDED: COLOURS["re-decided"]},
+        reference_name="bear the label",
+    )
+    totals = {way: write_count(counts.sum()) for way, counts in ways.items()}
+    text = (
+        f"Test bears {counted(int(borne.sum()), 'label')}. Raw outputs from 0.5 on decide {totals[RAW]}, the rule "
+        f"{totals[DECIDED]}."
+    )
+    why = "What a remedy did to the odds has no closed form here, so calibration alone undoes it."
+    if factors is not None:
+        text = f"{text[:-1]}; raw outputs from w / (1 + w) on {totals[MOVED]}."
+        why = (
+            "The ledger multiplies the odds of each label by w, which makes w p / (w p + 1 − p) of a probability p: a "
+            "threshold of 0.5 then means p = 1 / (1 + w). Moving the threshold to w / (1 + w) undoes that, and so does "
+            "taking log w off the logits, as step 1 of the ledger does."
+        )
+    cells = {k: (write_count(borne[k]), *(write_count(counts[k]) for counts in ways.values())) for k in facts.order[1]}
+    folds = others(facts, "Test images, by label.", ("bear it", *ways), cells)
+    caption = f"The tick is the share of test images that bear the label.{shown_classes(facts)}"
+    heading = "How often each label is decided"
+    return Part("called", heading, (text, why), drawn({"": chart}), caption, short="Decided", folds=folds)
 
 
 def resampled(facts: Facts) -> bool:

@@ -74,6 +74,7 @@ def parts(facts: Facts) -> list[Part]:
         *(() if facts.many else (decided.confusion(facts),)),
         results.per_class(facts),
         *((decided.confusion(facts), labels.thresholds(facts)) if facts.many else ()),
+        *((labels.called(facts),) if labels.raised(facts) else ()),
         results.ways(facts),
         course.stages(facts),
         *((labels.together(facts),) if labels.resampled(facts) else ()),
