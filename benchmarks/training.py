@@ -12,6 +12,9 @@ the same weights, with AdamW, on batches of 32 at 128 px, with as many worker pr
 - `torchvision`: what `references/classification/train.py` does, which is in no wheel either: `ImageFolder`, a random
   crop resized, a flip, a `DataLoader` with workers, AdamW, top-1 and top-5 accuracy and the loss logged at every step.
 
+Beside them `bfloat16`, which is ours with `model.precision: bfloat16`: CPUs that have instructions for it (AVX512-BF16,
+AMX) gain by it, others lose.
+
 Each keeps the memory format of its makers: channels last for ours, channels first, which is their default, for the
 others. Rounds of one epoch alternate, after one that is not counted, in which processes start and caches fill. Printed
 are medians of images per second, the median over rounds of our ratio to each, and the share of the time in which our
@@ -73,11 +76,11 @@ def write_tiles(root: Path) -> None:
                     file.write_bytes(data)
 
 
-def settings(backbone: str) -> fitting.Settings:
+def settings(backbone: str, precision: str) -> fitting.Settings:
     """Take the parameters as they ship, but for what is measured."""
     content: dict[str, Any] = copy.deepcopy(config.load(Path(__file__).parents[1]))
     content["model"] |= {"backbone": backbone, "weights": "none", "freeze": "none", "input_px": INPUT_PX}
-    content["model"] |= {"device": "cpu", "precision": "float32"}
+    content["model"] |= {"device": "cpu", "precision": precision}
     content["train"] |= {"epochs": 1, "batch_size": BATCH_SIZE, "augment": "flips", "learning_rate": RATE}
     content["train"] |= {"weight_decay": DECAY, "warmup_epochs": 0.0, "schedule": "constant"}
     return config.validate(fitting.Settings, {name: content[name] for name in fitting.Settings.model_fields})
@@ -210,9 +213,14 @@ def of_torchvision(root: Path, workers: int) -> Loop:
     return loop
 
 
+def spread(values: list[float]) -> str:
+    """Write the median of values, and their ends."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
 def measure(root: Path, backbone: str, rounds: int, progress: tqdm[Any]) -> None:
     """Print a line for each loop."""
-    params, shares = settings(backbone), []
+    params, shares = settings(backbone, "float32"), []
     workers = loading.workers_count()
     network = fitting.build(params, CLASSES, None)
     weights = copy.deepcopy(network.state_dict())
@@ -220,6 +228,7 @@ def measure(root: Path, backbone: str, rounds: int, progress: tqdm[Any]) -> None
         "ours": ours(root, params, shares),
         "timm": of_timm(root, workers),
         "torchvision": of_torchvision(root, workers),
+        "bfloat16": ours(root, settings(backbone, "bfloat16"), []),
     }
     rates: dict[str, list[float]] = {name: [] for name in loops}
     for number in range(rounds + 1):
@@ -231,11 +240,11 @@ def measure(root: Path, backbone: str, rounds: int, progress: tqdm[Any]) -> None
             progress.update()
     for name, found in rates.items():
         ratios = [own / other for own, other in zip(rates["ours"], found, strict=True)]
-        beside = (
-            f"waited {statistics.median(shares[1:]):.1%} of the time for its loader"
-            if name == "ours"
-            else f"ours is {statistics.median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f})"
-        )
+        beside = f"ours is {spread(ratios)} times as fast"
+        if name == "ours":
+            beside = f"waited {statistics.median(shares[1:]):.1%} of the time for its loader"
+        if name == "bfloat16":
+            beside = f"is {spread([1 / ratio for ratio in ratios])} times as fast as ours"
         print(f"{backbone:22s} {name:12s} {statistics.median(found):7.1f} images/s   {beside}", flush=True)
 
 
@@ -249,7 +258,7 @@ def main() -> None:
         f"{TILES} tiles of {TILE_PX} px to {INPUT_PX} px, batches of {BATCH_SIZE}, {loading.workers_count()} workers, "
         f"{torch.get_num_threads()} threads, medians of {arguments.rounds} rounds"
     )
-    total = 3 * (arguments.rounds + 1) * len(arguments.backbones)
+    total = 4 * (arguments.rounds + 1) * len(arguments.backbones)
     with tempfile.TemporaryDirectory() as folder, tqdm(total=total, unit="epoch", file=sys.stderr) as progress:
         write_tiles(Path(folder))
         for backbone in arguments.backbones:
