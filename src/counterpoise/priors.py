@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+ROUNDING = 1e-3
+"""Stated shares may miss their sum by this."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -156,3 +159,22 @@ def offset(before: ArrayLike, after: ArrayLike, *, task: str = "multiclass") -> 
     if task == "multilabel":
         return np.asarray(np.log(new) - np.log1p(-new) - np.log(old) + np.log1p(-old))
     return np.log(new) - np.log(old)
+
+
+def refuses(shares: Mapping[str, float], *, task: str) -> str | None:
+    """Say what is wrong with stated shares, whatever the classes are; `None` if nothing is.
+
+    Args:
+        shares: Name of a class -> its share.
+        task: For `multiclass` the shares must sum to 1, up to 0.001.
+
+    Example:
+        >>> refuses({"a": 0.7, "b": 0.2}, task="multiclass")
+        "must be shares that sum to 1, found {'a': 0.7, 'b': 0.2}, whose sum is 0.9"
+    """
+    if not all(0 < share < 1 for share in shares.values()):
+        return f"must be shares between 0 and 1, found {dict(shares)}"
+    total = sum(shares.values())
+    if task == "multiclass" and abs(total - 1) > ROUNDING:
+        return f"must be shares that sum to 1, found {dict(shares)}, whose sum is {total:g}"
+    return None

@@ -395,6 +395,68 @@ COMBINATIONS = [
         "train.classifier 'retrained' evens out the classes, and so does weighting.scheme 'balanced'",
         {"train__classifier": "retrained", "model__freeze": "none"},
     ),
+    *(
+        ({"train__sampler": "progressive", "loss": loss}, f"and so does loss {loss!r}", {"loss": loss})
+        for loss in ("balanced_softmax", "logit_adjustment", "vector_scaling", "seesaw")
+    ),
+    (
+        {"train__classifier": "tau_normalised", "loss": "balanced_softmax"},
+        "train.classifier 'tau_normalised' evens out the classes, and so does loss 'balanced_softmax'",
+        {"train__classifier": "retrained", "loss": "balanced_softmax", "model__freeze": "none"},
+    ),
+    (
+        {"train__classifier": "tau_normalised", "oversample__strategy": "over"},
+        "but oversample.strategy 'over' evens out the draws; take one of the two",
+        {"train__classifier": "tau_normalised"},
+    ),
+    (
+        {"train__classifier": "tau_normalised", "train__sampler": "progressive"},
+        "but train.sampler 'progressive' evens out the draws; take one of the two",
+        {"train__sampler": "progressive"},
+    ),
+    (
+        {"train__sampler": "progressive", "train__epochs": 1},
+        "which leaves no epoch of 1 for even shares",
+        {"train__sampler": "progressive", "train__epochs": 2},
+    ),
+    (
+        {"train__mix": "mixup", "train__batch_size": 1},
+        "train.batch_size 1 leaves nothing to mix with",
+        {"train__mix": "mixup", "train__batch_size": 2},
+    ),
+    (
+        {"train__sampler": "progressive", "decide__calibrator": "temperature"},
+        "what train.sampler 'progressive' does to the prior has no closed form",
+        {
+            "train__sampler": "progressive",
+            "train__classifier": "retrained",
+            "model__freeze": "none",
+            "decide__calibrator": "temperature",
+        },
+    ),
+    (
+        {"oversample__defer_frac": 0.5, "oversample__strategy": "over", "decide__calibrator": "temperature"},
+        "what oversample.defer_frac does to the prior has no closed form",
+        {
+            "oversample__defer_frac": 0.5,
+            "oversample__strategy": "over",
+            "train__classifier": "retrained",
+            "model__freeze": "none",
+            "decide__calibrator": "temperature",
+        },
+    ),
+    (
+        {"train__mix": "mixup", "loss": "focal", "decide__calibrator": "temperature"},
+        "what loss 'focal' and train.mix 'mixup' do to the prior has no closed form",
+        {"train__mix": "mixup", "loss": "focal"},
+    ),
+    ({"decide__target": {"a": 2.0, "b": -1.0}}, "must be shares between 0 and 1", {"decide__target": "natural"}),
+    ({"decide__target": {}}, "must be shares that sum to 1, found {}", {"decide__target": {"a": 0.9, "b": 0.1}}),
+    (
+        {"decide__target": {"a": 2.0}, "task": "multilabel"},
+        "must be shares between 0 and 1",
+        {"decide__target": {"a": 0.2}, "task": "multilabel"},
+    ),
     (
         {"train__classifier": "tau_normalised", "decide__calibrator": "temperature"},
         "what train.classifier 'tau_normalised' does to the prior has no closed form",

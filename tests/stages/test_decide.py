@@ -236,8 +236,8 @@ def test_a_class_without_validation_images_keeps_every_figure_finite():
         ({"plain": 0.9}, "states no share for class 'solar'"),
         ({"plain": 0.9, "solar": 0.05, "wind": 0.05}, "names 'wind', which is no class; expected one of"),
         ({"plain": 0.9, "solr": 0.1}, "did you mean 'solar'"),
-        ({"plain": 0.9, "solar": 0.2}, "must be positive shares that sum to 1"),
-        ({"plain": 1.0, "solar": 0.0}, "must be positive shares that sum to 1"),
+        ({"plain": 0.9, "solar": 0.2}, "must be shares that sum to 1"),
+        ({"plain": 1.0, "solar": 0.0}, "must be shares between 0 and 1"),
     ],
 )
 def test_a_target_that_is_no_prior_is_refused(stated, message):

@@ -20,6 +20,7 @@ from counterpoise import (
     models,
     objectives,
     pretrained,
+    priors,
     sampling,
     sources,
     stages,
@@ -146,6 +147,7 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     yield from _unlabelled(decide["unlabelled"])
     if root == "data/raw/demo" and content["demo"]["name"] == "none":
         yield f"{PATH}: demo.name is 'none', so that ingest.root {root!r} is empty; set it to the folder of your images"
+    yield from _target(decide["target"], content["task"])
     if decide["rule"] == "least_cost" and not decide["costs"]:
         yield f"{PATH}: decide.rule is 'least_cost', but decide.costs states no cost"
     if decide["costs"] and decide["rule"] != "least_cost":
@@ -159,26 +161,35 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     yield from _for_members_and_types(content)
     unknown = list(_unknown(content))
     if unknown and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
+        do = "does" if len(unknown) == 1 else "do"
         yield (
-            f"{PATH}: decide.calibrator is {decide['calibrator']!r}, but what {' and '.join(unknown)} does to the "
-            f"prior has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the "
-            "prior from validation"
+            f"{PATH}: decide.calibrator is {decide['calibrator']!r}, but what {' and '.join(unknown)} {do} to the prior "
+            f"has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the prior from "
+            "validation"
         )
+
+
+def _target(target: object, task: str) -> Iterator[str]:
+    """Refuse stated shares that no classes could have; whether the classes exist `decide` alone knows."""
+    if isinstance(target, Mapping) and (fault := priors.refuses(target, task=task)):
+        yield f"{PATH}: decide.target {fault}"
 
 
 def _unknown(content: Mapping[str, Any]) -> Iterator[str]:
     """Name what will be unknown in the ledger."""
     if losses.prior_factors(content["loss"], [1, 1], content["losses"][content["loss"]]) is None:
         yield f"loss {content['loss']!r}"
-    for section in ("weighting", "oversample"):
-        if content[section]["defer_frac"]:
-            yield f"{section}.defer_frac"
-    if content["task"] == MANY_LABELS and content["oversample"]["strategy"] != "none":
-        yield f"oversample.strategy {content['oversample']['strategy']!r}"
-    train = content["train"]
-    for key, usual in (("sampler", "as_drawn"), ("mix", "none")):
-        if train[key] != usual and train["classifier"] != "retrained":
-            yield f"train.{key} {train[key]!r}"
+    train, oversample = content["train"], content["oversample"]
+    if content["weighting"]["defer_frac"]:
+        yield "weighting.defer_frac"
+    if content["task"] == MANY_LABELS and oversample["strategy"] != "none":
+        yield f"oversample.strategy {oversample['strategy']!r}"
+    if train["classifier"] != "retrained":  # which begins again with even draws, unmixed
+        if oversample["defer_frac"]:
+            yield "oversample.defer_frac"
+        for key, usual in (("sampler", "as_drawn"), ("mix", "none")):
+            if train[key] != usual:
+                yield f"train.{key} {train[key]!r}"
     if train["classifier"] == "tau_normalised":
         yield "train.classifier 'tau_normalised'"
 
@@ -352,6 +363,22 @@ def _for_the_schedule(content: Mapping[str, Any]) -> Iterator[str]:
             yield f"{PATH}: {name} evens out classes that exclude each other; with task 'multilabel' set it back"
         if scheme != "none":
             yield f"{PATH}: {name} evens out the classes, and so does weighting.scheme {scheme!r}; take one of the two"
+        if losses.adjusts(loss) and train["classifier"] != "retrained":
+            yield f"{PATH}: {name} evens out the classes, and so does loss {loss!r}; take one of the two"
+    if train["classifier"] == "tau_normalised":
+        for name, on in (
+            ("train.sampler 'progressive'", train["sampler"] == "progressive"),
+            (f"oversample.strategy {strategy!r}", strategy != "none"),
+        ):
+            if on:
+                yield (
+                    f"{PATH}: train.classifier 'tau_normalised' evens out what training on uneven draws left, but {name} "
+                    "evens out the draws; take one of the two"
+                )
+    if train["sampler"] == "progressive" and train["epochs"] == 1:
+        yield f"{PATH}: train.sampler is 'progressive', which leaves no epoch of 1 for even shares; raise train.epochs"
+    if train["mix"] != "none" and train["batch_size"] == 1:
+        yield f"{PATH}: train.mix is {train['mix']!r}, but train.batch_size 1 leaves nothing to mix with"
     if train["sampler"] == "progressive" and strategy != "none":
         yield (
             f"{PATH}: train.sampler is 'progressive', which begins with the shares that there are, but "

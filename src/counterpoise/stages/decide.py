@@ -287,18 +287,16 @@ def stated_prior(shares: Mapping[str, float], classes: tuple[str, ...], natural:
     for name in shares:
         if name not in classes:
             raise InputError(f"{PATH}: decide.target names {name!r}, which is no class; {suggest(name, classes)}")
-    if natural is not None:
-        if not all(0 < share < 1 for share in shares.values()):
-            raise InputError(f"{PATH}: decide.target must be shares between 0 and 1, found {dict(shares)}")
-        return np.array([shares.get(name, own) for name, own in zip(classes, natural, strict=True)])
     for name in classes:
-        if name not in shares:
+        if natural is None and name not in shares:
             raise InputError(
                 f"{PATH}: decide.target states no share for class {name!r}; state one for each of {list(classes)}"
             )
+    if fault := priors.refuses(shares, task="multiclass" if natural is None else "multilabel"):
+        raise InputError(f"{PATH}: decide.target {fault}")
+    if natural is not None:
+        return np.array([shares.get(name, own) for name, own in zip(classes, natural, strict=True)])
     prior_ = np.array([shares[name] for name in classes], dtype=np.float64)
-    if (prior_ <= 0).any() or abs(prior_.sum() - 1) > 1e-3:
-        raise InputError(f"{PATH}: decide.target must be positive shares that sum to 1, found {dict(shares)}")
     normalised: Floats = prior_ / prior_.sum()
     return normalised
 
