@@ -222,7 +222,7 @@ def test_raw_logits_of_unlabelled_images_are_those_of_the_pipeline_and_need_no_d
     assert "data/unlabelled/there.parquet: raw logits of 2 images" in capsys.readouterr().out
     found, test = unlabelled.read(tmp_path, unlabelled.FOLDER), predictions.read(tmp_path, "test")
     assert found.image_ids == tuple(f"there/{name}" for name in test.image_ids)
-    assert (found.classes, found.fingerprint) == (NAMES, model.fingerprint(tmp_path))
+    assert (found.classes, found.fingerprint) == (NAMES, predictions.fingerprint(tmp_path, "val"))
     rows = slice(None) if fold == "mean" else [list(found.image_ids).index("there/small.png")]
     np.testing.assert_allclose(found.logits[rows], test.logits[rows], atol=1e-4)
     with pytest.raises(SystemExit, match="an image stands twice"):

@@ -1,5 +1,6 @@
 """The target prior from unlabelled predictions: found, checked, or refused with what to do."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,10 @@ def test_classes_that_look_otherwise_there_are_refused_and_nothing_is_put_in_the
     with pytest.raises(config.InputError) as caught:
         choose(unlabelled(images([0.7, 0.3], 3000, 1, moved=-1.0)[0]))
     text = str(caught.value)
-    assert text.startswith("params.yaml: decide.target is 'estimated', but images of the same class look otherwise")
+    assert text.startswith(
+        "params.yaml: decide.target is 'estimated', but no shares of the classes explain the scores (p"
+    )
+    assert "images of the same class look otherwise there than in validation. Label some images from there" in text
     assert "(p = " in text
     assert text.endswith(
         "Label some images from there; state its shares by hand under decide.target, or set it to 'natural'"
@@ -153,6 +157,52 @@ def test_of_many_labels_each_has_a_share_of_its_own():
     assert all(low < share < high for low, share, high in zip(*intervals(chosen), strict=True))
     with pytest.raises(config.InputError, match="no shares of the classes explain the scores of 'seldom'"):
         choose_labels(unlabelled(of_labels(np.array([0.1, 0.4]), 3000, 1, moved=-1.5)[0], LABELS))
+
+
+def test_of_many_labels_a_share_is_biased_by_another_label_that_raises_the_same_scores():
+    """What `docs/decisions.md` warns of: a second label that moves from 0.1 to 0.3 looks like the first one."""
+
+    def draw(second: float, size: int, seed: int) -> tuple[Array, Array]:
+        rng = RNG(seed)
+        truth = rng.random((size, 2)) < [0.2, second]
+        x = rng.normal(size=(size, 2)) + 2 * truth
+        x[:, 0] += truth[:, 1]
+        # the posterior of each label where the second one has its share in validation, 0.1
+        first = [np.exp(-((x[:, 0] - 2 * a - b) ** 2) / 2) for a in (0, 1) for b in (0, 1)]
+        odds = 0.2 * (0.9 * first[2] + 0.1 * first[3]) / (0.8 * (0.9 * first[0] + 0.1 * first[1]))
+        return np.stack([np.log(odds), 2 * x[:, 1] - 2 + np.log(0.1 / 0.9)], axis=1), truth
+
+    logits, truth = draw(0.1, 3000, 0)
+    ids = tuple(f"image{row:05d}" for row in range(len(truth)))
+    cells = tuple("|".join(np.array(LABELS)[row]) for row in truth)
+    val = predictions.Predictions(ids, ids, cells, LABELS, logits.astype(np.float32))
+    opened = prior.Prior("multilabel", LABELS, (600, 300), (600, 300), (600, 300), *3 * (3000,), ())
+    shares, missed, refused = [], 0, 0
+    for seed in range(20):
+        found = unlabelled(draw(0.3, 1000, 100 + seed)[0], LABELS)
+        try:
+            chosen = decide.choose(val, opened, (), settings(), ASKED, found)
+        except config.InputError:
+            refused += 1
+            continue
+        assert chosen.target[1] == pytest.approx(0.3, abs=0.08)
+        shares.append(chosen.target[0])
+        missed += intervals(chosen)[0][0] > 0.2
+    assert np.mean(shares) == pytest.approx(0.28, abs=0.015)
+    assert missed > len(shares) / 2
+    assert refused < 10
+
+
+@pytest.mark.parametrize(("p_value", "stands"), [(0.008, True), (0.004, False)])
+def test_of_many_labels_the_least_p_value_counts_as_often_as_there_are_labels(p_value, stands, monkeypatch):
+    real = shift.check
+    monkeypatch.setattr(shift, "check", lambda *asked: replace(real(*asked), p_value=p_value))
+    found = unlabelled(of_labels(RATES, 1000, 1)[0], LABELS)
+    if stands:
+        assert choose_labels(found).estimated.p_value == pytest.approx(2 * p_value)
+        return
+    with pytest.raises(config.InputError, match=r"\(p = 0.008, below 0.01\).*or other labels, which these scores see"):
+        choose_labels(found)
 
 
 @pytest.mark.slow

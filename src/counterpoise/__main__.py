@@ -138,7 +138,7 @@ def write_logits(images: list[str], out: str) -> str:
         ArtifactError: There is no model yet, or an image is named twice.
     """
     from counterpoise import answers  # imports torch
-    from counterpoise.artifacts import model, unlabelled
+    from counterpoise.artifacts import model, predictions, unlabelled
 
     root = Path.cwd()
     content = config.load(root)
@@ -149,7 +149,7 @@ def write_logits(images: list[str], out: str) -> str:
         raise InputError(f"no image in {images}")
     card = model.read_card(root)
     rows = answers.logits(root, paths, content)
-    found = unlabelled.Unlabelled(tuple(map(str, paths)), card.classes, rows, model.fingerprint(root))
+    found = unlabelled.Unlabelled(tuple(map(str, paths)), card.classes, rows, predictions.fingerprint(root, "val"))
     unlabelled.write(Path(out), found)
     return f"{out}: raw logits of {len(paths)} images"
 

@@ -20,6 +20,7 @@ LEAST_SEPARATION = 0.05
 """With less of it (`shift.separation`), the model cannot tell some classes apart, nor their shares."""
 LEVEL = 0.01
 """The check rejects below this."""
+OR_OTHERS = ", or other labels, which these scores see as well, are more frequent there"
 INSTEAD = "state its shares by hand under decide.target, or set it to 'natural'"
 
 
@@ -85,9 +86,9 @@ def estimate(
         worst = problems[int(np.argmin([found.p_value for found in checks]))][0]
         raise InputError(
             _refusal(
-                f"images of the same class look otherwise there than in validation: no shares of the classes explain "
-                f"the scores{' of ' + repr(worst) if worst else ''} (p = {p_value:.2g}, below {LEVEL}), so that an "
-                "estimate would mean nothing. Label some images from there"
+                f"no shares of the classes explain the scores{' of ' + repr(worst) if worst else ''} "
+                f"(p = {p_value:.2g}, below {LEVEL}), so that an estimate would mean nothing: images of the same class "
+                f"look otherwise there than in validation{OR_OTHERS if many else ''}. Label some images from there"
             )
         )
 

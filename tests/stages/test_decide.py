@@ -302,15 +302,17 @@ def test_main_reads_unlabelled_predictions_of_this_model_and_of_no_other(tmp_pat
     there = log_posterior(sample((500, 500), seed=1)[0], [0.75, 0.25]).astype(np.float32)
     names = tuple(f"{row:04d}.png" for row in range(1000))
     path = tmp_path / unlabelled.FOLDER / "there.parquet"
-    unlabelled.write(path, unlabelled.Unlabelled(names, CLASSES, there, model.fingerprint(tmp_path)))
+    unlabelled.write(path, unlabelled.Unlabelled(names, CLASSES, there, predictions.fingerprint(tmp_path, "val")))
     decide.main(tmp_path, asked)
     assert decision.read(tmp_path).target == pytest.approx((0.5, 0.5), abs=0.06)
     assert "target estimated from 1000 unlabelled images; check of what that assumes: p = 0." in capsys.readouterr().out
     before = (tmp_path / decision.PATH).read_bytes()
     decide.main(tmp_path, asked)
     assert (tmp_path / decision.PATH).read_bytes() == before
-    unlabelled.write(path, unlabelled.Unlabelled(names, CLASSES, there, "another"))
-    with pytest.raises(config.InputError, match="another model made the logits of data/unlabelled; write them with"):
+    predictions.write(tmp_path, "val", predictions_of(log_posterior(x, [0.75, 0.25]) + 1e-3, targets))
+    with pytest.raises(
+        config.InputError, match=r"another model made the logits of data/unlabelled, or asked in .*with"
+    ):
         decide.main(tmp_path, asked)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -79,21 +78,6 @@ def write(root: Path, card: Card, *weights: dict[str, torch.Tensor]) -> None:
                 {name: own[name].detach().cpu().contiguous() for name in sorted(own)},
                 folder / Path(weights_path(member)).name,
             )
-
-
-def fingerprint(root: Path) -> str:
-    """Compute what tells one model from another: the SHA-256 of its card and of the weights of every member.
-
-    Raises:
-        storage.ArtifactError: A file is missing.
-    """
-    digest = hashlib.sha256()
-    for path in (CARD, *map(weights_path, range(read_card(root).members))):
-        try:
-            digest.update((root / path).read_bytes())
-        except FileNotFoundError as error:
-            raise storage.ArtifactError(f"{path} does not exist; run `dvc repro`") from error
-    return digest.hexdigest()
 
 
 def read_card(root: Path) -> Card:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,18 @@ def write(root: Path, split: str, predictions: Predictions) -> None:
         columns[PREFIX + name] = pa.array(predictions.logits[:, number], pa.float32())
     with storage.replacing(root / path(split)) as temporary:
         pq.write_table(pa.table(columns), temporary)
+
+
+def fingerprint(root: Path, split: str) -> str:
+    """Compute the SHA-256 of a split's file, which changes with the model and with how it is asked.
+
+    Raises:
+        storage.ArtifactError: The file is missing.
+    """
+    try:
+        return hashlib.sha256((root / path(split)).read_bytes()).hexdigest()
+    except FileNotFoundError as error:
+        raise storage.ArtifactError(f"{path(split)} does not exist; run `dvc repro`") from error
 
 
 def read(root: Path, split: str) -> Predictions:

@@ -18,8 +18,8 @@ from counterpoise import storage
 
 FOLDER = "data/unlabelled"
 PREFIX = "logit_"
-MODEL = b"counterpoise.model"
-"""Where the file keeps which model it is of."""
+BESIDE = b"counterpoise.validation"
+"""Where the file keeps beside which predictions of validation it was made."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Unlabelled:
         image_ids: n names, as the images were asked for.
         classes: The c class names, in the order of the logits.
         logits: float32 (n, c).
-        fingerprint: Of the model that they are of (`model.fingerprint`).
+        fingerprint: Of the predictions of validation that the same model made in the same way
+            (`predictions.fingerprint`).
     """
 
     image_ids: tuple[str, ...]
@@ -50,7 +51,7 @@ def write(path: Path, found: Unlabelled) -> None:
     columns: dict[str, pa.Array] = {"image_id": pa.array([found.image_ids[row] for row in order], pa.string())}
     for number, name in enumerate(found.classes):
         columns[PREFIX + name] = pa.array(found.logits[order, number], pa.float32())
-    table = pa.table(columns).replace_schema_metadata({MODEL: found.fingerprint.encode()})
+    table = pa.table(columns).replace_schema_metadata({BESIDE: found.fingerprint.encode()})
     with storage.replacing(path) as temporary:
         pq.write_table(table, temporary)
 
@@ -87,13 +88,15 @@ def _read(path: Path, where: str) -> Unlabelled:
     except pa.ArrowInvalid as error:
         raise storage.ArtifactError(f"{where} is damaged: {error}") from error
     names = table.column_names
-    fingerprint = (table.schema.metadata or {}).get(MODEL)
+    fingerprint = (table.schema.metadata or {}).get(BESIDE)
     if names[:1] != ["image_id"] or len(names) < 2 or not all(name.startswith(PREFIX) for name in names[1:]):
         raise storage.ArtifactError(
             f"{where}: unexpected columns {names}; expected image_id and logit_<class>, and no labels"
         )
     if fingerprint is None:
-        raise storage.ArtifactError(f"{where} does not say of which model it is")
+        raise storage.ArtifactError(
+            f"{where} does not say beside which predictions of validation it was made; write it again"
+        )
     logits = np.stack([table[name].to_numpy() for name in names[1:]], axis=1).astype(np.float32)
     classes = tuple(name.removeprefix(PREFIX) for name in names[1:])
     return Unlabelled(tuple(table["image_id"].to_pylist()), classes, logits, fingerprint.decode())

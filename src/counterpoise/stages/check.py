@@ -163,8 +163,8 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
     if unknown and decide["calibrator"] not in ("auto", *calibration.WITH_BIAS):
         do = "does" if len(unknown) == 1 else "do"
         yield (
-            f"{PATH}: decide.calibrator is {decide['calibrator']!r}, but what {' and '.join(unknown)} {do} to the prior "
-            f"has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the prior from "
+            f"{PATH}: decide.calibrator is {decide['calibrator']!r}, but what {' and '.join(unknown)} {do} to the "
+            f"prior has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the prior from "
             "validation"
         )
 
@@ -372,8 +372,8 @@ def _for_the_schedule(content: Mapping[str, Any]) -> Iterator[str]:
         ):
             if on:
                 yield (
-                    f"{PATH}: train.classifier 'tau_normalised' evens out what training on uneven draws left, but {name} "
-                    "evens out the draws; take one of the two"
+                    f"{PATH}: train.classifier 'tau_normalised' evens out what training on uneven draws left, but "
+                    f"{name} evens out the draws; take one of the two"
                 )
     if train["sampler"] == "progressive" and train["epochs"] == 1:
         yield f"{PATH}: train.sampler is 'progressive', which leaves no epoch of 1 for even shares; raise train.epochs"

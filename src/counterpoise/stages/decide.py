@@ -36,7 +36,8 @@ class Decide(Section):
     target: Literal["natural", "estimated"] | dict[str, float]
     """Prior of deployment: `natural`, as in the labels before any balancing; a share for each class, where of many
     labels those that are not stated stay natural; or `estimated` from unlabelled predictions (`unlabelled`), which
-    assumes that images of a class look there as they do here. That is checked, and a failure stops the run."""
+    assumes that images of a class look there as they do here, and of many labels those without it, too. That is
+    checked, as far as scores show it, and a failure stops the run."""
     unlabelled: str
     """Where `estimated` finds raw logits of images of deployment, as `counterpoise predict --logits` writes them: a
     parquet file, or a folder of such files. The path must exist, whatever the target."""
@@ -319,9 +320,10 @@ def of_this_model(root: Path, where: str) -> unlabelled.Unlabelled:
         found = unlabelled.read(root, where)
     except ArtifactError as error:
         raise InputError(f"{PATH}: decide.target is 'estimated', but {error}; {command}") from error
-    if found.fingerprint != model.fingerprint(root):
+    if found.fingerprint != predictions.fingerprint(root, "val"):
         raise InputError(
-            f"{PATH}: decide.target is 'estimated', but another model made the logits of {where}; {command}"
+            f"{PATH}: decide.target is 'estimated', but another model made the logits of {where}, or asked in another "
+            f"way (`tile`, `predict`); {command}"
         )
     return found
 
