@@ -1,5 +1,7 @@
 """What training minimises: weights, denominators, and the lines of the ledger that go with them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -124,6 +126,22 @@ def test_deferred_weights_are_unknown_in_the_ledger_and_wait_in_the_objective() 
     logits, targets = torch.randn(8, 2), torch.arange(8) % 2
     torch.testing.assert_close(goal.unweighted()(logits, targets), functional.cross_entropy(logits, targets))
     assert goal(logits, targets) != goal.unweighted()(logits, targets)
+
+
+OF_CLASSES = [name for name in losses.names() if "multiclass" in losses.module(name).TASKS and not losses.ranks(name)]
+"""Constant scores rank nothing, wherever they lie."""
+
+
+@pytest.mark.parametrize("loss", OF_CLASSES)
+def test_a_model_begins_where_its_loss_costs_no_more_than_at_zero(loss: str) -> None:
+    """The start knows the prior once, never twice: losses that hold the counts begin at zero, or where they cancel."""
+    drawn = Prior("multiclass", ("a", "b", "c"), *3 * ((900, 90, 10),), *3 * (1000,), ())
+    block = config.load(Path(__file__).parents[1])["losses"][loss]
+    goal, lines = objectives.build(drawn, loss, block, weights("none"))
+    targets = torch.repeat_interleave(torch.arange(3), torch.tensor(drawn.drawn_counts))
+    start = objectives.initial_bias(drawn, lines)
+    costs = [float(goal(logits.expand(1000, 3), targets)) for logits in (start, torch.zeros(3))]
+    assert costs[0] <= costs[1] + 1e-6
 
 
 def test_a_model_begins_at_the_prior_of_the_first_epochs() -> None:

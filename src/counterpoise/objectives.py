@@ -143,12 +143,16 @@ def initial_bias(opened: Prior, lines: Sequence[priors.Line], *, draws_deferred:
         draws_deferred: Whether training begins with every tile of train once, before the draws hold.
 
     Returns:
-        (c,) log prior, or log-odds of each label.
+        (c,) log prior, or log-odds of each label; zeros for a loss of classes that holds their counts itself, but of
+        which the ledger does not know what it makes of them.
 
     Source: Lin et al. (2017), Focal Loss for Dense Object Detection, section 4.1, for the bias of rare labels.
     """
     many = opened.task == "multilabel"
     counts, total = opened.drawn_counts, opened.drawn_total
+    by_counts = any(line.piece == "loss" and line.factors is None and losses.adjusts(line.remedy) for line in lines)
+    if by_counts and not many:
+        return torch.zeros(len(counts))
     if draws_deferred:
         counts, total = opened.train_counts, opened.train_total
     drawn = priors.from_counts(counts, total if many else None)

@@ -213,6 +213,12 @@ def test_bfloat16_is_computed_with_all_digits_and_rounded_once(power):
     torch.testing.assert_close(values, exact.bfloat16(), rtol=0, atol=0)
 
 
+def test_single_precision_is_computed_with_all_digits_and_rounded_once():
+    z, targets = 1000 + torch.randn(512, 3), torch.arange(512) % 3
+    exact = auc_pairwise(z.double(), targets, margin=1.0, power=2)
+    torch.testing.assert_close(auc_pairwise(z, targets, margin=1.0, power=2), exact.float(), rtol=0, atol=0)
+
+
 def test_a_ranking_keeps_no_prior():
     assert prior_factors(Params(margin=1.0, power=2), [9, 1]) is None
 
@@ -232,3 +238,19 @@ def test_parameters_out_of_range_are_refused(change: dict[str, Any], message: st
         auc_pairwise(torch.zeros(2, 2), torch.tensor([0, 1]), **params)
     with pytest.raises(config.InputError, match=rf"losses.auc_pairwise.{next(iter(change))} is"):
         losses.build("auc_pairwise", task="multiclass", class_counts=[1, 1], example_count=2, params=params)
+
+
+@pytest.mark.parametrize("row", [[2.0, 2.0, -60.0], [0.0, 0.0, 0.0], [0.3, 0.3, 0.1]])
+def test_the_gradient_where_the_two_largest_logits_tie_agrees_with_differences_about_it(row):
+    z = torch.randn(9, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    z[0] = torch.tensor(row)
+    z.requires_grad_()
+    targets, step = torch.arange(9) % 3, 1e-6
+    (slope,) = torch.autograd.grad(auc_pairwise(z, targets, margin=1.0, power=2).mean(), z)
+    for k in range(3):
+        ends = []
+        for sign in (1, -1):
+            moved = z.detach().clone()
+            moved[0, k] += sign * step
+            ends.append(auc_pairwise(moved, targets, margin=1.0, power=2).mean())
+        assert slope[0, k].item() == pytest.approx((ends[0] - ends[1]).item() / (2 * step), rel=1e-4, abs=1e-9)

@@ -156,3 +156,19 @@ def test_tau_out_of_range_is_refused():
         average_precision(torch.zeros(2, 2), torch.tensor([0, 1]), tau=0.0)
     with pytest.raises(config.InputError, match=r"losses.average_precision.tau is 0.0"):
         losses.build("average_precision", task="multiclass", class_counts=[1, 1], example_count=2, params={"tau": 0.0})
+
+
+@pytest.mark.parametrize("row", [[2.0, 2.0, -60.0], [0.0, 0.0, 0.0], [0.3, 0.3, 0.1]])
+def test_the_gradient_where_the_two_largest_logits_tie_agrees_with_differences_about_it(row):
+    z = torch.randn(9, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    z[0] = torch.tensor(row)
+    z.requires_grad_()
+    targets, step = torch.arange(9) % 3, 1e-6
+    (slope,) = torch.autograd.grad(average_precision(z, targets, tau=0.5).mean(), z)
+    for k in range(3):
+        ends = []
+        for sign in (1, -1):
+            moved = z.detach().clone()
+            moved[0, k] += sign * step
+            ends.append(average_precision(moved, targets, tau=0.5).mean())
+        assert slope[0, k].item() == pytest.approx((ends[0] - ends[1]).item() / (2 * step), rel=1e-4, abs=1e-9)

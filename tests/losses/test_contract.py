@@ -396,7 +396,10 @@ def test_params_yaml_has_a_block_for_every_loss_and_no_other():
 
 def test_docs_have_a_row_for_the_loss(name):
     text = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8")
-    assert any(line.startswith("|") and f"`{name}`" in line.split("|")[1] for line in text.splitlines())
+    rows = [line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1]]
+    cells = next(row.replace("\\|", "").strip("|").split("|") for row in rows if row.count("|") > 5)
+    assert len(cells) == 9
+    assert all(cell.strip() for cell in cells)
 
 
 def test_the_loss_has_a_test_file_and_a_function_of_its_name(name):

@@ -34,6 +34,12 @@ def test_the_mean_is_that_of_the_hardest_examples(fraction, kept):
     assert int((values > 0).sum()) == kept
 
 
+def test_a_product_a_little_above_a_whole_number_is_that_number():
+    logits, targets = a_batch(100)
+    assert 0.07 * 100 > 7
+    assert int((ohem(logits, targets, fraction=0.07) > 0).sum()) == 7
+
+
 def test_those_kept_count_n_over_k_times_and_the_others_pull_nowhere():
     logits, targets = a_batch(8)
     logits.requires_grad_()

@@ -93,9 +93,10 @@ def _one_against_rest(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         return logits[:, 1:] - logits[:, :1], targets[:, None] == 1
     log_p = logits.log_softmax(dim=1)
     top = log_p.argmax(dim=1, keepdim=True)
-    # log(1 - p): near p = 1, which only the largest can be, from the others.
+    # log(1 - p): near p = 1, which only the largest can be, from the others. All but the largest are at most 1 / 2, so
+    # that the clamp, which has no slope where it holds, holds for the largest alone, even in a tie.
     log_rest = log_p.scatter(1, top, -torch.inf).logsumexp(dim=1, keepdim=True)
-    log_not = torch.log1p(-log_p.exp().clamp(max=0.5)).scatter(1, top, log_rest)
+    log_not = torch.log1p(-log_p.exp().clamp(max=0.75)).scatter(1, top, log_rest)
     return log_p - log_not, functional.one_hot(targets, logits.shape[1]) == 1
 
 

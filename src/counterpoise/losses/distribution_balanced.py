@@ -13,7 +13,7 @@ from torch.nn import functional
 from counterpoise.config import Section
 
 TASKS = ("multilabel",)
-ONLY = "it weighs labels by what else an image bears, and of one class per image there is nothing else"
+ONLY = "it weighs labels by what else an image bears, and of one class per image there is never anything else"
 ADJUSTS = True
 
 

@@ -62,8 +62,8 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None 
         log_p_t = functional.logsigmoid(logits * (2 * targets.to(logits.dtype) - 1))
     else:
         log_p_t = functional.log_softmax(logits, dim=1).gather(1, targets[:, None])[:, 0]
-    # 1 - p_t through expm1, which keeps its digits near p_t = 1; clamped, since the slope of x^gamma at 0 is
-    # infinite for gamma < 1.
+    # 1 - p_t through expm1, which keeps the digits that log p_t has near p_t = 1; clamped, since the slope of x^gamma
+    # at 0 is infinite for gamma < 1.
     one_minus_p_t = (-log_p_t.expm1()).clamp_min(1e-8 if logits.element_size() >= 4 else 1e-4)
     values = -(one_minus_p_t**gamma) * log_p_t if gamma else -log_p_t
     return values if alpha is None else torch.where(targets == 1, alpha * values, (1 - alpha) * values)

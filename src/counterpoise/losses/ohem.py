@@ -61,7 +61,7 @@ def ohem(logits: Tensor, targets: Tensor, *, fraction: float) -> Tensor:
     else:
         values = functional.cross_entropy(wide, targets, reduction="none")
     hardness = values.detach()
-    kept = max(1, math.ceil(round(fraction * values.numel(), 6)))  # 0.1 * 30 is 3.0000000000000004
+    kept = max(1, math.ceil(round(fraction * values.numel(), 6)))  # 0.07 * 100 is 7.000000000000001
     cut = hardness.flatten().topk(kept).values[-1]
     above, tied = hardness > cut, hardness == cut
     weights = above + tied * ((kept - above.sum()) / tied.sum())

@@ -164,8 +164,8 @@ def _combinations(content: Mapping[str, Any]) -> Iterator[str]:
         do = "does" if len(unknown) == 1 else "do"
         yield (
             f"{PATH}: decide.calibrator is {decide['calibrator']!r}, but what {' and '.join(unknown)} {do} to the "
-            f"prior has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the prior from "
-            "validation"
+            f"prior has no closed form; set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the "
+            "prior from validation"
         )
 
 
