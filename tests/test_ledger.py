@@ -33,7 +33,7 @@ NATURAL = {
     "long tail": (60_000, 12_000, 2400),
 }
 MEANS = np.array([[0.0, 0.0], [1.6, 0.8], [-0.4, 1.8]])
-FRESH = 2500
+FRESH = 5000
 BINS = 15
 ASKED = config.Positive(positive=None, at_prevalence=())
 
@@ -53,16 +53,20 @@ class Remedy:
     strategy: str = "none"
     loss: str = "cross_entropy"
     balance: bool = False
+    options: tuple[tuple[str, float], ...] = ()
+    """Parameters of the loss that differ from those that ship."""
 
     def __str__(self) -> str:
         switches = [self.scheme, self.strategy, self.loss, "balance" if self.balance else "none"]
+        switches += [f"{name} {value}" for name, value in self.options]
         return ", ".join(name for name in switches if name not in ("none", "cross_entropy")) or "plain"
 
 
-def block(loss: str) -> dict[str, Any]:
+def block(loss: str, options: tuple[tuple[str, float], ...] = ()) -> dict[str, Any]:
     """The shipped parameters of a loss, or such that its effect on the prior is known."""
     shipped: dict[str, Any] = config.load(ROOT)["losses"][loss]
-    return {**shipped, "gamma": 0.0} if loss == "focal" else shipped
+    known = {"focal": {"gamma": 0.0}, "vector_scaling": {"gamma": 0.0}}.get(loss, {})
+    return shipped | known | dict(options)
 
 
 def known(task: str) -> list[str]:
@@ -78,6 +82,9 @@ SINGLE = [
     *(Remedy(scheme=name) for name in weighting.SCHEMES),
     *(Remedy(strategy=name) for name in sampling.STRATEGIES if name not in ("none", *sampling.OF_LABEL_SETS)),
     *(Remedy(loss=name) for name in known("multiclass") if name != "cross_entropy"),
+    Remedy(loss="logit_adjustment", options=(("tau", 0.5),)),
+    Remedy(loss="logit_adjustment", options=(("tau", 1.5),)),
+    Remedy(loss="vector_scaling", options=(("tau", 0.7),)),
     Remedy(balance=True),
 ]
 TOGETHER = [
@@ -89,6 +96,7 @@ TOGETHER = [
         if (loss, strategy) != ("cross_entropy", "none") and losses.refuses_weights(loss, scheme) is None
     ),
     Remedy(scheme="effective_number", strategy="under"),
+    Remedy(strategy="square_root", loss="logit_adjustment", options=(("tau", 0.5),)),
     Remedy(balance=True, strategy="over", scheme="one_minus_share"),
 ]
 
@@ -143,7 +151,7 @@ def trained(counts: tuple[int, ...], remedy: Remedy) -> tuple[Array, prior.Prior
         ),
     )
     weights = config.Weighting.model_validate({"scheme": remedy.scheme, "beta": 0.999, "defer_frac": 0.0})
-    objective, lines = objectives.build(opened, remedy.loss, block(remedy.loss), weights)
+    objective, lines = objectives.build(opened, remedy.loss, block(remedy.loss, remedy.options), weights)
     rows = np.repeat(np.arange(len(targets)), repeats)
     return minimised(x[rows], targets[rows], count, objective, np.ones((3, count))), opened, lines
 
@@ -293,6 +301,7 @@ def of_labels() -> Iterator[Remedy]:
     for scheme, loss in itertools.product(weighting.LABEL_SCHEMES, known("multilabel")):
         if losses.refuses_weights(loss, scheme) is None:
             yield Remedy(scheme=scheme, loss=loss)
+    yield Remedy(loss="focal", options=(("alpha", 0.25),))
 
 
 @cache
@@ -301,7 +310,7 @@ def trained_labels(remedy: Remedy) -> tuple[Array, prior.Prior, tuple[priors.Lin
     counts = tuple(int(number) for number in truth.sum(axis=0))
     opened = prior.Prior("multilabel", tuple("abc"), counts, counts, counts, MANY, MANY, MANY, ())
     weights = config.Weighting.model_validate({"scheme": remedy.scheme, "beta": 0.999, "defer_frac": 0.0})
-    objective, lines = objectives.build(opened, remedy.loss, block(remedy.loss), weights)
+    objective, lines = objectives.build(opened, remedy.loss, block(remedy.loss, remedy.options), weights)
     return minimised(x, truth.astype(np.int64), 3, objective, FREE), opened, lines
 
 
@@ -339,6 +348,25 @@ def every_configuration() -> Iterator[dict[str, Any]]:
         changed["oversample"] = shipped["oversample"] | {"strategy": strategy}
         changed["decide"] = shipped["decide"] | {"calibrator": calibrator, "rule": "most_probable"}
         yield shipped | changed
+        if strategy == "none" and calibrator == "auto":
+            for schedule in SCHEDULES:
+                yield shipped | changed | {"train": shipped["train"] | schedule}
+
+
+SCHEDULES = ({"sampler": "progressive"}, {"mix": "mixup"}, {"classifier": "tau_normalised"})
+EVENING = ("progressive", "tau_normalised")
+
+
+def evens(content: dict[str, Any]) -> list[str]:
+    """Name what makes classes even, or as even as its parameters say, all of which a training may have once."""
+    strategy, scheme = content["oversample"]["strategy"], content["weighting"]["scheme"]
+    by = [content["train"][key] for key in ("sampler", "classifier") if content["train"][key] in EVENING]
+    by += [scheme] if scheme != "none" else []
+    return (
+        by
+        + ([content["loss"]] if losses.adjusts(content["loss"]) else [])
+        + ([strategy] if by and strategy != "none" else [])
+    )
 
 
 def a_ledger(content: dict[str, Any]) -> tuple[prior.Prior, tuple[priors.Line, ...]]:
@@ -366,6 +394,8 @@ def test_no_configuration_corrects_twice_and_none_leaves_an_unknown_prior_alone(
         if check.problems(content):
             continue
         allowed += 1
+        if content["train"]["sampler"] in EVENING or content["train"]["classifier"] in EVENING:
+            assert len(evens(content)) == 1, content
         opened, lines = a_ledger(content)
         calibrator = content["decide"]["calibrator"]
         key = (content["task"], calibrator, tuple(line.factors for line in lines))

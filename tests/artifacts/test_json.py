@@ -115,7 +115,7 @@ def test_a_decision_that_corrects_the_prior_twice_can_neither_be_written_nor_rea
 def test_a_decision_that_does_not_correct_an_unknown_prior_is_refused(tmp_path, calibrator):
     with pytest.raises(ArtifactError, match="the prior seen is unknown, and calibrator"):
         decision.write(tmp_path, dataclasses.replace(DECISION, calibrator=calibrator, seen=None))
-    with pytest.raises(ArtifactError, match="has no bias, since val_offset corrects the prior"):
+    with pytest.raises(ArtifactError, match="has neither bias nor knots, since val_offset corrects the prior"):
         decision.write(tmp_path, dataclasses.replace(DECISION, calibrator=calibrator, bias=(0.1, 0.0)))
 
 

@@ -328,6 +328,14 @@ def test_too_many_labels_under_a_threshold_of_a_half_are_shown_and_undone(tmp_pa
     assert f"raw outputs from w / (1 + w) on {moved}." in page.text
     assert f"A threshold of 0.5 on raw outputs decides {raw} labels, where test bears 28." in page.text
     assert "0.5 means p = 0.1" in page.text
+    assert "so does what the ledger adds to the logits" in page.text
+
+
+def test_a_calibrator_that_learned_the_prior_is_said_to_have_undone_the_ledger(tmp_path):
+    build(tmp_path, task="multilabel", ledger=the_ledger_of(9.0, 4.0), skill=3.0, calibrator="platt")
+    text = Page(made(tmp_path)).text
+    assert "so does “platt”, which learned the odds of validation." in text
+    assert "“platt” learned the prior of validation by itself, so that step 1 adds nothing." in text
 
 
 def test_an_unknown_factor_of_the_odds_is_called_so(tmp_path):

@@ -817,6 +817,41 @@ def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
     assert models.rebuild(cards["retrained"], weights["retrained"])
 
 
+def test_a_retrained_classifier_learns_from_even_draws_of_every_tile_unmixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt, watched = gaussians((60, 20, 5), seed=0), gaussians((20, 20, 20), seed=1)
+    params = a_params(train__mix="mixup", train__sampler="progressive", oversample__defer_frac=0.5)
+    asked: list[tuple[fitting.Examples, fitting.Settings]] = []
+    real = fitting.fit
+
+    def spied(network: nn.Module, train: fitting.Examples, *others: Any, **more: Any) -> fitting.Fitted:
+        asked.append((train, others[2]))
+        return real(network, train, *others, **more)
+
+    monkeypatch.setattr(fitting, "fit", spied)
+    network = models.Network(nn.Identity(), models.build_head("linear", 16, 3, 0.0, 0))
+    _, lines = decoupling.retrain(network, learnt, watched, an_opening((60, 20, 5)), params)
+    ((examples, settings_of_the_head),) = asked
+    assert np.bincount(examples.targets.numpy()).tolist() == [60, 60, 60]
+    assert isinstance(examples.inputs, loading.FeatureInputs)
+    assert set(examples.inputs.rows.tolist()) == set(range(85))
+    assert examples.targets.tolist() == learnt.targets[torch.from_numpy(examples.inputs.rows)].tolist()
+    assert (settings_of_the_head.train.mix, settings_of_the_head.train.sampler) == ("none", "as_drawn")
+    assert settings_of_the_head.oversample.defer_frac == 0
+    assert next(line for line in lines if line.piece == "train.classifier").factors == pytest.approx(
+        (17 / 36, 17 / 12, 17 / 3)
+    )
+
+
+@pytest.mark.parametrize(("key", "value"), [("sampler", "progressive"), ("mix", "mixup")])
+def test_what_changes_the_prior_in_the_course_of_training_has_a_line_in_the_ledger(
+    key: str, value: str, tmp_path: Path
+) -> None:
+    content = settings(train__epochs=2, **{f"train__{key}": value})
+    a_repository(tmp_path, content)
+    train.main(tmp_path, config.validate(train.Params, content))
+    assert priors.Line(f"train.{key}", value, None) in model.read_card(tmp_path).ledger
+
+
 def test_a_tau_normalised_classifier_decides_better_for_the_rare_on_validation(tmp_path: Path) -> None:
     learnt, watched = gaussians((400, 80, 10), seed=0, skill=1.0), gaussians((80, 80, 80), seed=1, skill=1.0)
     network, fitted = run(a_params(train__epochs=30), learnt, watched)

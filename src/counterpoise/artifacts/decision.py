@@ -235,10 +235,10 @@ def _check_once(decision: Decision) -> None:
             f"{PATH}: calibrator {decision.calibrator!r} learned the prior of validation by itself; val_offset "
             f"{decision.val_offset} would correct it twice"
         )
-    if not learns and any(decision.bias):
+    if not learns and (any(decision.bias) or decision.knots):
         raise storage.ArtifactError(
-            f"{PATH}: calibrator {decision.calibrator!r} has no bias, since val_offset corrects the prior; found bias "
-            f"{decision.bias}"
+            f"{PATH}: calibrator {decision.calibrator!r} has neither bias nor knots, since val_offset corrects the "
+            f"prior; found bias {decision.bias}, knots {decision.knots}"
         )
     if not learns and decision.seen is None:
         raise storage.ArtifactError(

@@ -131,7 +131,11 @@ def called(facts: Facts) -> Part:
         why = (
             "The ledger multiplies the odds of each label by w, which makes w p / (w p + 1 − p) of a probability p: a "
             "threshold of 0.5 then means p = 1 / (1 + w). Moving the threshold to w / (1 + w) undoes that, and so does "
-            "taking log w off the logits, as step 1 of the ledger does."
+            + (
+                "what the ledger adds to the logits, log w less where validation has the shares of the labels."
+                if any(facts.decision.val_offset)
+                else f"“{facts.decision.calibrator}”, which learned the odds of validation."
+            )
         )
     cells = {k: (write_count(borne[k]), *(write_count(counts[k]) for counts in ways.values())) for k in facts.order[1]}
     folds = others(facts, "Test images, by label.", ("bear it", *ways), cells)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from counterpoise import priors
+from counterpoise import calibration, priors
 from counterpoise.charts.steps import UNKNOWN, Track, shares_by_step
 from counterpoise.charts.texts import write_prevalence, write_value
 from counterpoise.page.facts import Facts, counted, listed, quote
@@ -118,11 +118,16 @@ def _text(facts: Facts) -> tuple[str, ...]:
         else f"Where its effect is known, no switch changed {what} by more than 5 %."
     )
     if unknown:
-        text += f" {listed(unknown)} has no closed form, so “{chosen.calibrator}” learned the prior from validation."
+        text += (
+            f" There is no closed form of what {listed(unknown)} did to it, so “{chosen.calibrator}” learned the prior "
+            "of validation."
+        )
+    elif chosen.calibrator in calibration.WITH_BIAS:
+        text += f" “{chosen.calibrator}” learned the prior of validation by itself, so that step 1 adds nothing."
     paragraphs = (text, *_estimated(facts))
     offsets = [np.abs(values).max() for values in (chosen.val_offset, chosen.target_offset)]
     if max(offsets) < 0.005:
-        return *paragraphs, "The logits are left as they are."
+        return *paragraphs, "No prior is corrected by what is added to the logits."
     own = [_signed(values[facts.positive], 2) for values in (chosen.val_offset, chosen.target_offset)]
     first = f"{own[0]} nats from the share seen to that of validation, " if any(chosen.val_offset) else ""
     return *paragraphs, (
