@@ -42,13 +42,17 @@ first epochs of that phase."""
 
 
 def of_losses() -> dict[str, Changes]:
-    """Name every loss for one class per image, with its block as it ships, and the head that it needs."""
+    """Name every loss for one class per image, with its block as it ships, and the head that it needs.
+
+    Beside it `ldam` with the published margin, 0.5 in cosine at their scale of 30.
+    """
     arms: dict[str, Changes] = {}
     for name in losses.names():
         if losses.refuses_task(name, "multiclass") is None:
             head = "linear" if losses.refuses_head(name, "linear") is None else "cosine"
             first = PRETRAINING if losses.ranks(name) else 0.0
             arms[name] = {"loss": name, "model.head": head, "train.pretrain_frac": first}
+    arms["ldam, margin 15"] = arms["ldam"] | {"losses.ldam.max_margin": 15.0}
     return arms
 
 

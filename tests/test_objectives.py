@@ -119,6 +119,13 @@ def test_a_scheme_of_the_other_task_is_refused(scheme: str, total: int | None) -
         objectives.build(opened(total=total), "cross_entropy", PLAIN, weights(scheme))
 
 
+def test_beta_reaches_the_weights() -> None:
+    half = config.Weighting.model_validate({"scheme": "effective_number", "beta": 0.5, "defer_frac": 0.0})
+    goal, _ = objectives.build(opened(counts=(3, 1)), "cross_entropy", PLAIN, half)
+    raw = np.array([0.5 / (1 - 0.5**3), 1.0])
+    assert goal.class_weights.tolist() == pytest.approx((raw * 4 / (raw @ [3, 1])).tolist())
+
+
 def test_deferred_weights_are_unknown_in_the_ledger_and_wait_in_the_objective() -> None:
     goal, lines = objectives.build(opened(), "cross_entropy", PLAIN, weights("balanced", 0.8))
     assert goal.class_weights.tolist() == pytest.approx([2 / 3, 2])
@@ -133,15 +140,16 @@ OF_CLASSES = [name for name in losses.names() if "multiclass" in losses.module(n
 
 
 @pytest.mark.parametrize("loss", OF_CLASSES)
-def test_a_model_begins_where_its_loss_costs_no_more_than_at_zero(loss: str) -> None:
+def test_a_model_begins_where_its_loss_costs_no_more_than_at_zero_or_at_the_prior(loss: str) -> None:
     """The start knows the prior once, never twice: losses that hold the counts begin at zero, or where they cancel."""
     drawn = Prior("multiclass", ("a", "b", "c"), *3 * ((900, 90, 10),), *3 * (1000,), ())
     block = config.load(Path(__file__).parents[1])["losses"][loss]
     goal, lines = objectives.build(drawn, loss, block, weights("none"))
     targets = torch.repeat_interleave(torch.arange(3), torch.tensor(drawn.drawn_counts))
     start = objectives.initial_bias(drawn, lines)
-    costs = [float(goal(logits.expand(1000, 3), targets)) for logits in (start, torch.zeros(3))]
-    assert costs[0] <= costs[1] + 1e-6
+    others = (torch.zeros(3), torch.tensor(drawn.drawn_counts).log() - np.log(1000))
+    costs = [float(goal(logits.expand(1000, 3), targets)) for logits in (start, *others)]
+    assert costs[0] <= min(costs) + 1e-6
 
 
 def test_a_model_begins_at_the_prior_of_the_first_epochs() -> None:

@@ -372,6 +372,8 @@ STRATEGIES: dict[str, Callable[[Members, float, float, np.random.Generator], Cou
 }
 REPEATING = ("over", "square_root", "repeat_factor", "lp_ros", "ml_ros", "single_label")
 """The strategies that draw a tile more than once, so that augmented views have a use."""
+EVEN = ("over", "under")
+"""The strategies after which each of the classes that exclude each other is drawn equally often."""
 OF_LABEL_SETS = ("lp_ros", "lp_rus", "ml_ros", "ml_rus", "single_label")
 """The strategies for many labels per tile alone, which read `resize_frac`."""
 
@@ -412,7 +414,7 @@ def repeats(
     Raises:
         ValueError: The strategy is unknown, a share is out of range, or there are no tiles.
 
-    Source: Gupta, Dollár, Girshick (2019), LVIS, section 4.1, for `repeat_factor`. Charte, Rivera, del Jesus, Herrera
+    Source: Gupta, Dollár, Girshick (2019), LVIS, for `repeat_factor`. Charte, Rivera, del Jesus, Herrera
         (2015), Addressing imbalance in multilabel classification: Measures and random resampling algorithms,
         Neurocomputing 163, for LP-ROS, LP-RUS, ML-ROS, ML-RUS. Departures. All: numbers of draws in place of
         copies; the total is met exactly instead of in whole rounds, and rounds stop where no label or set is left.

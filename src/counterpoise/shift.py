@@ -43,7 +43,7 @@ class Check:
     """What speaks for or against an estimate.
 
     Attributes:
-        low: (c,) lower ends of 95 % intervals of the shares.
+        low: (c,) lower ends of intervals of the shares that hold the truth in 95 % of the cases or more.
         high: (c,) upper ends.
         p_value: The probability of scores as odd as these or odder, if classes look as they did in validation.
         separation: How well the model tells the classes apart, from 0 (two look the same) to 1.

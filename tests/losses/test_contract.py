@@ -394,6 +394,52 @@ def test_params_yaml_has_a_block_for_every_loss_and_no_other():
     assert sorted(config.load(ROOT)["losses"]) == losses.names()
 
 
+OTHERWISE: dict[tuple[str, str], Any] = {
+    ("auc_pairwise", "power"): 3,
+    ("focal", "alpha"): 0.25,
+    ("gradient_harmonized", "bins"): 4,
+}
+"""Other values of parameters that cannot be halved."""
+IDLE = {
+    ("asymmetric", "multiclass", "clip"),
+    ("asymmetric", "multilabel", "label_smoothing"),
+    ("focal", "multiclass", "alpha"),
+}
+"""Parameters that play no part in a task, as their description says."""
+FIELDS = [
+    (name, task, field)
+    for name, task in PAIRS
+    for field in losses.module(name).Params.model_fields
+    if (name, task, field) not in IDLE
+]
+
+
+def another(name: str, field: str) -> Any:
+    """Return a value of a parameter that is not the one that ships."""
+    shipped = block(name)[field]
+    return OTHERWISE[name, field] if (name, field) in OTHERWISE else shipped / 2 or 0.1
+
+
+@pytest.mark.parametrize(("name", "task", "field"), FIELDS)
+def test_every_parameter_reaches_the_loss(name, task, field):
+    """A parameter that `build` forgot would leave two trainings alike, in value and slope, for two batches in a row."""
+
+    def traces(own: dict[str, Any]) -> list[Tensor]:
+        loss = losses.build(name, task=task, class_counts=COUNTS, example_count=sum(COUNTS), params=own)
+        found = []
+        for seed in (0, 1):
+            logits, targets = a_batch(12, task)
+            logits = (logits + 0.3 * seed * torch.arange(3)).requires_grad_()
+            values = loss(logits, targets)
+            values.mean().backward()  # type: ignore[no-untyped-call]
+            assert logits.grad is not None
+            found += [values.detach(), logits.grad]
+        return found
+
+    pairs = zip(traces(block(name)), traces(block(name) | {field: another(name, field)}), strict=True)
+    assert any(not torch.allclose(one, other) for one, other in pairs)
+
+
 def test_docs_have_a_row_for_the_loss(name):
     text = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1]]

@@ -400,6 +400,26 @@ COMBINATIONS = [
         for loss in ("balanced_softmax", "logit_adjustment", "vector_scaling", "seesaw")
     ),
     (
+        {"oversample__strategy": "over", "weighting__scheme": "balanced"},
+        "weighting.scheme 'balanced' goes by the draws of a class, which oversample.strategy 'over' makes the same",
+        {"oversample__strategy": "square_root", "weighting__scheme": "balanced"},
+    ),
+    (
+        {"oversample__strategy": "under", "loss": "balanced_softmax"},
+        "loss 'balanced_softmax' goes by the draws of a class, which oversample.strategy 'under' makes the same",
+        {"oversample__strategy": "under", "loss": "seesaw"},
+    ),
+    (
+        {
+            "train__sampler": "progressive",
+            "train__classifier": "retrained",
+            "model__freeze": "none",
+            "loss": "balanced_softmax",
+        },
+        "train.sampler 'progressive' evens out the classes, and so does loss 'balanced_softmax'",
+        {"train__classifier": "retrained", "model__freeze": "none", "loss": "balanced_softmax"},
+    ),
+    (
         {"train__classifier": "tau_normalised", "loss": "balanced_softmax"},
         "train.classifier 'tau_normalised' evens out the classes, and so does loss 'balanced_softmax'",
         {"train__classifier": "retrained", "loss": "balanced_softmax", "model__freeze": "none"},
@@ -490,7 +510,7 @@ COMBINATIONS = [
     (
         {"loss": "logit_adjustment", "weighting__scheme": "balanced"},
         "weighting.scheme is 'balanced', but loss 'logit_adjustment' already moves the prior by class counts",
-        {"loss": "logit_adjustment", "oversample__strategy": "over", "model__head": "cosine"},
+        {"loss": "logit_adjustment", "oversample__strategy": "square_root", "model__head": "cosine"},
     ),
     (
         {"loss": "balanced_softmax", "task": "multilabel"},

@@ -1,5 +1,6 @@
 """From logits to decisions: which calibrator, which offset, and whether the probabilities hold."""
 
+import itertools
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from counterpoise import calibration, config, decisions, priors, storage, weighting
+from counterpoise import calibration, config, decisions, priors, storage, thresholds, weighting
 from counterpoise.artifacts import decision, model, predictions, prior, unlabelled
 from counterpoise.metrics import expected_calibration_error
 from counterpoise.stages import decide
@@ -436,6 +437,19 @@ def test_no_image_is_left_without_a_label_where_one_is_asked_for():
     assert (decided >= (probs >= 0.5)).all()
     alone = decided[(probs < 0.5).all(axis=1)]
     assert (alone.argmax(axis=1) == probs[(probs < 0.5).all(axis=1)].argmax(axis=1)).all()
+
+
+def test_beta_and_the_way_to_a_threshold_are_those_that_were_asked_for():
+    logits, truth = of_labels(4000, 0)
+    limits = {}
+    for beta, search in itertools.product((0.5, 2.0), (True, False)):
+        chosen = choose_labels(calibrator="none", rule="f_beta", beta=beta, search_positives=1 if search else 10**6)
+        at_val = decisions.probabilities(chosen, logits.astype(np.float32), under="val")[:, 0]
+        expected = thresholds.for_f_beta(at_val, truth[:, 0], chosen.val[0], chosen.target[0], beta, search=search)
+        limits[beta, search] = chosen.thresholds[0]
+        assert chosen.thresholds[0] == pytest.approx(expected, rel=1e-5)
+    assert len({round(limit, 4) for limit in limits.values()}) == 4
+    assert limits[2.0, True] < limits[0.5, True]
 
 
 @pytest.mark.parametrize("rule", ["f_beta", "precision_floor"])

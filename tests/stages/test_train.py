@@ -766,6 +766,16 @@ def test_mixup_of_features_changes_what_is_learnt_and_follows_from_the_seed() ->
     )
 
 
+def test_the_shares_of_a_mixture_follow_alpha() -> None:
+    """Beta(a, a) lies near 0 and 1 for small a, where mixing changes next to nothing, and near 1 / 2 for large a."""
+    examples = gaussians((30, 30), seed=0, skill=4.0)
+    losses_of = {}
+    for alpha in (0.01, 50.0):
+        _, fitted = run(a_params(train__epochs=20, train__mix="mixup", train__mix_alpha=alpha), examples, examples)
+        losses_of[alpha] = fitted.history[-1]["train/loss"]
+    assert losses_of[50.0] > 0.3 > 0.15 > losses_of[0.01]
+
+
 def rare_repository(root: Path, content: dict[str, Any]) -> Path:
     """Write pictures of four classes of which the last has few, with noise that a small network cannot see through."""
     targets = {"train": np.repeat(np.arange(4), (24, 12, 8, 4)).tolist(), "val": (np.arange(40) % 4).tolist()}
@@ -882,6 +892,19 @@ def test_a_tau_normalised_classifier_is_what_is_written(head: str, last: str, tm
     weights = model.read_weights(tmp_path)
     assert {name for name in weights if name.endswith(".bias") and not weights[name].any()} == {f"{last}.bias"}
     assert model.read_card(tmp_path).ledger[-1].remedy.startswith("tau_normalised, tau = ")
+
+
+@pytest.mark.parametrize("defer_frac", [0.0, 0.5])
+def test_a_training_begins_at_the_prior_of_its_first_draws(defer_frac: float, tmp_path: Path) -> None:
+    content = settings(oversample__defer_frac=defer_frac)
+    root = a_repository(tmp_path, content)
+    opened = replace(prior.read(root), drawn_counts=(10, 10, 10, 10), train_counts=(25, 10, 4, 1))
+    params = config.validate(train.Params, content | {"train": content["train"] | {"epochs": 2, "learning_rate": 1e-9}})
+    examples = gaussians((25, 10, 4, 1), seed=0)
+    learned = train.learn(examples, examples, examples, opened, params)
+    first = np.array(opened.train_counts if defer_frac else opened.drawn_counts)
+    (bias,) = (tensor for name, tensor in learned.weights.items() if name.endswith("bias"))
+    assert bias.numpy() == pytest.approx(np.log(first / first.sum()), abs=1e-4)
 
 
 def test_deferred_draws_show_every_tile_as_it_is_first(tmp_path: Path) -> None:

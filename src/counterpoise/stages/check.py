@@ -363,9 +363,20 @@ def _for_the_schedule(content: Mapping[str, Any]) -> Iterator[str]:
             yield f"{PATH}: {name} evens out classes that exclude each other; with task 'multilabel' set it back"
         if scheme != "none":
             yield f"{PATH}: {name} evens out the classes, and so does weighting.scheme {scheme!r}; take one of the two"
-        if losses.adjusts(loss) and train["classifier"] != "retrained":
+        if losses.adjusts(loss) and name != "train.classifier 'retrained'":  # for whose draws the loss is built anew
             yield f"{PATH}: {name} evens out the classes, and so does loss {loss!r}; take one of the two"
-    if train["classifier"] == "tau_normalised":
+    if content["task"] == ONE_CLASS and strategy in sampling.EVEN:
+        even = losses.prior_factors(loss, [1, 1], content["losses"][loss]) == (1.0, 1.0)
+        for name, on in (
+            (f"weighting.scheme {scheme!r}", scheme != "none"),
+            (f"loss {loss!r}", losses.adjusts(loss) and even),
+        ):
+            if on:
+                yield (
+                    f"{PATH}: {name} goes by the draws of a class, which oversample.strategy {strategy!r} makes the "
+                    "same for all, so that it would change nothing; take one of the two"
+                )
+    if train["classifier"] == "tau_normalised" and content["task"] == ONE_CLASS:
         for name, on in (
             ("train.sampler 'progressive'", train["sampler"] == "progressive"),
             (f"oversample.strategy {strategy!r}", strategy != "none"),

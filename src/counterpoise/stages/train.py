@@ -98,13 +98,8 @@ def examples(
 
 
 def schedule_lines(params: fitting.Train) -> tuple[priors.Line, ...]:
-    """Return the lines of the ledger for what changes the prior in the course of training; none where nothing does.
-
-    A head that is retrained afterwards has seen nothing of it.
-    """
+    """Return the lines of the ledger for what changes the prior in the course of training; none where nothing does."""
     switches = [("train.sampler", params.sampler, "as_drawn"), ("train.mix", params.mix, "none")]
-    if params.classifier == "retrained":
-        return ()
     return tuple(priors.Line(piece, value, None) for piece, value, usual in switches if value != usual)
 
 
