@@ -1,5 +1,6 @@
 """The documents name what there is."""
 
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -35,3 +36,23 @@ def test_every_remedy_has_a_row_with_all_that_one_must_know(switch: str) -> None
     cells = [cell.strip() for cell in found[0].replace("\\|", "").strip("|").split("|")]
     assert len(cells) == 8
     assert all(cells)
+
+
+def the_triple(cells: list[str]) -> tuple[str, str, str] | None:
+    """Read balanced accuracy raw, re-decided, and the difference, of the cells of a row."""
+    found = re.match(r"(0\.\d{3}), (0\.\d{3})(?:, ([+-]?0\.\d{3}) ± 0\.\d{3})?", cells[-1].strip())
+    return (found[1], found[2], (found[3] or "").lstrip("+")) if found else None
+
+
+def test_the_figures_of_each_row_are_those_of_a_measurement() -> None:
+    """What `benchmarks/remedies.py` printed stands in tables of its own; the rows of switches and losses repeat it."""
+    measured = set()
+    for row in ROWS:
+        cells = [cell.split(" ± ")[0].strip() for cell in row.strip("|").split("|")]
+        if len(cells) == 6:
+            measured.add((cells[1], cells[2], cells[3]))
+    of_losses = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8").splitlines()
+    told = [the_triple(row.replace("\\|", "").strip("|").split("|")) for row in (*ROWS, *of_losses) if row[:1] == "|"]
+    repeated = [triple for triple in told if triple]
+    assert len(repeated) > 25
+    assert set(repeated) <= measured
