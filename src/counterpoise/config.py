@@ -12,6 +12,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PATH = "params.yaml"
+ONE_CLASS, MANY_LABELS = "multiclass", "multilabel"
+"""What `task` may be: exactly one class per image, or any number of labels."""
 
 
 class InputError(ValueError):

@@ -88,13 +88,11 @@ def called_by_way(facts: Facts) -> dict[str, NDArray[np.int64]]:
         Name of the way to (c,) counts. The second way, raw outputs from w / (1 + w) on, is there where w is known.
     """
     factors, raw = odds_factors(facts), facts.test.logits
-    found = {RAW: (raw >= 0).sum(axis=0)}
+    found = {RAW: raw >= 0}
     if factors is not None:
-        found[MOVED] = (raw >= np.log(factors)).sum(axis=0)
-    return {
-        way: np.asarray(counts, dtype=np.int64)
-        for way, counts in (found | {DECIDED: facts.decided.sum(axis=0)}).items()
-    }
+        found[MOVED] = raw >= np.log(factors)
+    found[DECIDED] = facts.decided
+    return {way: decided.sum(axis=0) for way, decided in found.items()}
 
 
 def called(facts: Facts) -> Part:
@@ -132,7 +130,7 @@ def called(facts: Facts) -> Part:
             "The ledger multiplies the odds of each label by w, which makes w p / (w p + 1 − p) of a probability p: a "
             "threshold of 0.5 then means p = 1 / (1 + w). Moving the threshold to w / (1 + w) undoes that, and so does "
             + (
-                "what the ledger adds to the logits, log w less where validation has the shares of the labels."
+                "what the ledger adds to the logits, which is −log w where validation has the shares of all labels."
                 if any(facts.decision.val_offset)
                 else f"“{facts.decision.calibrator}”, which learned the odds of validation."
             )
