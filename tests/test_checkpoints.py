@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from counterpoise import checkpoints
+from counterpoise import checkpoints, processes
 from counterpoise.checkpoints import FOLDER, Checkpoint
 
 
@@ -46,6 +46,14 @@ def test_a_new_file_in_an_input_folder_finds_nothing(tmp_path: Path, inputs: lis
     before = Checkpoint(tmp_path, {}, inputs).path
     (tmp_path / "data" / "features" / "features.npy").write_bytes(b"1")
     assert Checkpoint(tmp_path, {}, inputs).path != before
+
+
+def test_another_number_of_processes_finds_nothing(
+    tmp_path: Path, inputs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = Checkpoint(tmp_path, {}, inputs).path
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    assert Checkpoint(tmp_path, {}, inputs).path != alone
 
 
 def test_other_code_finds_nothing(tmp_path: Path, inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

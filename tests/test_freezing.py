@@ -93,6 +93,16 @@ def test_rates_rise_by_equal_factors_from_the_first_block_to_the_head() -> None:
     assert freezing.rate_fracs(backbone, 1.0) == {}
 
 
+def test_the_first_rate_is_that_of_the_first_block_that_is_trained() -> None:
+    backbone, trained = asked("first_n", 3)
+    fracs = freezing.rate_fracs(backbone, 0.01)
+    assert {key for key in fracs if key.startswith(("layer3.", "layer4."))} == set(fracs) == trained
+    assert fracs["layer3.0.conv1.weight"] == pytest.approx(0.01)
+    assert fracs["layer4.0.conv1.weight"] == pytest.approx(0.1)
+    every = sorted(set(freezing.rate_fracs(asked("all_but_batchnorm")[0], 0.01).values()))
+    assert every == pytest.approx([0.01 * 100 ** (k / 5) for k in range(5)])
+
+
 def test_rates_go_by_the_names_of_the_whole_network_and_a_head_alone_has_none() -> None:
     backbone = models.build_backbone("test_resnet", "none", 0)
     network = models.Network(backbone, models.build_head("linear", 8, 2, 0.0, seed=0))

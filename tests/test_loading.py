@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from counterpoise import augment, batching, loading, models
+from counterpoise import augment, batching, config, fitting, loading, models, processes
 from counterpoise.artifacts import tiles
 
 COUNT = 7
@@ -54,13 +54,17 @@ def inputs(stored: tiles.Tiles, **changes: Any) -> loading.TileInputs:
     return loading.TileInputs(**(settings | changes))
 
 
+def drawn(found: loading.Inputs, order: batching.Batches, epoch: int = 0, seed: int = 0) -> torch.Tensor:
+    return torch.cat(list(found.batches(order, loading.Chance(seed, epoch, batching.drawn_before(order)))))
+
+
 def everything(found: loading.Inputs, epoch: int = 0, batch_size: int = 3) -> torch.Tensor:
-    return torch.cat(list(found.batches(loading.in_order(len(found), batch_size), epoch)))
+    return drawn(found, loading.in_order(len(found), batch_size), epoch)
 
 
 def test_batches_are_the_tiles_decoded_resized_and_normalised(stored: tiles.Tiles) -> None:
     order = [np.array([6, 0]), np.array([3])]
-    batches = list(inputs(stored).batches(order, 0))
+    batches = list(inputs(stored).batches(order))
     assert [tuple(batch.shape) for batch in batches] == [(2, 3, 32, 32), (1, 3, 32, 32)]
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     for numbers, batch in zip(order, batches, strict=True):
@@ -120,16 +124,41 @@ def test_augmentation_on_the_fly_differs_per_epoch_and_draw_and_is_the_same_agai
     assert not torch.equal(first[0], first[1])
 
 
+def test_augmentation_on_the_fly_follows_the_seed_of_the_training_and_no_seed_is_none(stored: tiles.Tiles) -> None:
+    found, order = inputs(stored, on_the_fly="standard"), loading.in_order(COUNT, 3)
+    plain = everything(inputs(stored))
+    assert torch.equal(torch.cat(list(found.batches(order))), plain)
+    one, other = (drawn(found, order, seed=seed) for seed in (0, 1))
+    assert not torch.equal(one, plain)
+    assert not torch.equal(one, other)
+
+
+def test_copies_of_an_example_in_two_processes_are_augmented_apart(
+    stored: tiles.Tiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, order = inputs(stored, on_the_fly="standard"), [np.array([2, 2, 2, 2])]
+    alone, shares = drawn(found, order), []
+    params = config.load(Path(__file__).parents[1])
+    settings = config.validate(fitting.Train, params["train"] | {"seed": 0, "accumulate": 1})
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    for rank in range(2):
+        monkeypatch.setattr(processes, "rank", lambda rank=rank: rank)
+        own = processes.parts(order[0], 1)
+        shares.append(torch.cat(list(found.batches(own, fitting._chance(order, settings, 0)))))
+    assert torch.equal(torch.stack(shares, dim=1).flatten(0, 1), alone)
+    assert all(not torch.equal(alone[i], alone[j]) for i in range(4) for j in range(i))
+
+
 def test_augmentation_on_the_fly_does_not_depend_on_the_order_of_the_batches(stored: tiles.Tiles) -> None:
     found = inputs(stored, on_the_fly="strong")
     order = batching.shuffled(COUNT, 2, np.random.default_rng(0))
-    shuffled = torch.cat(list(found.batches(order, 3)))
+    shuffled = drawn(found, order, 3)
     assert torch.equal(shuffled, everything(found, epoch=3)[np.concatenate(order)])
 
 
 @pytest.mark.parametrize("policy", augment.POLICIES)
 def test_every_policy_keeps_shape_and_type(policy: str, stored: tiles.Tiles) -> None:
-    image = inputs(stored, views=np.ones(COUNT, dtype=np.int64), policy=policy).image(0, 0)
+    image = inputs(stored, views=np.ones(COUNT, dtype=np.int64), policy=policy).image(0)
     assert image.shape == (32, 32, 3)
     assert image.dtype == np.uint8
 
@@ -138,7 +167,7 @@ def test_features_are_picked_by_row_in_the_order_asked() -> None:
     values = np.arange(12, dtype=np.float32).reshape(6, 2)
     found = loading.FeatureInputs(values, np.array([5, 0, 5]))
     assert len(found) == 3
-    batches = list(found.batches([np.array([2]), np.array([1, 0])], epoch=4))
+    batches = list(found.batches([np.array([2]), np.array([1, 0])]))
     assert [batch.tolist() for batch in batches] == [[[10, 11]], [[0, 1], [10, 11]]]
 
 
@@ -159,9 +188,9 @@ def test_the_normalisation_is_that_of_the_named_backbone(stored: tiles.Tiles) ->
 
 def test_an_example_drawn_again_in_one_epoch_is_augmented_anew(stored: tiles.Tiles) -> None:
     found = inputs(stored, on_the_fly="standard")
-    first, again = torch.cat(list(found.batches([np.array([2, 0]), np.array([2, 1])], 0)))[[0, 2]]
+    first, again = drawn(found, [np.array([2, 0]), np.array([2, 1])])[[0, 2]]
     assert not torch.equal(first, again)
-    alone = torch.cat(list(found.batches([np.array([2])], 0)))[0]
+    alone = drawn(found, [np.array([2])])[0]
     assert torch.equal(first, alone)
 
 
@@ -197,7 +226,7 @@ def test_a_pass_that_was_broken_off_leaves_nothing_to_the_next(
     monkeypatch.setattr(loading, "workers_count", lambda: workers)
     found = inputs(stored)
     expected = everything(found, batch_size=2)
-    broken_off = found.batches(loading.in_order(COUNT, 2), 0)
+    broken_off = found.batches(loading.in_order(COUNT, 2))
     next(broken_off)
     assert torch.equal(everything(found, batch_size=2), expected)
     with pytest.raises(RuntimeError, match="before the last one had ended"):

@@ -37,7 +37,7 @@ def test_a_backbone_ends_in_pooled_features() -> None:
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "densenet121", LITE0])
 def test_avg_max_puts_the_maximum_of_each_map_beside_its_mean(name: str) -> None:
     images = an_image_batch(64)
-    plain, wide = (models.build_backbone(name, "none", 0, pool).eval() for pool in models.POOLS)
+    plain, wide = (models.build_backbone(name, "none", 0, pool).eval() for pool in ("avg", "avg_max"))
     whole: Any = timm.create_model(name, pretrained=False)
     whole.load_state_dict(plain.state_dict(), strict=False)
     with torch.inference_mode():
@@ -45,6 +45,38 @@ def test_avg_max_puts_the_maximum_of_each_map_beside_its_mean(name: str) -> None
         torch.testing.assert_close(wide(images), torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1))
         torch.testing.assert_close(plain(images), maps.mean(dim=(2, 3)))
     assert models.width(wide, 64) == 2 * models.width(plain, 64) == 2 * maps.shape[1]
+
+
+@pytest.mark.parametrize("name", ["test_vit", "vit_tiny_patch16_224"])
+def test_avg_is_the_mean_of_all_patches_of_a_transformer_whose_makers_take_one_token(name: str) -> None:
+    makers: Any = timm.create_model(name, pretrained=False)
+    px = makers.patch_embed.img_size[0]
+    mean, made = (models.build_backbone(name, "none", 0, pool).eval() for pool in ("avg", "as_made"))
+    whole: Any = made
+    with torch.inference_mode():
+        tokens = whole.forward_features(an_image_batch(px))
+        torch.testing.assert_close(made(an_image_batch(px)), tokens[:, 0])
+        torch.testing.assert_close(mean(an_image_batch(px)), tokens[:, whole.num_prefix_tokens :].mean(dim=1))
+
+
+@pytest.mark.parametrize("name", models.HEADS)
+@pytest.mark.parametrize("behind", ["alone", "behind a backbone"])
+def test_a_head_tells_apart_in_half_precision_what_it_tells_apart_in_full(name: str, behind: str) -> None:
+    """Logits of bfloat16 from 16 on lie 0.125 apart."""
+    head = models.build_head(name, 16, 2, 0.0, seed=0, hidden=32).eval()
+    generator = torch.Generator().manual_seed(0)
+    for parameter in head.parameters():
+        parameter.data.copy_(torch.randn(parameter.shape, generator=generator))
+    network = head if behind == "alone" else models.Network(torch.nn.Identity(), head).eval()
+    features = torch.randn(2000, 16, generator=generator)
+    with torch.inference_mode():
+        exact = network(features)
+        with models.autocast(torch.device("cpu"), torch.bfloat16):
+            found = network(features)
+            again = network(features.bfloat16())
+    assert torch.equal(found, exact)
+    assert again.dtype == torch.float32
+    assert len(again[:, 1].unique()) > 1900
 
 
 def test_the_width_is_measured_as_timms_own_figure_is_not_always_that_of_the_features() -> None:

@@ -125,7 +125,7 @@ def balanced_accuracy(logits: torch.Tensor, targets: torch.Tensor) -> float:
 def test_every_head_can_sum_types_back(head: str) -> None:
     network = models.build_head(head, 6, 3, 0.0, seed=0)
     models.sum_back(network, (0, 1, 1))
-    (batch,) = problem(0).inputs.batches([np.arange(5)], 0)
+    (batch,) = problem(0).inputs.batches([np.arange(5)])
     assert network.train()(batch).shape == (5, 3)
     assert network.eval()(batch).shape == (5, 2)
 
@@ -181,7 +181,7 @@ def test_an_untrained_network_knows_the_prior_of_the_classes() -> None:
     torch.testing.assert_close(shares.exp(), torch.tensor([1.0, 0.75, 0.25]))
     head = models.build_head("linear", 6, 3, 0.0, 0, torch.tensor([0.8, 0.2]).log()[torch.tensor(of)] + shares)
     models.sum_back(head, of)
-    (batch,) = learnt.inputs.batches([np.arange(5)], 0)
+    (batch,) = learnt.inputs.batches([np.arange(5)])
     torch.testing.assert_close(head.eval()(batch).softmax(dim=1), torch.tensor([[0.8, 0.2]] * 5))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,13 +16,31 @@ Batches = list[NDArray[np.int64]]
 def shuffled(count: int, batch_size: int, rng: np.random.Generator) -> Batches:
     """Cut a permutation of 0..count-1 into batches of nearly equal size.
 
-    No batch is a small rest: one example alone would stop a batch norm, and would count as much as a full batch.
+    No batch is a small rest, which would count as much as a full batch: sizes differ by one at most.
 
     Example:
         >>> [len(batch) for batch in shuffled(9, 4, np.random.default_rng(0))]
         [3, 3, 3]
     """
     return list(np.array_split(rng.permutation(count), max(1, -(-count // batch_size))))
+
+
+def drawn_before(order: Batches) -> Batches:
+    """Count, for every draw of an epoch, how often its example was drawn before, so that copies can differ.
+
+    Example:
+        >>> [times.tolist() for times in drawn_before([np.array([3, 5]), np.array([3, 3])])]
+        [[0, 0], [1, 2]]
+    """
+    drawn: Counter[int] = Counter()
+    result = []
+    for numbers in order:
+        times = np.zeros_like(numbers)
+        for place, number in enumerate(numbers.tolist()):
+            times[place] = drawn[number]
+            drawn[number] += 1
+        result.append(times)
+    return result
 
 
 def stratified(targets: NDArray[np.int64], batch_size: int, rng: np.random.Generator) -> Batches:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from counterpoise import storage
+from counterpoise import processes, storage
 
 FOLDER = ".checkpoints"
 CODE = Path(__file__).parent
@@ -20,8 +20,8 @@ CODE = Path(__file__).parent
 class Checkpoint:
     """One file in a folder that is no DVC output (DVC deletes outputs before it reruns a stage).
 
-    It is found by a hash of all that the training depends on: after a change of inputs, parameters or code, training
-    begins anew.
+    It is found by a hash of all that the training depends on: after a change of inputs, parameters, code or the number
+    of processes, training begins anew.
     """
 
     def __init__(self, root: Path, parameters: object, inputs: list[Path]) -> None:
@@ -31,7 +31,7 @@ class Checkpoint:
                 status = file.stat()
                 stamps.append([file.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns])
         code = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(CODE.rglob("*.py")))).hexdigest()
-        key = json.dumps([torch.__version__, code, parameters, stamps], sort_keys=True, default=str)
+        key = json.dumps([torch.__version__, code, parameters, stamps, processes.count()], sort_keys=True, default=str)
         self.path = root / FOLDER / hashlib.sha256(key.encode()).hexdigest()[:16] / "state.pt"
 
     def load(self) -> dict[str, Any] | None:

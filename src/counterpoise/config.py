@@ -91,13 +91,14 @@ class Backbone(Section):
     """What of the backbone stays as it came. `none`: nothing, everything is trained; `backbone`: all of it, so that
     features are computed once and only the head is trained; `all_but_batchnorm`: all but the scales, shifts and running
     statistics of its batch norms; `first_n`: its first `freeze_first` blocks, with the statistics of their norms."""
-    pool: Literal["avg", "avg_max"]
+    pool: Literal["avg", "avg_max", "as_made"]
     """How a map of features becomes one vector. `avg`: their mean over the picture; `avg_max`: their mean and their
-    maximum, side by side, twice as wide. Head `concat_pool` needs `avg_max`."""
+    maximum, side by side, twice as wide, which head `concat_pool` needs; `as_made`: as the makers of the backbone do,
+    which for many transformers is one token of it."""
     device: Literal["auto", "cpu", "cuda", "mps"]
     """Where the network runs; `auto` takes CUDA, then MPS, then the CPU."""
     precision: Literal["auto", "float32", "bfloat16", "float16"]
-    """Arithmetic inside the network; `auto`: bfloat16 or float16 on CUDA, float32 elsewhere."""
+    """Arithmetic inside the backbone; `auto`: bfloat16 or float16 on CUDA, float32 elsewhere."""
 
 
 class Model(Backbone):
@@ -111,10 +112,10 @@ class Model(Backbone):
     the last is a norm)."""
     head: Literal["linear", "cosine", "concat_pool", "dense"]
     """What turns features into logits. `linear`: batch norm, weights and biases, which begin at the prior of the draws;
-    `cosine`: 30 times the cosine of the angle between features and each class's weights, without batch norm and biases,
-    so that no class wins by the length of its weights; `concat_pool`: batch norm, dropout, a hidden layer, batch norm,
-    dropout, a layer as in `linear`; `dense`: batch norm, a hidden layer, dropout, a layer as in `linear`. Loss `ldam`
-    needs `cosine`."""
+    `cosine`: batch norm, 30 times the cosine of the angle between features and each class's weights, without biases, so
+    that no class wins by the length of its weights; `concat_pool`: batch norm, dropout, a hidden layer, batch norm,
+    dropout, a layer as in `linear`; `dense`: batch norm, a hidden layer, dropout, a layer as in `linear`. Heads compute
+    in float32, whatever `precision` is. Loss `ldam` needs `cosine`."""
     hidden: int = Field(ge=1)
     """`concat_pool` and `dense` only: units of the hidden layer, which end in a ReLU."""
     dropout: float = Field(ge=0, lt=1)

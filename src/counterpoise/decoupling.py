@@ -127,7 +127,7 @@ def features(backbone: nn.Module, examples: fitting.Examples, params: fitting.Se
     backbone.to(device).eval()
     with torch.inference_mode(), models.autocast(device, precision):
         return np.concatenate(
-            [backbone(inputs).float().cpu().numpy() for inputs, _ in fitting.batches(examples, order, 0, device)]
+            [backbone(inputs).float().cpu().numpy() for inputs, _ in fitting.batches(examples, order, device)]
         )
 
 

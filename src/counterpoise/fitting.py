@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -39,10 +39,10 @@ class Train(Portion):
     model_config = ConfigDict(extra="forbid")
 
     seed: int = Field(ge=0)
-    """Decides initialisation, order and dropout; apart from `seed`, which decides the split."""
+    """Decides initialisation, order, dropout and augmentation; apart from `seed`, which decides the split."""
     members: int = Field(ge=1, le=100)
-    """Networks that are trained, which differ in initialisation, order and dropout; `predict.average` says how they
-    speak as one. The first is the one that 1 alone would train."""
+    """Networks that are trained, which differ in initialisation, order, dropout and augmentation; `predict.average`
+    says how they speak as one. The first is the one that 1 alone would train."""
     epochs: int = Field(ge=1)
     """At most this many passes over the draws."""
     batch_size: int = Field(ge=1)
@@ -61,8 +61,8 @@ class Train(Portion):
     learning_rate: float = Field(gt=0)
     """Highest rate of AdamW, that of the head."""
     first_rate_frac: float = Field(gt=0, le=1)
-    """Rate of the backbone's first block as a share of the head's, in (0, 1]; blocks between them rise from one to the
-    other by equal factors. 1 gives all the same rate."""
+    """Rate of the backbone's first block that is trained as a share of the head's, in (0, 1]; blocks between them rise
+    from one to the other by equal factors. 1 gives all the same rate."""
     weight_decay: float = Field(ge=0)
     """Decoupled weight decay of AdamW; it spares biases and norms."""
     schedule: Literal["cosine", "step", "constant"]
@@ -228,7 +228,7 @@ def fit(
             order = _order(examples.targets.numpy(), objective, params.train, epoch)
             processes.check(network, order, params.loss, ranks=objective.ranks)
             steps = [processes.parts(batch, params.train.accumulate) for batch in order]
-            stream = batches(examples, [part for parts in steps for part in parts], epoch, device)
+            stream = batches(examples, _flat(steps), device, _chance(order, params.train, epoch))
             network.train()
             remembers.train()
             total = torch.zeros((), device=device)
@@ -355,6 +355,16 @@ def _order(targets: NDArray[np.int64], objective: objectives.Objective, params: 
     return batching.shuffled(len(targets), params.batch_size, rng)
 
 
+def _chance(order: batching.Batches, params: Train, epoch: int) -> loading.Chance:
+    """Say what decides how this process's parts of an epoch are augmented: the same in one process as in many."""
+    before = [processes.parts(times, params.accumulate) for times in batching.drawn_before(order)]
+    return loading.Chance(params.seed, epoch, _flat(before))
+
+
+def _flat(steps: Sequence[batching.Batches]) -> batching.Batches:
+    return [part for parts in steps for part in parts]
+
+
 def _loss(
     network: Callable[[Tensor], Tensor],
     inputs: Tensor,
@@ -382,10 +392,10 @@ def _rate(epoch: float, params: Train) -> float:
 
 
 def batches(
-    examples: Examples, order: batching.Batches, epoch: int, device: torch.device
+    examples: Examples, order: batching.Batches, device: torch.device, chance: loading.Chance | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield inputs and targets of each batch of example numbers, on a device."""
-    for inputs, numbers in zip(examples.inputs.batches(order, epoch), order, strict=True):
+    """Yield inputs and targets of each batch of example numbers, on a device, augmented if chance decides how."""
+    for inputs, numbers in zip(examples.inputs.batches(order, chance), order, strict=True):
         yield inputs.to(device, non_blocking=True), examples.targets[torch.from_numpy(numbers)].to(device)
 
 
@@ -400,7 +410,7 @@ def _watch(
     network.eval()
     order = processes.shared(loading.in_order(len(val.inputs), 4 * params.train.batch_size))
     with torch.inference_mode(), models.autocast(device, precision):
-        own = [network(inputs).float() for inputs, _ in batches(val, order, 0, device)]
+        own = [network(inputs).float() for inputs, _ in batches(val, order, device)]
         logits = torch.cat(processes.together(own)).to(device)
         loss = float(objective(logits, val.targets.to(device)))
     if not torch.isfinite(logits).all():

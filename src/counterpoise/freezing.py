@@ -73,19 +73,21 @@ def hold(backbone: nn.Module) -> None:
 
 
 def rate_fracs(backbone: nn.Module, first_frac: float) -> dict[str, float]:
-    """Give block k of b the rate first_frac^(1 - k / b), as a share of the head's, which would be block b.
+    """Give block k of the b that are trained the rate first_frac^(1 - k / b), a share of the head's, which is block b.
 
     Args:
         backbone: Of timm, without classifier.
-        first_frac: Share of the first block, in (0, 1]; 1 gives all the same rate, and asks timm for no blocks.
+        first_frac: Share of the first block that is trained, in (0, 1]; 1 gives all the same rate, and asks timm for no
+            blocks.
 
     Returns:
-        The share of each parameter, by name.
+        The share of each parameter of these blocks, by name.
 
     Source: Howard and Ruder (2018), Universal Language Model Fine-tuning for Text Classification, section 3.2
     (discriminative fine-tuning); equal factors from block to block as in fastai's `slice(low, high)`.
     """
     if first_frac == 1:
         return {}
-    found = blocks(backbone)
+    trained = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+    found = [names for names in blocks(backbone) if trained.intersection(names)]
     return {name: first_frac ** (1 - k / len(found)) for k, names in enumerate(found) for name in names}

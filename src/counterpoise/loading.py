@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,8 +29,23 @@ class Inputs(Protocol):
     def __len__(self) -> int:
         """Count the examples."""
 
-    def batches(self, order: Sequence[Indices], epoch: int) -> Iterator[Tensor]:
+    def batches(self, order: Sequence[Indices], chance: Chance | None = None) -> Iterator[Tensor]:
         """Yield the inputs of each batch of example numbers, in the order given."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What decides how a pass over examples augments them.
+
+    Attributes:
+        seed: Of the training.
+        epoch: From 0.
+        drawn_before: For each batch, how often each of its examples was drawn before in this epoch, by any process.
+    """
+
+    seed: int
+    epoch: int
+    drawn_before: Sequence[Indices]
 
 
 @dataclass(frozen=True)
@@ -50,8 +64,8 @@ class FeatureInputs:
         """Count the examples."""
         return len(self.rows)
 
-    def batches(self, order: Sequence[Indices], epoch: int) -> Iterator[Tensor]:
-        """Yield float32 (b, d) for each batch; epochs do not differ."""
+    def batches(self, order: Sequence[Indices], chance: Chance | None = None) -> Iterator[Tensor]:
+        """Yield float32 (b, d) for each batch; chance has no part in it."""
         for numbers in order:
             yield torch.from_numpy(np.ascontiguousarray(self.values[self.rows[numbers]]))
 
@@ -67,7 +81,7 @@ class TileInputs:
         input_px: Side of the square that the network sees.
         policy: Augmentation policy of the views.
         seed: Decides the views.
-        on_the_fly: Policy that is applied anew in every epoch, after the view; `none` for nothing.
+        on_the_fly: Policy that is applied anew in every epoch, after the view, if chance is given; `none` for nothing.
         backbone: Name of the network, which decides how channels are normalised.
     """
 
@@ -84,14 +98,14 @@ class TileInputs:
         """Count the examples."""
         return len(self.rows)
 
-    def batches(self, order: Sequence[Indices], epoch: int) -> Iterator[Tensor]:
-        """Yield float32 (b, 3, s, s), normalised, channels last, for each batch.
+    def batches(self, order: Sequence[Indices], chance: Chance | None = None) -> Iterator[Tensor]:
+        """Yield float32 (b, 3, s, s), normalised, channels last, for each batch, augmented if chance decides how.
 
         The processes that decode are started at the first pass and wait for the next one, as long as this object
         lives; one pass must end before another begins.
         """
         loader = self._loader(min(len(order), workers_count()))
-        keys = _keys(order, epoch)
+        keys = _keys(order, chance)
         loader.sampler.keys = keys
         mean, std = models.normalisation(self.backbone)
         for batch in loader.batches:
@@ -112,22 +126,25 @@ class TileInputs:
     def _loaders(self) -> dict[int, _Loader]:
         return {}
 
-    def image(self, number: int, epoch: int, nth: int = 0) -> images.RGB:
-        """Make the picture of one example, uint8 (input_px, input_px, 3), when it is drawn for the nth time, from 0."""
+    def image(self, number: int, draw: Draw | None = None) -> images.RGB:
+        """Make the picture of one example, uint8 (input_px, input_px, 3), augmented as a draw decides."""
         row, view = int(self.rows[number]), int(self.views[number])
         tile_id = self.tiles.table["tile_id"].iat[row]
         image = images.resize(images.decode(self.tiles.load(row)), self.input_px)
         if view:
             image = augment.apply(self.policy, image, seeds.derive(self.seed, "view", f"{tile_id}#{view}"))
-        if self.on_the_fly != "none":
-            again = f"#{nth}" if nth else ""
-            seed = seeds.derive(self.seed, "on the fly", f"{tile_id}#{number}#{epoch}{again}")
-            image = augment.apply(self.on_the_fly, image, seed)
+        if self.on_the_fly != "none" and draw is not None:
+            seed, epoch, before = draw
+            again = f"#{before}" if before else ""
+            own = seeds.derive(seed, "on the fly", f"{tile_id}#{number}#{epoch}{again}")
+            image = augment.apply(self.on_the_fly, image, own)
         return image
 
 
-Key = tuple[int, int, int]
-"""Number of an example, epoch, and how often it was drawn in that epoch before."""
+Draw = tuple[int, int, int]
+"""Seed of a training, epoch, and how often the example was drawn in that epoch before."""
+Key = tuple[int, Draw | None]
+"""Number of an example, and what decides how it is augmented."""
 
 
 class _Loader:
@@ -170,16 +187,16 @@ class _Decoded(Dataset[Tensor]):
         return torch.from_numpy(np.array(self.inputs.image(*key)))
 
 
-def _keys(order: Sequence[Indices], epoch: int) -> list[list[Key]]:
-    """Pair each number with how often it was drawn before, so that an example drawn again is augmented anew."""
-    drawn: Counter[int] = Counter()
-    keys: list[list[Key]] = []
-    for numbers in order:
-        keys.append([])
-        for number in numbers.tolist():
-            keys[-1].append((number, epoch, drawn[number]))
-            drawn[number] += 1
-    return keys
+def _keys(order: Sequence[Indices], chance: Chance | None) -> list[list[Key]]:
+    """Pair each number with what decides how it is augmented; an example that is drawn again is augmented anew."""
+    if chance is None:
+        return [[(number, None) for number in numbers.tolist()] for numbers in order]
+    return [
+        [(number, (chance.seed, chance.epoch, before)) for number, before in zip(*both, strict=True)]
+        for both in (
+            (numbers.tolist(), times.tolist()) for numbers, times in zip(order, chance.drawn_before, strict=True)
+        )
+    ]
 
 
 def _leave_interrupts_to_the_parent(worker: int) -> None:

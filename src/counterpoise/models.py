@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from counterpoise.artifacts.model import Card
 
 
-POOLS = {"avg": "avg", "avg_max": "catavgmax"}
-"""How maps become vectors, by the names of `model.pool` and of timm."""
+POOLS = {"avg": ("avg",), "avg_max": ("catavgmax",), "as_made": ()}
+"""How maps become vectors, by the names of `model.pool` and of timm; without one, timm leaves what the makers chose."""
 
 
 def build_backbone(name: str, weights: str, seed: int, pool: str = "avg") -> nn.Module:
@@ -30,7 +30,8 @@ def build_backbone(name: str, weights: str, seed: int, pool: str = "avg") -> nn.
         name: A timm model.
         weights: `bundled`, `imagenet`, `none`, or the name of a file in `models/pretrained/`.
         seed: Decides random weights; without effect on others.
-        pool: `avg`: the mean of each map; `avg_max`: the means, then the maxima.
+        pool: `avg`: the mean of each map; `avg_max`: the means, then the maxima; `as_made`: as its makers do, which for
+            transformers is often one token.
 
     Returns:
         A module from (n, 3, s, s), normalised as `normalise` does, to (n, d); `width` measures d.
@@ -54,11 +55,11 @@ def build_backbone(name: str, weights: str, seed: int, pool: str = "avg") -> nn.
         if weights != "none":
             pretrained.load(backbone, name, weights)
     try:
-        backbone.reset_classifier(0, *([] if pool == "avg" else [POOLS[pool]]))  # type: ignore[operator]
-    except AssertionError as error:  # by which timm refuses what a model cannot do
+        backbone.reset_classifier(0, *POOLS[pool])  # type: ignore[operator]
+    except (AssertionError, TypeError) as error:  # by which timm refuses what a model cannot do
         raise InputError(
-            f"{PATH}: model.pool is {pool!r}, but timm's {name!r} cannot put mean and maximum side by side ({error}); "
-            "set model.pool to 'avg', or take another backbone"
+            f"{PATH}: model.pool is {pool!r}, but timm's {name!r} cannot pool in this way ({error}); set model.pool to "
+            "'as_made', or take another backbone"
         ) from error
     return backbone
 
@@ -116,7 +117,21 @@ def _nearest_model(name: str) -> str:
     return nearest or "`timm.list_models()` names those that it has"
 
 
-Head = Callable[[int, int, float, int, "Tensor | None"], nn.Module]
+class Head(nn.Sequential):
+    """Layers from pooled features to logits, in float32 whatever is computed in front of them.
+
+    They cost next to nothing, and bfloat16 knows 8 bits: logits between 16 and 32 would lie 0.125 apart, and images
+    that the network tells apart would tie.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (n, d) of any precision to float32 (n, c)."""
+        with torch.autocast(features.device.type, enabled=False):
+            logits: Tensor = super().forward(features.float())  # type: ignore[no-untyped-call]
+        return logits
+
+
+Builder = Callable[[int, int, float, int, "Tensor | None"], Head]
 """From features, classes, dropout, hidden units, and the bias of the last layer."""
 
 
@@ -141,17 +156,17 @@ def _hidden(features: int, units: int) -> nn.Linear:
     return layer
 
 
-def _linear(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> nn.Module:
+def _linear(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> Head:
     """Batch norm without scale, dropout, linear: on frozen features this is logistic regression."""
-    return nn.Sequential(nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), _last(features, classes, bias))
+    return Head(nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), _last(features, classes, bias))
 
 
-def _concat_pool(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> nn.Module:
+def _concat_pool(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> Head:
     """Batch norm, dropout by half, hidden layer, ReLU, batch norm, dropout, linear.
 
     Source: `create_head` of fastai. Departures: layers have biases, and the last begins at zero and the prior.
     """
-    return nn.Sequential(
+    return Head(
         nn.BatchNorm1d(features),
         nn.Dropout(dropout / 2),
         _hidden(features, hidden),
@@ -162,9 +177,9 @@ def _concat_pool(features: int, classes: int, dropout: float, hidden: int, bias:
     )
 
 
-def _dense(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> nn.Module:
+def _dense(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> Head:
     """Batch norm, hidden layer, ReLU, dropout, linear."""
-    return nn.Sequential(
+    return Head(
         nn.BatchNorm1d(features),
         _hidden(features, hidden),
         nn.ReLU(),
@@ -194,16 +209,16 @@ class Cosine(nn.Module):
         return COSINE_SCALE * functional.linear(directions, functional.normalize(self.weight, dim=1))
 
 
-def _cosine(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> nn.Module:
+def _cosine(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> Head:
     """Batch norm without scale, dropout, cosines; no bias.
 
     Pooled features are seldom negative, so that from their origin all images lie in much the same direction; batch norm
     moves it to their mean, from which angles tell them apart.
     """
-    return nn.Sequential(nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), Cosine(features, classes))
+    return Head(nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), Cosine(features, classes))
 
 
-HEADS: dict[str, Head] = {"linear": _linear, "cosine": _cosine, "concat_pool": _concat_pool, "dense": _dense}
+HEADS: dict[str, Builder] = {"linear": _linear, "cosine": _cosine, "concat_pool": _concat_pool, "dense": _dense}
 POOL_OF_HEAD = {"concat_pool": "avg_max"}
 """Heads that make sense with one way of pooling alone."""
 
@@ -292,7 +307,7 @@ def sum_back(network: nn.Module, of: Sequence[int]) -> None:
     """
     if len(of) > of[-1] + 1:
         head = network.head if isinstance(network, Network) else network
-        assert isinstance(head, nn.Sequential)
+        assert isinstance(head, Head)
         head.append(subclasses.Sums(of))
 
 

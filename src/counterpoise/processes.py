@@ -80,24 +80,28 @@ def parts(batch: NDArray[np.int64], accumulate: int) -> list[NDArray[np.int64]]:
 
 
 def check(network: nn.Module, order: Sequence[NDArray[np.int64]], loss: str, *, ranks: bool) -> None:
-    """Refuse what several processes cannot do.
+    """Refuse a loss that looks at pairs or ranks, which several processes would tear apart, and too small batches.
 
     Raises:
-        InputError: The loss looks at pairs or ranks, which shares of a batch would tear apart; or a share would be a
-            single example, of which batch norm knows no variance.
+        InputError: Because of the loss; or because a process would see a single example, of which batch norm knows no
+            variance.
     """
-    if count() == 1:
-        return
-    if ranks:
+    if ranks and count() > 1:
         raise InputError(
             f"{PATH}: loss {loss!r} looks at pairs of examples or at ranks within a batch, which {count()} processes "
             "would tear apart; train it in one process"
         )
     least = min(map(len, order))
     if least < 2 * count() and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
+        found = "1 example" if least == 1 else f"{least} examples"
+        share, fewer = (
+            ("", "")
+            if count() == 1
+            else (f", which leaves one of {count()} processes fewer than two", ", or start fewer processes")
+        )
         raise InputError(
-            f"{PATH}: the smallest batch has {least} examples, which leaves one of {count()} processes fewer than two, "
-            "of which batch norm knows no variance; raise train.batch_size, or start fewer processes"
+            f"{PATH}: the smallest batch has {found}{share}; batch norm knows no variance of a single one; raise "
+            f"train.batch_size, which the draws are cut by into nearly equal batches{fewer}"
         )
 
 

@@ -123,7 +123,7 @@ def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
         ("model__freeze", "bakbone", "did you mean 'backbone'?"),
         ("model__head", "cosin", "model.head is 'cosin'; expected one of ['linear', 'cosine', "),
         ("model__head", "cosin", "did you mean 'cosine'?"),
-        ("model__pool", "max", "model.pool is 'max'; expected one of ['avg', 'avg_max']"),
+        ("model__pool", "max", "model.pool is 'max'; expected one of ['avg', 'avg_max', 'as_made']"),
         ("model__hidden", 0, "model.hidden is 0; input should be greater than or equal to 1"),
         ("model__freeze_first", 0, "model.freeze_first is 0; input should be greater than or equal to 1"),
         ("model__weights", "bundeld", "expected one of ['bundled', 'imagenet', 'none']; did you mean 'bundled'?"),
@@ -539,7 +539,7 @@ COMBINATIONS = [
     ),
     (
         {"model__backbone": "test_vit", "model__weights": "none", "model__pool": "avg_max"},
-        "model.pool is 'avg_max', but timm's 'test_vit' cannot put mean and maximum side by side",
+        "model.pool is 'avg_max', but timm's 'test_vit' cannot pool in this way",
         {"model__backbone": "test_vit", "model__weights": "none"},
     ),
     (

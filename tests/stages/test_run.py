@@ -134,7 +134,7 @@ def main(root, params):
     inputs = loading.TileInputs(tiles.read(root, "train"), rows, rows, 32, "none", 0, "none", "resnet18")
     with tiles.writing(root, "val") as append:
         append(tiles.Tile("a", "a", "x", (0, 0, 64, 64), picture))
-        for _ in inputs.batches(loading.in_order(len(rows), 16), 0):
+        for _ in inputs.batches(loading.in_order(len(rows), 16)):
             print("working", flush=True)
 
 stages.run(main, Params)

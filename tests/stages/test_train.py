@@ -148,7 +148,7 @@ def logits_of(network: nn.Module, fitted: fitting.Fitted, examples: fitting.Exam
     network.load_state_dict(fitted.weights)
     order = loading.in_order(len(examples.inputs), 64)
     with torch.inference_mode():
-        return torch.cat([network.eval()(batch) for batch in examples.inputs.batches(order, 0)])
+        return torch.cat([network.eval()(batch) for batch in examples.inputs.batches(order)])
 
 
 def last_figure(fitted: fitting.Fitted, name: str) -> float:
@@ -225,7 +225,7 @@ def weights_file(root: Path) -> bytes:
     return (root / "models/model/model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize(  # without batch norm it takes longer
+@pytest.mark.parametrize(  # cosines begin in random directions, which takes longer
     ("head", "epochs"), [("linear", 12), ("cosine", 40), ("concat_pool", 15), ("dense", 15)]
 )
 def test_an_unfrozen_network_learns_pictures_end_to_end(head: str, epochs: int, tmp_path: Path) -> None:
@@ -385,7 +385,7 @@ def test_the_draws_decide_what_is_learnt_from_and_views_find_their_features(tmp_
     )
     assert train._width(examples) == 2
     assert examples.targets.tolist() == [0, 1, 1]
-    (batch,) = examples.inputs.batches([np.arange(3)], 0)
+    (batch,) = examples.inputs.batches([np.arange(3)])
     assert batch.tolist() == [[2, 3], [4, 5], [6, 7]]
 
 
@@ -1104,9 +1104,27 @@ def test_a_compiler_that_is_missing_is_told_in_words(monkeypatch: pytest.MonkeyP
         run(a_params(train__compile=True), examples, examples)
 
 
-def test_torchrun_trains_with_two_processes_of_which_the_first_alone_writes(tmp_path: Path) -> None:
-    content = settings(train__epochs=2, model__head="cosine", train__batch_size=10)
-    whole, halves = (a_repository(tmp_path / name, content) for name in ("whole", "halves"))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model__head": "cosine"},
+        {
+            "model__freeze": "first_n",
+            "model__freeze_first": 2,
+            "train__augment": "flips",
+            "train__accumulate": 2,
+            "train__sampler": "progressive",
+            "train__learning_rate": 0.001,
+        },
+    ],
+    ids=["features", "images"],
+)
+def test_torchrun_trains_with_two_processes_of_which_the_first_alone_writes(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    content = settings(train__epochs=2, train__batch_size=10, **changes)
+    frozen = content["model"]["freeze"] == "backbone"
+    whole, halves = (a_repository(tmp_path / name, content, frozen=frozen) for name in ("whole", "halves"))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     found = subprocess.run(
         [*torchrun, "-m", "counterpoise.stages.train"],
@@ -1120,6 +1138,7 @@ def test_torchrun_trains_with_two_processes_of_which_the_first_alone_writes(tmp_
     assert found.stdout.count("best epoch") == 1
     assert not (halves / checkpoints.FOLDER).exists()
     train.main(whole, config.validate(train.Params, content))
+    assert set(model.read_weights(halves)) == set(model.read_weights(whole))
     for name in ("train/loss", "val/loss"):
         # Batch norm looks at each process's own half of a batch; `test_processes.py` compares without it.
         assert training.read(halves)[name].tolist() == pytest.approx(training.read(whole)[name].tolist(), rel=0.2)
@@ -1132,8 +1151,8 @@ def test_the_share_of_time_that_the_loop_waited_is_printed_and_written_nowhere(
     root = a_repository(tmp_path, content)
     ready = loading.FeatureInputs.batches
 
-    def slow(self: loading.FeatureInputs, order: Any, epoch: int) -> Iterator[Tensor]:
-        for batch in ready(self, order, epoch):
+    def slow(self: loading.FeatureInputs, order: Any, chance: Any = None) -> Iterator[Tensor]:
+        for batch in ready(self, order, chance):
             time.sleep(0.2)
             yield batch
 

@@ -75,7 +75,7 @@ def compute(
     order = loading.in_order(len(inputs), params.embed.batch_size)
     parts = []
     with torch.inference_mode(), tqdm(total=len(inputs), desc=label, unit="tile", delay=1, mininterval=1) as progress:
-        for batch in inputs.batches(order, 0):
+        for batch in inputs.batches(order):
             with models.autocast(device, precision):
                 parts.append(backbone(batch.to(device, non_blocking=True)).float().cpu())
             progress.update(len(batch))

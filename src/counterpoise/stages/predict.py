@@ -75,7 +75,7 @@ def apply(network: nn.Module, inputs: loading.Inputs, params: Params, label: str
     order = loading.in_order(len(inputs), params.predict.batch_size)
     parts = []
     with torch.inference_mode(), tqdm(total=len(inputs), desc=label, unit="tile", delay=1, mininterval=1) as progress:
-        for batch in inputs.batches(order, 0):
+        for batch in inputs.batches(order):
             with models.autocast(device, precision):
                 parts.append(network(batch.to(device, non_blocking=True)).float().cpu())
             progress.update(len(batch))

@@ -289,8 +289,8 @@ def main(root: Path, params: Params) -> None:
         inputs.append(root / clusters.PATH)
     block = {"losses": params.losses[params.loss]}
     settings = [as_member(params, number).model_dump() | block for number in range(params.train.members)]
-    kept = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
     with processes.joined(models.pick_device(params.model.device)):
+        kept = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
         learned = learn_all(drawn, every, val, opened, params, kept)
         leads = processes.rank() == 0
     if not leads:
