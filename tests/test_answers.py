@@ -59,6 +59,7 @@ def a_decision(task: str, thresholds: tuple[float | None, ...] = ()) -> decision
         val_images=(1, 1, 1),
         val_total=3,
         val_decided=((1, 0, 0, 2),) * 3,
+        val_raw=((1, 0, 0, 2),) * 3,
         prevalences=(),
     )
 

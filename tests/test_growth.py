@@ -25,7 +25,7 @@ def test_a_curve_goes_on_to_twice_the_labels() -> None:
 def a_curve(gain: float, low: float, high: float, undefined: int = 0) -> growth.Found:
     interval = intervals.Interval(low, high, undefined)
     own = growth.Curve("average precision of solar", (0.5,), (interval,), gain, interval, 0.5)
-    return growth.Found((Fraction(1),), (10, 20), (3, 6), "solar", 100, (own,))
+    return growth.Found((Fraction(1),), (10, 20), (3, 6), "solar", 0.3, 100, (own,))
 
 
 def test_the_sentence_says_what_is_known_and_what_is_not() -> None:
@@ -44,11 +44,12 @@ def test_the_sentence_says_what_is_known_and_what_is_not() -> None:
 def test_the_table_has_a_row_for_each_share_and_begins_its_words_with_the_class_that_matters() -> None:
     interval = intervals.Interval(0.1, 0.3, 0)
     curves = [growth.Curve(name, (0.2,) * 3, (interval,) * 3, 0.1, interval, 0.5) for name in ("first", "of solar")]
-    found = growth.Found(SHARES, (10, 20, 40, 80), (1, 2, 4, 8), "solar", 100, tuple(curves))
+    found = growth.Found(SHARES, (10, 20, 40, 80), (1, 2, 4, 8), "solar", 0.046, 100, tuple(curves))
     lines = growth.table(found).splitlines()
     assert lines[2].split() == ["1/2", "20", "2", "0.200", "[0.100,", "0.300]", "0.200", "[0.100,", "0.300]"]
     assert [line.rpartition(" of ")[2] for line in lines[5:6]] == ["solar."]
     assert lines[6].endswith("of first.")
+    assert "is stated at 4.6 % of it, the share that the target holds; guessing has 0.046." in lines[7]
 
 
 def test_a_picture_without_all_labels_or_without_a_fit_leaves_out_what_comes_after() -> None:
@@ -56,6 +57,6 @@ def test_a_picture_without_all_labels_or_without_a_fit_leaves_out_what_comes_aft
     assert "twice the labels" in growth.chart(found)
     for own in (
         a_curve(nan, nan, nan),
-        growth.Found((Fraction(1, 2),), (5, 20), (1, 6), "solar", 9, found.curves),
+        growth.Found((Fraction(1, 2),), (5, 20), (1, 6), "solar", 0.3, 9, found.curves),
     ):
         assert "by a power law" not in growth.chart(own)

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from counterpoise import __main__ as cli
-from counterpoise import config, growth, learning_curve
+from counterpoise import config, growth, learning_curve, provenance
 from counterpoise.artifacts import classes, clusters, features, predictions, tiles
+from counterpoise.storage import ArtifactError
 
 ROOT = Path(__file__).parents[1]
 COUNTS = {"train": (120, 40), "val": (90, 30)}
@@ -51,7 +53,18 @@ def root(tmp_path: Path) -> Path:
     clusters.write(tmp_path, table.assign(kind="single", correlation=1.0))
     classes.write(tmp_path, classes.Classes(NAMES, (900, 300), 1200))
     (tmp_path / config.PATH).write_text(yaml.safe_dump(shipped(), sort_keys=False))
+    lock(tmp_path, shipped())
     return tmp_path
+
+
+def lock(root: Path, content: dict[str, Any]) -> None:
+    """Record, as DVC does, what the stages in front of training read."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    locked = {}
+    for stage in ("ingest", "split", "tile", "embed"):
+        params = {name: provenance._look_up(content, name) for name in stages[stage]["params"]}
+        locked[stage] = {"params": {config.PATH: params}}
+    (root / provenance.LOCK).write_text(yaml.safe_dump({"schema": "2.0", "stages": locked}))
 
 
 def measured(root: Path, **changes: Any) -> growth.Found:
@@ -99,10 +112,63 @@ def test_the_validation_figures_of_all_labels_are_those_of_the_stages(root: Path
         assert found[name].tolist() == pytest.approx([value, value])
 
 
-@pytest.mark.parametrize(("share", "epochs", "patience"), [(Fraction(1), 6, 50), (Fraction(1, 4), 24, 200)])
-def test_each_network_takes_as_many_steps(share: Fraction, epochs: int, patience: int, root: Path) -> None:
-    own = learning_curve.settings_of(learning_curve.read(root, shipped()), share, 0).train
-    assert (own.epochs, own.patience) == (epochs, patience)
+@pytest.mark.parametrize("share", [Fraction(1), Fraction(1, 2), Fraction(1, 4)])
+def test_each_network_takes_as_many_steps(share: Fraction, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """160 examples in batches of 64 are 3 steps an epoch, 80 are 2, 40 are 1: 6 epochs of the whole, 18 steps."""
+    plain, steps = torch.optim.AdamW.step, []
+
+    def step(self: torch.optim.AdamW, closure: None = None) -> None:
+        steps.append(1)
+        plain(self, closure)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    learning_curve.learn(learning_curve.read(root, shipped(train__batch_size=64)), share, 0)
+    assert len(steps) == 18
+
+
+def test_average_precision_is_stated_at_the_share_that_deployment_has(root: Path) -> None:
+    from sklearn.metrics import average_precision_score
+
+    from counterpoise import decisions
+
+    target = {"plain": 0.98, "solar": 0.02}
+    val, chosen, _ = learning_curve.learn(learning_curve.read(root, shipped(decide__target=target)), Fraction(1), 0)
+    (_, found) = learning_curve.figures(val, chosen, np.ones((1, len(val.image_ids)), dtype=np.int32)).values()
+    truth = np.array([label == "solar" for label in val.labels])
+    weights = np.where(truth, 0.02 / truth.sum(), 0.98 / (~truth).sum())
+    probs = decisions.probabilities(chosen, val.logits)
+    expected = average_precision_score(truth, probs[:, 1], sample_weight=weights)
+    assert found.tolist() == pytest.approx([expected, expected])
+    assert expected < average_precision_score(truth, probs[:, 1]) - 0.05
+    assert measured(root, decide__target=target).prevalence == 0.02
+
+
+def test_a_target_that_is_estimated_from_other_images_gives_way_to_the_natural_one(root: Path) -> None:
+    assert measured(root, decide__target="estimated") == measured(root)
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"model__backbone": "resnet18"}, "model.backbone is 'resnet18', but stage 'embed' was run with"),
+        ({"model__freeze": "none"}, "model.freeze is 'none', but stage 'embed' was run with 'backbone'"),
+        ({"tile__overlap_px": 3}, "tile.overlap_px is 3, but stage 'tile' was run with 64; run `dvc repro`"),
+    ],
+)
+def test_what_was_built_with_other_parameters_is_refused(changes: dict[str, Any], part: str, root: Path) -> None:
+    with pytest.raises(ArtifactError, match=part):
+        learning_curve.read(root, shipped(**changes))
+    learning_curve.read(root, shipped(train__epochs=7))
+
+
+@pytest.mark.parametrize("text", [None, "", "stages: {}", "- a"])
+def test_without_a_record_of_how_it_was_built_the_way_to_one_is_named(text: str | None, root: Path) -> None:
+    if text is None:
+        (root / provenance.LOCK).unlink()
+    else:
+        (root / provenance.LOCK).write_text(text)
+    with pytest.raises(ArtifactError, match=r"dvc\.lock does not say .*run `dvc repro`"):
+        learning_curve.read(root, shipped())
 
 
 def test_members_types_and_views_go_along(root: Path) -> None:
@@ -112,9 +178,9 @@ def test_members_types_and_views_go_along(root: Path) -> None:
 
 
 def test_many_labels_have_a_mean_over_labels(root: Path) -> None:
-    found = learning_curve.measure(
-        learning_curve.read(root, shipped(decide__rule="balanced") | {"task": "multilabel"}), SHARES, 2
-    )
+    many = shipped(decide__rule="balanced") | {"task": "multilabel"}
+    lock(root, many)
+    found = learning_curve.measure(learning_curve.read(root, many), SHARES, 2)
     assert [own.name for own in found.curves] == ["mean average precision", "average precision of solar"]
 
 

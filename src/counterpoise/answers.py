@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from counterpoise import decisions, ensembles, images, models, tiling
+from counterpoise import decisions, ensembles, images, loading, models, tiling
 from counterpoise.artifacts import decision, model
 from counterpoise.config import InputError
 
@@ -76,9 +76,12 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDA
     network = network.eval().to(device)
     rows = []
     for path in paths:
-        batch = models.normalise(_tiles(path, card, content).to(device), *models.normalisation(card.backbone))
-        with torch.inference_mode(), models.autocast(device, precision):
-            of_tiles = network(batch).float().cpu().numpy()
+        parts = []
+        for batch in _tiles(path, card, content):
+            pixels = models.normalise(batch.to(device), *models.normalisation(card.backbone))
+            with torch.inference_mode(), models.autocast(device, precision):
+                parts.append(network(pixels).float().cpu().numpy())
+        of_tiles = np.concatenate(parts)
         rows.append(of_tiles.max(axis=0) if content["predict"]["fold"] == "max" else of_tiles.mean(axis=0))
     return np.stack(rows)
 
@@ -93,8 +96,8 @@ def _whole(card: model.Card, members: Sequence[nn.Module], content: Mapping[str,
     return ensembles.Averaged(members, views, how, card.task)
 
 
-def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> torch.Tensor:
-    """Read an image as uint8 tiles (t, 3, s, s)."""
+def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> Iterator[torch.Tensor]:
+    """Yield the tiles of an image as uint8 (b, 3, s, s), at most `predict.batch_size` at a time."""
     try:
         image = images.decode(path.read_bytes())
     except OSError as error:
@@ -103,8 +106,10 @@ def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> torch.Te
         raise InputError(f"{path}: {error}") from error
     height, width = image.shape[:2]
     windows = tiling.windows(width, height, content["tile"]["size_px"], content["tile"]["overlap_px"])
-    tiles = [images.resize(image[y0:y1, x0:x1], card.input_px) for x0, y0, x1, y1 in windows]
-    return torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2)
+    for numbers in loading.in_order(len(windows), content["predict"]["batch_size"]):
+        cut = (windows[number] for number in numbers)
+        tiles = [images.resize(image[y0:y1, x0:x1], card.input_px) for x0, y0, x1, y1 in cut]
+        yield torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2)
 
 
 def _said(image: str, row: NDArray[np.float32], chosen: decision.Decision, top: int) -> Answer:

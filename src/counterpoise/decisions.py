@@ -215,6 +215,25 @@ def probabilities(
     )
 
 
+def raw(logits: NDArray[np.floating], task: str) -> tuple[Floats, NDArray[np.bool_]]:
+    """Use raw logits, (n, c), as they are: neither calibrated, nor corrected for a prior, nor under a rule.
+
+    Returns:
+        Their softmax, and the most probable class, one in each row; of many labels their sigmoid, and those from 0.5
+        on. Both (n, c).
+    """
+    count = logits.shape[1]
+    probs = calibration.apply(logits.astype(np.float64), np.ones(count), np.zeros(count), np.zeros(count), task=task)
+    return probs, most_probable(probs, task)
+
+
+def most_probable(probs: Floats, task: str) -> NDArray[np.bool_]:
+    """Decide for the most probable class, one in each row; of many labels for those from 0.5 on. Both (n, c)."""
+    if task == "multilabel":
+        return np.asarray(probs >= 0.5)
+    return one_hot(decide(probs, np.eye(probs.shape[1])), probs.shape[1])
+
+
 def decided(chosen: Decision, probs: Floats) -> NDArray[np.bool_]:
     """Decide by the chosen rule.
 

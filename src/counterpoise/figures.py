@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from counterpoise import calibration, decisions, intervals, label_metrics, metrics, prevalence
+from counterpoise import decisions, intervals, label_metrics, metrics, prevalence
 from counterpoise.artifacts import plots
 from counterpoise.artifacts.decision import Decision
 
@@ -64,17 +64,10 @@ def ways(logits: Floats, chosen: Decision) -> dict[str, Way]:
         `raw`: softmax of the logits and the most probable class, or sigmoid and a threshold of 0.5; `calibrated`: the
         same with probabilities moved to the target prior; `decided`: these probabilities under the chosen rule.
     """
-    count, many = len(chosen.classes), chosen.task == "multilabel"
-    ones, zeros = np.ones(count), np.zeros(count)
-    raw = calibration.apply(logits, ones, zeros, zeros, task=chosen.task)
     moved = decisions.probabilities(chosen, logits)
-
-    def most_probable(probs: Floats) -> Booleans:
-        return np.asarray(probs >= 0.5) if many else decisions.one_hot(decisions.decide(probs, np.eye(count)), count)
-
     return {
-        "raw": Way(raw, most_probable(raw)),
-        "calibrated": Way(moved, most_probable(moved)),
+        "raw": Way(*decisions.raw(logits, chosen.task)),
+        "calibrated": Way(moved, decisions.most_probable(moved, chosen.task)),
         "decided": Way(moved, decisions.decided(chosen, moved)),
     }
 
@@ -184,9 +177,9 @@ def calibration_table(found: Mapping[str, Way], truth: Truth, task: str) -> pd.D
 def prevalence_table(logits: Floats, chosen: Decision, truth: Truth) -> pd.DataFrame:
     """State precision, recall and average precision of the class that matters at other shares of it.
 
-    Images of test are weighed so that the class has the stated share. `as it is`: the decision of the run;
-    `re-decided`: the one that `decide` made for that share. `expected`: precision that validation's own counts promise
-    for the decision as it is.
+    Images of test are weighed so that the class has the stated share. `raw`: logits as they are; `as it is`: the
+    decision of the run; `re-decided`: the one that `decide` made for that share. `raw expected`, `expected`: precision
+    that validation's own counts promise for raw logits, and for the decision as it is.
 
     Args:
         logits: (n, c) raw logits of test.
@@ -197,17 +190,19 @@ def prevalence_table(logits: Floats, chosen: Decision, truth: Truth) -> pd.DataF
     positives = truth.borne[:, index]
     own = float(positives.mean())
     probs = decisions.probabilities(chosen, logits)
-    as_it_is = Way(probs, decisions.decided(chosen, probs))
+    as_it_is, raw = Way(probs, decisions.decided(chosen, probs)), Way(*decisions.raw(logits, chosen.task))
     places = [("target", chosen.target[index], chosen)]
     if 0 < own < 1:
         places.append(("test", own, chosen))
     places += [("stated", other.prevalence, chosen.moved(number)) for number, other in enumerate(chosen.prevalences)]
     rows: list[tuple[object, ...]] = []
     for kind, share, redecided in places:
-        expected = prevalence.expected_precision(chosen.val_decided[index], share)
-        rows.append((kind, share, "expected", "precision", expected[0], expected[1].low, expected[1].high))
+        for name, counts in (("raw expected", chosen.val_raw), ("expected", chosen.val_decided)):
+            value, interval = prevalence.expected_precision(counts[index], share)
+            rows.append((kind, share, name, "precision", value, interval.low, interval.high))
         moved = decisions.probabilities(redecided, logits)
-        for name, way in (("as it is", as_it_is), ("re-decided", Way(moved, decisions.decided(redecided, moved)))):
+        again = Way(moved, decisions.decided(redecided, moved))
+        for name, way in (("raw", raw), ("as it is", as_it_is), ("re-decided", again)):
             if name == "re-decided" and kind != "stated":
                 continue
             for figure, (value, interval) in _at(way, truth, share).items():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from counterpoise import intervals, power_laws
 from counterpoise.charts import frame, ways
+from counterpoise.charts.texts import write_prevalence
 from counterpoise.svg import el, escape
 
 STYLE = Path(__file__).parent / "page" / "style.css"
@@ -48,6 +49,7 @@ class Found:
         images: Images of train at each share, and with twice the labels; means over the replicates.
         borne: How many of them bear the class that matters.
         positive: The class that matters.
+        prevalence: Its share in the target, at which its average precision is stated; guessing has as much.
         resamples: Of validation and replicates.
         curves: The second is that of the class that matters.
     """
@@ -56,6 +58,7 @@ class Found:
     images: tuple[float, ...]
     borne: tuple[float, ...]
     positive: str
+    prevalence: float
     resamples: int
     curves: tuple[Curve, ...]
 
@@ -94,9 +97,12 @@ def table(found: Found) -> str:
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines += ["", *(sentence(found, own) for own in reversed(found.curves))]
     lines.append(
+        f"Average precision of {found.positive} is stated at {write_prevalence(found.prevalence)} of it, the share "
+        f"that the target holds; guessing has {found.prevalence:.3f}. "
         "Brackets are 95 % intervals over replicates and images of validation, whose figures these are. As epochs, "
-        "calibration and thresholds were chosen on it too, at every share, levels are somewhat too high. What is said "
-        "of labels that there are not yet rests on a power law besides, for which no interval can vouch."
+        "calibration and thresholds were chosen on it too, levels are somewhat too high; small parts choose among more "
+        "epochs, so that the gain may be somewhat larger. What is said of labels that there are not yet rests on a "
+        "power law besides, for which no interval can vouch."
     )
     return "\n".join(lines)
 

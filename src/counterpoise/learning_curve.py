@@ -28,6 +28,8 @@ from counterpoise import (
     metrics,
     models,
     portions,
+    prevalence,
+    provenance,
     seeds,
 )
 from counterpoise.artifacts import classes, clusters, decision, features, predictions, tiles
@@ -67,8 +69,9 @@ def read(root: Path, content: Mapping[str, Any]) -> Built:
     """Read what the pipeline built.
 
     Raises:
-        ArtifactError: It was not run yet.
+        ArtifactError: It was not run yet, or with other parameters in front of training than `content` holds.
     """
+    provenance.check(root, content, ("ingest", "split", "tile", "embed"))
     splits = ("train", "val")
     return Built(
         content,
@@ -79,21 +82,30 @@ def read(root: Path, content: Mapping[str, Any]) -> Built:
     )
 
 
-def settings_of(built: Built, share: Fraction, replicate: int) -> train.Params:
+def settings_of(built: Built, share: Fraction, replicate: int, draws: int) -> train.Params:
     """Return the settings of one training.
 
-    Epochs, and all that is counted in them, are divided by the share, so that each network takes as many steps: else
-    what few labels lack, and what few steps lack, could not be told apart.
+    Epochs, and all that is counted in them, are as many more as each has fewer steps, so that each network takes as
+    many steps, but for rounding to whole epochs: else what few labels lack, and what few steps lack, could not be told
+    apart.
+
+    Args:
+        built: What the pipeline built.
+        share: Of train.
+        replicate: Decides initialisation and order.
+        draws: Examples in an epoch of this part of train.
     """
     settings = built.params(train.Params)
     own = settings.train
+    steps, of_all = (-(-count // own.batch_size) for count in (draws, round(draws / share)))
+    longer = of_all / steps
     changes = {
         "seed": seeds.derive(own.seed, "learning curve", replicate),
         "fraction": 1.0,  # the part is chosen here
-        "epochs": round(own.epochs / share),
-        "patience": round(own.patience / share),
-        "step_epochs": round(own.step_epochs / share),
-        "warmup_epochs": float(own.warmup_epochs / share),
+        "epochs": round(own.epochs * longer),
+        "patience": round(own.patience * longer),
+        "step_epochs": round(own.step_epochs * longer),
+        "warmup_epochs": own.warmup_epochs * longer,
     }
     return settings.model_copy(update={"train": own.model_copy(update=changes)})
 
@@ -112,12 +124,13 @@ def learn(
         Raw logits of validation, the decision, and how many images were learned from, how many of them with the class
         that matters.
     """
-    settings, chances = settings_of(built, share, replicate), built.params(oversample.Params)
+    chances = built.params(oversample.Params)
     seed = seeds.derive(chances.seed, "learning curve", replicate)
     part = built.tiles["train"]
     rows = portions.choose(part.table, built.units, float(share), seed)
     table = part.table.iloc[rows]
     drawn, opened = oversample.draw(table, built.found, chances.oversample, seed, task=chances.task)
+    settings = settings_of(built, share, replicate, len(drawn))
     row = {tile_id: number for number, tile_id in enumerate(part.table["tile_id"])}
 
     def examples(split: str, rows: Sequence[int] | NDArray[np.int64], views: NDArray[np.int64]) -> fitting.Examples:
@@ -140,7 +153,10 @@ def learn(
     val = predict.fold(own.table, logits, dict(built.units), card.classes, how.predict.fold)
     deciding = built.params(decide.Params)
     asked = deciding.evaluate.model_copy(update={"at_prevalence": ()})
-    chosen = decide.choose(val, opened, card.ledger, deciding.decide, asked)
+    how_to_decide = deciding.decide
+    if how_to_decide.target == "estimated":  # from images that these networks do not see
+        how_to_decide = how_to_decide.model_copy(update={"target": "natural"})
+    chosen = decide.choose(val, opened, card.ledger, how_to_decide, asked)
     images = table.drop_duplicates("image_id")
     borne = labels.indicators(images["labels"].tolist(), card.classes)[:, card.classes.index(chosen.positive)]
     return val, chosen, (len(images), int(borne.sum()))
@@ -156,7 +172,8 @@ def figures(val: predictions.Predictions, chosen: decision.Decision, weights: ND
 
     Returns:
         Name -> (1 + b,), of the images as they are, then of each resample. Of one class per image balanced accuracy
-        under the rule, of many labels mean average precision; then average precision of the class that matters.
+        under the rule, of many labels mean average precision at validation's shares; then average precision of the
+        class that matters, at its share in the target.
     """
     probs = decisions.probabilities(chosen, val.logits)
     truth = labels.indicators(val.labels, val.classes)
@@ -173,8 +190,10 @@ def figures(val: predictions.Predictions, chosen: decision.Decision, weights: ND
         count = len(val.classes)
         whole = both(lambda w: metrics.balanced_accuracy(metrics.confusion(targets, decided, count, w)))
         first = {"balanced accuracy": whole}
-    name = f"average precision of {chosen.positive}"
-    return first | {name: both(lambda w: metrics.average_precision(truth[:, index], probs[:, index], w))}
+    share = chosen.target[index]
+    weighed = [prevalence.importance(truth[:, index], share, given) for given in (None, weights)]
+    ranked = [np.atleast_1d(metrics.average_precision(truth[:, index], probs[:, index], own)) for own in weighed]
+    return first | {f"average precision of {chosen.positive}": np.concatenate(ranked)}
 
 
 def measure(built: Built, shares: Sequence[Fraction], replicates: int) -> growth.Found:
@@ -216,7 +235,13 @@ def measure(built: Built, shares: Sequence[Fraction], replicates: int) -> growth
     whole = built.tiles["train"].table.drop_duplicates("image_id")["labels"].tolist()
     bearing = int(labels.indicators(whole, built.found.names)[:, index].sum())
     return growth.Found(
-        tuple(shares), (*images, 2 * every), (*borne, 2 * bearing), chosen.positive, resamples, tuple(curves)
+        tuple(shares),
+        (*images, 2 * every),
+        (*borne, 2 * bearing),
+        chosen.positive,
+        chosen.target[index],
+        resamples,
+        tuple(curves),
     )
 
 

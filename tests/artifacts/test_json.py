@@ -32,6 +32,7 @@ DECISION = decision.Decision(
     val_images=(3, 3),
     val_total=6,
     val_decided=((2, 1, 1, 2), (2, 1, 1, 2)),
+    val_raw=((3, 1, 0, 2), (2, 0, 1, 3)),
     prevalences=(decision.Moved(0.1, (0.9, 0.1), (0.5, -1.6), ((1.0, 0.0), (0.0, 1.0)), ()),),
 )
 
@@ -70,7 +71,8 @@ def test_no_class_has_more_images_than_there_are(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["scale", "bias", "natural", "val", "target", "seen", "val_offset", "gain", "val_images", "val_decided"]
+    "name",
+    ["scale", "bias", "natural", "val", "target", "seen", "val_offset", "gain", "val_images", "val_decided", "val_raw"],
 )
 def test_every_list_of_a_decision_has_an_entry_per_class(tmp_path, name):
     decision.write(tmp_path, DECISION)

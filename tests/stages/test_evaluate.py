@@ -515,14 +515,16 @@ def the_prevalences(root: Path) -> Any:
 def test_precision_and_ap_at_a_prevalence_are_those_of_images_weighed_to_it(many: bool, tmp_path: Path) -> None:
     if many:
         a_problem_of_labels(tmp_path)
-        names, truth, _, probs, decided = used_labels(tmp_path)
+        names, truth, own, probs, decided = used_labels(tmp_path)
         index = names.index("seldom")
         actual, scores, says = truth[:, index], probs[:, index], decided[:, index]
+        by_raw = own[:, index] >= 0.5
     else:
         a_problem(tmp_path)
-        names, targets, _, probs, decisions = used(tmp_path)
+        names, targets, own, probs, decisions = used(tmp_path)
         index = names.index("rare")
         actual, scores, says = targets == index, probs[:, index], decisions == index
+        by_raw = own == index
     table = the_prevalences(tmp_path)
     for share in PREVALENCES:
         weights = np.where(actual, share / actual.mean(), (1 - share) / (1 - actual.mean()))
@@ -532,6 +534,10 @@ def test_precision_and_ap_at_a_prevalence_are_those_of_images_weighed_to_it(many
         assert rows.loc["precision", "value"] == pytest.approx(precision, rel=1e-5)
         assert rows.loc["recall", "value"] == pytest.approx(says[actual].mean(), rel=1e-5)
         assert rows.loc["average_precision", "value"] == pytest.approx(ranked, rel=1e-5)
+        raw = table.loc[("stated", share, "raw")]
+        precision = sklearn_metrics.precision_score(actual, by_raw, sample_weight=weights, zero_division=np.nan)
+        assert raw.loc["precision", "value"] == pytest.approx(precision, rel=1e-5, nan_ok=True)
+        assert raw.loc["recall", "value"] == pytest.approx(by_raw[actual].mean(), rel=1e-5)
         again = table.loc[("stated", share, "re-decided")]
         assert again.loc["average_precision", "value"] == pytest.approx(ranked, rel=1e-5)  # the ranking stays
     assert (table["low"] <= table["value"] + 1e-9).all()
@@ -553,3 +559,7 @@ def test_validation_promises_the_precision_that_test_shows(tmp_path: Path) -> No
     promised = table.loc[("test", share, "expected", "precision")]
     shown = table.loc[("test", share, "as it is", "precision"), "value"]
     assert promised["low"] < shown < promised["high"]
+    promised, shown = (table.loc[("test", share, way, "precision")] for way in ("raw expected", "raw"))
+    assert promised["low"] < shown["value"] < promised["high"]
+    raw, decided = (table.loc[("test", share, way, "recall"), "value"] for way in ("raw", "as it is"))
+    assert decided > raw + 0.05  # rule `balanced` calls what is rare more often

@@ -416,6 +416,20 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     assert "it was 86 % on validation and 89 % on test" in text
     assert re.search(r"promised 0\.33 \[0\.2[5-9], 0\.3[6-9]\]\. Test shows 0\.33 ", text)
     assert "Precision fell because the prevalence fell: nothing broke." in text
+    assert "Without correction and rule" not in text  # which changed nothing
+
+
+def test_the_page_says_what_correction_and_rule_regain_at_the_prevalence_of_deployment(tmp_path):
+    build(tmp_path)
+    page = Page(made(tmp_path))
+    rows = plots.read(tmp_path, "prevalence").set_index(["place", "way", "figure"])["value"]
+    texts = [f"{rows['target', way, 'precision']:.2f}" for way in ("raw", "raw expected", "as it is")]
+    assert texts[0] != texts[2]
+    assert re.search(
+        rf"by raw logits has a precision of {texts[0]} \[.*where validation promised {texts[1]} \[.*"
+        rf"With them, precision is {texts[2]} ",
+        page.text,
+    )
 
 
 def test_a_cosine_schedule_to_zero_has_not_vanished():

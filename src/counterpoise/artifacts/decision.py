@@ -115,7 +115,8 @@ class Decision:
         val_total: Number of validation images.
         val_decided: For each class, decided on validation with these very rules: true positives, false positives, false
             negatives, true negatives.
-        prevalences: The same for other shares of the class that matters, as `evaluate.at_prevalence` asks.
+        val_raw: The same of raw logits: the most probable class, or labels from 0.5 on.
+        prevalences: The decision for other shares of the class that matters, as `evaluate.at_prevalence` asks.
         knots: `isotonic`: for each class where its curve has knots, and the probability there; a label that has too few
             images for a curve has no knots, but scale and bias. Empty for other calibrators.
         estimated: What `target` rests on; `None` where it is natural or was stated.
@@ -142,6 +143,7 @@ class Decision:
     val_images: tuple[int, ...]
     val_total: int
     val_decided: tuple[tuple[int, int, int, int], ...]
+    val_raw: tuple[tuple[int, int, int, int], ...]
     prevalences: tuple[Moved, ...]
     knots: tuple[calibration.Curve, ...] = ()
     estimated: Estimated | None = None
@@ -177,7 +179,7 @@ def read(root: Path) -> Decision:
         content["knots"] = tuple((tuple(places), tuple(values)) for places, values in content["knots"])
         estimated = content["estimated"]
         content["estimated"] = None if estimated is None else Estimated.from_json(estimated)
-        for name in ("gain", "val_decided"):
+        for name in ("gain", "val_decided", "val_raw"):
             content[name] = tuple(tuple(row) for row in content[name])
         for name in LISTS:
             content[name] = tuple(content[name])
@@ -205,6 +207,7 @@ def _check(decision: Decision) -> None:
             "target_offset",
             "val_images",
             "val_decided",
+            "val_raw",
             "thresholds" if decision.task == "multilabel" else "gain",
         )
     }

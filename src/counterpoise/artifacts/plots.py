@@ -39,7 +39,7 @@ COLUMNS: dict[str, dict[str, type]] = {
     # Each figure scored three ways: raw, calibrated (to the target prior), decided (and by the rule).
     "scores": {"way": str, "figure": str, "value": float, "low": float, "high": float},
     # The class that matters at a share of the images: `place` is target, test or stated (evaluate.at_prevalence);
-    # `way` is expected (by validation's counts), as it is, or re-decided for that share.
+    # `way` is raw (expected by validation's counts, shown by test), expected, as it is, or re-decided for that share.
     "prevalence": {
         "place": str,
         "prevalence": float,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from counterpoise import intervals
@@ -24,8 +25,15 @@ DISTINCT = 1.6
 PICTURES = 3
 TOO_WIDE = 0.5
 """An interval of precision that is wider than this promises nothing."""
-WAYS = {"expected": "promised", "as it is": "as it is", "re-decided": "re-decided"}
-COLOURS = {"promised": 6, "as it is": 0, "re-decided": 2}
+WAYS = {
+    "raw expected": "raw, promised",
+    "raw": "raw",
+    "expected": "promised",
+    "as it is": "as it is",
+    "re-decided": "re-decided",
+}
+COLOURS = {"raw, promised": 3, "raw": 1, "promised": 6, "as it is": 0, "re-decided": 2}
+RAW = ("raw expected", "raw")
 FIGURES = {"precision": "Precision", "recall": "Recall", "average_precision": "Average precision"}
 
 
@@ -127,8 +135,9 @@ def at_prevalences(facts: Facts) -> Part:
     made = {}
     for place, share in _pictured(facts, found):
         made[f"At {write_prevalence(share)}{place}"] = _picture(on, share, name)
-    redecides = _redecides(facts)
-    made |= {title: _chart(facts, figure, title, redecides=redecides) for figure, title in FIGURES.items()}
+    redecides, moves = _differ(facts, "re-decided"), _differ(facts, "raw")
+    ways = [way for way in WAYS if (redecides or way != "re-decided") and (moves or way not in RAW)]
+    made |= {title: _chart(facts, figure, title, ways) for figure, title in FIGURES.items()}
     rule = facts.decision.rule
     second = "Recall stays whatever the share is; precision does not."
     stated = facts.decision.prevalences
@@ -136,12 +145,29 @@ def at_prevalences(facts: Facts) -> Part:
         second += f" Re-decided: rule “{rule}” applied anew to a share."
     elif stated:
         second += f" Rule “{rule}” decides the same for every share."
+    texts = (*explain(found, name), *([_regained(facts)] if moves else []), second)
     caption = (
         "Dots: as many images, with the recall and the false alarms of test. Promised: by the decisions on validation. "
         "As it is: test images weighed to that share, which is held fixed, so that intervals are narrower than in the "
         "headline. No skill: the share itself."
     )
-    return Part("prevalence", heading, (*explain(found, name), second), drawn(made), caption, short="Prevalence")
+    return Part("prevalence", heading, texts, drawn(made), caption, short="Prevalence")
+
+
+def _regained(facts: Facts) -> str:
+    """Say what precision and recall raw logits would have in deployment, and what correction and rule make of it."""
+    share, name = facts.decision.target[facts.positive], quote(facts.positive_name)
+    raw, decided = (
+        [_look_up(facts, "target", way, figure).text for figure in ("precision", "recall")]
+        for way in ("raw", "as it is")
+    )
+    how = f"{name} from a probability of 0.5 on" if facts.many else "the most probable class"
+    promised = _look_up(facts, "target", "raw expected", "precision").text
+    return (
+        f"Without correction and rule, at {write_prevalence(share)} as in deployment, {how} by raw logits has a "
+        f"precision of {raw[0]}, where validation promised {promised}, and a recall of {raw[1]}. With them, precision "
+        f"is {decided[0]} and recall {decided[1]}."
+    )
 
 
 def _pictured(facts: Facts, found: Shift) -> list[tuple[str, float]]:
@@ -176,7 +202,7 @@ def _picture(on: Counts, share: float, name: str) -> str:
     return dots(groups(Counts(tp, fp, fn, tn)), title=f"{name} at {write_prevalence(share)}", alt=alt, notes=notes)
 
 
-def _chart(facts: Facts, figure: str, title: str, *, redecides: bool) -> str:
+def _chart(facts: Facts, figure: str, title: str, ways: Sequence[str]) -> str:
     table = facts.tables["prevalence"]
     places = list(dict.fromkeys(zip(table["place"], table["prevalence"], strict=True)))
     places = _without_repetition(sorted(places, key=lambda place: -place[1]))
@@ -184,7 +210,7 @@ def _chart(facts: Facts, figure: str, title: str, *, redecides: bool) -> str:
     for place, share in places:
         its = {}
         for row in table[(table["place"] == place) & (table["prevalence"] == share)].to_dict("records"):
-            if row["figure"] == figure and (redecides or row["way"] != "re-decided"):
+            if row["figure"] == figure and row["way"] in ways:
                 its[WAYS[row["way"]]] = estimate(row)
         no_skill = None if figure == "recall" else share
         measures.append(Measure(f"At {write_prevalence(share)}{_words(place)}", its, reference=no_skill))
@@ -214,16 +240,16 @@ def _without_repetition(places: list[tuple[str, float]]) -> list[tuple[str, floa
     ]
 
 
-def _redecides(facts: Facts) -> bool:
-    """Say whether deciding anew changes anything at any stated share."""
+def _differ(facts: Facts, way: str) -> bool:
+    """Say whether precision or recall of a way differ from those of the decision as it is, wherever both are stated."""
     table = facts.tables["prevalence"]
-    stated = table[(table["place"] == "stated") & (table["figure"] != "average_precision")]
-    keys = ["prevalence", "figure"]
-    values = {way: rows.set_index(keys)["value"] for way, rows in stated.groupby("way")}
-    if not {"as it is", "re-decided"} <= set(values):
+    decided = table[table["figure"] != "average_precision"]
+    keys = ["place", "prevalence", "figure"]
+    values = {known: rows.set_index(keys)["value"] for known, rows in decided.groupby("way")}
+    if not {"as it is", way} <= set(values):
         return False
-    as_it_is, again = values["as it is"].align(values["re-decided"])
-    return bool(((as_it_is - again).abs() > 1e-9).any() or (as_it_is.isna() != again.isna()).any())
+    as_it_is, other = values["as it is"].align(values[way], join="inner")
+    return bool(((as_it_is - other).abs() > 1e-9).any() or (as_it_is.isna() != other.isna()).any())
 
 
 def _look_up(facts: Facts, place: str, way: str, figure: str) -> Estimate:

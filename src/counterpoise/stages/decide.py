@@ -134,6 +134,7 @@ def choose(
         val_images=tuple(int(count) for count in val_images),
         val_total=total,
         val_decided=(),
+        val_raw=count_decided(truth, decisions.raw(logits, opened.task)[1]),
         prevalences=(),
         knots=fit.knots,
     )
