@@ -160,6 +160,26 @@ def test_an_image_gets_the_probabilities_that_the_pipeline_gave_it(frozen: bool,
         assert said.decided == (said.ranked[0][0],)
 
 
+@pytest.mark.parametrize("fold", ["mean", "max"])
+def test_tiles_go_through_the_network_no_more_than_asked_for_at_a_time(
+    fold: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path, a_decision("multiclass"), frozen=False)
+    asked, path = content(), [tmp_path / "large.png"]
+    asked["predict"] |= {"fold": fold, "batch_size": 8}
+    whole = answers.logits(tmp_path, path, asked)
+    sizes, normalise = [], models.normalise
+
+    def note(batch: torch.Tensor, *how: Any) -> torch.Tensor:
+        sizes.append(len(batch))
+        return normalise(batch, *how)
+
+    monkeypatch.setattr(models, "normalise", note)
+    asked["predict"]["batch_size"] = 1
+    assert answers.logits(tmp_path, path, asked) == pytest.approx(whole, abs=1e-5)
+    assert sizes == [1, 1]
+
+
 @pytest.mark.parametrize("how", ["logits", "probabilities"])
 @pytest.mark.parametrize("frozen", [True, False])
 def test_members_and_views_are_averaged_as_the_pipeline_does(frozen: bool, how: How, tmp_path: Path) -> None:

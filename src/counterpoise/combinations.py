@@ -247,6 +247,11 @@ def _for_members_and_types(content: Mapping[str, Any]) -> Iterator[str]:
         built = losses.build(loss, task=ONE_CLASS, class_counts=(1, 1), example_count=2, params=block)
         if refusal := objectives.refuses_types(loss, built):
             yield refusal
+    if content["model"]["weights"] == "none":
+        yield (
+            f"{given} with model.weights 'none' there are no features to tell the types apart by; set it to {{}}, or "
+            "begin with other weights"
+        )
     if train["sampler"] == "progressive":
         yield f"{given} train.sampler 'progressive' would even out types in place of classes; set one of the two back"
     if train["classifier"] != "as_trained":

@@ -87,17 +87,18 @@ def find(
     of = np.array(parents(classes, split))
     found = np.searchsorted(of, targets)
     deviation = values.std(axis=0, dtype=np.float64)
-    scaled = values / np.where(deviation > 0, deviation, 1)
+    scale = np.where(deviation > 0, deviation, 1).astype(np.float32)
     for name, count in split.items():
         index = list(classes).index(name)
         rows = np.flatnonzero(targets == index)
-        different = len(np.unique(scaled[rows], axis=0))
+        own = values[rows] / scale
+        different = len(np.unique(own, axis=0))
         if different < count:
             raise InputError(
                 f"{PATH}: model.subclasses splits {name!r} into {count} types, but train has {different} different "
                 f"examples of it; ask for at most {different}, or leave the class whole"
             )
-        means = KMeans(n_clusters=count, n_init=RESTARTS, random_state=seed % 2**32).fit(scaled[rows])
+        means = KMeans(n_clusters=count, n_init=RESTARTS, random_state=seed % 2**32).fit(own)
         sizes = np.bincount(means.labels_, minlength=count)
         rank = np.empty(count, dtype=np.int64)
         rank[np.argsort(-sizes, kind="stable")] = np.arange(count)

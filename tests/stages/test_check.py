@@ -356,6 +356,11 @@ COMBINATIONS = [
         {"model__subclasses": {"solar": 3}, "loss": "focal"},
     ),
     (
+        {"model__subclasses": {"solar": 3}, "model__weights": "none"},
+        "with model.weights 'none' there are no features to tell the types apart by",
+        {"model__subclasses": {"solar": 3}},
+    ),
+    (
         {"model__subclasses": {"solar": 3}, "train__sampler": "progressive"},
         "train.sampler 'progressive' would even out types in place of classes",
         {"train__sampler": "progressive"},
