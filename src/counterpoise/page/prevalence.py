@@ -26,13 +26,13 @@ PICTURES = 3
 TOO_WIDE = 0.5
 """An interval of precision that is wider than this promises nothing."""
 WAYS = {
-    "raw expected": "raw, promised",
+    "raw expected": "raw promise",
     "raw": "raw",
     "expected": "promised",
     "as it is": "as it is",
     "re-decided": "re-decided",
 }
-COLOURS = {"raw, promised": 3, "raw": 1, "promised": 6, "as it is": 0, "re-decided": 2}
+COLOURS = {"raw promise": 3, "raw": 1, "promised": 6, "as it is": 0, "re-decided": 2}
 RAW = ("raw expected", "raw")
 FIGURES = {"precision": "Precision", "recall": "Recall", "average_precision": "Average precision"}
 
@@ -209,8 +209,9 @@ def _chart(facts: Facts, figure: str, title: str, ways: Sequence[str]) -> str:
     measures = []
     for place, share in places:
         its = {}
-        for row in table[(table["place"] == place) & (table["prevalence"] == share)].to_dict("records"):
-            if row["figure"] == figure and row["way"] in ways:
+        here = table[(table["place"] == place) & (table["prevalence"] == share) & (table["figure"] == figure)]
+        for row in sorted(here.to_dict("records"), key=lambda row: list(WAYS).index(row["way"])):
+            if row["way"] in ways:
                 its[WAYS[row["way"]]] = estimate(row)
         no_skill = None if figure == "recall" else share
         measures.append(Measure(f"At {write_prevalence(share)}{_words(place)}", its, reference=no_skill))
