@@ -261,8 +261,8 @@ def fit(
             if score > best_score and epoch >= settled:
                 best_epoch, best_score = epoch, score
                 best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+            progress.set_postfix(loss=f"{figures['train/loss']:.3f}", best=best_epoch, refresh=False)
             progress.update()
-            progress.set_postfix(loss=f"{figures['train/loss']:.3f}", best=best_epoch)
             if checkpoint and processes.rank() == 0:
                 checkpoint.save(
                     {
