@@ -72,6 +72,12 @@ def read(root: Path, content: Mapping[str, Any]) -> Built:
         ArtifactError: It was not run yet, or with other parameters in front of training than `content` holds.
     """
     provenance.check(root, content, ("ingest", "split", "tile", "embed"))
+    if content["decide"]["target"] == "estimated":
+        print(
+            "decide.target is 'estimated', from images that these networks do not see; figures are of natural shares",
+            file=sys.stderr,
+        )
+        content = {**content, "decide": content["decide"] | {"target": "natural"}}
     splits = ("train", "val")
     return Built(
         content,
@@ -153,10 +159,7 @@ def learn(
     val = predict.fold(own.table, logits, dict(built.units), card.classes, how.predict.fold)
     deciding = built.params(decide.Params)
     asked = deciding.evaluate.model_copy(update={"at_prevalence": ()})
-    how_to_decide = deciding.decide
-    if how_to_decide.target == "estimated":  # from images that these networks do not see
-        how_to_decide = how_to_decide.model_copy(update={"target": "natural"})
-    chosen = decide.choose(val, opened, card.ledger, how_to_decide, asked)
+    chosen = decide.choose(val, opened, card.ledger, deciding.decide, asked)
     images = table.drop_duplicates("image_id")
     borne = labels.indicators(images["labels"].tolist(), card.classes)[:, card.classes.index(chosen.positive)]
     return val, chosen, (len(images), int(borne.sum()))
@@ -191,9 +194,9 @@ def figures(val: predictions.Predictions, chosen: decision.Decision, weights: ND
         whole = both(lambda w: metrics.balanced_accuracy(metrics.confusion(targets, decided, count, w)))
         first = {"balanced accuracy": whole}
     share = chosen.target[index]
-    weighed = [prevalence.importance(truth[:, index], share, given) for given in (None, weights)]
-    ranked = [np.atleast_1d(metrics.average_precision(truth[:, index], probs[:, index], own)) for own in weighed]
-    return first | {f"average precision of {chosen.positive}": np.concatenate(ranked)}
+    borne, scores = truth[:, index], probs[:, index]
+    ranked = both(lambda w: metrics.average_precision(borne, scores, prevalence.importance(borne, share, w)))
+    return first | {f"average precision of {chosen.positive}": ranked}
 
 
 def measure(built: Built, shares: Sequence[Fraction], replicates: int) -> growth.Found:

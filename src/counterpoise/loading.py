@@ -191,12 +191,11 @@ def _keys(order: Sequence[Indices], chance: Chance | None) -> list[list[Key]]:
     """Pair each number with what decides how it is augmented; an example that is drawn again is augmented anew."""
     if chance is None:
         return [[(number, None) for number in numbers.tolist()] for numbers in order]
-    return [
-        [(number, (chance.seed, chance.epoch, before)) for number, before in zip(*both, strict=True)]
-        for both in (
-            (numbers.tolist(), times.tolist()) for numbers, times in zip(order, chance.drawn_before, strict=True)
-        )
-    ]
+    keys: list[list[Key]] = []
+    for numbers, times in zip(order, chance.drawn_before, strict=True):
+        draws = [(chance.seed, chance.epoch, before) for before in times.tolist()]
+        keys.append(list(zip(numbers.tolist(), draws, strict=True)))
+    return keys
 
 
 def _leave_interrupts_to_the_parent(worker: int) -> None:

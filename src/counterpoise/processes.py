@@ -94,14 +94,10 @@ def check(network: nn.Module, order: Sequence[NDArray[np.int64]], loss: str, *, 
     least = min(map(len, order))
     if least < 2 * count() and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
         found = "1 example" if least == 1 else f"{least} examples"
-        share, fewer = (
-            ("", "")
-            if count() == 1
-            else (f", which leaves one of {count()} processes fewer than two", ", or start fewer processes")
-        )
+        sharing = f" for {count()} processes" if count() > 1 else ""
         raise InputError(
-            f"{PATH}: the smallest batch has {found}{share}; batch norm knows no variance of a single one; raise "
-            f"train.batch_size, which the draws are cut by into nearly equal batches{fewer}"
+            f"{PATH}: the smallest batch has {found}{sharing}; batch norm knows no variance of a single one; raise "
+            "train.batch_size"
         )
 
 
