@@ -25,7 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from counterpoise import figures, losses, metrics
+from counterpoise import losses
+from counterpoise.evaluation.scores import BINS, Way
+from counterpoise.metrics import confusion
 from replicates import Floats, Problem
 
 DEALS = 5
@@ -74,19 +76,19 @@ def of_others() -> dict[str, Changes]:
     }
 
 
-def scores(ways: Mapping[str, figures.Way], targets: NDArray[np.int64], rarest: int) -> tuple[float, ...]:
+def scores(ways: Mapping[str, Way], targets: NDArray[np.int64], rarest: int) -> tuple[float, ...]:
     """Compute the four figures of one training."""
 
-    def balanced(way: figures.Way) -> float:
-        table = metrics.confusion(targets, way.decided.argmax(axis=1), way.probs.shape[1])
-        return float(metrics.balanced_accuracy(table))
+    def balanced(way: Way) -> float:
+        table = confusion.confusion(targets, way.decided.argmax(axis=1), way.probs.shape[1])
+        return float(confusion.balanced_accuracy(table))
 
     probs = ways["calibrated"].probs
     return (
         balanced(ways["raw"]),
         balanced(ways["decided"]),
-        float(metrics.average_precision(targets == rarest, probs[:, rarest])),
-        float(metrics.expected_calibration_error(probs, targets, None, figures.BINS)),
+        float(confusion.average_precision(targets == rarest, probs[:, rarest])),
+        float(confusion.expected_calibration_error(probs, targets, None, BINS)),
     )
 
 

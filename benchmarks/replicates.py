@@ -17,10 +17,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from counterpoise import config, figures, fitting, labels, loading, models
+from counterpoise import config, labels
 from counterpoise.artifacts import classes, features, manifest, splits, thumbnails
 from counterpoise.config import Section
+from counterpoise.dataset import inputs
+from counterpoise.evaluation import scores
+from counterpoise.networks.network import rebuild
 from counterpoise.stages import decide, oversample, predict, split, train
+from counterpoise.training import loop
 
 Floats = NDArray[np.float64]
 Parts = dict[str, pd.DataFrame]
@@ -109,16 +113,16 @@ class Problem:
         rows = [place[tile] for tile in part["tile_id"]]
         return values[rows], labels.targets(part["labels"].tolist(), self.found.names)
 
-    def _examples(self, part: pd.DataFrame, tile_ids: pd.Series) -> fitting.Examples:
+    def _examples(self, part: pd.DataFrame, tile_ids: pd.Series) -> loop.Examples:
         values, place = self.stored
         label = dict(zip(part["tile_id"], part["labels"], strict=True))
         rows = np.array([place[tile] for tile in tile_ids])
         targets = labels.targets([label[tile] for tile in tile_ids], self.found.names)
-        return fitting.Examples(loading.FeatureInputs(values, rows), torch.from_numpy(targets))
+        return loop.Examples(inputs.FeatureInputs(values, rows), torch.from_numpy(targets))
 
     def ways(
         self, parts: Parts, seed: int, changes: Mapping[str, Any]
-    ) -> tuple[dict[str, figures.Way], NDArray[np.int64]]:
+    ) -> tuple[dict[str, scores.Way], NDArray[np.int64]]:
         """Train and decide once.
 
         Args:
@@ -138,7 +142,7 @@ class Problem:
             self._examples(parts["train"], draws["tile_id"]), every["train"], every["val"], opened, settings
         )
         card = train.describe([learned], opened, settings, self.stored[0].shape[1])
-        network, how = models.rebuild(card, learned.weights), read(predict.Params, content)
+        network, how = rebuild(card, learned.weights), read(predict.Params, content)
         val, test = (
             predict.fold(
                 parts[name],
@@ -151,7 +155,7 @@ class Problem:
         )
         deciding = read(decide.Params, content)
         chosen = decide.choose(val, opened, learned.ledger, deciding.decide, deciding.evaluate)
-        return figures.ways(test.logits.astype(np.float64), chosen), labels.targets(test.labels, self.found.names)
+        return scores.ways(test.logits.astype(np.float64), chosen), labels.targets(test.labels, self.found.names)
 
 
 def _tiles(table: pd.DataFrame) -> pd.DataFrame:

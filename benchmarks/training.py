@@ -41,8 +41,11 @@ from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
-from counterpoise import config, fitting, loading, objectives
+from counterpoise import config
 from counterpoise.artifacts import tiles
+from counterpoise.dataset.inputs import TileInputs, workers_count
+from counterpoise.training import objective
+from counterpoise.training.loop import Examples, Settings, build, fit
 
 BACKBONES = ("tf_efficientnet_lite0", "resnet18")
 CLASSES, TILES, WATCHED, TILE_PX, INPUT_PX, BATCH_SIZE = 8, 512, 8, 256, 128, 32
@@ -76,23 +79,23 @@ def write_tiles(root: Path) -> None:
                     file.write_bytes(data)
 
 
-def settings(backbone: str, precision: str) -> fitting.Settings:
+def settings(backbone: str, precision: str) -> Settings:
     """Take the parameters as they ship, but for what is measured."""
     content: dict[str, Any] = copy.deepcopy(config.load(Path(__file__).parents[1]))
     content["model"] |= {"backbone": backbone, "weights": "none", "freeze": "none", "input_px": INPUT_PX}
     content["model"] |= {"device": "cpu", "precision": precision}
     content["train"] |= {"epochs": 1, "batch_size": BATCH_SIZE, "augment": "flips", "learning_rate": RATE}
     content["train"] |= {"weight_decay": DECAY, "warmup_epochs": 0.0, "schedule": "constant"}
-    return config.validate(fitting.Settings, {name: content[name] for name in fitting.Settings.model_fields})
+    return config.validate(Settings, {name: content[name] for name in Settings.model_fields})
 
 
-def ours(root: Path, params: fitting.Settings, shares: list[float]) -> Loop:
+def ours(root: Path, params: Settings, shares: list[float]) -> Loop:
     """Prepare our own loop."""
 
-    def examples(split: str, augment: str) -> fitting.Examples:
+    def examples(split: str, augment: str) -> Examples:
         part = tiles.read(root, split)
         count = len(part.table)
-        inputs = loading.TileInputs(
+        inputs = TileInputs(
             tiles=part,
             rows=np.arange(count),
             views=np.zeros(count, dtype=np.int64),
@@ -102,17 +105,17 @@ def ours(root: Path, params: fitting.Settings, shares: list[float]) -> Loop:
             on_the_fly=augment,
             backbone=params.model.backbone,
         )
-        return fitting.Examples(inputs, torch.arange(count) % CLASSES)
+        return Examples(inputs, torch.arange(count) % CLASSES)
 
     train, val = examples("train", params.train.augment), examples("val", "none")
-    goal = objectives.Objective(
+    goal = objective.Objective(
         lambda logits, targets: nn.functional.cross_entropy(logits, targets, reduction="none"), torch.ones(CLASSES)
     )
 
     def loop(network: nn.Module) -> float:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         start = time.perf_counter()
-        fitted = fitting.fit(network, train, val, goal, params)
+        fitted = fit(network, train, val, goal, params)
         shares.append(getattr(fitted, "waited_frac", float("nan")))
         return time.perf_counter() - start
 
@@ -221,8 +224,8 @@ def spread(values: list[float]) -> str:
 def measure(root: Path, backbone: str, rounds: int, progress: tqdm[Any]) -> None:
     """Print a line for each loop."""
     params, shares = settings(backbone, "float32"), []
-    workers = loading.workers_count()
-    network = fitting.build(params, CLASSES, None)
+    workers = workers_count()
+    network = build(params, CLASSES, None)
     weights = copy.deepcopy(network.state_dict())
     loops = {
         "ours": ours(root, params, shares),
@@ -255,7 +258,7 @@ def main() -> None:
     parser.add_argument("--backbones", nargs="+", default=BACKBONES)
     arguments = parser.parse_args()
     print(
-        f"{TILES} tiles of {TILE_PX} px to {INPUT_PX} px, batches of {BATCH_SIZE}, {loading.workers_count()} workers, "
+        f"{TILES} tiles of {TILE_PX} px to {INPUT_PX} px, batches of {BATCH_SIZE}, {workers_count()} workers, "
         f"{torch.get_num_threads()} threads, medians of {arguments.rounds} rounds"
     )
     total = 4 * (arguments.rounds + 1) * len(arguments.backbones)

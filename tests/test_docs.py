@@ -6,22 +6,27 @@ from typing import get_args
 
 import pytest
 
-from counterpoise import fitting, mixing, sampling, weighting
+from counterpoise.imbalance import class_weights, resampling
+from counterpoise.training import loop, mixup
 
 ROOT = Path(__file__).parents[1]
 ROWS = [line for line in (ROOT / "docs" / "remedies.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
 
 
 def choices(name: str) -> list[str]:
-    return [str(value) for value in get_args(fitting.Train.model_fields[name].annotation)]
+    return [str(value) for value in get_args(loop.Train.model_fields[name].annotation)]
 
 
 @pytest.mark.parametrize(
     "switch",
     [
-        *(f"oversample.strategy: {name}" for name in sampling.STRATEGIES if name != "none"),
-        *(f"weighting.scheme: {name}" for name in {**weighting.SCHEMES, **weighting.LABEL_SCHEMES} if name != "none"),
-        *(f"train.mix: {name}" for name in mixing.NAMES),
+        *(f"oversample.strategy: {name}" for name in resampling.STRATEGIES if name != "none"),
+        *(
+            f"weighting.scheme: {name}"
+            for name in {**class_weights.SCHEMES, **class_weights.LABEL_SCHEMES}
+            if name != "none"
+        ),
+        *(f"train.mix: {name}" for name in mixup.NAMES),
         *(f"train.sampler: {name}" for name in choices("sampler") if name != "as_drawn"),
         *(f"train.classifier: {name}" for name in choices("classifier") if name != "as_trained"),
         "oversample.defer_frac",

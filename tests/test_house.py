@@ -22,6 +22,14 @@ STAGES = sorted(path.stem for path in (PACKAGE / "stages").glob("*.py") if path.
 SHARED = {"task", "loss", "seed", "model", "weighting", "losses"}
 OPEN_SETS = ("losses", "sources", "demos")
 """Folders in which a name of `params.yaml` finds a file; `dvc.yaml` names such a file through `${...}`."""
+WINGS = [
+    *("__main__", "study", "stages", "conflicts", "deployment", "training", "report", "evaluation"),
+    *("dataset", "decision", "networks", "artifacts", "calibration", "losses", "imbalance", "metrics"),
+    *("sources", "demos", "engine"),
+]
+"""The wings of the package, from the top down: each imports those that come after it, and none that come before."""
+AT_THE_TOP = ("config", "seeds", "storage", "images", "labels")
+"""The modules beside the wings, which every wing may import; they import no wing."""
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 TEST_PATHS = ("data/tiles/test", "data/features/test", "results/predictions/test.parquet")
 Graph = dict[str, set[str]]
@@ -160,16 +168,33 @@ def test_no_stage_imports_another(stage: str) -> None:
     assert not reached(stage) & others
 
 
-def test_leaves_import_no_stage_and_nobody_imports_what_stands_above_stages() -> None:
-    top = {PACKAGE / "__main__.py", PACKAGE / "study.py", PACKAGE / "learning_curve.py"}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if path in top:
-            assert not imports(path) & {PACKAGE / "__main__.py"}, short(path)
-            continue
-        assert not imports(path) & top, short(path)
-        if path.parent != PACKAGE / "stages":
-            above = [short(file) for file in imports(path) if file.parent == PACKAGE / "stages"]
-            assert not above, f"{short(path)} imports {above}"
+def wing_of(path: Path) -> str:
+    """Name the folder of the package, or the module at its top, that a file belongs to."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0]
+
+
+def test_every_module_lies_in_a_wing() -> None:
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert sorted(folders) == sorted(set(WINGS) - {"__main__"})
+    modules = {path.stem for path in PACKAGE.glob("*.py")}
+    assert modules == {"__init__", "__main__", *AT_THE_TOP}, "a new module belongs in a wing"
+    for wing in folders:
+        assert (PACKAGE / wing / "__init__.py").read_text(encoding="utf-8").startswith('"""'), f"{wing}: no docstring"
+
+
+@pytest.mark.parametrize("wing", [*WINGS, *AT_THE_TOP])
+def test_a_wing_imports_nothing_above_it(wing: str) -> None:
+    above = WINGS[: WINGS.index(wing)] if wing in WINGS else WINGS
+    files = [path for path in sorted(PACKAGE.rglob("*.py")) if wing_of(path) == wing]
+    assert files
+    upwards = [f"{short(path)} -> {short(file)}" for path in files for file in imports(path) if wing_of(file) in above]
+    assert not upwards, f"imports run down the list of WINGS: {upwards}"
+
+
+def test_the_tests_lie_as_the_modules_do() -> None:
+    wings = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("**/test_*.py"))}
+    assert wings <= set(WINGS), f"no such wing: {sorted(wings - set(WINGS))}"
 
 
 def test_modules_import_each_other_in_one_direction() -> None:

@@ -12,8 +12,9 @@ import pytest
 import yaml
 from PIL import Image, ImageDraw
 
-from counterpoise import config, loading
+from counterpoise import config
 from counterpoise.artifacts import decision, predictions, prior, splits
+from counterpoise.dataset import inputs
 from counterpoise.stages import check
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +24,7 @@ RATES = {"disc": 0.5, "bar": 0.3, "dot": 0.12}
 
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "workers_count", lambda: 0)
+    monkeypatch.setattr(inputs, "workers_count", lambda: 0)
 
 
 def draw(path: Path, labels: list[str], rng: np.random.Generator) -> None:

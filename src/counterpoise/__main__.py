@@ -111,13 +111,13 @@ def show_answers(images: list[str], top: int) -> str:
         InputError: `params.yaml` is faulty, or an image cannot be read.
         ArtifactError: The pipeline was not run yet.
     """
-    from counterpoise import answers  # imports torch
+    from counterpoise.deployment import predictor  # imports torch
 
     content = config.load(Path.cwd())
     if faults := check.problems(content):
         raise InputError("\n".join(faults))
     lines = []
-    for said in answers.answer(Path.cwd(), [Path(image) for image in images], content, top):
+    for said in predictor.answer(Path.cwd(), [Path(image) for image in images], content, top):
         lines.append(f"{said.image}: {', '.join(said.decided) or 'none reaches its threshold'}")
         lines += [f"    {prob:6.3f}  {name}" for name, prob in said.ranked]
     return "\n".join(lines)
@@ -137,8 +137,8 @@ def write_logits(images: list[str], out: str) -> str:
         InputError: `params.yaml` is faulty, or an image cannot be read.
         ArtifactError: There is no model yet, or an image is named twice.
     """
-    from counterpoise import answers  # imports torch
     from counterpoise.artifacts import model, predictions, unlabelled
+    from counterpoise.deployment import predictor  # imports torch
 
     root = Path.cwd()
     content = config.load(root)
@@ -148,7 +148,7 @@ def write_logits(images: list[str], out: str) -> str:
     if not paths:
         raise InputError(f"no image in {images}")
     card = model.read_card(root)
-    rows = answers.logits(root, paths, content)
+    rows = predictor.logits(root, paths, content)
     found = unlabelled.Unlabelled(tuple(map(str, paths)), card.classes, rows, predictions.fingerprint(root, "val"))
     unlabelled.write(Path(out), found)
     return f"{out}: raw logits of {len(paths)} images"
@@ -167,7 +167,10 @@ def show_learning_curve(shares: list[str], replicates: int, out: str | None) -> 
         InputError: `params.yaml` is faulty, or a number is no number or out of range.
         ArtifactError: The pipeline was not run yet.
     """
-    from counterpoise import growth, learning_curve  # imports torch
+    from counterpoise.study import (
+        learning_curve,  # imports torch
+        learning_curve_report,
+    )
 
     content = config.load(Path.cwd())
     if faults := check.problems(content):
@@ -180,8 +183,8 @@ def show_learning_curve(shares: list[str], replicates: int, out: str | None) -> 
         raise InputError(f"--out: there is no folder {Path(out).parent}")
     found = learning_curve.measure(learning_curve.read(Path.cwd(), content), asked, replicates)
     if out is not None:
-        Path(out).write_text(growth.chart(found), encoding="utf-8")
-    return growth.table(found)
+        Path(out).write_text(learning_curve_report.chart(found), encoding="utf-8")
+    return learning_curve_report.table(found)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -42,7 +42,7 @@ class Views(Section):
     """Augmented views of a tile beside the tile itself. A tile drawn r times is drawn as r different views in turn,
     so that with 0 the repeated draws of a rare tile are exact copies."""
     policy: str
-    """Name of the augmentation policy that makes the views (`augment.py`)."""
+    """Name of the augmentation policy that makes the views."""
 
 
 class Drawn(Views):
@@ -60,7 +60,7 @@ class Portion(Section):
 
     fraction: float = Field(gt=0, le=1)
     """Share of train that is learned from, in (0, 1], as if no more had been labelled: stratified, at least one image
-    of each class, images that belong together taken whole. A smaller part lies within a larger one (`portions.py`)."""
+    of each class, images that belong together taken whole. A smaller part lies within a larger one."""
 
 
 class Tta(Section):
@@ -123,7 +123,7 @@ class Model(Backbone):
     `concat_pool` half of it."""
     subclasses: dict[str, Annotated[int, Field(ge=2, le=100)]]
     """One class per image only: {class: k} splits a class into k visual types by clustering its training features; the
-    network tells the types apart, and their probabilities are summed back (`subclasses.py`). By `dvc exp run` it is set
+    network tells the types apart, and their probabilities are summed back. By `dvc exp run` it is set
     as `-S +model.subclasses.solar=3`."""
 
 
@@ -150,7 +150,7 @@ class Weighting(Section):
         "negatives_over_positives",
         "inverse_share",
     ]
-    """How a class's weight follows from its number of draws (`weighting.py`). One class per image: `none`, `balanced`,
+    """How a class's weight follows from its number of draws. One class per image: `none`, `balanced`,
     `square_root`, `effective_number`, `one_minus_share`. Many labels: `none`, `negatives_over_positives`,
     `inverse_share`, which weight positive entries."""
     beta: float = Field(ge=0, lt=1)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from counterpoise import artifacts, priors
+from counterpoise import artifacts
 from counterpoise.artifacts import (
     classes,
     clusters,
@@ -35,6 +35,7 @@ from counterpoise.artifacts import (
     training,
     unlabelled,
 )
+from counterpoise.calibration import prior_ledger
 from counterpoise.storage import ArtifactError
 
 
@@ -47,7 +48,7 @@ class Example:
     expected: Any
 
 
-LEDGER = (priors.Line("oversample.strategy", "over", (1.0, 2.5)), priors.Line("loss", "focal", None))
+LEDGER = (prior_ledger.Line("oversample.strategy", "over", (1.0, 2.5)), prior_ledger.Line("loss", "focal", None))
 CLASSES = ("Dächer, alt", "NA")
 
 TABLES: dict[Any, list[Any]] = {

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from counterpoise import calibration, priors
 from counterpoise.artifacts import classes, decision, metrics, predictions, prior, unlabelled
+from counterpoise.calibration import calibrators, prior_ledger
 from counterpoise.storage import ArtifactError
 
 DECISION = decision.Decision(
@@ -97,7 +97,7 @@ def test_a_decision_made_for_another_prevalence_keeps_all_else(tmp_path):
     assert dataclasses.replace(other, target=DECISION.target, target_offset=DECISION.target_offset) == DECISION
 
 
-@pytest.mark.parametrize("calibrator", calibration.WITH_BIAS)
+@pytest.mark.parametrize("calibrator", calibrators.WITH_BIAS)
 def test_a_decision_that_corrects_the_prior_twice_can_neither_be_written_nor_read(tmp_path, calibrator):
     knots = (((0.0,), (0.5,)),) * 2 if calibrator == "isotonic" else ()
     once = dataclasses.replace(DECISION, calibrator=calibrator, bias=(0.3, 0.0), knots=knots)
@@ -172,7 +172,7 @@ def test_counts_of_the_prior_belong_to_the_classes(tmp_path):
 
 
 def test_an_unknown_line_of_the_ledger_stays_unknown(tmp_path):
-    line = priors.Line("loss", "focal", None)
+    line = prior_ledger.Line("loss", "focal", None)
     prior.write(tmp_path, prior.Prior("multiclass", ("a", "b"), (1, 2), (1, 2), (1, 2), 3, 3, 3, (line,)))
     assert prior.read(tmp_path).ledger == (line,)
 

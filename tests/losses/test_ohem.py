@@ -9,8 +9,9 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional
 
-from counterpoise import config, losses, objectives
+from counterpoise import config, losses
 from counterpoise.losses.ohem import Params, ohem, prior_factors
+from counterpoise.training import objective
 
 
 def a_batch(n: int = 30, c: int = 4) -> tuple[Tensor, Tensor]:
@@ -112,7 +113,7 @@ def test_class_weights_do_not_decide_who_is_kept():
     logits, targets = costing(3.0, 1.0)
     targets = torch.tensor([0, 1])
     logits[1] = logits[1].flip(0)
-    goal = objectives.Objective(
+    goal = objective.Objective(
         losses.build("ohem", task="multiclass", class_counts=[1, 1], example_count=2, params={"fraction": 0.5}),
         torch.tensor([0.1, 10.0]),
     )

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from counterpoise import config, losses, models, sampling
+from counterpoise import config, losses
 from counterpoise.artifacts import params_ok
 from counterpoise.config import InputError
+from counterpoise.imbalance import resampling
+from counterpoise.networks import network
 from counterpoise.stages import check
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -165,7 +167,7 @@ def test_each_wrong_value_is_refused_once(name, value, part):
     assert part in text
 
 
-REPEATING = sampling.REPEATING[0]
+REPEATING = resampling.REPEATING[0]
 COMBINATIONS = [
     (
         {"oversample__views": 2, "oversample__strategy": "none"},
@@ -619,7 +621,7 @@ def test_a_file_of_weights_that_is_not_there_is_refused_before_anything_runs(rep
 
 
 def test_blocks_that_timm_does_not_tell_apart_can_be_neither_frozen_nor_slowed(monkeypatch):
-    monkeypatch.setattr(models, "outline", lambda *_: models.Outline(width=8, blocks=0, has_batchnorm=True))
+    monkeypatch.setattr(network, "outline", lambda *_: network.Outline(width=8, blocks=0, has_batchnorm=True))
     unknown = "but timm does not say into which blocks"
     assert f"model.freeze is 'first_n', {unknown}" in fault(model__freeze="first_n")
     slowed = fault(model__freeze="none", train__first_rate_frac=0.1)

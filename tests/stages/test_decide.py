@@ -13,9 +13,12 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from counterpoise import calibration, config, decisions, priors, storage, thresholds, weighting
+from counterpoise import config, storage
 from counterpoise.artifacts import decision, model, predictions, prior, unlabelled
-from counterpoise.metrics import expected_calibration_error
+from counterpoise.calibration import calibrators, prior_ledger
+from counterpoise.decision import rules, thresholds
+from counterpoise.imbalance import class_weights
+from counterpoise.metrics.confusion import expected_calibration_error
 from counterpoise.stages import decide
 
 Array = np.ndarray[Any, Any]
@@ -23,7 +26,7 @@ Array = np.ndarray[Any, Any]
 CLASSES = ("plain", "solar")
 MEANS = np.array([[0.0, 0.0], [1.6, 0.8]])
 ASKED = config.Positive(positive=None, at_prevalence=())
-UNKNOWN = (priors.Line("loss", "focal", None),)
+UNKNOWN = (prior_ledger.Line("loss", "focal", None),)
 
 
 def params(
@@ -78,11 +81,11 @@ def small(counts: tuple[int, int] = (30, 10), seed: int = 0) -> predictions.Pred
 
 def probabilities(chosen: decision.Decision, logits: Array, *, under: str = "target") -> Array:
     """Compute what decision.json says, step 1 alone for `val`, both steps for `target`."""
-    return decisions.probabilities(chosen, logits, under="val" if under == "val" else "target")
+    return rules.probabilities(chosen, logits, under="val" if under == "val" else "target")
 
 
 def test_a_known_ledger_takes_temperature_with_the_offset():
-    ledger = (priors.Line("weighting.scheme", "balanced", (2 / 3, 2.0)),)
+    ledger = (prior_ledger.Line("weighting.scheme", "balanced", (2 / 3, 2.0)),)
     chosen = decide.choose(small(), opened((300, 100)), ledger, params(), ASKED)
     assert chosen.calibrator == "temperature"
     assert chosen.seen == pytest.approx((0.5, 0.5))
@@ -106,7 +109,7 @@ def test_an_unknown_ledger_refuses_a_calibrator_without_a_bias(calibrator):
 
 def test_correcting_twice_is_impossible_since_vector_swallows_the_prior():
     x, targets = sample((4000, 400), seed=1)
-    ledger = (priors.Line("weighting.scheme", "balanced", (0.55, 5.5)),)
+    ledger = (prior_ledger.Line("weighting.scheme", "balanced", (0.55, 5.5)),)
     logits = log_posterior(x, [0.5, 0.5])
     chosen = decide.choose(predictions_of(logits, targets), opened((4000, 400)), ledger, params("vector"), ASKED)
     assert chosen.val_offset == (0, 0)
@@ -125,18 +128,18 @@ def error_of_solar(probs: Array, targets: Array) -> float:
     return float(np.abs(np.bincount(bins, weights=(targets == 1) - probs[:, 1])).sum()) / len(targets)
 
 
-@pytest.mark.parametrize("calibrator", list(calibration.CALIBRATORS))
+@pytest.mark.parametrize("calibrator", list(calibrators.CALIBRATORS))
 @pytest.mark.parametrize("natural", [(5000, 5000), (10_000, 1000), (20_000, 200)])
 def test_after_the_correction_a_reweighted_model_is_calibrated(natural, calibrator):
     # A logistic regression with balanced class weights is right for gaussians of equal covariance, under 1 : 1.
     x, targets = sample(natural, seed=2)
-    weights = weighting.class_weights("balanced", natural)
+    weights = class_weights.class_weights("balanced", natural)
     network = LogisticRegression(C=1e6, class_weight=dict(enumerate(weights))).fit(x, targets)
 
     def logits(features: Array) -> Array:
         return np.stack([np.zeros(len(features)), network.decision_function(features)], axis=1)
 
-    ledger = (priors.Line("weighting.scheme", "balanced", tuple(weights)),)
+    ledger = (prior_ledger.Line("weighting.scheme", "balanced", tuple(weights)),)
     val_x, val_targets = sample(natural, seed=3)
     chosen = decide.choose(
         predictions_of(logits(val_x), val_targets), opened(natural), ledger, params(calibrator), ASKED
@@ -157,7 +160,7 @@ def test_both_steps_give_the_exact_posterior_of_deployment(sharpness):
     # Train seen at 1 : 1, validation at 1 : 1 by balance, deployment at 4.6 %: system A.
     natural = (2862, 138)
     x, targets = sample((8000, 8000), seed=5)
-    ledger = (priors.Line("split", "train", (3000 / 2862 / 2, 3000 / 138 / 2)),)
+    ledger = (prior_ledger.Line("split", "train", (3000 / 2862 / 2, 3000 / 138 / 2)),)
     logits = sharpness * log_posterior(x, [0.5, 0.5])
     chosen = decide.choose(predictions_of(logits, targets), opened(natural), ledger, params(), ASKED)
     assert 1 / chosen.scale[0] == pytest.approx(sharpness, rel=0.06)
@@ -190,7 +193,7 @@ def test_the_balanced_rule_decides_the_same_whatever_the_target():
             params(target={"plain": 1 - share, "solar": share}),
             ASKED,
         )
-        decided.append(decisions.decide(probabilities(chosen, logits), np.array(chosen.gain)))
+        decided.append(rules.decide(probabilities(chosen, logits), np.array(chosen.gain)))
     assert all((one == other).mean() > 0.999 for one, other in pairwise(decided))
     raw = balanced_accuracy_score(targets, logits.argmax(axis=1))
     assert balanced_accuracy_score(targets, decided[0]) > raw + 0.1
@@ -199,11 +202,11 @@ def test_the_balanced_rule_decides_the_same_whatever_the_target():
 def test_plain_cross_entropy_with_the_balanced_rule_decides_like_a_balanced_model():
     x, targets = sample((10_000, 500), seed=7)
     natural, flat = log_posterior(x, [20 / 21, 1 / 21]), log_posterior(x, [0.5, 0.5])
-    ledger = (priors.Line("weighting.scheme", "balanced", (0.525, 10.5)),)
+    ledger = (prior_ledger.Line("weighting.scheme", "balanced", (0.525, 10.5)),)
     plain = decide.choose(predictions_of(natural, targets), opened((10_000, 500)), (), params("none"), ASKED)
     weighted = decide.choose(predictions_of(flat, targets), opened((10_000, 500)), ledger, params("none"), ASKED)
-    one = decisions.decide(probabilities(plain, natural), np.array(plain.gain))
-    other = decisions.decide(probabilities(weighted, flat), np.array(weighted.gain))
+    one = rules.decide(probabilities(plain, natural), np.array(plain.gain))
+    other = rules.decide(probabilities(weighted, flat), np.array(weighted.gain))
     assert (one == other).all()
     np.testing.assert_allclose(probabilities(plain, natural), probabilities(weighted, flat), rtol=1e-6)
 
@@ -218,7 +221,7 @@ def test_costs_by_name_become_the_gain():
     )
     assert chosen.gain == ((0, -3), (-20, 0))
     p = np.array([3 / 23 - 0.001, 3 / 23 + 0.001])  # 20 p = 3 (1 - p)
-    assert decisions.decide(np.stack([1 - p, p], axis=1), np.array(chosen.gain)).tolist() == [0, 1]
+    assert rules.decide(np.stack([1 - p, p], axis=1), np.array(chosen.gain)).tolist() == [0, 1]
 
 
 def test_a_class_without_validation_images_keeps_every_figure_finite():
@@ -251,7 +254,7 @@ def test_costs_of_an_unknown_class_are_refused():
         decide.choose(small(), opened((300, 100)), (), params(rule="least_cost", costs={"wind": {"plain": 2.0}}), ASKED)
 
 
-def write_inputs(root: Path, ledger: tuple[priors.Line, ...]) -> None:
+def write_inputs(root: Path, ledger: tuple[prior_ledger.Line, ...]) -> None:
     predictions.write(root, "val", small())
     prior.write(root, opened((300, 100)))
     card = model.Card(
@@ -274,8 +277,8 @@ def write_inputs(root: Path, ledger: tuple[priors.Line, ...]) -> None:
 
 def test_main_takes_the_models_whole_ledger_and_writes_what_choose_says(tmp_path, capsys):
     ledger = (
-        priors.Line("oversample.strategy", "over", (2 / 3, 2.0)),
-        priors.Line("weighting.scheme", "stated", (1.0, 3.0)),
+        prior_ledger.Line("oversample.strategy", "over", (2 / 3, 2.0)),
+        prior_ledger.Line("weighting.scheme", "stated", (1.0, 3.0)),
     )
     write_inputs(tmp_path, ledger)
     decide.main(tmp_path, decide.Params(decide=params(), evaluate=ASKED))
@@ -342,7 +345,9 @@ def predictions_of_labels(logits: Array, truth: Array) -> predictions.Prediction
     return predictions.Predictions(ids, ids, cells, LABELS, np.asarray(logits, dtype=np.float32))
 
 
-def choose_labels(n: int = 4000, ledger: tuple[priors.Line, ...] = (), factors: ArrayLike = (1.0, 1.0), **changed: Any):
+def choose_labels(
+    n: int = 4000, ledger: tuple[prior_ledger.Line, ...] = (), factors: ArrayLike = (1.0, 1.0), **changed: Any
+):
     logits, truth = of_labels(n, 0, factors)
     natural = opened((300, 30), 1000, LABELS)
     return decide.choose(predictions_of_labels(logits, truth), natural, ledger, params(**changed), ASKED)
@@ -352,10 +357,10 @@ def choose_labels(n: int = 4000, ledger: tuple[priors.Line, ...] = (), factors: 
 @pytest.mark.parametrize("weight", [2.45, 10.79, 46.0])
 def test_a_pos_weight_is_undone_and_probabilities_are_calibrated(weight, calibrator):
     factors = (1.0, weight)
-    ledger = (priors.Line("weighting.scheme", "negatives_over_positives", factors),)
+    ledger = (prior_ledger.Line("weighting.scheme", "negatives_over_positives", factors),)
     chosen = choose_labels(20_000, ledger, factors, calibrator=calibrator)
     logits, truth = of_labels(20_000, 1, factors)
-    ours = decisions.probabilities(chosen, logits)
+    ours = rules.probabilities(chosen, logits)
     exact = 1 / (1 + np.exp(-(logits - np.log(factors))))
     np.testing.assert_allclose(ours, exact, atol=0.15 if calibrator == "isotonic" else 0.03)  # it has steps
     assert np.sqrt(((ours - exact) ** 2).mean()) < 0.03
@@ -367,7 +372,7 @@ def test_a_pos_weight_is_undone_and_probabilities_are_calibrated(weight, calibra
 def test_a_weighted_and_a_plain_model_decide_the_same_once_corrected():
     plain = choose_labels(calibrator="none", rule="f_beta")
     weighted = choose_labels(
-        calibrator="none", rule="f_beta", factors=(1.0, 30.0), ledger=(priors.Line("w", "w", (1.0, 30.0)),)
+        calibrator="none", rule="f_beta", factors=(1.0, 30.0), ledger=(prior_ledger.Line("w", "w", (1.0, 30.0)),)
     )
     np.testing.assert_allclose(plain.thresholds, weighted.thresholds, rtol=1e-3)
     assert plain.val_decided == weighted.val_decided
@@ -377,7 +382,7 @@ def test_an_unknown_ledger_of_many_labels_takes_platt():
     chosen = choose_labels(ledger=UNKNOWN, factors=(0.2, 9.0))
     assert (chosen.calibrator, chosen.seen, chosen.val_offset) == ("platt", None, (0, 0))
     logits, truth = of_labels(20_000, 1, (0.2, 9.0))
-    assert decisions.probabilities(chosen, logits).mean(axis=0) == pytest.approx(truth.mean(axis=0), abs=0.01)
+    assert rules.probabilities(chosen, logits).mean(axis=0) == pytest.approx(truth.mean(axis=0), abs=0.01)
 
 
 def test_a_label_with_few_positives_shares_its_calibration_and_is_named():
@@ -430,8 +435,8 @@ def test_a_floor_out_of_reach_is_no_threshold_and_is_said(tmp_path, capsys):
 def test_no_image_is_left_without_a_label_where_one_is_asked_for():
     chosen = choose_labels(rule="most_probable", at_least=1)
     logits, _ = of_labels(500, 1)
-    probs = decisions.probabilities(chosen, logits)
-    decided = decisions.decided(chosen, probs)
+    probs = rules.probabilities(chosen, logits)
+    decided = rules.decided(chosen, probs)
     assert (probs < 0.5).all(axis=1).any()
     assert (decided.sum(axis=1) >= 1).all()
     assert (decided >= (probs >= 0.5)).all()
@@ -444,7 +449,7 @@ def test_beta_and_the_way_to_a_threshold_are_those_that_were_asked_for():
     limits = {}
     for beta, search in itertools.product((0.5, 2.0), (True, False)):
         chosen = choose_labels(calibrator="none", rule="f_beta", beta=beta, search_positives=1 if search else 10**6)
-        at_val = decisions.probabilities(chosen, logits.astype(np.float32), under="val")[:, 0]
+        at_val = rules.probabilities(chosen, logits.astype(np.float32), under="val")[:, 0]
         expected = thresholds.for_f_beta(at_val, truth[:, 0], chosen.val[0], chosen.target[0], beta, search=search)
         limits[beta, search] = chosen.thresholds[0]
         assert chosen.thresholds[0] == pytest.approx(expected, rel=1e-5)
@@ -459,8 +464,8 @@ def test_of_two_classes_the_positive_one_gets_a_threshold(rule):
     chosen = decide.choose(
         predictions_of(logits, targets), opened((3000, 300)), (), params(rule=rule, floor=0.6), ASKED
     )
-    probs = decisions.probabilities(chosen, logits)[:, 1]
-    says = decisions.decided(chosen, decisions.probabilities(chosen, logits))[:, 1]
+    probs = rules.probabilities(chosen, logits)[:, 1]
+    says = rules.decided(chosen, rules.probabilities(chosen, logits))[:, 1]
     limit = probs[says].min()
     assert (says == (probs >= limit)).all()
     tp, fp, fn, _ = chosen.val_decided[1]

@@ -11,8 +11,9 @@ import timm
 import torch
 from PIL import Image
 
-from counterpoise import config, loading
+from counterpoise import config
 from counterpoise.artifacts import features, splits, tiles
+from counterpoise.dataset import inputs
 from counterpoise.stages import embed
 
 SIZES = {"train": 5, "val": 3, "test": 4}
@@ -21,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 @pytest.fixture(autouse=True)
 def one_process_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(loading, "workers_count", lambda: 0)
+    monkeypatch.setattr(inputs, "workers_count", lambda: 0)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -13,8 +13,9 @@ from scipy.special import expit, logsumexp, softmax
 from scipy.stats import binomtest
 from sklearn import metrics as sklearn_metrics
 
-from counterpoise import config, priors
+from counterpoise import config
 from counterpoise.artifacts import decision, predictions, prior
+from counterpoise.calibration import prior_ledger
 from counterpoise.stages import decide, evaluate
 
 REPOSITORY = Path(__file__).parents[2]
@@ -397,7 +398,7 @@ def a_problem_of_labels(
     costs: dict[str, dict[str, float]] | None = None,
     target: Any = "natural",
     calibrator: str = "auto",
-    ledger: tuple[priors.Line, ...] = (),
+    ledger: tuple[prior_ledger.Line, ...] = (),
     grouped: bool = False,
     **changed: object,
 ) -> None:
@@ -488,8 +489,10 @@ OF_LABELS: dict[str, dict[str, Any]] = {
     "precision floor": {"rule": "precision_floor", "floor": 0.5},
     "least cost": {"rule": "least_cost", "costs": {"seldom": {"missed": 10.0}}},
     "another deployment": {"target": {"seldom": 0.3}},
-    "pos_weight": {"ledger": (priors.Line("weighting.scheme", "negatives_over_positives", (1.0, 4.0, 16.0, 32.0)),)},
-    "unknown": {"ledger": (priors.Line("loss", "focal", None),)},
+    "pos_weight": {
+        "ledger": (prior_ledger.Line("weighting.scheme", "negatives_over_positives", (1.0, 4.0, 16.0, 32.0)),)
+    },
+    "unknown": {"ledger": (prior_ledger.Line("loss", "focal", None),)},
     "isotonic": {"calibrator": "isotonic", "target": {"seldom": 0.3}},
     "groups": {"grouped": True},
 }

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from counterpoise import config, labels, priors, sampling, storage
+from counterpoise import config, labels, storage
 from counterpoise.artifacts import classes, clusters, draws, prior, tiles
+from counterpoise.calibration import prior_ledger
+from counterpoise.imbalance import resampling
 from counterpoise.stages import oversample
 
 CLASSES = classes.Classes(("plain", "solar"), (2862, 138), 3000)
@@ -83,7 +85,7 @@ def test_the_ledger_says_what_split_and_draws_did():
 @pytest.mark.parametrize("strategy", ["none", "over", "under", "square_root", "repeat_factor"])
 def test_the_ledger_leads_from_the_natural_prior_to_that_of_the_draws(strategy):
     drawn, opened = oversample.draw(table_of(90, 10), CLASSES, params(strategy), 0)
-    seen = priors.seen(priors.from_counts(opened.natural_counts), opened.ledger)
+    seen = prior_ledger.seen(prior_ledger.from_counts(opened.natural_counts), opened.ledger)
     solar = (drawn["tile_id"] >= "t090").mean()
     assert seen == pytest.approx([1 - solar, solar])
     assert opened.drawn_counts == (len(drawn) - round(solar * len(drawn)), round(solar * len(drawn)))
@@ -118,7 +120,7 @@ def labelled(cells: list[str]) -> pd.DataFrame:
     return pd.DataFrame({"tile_id": [f"t{row:03d}" for row in range(len(cells))], "labels": cells})
 
 
-@pytest.mark.parametrize("strategy", sampling.STRATEGIES)
+@pytest.mark.parametrize("strategy", resampling.STRATEGIES)
 def test_counts_and_pairs_of_many_labels_are_those_of_the_draws(strategy):
     table = labelled(CELLS)
     drawn, opened = oversample.draw(table, MARKS, params(strategy), 0, task="multilabel")
@@ -139,17 +141,17 @@ def test_the_ledger_of_many_labels_holds_odds_and_leads_from_manifest_to_train()
     split, drawn = opened.ledger
     # Odds of a: 60 : 40 in the manifest, 34 : 16 in train; of c: 5 : 95 and 4 : 46.
     assert split.factors == pytest.approx((34 / 16 * 40 / 60, 10 / 40 * 80 / 20, 4 / 46 * 95 / 5))
-    assert drawn == priors.Line("oversample.strategy", "none", (1.0, 1.0, 1.0))
-    natural = priors.from_counts(opened.natural_counts, opened.natural_total)
-    assert priors.seen(natural, opened.ledger, task="multilabel") == pytest.approx([0.68, 0.2, 0.08])
+    assert drawn == prior_ledger.Line("oversample.strategy", "none", (1.0, 1.0, 1.0))
+    natural = prior_ledger.from_counts(opened.natural_counts, opened.natural_total)
+    assert prior_ledger.seen(natural, opened.ledger, task="multilabel") == pytest.approx([0.68, 0.2, 0.08])
 
 
-@pytest.mark.parametrize("strategy", [name for name in sampling.STRATEGIES if name != "none"])
+@pytest.mark.parametrize("strategy", [name for name in resampling.STRATEGIES if name != "none"])
 def test_what_resampling_does_to_many_labels_is_unknown(strategy):
     _, opened = oversample.draw(labelled(CELLS), MARKS, params(strategy), 0, task="multilabel")
-    assert opened.ledger[1] == priors.Line("oversample.strategy", strategy, None)
-    natural = priors.from_counts(opened.natural_counts, opened.natural_total)
-    assert priors.seen(natural, opened.ledger, task="multilabel") is None
+    assert opened.ledger[1] == prior_ledger.Line("oversample.strategy", strategy, None)
+    natural = prior_ledger.from_counts(opened.natural_counts, opened.natural_total)
+    assert prior_ledger.seen(natural, opened.ledger, task="multilabel") is None
 
 
 def test_a_label_on_every_tile_or_on_none_leaves_a_finite_ledger():
@@ -239,7 +241,7 @@ def test_main_gives_equal_bytes_twice(tmp_path):
     assert texts[0] == texts[1]
 
 
-@pytest.mark.parametrize("strategy", sampling.OF_LABEL_SETS)
+@pytest.mark.parametrize("strategy", resampling.OF_LABEL_SETS)
 def test_strategies_for_many_labels_are_refused_with_one_class_per_image(tmp_path, strategy):
     with pytest.raises(config.InputError, match=rf"'{strategy}', which looks at sets .* \['none', 'over', 'under'"):
         oversample.main(tmp_path, read_params(params(strategy)))
@@ -251,7 +253,7 @@ def test_deferred_draws_are_the_same_but_unknown_in_the_ledger():
     assert later.equals(now)
     assert deferred.drawn_counts == opened.drawn_counts
     assert opened.ledger[1].factors is not None
-    assert deferred.ledger[1] == priors.Line("oversample.strategy", "over, deferred", None)
+    assert deferred.ledger[1] == prior_ledger.Line("oversample.strategy", "over, deferred", None)
     assert deferred.ledger[0] == opened.ledger[0]
 
 
@@ -269,7 +271,9 @@ def test_a_part_of_train_is_drawn_from_and_counted(tmp_path, capsys):
         assert opened.train_total == 60 * fraction
         assert opened.drawn_counts == (48 * fraction, 48 * fraction)
         assert drawn["tile_id"].nunique() == 60 * fraction
-        assert priors.seen(priors.from_counts(opened.natural_counts), opened.ledger) == pytest.approx([0.5, 0.5])
+        assert prior_ledger.seen(prior_ledger.from_counts(opened.natural_counts), opened.ledger) == pytest.approx(
+            [0.5, 0.5]
+        )
         seen.append(set(drawn["tile_id"]))
     assert seen[0] < seen[1] < seen[2]
     assert capsys.readouterr().out.splitlines()[0] == "15 of 60 tiles of train, by train.fraction"

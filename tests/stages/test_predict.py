@@ -12,8 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from counterpoise import config, loading, models, storage
+from counterpoise import config, storage
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
+from counterpoise.dataset import inputs as tile_inputs
+from counterpoise.dataset.inputs import FeatureInputs
+from counterpoise.networks.network import Network, build_backbone, build_head, normalisation, normalise, rebuild
 from counterpoise.stages import predict
 
 NAMES = ("a", "b")
@@ -24,7 +27,7 @@ Array = np.ndarray[Any, Any]
 
 @pytest.fixture(autouse=True)
 def one_process_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(loading, "workers_count", lambda: 0)
+    monkeypatch.setattr(tile_inputs, "workers_count", lambda: 0)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -72,7 +75,7 @@ def a_card(*, frozen: bool, width: int = 3) -> model.Card:
 
 
 def a_head(width: int) -> torch.nn.Module:
-    head = models.build_head("linear", width, 2, 0.5, seed=0)
+    head = build_head("linear", width, 2, 0.5, seed=0)
     torch.manual_seed(0)
     torch.nn.init.normal_(head[2].weight)  # type: ignore[index]
     return head
@@ -140,22 +143,22 @@ def test_a_head_predicts_from_view_0_of_the_features(root: Path) -> None:
 
 
 def test_an_unfrozen_network_predicts_from_the_tiles(root: Path) -> None:
-    backbone = models.build_backbone("test_efficientnet", "none", seed=4)
-    network = models.Network(backbone, a_head(backbone.num_features))  # type: ignore[arg-type]
+    backbone = build_backbone("test_efficientnet", "none", seed=4)
+    network = Network(backbone, a_head(backbone.num_features))  # type: ignore[arg-type]
     model.write(root, a_card(frozen=False), network.state_dict())
     predict.main(root, a_params("max"))
-    mean, std = models.normalisation("test_efficientnet")
+    mean, std = normalisation("test_efficientnet")
     batch = torch.from_numpy(np.stack([picture(number) for number in range(len(TILES))])).permute(0, 3, 1, 2)
     with torch.inference_mode():
-        logits = network.eval()(models.normalise(batch, mean, std)).numpy()
+        logits = network.eval()(normalise(batch, mean, std)).numpy()
     expected = [logits[[1, 2, 4]].max(axis=0), logits[3], logits[0]]
     for split in ("val", "test"):
         np.testing.assert_allclose(predictions.read(root, split).logits, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_batches_and_half_precision_change_little(root: Path) -> None:
-    backbone = models.build_backbone("test_efficientnet", "none", seed=4)
-    network = models.Network(backbone, a_head(backbone.num_features))  # type: ignore[arg-type]
+    backbone = build_backbone("test_efficientnet", "none", seed=4)
+    network = Network(backbone, a_head(backbone.num_features))  # type: ignore[arg-type]
     model.write(root, a_card(frozen=False), network.state_dict())
     found = {}
     for name, params in {
@@ -202,26 +205,26 @@ def test_other_features_in_test_leave_the_predictions_of_val_as_they_were(root: 
 
 
 def test_dropout_is_off_while_predicting() -> None:
-    network = models.rebuild(a_card(frozen=True), a_head(3).state_dict())
-    inputs = loading.FeatureInputs(np.ones((50, 3), dtype=np.float32), np.arange(50))
+    network = rebuild(a_card(frozen=True), a_head(3).state_dict())
+    inputs = FeatureInputs(np.ones((50, 3), dtype=np.float32), np.arange(50))
     logits = predict.apply(network, inputs, a_params())
     assert len(np.unique(logits, axis=0)) == 1
 
 
 def test_weights_of_another_network_are_refused() -> None:
     with pytest.raises(RuntimeError, match="loading state_dict"):
-        models.rebuild(a_card(frozen=False), a_head(3).state_dict())
+        rebuild(a_card(frozen=False), a_head(3).state_dict())
 
 
 # Several members, several views.
 
 
-def a_network(seed: int = 4) -> models.Network:
-    backbone = models.build_backbone("test_efficientnet", "none", seed)
+def a_network(seed: int = 4) -> Network:
+    backbone = build_backbone("test_efficientnet", "none", seed)
     torch.manual_seed(seed)
-    head = models.build_head("linear", backbone.num_features, 2, 0.5, seed)  # type: ignore[arg-type]
+    head = build_head("linear", backbone.num_features, 2, 0.5, seed)  # type: ignore[arg-type]
     torch.nn.init.normal_(head[2].weight)  # type: ignore[index]
-    return models.Network(backbone, head)
+    return Network(backbone, head)
 
 
 def logits_by(root: Path, params: predict.Params) -> Array:

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from counterpoise import labels, priors, sampling
+from counterpoise import labels
 from counterpoise.artifacts import (
     classes,
     clusters,
@@ -32,7 +32,9 @@ from counterpoise.artifacts import (
     tiles,
     training,
 )
-from counterpoise.page import findings
+from counterpoise.calibration import prior_ledger
+from counterpoise.imbalance import resampling
+from counterpoise.report import warnings
 from counterpoise.stages import decide, evaluate, report
 from counterpoise.storage import ArtifactError
 
@@ -92,7 +94,7 @@ def build(
     test_counts: Sequence[int] | None = None,
     rates: Sequence[float] = (1e-3, 9e-4, 5e-4, 2e-4),
     losses: Sequence[float] = (1.2, 0.8, 0.6, 0.5),
-    ledger: tuple[priors.Line, ...] = (),
+    ledger: tuple[prior_ledger.Line, ...] = (),
     skill: float = 1.5,
     draws_of: Sequence[int] = (1,),
     **decide_as: Any,
@@ -136,10 +138,10 @@ def build(
     draws.write(root, drawn.reset_index(drop=True))
     borne = labels.indicators(train["labels"].tolist(), names)
     ledger = ledger or (
-        priors.Line("split", "train", (1.0,) * count),
-        priors.Line("oversample.strategy", "none", (1.0,) * count),
-        priors.Line("weighting.scheme", "stated", tuple(np.linspace(1.0, 2.0, count).tolist())),
-        priors.Line("loss", "cross_entropy", (1.0,) * count),
+        prior_ledger.Line("split", "train", (1.0,) * count),
+        prior_ledger.Line("oversample.strategy", "none", (1.0,) * count),
+        prior_ledger.Line("weighting.scheme", "stated", tuple(np.linspace(1.0, 2.0, count).tolist())),
+        prior_ledger.Line("loss", "cross_entropy", (1.0,) * count),
     )
     opened = prior.Prior(
         task,
@@ -151,8 +153,8 @@ def build(
         len(train),
         int(repeats.sum()),
         ledger[:2],
-        tuple(map(tuple, sampling.pairs(borne, np.ones(len(train), dtype=np.int64)).tolist())) if many else (),
-        tuple(map(tuple, sampling.pairs(borne, repeats).tolist())) if many else (),
+        tuple(map(tuple, resampling.pairs(borne, np.ones(len(train), dtype=np.int64)).tolist())) if many else (),
+        tuple(map(tuple, resampling.pairs(borne, repeats).tolist())) if many else (),
     )
     prior.write(root, opened)
     card = model.Card(
@@ -308,11 +310,11 @@ def test_healthy_training_is_not_warned_of(tmp_path):
     assert "stood still" not in text
 
 
-def the_ledger_of(*factors: float) -> tuple[priors.Line, ...]:
+def the_ledger_of(*factors: float) -> tuple[prior_ledger.Line, ...]:
     return (
-        priors.Line("split", "train", (1.0, 1.0)),
-        priors.Line("oversample.strategy", "none", (1.0, 1.0)),
-        priors.Line("weighting.scheme", "negatives_over_positives", factors or None),
+        prior_ledger.Line("split", "train", (1.0, 1.0)),
+        prior_ledger.Line("oversample.strategy", "none", (1.0, 1.0)),
+        prior_ledger.Line("weighting.scheme", "negatives_over_positives", factors or None),
     )
 
 
@@ -401,7 +403,7 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
         block | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 200}
     )
     asked = evaluate.Evaluate(positive="panel", at_prevalence=(), resamples=100)
-    ledger = (priors.Line("split", "train", priors.factors((2862, 138), (784, 784))),)
+    ledger = (prior_ledger.Line("split", "train", prior_ledger.factors((2862, 138), (784, 784))),)
     chosen = decide.choose(val, opened, ledger, settings, asked)
     assert chosen.val_decided[1] == (674, 67, 110, 717)
     _, tables = evaluate.score(test, chosen, asked, seed=0)
@@ -434,7 +436,7 @@ def test_the_page_says_what_correction_and_rule_regain_at_the_prevalence_of_depl
 
 def test_a_cosine_schedule_to_zero_has_not_vanished():
     rates = (1 + np.cos(np.linspace(0, np.pi, 40))) / 2
-    assert findings.idle_from(rates.tolist()) is None
+    assert warnings.idle_from(rates.tolist()) is None
 
 
 def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path):
@@ -451,10 +453,10 @@ def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path)
 
 def test_an_unknown_line_of_the_ledger_is_written_as_unknown(tmp_path):
     ledger = (
-        priors.Line("split", "train", (1.0, 1.0)),
-        priors.Line("oversample.strategy", "none", (1.0, 1.0)),
-        priors.Line("weighting.scheme", "none", (1.0, 1.0)),
-        priors.Line("loss", "focal", None),
+        prior_ledger.Line("split", "train", (1.0, 1.0)),
+        prior_ledger.Line("oversample.strategy", "none", (1.0, 1.0)),
+        prior_ledger.Line("weighting.scheme", "none", (1.0, 1.0)),
+        prior_ledger.Line("loss", "focal", None),
     )
     build(tmp_path, ledger=ledger)
     text = Page(made(tmp_path)).text

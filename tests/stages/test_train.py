@@ -21,21 +21,15 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from counterpoise import (
-    checkpoints,
-    config,
-    decoupling,
-    fitting,
-    loading,
-    losses,
-    models,
-    objectives,
-    portions,
-    priors,
-    schedules,
-)
+from counterpoise import config, losses
 from counterpoise.artifacts import clusters, draws, features, model, predictions, prior, tiles, training
+from counterpoise.calibration import prior_ledger
+from counterpoise.dataset import inputs as tile_inputs
+from counterpoise.dataset import subsampling
+from counterpoise.dataset.inputs import FeatureInputs, TileInputs, in_order
+from counterpoise.networks.network import POOL_OF_HEAD, Network, build_backbone, build_head, last_layer, rebuild
 from counterpoise.stages import decide, evaluate, predict, train
+from counterpoise.training import checkpoints, decoupling, loop, lr_schedule, objective
 
 BLOCKS = config.load(Path(__file__).parents[2])["losses"]
 NAMES = ("common", "usual", "scarce", "rare")
@@ -46,7 +40,7 @@ EPOCHS = 40
 
 @pytest.fixture(autouse=True)
 def one_process_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(loading, "workers_count", lambda: 0)
+    monkeypatch.setattr(tile_inputs, "workers_count", lambda: 0)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -114,16 +108,14 @@ def a_params(**changes: Any) -> train.Params:
 
 def gaussians(
     counts: tuple[int, ...], seed: int, *, skill: float = 2.0, width: int = 16, shuffled: bool = False
-) -> fitting.Examples:
+) -> loop.Examples:
     """One gaussian for each class, `skill` away from the middle; shuffled labels have nothing to do with it."""
     rng = np.random.default_rng(seed)
     targets = np.repeat(np.arange(len(counts)), counts)
     values = rng.normal(size=(len(targets), width)) + skill * np.eye(width)[targets]
     if shuffled:
         targets = rng.permutation(targets)
-    return fitting.Examples(
-        loading.FeatureInputs(values.astype(np.float32), np.arange(len(targets))), torch.from_numpy(targets)
-    )
+    return loop.Examples(FeatureInputs(values.astype(np.float32), np.arange(len(targets))), torch.from_numpy(targets))
 
 
 def an_opening(counts: tuple[int, ...]) -> prior.Prior:
@@ -132,26 +124,26 @@ def an_opening(counts: tuple[int, ...]) -> prior.Prior:
 
 def run(
     params: train.Params,
-    learnt: fitting.Examples,
-    watched: fitting.Examples,
+    learnt: loop.Examples,
+    watched: loop.Examples,
     *,
     checkpoint: checkpoints.Checkpoint | None = None,
     width: int | None = 16,
-) -> tuple[nn.Module, fitting.Fitted]:
+) -> tuple[nn.Module, loop.Fitted]:
     counts = tuple(np.bincount(learnt.targets.numpy()).tolist())
-    goal, _ = objectives.build(an_opening(counts), params.loss, params.losses[params.loss], params.weighting)
-    network = fitting.build(params, len(counts), width)
-    return network, fitting.fit(network, learnt, watched, goal, params, checkpoint)
+    goal, _ = objective.build(an_opening(counts), params.loss, params.losses[params.loss], params.weighting)
+    network = loop.build(params, len(counts), width)
+    return network, loop.fit(network, learnt, watched, goal, params, checkpoint)
 
 
-def logits_of(network: nn.Module, fitted: fitting.Fitted, examples: fitting.Examples) -> Tensor:
+def logits_of(network: nn.Module, fitted: loop.Fitted, examples: loop.Examples) -> Tensor:
     network.load_state_dict(fitted.weights)
-    order = loading.in_order(len(examples.inputs), 64)
+    order = in_order(len(examples.inputs), 64)
     with torch.inference_mode():
         return torch.cat([network.eval()(batch) for batch in examples.inputs.batches(order)])
 
 
-def last_figure(fitted: fitting.Fitted, name: str) -> float:
+def last_figure(fitted: loop.Fitted, name: str) -> float:
     return fitted.history[-1][f"val/{name}"]
 
 
@@ -232,7 +224,7 @@ def test_an_unfrozen_network_learns_pictures_end_to_end(head: str, epochs: int, 
     content = settings(
         model__freeze="none",
         model__head=head,
-        model__pool=models.POOL_OF_HEAD.get(head, "avg"),
+        model__pool=POOL_OF_HEAD.get(head, "avg"),
         train__epochs=epochs,
         train__learning_rate=0.01,
         train__batch_size=16,
@@ -246,9 +238,9 @@ def test_an_unfrozen_network_learns_pictures_end_to_end(head: str, epochs: int, 
     assert (card.pool, card.hidden, card.width) == (params.model.pool, 32, 512 if head == "concat_pool" else 256)
     assert any(name.startswith("backbone.") for name in weights)
     examples = train._examples(tmp_path, "train", an_opening((1, 1, 1, 1)), params)
-    assert isinstance(examples.inputs, loading.TileInputs)
+    assert isinstance(examples.inputs, TileInputs)
     logits = predict.apply(
-        models.rebuild(card, weights),
+        rebuild(card, weights),
         examples.inputs,
         predict.Params(
             model=predict.Device(device="cpu", precision="float32"),
@@ -275,7 +267,7 @@ def test_a_frozen_backbone_leaves_a_head_alone_in_the_file(head: str, names: lis
     assert card.classes == NAMES
     assert card.head == head
     assert sorted(name for name in weights if not name.startswith("0.")) == names
-    models.rebuild(card, weights)
+    rebuild(card, weights)
     assert (card.width, card.hidden) == (32, 32)
     assert {tuple(tensor.shape) for tensor in weights.values() if tensor.ndim == 2} >= {(4, 32)}
     assert [line.piece for line in card.ledger] == ["weighting.scheme", "loss"]
@@ -292,10 +284,10 @@ FIRST_TWO = {
 """Names of all that stands in the first two blocks of a backbone."""
 
 
-def some_images(count: int, seed: int, size_px: int = 64) -> fitting.Examples:
+def some_images(count: int, seed: int, size_px: int = 64) -> loop.Examples:
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(count, 3, size_px, size_px)).astype(np.float32)
-    return fitting.Examples(loading.FeatureInputs(images, np.arange(count)), torch.arange(count) % 2)
+    return loop.Examples(FeatureInputs(images, np.arange(count)), torch.arange(count) % 2)
 
 
 @pytest.mark.parametrize("freeze", ["none", "backbone", "all_but_batchnorm", "first_n"])
@@ -310,10 +302,10 @@ def test_what_is_frozen_stays_to_the_bit_and_all_else_moves(backbone: str, freez
         train__epochs=1,
         train__batch_size=2,
     )
-    network = fitting.build(params, 2, None)
+    network = loop.build(params, 2, None)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    goal, _ = objectives.build(an_opening((4, 4)), params.loss, params.losses[params.loss], params.weighting)
-    fitted = fitting.fit(network, some_images(8, seed=0), some_images(4, seed=1), goal, params)
+    goal, _ = objective.build(an_opening((4, 4)), params.loss, params.losses[params.loss], params.weighting)
+    fitted = loop.fit(network, some_images(8, seed=0), some_images(4, seed=1), goal, params)
     assert set(fitted.weights) == set(before)
     norms = tuple(f"{name}." for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d))
     of_backbone = {name for name in before if name.startswith("backbone.")}
@@ -336,11 +328,11 @@ def test_the_first_block_moves_by_its_share_of_the_rate(frac: float) -> None:
         train__first_rate_frac=frac,
         train__warmup_epochs=0.0,
     )
-    network = fitting.build(params, 2, None)
-    nn.init.normal_(models.last_layer(network).weight)
+    network = loop.build(params, 2, None)
+    nn.init.normal_(last_layer(network).weight)
     before = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
-    goal, _ = objectives.build(an_opening((4, 4)), params.loss, params.losses[params.loss], params.weighting)
-    fitted = fitting.fit(network, some_images(8, 0, 32), some_images(4, 1, 32), goal, params)
+    goal, _ = objective.build(an_opening((4, 4)), params.loss, params.losses[params.loss], params.weighting)
+    fitted = loop.fit(network, some_images(8, 0, 32), some_images(4, 1, 32), goal, params)
     rate = params.train.learning_rate
     steps = {name: float((fitted.weights[name] - before[name]).abs().max()) for name in before}
     assert steps["backbone.conv_stem.weight"] == pytest.approx(rate * frac, rel=1e-2)
@@ -354,7 +346,7 @@ def test_a_file_of_weights_is_what_training_begins_with_and_goes_into_the_checkp
 ) -> None:
     content = settings(model__weights="mine.pth", model__freeze="all_but_batchnorm", train__epochs=1)
     a_repository(tmp_path, content, frozen=False, count=8)
-    theirs = models.build_backbone("test_efficientnet", "none", seed=9).state_dict()
+    theirs = build_backbone("test_efficientnet", "none", seed=9).state_dict()
     (tmp_path / "models" / "pretrained").mkdir(parents=True)
     torch.save(theirs, tmp_path / "models" / "pretrained" / "mine.pth")
     monkeypatch.chdir(tmp_path)
@@ -444,13 +436,13 @@ def test_watched_figures_are_those_of_scikit_learn() -> None:
     assert figures["val/loss"] == pytest.approx(sklearn_metrics.log_loss(targets, probs), rel=1e-5)
 
 
-@pytest.mark.parametrize("schedule", schedules.SCHEDULES)
+@pytest.mark.parametrize("schedule", lr_schedule.SCHEDULES)
 def test_the_schedule_reaches_the_optimizer(schedule: str) -> None:
     examples = gaussians((30, 30), seed=0)
     params = a_params(train__schedule=schedule, train__epochs=6, train__warmup_epochs=2.0, train__batch_size=30)
     _, fitted = run(params, examples, examples)
     last_steps = [
-        schedules.factor(schedule, epoch + 0.5, epochs=6, warmup_epochs=2.0, step_epochs=3) for epoch in range(6)
+        lr_schedule.factor(schedule, epoch + 0.5, epochs=6, warmup_epochs=2.0, step_epochs=3) for epoch in range(6)
     ]
     rates = [figures["learning_rate"] for figures in fitted.history]
     assert rates == pytest.approx([0.02 * factor for factor in last_steps])
@@ -518,7 +510,7 @@ def test_training_leaves_the_global_random_state_alone() -> None:
 def test_a_training_that_diverges_from_the_start_says_what_to_do() -> None:
     examples = gaussians((20, 20), seed=0)
     values = np.full((40, 16), np.inf, dtype=np.float32)
-    broken = fitting.Examples(loading.FeatureInputs(values, np.arange(40)), examples.targets)
+    broken = loop.Examples(FeatureInputs(values, np.arange(40)), examples.targets)
     with pytest.raises(config.InputError, match=r"diverged; lower train\.learning_rate, which is 0\.02"):
         run(a_params(train__epochs=2), broken, broken)
 
@@ -532,8 +524,8 @@ def test_a_training_that_diverges_later_keeps_what_it_learnt_before() -> None:
         asked += torch.is_grad_enabled()
         return nn.functional.cross_entropy(logits, targets, reduction="none") * (float("nan") if asked > 8 else 1.0)
 
-    network = fitting.build(params, 2, 16)
-    fitted = fitting.fit(network, examples, examples, objectives.Objective(fragile, torch.ones(2)), params)
+    network = loop.build(params, 2, 16)
+    fitted = loop.fit(network, examples, examples, objective.Objective(fragile, torch.ones(2)), params)
     assert fitted.best_epoch == 3  # two batches an epoch
     assert len(fitted.history) == 4 + 3
     assert np.isnan(fitted.history[-1]["val/loss"])
@@ -621,10 +613,10 @@ class Patient(nn.Module):
 def test_a_loss_with_a_memory_goes_on_with_it_and_is_not_taught_by_validation(tmp_path: Path) -> None:
     examples, params = gaussians((20, 20), seed=0), a_params(train__epochs=4)
 
-    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[float, fitting.Fitted]:
+    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[float, loop.Fitted]:
         loss = Patient()
-        network = fitting.build(params, 2, 16)
-        fitted = fitting.fit(network, examples, examples, objectives.Objective(loss, torch.ones(2)), params, checkpoint)
+        network = loop.build(params, 2, 16)
+        fitted = loop.fit(network, examples, examples, objective.Objective(loss, torch.ones(2)), params, checkpoint)
         return float(loss.asked), fitted
 
     asked, whole = fit(None)
@@ -657,8 +649,8 @@ def test_batches_are_stratified_for_a_loss_that_ranks_and_for_no_other() -> None
     held = {}
     for ranks in (False, True):
         loss = Seen()
-        goal = objectives.Objective(loss, torch.ones(2), ranks)
-        fitting.fit(fitting.build(params, 2, 16), examples, examples, goal, params)
+        goal = objective.Objective(loss, torch.ones(2), ranks)
+        loop.fit(loop.build(params, 2, 16), examples, examples, goal, params)
         held[ranks] = loss.held
     assert held[True] == [1] * 24
     assert 0 in held[False]
@@ -668,8 +660,8 @@ def test_a_ranking_is_trained_with_plain_cross_entropy_first() -> None:
     examples = gaussians((40, 20, 10), seed=0)
     params = a_params(loss="auc_pairwise", train__epochs=5, train__pretrain_frac=0.4)
     _, fitted = run(params, examples, examples)
-    goal = objectives.Objective(lambda z, y: nn.functional.cross_entropy(z, y, reduction="none"), torch.ones(3), True)
-    plain = fitting.fit(fitting.build(params, 3, 16), examples, examples, goal, a_params(train__epochs=5))
+    goal = objective.Objective(lambda z, y: nn.functional.cross_entropy(z, y, reduction="none"), torch.ones(3), True)
+    plain = loop.fit(loop.build(params, 3, 16), examples, examples, goal, a_params(train__epochs=5))
     _, at_once = run(a_params(loss="auc_pairwise", train__epochs=5), examples, examples)
     curve, cross_entropy, ranking = ([epoch["train/loss"] for epoch in its.history] for its in (fitted, plain, at_once))
     assert curve[:2] == pytest.approx(cross_entropy[:2], rel=1e-5)
@@ -680,7 +672,7 @@ def test_a_ranking_is_trained_with_plain_cross_entropy_first() -> None:
     assert [epoch["val/loss"] for epoch in fitted.history[:2]] != [epoch["val/loss"] for epoch in plain.history[:2]]
 
 
-def loss_curve(fitted: fitting.Fitted) -> list[float]:
+def loss_curve(fitted: loop.Fitted) -> list[float]:
     return [epoch["train/loss"] for epoch in fitted.history]
 
 
@@ -700,11 +692,11 @@ def test_deferred_weights_hold_from_their_epoch_on_and_not_before() -> None:
 
 def test_deferred_draws_hold_from_their_epoch_on_and_not_before() -> None:
     natural, drawn = gaussians((60, 20, 6), seed=0, skill=1.0), gaussians((60, 60, 60), seed=1, skill=1.0)
-    goal, _ = objectives.build(an_opening((60, 60, 60)), "cross_entropy", BLOCKS["cross_entropy"], a_params().weighting)
+    goal, _ = objective.build(an_opening((60, 60, 60)), "cross_entropy", BLOCKS["cross_entropy"], a_params().weighting)
 
-    def curve(learnt: fitting.Examples, early: fitting.Examples | None, defer_frac: float) -> list[float]:
+    def curve(learnt: loop.Examples, early: loop.Examples | None, defer_frac: float) -> list[float]:
         params = a_params(train__epochs=5, oversample={"views": 0, "policy": "dihedral", "defer_frac": defer_frac})
-        return loss_curve(fitting.fit(fitting.build(params, 3, 16), learnt, natural, goal, params, early=early))
+        return loss_curve(loop.fit(loop.build(params, 3, 16), learnt, natural, goal, params, early=early))
 
     deferred, never = curve(drawn, natural, 0.4), curve(natural, None, 0.0)
     assert deferred[:2] == pytest.approx(never[:2])
@@ -734,7 +726,7 @@ def test_progressive_sampling_goes_from_the_natural_shares_to_even_ones() -> Non
     for sampler in ("as_drawn", "progressive"):
         loss = SeenShares()
         params = a_params(train__epochs=5, train__sampler=sampler)
-        fitting.fit(fitting.build(params, 3, 16), examples, examples, objectives.Objective(loss, torch.ones(3)), params)
+        loop.fit(loop.build(params, 3, 16), examples, examples, objective.Objective(loss, torch.ones(3)), params)
         found[sampler] = [float((torch.cat(epoch) == 2).double().mean()) for epoch in loss.shares if epoch]
     assert found["as_drawn"] == pytest.approx([0.04] * 5)
     assert found["progressive"] == pytest.approx([0.04, 0.113, 0.187, 0.26, 1 / 3], abs=0.015)
@@ -824,25 +816,25 @@ def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
     seen = np.array([24, 12, 8, 4]) * np.array(lines["train.classifier"].factors)
     assert seen / seen.sum() == pytest.approx([0.25] * 4)
     assert "train.classifier" not in {line.piece for line in cards["as_trained"].ledger}
-    assert models.rebuild(cards["retrained"], weights["retrained"])
+    assert rebuild(cards["retrained"], weights["retrained"])
 
 
 def test_a_retrained_classifier_learns_from_even_draws_of_every_tile_unmixed(monkeypatch: pytest.MonkeyPatch) -> None:
     learnt, watched = gaussians((60, 20, 5), seed=0), gaussians((20, 20, 20), seed=1)
     params = a_params(train__mix="mixup", train__sampler="progressive", oversample__defer_frac=0.5)
-    asked: list[tuple[fitting.Examples, fitting.Settings]] = []
-    real = fitting.fit
+    asked: list[tuple[loop.Examples, loop.Settings]] = []
+    real = loop.fit
 
-    def spied(network: nn.Module, train: fitting.Examples, *others: Any, **more: Any) -> fitting.Fitted:
+    def spied(network: nn.Module, train: loop.Examples, *others: Any, **more: Any) -> loop.Fitted:
         asked.append((train, others[2]))
         return real(network, train, *others, **more)
 
-    monkeypatch.setattr(fitting, "fit", spied)
-    network = models.Network(nn.Identity(), models.build_head("linear", 16, 3, 0.0, 0))
+    monkeypatch.setattr(loop, "fit", spied)
+    network = Network(nn.Identity(), build_head("linear", 16, 3, 0.0, 0))
     _, lines = decoupling.retrain(network, learnt, watched, an_opening((60, 20, 5)), params)
     ((examples, settings_of_the_head),) = asked
     assert np.bincount(examples.targets.numpy()).tolist() == [60, 60, 60]
-    assert isinstance(examples.inputs, loading.FeatureInputs)
+    assert isinstance(examples.inputs, FeatureInputs)
     assert set(examples.inputs.rows.tolist()) == set(range(85))
     assert examples.targets.tolist() == learnt.targets[torch.from_numpy(examples.inputs.rows)].tolist()
     assert (settings_of_the_head.train.mix, settings_of_the_head.train.sampler) == ("none", "as_drawn")
@@ -859,7 +851,7 @@ def test_what_changes_the_prior_in_the_course_of_training_has_a_line_in_the_ledg
     content = settings(train__epochs=2, **{f"train__{key}": value})
     a_repository(tmp_path, content)
     train.main(tmp_path, config.validate(train.Params, content))
-    assert priors.Line(f"train.{key}", value, None) in model.read_card(tmp_path).ledger
+    assert prior_ledger.Line(f"train.{key}", value, None) in model.read_card(tmp_path).ledger
 
 
 def test_a_tau_normalised_classifier_decides_better_for_the_rare_on_validation(tmp_path: Path) -> None:
@@ -940,13 +932,13 @@ class EverWorse(nn.Module):
 def test_early_stopping_looks_only_at_epochs_after_pretraining() -> None:
     examples = gaussians((20, 20), seed=0)
     params = a_params(train__epochs=20, train__pretrain_frac=0.5, train__patience=3)
-    goal = objectives.Objective(EverWorse(), torch.ones(2), True)
-    fitted = fitting.fit(fitting.build(params, 2, 16), examples, examples, goal, params)
+    goal = objective.Objective(EverWorse(), torch.ones(2), True)
+    fitted = loop.fit(loop.build(params, 2, 16), examples, examples, goal, params)
     assert fitted.best_epoch == 10
     assert len(fitted.history) == 11 + 3
 
 
-def an_auc_margin(params: train.Params, classes: int = 2) -> objectives.Objective:
+def an_auc_margin(params: train.Params, classes: int = 2) -> objective.Objective:
     built = losses.build(
         "auc_margin",
         task="multiclass",
@@ -954,10 +946,10 @@ def an_auc_margin(params: train.Params, classes: int = 2) -> objectives.Objectiv
         example_count=classes,
         params=params.losses["auc_margin"],
     )
-    return objectives.Objective(built, torch.ones(classes), True)
+    return objective.Objective(built, torch.ones(classes), True)
 
 
-def state_of(goal: objectives.Objective) -> dict[str, Tensor]:
+def state_of(goal: objective.Objective) -> dict[str, Tensor]:
     assert isinstance(goal.loss, nn.Module)
     return {name: tensor.clone() for name, tensor in goal.loss.state_dict().items()}
 
@@ -968,7 +960,7 @@ def test_the_parameters_of_a_loss_are_trained_without_weight_decay() -> None:
     params = a_params(train__epochs=20, train__weight_decay=0.5)
     goal = an_auc_margin(params, 3)
     before = state_of(goal)
-    fitting.fit(fitting.build(params, 3, 16), examples, examples, goal, params)
+    loop.fit(loop.build(params, 3, 16), examples, examples, goal, params)
     after = state_of(goal)
     for name in ("a", "b", "alpha"):
         assert torch.equal(after[name][2], before[name][2])
@@ -984,7 +976,7 @@ def test_the_parameters_of_a_loss_wait_while_cross_entropy_is_trained() -> None:
         params = a_params(train__epochs=4, train__pretrain_frac=frac)
         goal = an_auc_margin(params)
         before = state_of(goal)
-        fitting.fit(fitting.build(params, 2, 16), examples, examples, goal, params)
+        loop.fit(loop.build(params, 2, 16), examples, examples, goal, params)
         moved.append(float((state_of(goal)["alpha"] - before["alpha"]).abs()))
     assert 0 < moved[1] < 0.5 * moved[0]
 
@@ -1002,7 +994,7 @@ def test_a_loss_is_put_back_within_its_bounds_after_every_step(monkeypatch: pyte
         project()
 
     monkeypatch.setattr(goal.loss, "project", note_and_project)
-    fitting.fit(fitting.build(a_params(), 2, 16), examples, examples, goal, a_params(train__epochs=60))
+    loop.fit(loop.build(a_params(), 2, 16), examples, examples, goal, a_params(train__epochs=60))
     assert len(wanted) == 60 * 2
     assert min(wanted) < 0
     assert float(state_of(goal)["alpha"]) >= 0
@@ -1013,9 +1005,9 @@ def test_a_killed_training_goes_on_with_what_a_harmonized_gradient_remembers(sav
     learnt, watched = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
     params = a_params(loss="gradient_harmonized", train__epochs=6, train__batch_size=16)
 
-    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[fitting.Fitted, dict[str, Tensor]]:
-        goal, _ = objectives.build(an_opening((40, 20, 10)), params.loss, BLOCKS[params.loss], params.weighting)
-        fitted = fitting.fit(fitting.build(params, 3, 16), learnt, watched, goal, params, checkpoint)
+    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[loop.Fitted, dict[str, Tensor]]:
+        goal, _ = objective.build(an_opening((40, 20, 10)), params.loss, BLOCKS[params.loss], params.weighting)
+        fitted = loop.fit(loop.build(params, 3, 16), learnt, watched, goal, params, checkpoint)
         return fitted, state_of(goal)
 
     whole, state = fit(None)
@@ -1035,10 +1027,10 @@ def test_a_killed_ranking_goes_on_where_it_was(loss: str, saves: int, tmp_path: 
     learnt, watched = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
     params = a_params(loss=loss, train__epochs=8, train__pretrain_frac=0.4, train__batch_size=16, model__dropout=0.3)
 
-    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[fitting.Fitted, objectives.Objective]:
-        goal, _ = objectives.build(an_opening((40, 20, 10)), loss, params.losses[loss], params.weighting)
-        network = fitting.build(params, 3, 16)
-        return fitting.fit(network, learnt, watched, goal, params, checkpoint), goal
+    def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[loop.Fitted, objective.Objective]:
+        goal, _ = objective.build(an_opening((40, 20, 10)), loss, params.losses[loss], params.weighting)
+        network = loop.build(params, 3, 16)
+        return loop.fit(network, learnt, watched, goal, params, checkpoint), goal
 
     whole, goal = fit(None)
     with pytest.raises(Killed):
@@ -1149,14 +1141,14 @@ def test_the_share_of_time_that_the_loop_waited_is_printed_and_written_nowhere(
 ) -> None:
     content = settings(train__epochs=2)
     root = a_repository(tmp_path, content)
-    ready = loading.FeatureInputs.batches
+    ready = FeatureInputs.batches
 
-    def slow(self: loading.FeatureInputs, order: Any, chance: Any = None) -> Iterator[Tensor]:
+    def slow(self: FeatureInputs, order: Any, chance: Any = None) -> Iterator[Tensor]:
         for batch in ready(self, order, chance):
             time.sleep(0.2)
             yield batch
 
-    monkeypatch.setattr(loading.FeatureInputs, "batches", slow)
+    monkeypatch.setattr(FeatureInputs, "batches", slow)
     train.main(root, config.validate(train.Params, content))
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("waited for the loader in "))
     assert float(line.split()[5].rstrip("%")) > 50
@@ -1262,28 +1254,24 @@ def test_true_labels_teach_far_more_than_no_skill() -> None:
     assert low > 3 * no_skill
 
 
-def some_labels(
-    n: int, seed: int, *, skill: float = 2.0, rates: tuple[float, ...] = (0.5, 0.3, 0.1)
-) -> fitting.Examples:
+def some_labels(n: int, seed: int, *, skill: float = 2.0, rates: tuple[float, ...] = (0.5, 0.3, 0.1)) -> loop.Examples:
     """Labels that come and go independently, each with a direction of its own."""
     rng = np.random.default_rng(seed)
     borne = rng.random((n, len(rates))) < np.array(rates)
     values = rng.normal(size=(n, 16)).astype(np.float32)
     values[:, : len(rates)] += (skill * borne).astype(np.float32)
-    return fitting.Examples(loading.FeatureInputs(values, np.arange(n)), torch.from_numpy(borne.astype(np.int64)))
+    return loop.Examples(FeatureInputs(values, np.arange(n)), torch.from_numpy(borne.astype(np.int64)))
 
 
-def an_opening_of_labels(examples: fitting.Examples) -> prior.Prior:
+def an_opening_of_labels(examples: loop.Examples) -> prior.Prior:
     counts = tuple(examples.targets.sum(dim=0).tolist())
     return prior.Prior("multilabel", NAMES[: len(counts)], counts, counts, counts, *3 * (len(examples.targets),), ())
 
 
-def run_labels(
-    params: train.Params, learnt: fitting.Examples, watched: fitting.Examples
-) -> tuple[nn.Module, fitting.Fitted]:
-    goal, _ = objectives.build(an_opening_of_labels(learnt), params.loss, params.losses[params.loss], params.weighting)
-    network = fitting.build(params, learnt.targets.shape[1], 16)
-    return network, fitting.fit(network, learnt, watched, goal, params)
+def run_labels(params: train.Params, learnt: loop.Examples, watched: loop.Examples) -> tuple[nn.Module, loop.Fitted]:
+    goal, _ = objective.build(an_opening_of_labels(learnt), params.loss, params.losses[params.loss], params.weighting)
+    network = loop.build(params, learnt.targets.shape[1], 16)
+    return network, loop.fit(network, learnt, watched, goal, params)
 
 
 @pytest.mark.parametrize("loss", [name for name in losses.names() if "multilabel" in losses.module(name).TASKS])
@@ -1333,9 +1321,9 @@ def test_the_first_member_is_the_one_that_would_be_alone_and_the_others_are_othe
 
 def test_members_of_an_unfrozen_network_begin_with_other_weights() -> None:
     params = a_params(model__freeze="none", train__members=2)
-    first, second = (fitting.build(train.as_member(params, member), 2, None).state_dict() for member in range(2))
+    first, second = (loop.build(train.as_member(params, member), 2, None).state_dict() for member in range(2))
     assert not same(first, second)
-    assert same(first, fitting.build(params, 2, None).state_dict())
+    assert same(first, loop.build(params, 2, None).state_dict())
 
 
 @pytest.mark.parametrize("saves", [2, 5, 8])
@@ -1363,7 +1351,7 @@ def test_a_killed_ensemble_goes_on_where_it_was(saves: int, tmp_path: Path) -> N
 
 def test_what_each_member_chose_on_validation_stands_in_the_ledger() -> None:
     opened, params = an_opening((40, 20)), a_params()
-    lines = [(priors.Line("train.classifier", f"tau_normalised, tau = {tau}", None),) for tau in (0.2, 0.5, 0.2)]
+    lines = [(prior_ledger.Line("train.classifier", f"tau_normalised, tau = {tau}", None),) for tau in (0.2, 0.5, 0.2)]
     learned = [train.Learned({}, own, [], {"best_epoch": 0}, 0.0) for own in lines]
     (line,) = train.describe(learned, opened, params, 16).ledger
     assert line.remedy == "tau_normalised, tau = 0.2 / tau_normalised, tau = 0.5"
@@ -1378,7 +1366,7 @@ def test_a_part_of_train_is_all_that_is_learned_from_when_every_tile_is_drawn_on
     params = config.validate(train.Params, content)
     every = train._examples(tmp_path, "train", an_opening((5,) * 4), params)
     assert np.bincount(every.targets.numpy()).tolist() == [5] * 4
-    chosen = portions.choose(tiles.read(tmp_path, "train").table, clusters.units(tmp_path), 0.5, params.seed)
+    chosen = subsampling.choose(tiles.read(tmp_path, "train").table, clusters.units(tmp_path), 0.5, params.seed)
     assert every.tiles is not None
     assert every.tiles.tolist() == chosen.tolist()
     assert len(train._examples(tmp_path, "val", an_opening((5,) * 4), params).targets) == 20
@@ -1396,7 +1384,7 @@ def test_types_of_a_class_are_learned_and_summed_back(frozen: bool, tmp_path: Pa
     assert [line.piece for line in card.ledger][-1] == "model.subclasses"
     last = weights["2.weight" if frozen else "head.2.weight"]
     assert len(last) == 6
-    network = models.rebuild(card, weights).eval()
+    network = rebuild(card, weights).eval()
     assert network(torch.randn(2, 32) if frozen else torch.randn(2, 3, 32, 32)).shape == (2, 4)
 
 
@@ -1404,9 +1392,9 @@ def test_a_draw_has_the_type_of_its_tile_whatever_its_view() -> None:
     rng = np.random.default_rng(0)
     values = np.concatenate([rng.normal(size=(20, 4)), rng.normal(size=(20, 4)) + 9]).astype(np.float32)
     targets = torch.ones(40, dtype=torch.int64)
-    every = fitting.Examples(loading.FeatureInputs(values, np.arange(40)), targets, np.arange(40))
-    drawn = fitting.Examples(
-        loading.FeatureInputs(values[::-1].copy(), np.arange(40)), targets[[0, 39, 39]], np.array([0, 39, 39])
+    every = loop.Examples(FeatureInputs(values, np.arange(40)), targets, np.arange(40))
+    drawn = loop.Examples(
+        FeatureInputs(values[::-1].copy(), np.arange(40)), targets[[0, 39, 39]], np.array([0, 39, 39])
     )
     typed, _ = train._typed(drawn, every, NAMES[:2], a_params(model__subclasses={"usual": 2}))
     assert typed.targets[0] != typed.targets[1] == typed.targets[2]

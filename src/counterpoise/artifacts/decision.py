@@ -8,7 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from counterpoise import calibration, priors, storage
+from counterpoise import storage
+from counterpoise.calibration import calibrators, prior_ledger
 
 PATH = "models/decision.json"
 LISTS = (
@@ -55,7 +56,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Estimated:
-    """What `target` rests on where it was estimated from unlabelled predictions (`shift.py`).
+    """What `target` rests on where it was estimated from unlabelled predictions.
 
     Attributes:
         images: Number of unlabelled images.
@@ -129,7 +130,7 @@ class Decision:
     pooled: tuple[str, ...]
     scale: tuple[float, ...]
     bias: tuple[float, ...]
-    ledger: tuple[priors.Line, ...]
+    ledger: tuple[prior_ledger.Line, ...]
     natural: tuple[float, ...]
     seen: tuple[float, ...] | None
     val: tuple[float, ...]
@@ -145,7 +146,7 @@ class Decision:
     val_decided: tuple[tuple[int, int, int, int], ...]
     val_raw: tuple[tuple[int, int, int, int], ...]
     prevalences: tuple[Moved, ...]
-    knots: tuple[calibration.Curve, ...] = ()
+    knots: tuple[calibrators.Curve, ...] = ()
     estimated: Estimated | None = None
 
     def moved(self, index: int) -> Decision:
@@ -174,7 +175,7 @@ def read(root: Path) -> Decision:
     """
     content = storage.read_json(root / PATH)
     try:
-        content["ledger"] = tuple(priors.Line.from_json(line) for line in content["ledger"])
+        content["ledger"] = tuple(prior_ledger.Line.from_json(line) for line in content["ledger"])
         content["prevalences"] = tuple(Moved.from_json(other) for other in content["prevalences"])
         content["knots"] = tuple((tuple(places), tuple(values)) for places, values in content["knots"])
         estimated = content["estimated"]
@@ -232,7 +233,7 @@ def _check(decision: Decision) -> None:
 
 def _check_once(decision: Decision) -> None:
     """Refuse a decision that corrects the prior twice, or not at all."""
-    learns = decision.calibrator in calibration.WITH_BIAS
+    learns = decision.calibrator in calibrators.WITH_BIAS
     if learns and any(decision.val_offset):
         raise storage.ArtifactError(
             f"{PATH}: calibrator {decision.calibrator!r} learned the prior of validation by itself; val_offset "

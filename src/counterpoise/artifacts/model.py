@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from counterpoise import priors, storage
+from counterpoise import storage
+from counterpoise.calibration import prior_ledger
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +49,7 @@ class Card:
     backbone_weights: str
     classes: tuple[str, ...]
     loss: str
-    ledger: tuple[priors.Line, ...]
+    ledger: tuple[prior_ledger.Line, ...]
     pool: str
     hidden: int
     width: int
@@ -89,7 +90,7 @@ def read_card(root: Path) -> Card:
     content = storage.read_json(root / CARD)
     try:
         content["classes"] = tuple(content["classes"])
-        content["ledger"] = tuple(priors.Line.from_json(line) for line in content["ledger"])
+        content["ledger"] = tuple(prior_ledger.Line.from_json(line) for line in content["ledger"])
         content |= {"members": int(content["members"]), "subclasses": dict(content["subclasses"])}
         return Card(**content)
     except (KeyError, TypeError) as error:

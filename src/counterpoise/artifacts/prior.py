@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from counterpoise import priors, storage
+from counterpoise import storage
+from counterpoise.calibration import prior_ledger
 
 PATH = "data/prior.json"
 
@@ -36,7 +37,7 @@ class Prior:
     natural_total: int
     train_total: int
     drawn_total: int
-    ledger: tuple[priors.Line, ...]
+    ledger: tuple[prior_ledger.Line, ...]
     train_pairs: tuple[tuple[int, ...], ...] = ()
     drawn_pairs: tuple[tuple[int, ...], ...] = ()
 
@@ -64,7 +65,7 @@ def read(root: Path) -> Prior:
             content["natural_total"],
             content["train_total"],
             content["drawn_total"],
-            tuple(priors.Line.from_json(line) for line in content["ledger"]),
+            tuple(prior_ledger.Line.from_json(line) for line in content["ledger"]),
             tuple(tuple(row) for row in content["train_pairs"]),
             tuple(tuple(row) for row in content["drawn_pairs"]),
         )

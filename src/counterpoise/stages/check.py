@@ -11,9 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from counterpoise import augment, combinations, config, demos, losses, pretrained, sources, stages
+from counterpoise import config, demos, losses, sources, stages
 from counterpoise.artifacts import params_ok
 from counterpoise.config import PATH, InputError, Section, suggest
+from counterpoise.conflicts import combinations
+from counterpoise.dataset import augmentation
+from counterpoise.networks import pretrained
 
 SHARED: dict[str, type[Section] | None] = {
     "task": None,
@@ -88,8 +91,8 @@ def _names(content: Mapping[str, Any]) -> list[str]:
         ("loss", content["loss"], list(content["losses"])),
         ("ingest.source", ingest["source"], list(ingest["sources"])),
         ("demo.name", demo, ["none", *demos.names()]),
-        ("oversample.policy", content["oversample"]["policy"], list(augment.POLICIES)),
-        ("train.augment", content["train"]["augment"], list(augment.POLICIES)),
+        ("oversample.policy", content["oversample"]["policy"], list(augmentation.POLICIES)),
+        ("train.augment", content["train"]["augment"], list(augmentation.POLICIES)),
         *((f"losses.{name}", name, losses.names()) for name in content["losses"]),
         *((f"ingest.sources.{name}", name, sources.names()) for name in ingest["sources"]),
     ]

@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from counterpoise import calibration, decisions, deployment, labels, prevalence, priors, thresholds
+from counterpoise import labels
 from counterpoise.artifacts import decision, model, predictions, prior, unlabelled
+from counterpoise.calibration import calibrators, prevalence, prior_ledger
 from counterpoise.config import PATH, InputError, Positive, Section, suggest
+from counterpoise.decision import rules, target_prior, thresholds
 from counterpoise.stages import run, warn
 from counterpoise.storage import ArtifactError
 
@@ -30,7 +32,7 @@ class Decide(Section):
     """Section `decide`."""
 
     calibrator: Literal["auto", "none", "temperature", "vector", "platt", "isotonic"]
-    """From logits to probabilities (`calibration.py`); `vector` needs one class per image. `auto` takes `temperature`
+    """From logits to probabilities; `vector` needs one class per image. `auto` takes `temperature`
     where the ledger knows the prior that the model saw; where it does not, `vector` (one class per image) or `platt`
     (many labels), which learn the prior from validation."""
     target: Literal["natural", "estimated"] | dict[str, float]
@@ -42,7 +44,7 @@ class Decide(Section):
     """Where `estimated` finds raw logits of images of deployment, as `counterpoise predict --logits` writes them: a
     parquet file, or a folder of such files. The path must exist, whatever the target."""
     rule: Literal["most_probable", "balanced", "least_cost", "f_beta", "precision_floor"]
-    """What a decision should be good for (`decisions.py`): accuracy; balanced accuracy; the least cost; F_beta;
+    """What a decision should be good for: accuracy; balanced accuracy; the least cost; F_beta;
     a precision. The last two set a threshold for each label, or for the positive one of two classes."""
     costs: dict[str, dict[str, float]]
     """`least_cost` only. One class per image: {truth: {decision: cost}}; many labels: {label: {missed: cost,
@@ -70,7 +72,7 @@ class Params(Section):
 def choose(
     val: predictions.Predictions,
     opened: prior.Prior,
-    ledger: tuple[priors.Line, ...],
+    ledger: tuple[prior_ledger.Line, ...],
     params: Decide,
     asked: Positive,
     found: unlabelled.Unlabelled | None = None,
@@ -95,21 +97,21 @@ def choose(
     many, classes = opened.task == "multilabel", val.classes
     truth = labels.indicators(val.labels, classes)
     val_images, total = truth.sum(axis=0), len(truth)
-    natural = priors.from_counts(opened.natural_counts, opened.natural_total if many else None)
-    its_own = priors.from_counts(val_images, total if many else None)
-    seen = priors.seen(natural, ledger, task=opened.task)
+    natural = prior_ledger.from_counts(opened.natural_counts, opened.natural_total if many else None)
+    its_own = prior_ledger.from_counts(val_images, total if many else None)
+    seen = prior_ledger.seen(natural, ledger, task=opened.task)
     name = params.calibrator
     if name == "auto":
         name = "temperature" if seen is not None else "platt" if many else "vector"
     refuse_unknown(name, ledger)
-    swallows = seen is None or name in calibration.WITH_BIAS
-    val_offset = np.zeros(len(classes)) if swallows else priors.offset(seen, its_own, task=opened.task)  # type: ignore[arg-type]
+    swallows = seen is None or name in calibrators.WITH_BIAS
+    val_offset = np.zeros(len(classes)) if swallows else prior_ledger.offset(seen, its_own, task=opened.task)  # type: ignore[arg-type]
     logits = val.logits.astype(np.float64)
     try:
         if many:
-            fit = calibration.fit_labels(name, logits, truth, val_offset, min_positives=params.min_positives)
+            fit = calibrators.fit_labels(name, logits, truth, val_offset, min_positives=params.min_positives)
         else:
-            fit = calibration.fit(name, logits, labels.targets(val.labels, classes), val_offset)
+            fit = calibrators.fit(name, logits, labels.targets(val.labels, classes), val_offset)
     except ValueError as error:
         raise InputError(f"{PATH}: {error}") from error
     calibrated = decision.Decision(
@@ -134,7 +136,7 @@ def choose(
         val_images=tuple(int(count) for count in val_images),
         val_total=total,
         val_decided=(),
-        val_raw=count_decided(truth, decisions.raw(logits, opened.task)[1]),
+        val_raw=count_decided(truth, rules.raw(logits, opened.task)[1]),
         prevalences=(),
         knots=fit.knots,
     )
@@ -142,13 +144,13 @@ def choose(
     if params.target == "estimated":
         if found is None:
             raise InputError(f"{PATH}: decide.target is 'estimated', but there are no unlabelled predictions")
-        target, estimated = deployment.estimate(calibrated, val, truth, found)
+        target, estimated = target_prior.estimate(calibrated, val, truth, found)
     elif params.target != "natural":
         target = stated_prior(params.target, classes, natural if many else None)
-    offset = priors.offset(its_own, target, task=opened.task)
+    offset = prior_ledger.offset(its_own, target, task=opened.task)
     without_rule = replace(calibrated, target=_floats(target), target_offset=_floats(offset), estimated=estimated)
     ruled = with_rule(without_rule, val, truth, params)
-    decided = decisions.decided(ruled, decisions.probabilities(ruled, val.logits))
+    decided = rules.decided(ruled, rules.probabilities(ruled, val.logits))
     prevalences = tuple(at_prevalence(without_rule, share, val, truth, params) for share in asked.at_prevalence)
     return replace(ruled, val_decided=count_decided(truth, decided), prevalences=prevalences)
 
@@ -171,7 +173,7 @@ def at_prevalence(
     """
     index = chosen.classes.index(chosen.positive)
     target = prevalence.moved(np.array(chosen.target), index, share, task=chosen.task)
-    offset = priors.offset(chosen.val, target, task=chosen.task)
+    offset = prior_ledger.offset(chosen.val, target, task=chosen.task)
     ruled = with_rule(replace(chosen, target=_floats(target), target_offset=_floats(offset)), val, truth, params)
     return decision.Moved(share, ruled.target, ruled.target_offset, ruled.gain, ruled.thresholds)
 
@@ -207,7 +209,7 @@ def with_rule(
     many, target = chosen.task == "multilabel", np.array(chosen.target)
 
     def from_validation(index: int) -> float | None:
-        at_val = decisions.probabilities(chosen, val.logits, under="val")[:, index]
+        at_val = rules.probabilities(chosen, val.logits, under="val")[:, index]
         prior_of_val = chosen.val[index]
         if params.rule == "f_beta":
             search = bool(truth[:, index].sum() >= params.search_positives)
@@ -222,22 +224,22 @@ def with_rule(
         if many:
             limits: list[float | None]
             if params.rule == "least_cost":
-                limits = [*decisions.cost_thresholds(params.costs, chosen.classes)]
-            elif params.rule in decisions.OF_VALIDATION:
+                limits = [*rules.cost_thresholds(params.costs, chosen.classes)]
+            elif params.rule in rules.OF_VALIDATION:
                 limits = [from_validation(index) for index in range(len(target))]
             else:
                 limits = [0.5] * len(target) if params.rule == "most_probable" else [*_floats(target)]
             return replace(chosen, thresholds=tuple(limits))
-        if params.rule in decisions.OF_VALIDATION:
+        if params.rule in rules.OF_VALIDATION:
             if len(target) != 2:
                 raise ValueError(
                     f"decide.rule {params.rule!r} sets a threshold on one class against the other, so that it needs "
                     f"two classes or many labels; there are {len(target)} classes"
                 )
             positive = chosen.classes.index(chosen.positive)
-            gain = decisions.gain_of_threshold(from_validation(positive), positive)
+            gain = rules.gain_of_threshold(from_validation(positive), positive)
         else:
-            gain = decisions.gain(params.rule, target, decisions.cost_matrix(params.costs, chosen.classes))
+            gain = rules.gain(params.rule, target, rules.cost_matrix(params.costs, chosen.classes))
     except ValueError as error:
         raise InputError(f"{PATH}: {error}") from error
     return replace(chosen, gain=tuple(_floats(row) for row in gain))
@@ -257,18 +259,18 @@ def never_decided(chosen: decision.Decision) -> list[str]:
     return [name for index, name in enumerate(chosen.classes) if not any(chosen.gain[index])]
 
 
-def refuse_unknown(calibrator: str, ledger: tuple[priors.Line, ...]) -> None:
+def refuse_unknown(calibrator: str, ledger: tuple[prior_ledger.Line, ...]) -> None:
     """Refuse a calibrator that cannot undo what a remedy did.
 
     Raises:
         InputError: A line of the ledger is unknown and the calibrator has no bias to learn the prior with.
     """
     unknown = [line for line in ledger if line.factors is None]
-    if unknown and calibrator not in calibration.WITH_BIAS:
+    if unknown and calibrator not in calibrators.WITH_BIAS:
         pieces = ", ".join(f"{line.piece} = {line.remedy}" for line in unknown)
         raise InputError(
             f"{PATH}: decide.calibrator is {calibrator!r}, but what {pieces} does to the prior has no closed form; "
-            f"set it to 'auto' or one of {list(calibration.WITH_BIAS)}, which learn the prior from validation"
+            f"set it to 'auto' or one of {list(calibrators.WITH_BIAS)}, which learn the prior from validation"
         )
 
 
@@ -294,7 +296,7 @@ def stated_prior(shares: Mapping[str, float], classes: tuple[str, ...], natural:
             raise InputError(
                 f"{PATH}: decide.target states no share for class {name!r}; state one for each of {list(classes)}"
             )
-    if fault := priors.refuses(shares, task="multiclass" if natural is None else "multilabel"):
+    if fault := prior_ledger.refuses(shares, task="multiclass" if natural is None else "multilabel"):
         raise InputError(f"{PATH}: decide.target {fault}")
     if natural is not None:
         return np.array([shares.get(name, own) for name, own in zip(classes, natural, strict=True)])

@@ -17,9 +17,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from counterpoise import ensembles, loading, models
 from counterpoise.artifacts import features, splits, tiles
 from counterpoise.config import Backbone, Section, Tta, Views
+from counterpoise.dataset.inputs import Inputs, TileInputs, in_order
+from counterpoise.networks import ensembling, network
 from counterpoise.stages import run
 
 
@@ -56,7 +57,7 @@ def index(tile_ids: list[str], views: int, averaged: int = 1) -> pd.DataFrame:
 
 
 def compute(
-    backbone: nn.Module, inputs: loading.Inputs, params: Params, label: str
+    backbone: nn.Module, inputs: Inputs, params: Params, label: str
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     """Compute the features of every input.
 
@@ -69,14 +70,14 @@ def compute(
     Returns:
         float32 (n, d).
     """
-    device = models.pick_device(params.model.device)
-    precision = models.pick_precision(params.model.precision, device)
+    device = network.pick_device(params.model.device)
+    precision = network.pick_precision(params.model.precision, device)
     backbone = backbone.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    order = loading.in_order(len(inputs), params.embed.batch_size)
+    order = in_order(len(inputs), params.embed.batch_size)
     parts = []
     with torch.inference_mode(), tqdm(total=len(inputs), desc=label, unit="tile", delay=1, mininterval=1) as progress:
         for batch in inputs.batches(order):
-            with models.autocast(device, precision):
+            with network.autocast(device, precision):
                 parts.append(backbone(batch.to(device, non_blocking=True)).float().cpu())
             progress.update(len(batch))
     return torch.cat(parts).numpy()
@@ -88,11 +89,11 @@ def main(root: Path, params: Params) -> None:
         for split in splits.NAMES:
             features.write(root, split, None)
         return
-    backbone = models.build_backbone(params.model.backbone, params.model.weights, params.seed, params.model.pool)
+    backbone = network.build_backbone(params.model.backbone, params.model.weights, params.seed, params.model.pool)
     for split in splits.NAMES:
         part = tiles.read(root, split)
         views = 0 if split == "test" else params.oversample.views
-        turns = ensembles.VIEWS["none" if split == "train" else params.predict.tta]
+        turns = ensembling.VIEWS["none" if split == "train" else params.predict.tta]
         rows = index(part.table["tile_id"].tolist(), views, len(turns))
         values = [_computed(backbone, part, views, params, f"embed {split}")]
         values += [_computed(nn.Sequential(_Turned(turn), backbone), part, 0, params, split) for turn in turns[1:]]
@@ -100,7 +101,7 @@ def main(root: Path, params: Params) -> None:
 
 
 class _Turned(nn.Module):
-    def __init__(self, turn: ensembles.View) -> None:
+    def __init__(self, turn: ensembling.View) -> None:
         super().__init__()
         self.turn = turn
 
@@ -113,7 +114,7 @@ def _computed(
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     """Compute the features of every tile as view 0, 1, ..., `views`."""
     count = len(part.table)
-    inputs = loading.TileInputs(
+    inputs = TileInputs(
         tiles=part,
         rows=np.repeat(np.arange(count), views + 1),
         views=np.tile(np.arange(views + 1), count),

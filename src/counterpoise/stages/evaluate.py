@@ -12,11 +12,21 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from counterpoise import figures, intervals, labels, metrics, seeds
+from counterpoise import labels, seeds
 from counterpoise.artifacts import decision, plots, predictions
 from counterpoise.artifacts import metrics as metrics_file
 from counterpoise.config import Positive, Section
-from counterpoise.figures import Estimate, Truth, Way
+from counterpoise.evaluation.scores import (
+    Estimate,
+    Truth,
+    Way,
+    calibration_table,
+    figures,
+    per_class,
+    prevalence_table,
+    ways,
+)
+from counterpoise.metrics import confusion, intervals
 from counterpoise.stages import run, warn
 from counterpoise.storage import ArtifactError
 
@@ -87,17 +97,17 @@ def score(
     weights = intervals.bootstrap_weights(groups, resamples=params.resamples, rng=seeds.generator(seed, "bootstrap"))
     truth = Truth(labels.indicators(test.labels, names), groups, weights, names.index(chosen.positive))
     logits = test.logits.astype(np.float64)
-    found = figures.ways(logits, chosen)
-    scored = {name: figures.figures(way, truth, chosen.task) for name, way in found.items()}
-    table = figures.per_class(found["decided"], truth, names)
+    found = ways(logits, chosen)
+    scored = {name: figures(way, truth, chosen.task) for name, way in found.items()}
+    table = per_class(found["decided"], truth, names)
     positives, scores = truth.borne[:, truth.positive], found["decided"].probs[:, truth.positive]
-    curve = metrics.precision_recall_curve(positives, scores)
+    curve = confusion.precision_recall_curve(positives, scores)
     tables = {
         "confusion": confusion_table(found["decided"], truth, chosen),
         "precision_recall": pd.DataFrame(
             {"recall": curve.recall, "precision": curve.precision, "threshold": curve.threshold}
         ),
-        "calibration": figures.calibration_table(found, truth, chosen.task),
+        "calibration": calibration_table(found, truth, chosen.task),
         "classes": table,
         "scores": pd.DataFrame(
             [
@@ -107,7 +117,7 @@ def score(
             ],
             columns=list(plots.COLUMNS["scores"]),
         ),
-        "prevalence": figures.prevalence_table(logits, chosen, truth),
+        "prevalence": prevalence_table(logits, chosen, truth),
     }
     return headline(scored, table, truth, chosen), tables
 

@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
 
-from counterpoise import config, curation, images, labels, sources
+from counterpoise import config, images, labels, sources
 from counterpoise.artifacts import classes, manifest, rejected, thumbnails
 from counterpoise.config import InputError, Section, Task
-from counterpoise.curation import Labelled, Refusal
+from counterpoise.dataset import curation
+from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
 from counterpoise.stages import run, warn
 

@@ -13,9 +13,22 @@ import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, Field
 
-from counterpoise import config, labels, portions, priors, sampling, seeds
+from counterpoise import config, labels, seeds
 from counterpoise.artifacts import classes, clusters, draws, prior, tiles
+from counterpoise.calibration import prior_ledger
 from counterpoise.config import Drawn, InputError, Portion, Section, Task
+from counterpoise.dataset import subsampling
+from counterpoise.imbalance import resampling
+from counterpoise.imbalance.resampling import (
+    OF_LABEL_SETS,
+    STRATEGIES,
+    Counts,
+    Members,
+    label_counts,
+    mean_imbalance_ratio,
+    pairs,
+    scumble,
+)
 from counterpoise.stages import run
 
 MAX_DRAWS = 50_000_000
@@ -39,7 +52,7 @@ class Oversample(Drawn):
         "ml_rus",
         "single_label",
     ]
-    """How often a tile is drawn (`sampling.py`). `over`, `under`, `square_root` even out classes, or with many labels
+    """How often a tile is drawn. `over`, `under`, `square_root` even out classes, or with many labels
     distinct label sets; `repeat_factor` repeats tiles of rare classes. Many labels alone: `lp_ros`, `lp_rus` draw rare
     label sets more often, frequent ones less; `ml_ros`, `ml_rus` the same by single labels; `single_label` repeats
     tiles that bear one rare label and no other."""
@@ -85,7 +98,7 @@ def draw(
         InputError: The strategy draws more than `MAX_DRAWS`.
     """
     members = bearers(table, found, task)
-    repeats = sampling.repeats(
+    repeats = resampling.repeats(
         params.strategy,
         members,
         seeds.generator(seed, "draws"),
@@ -101,17 +114,17 @@ def draw(
     rows = np.repeat(np.arange(len(table)), repeats)
     nth = np.arange(len(rows)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     drawn = pd.DataFrame({"tile_id": table["tile_id"].to_numpy()[rows], "view": nth % (params.views + 1)})
-    train_counts, drawn_counts = sampling.label_counts(members), sampling.label_counts(members, repeats)
+    train_counts, drawn_counts = label_counts(members), label_counts(members, repeats)
     many = task == "multilabel"
     totals = (found.images, len(table)) if many else None
-    resampling: tuple[float, ...] | None = None
+    factors: tuple[float, ...] | None = None
     if not many:
-        resampling = priors.factors(train_counts, drawn_counts)
+        factors = prior_ledger.factors(train_counts, drawn_counts)
     elif params.strategy == "none":
-        resampling = (1.0,) * len(found.names)
-    draws_line = priors.Line("oversample.strategy", params.strategy, resampling)
+        factors = (1.0,) * len(found.names)
+    draws_line = prior_ledger.Line("oversample.strategy", params.strategy, factors)
     ledger = (
-        priors.Line("split", "train", priors.factors(found.counts, train_counts, totals)),
+        prior_ledger.Line("split", "train", prior_ledger.factors(found.counts, train_counts, totals)),
         draws_line.deferred() if params.defer_frac else draws_line,
     )
     result = prior.Prior(
@@ -124,13 +137,13 @@ def draw(
         train_total=len(table),
         drawn_total=len(drawn),
         ledger=ledger,
-        train_pairs=_rows(sampling.pairs(members)) if many else (),
-        drawn_pairs=_rows(sampling.pairs(members, repeats)) if many else (),
+        train_pairs=_rows(pairs(members)) if many else (),
+        drawn_pairs=_rows(pairs(members, repeats)) if many else (),
     )
     return drawn.sort_values(["tile_id", "view"], ignore_index=True, kind="stable"), result
 
 
-def bearers(table: pd.DataFrame, found: classes.Classes, task: Task) -> sampling.Members:
+def bearers(table: pd.DataFrame, found: classes.Classes, task: Task) -> Members:
     """Say which classes each tile bears.
 
     Args:
@@ -147,7 +160,7 @@ def bearers(table: pd.DataFrame, found: classes.Classes, task: Task) -> sampling
     return np.eye(len(found.names), dtype=np.bool_)[labels.targets(cells, found.names)]
 
 
-def _rows(matrix: sampling.Counts) -> tuple[tuple[int, ...], ...]:
+def _rows(matrix: Counts) -> tuple[tuple[int, ...], ...]:
     return tuple(map(tuple, matrix.tolist()))
 
 
@@ -170,8 +183,8 @@ def change(table: pd.DataFrame, found: classes.Classes, drawn: pd.DataFrame) -> 
     figures = {
         "labels each": [np.average(each, weights=times) for times in both],
         "with several labels": [np.average(each > 1, weights=times) for times in both],
-        "MeanIR": [sampling.mean_imbalance_ratio(sampling.label_counts(members, times)) for times in both],
-        "SCUMBLE": [sampling.scumble(members, times) for times in both],
+        "MeanIR": [mean_imbalance_ratio(label_counts(members, times)) for times in both],
+        "SCUMBLE": [scumble(members, times) for times in both],
     }
     return "tiles to draws: " + ", ".join(f"{name} {old:.3g} to {new:.3g}" for name, (old, new) in figures.items())
 
@@ -183,8 +196,8 @@ def main(root: Path, params: Params) -> None:
         InputError: The strategy is one for many labels, and the task has one class per image.
     """
     chosen = params.oversample
-    if params.task == "multiclass" and chosen.strategy in sampling.OF_LABEL_SETS:
-        plain = [name for name in sampling.STRATEGIES if name not in sampling.OF_LABEL_SETS]
+    if params.task == "multiclass" and chosen.strategy in OF_LABEL_SETS:
+        plain = [name for name in STRATEGIES if name not in OF_LABEL_SETS]
         raise InputError(
             f"{config.PATH}: oversample.strategy is {chosen.strategy!r}, which looks at sets of labels, but with task "
             f"'multiclass' each image has one class; set it to one of {plain}"
@@ -192,7 +205,7 @@ def main(root: Path, params: Params) -> None:
     table, found = tiles.read(root, "train").table, classes.read(root)
     if params.train.fraction < 1:
         every = len(table)
-        table = table.iloc[portions.choose(table, clusters.units(root), params.train.fraction, params.seed)]
+        table = table.iloc[subsampling.choose(table, clusters.units(root), params.train.fraction, params.seed)]
         print(f"{len(table)} of {every} tiles of train, by train.fraction")
     drawn, opened = draw(table, found, chosen, params.seed, task=params.task)
     draws.write(root, drawn)

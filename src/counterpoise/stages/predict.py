@@ -19,9 +19,11 @@ from pydantic import ConfigDict, Field
 from torch import nn
 from tqdm import tqdm
 
-from counterpoise import ensembles, loading, models
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
 from counterpoise.config import PATH, InputError, Section, Tta
+from counterpoise.dataset.inputs import FeatureInputs, Inputs, TileInputs, in_order
+from counterpoise.networks import ensembling
+from counterpoise.networks.network import autocast, pick_device, pick_precision, rebuild
 from counterpoise.stages import run
 
 
@@ -34,7 +36,7 @@ class Predict(Tta):
     """How the logits of an image follow from those of its tiles."""
     average: Literal["logits", "probabilities"]
     """How the members of a model, and the views of a tile, speak as one: by the mean of their logits, which leaves the
-    prior ledger exact, or of their probabilities, with which it holds approximately (`ensembles.py`)."""
+    prior ledger exact, or of their probabilities, with which it holds approximately."""
     batch_size: int = Field(ge=1)
     """Tiles that go through the network at a time."""
 
@@ -57,7 +59,7 @@ class Params(Section):
     predict: Predict
 
 
-def apply(network: nn.Module, inputs: loading.Inputs, params: Params, label: str = "predict") -> NDArray[np.float32]:
+def apply(network: nn.Module, inputs: Inputs, params: Params, label: str = "predict") -> NDArray[np.float32]:
     """Compute the raw logits of every input.
 
     Args:
@@ -69,14 +71,14 @@ def apply(network: nn.Module, inputs: loading.Inputs, params: Params, label: str
     Returns:
         float32 (n, c).
     """
-    device = models.pick_device(params.model.device)
-    precision = models.pick_precision(params.model.precision, device)
+    device = pick_device(params.model.device)
+    precision = pick_precision(params.model.precision, device)
     network = network.eval().to(device)
-    order = loading.in_order(len(inputs), params.predict.batch_size)
+    order = in_order(len(inputs), params.predict.batch_size)
     parts = []
     with torch.inference_mode(), tqdm(total=len(inputs), desc=label, unit="tile", delay=1, mininterval=1) as progress:
         for batch in inputs.batches(order):
-            with models.autocast(device, precision):
+            with autocast(device, precision):
                 parts.append(network(batch.to(device, non_blocking=True)).float().cpu())
             progress.update(len(batch))
     return torch.cat(parts).numpy()
@@ -143,9 +145,9 @@ def logits_of(
     Raises:
         InputError: There are no features of the views.
     """
-    how, views = params.predict.average, ensembles.VIEWS[params.predict.tta]
+    how, views = params.predict.average, ensembling.VIEWS[params.predict.tta]
     if frozen is None:
-        inputs = loading.TileInputs(
+        inputs = TileInputs(
             tiles=part,
             rows=np.arange(len(part.table)),
             views=np.zeros(len(part.table), dtype=np.int64),
@@ -155,22 +157,22 @@ def logits_of(
             on_the_fly="none",
             backbone=card.backbone,
         )
-        return apply(ensembles.Averaged(members, views, how, card.task), inputs, params, label)
-    network, found = ensembles.Averaged(members, ensembles.VIEWS["none"], how, card.task), []
+        return apply(ensembling.Averaged(members, views, how, card.task), inputs, params, label)
+    network, found = ensembling.Averaged(members, ensembling.VIEWS["none"], how, card.task), []
     for number in range(len(views)):
         rows = np.flatnonzero(frozen.index["view"].to_numpy() == -number)
         if len(rows) != len(part.table):
             raise InputError(
                 f"{PATH}: predict.tta is {params.predict.tta!r}, but its views have no features; run `dvc repro`"
             )
-        found.append(torch.from_numpy(apply(network, loading.FeatureInputs(frozen.values, rows), params, label)))
-    return ensembles.average(found, how, card.task).numpy()
+        found.append(torch.from_numpy(apply(network, FeatureInputs(frozen.values, rows), params, label)))
+    return ensembling.average(found, how, card.task).numpy()
 
 
 def main(root: Path, params: Params) -> None:
     """Predict both splits."""
     card = model.read_card(root)
-    members = [models.rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
+    members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     units = clusters.units(root)
     for split in ("val", "test"):
         part = tiles.read(root, split)

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 from pydantic import Field
 
-from counterpoise import images, page, storage
+from counterpoise import images, report, storage
 from counterpoise.artifacts import (
     classes,
     clusters,
@@ -36,11 +36,14 @@ from counterpoise.artifacts import (
     tiles,
     training,
 )
-from counterpoise.charts.texts import write_count, write_value
 from counterpoise.config import Section
-from counterpoise.page import course, decided, findings, gallery, headline, labels, ledger, prevalence, results
-from counterpoise.page.facts import Facts, counted
-from counterpoise.page.parts import Part, rows
+from counterpoise.report import summary, warnings
+from counterpoise.report.charts.texts import write_count, write_value
+from counterpoise.report.facts import Facts, counted
+from counterpoise.report.layout import Part, rows
+from counterpoise.report.sections import decisions, labels, prevalence, prior_ledger, scores
+from counterpoise.report.sections import training as training_section
+from counterpoise.report.sections.mistakes import galleries
 from counterpoise.stages import run
 
 PATH = "reports/index.html"
@@ -49,7 +52,7 @@ PICTURE_PX = 160
 JPEG_QUALITY = 80
 LONGEST_NAME = 40
 """Characters of a class name in the head of a table, or under a picture."""
-TEMPLATES = Path(page.__file__).parent
+TEMPLATES = Path(report.__file__).parent
 
 
 class Report(Section):
@@ -69,17 +72,17 @@ def parts(facts: Facts) -> list[Part]:
     """Make the parts of the page, in the order of reading: how it ended, what it is worth, and how it came about."""
     return [
         prevalence.at_prevalences(facts),
-        decided.precision_recall(facts),
-        decided.calibration(facts),
-        *(() if facts.many else (decided.confusion(facts),)),
-        results.per_class(facts),
-        *((decided.confusion(facts), labels.thresholds(facts)) if facts.many else ()),
+        decisions.precision_recall(facts),
+        decisions.calibration(facts),
+        *(() if facts.many else (decisions.confusion(facts),)),
+        scores.per_class(facts),
+        *((decisions.confusion(facts), labels.thresholds(facts)) if facts.many else ()),
         *((labels.called(facts),) if labels.raised(facts) else ()),
-        results.ways(facts),
-        course.stages(facts),
+        scores.ways(facts),
+        training_section.stages(facts),
         *((labels.together(facts),) if labels.resampled(facts) else ()),
-        course.training(facts),
-        ledger.ledger(facts),
+        training_section.training(facts),
+        prior_ledger.ledger(facts),
     ]
 
 
@@ -144,17 +147,17 @@ def render(facts: Facts, params: Report, picture: Callable[[str], str], *, cut: 
     environment.filters |= {"value": write_value, "breakable": breakable, "tied": tied, "cut": cut_name}
     return environment.get_template("index.html.j2").render(
         style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
-        lede=headline.lede(facts),
-        picture=headline.picture(facts),
-        settings=headline.settings(facts),
-        tiles=headline.tiles(facts),
+        lede=summary.lede(facts),
+        picture=summary.picture(facts),
+        settings=summary.settings(facts),
+        tiles=summary.tiles(facts),
         test=f"Test: {counted(len(facts.borne), 'image')}, {write_count(facts.on_test.positives)} of the class that "
         "matters. Brackets: 95 % intervals. A tick is the value of guessing.",
-        figures=headline.figures(facts),
-        explanations=findings.explanations(facts),
-        findings=findings.find(facts),
+        figures=summary.figures(facts),
+        explanations=warnings.explanations(facts),
+        findings=warnings.find(facts),
         rows=rows(parts(facts)),
-        galleries=gallery.galleries(facts, params.mistakes, picture),
+        galleries=galleries(facts, params.mistakes, picture),
         wrong=int(facts.wrong.sum()),
         asked=params.mistakes,
         many=facts.many,

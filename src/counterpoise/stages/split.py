@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import coo_array
 
-from counterpoise import config, labels, seeds, stratify
+from counterpoise import config, labels, seeds
 from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
 from counterpoise.config import InputError, Section, Task
-from counterpoise.duplicates import find_duplicates
+from counterpoise.dataset import stratification
+from counterpoise.dataset.near_duplicates import find_duplicates
 from counterpoise.stages import run, warn
 
 ORDER = ("train", "test", "val")
@@ -88,7 +89,7 @@ def find_units(
         max_distance=params.max_distance,
         min_correlation=params.min_correlation,
     )
-    unit = stratify.units(table["group"].to_numpy(), found.cluster)
+    unit = stratification.units(table["group"].to_numpy(), found.cluster)
     image_ids = table["image_id"].to_numpy()
     first = np.unique(unit, return_index=True)[1]
     columns = {
@@ -143,9 +144,9 @@ def assign(
     of_units = coo_array((np.ones(len(rows), dtype=np.int64), (unit[rows], columns)), shape=shape).tocsr()
     wanted = _wanted(dealt_by.sum(axis=0).astype(np.float64), params)
     rng, sizes = seeds.generator(seed, "split"), np.bincount(unit)
-    dealt = stratify.deal(of_units, wanted, rng, sizes=sizes)
+    dealt = stratification.deal(of_units, wanted, rng, sizes=sizes)
     if task == "multilabel":
-        dealt = stratify.even_out(dealt, of_units, wanted, rng, sizes)
+        dealt = stratification.even_out(dealt, of_units, wanted, rng, sizes)
     split = np.array(ORDER, dtype=object)[dealt][unit]
     aside = _set_aside(split, crossing, copies)
     if params.balance:

@@ -14,9 +14,10 @@ import pandas as pd
 from pydantic import Field
 from tqdm import tqdm
 
-from counterpoise import config, images, tiling
+from counterpoise import config, images
 from counterpoise.artifacts import manifest, splits, tiles
 from counterpoise.config import InputError, Section
+from counterpoise.dataset import tiling
 from counterpoise.stages import run
 
 

@@ -17,30 +17,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from counterpoise import (
-    checkpoints,
-    decoupling,
-    fitting,
-    labels,
-    loading,
-    models,
-    objectives,
-    portions,
-    pretrained,
-    priors,
-    processes,
-    seeds,
-    subclasses,
-)
+from counterpoise import labels, seeds
 from counterpoise.artifacts import clusters, draws, features, model, prior, tiles, training
+from counterpoise.calibration import prior_ledger
 from counterpoise.config import PATH, InputError
+from counterpoise.dataset import subsampling
+from counterpoise.dataset.inputs import FeatureInputs, TileInputs
+from counterpoise.engine import process_group
+from counterpoise.networks import pretrained, subclasses
+from counterpoise.networks.network import Network, build_backbone, outline, pick_device, sum_back
 from counterpoise.stages import run
+from counterpoise.training import checkpoints, decoupling, loop, objective
 
-Params = fitting.Settings
+Params = loop.Settings
 """What this stage reads."""
 
 
-def _examples(root: Path, split: str, opened: prior.Prior, params: Params, *, drawn: bool = False) -> fitting.Examples:
+def _examples(root: Path, split: str, opened: prior.Prior, params: Params, *, drawn: bool = False) -> loop.Examples:
     """Read every tile of a split as it is, of train those of the part that is learned from; or the draws."""
     part = tiles.read(root, split)
     if drawn:
@@ -48,7 +41,7 @@ def _examples(root: Path, split: str, opened: prior.Prior, params: Params, *, dr
         table = draws.read(root)
         rows, views = np.array([row[tile_id] for tile_id in table["tile_id"]]), table["view"].to_numpy()
     elif split == "train" and params.train.fraction < 1:
-        rows = portions.choose(part.table, clusters.units(root), params.train.fraction, params.seed)
+        rows = subsampling.choose(part.table, clusters.units(root), params.train.fraction, params.seed)
         views = np.zeros(len(rows), dtype=np.int64)
     else:
         rows, views = np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
@@ -63,7 +56,7 @@ def examples(
     opened: prior.Prior,
     params: Params,
     split: str,
-) -> fitting.Examples:
+) -> loop.Examples:
     """Make examples of tiles.
 
     Args:
@@ -83,8 +76,8 @@ def examples(
         }
         tile_ids = part.table["tile_id"].to_numpy()[rows]
         found = np.array([place[key] for key in zip(tile_ids, views, strict=True)])
-        return fitting.Examples(loading.FeatureInputs(frozen.values, found), targets, rows)
-    inputs = loading.TileInputs(
+        return loop.Examples(FeatureInputs(frozen.values, found), targets, rows)
+    inputs = TileInputs(
         tiles=part,
         rows=rows,
         views=views,
@@ -94,13 +87,13 @@ def examples(
         on_the_fly=params.train.augment if split == "train" else "none",
         backbone=params.model.backbone,
     )
-    return fitting.Examples(inputs, targets, rows)
+    return loop.Examples(inputs, targets, rows)
 
 
-def schedule_lines(params: fitting.Train) -> tuple[priors.Line, ...]:
+def schedule_lines(params: loop.Train) -> tuple[prior_ledger.Line, ...]:
     """Return the lines of the ledger for what changes the prior in the course of training; none where nothing does."""
     switches = [("train.sampler", params.sampler, "as_drawn"), ("train.mix", params.mix, "none")]
-    return tuple(priors.Line(piece, value, None) for piece, value, usual in switches if value != usual)
+    return tuple(prior_ledger.Line(piece, value, None) for piece, value, usual in switches if value != usual)
 
 
 @dataclass(frozen=True)
@@ -116,16 +109,16 @@ class Learned:
     """
 
     weights: dict[str, Tensor]
-    ledger: tuple[priors.Line, ...]
+    ledger: tuple[prior_ledger.Line, ...]
     history: list[dict[str, float]]
     summary: dict[str, int]
     waited_frac: float
 
 
 def learn(
-    drawn: fitting.Examples,
-    every: fitting.Examples,
-    val: fitting.Examples,
+    drawn: loop.Examples,
+    every: loop.Examples,
+    val: loop.Examples,
     opened: prior.Prior,
     params: Params,
     checkpoint: checkpoints.Checkpoint | None = None,
@@ -143,24 +136,24 @@ def learn(
     Raises:
         InputError: Settings do not suit each other, or the training diverged.
     """
-    goal, lines = objectives.build(opened, params.loss, params.losses[params.loss], params.weighting)
-    bias = objectives.initial_bias(opened, lines, draws_deferred=params.oversample.defer_frac > 0)
+    goal, lines = objective.build(opened, params.loss, params.losses[params.loss], params.weighting)
+    bias = objective.initial_bias(opened, lines, draws_deferred=params.oversample.defer_frac > 0)
     of = subclasses.parents(opened.classes, params.model.subclasses)
     if params.model.subclasses:
-        goal = objectives.over_types(goal, opened, params.loss, params.losses[params.loss], of)
+        goal = objective.over_types(goal, opened, params.loss, params.losses[params.loss], of)
         lines = (
             *lines,
-            priors.Line("model.subclasses", _written(params.model.subclasses), (1.0,) * len(opened.classes)),
+            prior_ledger.Line("model.subclasses", _written(params.model.subclasses), (1.0,) * len(opened.classes)),
         )
         drawn, every = _typed(drawn, every, opened.classes, params)
         bias = bias[torch.tensor(of)] + _shares_of_types(drawn.targets, of)
-    network = fitting.build(params, len(of), _width(drawn), bias)
-    models.sum_back(network, of)
-    fitted = fitting.fit(network, drawn, val, goal, params, checkpoint, early=every)
+    network = loop.build(params, len(of), _width(drawn), bias)
+    sum_back(network, of)
+    fitted = loop.fit(network, drawn, val, goal, params, checkpoint, early=every)
     network.load_state_dict(fitted.weights)
     lines, summary = (*lines, *schedule_lines(params.train)), {"best_epoch": fitted.best_epoch}
     if params.train.classifier == "retrained":
-        if not isinstance(network, models.Network):
+        if not isinstance(network, Network):
             raise InputError(f"{PATH}: train.classifier 'retrained' needs images; model.freeze must not be 'backbone'")
         again, lines = decoupling.retrain(network, _as_they_are(every), val, opened, params)
         return Learned(
@@ -173,9 +166,9 @@ def learn(
 
 
 def learn_all(
-    drawn: fitting.Examples,
-    every: fitting.Examples,
-    val: fitting.Examples,
+    drawn: loop.Examples,
+    every: loop.Examples,
+    val: loop.Examples,
     opened: prior.Prior,
     params: Params,
     kept: Sequence[checkpoints.Checkpoint] = (),
@@ -225,7 +218,7 @@ def describe(learned: Sequence[Learned], opened: prior.Prior, params: Params, fe
         ledger=tuple(lines),
         pool=params.model.pool,
         hidden=params.model.hidden,
-        width=features or models.outline(params.model.backbone, params.model.pool, params.model.input_px).width,
+        width=features or outline(params.model.backbone, params.model.pool, params.model.input_px).width,
         members=len(learned),
         subclasses=params.model.subclasses,
     )
@@ -236,17 +229,17 @@ def _written(split: Mapping[str, int]) -> str:
 
 
 def _typed(
-    drawn: fitting.Examples, every: fitting.Examples, classes: tuple[str, ...], params: Params
-) -> tuple[fitting.Examples, fitting.Examples]:
+    drawn: loop.Examples, every: loop.Examples, classes: tuple[str, ...], params: Params
+) -> tuple[loop.Examples, loop.Examples]:
     """Set types in place of classes as targets; a draw has the type of its tile, whatever its view."""
     if drawn.tiles is None or every.tiles is None:
         raise ValueError("model.subclasses needs to know which tile each example shows")
     plain = _as_they_are(every)
-    if isinstance(plain.inputs, loading.FeatureInputs):
+    if isinstance(plain.inputs, FeatureInputs):
         values = plain.inputs.values[plain.inputs.rows]
     else:
         seed = seeds.derive(params.train.seed, "initialisation") % 2**32
-        backbone = models.build_backbone(params.model.backbone, params.model.weights, seed, params.model.pool)
+        backbone = build_backbone(params.model.backbone, params.model.weights, seed, params.model.pool)
         values = decoupling.features(backbone, plain, params)
     types = subclasses.find(values, every.targets.numpy(), classes, params.model.subclasses, params.seed)
     of_tile = np.zeros(every.tiles.max() + 1, dtype=np.int64)
@@ -265,13 +258,13 @@ def _shares_of_types(targets: Tensor, of: Sequence[int]) -> Tensor:
     return (counts / totals[classes]).log().float()
 
 
-def _width(examples: fitting.Examples) -> int | None:
+def _width(examples: loop.Examples) -> int | None:
     """Count the features of a frozen backbone; `None` where examples are images."""
-    return examples.inputs.values.shape[1] if isinstance(examples.inputs, loading.FeatureInputs) else None
+    return examples.inputs.values.shape[1] if isinstance(examples.inputs, FeatureInputs) else None
 
 
-def _as_they_are(examples: fitting.Examples) -> fitting.Examples:
-    if isinstance(examples.inputs, loading.TileInputs):
+def _as_they_are(examples: loop.Examples) -> loop.Examples:
+    if isinstance(examples.inputs, TileInputs):
         return replace(examples, inputs=replace(examples.inputs, on_the_fly="none"))
     return examples
 
@@ -289,10 +282,10 @@ def main(root: Path, params: Params) -> None:
         inputs.append(root / clusters.PATH)
     block = {"losses": params.losses[params.loss]}
     settings = [as_member(params, number).model_dump() | block for number in range(params.train.members)]
-    with processes.joined(models.pick_device(params.model.device)):
+    with process_group.joined(pick_device(params.model.device)):
         kept = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
         learned = learn_all(drawn, every, val, opened, params, kept)
-        leads = processes.rank() == 0
+        leads = process_group.rank() == 0
     if not leads:
         return
     card = describe(learned, opened, params, _width(drawn))

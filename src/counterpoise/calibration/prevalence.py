@@ -1,0 +1,120 @@
+"""What a decision is worth at another prevalence of the class that matters than the one it was measured at.
+
+Precision and average precision follow from the prevalence; recall and false-positive rate do not, as long as images of
+each side look as they did.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from counterpoise import seeds
+from counterpoise.metrics import intervals
+
+Floats = NDArray[np.float64]
+SIMULATIONS = 20_000
+
+
+def precision_at(recall: ArrayLike, false_positive_rate: ArrayLike, prevalence: float) -> Floats:
+    """Compute precision from rates that do not depend on the prevalence.
+
+    `pi r / (pi r + (1 - pi) f)`, from Bayes' rule.
+
+    Args:
+        recall: r, share of positives decided for, in [0, 1], any shape.
+        false_positive_rate: f, share of negatives decided for, in [0, 1], of the same shape.
+        prevalence: pi, share of positives, in (0, 1).
+
+    Returns:
+        In [0, 1], of that shape; NaN where nothing is decided for.
+
+    Example:
+        >>> float(precision_at(0.86, 0.086, 0.046).round(3)), float(precision_at(0.86, 0.086, 0.5).round(3))
+        (0.325, 0.909)
+    """
+    right = prevalence * np.asarray(recall, dtype=np.float64)
+    wrong = (1 - prevalence) * np.asarray(false_positive_rate, dtype=np.float64)
+    nothing = np.full(np.shape(right), np.nan)
+    result: Floats = np.divide(right, right + wrong, out=nothing, where=right + wrong > 0)
+    return result
+
+
+def importance(positives: NDArray[np.bool_], prevalence: float, weights: ArrayLike | None = None) -> Floats:
+    """Weigh examples so that positives have a stated share.
+
+    Args:
+        positives: (n,) which examples are positive.
+        prevalence: Share that they should have, in (0, 1).
+        weights: None, (n,), or (b, n): multiplicities in b resamples, which are multiplied by the result.
+
+    Returns:
+        (n,) or (b, n): w pi / (sum of w over positives) for a positive, w (1 - pi) / (sum over negatives) for a
+        negative. Where one side has no weight, all of it is 0.
+
+    Example:
+        >>> importance(np.array([True, False, False]), 0.5)
+        array([0.5 , 0.25, 0.25])
+    """
+    own = np.ones(len(positives)) if weights is None else np.asarray(weights, dtype=np.float64)
+    sides = [np.where(side, own, 0.0) for side in (positives, ~positives)]
+    totals = [side.sum(axis=-1, keepdims=True) for side in sides]
+    both = (totals[0] > 0) & (totals[1] > 0)
+    scaled = [
+        share * side / np.where(total > 0, total, 1.0)
+        for share, side, total in zip((prevalence, 1 - prevalence), sides, totals, strict=True)
+    ]
+    return np.where(both, scaled[0] + scaled[1], 0.0)
+
+
+def expected_precision(
+    counts: tuple[int, int, int, int], prevalence: float, *, level: float = 0.95
+) -> tuple[float, intervals.Interval]:
+    """Say which precision a confusion table promises at another prevalence.
+
+    Args:
+        counts: True positives, false positives, false negatives, true negatives, as counted elsewhere.
+        prevalence: Of the place to which it is carried, in (0, 1).
+        level: Coverage meant, in (0, 1).
+
+    Returns:
+        The precision from the observed rates, and an interval: quantiles of the precision over recall and
+        false-positive rate drawn from their Jeffreys posteriors, Beta(x + 1/2, n - x + 1/2). (NaN, (0, 1)) where one
+        side has no example.
+
+    Example:
+        >>> value, interval = expected_precision((674, 67, 110, 717), 0.046)  # 86 % recall, 784 : 784
+        >>> round(value, 2), round(interval.low, 2), round(interval.high, 2)
+        (0.33, 0.28, 0.38)
+    """
+    tp, fp, fn, tn = counts
+    if not tp + fn or not fp + tn:
+        return float("nan"), intervals.Interval(0.0, 1.0, 0)
+    rng = seeds.generator(0, "expected precision")
+    recall = rng.beta(tp + 0.5, fn + 0.5, SIMULATIONS)
+    false_positive_rate = rng.beta(fp + 0.5, tn + 0.5, SIMULATIONS)
+    value = float(precision_at(tp / (tp + fn), fp / (fp + tn), prevalence))
+    return value, intervals.percentile(precision_at(recall, false_positive_rate, prevalence), level=level)
+
+
+def moved(prior: Floats, index: int, prevalence: float, *, task: str = "multiclass") -> Floats:
+    """Give one class another share and leave the proportions of the others; of many labels, leave the others alone.
+
+    Args:
+        prior: (c,) shares.
+        index: Of the class.
+        prevalence: Its new share, in (0, 1).
+        task: `multiclass` or `multilabel`.
+
+    Returns:
+        (c,) shares.
+
+    Example:
+        >>> moved(np.array([0.6, 0.2, 0.2]), 2, 0.5)
+        array([0.375, 0.125, 0.5  ])
+    """
+    result = np.array(prior, dtype=np.float64)
+    if task != "multilabel":
+        result *= (1 - prevalence) / (result.sum() - result[index])
+    result[index] = prevalence
+    return result

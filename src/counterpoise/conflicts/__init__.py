@@ -1,0 +1,1 @@
+"""Which switches of `params.yaml` make no sense together, and why."""

@@ -1,0 +1,1 @@
+"""From raw rows to batches: curation, near duplicates, stratified splits, tiles, augmentation."""

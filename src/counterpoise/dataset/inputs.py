@@ -1,0 +1,219 @@
+"""Batches for a network: rows of a feature array, or tiles decoded, augmented and resized in worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from counterpoise import images, seeds
+from counterpoise.artifacts.tiles import Tiles
+from counterpoise.dataset import augmentation
+from counterpoise.networks import network
+
+Indices = NDArray[np.int64]
+PREFETCHED = 2
+"""Batches that each process has ready; more take memory, and are of no use once the network is what takes time."""
+
+
+class Inputs(Protocol):
+    """Examples that a network can be fed with, by their number."""
+
+    def __len__(self) -> int:
+        """Count the examples."""
+
+    def batches(self, order: Sequence[Indices], chance: Chance | None = None) -> Iterator[Tensor]:
+        """Yield the inputs of each batch of example numbers, in the order given."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What decides how a pass over examples augments them.
+
+    Attributes:
+        seed: Of the training.
+        epoch: From 0.
+        drawn_before: For each batch, how often each of its examples was drawn before in this epoch, by any process.
+    """
+
+    seed: int
+    epoch: int
+    drawn_before: Sequence[Indices]
+
+
+@dataclass(frozen=True)
+class FeatureInputs:
+    """Features of a frozen backbone.
+
+    Attributes:
+        values: float32 (m, d).
+        rows: (n,) the row of `values` that each example shows.
+    """
+
+    values: NDArray[np.float32]
+    rows: Indices
+
+    def __len__(self) -> int:
+        """Count the examples."""
+        return len(self.rows)
+
+    def batches(self, order: Sequence[Indices], chance: Chance | None = None) -> Iterator[Tensor]:
+        """Yield float32 (b, d) for each batch; chance has no part in it."""
+        for numbers in order:
+            yield torch.from_numpy(np.ascontiguousarray(self.values[self.rows[numbers]]))
+
+
+@dataclass(frozen=True)
+class TileInputs:
+    """Tiles, decoded when they are needed.
+
+    Attributes:
+        tiles: Where they lie.
+        rows: (n,) the tile that each example shows.
+        views: (n,) 0 for the tile as it is, else the number of its augmented view.
+        input_px: Side of the square that the network sees.
+        policy: Augmentation policy of the views.
+        seed: Decides the views.
+        on_the_fly: Policy that is applied anew in every epoch, after the view, if chance is given; `none` for nothing.
+        backbone: Name of the network, which decides how channels are normalised.
+    """
+
+    tiles: Tiles
+    rows: Indices
+    views: Indices
+    input_px: int
+    policy: str
+    seed: int
+    on_the_fly: str
+    backbone: str
+
+    def __len__(self) -> int:
+        """Count the examples."""
+        return len(self.rows)
+
+    def batches(self, order: Sequence[Indices], chance: Chance | None = None) -> Iterator[Tensor]:
+        """Yield float32 (b, 3, s, s), normalised, channels last, for each batch, augmented if chance decides how.
+
+        The processes that decode are started at the first pass and wait for the next one, as long as this object
+        lives; one pass must end before another begins.
+        """
+        loader = self._loader(min(len(order), workers_count()))
+        keys = _keys(order, chance)
+        loader.sampler.keys = keys
+        mean, std = network.normalisation(self.backbone)
+        for batch in loader.batches:
+            if loader.sampler.keys is not keys:
+                break
+            yield network.normalise(batch.permute(0, 3, 1, 2), mean, std)
+        if loader.sampler.keys is not keys:
+            raise RuntimeError("a pass over these tiles was begun before the last one had ended")
+
+    def _loader(self, workers: int) -> _Loader:
+        if workers not in self._loaders:
+            for policy in (self.policy if self.views.any() else "none", self.on_the_fly):
+                augmentation.prepare(policy)  # once here, not in every process that is forked from this one
+            self._loaders[workers] = _Loader(replace(self), workers)
+        return self._loaders[workers]
+
+    @cached_property
+    def _loaders(self) -> dict[int, _Loader]:
+        return {}
+
+    def image(self, number: int, draw: Draw | None = None) -> images.RGB:
+        """Make the picture of one example, uint8 (input_px, input_px, 3), augmented as a draw decides."""
+        row, view = int(self.rows[number]), int(self.views[number])
+        tile_id = self.tiles.table["tile_id"].iat[row]
+        image = images.resize(images.decode(self.tiles.load(row)), self.input_px)
+        if view:
+            image = augmentation.apply(self.policy, image, seeds.derive(self.seed, "view", f"{tile_id}#{view}"))
+        if self.on_the_fly != "none" and draw is not None:
+            seed, epoch, before = draw
+            again = f"#{before}" if before else ""
+            own = seeds.derive(seed, "on the fly", f"{tile_id}#{number}#{epoch}{again}")
+            image = augmentation.apply(self.on_the_fly, image, own)
+        return image
+
+
+Draw = tuple[int, int, int]
+"""Seed of a training, epoch, and how often the example was drawn in that epoch before."""
+Key = tuple[int, Draw | None]
+"""Number of an example, and what decides how it is augmented."""
+
+
+class _Loader:
+    """A `DataLoader` whose processes outlive an epoch: what they decode is said by keys, which change."""
+
+    def __init__(self, inputs: TileInputs, workers: int) -> None:
+        self.sampler = _Sampler()
+        self.batches: DataLoader[Tensor] = DataLoader(
+            _Decoded(inputs),
+            batch_sampler=self.sampler,
+            num_workers=workers,
+            pin_memory=torch.cuda.is_available(),
+            prefetch_factor=PREFETCHED if workers else None,
+            persistent_workers=workers > 0,
+            worker_init_fn=_leave_interrupts_to_the_parent,
+        )
+
+
+class _Sampler:
+    """The keys of each batch, of the pass that begins next."""
+
+    def __init__(self) -> None:
+        self.keys: list[list[Key]] = []
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return iter(self.keys)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class _Decoded(Dataset[Tensor]):
+    def __init__(self, inputs: TileInputs) -> None:
+        self.inputs = inputs
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, key: Key) -> Tensor:
+        return torch.from_numpy(np.array(self.inputs.image(*key)))
+
+
+def _keys(order: Sequence[Indices], chance: Chance | None) -> list[list[Key]]:
+    """Pair each number with what decides how it is augmented; an example that is drawn again is augmented anew."""
+    if chance is None:
+        return [[(number, None) for number in numbers.tolist()] for numbers in order]
+    keys: list[list[Key]] = []
+    for numbers, times in zip(order, chance.drawn_before, strict=True):
+        draws = [(chance.seed, chance.epoch, before) for before in times.tolist()]
+        keys.append(list(zip(numbers.tolist(), draws, strict=True)))
+    return keys
+
+
+def _leave_interrupts_to_the_parent(worker: int) -> None:
+    """Ignore Ctrl-C, which a terminal sends to every process: the parent ends its workers in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def workers_count() -> int:
+    """Say how many processes decode: one per core that this process may use, at most 8.
+
+    Where `torchrun` started several trainings on this machine, they share its cores.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return max(1, min(cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 8))
+
+
+def in_order(count: int, batch_size: int) -> list[Indices]:
+    """Cut 0..count-1 into batches of nearly equal size, in order."""
+    return list(np.array_split(np.arange(count), max(1, -(-count // batch_size))))

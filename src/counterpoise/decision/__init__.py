@@ -1,0 +1,1 @@
+"""From probabilities to decisions: rules, thresholds, and the class prior of deployment."""

@@ -1,0 +1,133 @@
+"""What the built model says of images that no table knows: their classes, with calibrated probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from counterpoise import images
+from counterpoise.artifacts import decision, model
+from counterpoise.config import InputError
+from counterpoise.dataset import inputs, tiling
+from counterpoise.decision import rules
+from counterpoise.networks import ensembling
+from counterpoise.networks.network import (
+    Network,
+    autocast,
+    build_backbone,
+    normalisation,
+    normalise,
+    pick_device,
+    pick_precision,
+    rebuild,
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one image.
+
+    Attributes:
+        image: As it was asked for.
+        ranked: Class names with their probabilities at the target prior, the most probable first.
+        decided: The classes that the rule decides for; of one class per image exactly one, of many labels perhaps none.
+    """
+
+    image: str
+    ranked: tuple[tuple[str, float], ...]
+    decided: tuple[str, ...]
+
+
+def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any], top: int) -> list[Answer]:
+    """Predict and decide images as the pipeline does, cut into the same tiles.
+
+    Args:
+        root: A repository in which the pipeline was run.
+        paths: Image files.
+        content: Its checked parameters: `tile`, `predict`, `model` and `seed` are used.
+        top: How many classes to name for each image.
+
+    Returns:
+        An answer for each image, in their order.
+
+    Raises:
+        InputError: An image cannot be read.
+        ArtifactError: There is no model yet.
+    """
+    chosen = decision.read(root)
+    folded = logits(root, paths, content)
+    return [_said(str(path), row[None], chosen, top) for path, row in zip(paths, folded, strict=True)]
+
+
+def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Predict images as the pipeline does, cut into the same tiles, and fold them.
+
+    Args:
+        root: A repository in which a model was trained.
+        paths: Image files.
+        content: Its checked parameters, as in `answer`.
+
+    Returns:
+        (n, c) raw logits.
+
+    Raises:
+        InputError: An image cannot be read.
+        ArtifactError: There is no model yet.
+    """
+    card = model.read_card(root)
+    members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
+    network = _whole(card, members, content)
+    device = pick_device(content["model"]["device"])
+    precision = pick_precision(content["model"]["precision"], device)
+    network = network.eval().to(device)
+    rows = []
+    for path in paths:
+        parts = []
+        for batch in _tiles(path, card, content):
+            pixels = normalise(batch.to(device), *normalisation(card.backbone))
+            with torch.inference_mode(), autocast(device, precision):
+                parts.append(network(pixels).float().cpu().numpy())
+        of_tiles = np.concatenate(parts)
+        rows.append(of_tiles.max(axis=0) if content["predict"]["fold"] == "max" else of_tiles.mean(axis=0))
+    return np.stack(rows)
+
+
+def _whole(card: model.Card, members: Sequence[nn.Module], content: Mapping[str, Any]) -> nn.Module:
+    """Put the members together, behind one backbone where it is frozen, averaged over views as `predict` does."""
+    how, views = content["predict"]["average"], ensembling.VIEWS[content["predict"]["tta"]]
+    if card.frozen:
+        heads = ensembling.Averaged(members, ensembling.VIEWS["none"], how, card.task)
+        backbone = build_backbone(card.backbone, card.backbone_weights, content["seed"], card.pool)
+        members = [Network(backbone, heads)]
+    return ensembling.Averaged(members, views, how, card.task)
+
+
+def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> Iterator[torch.Tensor]:
+    """Yield the tiles of an image as uint8 (b, 3, s, s), at most `predict.batch_size` at a time."""
+    try:
+        image = images.decode(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except images.ImageError as error:
+        raise InputError(f"{path}: {error}") from error
+    height, width = image.shape[:2]
+    windows = tiling.windows(width, height, content["tile"]["size_px"], content["tile"]["overlap_px"])
+    for numbers in inputs.in_order(len(windows), content["predict"]["batch_size"]):
+        cut = (windows[number] for number in numbers)
+        tiles = [images.resize(image[y0:y1, x0:x1], card.input_px) for x0, y0, x1, y1 in cut]
+        yield torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2)
+
+
+def _said(image: str, row: NDArray[np.float32], chosen: decision.Decision, top: int) -> Answer:
+    probs = rules.probabilities(chosen, row)
+    decided = rules.decided(chosen, probs)[0]
+    order = np.argsort(-probs[0], kind="stable")
+    ranked = tuple((chosen.classes[index], float(probs[0, index])) for index in order[:top])
+    return Answer(image, ranked, tuple(chosen.classes[index] for index in order if decided[index]))

@@ -1,0 +1,132 @@
+"""Curves over epochs, or over ranks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from counterpoise.report.charts.axes import axes, nice_ticks, tick_texts, write_power
+from counterpoise.report.charts.frame import WIDTH, nothing
+from counterpoise.report.charts.svg import SERIES, el, finite, label, line, marker, num, spread, svg, text_width
+from counterpoise.report.charts.texts import shown
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series of `line_chart`; `x` defaults to 1, 2, ... (epochs), the colour to the order."""
+
+    name: str
+    y: Sequence[float | None]
+    x: Sequence[float] = ()
+    series: int | None = None
+
+
+def line_chart(
+    lines: Sequence[Line],
+    *,
+    title: str,
+    alt: str,
+    x_label: str = "epoch",
+    y_label: str = "",
+    mark: float | None = None,
+    mark_name: str = "best epoch",
+    log: bool = False,
+) -> str:
+    """Draw curves over epochs, each labelled at its end; missing values leave a gap.
+
+    Args:
+        lines: Series; one without a finite value is named under the chart.
+        title: Short name of the chart.
+        alt: Text alternative.
+        x_label: Title of the horizontal axis, whose ticks are whole numbers.
+        y_label: Title of the vertical axis.
+        mark: Epoch of the vertical marker; None for none.
+        mark_name: What the marker stands for.
+        log: Draw y on a logarithmic axis, as for learning rates; zero and below then count as missing.
+
+    Returns:
+        An SVG.
+
+    Raises:
+        ValueError: a series has another number of x than of y.
+    """
+    runs_of = {i: _runs(track, log) for i, track in enumerate(lines)}
+    drawn_lines = [
+        (shown(track.name), runs_of[i], i if track.series is None else track.series)
+        for i, track in enumerate(lines)
+        if runs_of[i]
+    ]
+    if not drawn_lines:
+        return nothing(title, alt, "lines")
+    points = np.array([point for _, runs, _ in drawn_lines for run in runs for point in run])
+    mark = finite(mark)
+    xs = points[:, 0] if mark is None else np.append(points[:, 0], mark)
+    x_low, x_high = float(xs.min()), float(xs.max())
+    y_low, y_high = float(points[:, 1].min()), float(points[:, 1].max())
+    if not log and 0 <= y_low < 0.5 * y_high:
+        y_low = 0.0
+    names_width = min(max(text_width(name, 12) for name, _, _ in drawn_lines), 138.0)
+    right, bottom = WIDTH - 18 - names_width, 236.0
+    top = 12.0 + 18 * (bool(y_label) + (mark is not None))
+    body = []
+    y_ticks = nice_ticks(y_low, y_high, whole=log)
+    y_texts = _powers(y_ticks) if log else tick_texts(y_ticks)
+    left = max(text_width(text, 12) for text in y_texts) + 10
+    x_ticks = [x_low] if x_low == x_high else nice_ticks(x_low, x_high, 5, whole=True)
+    frame, to_x, to_y = axes(
+        x_ticks, y_ticks, left, right, top, bottom, x_label=x_label, x_domain=(x_low, x_high), y_texts=y_texts
+    )
+    body.append(frame)
+    if y_label:
+        body.append(label(2, 14, y_label, size=12, class_="muted", max_width=WIDTH - 4))
+    if mark is not None:
+        x, written = to_x(mark), f"{mark_name} {mark:g}"
+        half = text_width(written, 12) / 2
+        body.append(line(x, top - 4, x, bottom, "marker-line"))
+        at = min(max(x, half + 2), WIDTH - half - 2)
+        body.append(label(at, top - 9, written, size=12, anchor="middle", max_width=WIDTH - 4))
+    ends = [to_y(runs[-1][-1][1]) for _, runs, _ in drawn_lines]
+    for (name, runs, s), y_end, y_name in zip(drawn_lines, ends, spread(ends, 16, top, bottom), strict=True):
+        for run in runs:
+            if len(run) > 1:
+                coordinates = " ".join(f"{num(to_x(x))},{num(to_y(y))}" for x, y in run)
+                dashed = " dashed" if s >= SERIES else ""
+                body.append(el("polyline", points=coordinates, class_=f"curve s{s % SERIES}{dashed}"))
+            else:
+                body.append(marker(to_x(run[0][0]), to_y(run[0][1]), 3, s))
+        x_end = to_x(runs[-1][-1][0])
+        body.append(marker(x_end, y_end, 3.5, s))
+        if abs(y_name - y_end) > 4 or x_end < right - 1:
+            body.append(line(x_end + 4, y_end, right + 11, y_name, "leader"))
+        body.append(label(right + 13, y_name + 4, name, class_="halo", max_width=names_width + 4, size=12))
+    height = bottom + 42
+    for i, track in enumerate(lines):
+        if not runs_of[i]:
+            missing = f"{shown(track.name)}: no finite value"
+            body.append(label(2, height + 10, missing, size=12, class_="muted", max_width=WIDTH - 4))
+            height += 18
+    return svg(WIDTH, height, body, title=title, alt=alt, kind="lines")
+
+
+def _powers(exponents: Sequence[float]) -> list[str]:
+    """Write powers of ten: as counts where all of them are, else as mantissa and exponent."""
+    if all(0 <= exponent <= 6 for exponent in exponents):
+        return [f"{10**exponent:,.0f}" for exponent in exponents]
+    return [write_power(10.0**exponent) for exponent in exponents]
+
+
+def _runs(track: Line, log: bool) -> list[list[tuple[float, float]]]:
+    """Cut a series at its missing values, and take log10 of y where the axis is logarithmic."""
+    xs = track.x if len(track.x) else range(1, len(track.y) + 1)
+    if len(xs) != len(track.y):
+        raise ValueError(f"line {track.name!r} has {len(xs)} x and {len(track.y)} y; expected as many")
+    runs: list[list[tuple[float, float]]] = [[]]
+    for x, y in ((finite(x), finite(y)) for x, y in zip(xs, track.y, strict=True)):
+        if x is None or y is None or (log and y <= 0):
+            runs.append([])
+        else:
+            runs[-1].append((x, math.log10(y) if log else y))
+    return [run for run in runs if run]

@@ -1,0 +1,265 @@
+"""Everything the report page is made from: the artifacts of one run, and what follows from them by counting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from counterpoise import labels, storage
+from counterpoise.artifacts import metrics as metrics_file
+from counterpoise.artifacts.classes import Classes
+from counterpoise.artifacts.decision import Decision
+from counterpoise.artifacts.model import Card
+from counterpoise.artifacts.predictions import Predictions
+from counterpoise.artifacts.prior import Prior
+from counterpoise.decision import rules
+from counterpoise.report.charts.texts import write_count
+
+SHOWN_CLASSES = 20
+"""Of more classes than this, figures show the rarest first and fold the others away."""
+SPLITS = ("train", "val", "test", "unused")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was decided for one class: true and false positives, false and true negatives, in images."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+    @property
+    def positives(self) -> int:
+        """Images that bear the class."""
+        return self.tp + self.fn
+
+    @property
+    def called(self) -> int:
+        """Images decided to bear it."""
+        return self.tp + self.fp
+
+    @property
+    def total(self) -> int:
+        """All images."""
+        return self.tp + self.fp + self.fn + self.tn
+
+    @property
+    def recall(self) -> float:
+        """Share of its images that is found; NaN where there are none."""
+        return self.tp / self.positives if self.positives else float("nan")
+
+    @property
+    def false_positive_rate(self) -> float:
+        """Share of the other images that is called so; NaN where there are none."""
+        return self.fp / (self.fp + self.tn) if self.fp + self.tn else float("nan")
+
+    @property
+    def precision(self) -> float:
+        """Share of the decisions that is right; NaN where there are none."""
+        return self.tp / self.called if self.called else float("nan")
+
+    @property
+    def prevalence(self) -> float:
+        """Share of the images that bears it; NaN where there are none."""
+        return self.positives / self.total if self.total else float("nan")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The artifacts of one run.
+
+    Attributes:
+        classes: Classes and their images before any split.
+        manifest: Every usable image.
+        rejected: Every row of the raw labels that became no image.
+        splits: The split of every image.
+        clusters: Which images stay on one side of a split.
+        train_tiles: Index of the training tiles.
+        draws: What one epoch draws.
+        prior: Class counts up to one epoch of training.
+        card: What is said of the model.
+        curves: Training curves, one row per epoch.
+        best_epoch: The epoch whose weights were kept, from 1; None where training does not say.
+        decision: How logits become decisions.
+        metrics: The headline figures.
+        tables: The tables of `reports/plots/` by name.
+        test: Raw logits of test.
+    """
+
+    classes: Classes
+    manifest: pd.DataFrame
+    rejected: pd.DataFrame
+    splits: pd.DataFrame
+    clusters: pd.DataFrame
+    train_tiles: pd.DataFrame
+    draws: pd.DataFrame
+    prior: Prior
+    card: Card
+    curves: pd.DataFrame
+    best_epoch: int | None
+    decision: Decision
+    metrics: metrics_file.Metrics
+    tables: Mapping[str, pd.DataFrame]
+    test: Predictions
+
+    def __post_init__(self) -> None:
+        for source in (self.prior.classes, self.card.classes, self.decision.classes, self.test.classes):
+            if source != self.names:
+                raise storage.ArtifactError(
+                    f"the files of different runs are mixed: classes {list(source)}, expected {list(self.names)}; "
+                    "run `dvc repro`"
+                )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in their order."""
+        return self.classes.names
+
+    @property
+    def many(self) -> bool:
+        """Whether an image can bear many labels."""
+        return self.decision.task == "multilabel"
+
+    @property
+    def positive(self) -> int:
+        """Index of the class that matters."""
+        return self.names.index(self.decision.positive)
+
+    @property
+    def positive_name(self) -> str:
+        """Name of the class that matters."""
+        return self.names[self.positive]
+
+    @cached_property
+    def images(self) -> dict[str, NDArray[np.int64]]:
+        """For train, val, test and unused, the images of each class."""
+        joined = self.splits.merge(self.manifest[["image_id", "labels"]], on="image_id", validate="one_to_one")
+        return {split: labels.counts(joined.loc[joined["split"] == split, "labels"], self.names) for split in SPLITS}
+
+    @cached_property
+    def totals(self) -> dict[str, int]:
+        """For train, val, test and unused, the number of images."""
+        return {split: int((self.splits["split"] == split).sum()) for split in SPLITS}
+
+    @cached_property
+    def borne(self) -> NDArray[np.bool_]:
+        """What every test image bears, shape (n, c); of one class per image, one in each row."""
+        return labels.indicators(self.test.labels, self.names)
+
+    @cached_property
+    def probs(self) -> NDArray[np.float64]:
+        """Calibrated probabilities of every test image at the target prior, shape (n, c)."""
+        return rules.probabilities(self.decision, self.test.logits)
+
+    @cached_property
+    def decided(self) -> NDArray[np.bool_]:
+        """What was decided for every test image, shape (n, c); of one class per image, one in each row."""
+        return rules.decided(self.decision, self.probs)
+
+    @cached_property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Test images that are not decided wholly rightly, shape (n,)."""
+        return np.asarray((self.borne != self.decided).any(axis=1))
+
+    @cached_property
+    def counts(self) -> tuple[Counts, ...]:
+        """What was decided on test, class by class."""
+        cells = (
+            self.borne & self.decided,
+            ~self.borne & self.decided,
+            self.borne & ~self.decided,
+            ~self.borne & ~self.decided,
+        )
+        columns = np.stack([cell.sum(axis=0) for cell in cells], axis=1).tolist()
+        return tuple(Counts(*row) for row in columns)
+
+    @property
+    def on_test(self) -> Counts:
+        """What was decided on test for the class that matters."""
+        return self.counts[self.positive]
+
+    @property
+    def on_val(self) -> Counts:
+        """What was decided on validation for the class that matters."""
+        return Counts(*self.decision.val_decided[self.positive])
+
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """Test images by actual (row) and decided class (column), of one class per image."""
+        table = np.zeros((len(self.names), len(self.names)), dtype=np.int64)
+        np.add.at(table, (self.borne.argmax(axis=1), self.decided.argmax(axis=1)), 1)
+        return table
+
+    @cached_property
+    def order(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Class indices to show, and those to fold away: with many classes, the rarest are shown."""
+        count = len(self.names)
+        if count <= SHOWN_CLASSES:
+            return tuple(range(count)), ()
+        rarest = sorted(range(count), key=lambda index: (self.classes.counts[index], index))
+        first = [self.positive, *(index for index in rarest if index != self.positive)]
+        return tuple(first[:SHOWN_CLASSES]), tuple(sorted(first[SHOWN_CLASSES:]))
+
+    @property
+    def label_count(self) -> str:
+        """What `names` are, and how many: "4 classes" or "52 labels"."""
+        return counted(len(self.names), self.noun, self.nouns)
+
+    @property
+    def noun(self) -> str:
+        """What a name stands for."""
+        return "label" if self.many else "class"
+
+    @property
+    def nouns(self) -> str:
+        """Its plural."""
+        return "labels" if self.many else "classes"
+
+    def score(self, way: str, figure: str) -> float:
+        """Look up one figure of `scores.csv`; NaN where there is none."""
+        table = self.tables["scores"]
+        found = table.loc[(table["way"] == way) & (table["figure"] == figure), "value"]
+        return float(found.iloc[0]) if len(found) else float("nan")
+
+    def remedy(self, piece: str) -> str:
+        """Look up what a switch of the ledger is set to; "none" where no line speaks of it."""
+        return next((line.remedy for line in self.decision.ledger if line.piece == piece), "none")
+
+
+def quote(name: str) -> str:
+    """Put a class name in quotation marks, cut where it is very long.
+
+    Example:
+        >>> quote("defective")
+        '“defective”'
+    """
+    return f"“{name if len(name) <= 60 else name[:59] + '…'}”"
+
+
+def listed(names: list[str], most: int = 6) -> str:
+    """Write a list in words, cut to `most` entries.
+
+    Example:
+        >>> listed(["a", "b", "c"]), listed(["a", "b", "c"], 2)
+        ('a, b and c', 'a, b and 1 more')
+    """
+    shown = names[:most]
+    if len(names) > most:
+        return f"{', '.join(shown)} and {len(names) - most} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun.
+
+    Example:
+        >>> counted(1, "image"), counted(3, "class", "classes")
+        ('1 image', '3 classes')
+    """
+    return f"{write_count(number)} {noun if number == 1 else plural or noun + 's'}"

@@ -1,0 +1,1 @@
+"""The sections of the report page, a file for each topic: from facts to a `Part`."""

@@ -1,0 +1,166 @@
+"""The part of the report page that shows the prior ledger, line by line, and what is added to the logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from counterpoise.calibration import calibrators, prior_ledger
+from counterpoise.report.charts.steps import UNKNOWN, Track, shares_by_step
+from counterpoise.report.charts.texts import write_prevalence, write_value
+from counterpoise.report.facts import Facts, counted, listed, quote
+from counterpoise.report.layout import Fold, Part, Table, drawn
+
+SELECTED = 5
+"""So many classes are followed line by line."""
+MATERIAL = 1.05
+"""A factor larger than this changes a prior, as said in words."""
+
+
+def ledger(facts: Facts) -> Part:
+    """Show what each remedy did to the prior, and the way back."""
+    selected = _selected(facts)
+    chosen = facts.decision
+    lines = [f"× {line.piece}\n= {line.remedy}{UNKNOWN if line.factors is None else ''}" for line in chosen.ledger]
+    steps = ["in the labels", *lines, "validation", "target"]
+    shares = _shares(facts)
+    tracks = [
+        Track(facts.names[k], [None if step is None else step[k] for step in shares], series)
+        for series, k in enumerate(sorted(selected, key=lambda k: k != facts.positive))
+    ]
+    alt = "Share of each class, line by line. " + "; ".join(
+        f"{track.name}: "
+        + ", ".join(
+            f"{' '.join(step.split())} {'unknown' if share is None else write_prevalence(share)}"
+            for step, share in zip(steps, track.shares, strict=True)
+        )
+        for track in tracks
+    )
+    odds = "odds" if facts.many else "prior, up to a common scale"
+    caption = f"Shares, then the factor by which each remedy multiplies the {odds}, then what is added to the logits."
+    table = Table(caption, ("", *(facts.names[k] for k in selected)), _lines(facts, selected))
+    folds: tuple[Fold, ...] = ()
+    if len(selected) < len(facts.names):
+        cells = _lines(facts, range(len(facts.names)))
+        rows = tuple((name, *(cell[k + 1] for cell in cells)) for k, name in enumerate(facts.names))
+        everything = Table(caption, (facts.noun, *(cell[0] for cell in cells)), rows)
+        folds = (Fold(f"All {facts.label_count}", (everything,)),)
+    return Part(
+        "ledger",
+        "The prior, line by line",
+        _text(facts),
+        drawn({"": shares_by_step(steps, tracks, title="Prior ledger", alt=alt)}),
+        "Drawn: the share of a class after each line. Where lines bend, a remedy made the model see another share than "
+        "there is; the way back to validation and to the target is added to the logits.",
+        short="Ledger",
+        tables=(table,),
+        folds=folds,
+    )
+
+
+def _selected(facts: Facts) -> list[int]:
+    """Pick classes to follow: all of a few; else the class that matters, the rarest and the most frequent."""
+    count = len(facts.names)
+    if count <= SELECTED:
+        return list(range(count))
+    ranks = sorted(range(count), key=lambda k: -facts.classes.counts[k])
+    first = [facts.positive, ranks[0], ranks[-1], ranks[1], ranks[-2], ranks[2]]
+    return sorted(list(dict.fromkeys(first))[:SELECTED])
+
+
+def _shares(facts: Facts) -> list[Sequence[float] | None]:
+    """Compute the share of each class after each line; None from the first unknown line on."""
+    chosen = facts.decision
+    after = [
+        prior_ledger.seen(chosen.natural, chosen.ledger[:n], task=chosen.task) for n in range(len(chosen.ledger) + 1)
+    ]
+    return [*(None if share is None else share.tolist() for share in after), chosen.val, chosen.target]
+
+
+def _lines(facts: Facts, selected: Sequence[int]) -> tuple[tuple[str, ...], ...]:
+    """Write the ledger: one row for each line, one column for each class."""
+    chosen = facts.decision
+    unknown = ["unknown"] * len(facts.names)
+
+    def share(values: Sequence[float]) -> list[str]:
+        return [write_value(value, 4) for value in values]
+
+    written: list[tuple[str, list[str]]] = [("in the labels", share(chosen.natural))]
+    for line in chosen.ledger:
+        factors = unknown if line.factors is None else [write_value(factor, 3) for factor in line.factors]
+        written.append((f"× {line.piece} = {line.remedy}", factors))
+    written += [
+        ("= seen by the model", unknown if chosen.seen is None else share(chosen.seen)),
+        ("validation", share(chosen.val)),
+        ("step 1: from seen to validation, nats", [_signed(value) for value in chosen.val_offset]),
+        ("target", share(chosen.target)),
+        *_ends(facts),
+        ("step 2: from validation to target, nats", [_signed(value) for value in chosen.target_offset]),
+    ]
+    return tuple((name, *(cells[k] for k in selected)) for name, cells in written)
+
+
+def _ends(facts: Facts) -> list[tuple[str, list[str]]]:
+    rests_on = facts.decision.estimated
+    if rests_on is None:
+        return []
+    ends = zip(rests_on.low, rests_on.high, strict=True)
+    return [("target, 95 % interval", [f"{write_value(low, 3)} to {write_value(high, 3)}" for low, high in ends])]
+
+
+def _text(facts: Facts) -> tuple[str, ...]:
+    chosen = facts.decision
+    changing = [f"{line.piece} = {line.remedy}" for line in chosen.ledger if _changes(line, many=facts.many)]
+    unknown = [f"{line.piece} = {line.remedy}" for line in chosen.ledger if line.factors is None]
+    what = "the odds of a label" if facts.many else "the class prior"
+    text = (
+        f"Changed {what} by more than 5 %: {listed(changing)}."
+        if changing
+        else f"Where its effect is known, no switch changed {what} by more than 5 %."
+    )
+    if unknown:
+        text += (
+            f" There is no closed form of what {listed(unknown)} did to it, so “{chosen.calibrator}” learned the prior "
+            "of validation."
+        )
+    elif chosen.calibrator in calibrators.WITH_BIAS:
+        text += f" “{chosen.calibrator}” learned the prior of validation by itself, so that step 1 adds nothing."
+    paragraphs = (text, *_estimated(facts))
+    offsets = [np.abs(values).max() for values in (chosen.val_offset, chosen.target_offset)]
+    if max(offsets) < 0.005:
+        return *paragraphs, "No prior is corrected by what is added to the logits."
+    own = [_signed(values[facts.positive], 2) for values in (chosen.val_offset, chosen.target_offset)]
+    first = f"{own[0]} nats from the share seen to that of validation, " if any(chosen.val_offset) else ""
+    return *paragraphs, (
+        f"What is added to the logit of {quote(facts.positive_name)}: {first}{own[1]} from validation to deployment; "
+        f"to no logit more than {write_value(max(offsets))} in one step."
+    )
+
+
+def _estimated(facts: Facts) -> tuple[str, ...]:
+    """Say what an estimated target rests on; nothing of a natural or a stated one."""
+    chosen, k = facts.decision, facts.positive
+    rests_on = chosen.estimated
+    if rests_on is None:
+        return ()
+    low, share, high = (write_value(values[k], 3) for values in (rests_on.low, chosen.target, rests_on.high))
+    return (
+        f"The target prior was estimated from {counted(rests_on.images, 'unlabelled image')} of deployment: "
+        f"{quote(facts.positive_name)} {share}, 95 % interval {low} to {high}. That assumes that images of a "
+        f"{facts.noun} look there as in validation; their scores do not speak against it "
+        f"(p = {write_value(rests_on.p_value, 2)}).",
+    )
+
+
+def _changes(line: prior_ledger.Line, *, many: bool) -> bool:
+    if line.factors is None:
+        return False
+    if many:
+        return max(max(line.factors), 1 / min(line.factors)) > MATERIAL
+    return max(line.factors) > MATERIAL * min(line.factors)
+
+
+def _signed(value: float, digits: int = 3) -> str:
+    written = write_value(value, digits)
+    return f"+{written}" if value > 0 and float(written) else written

@@ -1,0 +1,169 @@
+"""What training minimises: a loss with the weights of classes, and what both do to the prior that a model sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from counterpoise import losses
+from counterpoise.artifacts.prior import Prior
+from counterpoise.calibration import prior_ledger
+from counterpoise.config import PATH, InputError, Weighting
+from counterpoise.imbalance.class_weights import class_weights, label_weights
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss of a batch: the mean of the loss's values, each times the weight of its class.
+
+    Of many labels, the weight of a label multiplies its positive entries alone. Shares of a ranking have no weights.
+
+    Attributes:
+        loss: As `losses.build` returns it.
+        class_weights: (c,) float32.
+        ranks: Whether the loss looks at pairs or rankings, so that batches must be stratified.
+        summed: Where the network tells types of classes apart, the loss of their sums, (n, classes), on validation.
+    """
+
+    loss: losses.Loss
+    class_weights: Tensor
+    ranks: bool = False
+    summed: Objective | None = None
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Compute the loss of raw logits (n, c), a scalar in nats."""
+        if self.summed is not None and logits.shape[1] != len(self.class_weights):
+            return self.summed(logits, targets)
+        values = self.loss(logits.float(), targets)
+        if self.ranks:
+            return values.mean()
+        weights = self.class_weights.to(logits.device)
+        return (values * (torch.where(targets == 1, weights, 1.0) if targets.ndim == 2 else weights[targets])).mean()
+
+    def unweighted(self) -> Objective:
+        """Return the same loss without class weights."""
+        summed = None if self.summed is None else self.summed.unweighted()
+        return replace(self, class_weights=torch.ones_like(self.class_weights), summed=summed)
+
+
+def plain(logits: Tensor, targets: Tensor) -> Tensor:
+    """Compute the plain cross-entropy of a batch of raw logits (n, c), a scalar in nats."""
+    if targets.ndim == 2:
+        return functional.binary_cross_entropy_with_logits(logits.float(), targets.float())
+    return functional.cross_entropy(logits.float(), targets)
+
+
+def build(
+    opened: Prior, loss: str, block: Mapping[str, Any], weights: Weighting
+) -> tuple[Objective, tuple[prior_ledger.Line, ...]]:
+    """Build what is minimised, from the counts of the draws, and the ledger that goes with it.
+
+    Args:
+        opened: Task, counts, and the lines that split and draws opened.
+        loss: Name of the loss.
+        block: Its parameters.
+        weights: Section `weighting`.
+
+    Returns:
+        The objective, and every line of the ledger up to and including the loss.
+
+    Raises:
+        InputError: The weights, or the loss, do not suit the task, or not each other.
+    """
+    refusal = losses.refuses_weights(loss, weights.scheme)
+    if refusal:
+        raise InputError(refusal)
+    counts = opened.drawn_counts
+    try:
+        if opened.task == "multilabel":
+            factors = label_weights(weights.scheme, counts, opened.drawn_total)
+        else:
+            factors = class_weights(weights.scheme, counts, beta=weights.beta)
+    except ValueError as error:
+        raise InputError(f"{PATH}: {error}") from error
+    built = losses.build(loss, task=opened.task, class_counts=counts, example_count=opened.drawn_total, params=block)
+    weighted = prior_ledger.Line("weighting.scheme", weights.scheme, _factors(factors))
+    lines = (
+        *opened.ledger,
+        weighted.deferred() if weights.defer_frac else weighted,
+        prior_ledger.Line("loss", loss, losses.prior_factors(loss, counts, block)),
+    )
+    return Objective(built, torch.from_numpy(factors).float(), losses.ranks(loss)), lines
+
+
+def over_types(goal: Objective, opened: Prior, loss: str, block: Mapping[str, Any], of: Sequence[int]) -> Objective:
+    """Build what is minimised where classes are split into types, which the network tells apart while training.
+
+    The loss is built, and weighed, by the counts of the class to which a type belongs. So each type of a class is moved
+    by the factor of the class, and their sum by the same one: the ledger holds as it does without types.
+
+    Args:
+        goal: As `build` returned it.
+        opened: Counts of the draws.
+        loss: Name of the loss.
+        block: Its parameters.
+        of: (s,) the class of each output.
+
+    Raises:
+        InputError: The loss cannot be built type by type.
+    """
+    refusal = refuses_types(loss, goal.loss)
+    if refusal:
+        raise InputError(refusal)
+    counts = [opened.drawn_counts[index] for index in of]
+    built = losses.build(loss, task=opened.task, class_counts=counts, example_count=opened.drawn_total, params=block)
+    return Objective(built, goal.class_weights[torch.tensor(of)], summed=goal)
+
+
+def refuses_types(loss: str, built: losses.Loss) -> str | None:
+    """Say why a loss does not go together with types of classes; `None` if it does."""
+    if losses.ranks(loss):
+        reason = "looks at pairs of examples or at ranks, of classes and not of their types"
+    elif isinstance(built, nn.Module):
+        reason = "keeps a memory of the classes that it saw, which are types while training and classes on validation"
+    else:
+        return None
+    return f"{PATH}: model.subclasses is given, but loss {loss!r} {reason}; set it to {{}}, or take another loss"
+
+
+def initial_bias(opened: Prior, lines: Sequence[prior_ledger.Line], *, draws_deferred: bool = False) -> Tensor:
+    """Compute the logits that know the prior which training shows, and nothing else.
+
+    A model that begins there need not spend its first epochs on learning that a class is rare; with many labels and few
+    steps it would otherwise end far from it, and calibration would have to mend what no prior explains.
+
+    Args:
+        opened: The draws.
+        lines: The ledger; of its lines on weights and loss, those that are known count.
+        draws_deferred: Whether training begins with every tile of train once, before the draws hold.
+
+    Returns:
+        (c,) log prior, or log-odds of each label; zeros for a loss of classes that holds their counts itself, but of
+        which the ledger does not know what it makes of them.
+
+    Source: Lin et al. (2017), Focal Loss for Dense Object Detection, section 4.1, for the bias of rare labels.
+    """
+    many = opened.task == "multilabel"
+    counts, total = opened.drawn_counts, opened.drawn_total
+    by_counts = any(line.piece == "loss" and line.factors is None and losses.adjusts(line.remedy) for line in lines)
+    if by_counts and not many:
+        return torch.zeros(len(counts))
+    if draws_deferred:
+        counts, total = opened.train_counts, opened.train_total
+    drawn = prior_ledger.from_counts(counts, total if many else None)
+    known = [line for line in lines if line.piece in ("weighting.scheme", "loss") and line.factors is not None]
+    seen = prior_ledger.seen(drawn, known, task=opened.task)
+    assert seen is not None  # known lines alone
+    return torch.from_numpy(np.log(seen) - (np.log1p(-seen) if many else 0.0)).float()
+
+
+def _factors(class_weights: NDArray[np.float64]) -> tuple[float, ...]:
+    """Leave the prior of a class that is never drawn alone: its weight of 0 multiplies nothing."""
+    return tuple(weight if weight > 0 else 1.0 for weight in class_weights.tolist())

@@ -1,0 +1,416 @@
+"""Every remedy whose effect on the prior is known, trained for real, is calibrated at the target after the correction.
+
+Gaussian classes of equal covariance have linear log-odds under any prior, so that a linear model which minimises the
+real objective on many draws fits what it was shown: what is left is what the remedy did, and whether the ledger undoes
+it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit, softmax
+
+from counterpoise import config, losses, seeds
+from counterpoise.artifacts import decision, predictions, prior
+from counterpoise.calibration import prior_ledger
+from counterpoise.calibration.calibrators import CALIBRATORS, WITH_BIAS, apply
+from counterpoise.decision import rules
+from counterpoise.imbalance import class_weights, resampling
+from counterpoise.stages import check, decide
+from counterpoise.training.objective import Objective, build
+
+ROOT = Path(__file__).parents[2]
+Array = np.ndarray[Any, Any]
+
+NATURAL = {
+    "50 : 50": (15_000, 15_000),
+    "10 : 1": (60_000, 6000),
+    "100 : 1": (200_000, 2000),
+    "long tail": (60_000, 12_000, 2400),
+}
+MEANS = np.array([[0.0, 0.0], [1.6, 0.8], [-0.4, 1.8]])
+FRESH = 5000
+BINS = 15
+ASKED = config.Positive(positive=None, at_prevalence=())
+
+
+def sample(counts: Any, *purpose: Any) -> tuple[Array, Array]:
+    """Draw features and classes with these counts."""
+    rng = seeds.generator(0, "ledger", repr(purpose))
+    targets = np.repeat(np.arange(len(counts)), counts)
+    return MEANS[targets] + rng.normal(size=(len(targets), 2)), targets
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What is switched on."""
+
+    scheme: str = "none"
+    strategy: str = "none"
+    loss: str = "cross_entropy"
+    balance: bool = False
+    options: tuple[tuple[str, float], ...] = ()
+    """Parameters of the loss that differ from those that ship."""
+
+    def __str__(self) -> str:
+        switches = [self.scheme, self.strategy, self.loss, "balance" if self.balance else "none"]
+        switches += [f"{name} {value}" for name, value in self.options]
+        return ", ".join(name for name in switches if name not in ("none", "cross_entropy")) or "plain"
+
+
+def block(loss: str, options: tuple[tuple[str, float], ...] = ()) -> dict[str, Any]:
+    """The shipped parameters of a loss, or such that its effect on the prior is known."""
+    shipped: dict[str, Any] = config.load(ROOT)["losses"][loss]
+    known = {"focal": {"gamma": 0.0}, "vector_scaling": {"gamma": 0.0}}.get(loss, {})
+    return shipped | known | dict(options)
+
+
+def known(task: str) -> list[str]:
+    """Losses of a task that say what they do to the prior."""
+    return [
+        name
+        for name in losses.names()
+        if task in losses.module(name).TASKS and losses.prior_factors(name, [30, 20, 10], block(name)) is not None
+    ]
+
+
+SINGLE = [
+    *(Remedy(scheme=name) for name in class_weights.SCHEMES),
+    *(Remedy(strategy=name) for name in resampling.STRATEGIES if name not in ("none", *resampling.OF_LABEL_SETS)),
+    *(Remedy(loss=name) for name in known("multiclass") if name != "cross_entropy"),
+    Remedy(loss="logit_adjustment", options=(("tau", 0.5),)),
+    Remedy(loss="logit_adjustment", options=(("tau", 1.5),)),
+    Remedy(loss="vector_scaling", options=(("tau", 0.7),)),
+    Remedy(balance=True),
+]
+TOGETHER = [
+    *(
+        Remedy(scheme=scheme, loss=loss, strategy=strategy)
+        for scheme, loss, strategy in itertools.product(
+            ("balanced", "square_root"), known("multiclass"), ("none", "square_root")
+        )
+        if (loss, strategy) != ("cross_entropy", "none") and losses.refuses_weights(loss, scheme) is None
+    ),
+    Remedy(scheme="effective_number", strategy="under"),
+    Remedy(strategy="square_root", loss="logit_adjustment", options=(("tau", 0.5),)),
+    Remedy(balance=True, strategy="over", scheme="one_minus_share"),
+]
+
+
+def minimised(x: Array, targets: Array, count: int, objective: Objective, free: Array) -> Array:
+    """Fit a linear model by the real objective; `free` says which weights may differ from 0. Returns (d + 1, c)."""
+    ones = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+    inputs, truth = torch.from_numpy(ones).float(), torch.from_numpy(targets)
+    mask = torch.from_numpy(free).float()
+    weights = torch.zeros(inputs.shape[1], count, requires_grad=True)
+    optimiser = torch.optim.LBFGS(
+        [weights], max_iter=200, tolerance_grad=1e-6, tolerance_change=1e-9, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> torch.Tensor:
+        optimiser.zero_grad()
+        value = objective(inputs @ (weights * mask), truth)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    result: Array = (weights * mask).detach().numpy().astype(np.float64)
+    return result
+
+
+@cache
+def trained(counts: tuple[int, ...], remedy: Remedy) -> tuple[Array, prior.Prior, tuple[prior_ledger.Line, ...]]:
+    """Train as the pipeline does, from the draws to the ledger."""
+    count = len(counts)
+    train = (min(counts),) * count if remedy.balance else counts
+    x, targets = sample(train, "train")
+    repeats = resampling.repeats(
+        remedy.strategy,
+        np.eye(count, dtype=np.bool_)[targets],
+        seeds.generator(0, "draws"),
+        threshold=0.1,
+        resize_frac=0.25,
+    )
+    drawn = tuple(int(number) for number in np.bincount(np.repeat(targets, repeats), minlength=count))
+    opened = prior.Prior(
+        "multiclass",
+        tuple("abc"[:count]),
+        counts,
+        train,
+        drawn,
+        sum(counts),
+        sum(train),
+        sum(drawn),
+        (
+            prior_ledger.Line("split", "train", prior_ledger.factors(counts, train)),
+            prior_ledger.Line("oversample.strategy", remedy.strategy, prior_ledger.factors(train, drawn)),
+        ),
+    )
+    weights = config.Weighting.model_validate({"scheme": remedy.scheme, "beta": 0.999, "defer_frac": 0.0})
+    objective, lines = build(opened, remedy.loss, block(remedy.loss, remedy.options), weights)
+    rows = np.repeat(np.arange(len(targets)), repeats)
+    return minimised(x[rows], targets[rows], count, objective, np.ones((3, count))), opened, lines
+
+
+def logits_of(fitted: Array, x: Array) -> Array:
+    return np.concatenate([x, np.ones((len(x), 1))], axis=1) @ fitted
+
+
+def settings(**changed: Any) -> decide.Decide:
+    shipped: dict[str, Any] = config.load(ROOT)["decide"]
+    return decide.Decide.model_validate(shipped | {"rule": "most_probable"} | changed)
+
+
+@cache
+def validation(shares: tuple[int, ...]) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
+    """Draw half as many images as in train: features, ids, classes by name."""
+    x, targets = sample([number // 2 for number in shares], "val")
+    return x, tuple(f"{row:06d}" for row in range(len(targets))), tuple(np.array(list("abc"))[targets].tolist())
+
+
+def decided(
+    counts: tuple[int, ...], remedy: Remedy, *, ledger: bool = True, **changed: Any
+) -> tuple[decision.Decision, Array]:
+    """Choose on a validation of natural shares, or of even ones where the split was balanced."""
+    fitted, opened, lines = trained(counts, remedy)
+    shares = (min(counts),) * len(counts) if remedy.balance else counts
+    x, ids, names = validation(shares)
+    val = predictions.Predictions(ids, ids, names, opened.classes, logits_of(fitted, x).astype(np.float32))
+    return decide.choose(val, opened, lines if ledger else (), settings(**changed), ASKED), fitted
+
+
+def fresh(target: Any) -> tuple[Array, Array]:
+    """Draw images of the place of deployment, and one-hot truths."""
+    target = np.array(target)
+    counts = seeds.generator(0, "fresh").multinomial(FRESH, target / target.sum())
+    x, targets = sample(counts, "fresh")
+    return x, np.eye(len(target))[targets]
+
+
+def calibration_errors(probs: Array, outcomes: Array) -> Array:
+    """Expected calibration error of each class's own probability, averaged over classes; outcomes (..., n, c).
+
+    The error of the top label is blind to what weights do: see `tests/stages/test_decide.py`.
+    """
+    total: Any = 0.0
+    for k in range(probs.shape[1]):
+        bins = np.minimum((probs[:, k] * BINS).astype(int), BINS - 1)
+        total = total + np.abs((outcomes[..., k] - probs[:, k]) @ np.eye(BINS)[bins]).sum(axis=-1)
+    return np.asarray(total / probs[:, 0].size / probs.shape[1])
+
+
+def noise(probs: Array, *, many: bool = False, times: int = 500) -> float:
+    """The largest calibration error in 500 samples whose truths are drawn from the probabilities themselves."""
+    rng = seeds.generator(0, "noise")
+    if many:
+        outcomes = rng.random((times, *probs.shape)) < probs
+    else:
+        drawn = (rng.random((times, len(probs), 1)) > probs.cumsum(axis=1)).sum(axis=2)
+        outcomes = drawn[..., None] == np.arange(probs.shape[1])
+    return float(calibration_errors(probs, outcomes).max())
+
+
+def is_calibrated(probs: Array, truth: Array, *, many: bool = False) -> bool:
+    return float(calibration_errors(probs, truth)) < noise(probs, many=many)
+
+
+def stated(chosen_classes: int) -> dict[str, float]:
+    return dict(zip("abc", {2: (0.7, 0.3), 3: (0.5, 0.2, 0.3)}[chosen_classes], strict=False))
+
+
+def assert_calibrated_at_the_target(counts: tuple[int, ...], remedy: Remedy, **changed: Any) -> None:
+    for target in ("natural", stated(len(counts))):
+        chosen, fitted = decided(counts, remedy, target=target, **changed)
+        x, truth = fresh(chosen.target)
+        probs = rules.probabilities(chosen, logits_of(fitted, x))
+        assert is_calibrated(probs, truth), f"{target}: {calibration_errors(probs, truth)}, {noise(probs)}"
+
+
+@pytest.mark.parametrize("shares", NATURAL)
+def test_the_exact_posterior_is_calibrated_on_the_fresh_samples(shares: str) -> None:
+    counts = NATURAL[shares]
+    for target in (prior_ledger.from_counts(counts), np.array(list(stated(len(counts)).values()))):
+        x, truth = fresh(target)
+        joint = np.exp(-((x[:, None] - MEANS[: len(counts)]) ** 2).sum(axis=2) / 2) * target
+        assert is_calibrated(joint / joint.sum(axis=1, keepdims=True), truth)
+
+
+@pytest.mark.parametrize("remedy", SINGLE, ids=str)
+@pytest.mark.parametrize("shares", NATURAL)
+def test_after_the_correction_probabilities_are_calibrated_at_the_target(shares: str, remedy: Remedy) -> None:
+    assert_calibrated_at_the_target(NATURAL[shares], remedy)
+
+
+@pytest.mark.parametrize("remedy", TOGETHER, ids=str)
+def test_remedies_together_are_undone_together(remedy: Remedy) -> None:
+    assert_calibrated_at_the_target(NATURAL["10 : 1"], remedy)
+
+
+@pytest.mark.parametrize("remedy", SINGLE, ids=str)
+def test_without_the_correction_they_are_not_so_that_the_test_above_can_fail(remedy: Remedy) -> None:
+    counts = NATURAL["10 : 1"]
+    chosen, fitted = decided(counts, remedy, calibrator="none")
+    assert chosen.seen is not None
+    bent = np.array(chosen.seen) / np.array(chosen.natural)
+    x, truth = fresh(chosen.target)
+    raw = softmax(logits_of(fitted, x), axis=1)
+    if bent.max() / bent.min() > 1.5:
+        assert not is_calibrated(raw, truth)
+        wrong, _ = decided(counts, remedy, ledger=False, calibrator="temperature")
+        if not remedy.balance:  # else validation's own shares tell
+            assert not is_calibrated(rules.probabilities(wrong, logits_of(fitted, x)), truth)
+    else:
+        assert is_calibrated(raw, truth)
+
+
+@pytest.mark.parametrize("calibrator", CALIBRATORS)
+@pytest.mark.parametrize("shares", ["50 : 50", "10 : 1", "100 : 1"])
+def test_every_calibrator_ends_at_the_target(shares: str, calibrator: str) -> None:
+    for remedy in (Remedy(), Remedy(scheme="balanced"), Remedy(strategy="under")):
+        assert_calibrated_at_the_target(NATURAL[shares], remedy, calibrator=calibrator)
+
+
+@pytest.mark.parametrize("remedy", [Remedy(scheme="balanced"), Remedy(strategy="over")], ids=str)
+def test_a_remedy_corrected_twice_would_show(remedy: Remedy) -> None:
+    chosen, fitted = decided(NATURAL["10 : 1"], remedy, calibrator="vector")
+    x, truth = fresh(chosen.target)
+    assert is_calibrated(rules.probabilities(chosen, logits_of(fitted, x)), truth)
+    assert chosen.seen is not None
+    offset = prior_ledger.offset(chosen.seen, chosen.target)
+    twice = apply(logits_of(fitted, x), np.array(chosen.scale), np.array(chosen.bias), offset)
+    assert not is_calibrated(twice, truth)
+
+
+RATES = (0.5, 1 / 11, 1 / 101)
+MANY = 80_000
+FREE = np.concatenate([np.eye(3), np.ones((1, 3))])
+
+
+def labels_of(rates: Any, size: int, *purpose: Any) -> tuple[Array, Array]:
+    """Draw labels, one feature for each: its log-odds are linear in it, and in no other."""
+    rng = seeds.generator(0, "labels", repr(purpose))
+    truth = rng.random((size, len(rates))) < np.array(rates)
+    return rng.normal(size=truth.shape) + 2 * truth, truth
+
+
+def of_labels() -> Iterator[Remedy]:
+    for scheme, loss in itertools.product(class_weights.LABEL_SCHEMES, known("multilabel")):
+        if losses.refuses_weights(loss, scheme) is None:
+            yield Remedy(scheme=scheme, loss=loss)
+    yield Remedy(loss="focal", options=(("alpha", 0.25),))
+
+
+@cache
+def trained_labels(remedy: Remedy) -> tuple[Array, prior.Prior, tuple[prior_ledger.Line, ...]]:
+    x, truth = labels_of(RATES, MANY, "train")
+    counts = tuple(int(number) for number in truth.sum(axis=0))
+    opened = prior.Prior("multilabel", tuple("abc"), counts, counts, counts, MANY, MANY, MANY, ())
+    weights = config.Weighting.model_validate({"scheme": remedy.scheme, "beta": 0.999, "defer_frac": 0.0})
+    objective, lines = build(opened, remedy.loss, block(remedy.loss, remedy.options), weights)
+    return minimised(x, truth.astype(np.int64), 3, objective, FREE), opened, lines
+
+
+@cache
+def labelled_validation() -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
+    x, truth = labels_of(RATES, MANY, "val")
+    cells = tuple("|".join(name for name, yes in zip("abc", row, strict=True) if yes) for row in truth.tolist())
+    return x, tuple(f"{row:06d}" for row in range(MANY)), cells
+
+
+@pytest.mark.parametrize("calibrator", ["none", "temperature", "platt", "isotonic"])
+@pytest.mark.parametrize("remedy", list(of_labels()), ids=str)
+def test_many_labels_are_calibrated_at_the_target_each_for_itself(remedy: Remedy, calibrator: str) -> None:
+    fitted, opened, lines = trained_labels(remedy)
+    x, ids, cells = labelled_validation()
+    val = predictions.Predictions(ids, ids, cells, opened.classes, logits_of(fitted, x).astype(np.float32))
+    for target in ("natural", {"a": 0.2, "b": 0.3, "c": 0.1}):
+        chosen = decide.choose(val, opened, lines, settings(calibrator=calibrator, target=target), ASKED)
+        elsewhere, borne = labels_of(chosen.target, FRESH, "fresh")
+        logits = logits_of(fitted, elsewhere)
+        probs = rules.probabilities(chosen, logits)
+        assert is_calibrated(probs, borne, many=True), (calibration_errors(probs, borne), noise(probs, many=True))
+    if remedy.scheme != "none":
+        assert not is_calibrated(expit(logits), borne, many=True)
+
+
+def every_configuration() -> Iterator[dict[str, Any]]:
+    shipped = config.load(ROOT)
+    calibrators = decide.Decide.model_json_schema()["properties"]["calibrator"]["enum"]
+    schemes = config.Weighting.model_json_schema()["properties"]["scheme"]["enum"]
+    for task, loss, scheme, strategy, calibrator in itertools.product(
+        ("multiclass", "multilabel"), losses.names(), schemes, resampling.STRATEGIES, calibrators
+    ):
+        changed = {"task": task, "loss": loss, "weighting": shipped["weighting"] | {"scheme": scheme}}
+        changed["oversample"] = shipped["oversample"] | {"strategy": strategy}
+        changed["decide"] = shipped["decide"] | {"calibrator": calibrator, "rule": "most_probable"}
+        yield shipped | changed
+        if strategy == "none" and calibrator == "auto":
+            for schedule in SCHEDULES:
+                yield shipped | changed | {"train": shipped["train"] | schedule}
+
+
+SCHEDULES = ({"sampler": "progressive"}, {"mix": "mixup"}, {"classifier": "tau_normalised"})
+EVENING = ("progressive", "tau_normalised")
+
+
+def evens(content: dict[str, Any]) -> list[str]:
+    """Name what makes classes even, or as even as its parameters say, all of which a training may have once."""
+    strategy, scheme = content["oversample"]["strategy"], content["weighting"]["scheme"]
+    by = [content["train"][key] for key in ("sampler", "classifier") if content["train"][key] in EVENING]
+    by += [scheme] if scheme != "none" else []
+    return (
+        by
+        + ([content["loss"]] if losses.adjusts(content["loss"]) else [])
+        + ([strategy] if by and strategy != "none" else [])
+    )
+
+
+def a_ledger(content: dict[str, Any]) -> tuple[prior.Prior, tuple[prior_ledger.Line, ...]]:
+    """The ledger that these parameters lead to, with 300 and 100 images drawn 300 and 200 times."""
+    many, strategy = content["task"] == "multilabel", content["oversample"]["strategy"]
+    drawn = (300, 100) if strategy == "none" else (300, 200)
+    lines = (
+        prior_ledger.Line("split", "train", (1.0, 1.0)),
+        prior_ledger.Line("oversample.strategy", strategy, None if many and strategy != "none" else (0.8, 1.6)),
+    )
+    opened = prior.Prior(content["task"], ("a", "b"), (300, 100), (300, 100), drawn, 400, 400, sum(drawn), lines)
+    weights = config.Weighting.model_validate(content["weighting"])
+    return opened, build(opened, content["loss"], content["losses"][content["loss"]], weights)[1]
+
+
+def test_no_configuration_corrects_twice_and_none_leaves_an_unknown_prior_alone(monkeypatch: Any) -> None:
+    monkeypatch.setattr(decide, "with_rule", lambda chosen, *others: chosen)
+    monkeypatch.setattr(rules, "decided", lambda chosen, probs: np.zeros(probs.shape, dtype=np.bool_))
+    ids, names = ("1", "2", "3", "4"), ("a", "b", "a", "a")
+    logits = np.array([[1, 0], [0, 1], [0, 1], [2, 0]], dtype=np.float32)
+    val = predictions.Predictions(ids, ids, names, ("a", "b"), logits)
+    chosen_by: dict[tuple[Any, ...], decision.Decision] = {}
+    allowed = 0
+    for content in every_configuration():
+        if check.problems(content):
+            continue
+        allowed += 1
+        if content["train"]["sampler"] in EVENING or content["train"]["classifier"] in EVENING:
+            assert len(evens(content)) == 1, content
+        opened, lines = a_ledger(content)
+        calibrator = content["decide"]["calibrator"]
+        key = (content["task"], calibrator, tuple(line.factors for line in lines))
+        if key not in chosen_by:
+            chosen_by[key] = decide.choose(val, opened, lines, settings(calibrator=calibrator), ASKED)
+        chosen = chosen_by[key]
+        biased, corrected = any(chosen.bias) or bool(chosen.knots), any(chosen.val_offset)
+        assert not (biased and corrected), content
+        assert (chosen.calibrator in WITH_BIAS) == biased
+        if any(line.factors is None for line in lines):
+            assert biased, content
+        decision._check_once(chosen)
+    assert allowed > 100

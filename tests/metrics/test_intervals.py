@@ -1,0 +1,270 @@
+"""The intervals against closed forms, values computed by hand, and their coverage of known truths."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from counterpoise.metrics import confusion, intervals
+from counterpoise.metrics.intervals import Interval
+
+
+def test_wilson_of_none_of_21_reaches_up_to_15_percent() -> None:
+    z = 1.959964
+    low, high = intervals.wilson(0, 21)
+    assert low == 0
+    assert high == pytest.approx(z**2 / (21 + z**2), abs=1e-6)
+    assert high == pytest.approx(0.155, abs=5e-4)
+
+
+def test_wilson_ends_solve_the_score_equation() -> None:
+    x, n = np.array([1, 7, 122, 15.5]), np.array([2, 21, 137, 40])
+    z = stats.norm.ppf(0.95)
+    for end in intervals.wilson(x, n, level=0.9):
+        np.testing.assert_allclose((x / n - end) ** 2, z**2 * end * (1 - end) / n)
+
+
+@pytest.mark.parametrize("interval", [intervals.wilson, intervals.jeffreys])
+def test_without_trials_nothing_is_known(interval: Any) -> None:
+    assert interval(0, 0) == (0, 1)
+
+
+@pytest.mark.parametrize("interval", [intervals.wilson, intervals.jeffreys])
+def test_arrays_equal_a_loop_and_numbers_give_floats(interval: Any) -> None:
+    counts = np.arange(12)
+    low, high = interval(counts, 11)
+    for count in counts:
+        one = interval(count, 11)
+        assert all(isinstance(end, float) for end in one)
+        assert one == (low[count], high[count])
+    assert interval(counts[:, None], [11, 20])[0].shape == (12, 2)
+
+
+@pytest.mark.parametrize("interval", [intervals.wilson, intervals.jeffreys])
+def test_successes_and_failures_are_treated_alike(interval: Any) -> None:
+    counts = np.arange(31)
+    low, high = interval(counts, 30)
+    np.testing.assert_allclose(low, 1 - high[::-1], atol=1e-12)
+    assert low[0] == 0
+    assert high[-1] == 1
+    assert ((low <= counts / 30) & (counts / 30 <= high)).all()
+
+
+@pytest.mark.parametrize("interval", [intervals.wilson, intervals.jeffreys])
+def test_exact_coverage_of_a_share_is_close_to_the_level(interval: Any) -> None:
+    p = np.linspace(0.05, 0.95, 181)
+    for trials in (20, 50, 137):
+        counts = np.arange(trials + 1)
+        low, high = interval(counts, trials)
+        held = (low <= p[:, None]) & (p[:, None] <= high)
+        coverage = (stats.binom.pmf(counts, trials, p[:, None]) * held).sum(1)
+        assert coverage.mean() == pytest.approx(0.95, abs=0.01)
+        assert coverage.min() > 0.88
+
+
+def test_jeffreys_holds_the_posterior_mass_between_its_ends() -> None:
+    low, high = intervals.jeffreys(7, 21, level=0.8)
+    posterior = stats.beta(7.5, 14.5)
+    assert posterior.cdf(low) == pytest.approx(0.1)
+    assert posterior.sf(high) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("interval", [intervals.wilson, intervals.jeffreys])
+def test_a_higher_level_is_wider(interval: Any) -> None:
+    ends = [interval(3, 21, level=level) for level in (0.5, 0.9, 0.95, 0.99)]
+    widths = [high - low for low, high in ends]
+    assert widths == sorted(widths)
+
+
+def test_a_design_effect_of_two_is_half_the_trials() -> None:
+    assert intervals.wilson(6, 40, design_effect=2.0) == intervals.wilson(3, 20)
+
+
+@pytest.mark.parametrize("interval", [intervals.wilson, intervals.jeffreys])
+@pytest.mark.parametrize(
+    ("successes", "trials", "level", "message"),
+    [
+        (5, 4, 0.95, "found 5 successes of 4 trials .* expected 0 <= successes <= trials"),
+        ([0, -1], [1, 1], 0.95, r"found -1 successes of 1 trials \(1 such\)"),
+        (np.nan, 4, 0.95, "found nan successes"),
+        (1, np.inf, 0.95, "of inf trials"),
+        (1, 4, 95, "level: found 95; expected a share between 0 and 1"),
+    ],
+)
+def test_impossible_counts_and_levels_are_refused(
+    interval: Any, successes: Any, trials: Any, level: float, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        interval(successes, trials, level=level)
+
+
+@pytest.mark.parametrize("effect", [0.5, np.nan, np.inf])
+def test_a_design_effect_that_would_narrow_or_void_the_interval_is_refused(effect: float) -> None:
+    with pytest.raises(ValueError, match=r"design_effect: found .* expected finite values of at least 1"):
+        intervals.wilson(1, 4, design_effect=effect)
+
+
+def test_design_effect_of_groups_that_agree_within_is_about_their_size() -> None:
+    x = np.repeat(np.arange(100) % 2, 5)
+    groups = np.repeat(np.arange(100), 5)
+    assert intervals.design_effect(x, groups) == pytest.approx(5 * 100 / 99)
+
+
+def test_design_effect_of_groups_of_unequal_size_by_hand() -> None:
+    # p = 3/6; r = 2 - 3/2, 1 - 2/2, 0 - 1/2; 3/2 * (1/4 + 0 + 1/4) / 36 over 1/4 / 6
+    assert intervals.design_effect([1, 1, 0, 1, 0, 0], list("aaabbc")) == 1.0
+    # p = 3/6; r = 3 - 3/2, 0 - 2/2, 0 - 1/2; 3/2 * (9/4 + 1 + 1/4) / 36 over 1/4 / 6
+    assert intervals.design_effect([1, 1, 1, 0, 0, 0], list("aaabbc")) == pytest.approx(3.5)
+
+
+@pytest.mark.parametrize(
+    ("successes", "groups"),
+    [
+        ([1, 0, 1, 0], [3, 1, 2, 0]),  # every group is a single example
+        ([1, 1, 1, 1], [0, 0, 1, 1]),
+        ([0, 0, 0, 0], [0, 0, 1, 1]),
+        ([1, 0, 1, 0], [5, 5, 5, 5]),
+        ([1, 0, 1, 0], [0, 0, 1, 1]),  # opposite within: 0 by the formula
+        ([], []),
+    ],
+)
+def test_design_effect_is_one_where_groups_add_nothing_or_nothing_can_be_estimated(successes: Any, groups: Any) -> None:
+    assert intervals.design_effect(successes, groups) == 1.0
+
+
+def test_design_effect_restores_the_coverage_that_grouping_takes_from_wilson() -> None:
+    rng = np.random.default_rng(0)
+    truth, groups = 0.3, np.repeat(np.arange(60), 10)
+    naive: list[bool] = []
+    corrected: list[bool] = []
+    for _ in range(400):
+        shares = rng.beta(truth * 4, (1 - truth) * 4, size=60)  # correlation within a group 1 / (1 + 4)
+        x = rng.random(600) < shares[groups]
+        effect = intervals.design_effect(x, groups)
+        for kept, value in ((naive, 1.0), (corrected, effect)):
+            low, high = intervals.wilson(x.sum(), 600, design_effect=value)
+            kept.append(bool(low <= truth <= high))
+    assert np.mean(naive) < 0.85
+    assert 0.92 <= np.mean(corrected) <= 0.98
+
+
+@pytest.mark.parametrize(
+    ("successes", "groups", "message"),
+    [
+        ([1, 0], [1, 2, 3], r"successes: found shape \(2,\), .* expected \(3,\) of 0 and 1"),
+        ([1, 0.5], [1, 2], r"expected .* 0 and 1"),
+        ([1], [[1]], r"groups: found shape \(1, 1\); expected \(n,\)"),
+    ],
+)
+def test_design_effect_of_what_is_no_grouped_share_is_refused(successes: Any, groups: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        intervals.design_effect(successes, groups)
+
+
+def test_bootstrap_resamples_whole_groups_as_many_as_there_are() -> None:
+    groups = np.array(["a", "b", "a", "c", "b", "a"])
+    weights = intervals.bootstrap_weights(groups, resamples=500, rng=np.random.default_rng(0))
+    assert weights.shape == (500, 6)
+    assert (weights[:, [0, 1]] == weights[:, [2, 4]]).all()
+    assert (weights[:, 0] == weights[:, 5]).all()
+    assert (weights[:, [0, 1, 3]].sum(1) == 3).all()
+
+
+def test_bootstrap_multiplicities_have_the_moments_of_a_multinomial() -> None:
+    m, b = 20, 20_000
+    weights = intervals.bootstrap_weights(np.arange(m), resamples=b, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(weights.mean(0), 1, atol=0.04)
+    covariance = np.cov(weights.T)
+    np.testing.assert_allclose(covariance, np.eye(m) - 1 / m, atol=0.06)
+
+
+def test_the_same_seed_gives_the_same_resamples() -> None:
+    draws = [
+        intervals.bootstrap_weights([1, 1, 2, 3], resamples=9, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)
+    ]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert (draws[0] != draws[2]).any()
+
+
+@pytest.mark.parametrize(("groups", "resamples"), [([], 10), ([1, 2], 0)])
+def test_a_bootstrap_of_nothing_is_refused(groups: Any, resamples: int) -> None:
+    with pytest.raises(ValueError, match="expected at least 1 of both"):
+        intervals.bootstrap_weights(groups, resamples=resamples, rng=np.random.default_rng(0))
+
+
+def test_percentile_leaves_out_and_counts_undefined_resamples() -> None:
+    values = np.r_[np.arange(101.0), np.nan, np.nan]
+    assert intervals.percentile(values, level=0.5) == Interval(25.0, 75.0, 2)
+
+
+def test_percentile_of_undefined_resamples_alone_is_nan() -> None:
+    low, high, undefined = intervals.percentile([np.nan, np.nan])
+    assert np.isnan([low, high]).all()
+    assert undefined == 2
+
+
+@pytest.mark.parametrize("values", [[], [[1.0]], 1.0])
+def test_percentile_of_what_are_no_resamples_is_refused(values: Any) -> None:
+    with pytest.raises(ValueError, match="values: found shape"):
+        intervals.percentile(values)
+
+
+def test_percentile_intervals_of_a_mean_hold_the_truth_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(300):
+        sample = rng.normal(size=60)
+        weights = intervals.bootstrap_weights(np.arange(60), resamples=400, rng=rng)
+        low, high, undefined = intervals.percentile(weights @ sample / 60)
+        assert undefined == 0
+        held.append(low <= 0 <= high)
+    assert 0.90 <= np.mean(held) <= 0.98
+
+
+def test_resampling_groups_holds_the_truth_where_resampling_examples_does_not() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 5)
+    naive: list[bool] = []
+    grouped: list[bool] = []
+    for _ in range(200):
+        sample = rng.normal(size=40)[groups] + rng.normal(size=200) / 2
+        for held, units in ((naive, np.arange(200)), (grouped, groups)):
+            weights = intervals.bootstrap_weights(units, resamples=200, rng=rng)
+            low, high, _ = intervals.percentile(weights @ sample / weights.sum(1))
+            held.append(low <= 0 <= high)
+    assert np.mean(naive) < 0.8
+    assert 0.88 <= np.mean(grouped) <= 0.98
+
+
+def test_rare_positives_make_some_resamples_undefined_and_the_interval_says_how_many() -> None:
+    positives, scores = np.arange(50) < 2, np.linspace(1, 0, 50)
+    weights = intervals.bootstrap_weights(np.arange(50), resamples=2000, rng=np.random.default_rng(0))
+    interval = intervals.percentile(confusion.average_precision(positives, scores, weights))
+    assert interval.undefined == (weights[:, :2].sum(1) == 0).sum()
+    assert interval.undefined / 2000 == pytest.approx(math.pow(1 - 2 / 50, 50), abs=0.03)
+    assert (interval.low, interval.high) == (1, 1)
+
+
+def test_an_error_that_grows_with_resampling_has_an_interval_around_it() -> None:
+    from counterpoise.metrics.confusion import expected_calibration_error
+
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(40):
+        top = rng.uniform(0.55, 0.95, 300)
+        right = rng.random(300) < top - 0.1  # ten points too sure
+        probs = np.stack([top, 1 - top], axis=1)
+        weights = rng.multinomial(300, np.full(300, 1 / 300), size=200)
+        value = float(expected_calibration_error(probs, ~right))
+        resampled = expected_calibration_error(probs, ~right, weights)
+        interval = intervals.centred(resampled, value)
+        assert interval.low <= value <= interval.high
+        held += interval.low <= 0.1 <= interval.high
+    assert held >= 34
+
+
+def test_the_interval_of_an_error_of_zero_begins_at_zero() -> None:
+    assert intervals.centred([0.1, 0.2, 0.3], 0.0).low == 0
+    assert intervals.centred([float("nan")], 0.5).undefined == 1
