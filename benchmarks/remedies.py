@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from counterpoise import losses
 from counterpoise.evaluation.scores import BINS, Way
-from counterpoise.metrics import confusion
+from counterpoise.metrics import confusion, probability, ranking
 from replicates import Floats, Problem
 
 DEALS = 5
@@ -80,15 +80,15 @@ def scores(ways: Mapping[str, Way], targets: NDArray[np.int64], rarest: int) -> 
     """Compute the four figures of one training."""
 
     def balanced(way: Way) -> float:
-        table = confusion.confusion(targets, way.decided.argmax(axis=1), way.probs.shape[1])
+        table = confusion.confusion_matrix(targets, way.decided.argmax(axis=1), way.probs.shape[1])
         return float(confusion.balanced_accuracy(table))
 
     probs = ways["calibrated"].probs
     return (
         balanced(ways["raw"]),
         balanced(ways["decided"]),
-        float(confusion.average_precision(targets == rarest, probs[:, rarest])),
-        float(confusion.expected_calibration_error(probs, targets, None, BINS)),
+        float(ranking.average_precision(targets == rarest, probs[:, rarest])),
+        float(probability.expected_calibration_error(probs, targets, None, BINS)),
     )
 
 

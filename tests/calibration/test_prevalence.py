@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from counterpoise.calibration import prevalence
-from counterpoise.metrics.confusion import average_precision
+from counterpoise.metrics.ranking import average_precision
 
 SYSTEM_A = (122, 247, 15, 2615)
 """Its table on test: true positives, false positives, false negatives, true negatives."""

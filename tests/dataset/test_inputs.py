@@ -20,7 +20,7 @@ from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset.batches import Batches, drawn_before, shuffled
 from counterpoise.dataset.inputs import Chance, FeatureInputs, Inputs, TileInputs, in_order, workers_count
 from counterpoise.engine import process_group
-from counterpoise.networks import network
+from counterpoise.networks import backbones
 from counterpoise.training import loop
 
 COUNT = 7
@@ -188,7 +188,7 @@ def test_features_mapped_from_a_read_only_file_are_copied(tmp_path: Path) -> Non
 
 def test_the_normalisation_is_that_of_the_named_backbone(stored: tiles.Tiles) -> None:
     batch = everything(inputs(stored, backbone="tf_efficientnet_lite0"))
-    mean, std = network.normalisation("tf_efficientnet_lite0")
+    mean, std = backbones.normalisation("tf_efficientnet_lite0")
     assert float(batch.min()) >= -mean[0] / std[0] - 1e-6
     assert float(batch.max()) <= (1 - mean[0]) / std[0] + 1e-6
 

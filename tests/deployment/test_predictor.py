@@ -17,8 +17,11 @@ from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset.inputs import TileInputs
 from counterpoise.decision import rules
 from counterpoise.deployment import predictor
+from counterpoise.networks import backbones as networks
 from counterpoise.networks import ensembling
-from counterpoise.networks.network import HEADS, POOL_OF_HEAD, Network, build_backbone, build_head, width
+from counterpoise.networks.backbones import build_backbone, width
+from counterpoise.networks.heads import HEADS, POOL_OF_HEAD, build_head
+from counterpoise.networks.network import Network
 from counterpoise.stages import predict
 
 ROOT = Path(__file__).parents[2]
@@ -174,7 +177,7 @@ def test_tiles_go_through_the_network_no_more_than_asked_for_at_a_time(
     asked, path = content(), [tmp_path / "large.png"]
     asked["predict"] |= {"fold": fold, "batch_size": 8}
     whole = predictor.logits(tmp_path, path, asked)
-    sizes, real = [], predictor.normalise
+    sizes, real = [], networks.normalise
 
     def note(batch: torch.Tensor, *how: Any) -> torch.Tensor:
         sizes.append(len(batch))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.imbalance import resampling
+from counterpoise.imbalance import label_imbalance
 from counterpoise.imbalance.resampling import OF_LABEL_SETS, REPEATING, STRATEGIES, repeats
 from counterpoise.stages.oversample import Oversample
 
@@ -162,22 +162,22 @@ COMPANY = bearing("100", "100", "110", "101")  # 4, 1 and 1 of 4 tiles
 
 def test_label_sets_of_one_class_per_tile_are_the_classes():
     targets = np.random.default_rng(0).permutation(targets_of([5, 1, 3, 2]))
-    assert resampling.label_sets(np.eye(4, dtype=bool)[targets]).tolist() == targets.tolist()
+    assert label_imbalance.label_sets(np.eye(4, dtype=bool)[targets]).tolist() == targets.tolist()
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=11, max_size=11), min_size=1, max_size=20))
 def test_label_sets_are_equal_where_rows_are(rows):
-    sets = resampling.label_sets(np.array(rows)).tolist()
+    sets = label_imbalance.label_sets(np.array(rows)).tolist()
     assert [[a == b for b in sets] for a in sets] == [[a == b for b in rows] for a in rows]
     assert sorted(set(sets)) == list(range(max(sets) + 1))
 
 
 def test_counts_and_pairs_count_draws():
     times = np.array([1, 0, 2, 3])
-    assert resampling.label_counts(COMPANY).tolist() == [4, 1, 1]
-    assert resampling.label_counts(COMPANY, times).tolist() == [6, 2, 3]
-    assert resampling.pairs(COMPANY).tolist() == [[0, 1, 1], [1, 0, 0], [1, 0, 0]]
-    assert resampling.pairs(COMPANY, times).tolist() == [[0, 2, 3], [2, 0, 0], [3, 0, 0]]
+    assert label_imbalance.label_counts(COMPANY).tolist() == [4, 1, 1]
+    assert label_imbalance.label_counts(COMPANY, times).tolist() == [6, 2, 3]
+    assert label_imbalance.pairs(COMPANY).tolist() == [[0, 1, 1], [1, 0, 0], [1, 0, 0]]
+    assert label_imbalance.pairs(COMPANY, times).tolist() == [[0, 2, 3], [2, 0, 0], [3, 0, 0]]
 
 
 @given(
@@ -188,20 +188,20 @@ def test_pairs_equal_those_of_the_draws_written_out(rows, seed):
     members, times = np.array(rows), np.random.default_rng(seed).integers(0, 4, len(rows))
     written = np.repeat(members, times, axis=0).astype(int)
     expected = written.T @ written
-    assert resampling.label_counts(members, times).tolist() == np.diag(expected).tolist()
-    assert resampling.pairs(members, times).tolist() == (expected - np.diag(np.diag(expected))).tolist()
+    assert label_imbalance.label_counts(members, times).tolist() == np.diag(expected).tolist()
+    assert label_imbalance.pairs(members, times).tolist() == (expected - np.diag(np.diag(expected))).tolist()
 
 
 def test_imbalance_ratios_and_their_mean_by_hand():
-    assert resampling.imbalance_ratios([8, 4, 1, 0]).tolist() == [1, 2, 8, np.inf]
-    assert resampling.mean_imbalance_ratio([8, 4, 1, 0]) == pytest.approx(11 / 3)
-    assert np.isnan(resampling.mean_imbalance_ratio([0, 0]))
+    assert label_imbalance.imbalance_ratios([8, 4, 1, 0]).tolist() == [1, 2, 8, np.inf]
+    assert label_imbalance.mean_imbalance_ratio([8, 4, 1, 0]) == pytest.approx(11 / 3)
+    assert np.isnan(label_imbalance.mean_imbalance_ratio([0, 0]))
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=20))
 def test_a_ratio_above_the_mean_is_a_count_below_the_harmonic_mean(counts):
     n = np.array(counts)
-    ratios, mean = resampling.imbalance_ratios(n), resampling.mean_imbalance_ratio(n)
+    ratios, mean = label_imbalance.imbalance_ratios(n), label_imbalance.mean_imbalance_ratio(n)
     clear = np.abs(ratios - mean) > 1e-9 * mean
     harmonic = len(n) / (1 / n).sum()
     assert ((ratios > mean) == (n < harmonic))[clear].all()
@@ -209,20 +209,20 @@ def test_a_ratio_above_the_mean_is_a_count_below_the_harmonic_mean(counts):
 
 def test_scumble_by_hand():
     # Ratios 1, 4, 4. Two tiles with one label: 0. The two with ratios 1 and 4: 1 - 2 / 2.5 = 0.2.
-    assert resampling.scumble(COMPANY) == pytest.approx((0 + 0 + 0.2 + 0.2) / 4)
+    assert label_imbalance.scumble(COMPANY) == pytest.approx((0 + 0 + 0.2 + 0.2) / 4)
     # Draws 6, 2, 3: ratios 1, 3, 2. One draw of 0, two of 1 - sqrt(3) / 2, three of 1 - sqrt(2) / 1.5.
     expected = (2 * (1 - np.sqrt(3) / 2) + 3 * (1 - np.sqrt(2) / 1.5)) / 6
-    assert resampling.scumble(COMPANY, np.array([1, 0, 2, 3])) == pytest.approx(expected)
+    assert label_imbalance.scumble(COMPANY, np.array([1, 0, 2, 3])) == pytest.approx(expected)
 
 
 def test_scumble_is_nothing_where_labels_stand_alone_or_are_equally_frequent():
-    assert resampling.scumble(members_of([9, 3, 1])) == 0
-    assert resampling.scumble(bearing("11", "11")) == 0
+    assert label_imbalance.scumble(members_of([9, 3, 1])) == 0
+    assert label_imbalance.scumble(bearing("11", "11")) == 0
 
 
 def test_scumble_leaves_out_tiles_without_labels():
-    assert resampling.scumble(np.vstack([COMPANY, bearing("000", "000")])) == resampling.scumble(COMPANY)
-    assert np.isnan(resampling.scumble(bearing("00")))
+    assert label_imbalance.scumble(np.vstack([COMPANY, bearing("000", "000")])) == label_imbalance.scumble(COMPANY)
+    assert np.isnan(label_imbalance.scumble(bearing("00")))
 
 
 # Strategies for many labels.
@@ -232,7 +232,7 @@ def test_scumble_leaves_out_tiles_without_labels():
 def test_over_and_under_take_label_sets_for_classes(strategy, expected):
     members = bearing(*["10"] * 4, *["11"] * 2, "01", "00")
     drawn = repeats(strategy, members, np.random.default_rng(0))
-    assert np.bincount(resampling.label_sets(members), drawn).tolist() == expected
+    assert np.bincount(label_imbalance.label_sets(members), drawn).tolist() == expected
 
 
 def test_square_root_takes_label_sets_for_classes():
@@ -244,7 +244,7 @@ def test_square_root_takes_label_sets_for_classes():
 def test_repeat_factor_takes_the_largest_factor_of_a_tiles_labels():
     # Shares 0.94, 0.09, 0.01 at t = 0.36: factors 1, 2 and 6; no label at all: 1.
     members = bearing(*["100"] * 850, *["110"] * 85, *["011"] * 5, *["101"] * 4, "001", *["000"] * 54, "100")
-    assert resampling.label_counts(members).tolist() == [940, 90, 10]
+    assert label_imbalance.label_counts(members).tolist() == [940, 90, 10]
     drawn = repeats("repeat_factor", members, np.random.default_rng(0), threshold=0.36)
     assert drawn.tolist() == [1] * 850 + [2] * 85 + [6] * 10 + [1] * 55
 
@@ -315,7 +315,7 @@ def test_ml_rus_keeps_tiles_of_minority_labels_and_those_without_labels():
     members = bearing(*["100"] * 30, *["010"] * 10, *["101"] * 2, *["000"] * 5)  # harmonic mean 4.4
     drawn = repeats("ml_rus", members, np.random.default_rng(0), resize_frac=1.0)
     assert drawn[40:].tolist() == [1] * 7
-    assert resampling.label_counts(members, drawn).tolist() == [2, 2, 2]
+    assert label_imbalance.label_counts(members, drawn).tolist() == [2, 2, 2]
 
 
 def test_ml_rus_leaves_out_what_is_asked_for_in_proportion():
@@ -330,13 +330,13 @@ def test_ml_rus_leaves_out_what_is_asked_for_in_proportion():
 
 def test_single_label_repeats_only_tiles_with_one_label_the_rarest_first():
     members = bearing(*["1000"] * 20, *["0100"] * 6, *["0010"] * 2, *["1110"] * 2, *["0001"] * 2, *["1101"] * 4)
-    assert resampling.label_counts(members).tolist() == [26, 12, 4, 6]
+    assert label_imbalance.label_counts(members).tolist() == [26, 12, 4, 6]
     few = repeats("single_label", members, np.random.default_rng(0), resize_frac=2 / 36)
-    assert resampling.label_counts(members, few).tolist() == [26, 12, 6, 6]
+    assert label_imbalance.label_counts(members, few).tolist() == [26, 12, 6, 6]
     more = repeats("single_label", members, np.random.default_rng(0), resize_frac=14 / 36)
-    assert resampling.label_counts(members, more).tolist() == [26, 12, 12, 12]
+    assert label_imbalance.label_counts(members, more).tolist() == [26, 12, 12, 12]
     every = repeats("single_label", members, np.random.default_rng(0), resize_frac=1.0)
-    assert resampling.label_counts(members, every)[1:].tolist() == pytest.approx([12 + 22 / 3] * 3, abs=1)
+    assert label_imbalance.label_counts(members, every)[1:].tolist() == pytest.approx([12 + 22 / 3] * 3, abs=1)
     assert every.sum() == 72
     assert (every[members.sum(axis=1) > 1] == 1).all()
     assert (every[members[:, 0]] == 1).all()
@@ -345,7 +345,7 @@ def test_single_label_repeats_only_tiles_with_one_label_the_rarest_first():
 def test_single_label_passes_over_a_label_that_never_stands_alone():
     members = bearing(*["100"] * 8, *["101"] * 2, *["010"] * 4)
     drawn = repeats("single_label", members, np.random.default_rng(0), resize_frac=3 / 14)
-    assert resampling.label_counts(members, drawn).tolist() == [10, 7, 2]
+    assert label_imbalance.label_counts(members, drawn).tolist() == [10, 7, 2]
 
 
 @pytest.mark.parametrize("strategy", OF_LABEL_SETS)
@@ -364,7 +364,7 @@ def test_the_total_grows_or_shrinks_by_the_share_at_most(strategy, rows, share, 
     else:
         assert set(drawn.tolist()) <= {0, 1}
         assert len(rows) - asked <= drawn.sum() <= len(rows)
-    assert ((resampling.label_counts(members, drawn) > 0) == (resampling.label_counts(members) > 0)).all()
+    assert ((label_imbalance.label_counts(members, drawn) > 0) == (label_imbalance.label_counts(members) > 0)).all()
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -391,7 +391,7 @@ def test_every_strategy_lowers_the_mean_ratio_of_a_long_tail(strategy, seed):
     members = long_tail(seed=seed)
     drawn = repeats(strategy, members, np.random.default_rng(seed), resize_frac=0.25)
     before, after = (
-        resampling.mean_imbalance_ratio(resampling.label_counts(members, times)) for times in (None, drawn)
+        label_imbalance.mean_imbalance_ratio(label_imbalance.label_counts(members, times)) for times in (None, drawn)
     )
     assert after < 0.9 * before
 
@@ -405,8 +405,10 @@ def test_oversampling_single_labels_alone_drives_out_tiles_with_several(seed):
     for strategy in ("none", "single_label", "lp_ros", "ml_ros"):
         drawn = repeats(strategy, members, np.random.default_rng(seed), resize_frac=0.25)
         share[strategy] = drawn[several].sum() / drawn.sum()
-        company[strategy] = resampling.pairs(members, drawn).sum() / resampling.label_counts(members, drawn).sum()
-        concurrence[strategy] = resampling.scumble(members, drawn)
+        company[strategy] = (
+            label_imbalance.pairs(members, drawn).sum() / label_imbalance.label_counts(members, drawn).sum()
+        )
+        concurrence[strategy] = label_imbalance.scumble(members, drawn)
     # A quarter more draws, none of them with several labels: the share falls to that over 1.25.
     assert share["single_label"] == pytest.approx(share["none"] / 1.25)
     assert company["single_label"] < 0.95 * company["none"]

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from counterpoise import config, losses
 from counterpoise.losses.ldam import Params, ldam, prior_factors
-from counterpoise.networks import network
+from counterpoise.networks import heads
 
 COUNTS = [81, 16, 1]
 
@@ -38,10 +38,10 @@ def test_value_by_hand():
 
 def test_on_cosines_it_is_the_published_loss():
     features, targets = torch.randn(12, 8, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
-    head = network.build_head("cosine", 8, 3, 0.0, seed=0)[1:]  # type: ignore[index]
+    head = heads.build_head("cosine", 8, 3, 0.0, seed=0)[1:]  # type: ignore[index]
     (weights,) = head.parameters()
     cosines = functional.cosine_similarity(features[:, None], weights.detach()[None], dim=2)
-    found = ldam(head(features), targets, class_counts=COUNTS, max_margin=0.5 * network.COSINE_SCALE)
+    found = ldam(head(features), targets, class_counts=COUNTS, max_margin=0.5 * heads.COSINE_SCALE)
     torch.testing.assert_close(found.double(), as_published(cosines, targets, COUNTS), rtol=1e-5, atol=1e-5)
 
 

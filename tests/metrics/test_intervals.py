@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from counterpoise.metrics import confusion, intervals
+from counterpoise.metrics import intervals, ranking
 from counterpoise.metrics.intervals import Interval
 
 
@@ -241,14 +241,14 @@ def test_resampling_groups_holds_the_truth_where_resampling_examples_does_not() 
 def test_rare_positives_make_some_resamples_undefined_and_the_interval_says_how_many() -> None:
     positives, scores = np.arange(50) < 2, np.linspace(1, 0, 50)
     weights = intervals.bootstrap_weights(np.arange(50), resamples=2000, rng=np.random.default_rng(0))
-    interval = intervals.percentile(confusion.average_precision(positives, scores, weights))
+    interval = intervals.percentile(ranking.average_precision(positives, scores, weights))
     assert interval.undefined == (weights[:, :2].sum(1) == 0).sum()
     assert interval.undefined / 2000 == pytest.approx(math.pow(1 - 2 / 50, 50), abs=0.03)
     assert (interval.low, interval.high) == (1, 1)
 
 
 def test_an_error_that_grows_with_resampling_has_an_interval_around_it() -> None:
-    from counterpoise.metrics.confusion import expected_calibration_error
+    from counterpoise.metrics.probability import expected_calibration_error
 
     rng = np.random.default_rng(0)
     held = 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as oracle
 
-from counterpoise.metrics import confusion
+from counterpoise.metrics import averages, confusion, probability, ranking
 
 Array = np.ndarray[Any, Any]
 
@@ -33,14 +33,14 @@ def a_problem(seed: int, n: int = 60, c: int = 4) -> dict[str, Any]:
 
 
 BATCHED: dict[str, Callable[[dict[str, Any], Any], Any]] = {
-    "confusion": lambda x, w: confusion.confusion(x["targets"], x["decisions"], 4, w),
-    "prevalence": lambda x, w: confusion.prevalence(x["positives"], w),
-    "average_precision": lambda x, w: confusion.average_precision(x["positives"], x["scores"], w),
-    "roc_auc": lambda x, w: confusion.roc_auc(x["positives"], x["scores"], w),
-    "expected_calibration_error": lambda x, w: confusion.expected_calibration_error(x["probs"], x["targets"], w),
-    "reliability": lambda x, w: confusion.reliability(x["probs"][:, 0], x["positives"], w, bins=5),
-    "brier": lambda x, w: confusion.brier(x["probs"], x["targets"], w),
-    "log_loss": lambda x, w: confusion.log_loss(x["probs"], x["targets"], w),
+    "confusion": lambda x, w: confusion.confusion_matrix(x["targets"], x["decisions"], 4, w),
+    "prevalence": lambda x, w: ranking.prevalence(x["positives"], w),
+    "average_precision": lambda x, w: ranking.average_precision(x["positives"], x["scores"], w),
+    "roc_auc": lambda x, w: ranking.roc_auc(x["positives"], x["scores"], w),
+    "expected_calibration_error": lambda x, w: probability.expected_calibration_error(x["probs"], x["targets"], w),
+    "reliability": lambda x, w: probability.reliability(x["probs"][:, 0], x["positives"], w, bins=5),
+    "brier": lambda x, w: probability.brier(x["probs"], x["targets"], w),
+    "log_loss": lambda x, w: probability.log_loss(x["probs"], x["targets"], w),
 }
 OF_A_TABLE: dict[str, Callable[[Any], Any]] = {
     "accuracy": confusion.accuracy,
@@ -56,7 +56,7 @@ OF_A_TABLE: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("name", BATCHED)
 @pytest.mark.parametrize("chunk", [1, 150, 10**6])
 def test_a_batch_of_weights_equals_a_loop_over_its_rows(name: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confusion, "CHUNK_ELEMENTS", chunk)
+    monkeypatch.setattr(averages, "CHUNK_ELEMENTS", chunk)
     problem = a_problem(0)
     looped = [np.asarray(BATCHED[name](problem, row)) for row in problem["batch"]]
     batch = np.asarray(BATCHED[name](problem, problem["batch"]))
@@ -125,11 +125,11 @@ def test_confusion_equals_scikit_learn_with_truth_in_rows(seed: int) -> None:
     x = a_problem(seed)
     for weights in (None, x["weights"]):
         expected = oracle.confusion_matrix(x["targets"], x["decisions"], labels=range(6), sample_weight=weights)
-        np.testing.assert_allclose(confusion.confusion(x["targets"], x["decisions"], 6, weights), expected)
+        np.testing.assert_allclose(confusion.confusion_matrix(x["targets"], x["decisions"], 6, weights), expected)
 
 
 def test_confusion_tells_a_miss_from_a_false_alarm() -> None:
-    miss = confusion.confusion(targets=[1], decisions=[0], class_count=2)
+    miss = confusion.confusion_matrix(targets=[1], decisions=[0], class_count=2)
     assert miss.tolist() == [[0, 0], [1, 0]]
 
 
@@ -137,7 +137,7 @@ def test_confusion_tells_a_miss_from_a_false_alarm() -> None:
 def test_rates_of_a_table_equal_scikit_learn(seed: int) -> None:
     x = a_problem(seed)
     t, d, w = x["targets"], x["decisions"], x["weights"]
-    table = confusion.confusion(t, d, 4, w)
+    table = confusion.confusion_matrix(t, d, 4, w)
     precision, recall, f1, _ = oracle.precision_recall_fscore_support(
         t, d, sample_weight=w, labels=range(4), zero_division=np.nan
     )
@@ -152,7 +152,7 @@ def test_rates_of_a_table_equal_scikit_learn(seed: int) -> None:
 
 def test_macro_f1_equals_scikit_learn_restricted_to_the_classes_present() -> None:
     targets, decisions = [0, 0, 0, 1, 1, 2], [0, 0, 3, 1, 0, 0]
-    table = confusion.confusion(targets, decisions, 5)
+    table = confusion.confusion_matrix(targets, decisions, 5)
     expected = oracle.f1_score(targets, decisions, labels=[0, 1, 2], average="macro", zero_division=0)
     assert confusion.macro_f1(table) == pytest.approx(expected)
 
@@ -250,7 +250,7 @@ def test_matthews_of_two_classes_is_phi() -> None:
 )
 def test_classes_out_of_range_are_refused(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        confusion.confusion(*arguments)
+        confusion.confusion_matrix(*arguments)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -259,49 +259,49 @@ def test_rankings_equal_scikit_learn_with_ties_and_weights(seed: int) -> None:
     y, s = x["positives"], x["scores"]
     assert len(np.unique(s)) < len(s)
     for w in (None, x["weights"], x["batch"][0]):
-        assert confusion.average_precision(y, s, w) == pytest.approx(
+        assert ranking.average_precision(y, s, w) == pytest.approx(
             oracle.average_precision_score(y, s, sample_weight=w), rel=1e-12
         )
-        assert confusion.roc_auc(y, s, w) == pytest.approx(oracle.roc_auc_score(y, s, sample_weight=w), rel=1e-12)
+        assert ranking.roc_auc(y, s, w) == pytest.approx(oracle.roc_auc_score(y, s, sample_weight=w), rel=1e-12)
 
 
 def test_a_constant_score_has_no_skill() -> None:
     y = np.arange(20) < 3
-    assert confusion.average_precision(y, np.zeros(20)) == confusion.prevalence(y) == 0.15
-    assert confusion.roc_auc(y, np.zeros(20)) == 0.5
+    assert ranking.average_precision(y, np.zeros(20)) == ranking.prevalence(y) == 0.15
+    assert ranking.roc_auc(y, np.zeros(20)) == 0.5
 
 
 def test_the_perfect_and_the_worst_ranking() -> None:
     y = np.array([1, 0, 0, 0])
-    assert confusion.average_precision(y, y) == confusion.roc_auc(y, y) == 1
-    assert confusion.average_precision(y, -y) == 0.25
-    assert confusion.roc_auc(y, -y) == 0
+    assert ranking.average_precision(y, y) == ranking.roc_auc(y, y) == 1
+    assert ranking.average_precision(y, -y) == 0.25
+    assert ranking.roc_auc(y, -y) == 0
 
 
 def test_fractional_weights_never_round_above_one() -> None:
     rng = np.random.default_rng(0)
     y, w = np.arange(300) < 150, rng.exponential(size=(200, 300))
     scores = y + rng.random(300) / 2
-    assert np.max(confusion.average_precision(y, scores, w)) <= 1
-    assert np.max(confusion.roc_auc(y, scores, w)) <= 1
+    assert np.max(ranking.average_precision(y, scores, w)) <= 1
+    assert np.max(ranking.roc_auc(y, scores, w)) <= 1
 
 
 def test_one_class_alone_leaves_rankings_undefined() -> None:
     s = [0.1, 0.2, 0.3]
-    assert np.isnan(confusion.average_precision([0, 0, 0], s))
-    assert np.isnan(confusion.roc_auc([0, 0, 0], s))
-    assert np.isnan(confusion.roc_auc([1, 1, 1], s))
-    assert confusion.average_precision([1, 1, 1], s) == 1
-    np.testing.assert_array_equal(np.isnan(confusion.roc_auc([1, 0, 0], s, [[1, 1, 1], [0, 1, 1]])), [False, True])
+    assert np.isnan(ranking.average_precision([0, 0, 0], s))
+    assert np.isnan(ranking.roc_auc([0, 0, 0], s))
+    assert np.isnan(ranking.roc_auc([1, 1, 1], s))
+    assert ranking.average_precision([1, 1, 1], s) == 1
+    np.testing.assert_array_equal(np.isnan(ranking.roc_auc([1, 0, 0], s, [[1, 1, 1], [0, 1, 1]])), [False, True])
 
 
 def test_no_examples_leave_rankings_undefined() -> None:
-    assert np.isnan(confusion.average_precision([], []))
-    assert np.isnan(confusion.roc_auc([], []))
-    assert np.isnan(confusion.prevalence([]))
+    assert np.isnan(ranking.average_precision([], []))
+    assert np.isnan(ranking.roc_auc([], []))
+    assert np.isnan(ranking.prevalence([]))
 
 
-@pytest.mark.parametrize("metric", [confusion.average_precision, confusion.roc_auc, confusion.precision_recall_curve])
+@pytest.mark.parametrize("metric", [ranking.average_precision, ranking.roc_auc, ranking.precision_recall_curve])
 @pytest.mark.parametrize(
     ("positives", "scores", "message"),
     [
@@ -320,30 +320,30 @@ def test_rankings_of_what_cannot_be_ranked_are_refused(metric: Any, positives: A
 def test_the_curve_states_what_each_threshold_does(seed: int) -> None:
     x = a_problem(seed)
     y, s, w = x["positives"], x["scores"], x["weights"]
-    curve = confusion.precision_recall_curve(y, s, w)
+    curve = ranking.precision_recall_curve(y, s, w)
     assert len(curve.precision) == len(curve.recall) == len(curve.threshold)
     for precision, recall, threshold in zip(*curve, strict=True):
-        table = confusion.confusion(y, s >= threshold, 2, w)
+        table = confusion.confusion_matrix(y, s >= threshold, 2, w)
         assert precision == pytest.approx(confusion.precision(table)[1])
         assert recall == pytest.approx(confusion.recall(table)[1])
 
 
 def test_average_precision_is_the_sum_of_the_steps_of_the_curve() -> None:
     x = a_problem(0)
-    curve = confusion.precision_recall_curve(x["positives"], x["scores"])
+    curve = ranking.precision_recall_curve(x["positives"], x["scores"])
     steps = curve.recall - np.append(curve.recall[1:], 0)
-    expected = confusion.average_precision(x["positives"], x["scores"])
+    expected = ranking.average_precision(x["positives"], x["scores"])
     assert (steps * curve.precision).sum() == pytest.approx(expected)
 
 
 def test_a_curve_without_positives_is_empty() -> None:
-    assert [len(field) for field in confusion.precision_recall_curve([0, 0], [0.1, 0.2])] == [0, 0, 0]
-    assert [len(field) for field in confusion.precision_recall_curve([1, 0], [0.1, 0.2], [0, 1])] == [0, 0, 0]
+    assert [len(field) for field in ranking.precision_recall_curve([0, 0], [0.1, 0.2])] == [0, 0, 0]
+    assert [len(field) for field in ranking.precision_recall_curve([1, 0], [0.1, 0.2], [0, 1])] == [0, 0, 0]
 
 
 def test_a_curve_of_resamples_is_refused() -> None:
     with pytest.raises(ValueError, match="resampled curves differ in length"):
-        confusion.precision_recall_curve([0, 1], [0.1, 0.2], np.ones((3, 2)))
+        ranking.precision_recall_curve([0, 1], [0.1, 0.2], np.ones((3, 2)))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -351,26 +351,26 @@ def test_brier_and_log_loss_equal_scikit_learn(seed: int) -> None:
     x = a_problem(seed)
     p, t = x["probs"], x["targets"]
     for w in (None, x["weights"]):
-        assert confusion.log_loss(p, t, w) == pytest.approx(oracle.log_loss(t, p, sample_weight=w, labels=range(4)))
+        assert probability.log_loss(p, t, w) == pytest.approx(oracle.log_loss(t, p, sample_weight=w, labels=range(4)))
         two = np.stack([1 - p[:, 0], p[:, 0]], axis=1)
-        assert confusion.brier(two, t == 0, w) == pytest.approx(
+        assert probability.brier(two, t == 0, w) == pytest.approx(
             2 * oracle.brier_score_loss(t == 0, p[:, 0], sample_weight=w)
         )
         one_hot = np.eye(4)[t]
-        assert confusion.brier(p, t, w) == pytest.approx(np.average(((p - one_hot) ** 2).sum(1), weights=w))
+        assert probability.brier(p, t, w) == pytest.approx(np.average(((p - one_hot) ** 2).sum(1), weights=w))
 
 
 def test_certainty_scores_best_when_right_and_worst_when_wrong() -> None:
     certain = [[1.0, 0.0]]
-    assert confusion.brier(certain, [0]) == confusion.log_loss(certain, [0]) == 0
-    assert confusion.brier(certain, [1]) == 2
-    assert confusion.log_loss(certain, [1]) == pytest.approx(52 * np.log(2))  # the spacing of floats, 2^-52
+    assert probability.brier(certain, [0]) == probability.log_loss(certain, [0]) == 0
+    assert probability.brier(certain, [1]) == 2
+    assert probability.log_loss(certain, [1]) == pytest.approx(52 * np.log(2))  # the spacing of floats, 2^-52
 
 
 def test_uniform_probabilities_cost_the_logarithm_of_the_number_of_classes() -> None:
     uniform = np.full((3, 5), 0.2)
-    assert confusion.log_loss(uniform, [0, 2, 4]) == pytest.approx(np.log(5))
-    assert confusion.brier(uniform, [0, 2, 4]) == pytest.approx(0.8**2 + 4 * 0.2**2)
+    assert probability.log_loss(uniform, [0, 2, 4]) == pytest.approx(np.log(5))
+    assert probability.brier(uniform, [0, 2, 4]) == pytest.approx(0.8**2 + 4 * 0.2**2)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -383,12 +383,12 @@ def test_calibration_error_equals_its_definition_summed_bin_by_bin(seed: int) ->
         if w[inside].sum() > 0:
             gap = np.average(right[inside], weights=w[inside]) - np.average(confidence[inside], weights=w[inside])
             expected += w[inside].sum() / w.sum() * abs(gap)
-    assert confusion.expected_calibration_error(x["probs"], x["targets"], w) == pytest.approx(expected)
+    assert probability.expected_calibration_error(x["probs"], x["targets"], w) == pytest.approx(expected)
 
 
 def test_one_bin_compares_mean_confidence_with_accuracy() -> None:
     probs, targets = [[0.9, 0.1], [0.7, 0.3], [0.4, 0.6], [0.2, 0.8]], [0, 1, 1, 1]
-    error = confusion.expected_calibration_error(probs, targets, bins=1)
+    error = probability.expected_calibration_error(probs, targets, bins=1)
     assert error == pytest.approx(abs((0.9 + 0.7 + 0.6 + 0.8) / 4 - 3 / 4))
 
 
@@ -398,7 +398,7 @@ def test_calibrated_forecasts_have_little_calibration_error_and_overconfident_on
     targets = (rng.random(50_000) < p).astype(int)
     sharp = p**3 / (p**3 + (1 - p) ** 3)
     calibrated, overconfident = (
-        confusion.expected_calibration_error(np.stack([1 - q, q], axis=1), targets) for q in (p, sharp)
+        probability.expected_calibration_error(np.stack([1 - q, q], axis=1), targets) for q in (p, sharp)
     )
     assert calibrated < 0.01
     assert overconfident > 0.05
@@ -408,20 +408,20 @@ def test_reliability_of_calibrated_forecasts_lies_on_the_diagonal() -> None:
     rng = np.random.default_rng(0)
     p = rng.random(50_000) ** 3
     for equal_count in (False, True):
-        points = confusion.reliability(p, rng.random(50_000) < p, bins=10, equal_count=equal_count)
+        points = probability.reliability(p, rng.random(50_000) < p, bins=10, equal_count=equal_count)
         assert points.counts.sum() == 50_000
         np.testing.assert_allclose(points.observed, points.predicted, atol=0.05)
         assert (np.ptp(points.counts) <= 1) == equal_count
 
 
 def test_an_empty_bin_is_nan_with_count_zero() -> None:
-    points = confusion.reliability([0.0, 0.5, 1.0], [0, 0, 1], bins=4)
+    points = probability.reliability([0.0, 0.5, 1.0], [0, 0, 1], bins=4)
     np.testing.assert_array_equal(points.counts, [1, 1, 0, 1])  # (0.25, 0.5] holds its upper end
     np.testing.assert_array_equal(points.predicted, [0, 0.5, np.nan, 1])
     np.testing.assert_array_equal(points.observed, [0, 0, np.nan, 1])
 
 
-@pytest.mark.parametrize("metric", [confusion.brier, confusion.log_loss, confusion.expected_calibration_error])
+@pytest.mark.parametrize("metric", [probability.brier, probability.log_loss, probability.expected_calibration_error])
 @pytest.mark.parametrize(
     ("probs", "targets", "message"),
     [
@@ -448,11 +448,11 @@ def test_single_precision_probabilities_are_accepted() -> None:
     logits = np.random.default_rng(0).normal(size=(50, 300)).astype(np.float32)
     probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     assert probs.dtype == np.float32
-    assert np.isfinite(confusion.log_loss(probs, np.zeros(50, dtype=int)))
+    assert np.isfinite(probability.log_loss(probs, np.zeros(50, dtype=int)))
 
 
 def test_bins_and_probabilities_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="bins: found 0; expected at least 1"):
-        confusion.expected_calibration_error([[1.0, 0.0]], [0], bins=0)
+        probability.expected_calibration_error([[1.0, 0.0]], [0], bins=0)
     with pytest.raises(ValueError, match=r"probs_of_class: found values from 0\.5 to 1\.5; expected 0 to 1"):
-        confusion.reliability([0.5, 1.5], [0, 1])
+        probability.reliability([0.5, 1.5], [0, 1])

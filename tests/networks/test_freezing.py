@@ -8,7 +8,9 @@ from torch import nn
 
 from counterpoise.config import InputError
 from counterpoise.networks import freezing
-from counterpoise.networks.network import Network, build_backbone, build_head, rate_fracs
+from counterpoise.networks.backbones import build_backbone
+from counterpoise.networks.heads import build_head
+from counterpoise.networks.network import Network, rate_fracs
 
 FIRST_TWO = {
     "resnet18": ("conv1.", "bn1.", "layer1."),

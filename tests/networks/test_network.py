@@ -10,23 +10,10 @@ import torch
 
 from counterpoise.artifacts.model import Card
 from counterpoise.config import InputError, Model
-from counterpoise.networks.network import (
-    HEADS,
-    POOL_OF_HEAD,
-    POOLS,
-    Network,
-    autocast,
-    build_backbone,
-    build_head,
-    last_layer,
-    normalisation,
-    normalise,
-    outline,
-    pick_device,
-    pick_precision,
-    rebuild,
-    width,
-)
+from counterpoise.networks.backbones import POOLS, build_backbone, normalisation, normalise, outline, width
+from counterpoise.networks.devices import autocast, pick_device, pick_precision
+from counterpoise.networks.heads import HEADS, POOL_OF_HEAD, build_head, last_layer
+from counterpoise.networks.network import Network, rebuild
 
 LITE0 = "tf_efficientnet_lite0"
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from counterpoise.config import InputError
 from counterpoise.networks import pretrained
-from counterpoise.networks.network import build_backbone
+from counterpoise.networks.backbones import build_backbone
 
 LITE0 = "tf_efficientnet_lite0"
 ROOT = Path(__file__).parents[2]

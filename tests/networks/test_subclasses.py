@@ -12,7 +12,8 @@ from counterpoise.artifacts import model, prior
 from counterpoise.calibration import prior_ledger
 from counterpoise.dataset import inputs
 from counterpoise.networks import subclasses
-from counterpoise.networks.network import HEADS, build_head, rebuild, sum_back
+from counterpoise.networks.heads import HEADS, build_head
+from counterpoise.networks.network import rebuild, sum_back
 from counterpoise.stages import check, predict, train
 from counterpoise.training import loop, objective
 

@@ -11,7 +11,7 @@ from counterpoise import config, losses
 from counterpoise.artifacts import params_ok
 from counterpoise.config import InputError
 from counterpoise.imbalance import resampling
-from counterpoise.networks import network
+from counterpoise.networks import backbones
 from counterpoise.stages import check
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -621,7 +621,7 @@ def test_a_file_of_weights_that_is_not_there_is_refused_before_anything_runs(rep
 
 
 def test_blocks_that_timm_does_not_tell_apart_can_be_neither_frozen_nor_slowed(monkeypatch):
-    monkeypatch.setattr(network, "outline", lambda *_: network.Outline(width=8, blocks=0, has_batchnorm=True))
+    monkeypatch.setattr(backbones, "outline", lambda *_: backbones.Outline(width=8, blocks=0, has_batchnorm=True))
     unknown = "but timm does not say into which blocks"
     assert f"model.freeze is 'first_n', {unknown}" in fault(model__freeze="first_n")
     slowed = fault(model__freeze="none", train__first_rate_frac=0.1)

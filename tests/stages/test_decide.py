@@ -18,7 +18,7 @@ from counterpoise.artifacts import decision, model, predictions, prior, unlabell
 from counterpoise.calibration import calibrators, prior_ledger
 from counterpoise.decision import rules, thresholds
 from counterpoise.imbalance import class_weights
-from counterpoise.metrics.confusion import expected_calibration_error
+from counterpoise.metrics.probability import expected_calibration_error
 from counterpoise.stages import decide
 
 Array = np.ndarray[Any, Any]

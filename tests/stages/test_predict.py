@@ -16,7 +16,9 @@ from counterpoise import config, storage
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
 from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset.inputs import FeatureInputs
-from counterpoise.networks.network import Network, build_backbone, build_head, normalisation, normalise, rebuild
+from counterpoise.networks.backbones import build_backbone, normalisation, normalise
+from counterpoise.networks.heads import build_head
+from counterpoise.networks.network import Network, rebuild
 from counterpoise.stages import predict
 
 NAMES = ("a", "b")

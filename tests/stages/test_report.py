@@ -33,7 +33,7 @@ from counterpoise.artifacts import (
     training,
 )
 from counterpoise.calibration import prior_ledger
-from counterpoise.imbalance import resampling
+from counterpoise.imbalance import label_imbalance
 from counterpoise.report import warnings
 from counterpoise.stages import decide, evaluate, report
 from counterpoise.storage import ArtifactError
@@ -153,8 +153,8 @@ def build(
         len(train),
         int(repeats.sum()),
         ledger[:2],
-        tuple(map(tuple, resampling.pairs(borne, np.ones(len(train), dtype=np.int64)).tolist())) if many else (),
-        tuple(map(tuple, resampling.pairs(borne, repeats).tolist())) if many else (),
+        tuple(map(tuple, label_imbalance.pairs(borne, np.ones(len(train), dtype=np.int64)).tolist())) if many else (),
+        tuple(map(tuple, label_imbalance.pairs(borne, repeats).tolist())) if many else (),
     )
     prior.write(root, opened)
     card = model.Card(

@@ -27,7 +27,9 @@ from counterpoise.calibration import prior_ledger
 from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset import subsampling
 from counterpoise.dataset.inputs import FeatureInputs, TileInputs, in_order
-from counterpoise.networks.network import POOL_OF_HEAD, Network, build_backbone, build_head, last_layer, rebuild
+from counterpoise.networks.backbones import build_backbone
+from counterpoise.networks.heads import POOL_OF_HEAD, build_head, last_layer
+from counterpoise.networks.network import Network, rebuild
 from counterpoise.stages import decide, evaluate, predict, train
 from counterpoise.training import checkpoints, decoupling, loop, lr_schedule, objective
 

@@ -11,7 +11,7 @@ from counterpoise.calibration import prior_ledger
 from counterpoise.config import MANY_LABELS, ONE_CLASS, PATH, InputError
 from counterpoise.conflicts import evening_out
 from counterpoise.imbalance import class_weights, resampling
-from counterpoise.networks import network, pretrained
+from counterpoise.networks import backbones, heads, pretrained
 from counterpoise.training import objective
 
 ONLY_FOR = (
@@ -92,14 +92,14 @@ def _target(target: object, task: str) -> Iterator[str]:
 def _for_the_network(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse what timm does not have, or cannot do with this backbone, and heads without the features they read."""
     model, first_rate_frac = content["model"], content["train"]["first_rate_frac"]
-    name, pool = model["backbone"], network.POOL_OF_HEAD.get(model["head"])
+    name, pool = model["backbone"], heads.POOL_OF_HEAD.get(model["head"])
     if pool is not None and model["pool"] != pool:
         yield (
             f"{PATH}: model.head is {model['head']!r}, which reads the mean and the maximum of each map, but "
             f"model.pool is {model['pool']!r}; set model.pool to {pool!r}, or model.head to 'dense'"
         )
     try:
-        outline = network.outline(name, model["pool"], model["input_px"])
+        outline = backbones.outline(name, model["pool"], model["input_px"])
     except InputError as error:
         yield str(error)
         return

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from counterpoise import images, seeds
 from counterpoise.artifacts.tiles import Tiles
 from counterpoise.dataset import augmentation
-from counterpoise.networks import network
+from counterpoise.networks import backbones
 
 Indices = NDArray[np.int64]
 PREFETCHED = 2
@@ -109,11 +109,11 @@ class TileInputs:
         loader = self._loader(min(len(order), workers_count()))
         keys = _keys(order, chance)
         loader.sampler.keys = keys
-        mean, std = network.normalisation(self.backbone)
+        mean, std = backbones.normalisation(self.backbone)
         for batch in loader.batches:
             if loader.sampler.keys is not keys:
                 break
-            yield network.normalise(batch.permute(0, 3, 1, 2), mean, std)
+            yield backbones.normalise(batch.permute(0, 3, 1, 2), mean, std)
         if loader.sampler.keys is not keys:
             raise RuntimeError("a pass over these tiles was begun before the last one had ended")
 

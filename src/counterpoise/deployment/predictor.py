@@ -18,16 +18,9 @@ from counterpoise.config import InputError
 from counterpoise.dataset import inputs, tiling
 from counterpoise.decision import rules
 from counterpoise.networks import ensembling
-from counterpoise.networks.network import (
-    Network,
-    autocast,
-    build_backbone,
-    normalisation,
-    normalise,
-    pick_device,
-    pick_precision,
-    rebuild,
-)
+from counterpoise.networks.backbones import build_backbone, normalisation, normalise
+from counterpoise.networks.devices import autocast, pick_device, pick_precision
+from counterpoise.networks.network import Network, rebuild
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from counterpoise.artifacts import plots
 from counterpoise.artifacts.decision import Decision
 from counterpoise.calibration import prevalence
 from counterpoise.decision import rules
-from counterpoise.metrics import confusion, intervals, multilabel
+from counterpoise.metrics import confusion, intervals, multilabel, probability, ranking
 
 BINS = 15
 """Of the expected calibration error and the calibration plot."""
@@ -79,8 +79,8 @@ def figures(way: Way, truth: Truth, task: str) -> dict[str, Estimate]:
     found = _of_labels(way, truth) if task == "multilabel" else _of_classes(way, truth)
     positives, scores = truth.borne[:, truth.positive], way.probs[:, truth.positive]
     return found | {
-        "average_precision": _bootstrap(lambda w: confusion.average_precision(positives, scores, w), truth),
-        "roc_auc": _bootstrap(lambda w: confusion.roc_auc(positives, scores, w), truth),
+        "average_precision": _bootstrap(lambda w: ranking.average_precision(positives, scores, w), truth),
+        "roc_auc": _bootstrap(lambda w: ranking.roc_auc(positives, scores, w), truth),
     }
 
 
@@ -88,7 +88,7 @@ def _of_classes(way: Way, truth: Truth) -> dict[str, Estimate]:
     targets, decided = truth.borne.argmax(axis=1), way.decided.argmax(axis=1)
     count = way.probs.shape[1]
     tables = {
-        resampled: np.asarray(confusion.confusion(targets, decided, count, truth.weights if resampled else None))
+        resampled: np.asarray(confusion.confusion_matrix(targets, decided, count, truth.weights if resampled else None))
         for resampled in (False, True)
     }
 
@@ -101,9 +101,9 @@ def _of_classes(way: Way, truth: Truth) -> dict[str, Estimate]:
         "macro_f1": from_confusion(confusion.macro_f1),
         "matthews": from_confusion(confusion.matthews),
         "expected_calibration_error": _bootstrap(
-            lambda w: confusion.expected_calibration_error(way.probs, targets, w, BINS), truth, grows=True
+            lambda w: probability.expected_calibration_error(way.probs, targets, w, BINS), truth, grows=True
         ),
-        "brier_score": _bootstrap(lambda w: confusion.brier(way.probs, targets, w), truth),
+        "brier_score": _bootstrap(lambda w: probability.brier(way.probs, targets, w), truth),
     }
 
 
@@ -149,8 +149,8 @@ def per_class(way: Way, truth: Truth, names: tuple[str, ...]) -> pd.DataFrame:
             no_skill = share if measure == "precision" else float("nan")
             rows.append((name, measure, value, interval.low, interval.high, int(among.sum()), no_skill))
         scores = way.probs[:, index]
-        value = float(confusion.average_precision(actual, scores))
-        interval = intervals.percentile(confusion.average_precision(actual, scores, truth.weights))
+        value = float(ranking.average_precision(actual, scores))
+        interval = intervals.percentile(ranking.average_precision(actual, scores, truth.weights))
         rows.append((name, "average_precision", value, interval.low, interval.high, int(actual.sum()), share))
     return pd.DataFrame(rows, columns=list(plots.COLUMNS["classes"]))
 
@@ -168,7 +168,7 @@ def calibration_table(found: Mapping[str, Way], truth: Truth, task: str) -> pd.D
             predicted, observed, counts = multilabel.reliability(truth.borne, probs, BINS)
         else:
             right = probs.argmax(axis=1) == truth.borne.argmax(axis=1)
-            predicted, observed, counts = confusion.reliability(probs.max(axis=1).clip(0, 1), right, bins=BINS)
+            predicted, observed, counts = probability.reliability(probs.max(axis=1).clip(0, 1), right, bins=BINS)
         for bin_predicted, bin_observed, count in zip(predicted, observed, counts, strict=True):
             if count:
                 low, high = intervals.wilson(bin_observed * count, count)
@@ -224,7 +224,7 @@ def _at(way: Way, truth: Truth, share: float) -> dict[str, Estimate]:
         ]
         return float(values[0]), intervals.percentile(values[1])
 
-    ranked = [confusion.average_precision(positives, scores, w) for w in weighed]
+    ranked = [ranking.average_precision(positives, scores, w) for w in weighed]
     return {
         "precision": of(positives & decided, decided),
         "recall": of(positives & decided, positives),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from counterpoise.metrics.confusion import FloatArray, Values, average_precision
+from counterpoise.metrics.arguments import FloatArray, Values
+from counterpoise.metrics.ranking import average_precision
 
 Booleans = NDArray[np.bool_]
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from counterpoise.artifacts import features, splits, tiles
 from counterpoise.config import Backbone, Section, Tta, Views
 from counterpoise.dataset.inputs import Inputs, TileInputs, in_order
-from counterpoise.networks import ensembling, network
+from counterpoise.networks import backbones, devices, ensembling
 from counterpoise.stages import run
 
 
@@ -70,14 +70,14 @@ def compute(
     Returns:
         float32 (n, d).
     """
-    device = network.pick_device(params.model.device)
-    precision = network.pick_precision(params.model.precision, device)
+    device = devices.pick_device(params.model.device)
+    precision = devices.pick_precision(params.model.precision, device)
     backbone = backbone.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     order = in_order(len(inputs), params.embed.batch_size)
     parts = []
     with torch.inference_mode(), tqdm(total=len(inputs), desc=label, unit="tile", delay=1, mininterval=1) as progress:
         for batch in inputs.batches(order):
-            with network.autocast(device, precision):
+            with devices.autocast(device, precision):
                 parts.append(backbone(batch.to(device, non_blocking=True)).float().cpu())
             progress.update(len(batch))
     return torch.cat(parts).numpy()
@@ -89,7 +89,7 @@ def main(root: Path, params: Params) -> None:
         for split in splits.NAMES:
             features.write(root, split, None)
         return
-    backbone = network.build_backbone(params.model.backbone, params.model.weights, params.seed, params.model.pool)
+    backbone = backbones.build_backbone(params.model.backbone, params.model.weights, params.seed, params.model.pool)
     for split in splits.NAMES:
         part = tiles.read(root, split)
         views = 0 if split == "test" else params.oversample.views

@@ -26,7 +26,7 @@ from counterpoise.evaluation.scores import (
     prevalence_table,
     ways,
 )
-from counterpoise.metrics import confusion, intervals
+from counterpoise.metrics import intervals, ranking
 from counterpoise.stages import run, warn
 from counterpoise.storage import ArtifactError
 
@@ -101,7 +101,7 @@ def score(
     scored = {name: figures(way, truth, chosen.task) for name, way in found.items()}
     table = per_class(found["decided"], truth, names)
     positives, scores = truth.borne[:, truth.positive], found["decided"].probs[:, truth.positive]
-    curve = confusion.precision_recall_curve(positives, scores)
+    curve = ranking.precision_recall_curve(positives, scores)
     tables = {
         "confusion": confusion_table(found["decided"], truth, chosen),
         "precision_recall": pd.DataFrame(

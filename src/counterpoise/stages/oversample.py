@@ -19,16 +19,8 @@ from counterpoise.calibration import prior_ledger
 from counterpoise.config import Drawn, InputError, Portion, Section, Task
 from counterpoise.dataset import subsampling
 from counterpoise.imbalance import resampling
-from counterpoise.imbalance.resampling import (
-    OF_LABEL_SETS,
-    STRATEGIES,
-    Counts,
-    Members,
-    label_counts,
-    mean_imbalance_ratio,
-    pairs,
-    scumble,
-)
+from counterpoise.imbalance.label_imbalance import Counts, Members, label_counts, mean_imbalance_ratio, pairs, scumble
+from counterpoise.imbalance.resampling import OF_LABEL_SETS, STRATEGIES
 from counterpoise.stages import run
 
 MAX_DRAWS = 50_000_000

@@ -23,7 +23,8 @@ from counterpoise.artifacts import clusters, features, model, predictions, tiles
 from counterpoise.config import PATH, InputError, Section, Tta
 from counterpoise.dataset.inputs import FeatureInputs, Inputs, TileInputs, in_order
 from counterpoise.networks import ensembling
-from counterpoise.networks.network import autocast, pick_device, pick_precision, rebuild
+from counterpoise.networks.devices import autocast, pick_device, pick_precision
+from counterpoise.networks.network import rebuild
 from counterpoise.stages import run
 
 

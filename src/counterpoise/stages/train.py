@@ -25,7 +25,9 @@ from counterpoise.dataset import subsampling
 from counterpoise.dataset.inputs import FeatureInputs, TileInputs
 from counterpoise.engine import process_group
 from counterpoise.networks import pretrained, subclasses
-from counterpoise.networks.network import Network, build_backbone, outline, pick_device, sum_back
+from counterpoise.networks.backbones import build_backbone, outline
+from counterpoise.networks.devices import pick_device
+from counterpoise.networks.network import Network, sum_back
 from counterpoise.stages import run
 from counterpoise.training import checkpoints, decoupling, loop, objective
 

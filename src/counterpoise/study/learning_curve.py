@@ -23,7 +23,7 @@ from counterpoise.calibration import prevalence
 from counterpoise.config import InputError, Section
 from counterpoise.dataset import subsampling
 from counterpoise.decision import rules
-from counterpoise.metrics import confusion, intervals, multilabel
+from counterpoise.metrics import confusion, intervals, multilabel, ranking
 from counterpoise.networks import network
 from counterpoise.stages import decide, oversample, predict, train
 from counterpoise.study import dvc_lock, learning_curve_report
@@ -184,11 +184,11 @@ def figures(val: predictions.Predictions, chosen: decision.Decision, weights: ND
     else:
         decided, targets = rules.decided(chosen, probs).argmax(axis=1), truth.argmax(axis=1)
         count = len(val.classes)
-        whole = both(lambda w: confusion.balanced_accuracy(confusion.confusion(targets, decided, count, w)))
+        whole = both(lambda w: confusion.balanced_accuracy(confusion.confusion_matrix(targets, decided, count, w)))
         first = {"balanced accuracy": whole}
     share = chosen.target[index]
     borne, scores = truth[:, index], probs[:, index]
-    ranked = both(lambda w: confusion.average_precision(borne, scores, prevalence.importance(borne, share, w)))
+    ranked = both(lambda w: ranking.average_precision(borne, scores, prevalence.importance(borne, share, w)))
     return first | {f"average precision of {chosen.positive}": ranked}
 
 

@@ -15,7 +15,9 @@ from counterpoise.calibration import prior_ledger
 from counterpoise.dataset.inputs import FeatureInputs, in_order
 from counterpoise.imbalance import resampling
 from counterpoise.metrics import confusion
-from counterpoise.networks.network import Network, autocast, last_layer, pick_device, pick_precision
+from counterpoise.networks.devices import autocast, pick_device, pick_precision
+from counterpoise.networks.heads import last_layer
+from counterpoise.networks.network import Network
 from counterpoise.training import loop, objective
 
 TAUS = tuple(round(0.05 * step, 2) for step in range(21))
@@ -66,7 +68,7 @@ def choose_tau(logits: Tensor, weight: Tensor, bias: Tensor, targets: NDArray[np
     found = []
     for tau in TAUS:
         decided = (without_bias / lengths**tau).argmax(dim=1).numpy()
-        found.append(float(confusion.balanced_accuracy(confusion.confusion(targets, decided, logits.shape[1]))))
+        found.append(float(confusion.balanced_accuracy(confusion.confusion_matrix(targets, decided, logits.shape[1]))))
     best = int(np.argmax(np.round(found, 12)))
     return TAUS[best], found[best]
 

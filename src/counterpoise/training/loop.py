@@ -21,18 +21,11 @@ from counterpoise.dataset.batches import Batches, drawn_before, progressive, shu
 from counterpoise.dataset.inputs import Chance, Inputs, in_order
 from counterpoise.engine import process_group
 from counterpoise.networks import freezing
-from counterpoise.networks.network import (
-    Network,
-    autocast,
-    build_backbone,
-    build_head,
-    pick_device,
-    pick_precision,
-    rate_fracs,
-)
-from counterpoise.networks.network import (
-    width as width_of,
-)
+from counterpoise.networks.backbones import build_backbone
+from counterpoise.networks.backbones import width as width_of
+from counterpoise.networks.devices import autocast, pick_device, pick_precision
+from counterpoise.networks.heads import build_head
+from counterpoise.networks.network import Network, rate_fracs
 from counterpoise.training import checkpoints, lr_schedule, mixup, validation
 from counterpoise.training.objective import Objective, plain
 from counterpoise.training.optimizer import adamw, set_rate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from counterpoise.metrics import confusion
+from counterpoise.metrics import confusion, ranking
 
 
 def figures(logits: Tensor, targets: Tensor) -> dict[str, float]:
@@ -22,12 +22,12 @@ def figures(logits: Tensor, targets: Tensor) -> dict[str, float]:
     probs = (logits.sigmoid() if many else logits.softmax(dim=1)).numpy()
     truth = targets.numpy() == 1 if many else targets.numpy()[:, None] == np.arange(classes)
     present = truth.any(axis=0)
-    precisions = [confusion.average_precision(truth[:, k], probs[:, k]) for k in np.flatnonzero(present)]
+    precisions = [ranking.average_precision(truth[:, k], probs[:, k]) for k in np.flatnonzero(present)]
     if many:
-        tables = [confusion.confusion(truth[:, k], probs[:, k] >= 0.5, 2) for k in np.flatnonzero(present)]
+        tables = [confusion.confusion_matrix(truth[:, k], probs[:, k] >= 0.5, 2) for k in np.flatnonzero(present)]
         balanced = float(np.mean([confusion.balanced_accuracy(table) for table in tables])) if tables else 0.0
     else:
-        table = confusion.confusion(targets.numpy(), logits.numpy().argmax(axis=1), classes)
+        table = confusion.confusion_matrix(targets.numpy(), logits.numpy().argmax(axis=1), classes)
         balanced = float(confusion.balanced_accuracy(table))
     return {
         "val/balanced_accuracy": balanced,

@@ -1,0 +1,80 @@
+"""What figures accept, and the errors that say what was expected instead."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+
+Values: TypeAlias = np.float64 | FloatArray
+"""A float for one weighting of the examples, an array of shape (b,) for b of them."""
+
+
+def confusion_table(confusion: ArrayLike) -> FloatArray:
+    """Check confusion matrices, (..., c, c) counts or weights."""
+    table = np.asarray(confusion, dtype=np.float64)
+    if table.ndim < 2 or table.shape[-1] != table.shape[-2]:
+        raise ValueError(f"confusion: found shape {table.shape}; expected (..., c, c)")
+    if table.size and not (table.min() >= 0 and table.max() < np.inf):
+        raise ValueError(f"confusion: found values from {table.min()} to {table.max()}; expected finite, 0 or more")
+    return table
+
+
+def example_weights(weights: ArrayLike, n: int) -> NDArray[np.number]:
+    """Check weights of n examples: (n,), or (b, n) for b weightings."""
+    w = np.asarray(weights)
+    shape_fits = w.ndim in (1, 2) and w.shape[-1] == n and (w.ndim == 1 or len(w) > 0)
+    if w.dtype.kind not in "biuf" or not shape_fits:
+        raise ValueError(f"weights: found {w.dtype} of shape {w.shape}; expected numbers of shape ({n},) or (b, {n})")
+    if w.size and not (w.min() >= 0 and w.max() < np.inf):
+        raise ValueError(f"weights: found values from {w.min()} to {w.max()}; expected finite, 0 or more")
+    return w
+
+
+def class_indices(name: str, values: ArrayLike, class_count: int, n: int | None = None) -> NDArray[np.int64]:
+    """Check class indices, (n,) from 0 to class_count - 1; an error calls them `name`."""
+    if class_count < 1:
+        raise ValueError(f"class_count: found {class_count}; expected at least 1")
+    array = np.asarray(values)
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "biu" or (n is not None and len(array) != n):
+        length = "n" if n is None else n
+        raise ValueError(f"{name}: found {array.dtype} of shape {array.shape}; expected integers of shape ({length},)")
+    if array.size and not (array.min() >= 0 and array.max() < class_count):
+        raise ValueError(f"{name}: found values from {array.min()} to {array.max()}; expected 0 to {class_count - 1}")
+    return array.astype(np.int64)
+
+
+def binary(positives: ArrayLike) -> NDArray[np.bool_]:
+    """Check which examples are positive, (n,) of 0 and 1."""
+    y = np.asarray(positives)
+    if y.ndim != 1 or not np.isin(y, (0, 1)).all():
+        raise ValueError(f"positives: found shape {y.shape}, values {np.unique(y)[:5]}; expected (n,) of 0 and 1")
+    return y.astype(np.bool_)
+
+
+def ranking(positives: ArrayLike, scores: ArrayLike, name: str = "scores") -> tuple[NDArray[np.bool_], FloatArray]:
+    """Check which of n examples are positive, and their finite scores; an error calls the scores `name`."""
+    y, s = binary(positives), np.asarray(scores, dtype=np.float64)
+    if s.shape != y.shape:
+        raise ValueError(f"{name}: found shape {s.shape}; expected {y.shape}, as positives")
+    if not np.isfinite(s).all():
+        raise ValueError(f"{name}: found {(~np.isfinite(s)).sum()} of {len(s)} not finite; expected none")
+    return y, s
+
+
+def class_probabilities(probs: ArrayLike, targets: ArrayLike) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Check probabilities, (n, c) in rows that sum to 1, and class indices (n,)."""
+    p = np.asarray(probs, dtype=np.float64)
+    if p.ndim != 2 or p.shape[1] == 0:
+        raise ValueError(f"probs: found shape {p.shape}; expected (n, c)")
+    wrong = ~((p >= 0).all(1) & (np.abs(p.sum(1) - 1) <= 1e-4))  # true for NaN as well
+    if wrong.any():
+        raise ValueError(
+            f"probs: found {wrong.sum()} of {len(p)} rows such as row {wrong.argmax()}, {p[wrong.argmax()]}; "
+            "expected finite values of at least 0 that sum to 1 within 1e-4 (were logits passed?)"
+        )
+    return p, class_indices("targets", targets, p.shape[1], n=len(p))

@@ -1,0 +1,155 @@
+"""Figures of probabilities: calibration error, reliability, Brier score."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from counterpoise.metrics.arguments import FloatArray, Values, class_probabilities, ranking
+from counterpoise.metrics.averages import per_weighting, ratio, weighted_mean
+
+
+class Reliability(NamedTuple):
+    """Points of a calibration plot, each (bins,) or (b, bins); an empty bin has count 0 and NaN."""
+
+    predicted: FloatArray
+    observed: FloatArray
+    counts: FloatArray
+
+
+def expected_calibration_error(
+    probs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None, bins: int = 15
+) -> Values:
+    """Mean gap of the top label's accuracy and confidence, `sum_m (w_m / w) |accuracy_m - confidence_m|`.
+
+    Where one class is rare, this sees the majority almost alone; plot `reliability` of the minority too.
+
+    Args:
+        probs: Probability of each class, each row summing to 1 within 1e-4, shape (n, c).
+        targets: True class of each example, integers in [0, c), shape (n,).
+        weights: None, (n,) or (b, n); see the module.
+        bins: Number M of bins of confidence of equal width, ((m - 1) / M, m / M], at least 1.
+
+    Returns:
+        Error in [0, 1], shape () or (b,); NaN without weight.
+
+    Raises:
+        ValueError: If shapes disagree, the probabilities are none, or `bins` is below 1.
+
+    Source: Guo et al. 2017, "On calibration of modern neural networks", eq. 3. Of equal probabilities, the
+        first class is the top label.
+
+    Example:
+        >>> probs = [[0.9, 0.1], [0.9, 0.1]]
+        >>> round(float(expected_calibration_error(probs, targets=[0, 1])), 4)  # |1/2 - 0.9|
+        0.4
+    """
+    p, t = class_probabilities(probs, targets)
+    top, confidence = p.argmax(1), p.max(1)
+    gaps = _one_hot_bins(confidence, _inner_edges(bins)) * ((top == t) - confidence)[:, None]
+
+    def error(w: FloatArray) -> FloatArray:
+        return np.asarray(ratio(np.abs(w @ gaps).sum(1), w.sum(1)))
+
+    return per_weighting(error, weights, len(t))
+
+
+def reliability(
+    probs_of_class: ArrayLike,
+    positives: ArrayLike,
+    weights: ArrayLike | None = None,
+    bins: int = 15,
+    *,
+    equal_count: bool = False,
+) -> Reliability:
+    """Mean prediction and observed frequency of one class, by bins of its probability: the calibration plot.
+
+    Args:
+        probs_of_class: Probability of the class, in [0, 1], shape (n,).
+        positives: Whether each example is of the class, boolean or 0/1, shape (n,).
+        weights: None, (n,) or (b, n); see the module.
+        bins: Number M of bins ((m - 1) / M, m / M], the first with 0 included, at least 1.
+        equal_count: Cut at quantiles (of the unweighted examples) instead, as rare classes crowd near 0.
+
+    Returns:
+        Mean predicted probability, observed frequency, and weight, for each bin.
+
+    Raises:
+        ValueError: If lengths differ, a probability lies out of range, or `bins` is below 1.
+
+    Source: Niculescu-Mizil & Caruana 2005, "Predicting good probabilities with supervised learning".
+
+    Example:
+        >>> reliability([0.2, 0.4, 0.9], [0, 1, 1], bins=2)
+        Reliability(predicted=array([0.3, 0.9]), observed=array([0.5, 1. ]), counts=array([2., 1.]))
+    """
+    y, p = ranking(positives, probs_of_class, name="probs_of_class")
+    if p.size and not (p.min() >= 0 and p.max() <= 1):
+        raise ValueError(f"probs_of_class: found values from {p.min()} to {p.max()}; expected 0 to 1")
+    edges = _inner_edges(bins)
+    member = _one_hot_bins(p, np.quantile(p, edges) if equal_count and p.size else edges)
+    sums = np.hstack([member * p[:, None], member * y[:, None], member])
+    totals = np.asarray(per_weighting(lambda w: w @ sums, weights, len(p)))
+    predicted, observed, counts = (totals[..., i * bins : (i + 1) * bins] for i in range(3))
+    return Reliability(np.asarray(ratio(predicted, counts)), np.asarray(ratio(observed, counts)), counts)
+
+
+def brier(probs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Mean squared distance of the probabilities and the truth, `mean_i sum_k (p_ik - [k = t_i])^2`.
+
+    Args:
+        probs: Probability of each class, each row summing to 1 within 1e-4, shape (n, c).
+        targets: True class of each example, integers in [0, c), shape (n,).
+        weights: None, (n,) or (b, n); see the module.
+
+    Returns:
+        Score from 0 (certain and right) to 2 (certain and wrong), shape () or (b,); NaN without weight. For
+        two classes it is twice the score that looks at one of them alone.
+
+    Raises:
+        ValueError: If shapes disagree, the probabilities are none, or the weights do not fit.
+
+    Source: Brier 1950, "Verification of forecasts expressed in terms of probability".
+
+    Example:
+        >>> round(float(brier([[0.8, 0.2], [0.8, 0.2]], targets=[0, 1])), 4)  # (2 * 0.2^2 + 2 * 0.8^2) / 2
+        0.68
+    """
+    p, t = class_probabilities(probs, targets)
+    return weighted_mean(((p - np.eye(p.shape[1])[t]) ** 2).sum(1), weights)
+
+
+def log_loss(probs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Mean negative log-likelihood of the truth, `mean_i -ln p_(i, t_i)`.
+
+    Args:
+        probs: Probability of each class, each row summing to 1 within 1e-4, shape (n, c).
+        targets: True class of each example, integers in [0, c), shape (n,).
+        weights: None, (n,) or (b, n); see the module.
+
+    Returns:
+        Loss in nats, at least 0, shape () or (b,); NaN without weight. Probabilities below 2.2e-16 count as
+        that (36.04 nats), as in scikit-learn, so that one certain error does not hide all others behind
+        infinity.
+
+    Raises:
+        ValueError: If shapes disagree, the probabilities are none, or the weights do not fit.
+
+    Source: Good 1952, "Rational decisions".
+
+    Example:
+        >>> round(float(log_loss([[0.5, 0.5], [0.75, 0.25]], targets=[0, 1])), 4)  # (ln 2 + ln 4) / 2
+        1.0397
+    """
+    p, t = class_probabilities(probs, targets)
+    return weighted_mean(np.log(1 / np.clip(p[np.arange(len(t)), t], np.finfo(float).eps, 1)), weights)
+
+
+def _inner_edges(bins: int) -> FloatArray:
+    if bins < 1:
+        raise ValueError(f"bins: found {bins}; expected at least 1")
+    return np.linspace(0, 1, bins + 1)[1:-1]
+
+
+def _one_hot_bins(values: FloatArray, inner_edges: FloatArray) -> FloatArray:
+    return np.eye(len(inner_edges) + 1)[np.digitize(values, inner_edges, right=True)]

@@ -1,0 +1,149 @@
+"""Figures of scores by which examples are ranked: average precision, ROC AUC, precision against recall."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import precision_recall_curve as sklearn_precision_recall_curve
+
+from counterpoise.metrics.arguments import FloatArray, Values, binary, example_weights, ranking
+from counterpoise.metrics.averages import per_weighting, ratio, weighted_mean
+
+
+class Curve(NamedTuple):
+    """Points of a precision-recall curve, by rising threshold; three arrays of one length."""
+
+    precision: FloatArray
+    recall: FloatArray
+    threshold: FloatArray
+
+
+def prevalence(positives: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Share of positives, `sum w_i y_i / sum w_i`: the average precision of scores that know nothing.
+
+    Args:
+        positives: Whether each example is positive, boolean or 0/1, shape (n,).
+        weights: None, (n,) or (b, n); see the module.
+
+    Returns:
+        Share in [0, 1], shape () or (b,); NaN without weight.
+
+    Raises:
+        ValueError: If a value is not 0 or 1, or the weights do not fit.
+
+    Example:
+        >>> float(prevalence([1, 0, 0, 0]))
+        0.25
+    """
+    return weighted_mean(binary(positives).astype(np.float64), weights)
+
+
+def average_precision(positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Step-wise average precision, `sum_k (R_k - R_(k-1)) P_k`; its no-skill value is `prevalence`.
+
+    Computed as the mean, over the positives, of the precision among all examples scored at least as high.
+
+    Args:
+        positives: Whether each example is positive, boolean or 0/1, shape (n,).
+        scores: Score of each example, finite, higher is more positive, ties allowed, shape (n,).
+        weights: None, (n,) or (b, n); see the module.
+
+    Returns:
+        Average precision in [0, 1], shape () or (b,); NaN where no positive carries weight.
+
+    Raises:
+        ValueError: If lengths differ, a score is not finite, or the weights do not fit.
+
+    Source: scikit-learn's `average_precision_score`, to which it is equal, ties and weights included.
+        Departure: NaN without positives, where scikit-learn warns and returns 0.
+
+    Example:
+        >>> float(average_precision([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1]))  # (1/1 + 2/3) / 2
+        0.8333333333333333
+    """
+    y, s = ranking(positives, scores)
+    ranked = np.argsort(-s, kind="stable")
+    hits = ranked[y[ranked]]
+    seen_to, found_to = (np.searchsorted(-s[some], -s[hits], side="right") for some in (ranked, hits))
+
+    def mean_precision(w: FloatArray) -> FloatArray:
+        seen, found = _running_sum(w, ranked)[:, seen_to], _running_sum(w, hits)[:, found_to]
+        precision_at = found / np.maximum(seen, np.finfo(float).tiny)
+        return np.minimum(ratio((w[:, hits] * precision_at).sum(1), w[:, hits].sum(1)), 1)
+
+    return per_weighting(mean_precision, weights, len(y))
+
+
+def roc_auc(positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Probability that a positive scores above a negative, a tie counting one half; 0.5 is no skill.
+
+    `sum_ij w_i w_j ([s_i > s_j] + [s_i = s_j] / 2) / sum_ij w_i w_j`, i over positives, j over negatives.
+
+    Args:
+        positives: Whether each example is positive, boolean or 0/1, shape (n,).
+        scores: Score of each example, finite, higher is more positive, ties allowed, shape (n,).
+        weights: None, (n,) or (b, n); see the module.
+
+    Returns:
+        Area in [0, 1], shape () or (b,); NaN where positives or negatives carry no weight.
+
+    Raises:
+        ValueError: If lengths differ, a score is not finite, or the weights do not fit.
+
+    Source: Hanley & McNeil 1982, "The meaning and use of the area under a ROC curve"; equal to scikit-learn's
+        `roc_auc_score`.
+
+    Example:
+        >>> float(roc_auc([1, 1, 0, 0], [0.9, 0.4, 0.4, 0.1]))  # (1 + 1 + 1/2 + 1) / 4
+        0.875
+    """
+    y, s = ranking(positives, scores)
+    ranked = np.argsort(s, kind="stable")
+    hits, others = ranked[y[ranked]], ranked[~y[ranked]]
+    below, up_to = (np.searchsorted(s[others], s[hits], side) for side in ("left", "right"))
+
+    def area(w: FloatArray) -> FloatArray:
+        passed = _running_sum(w, others)
+        wins = (w[:, hits] * (passed[:, below] + passed[:, up_to])).sum(1) / 2
+        return np.minimum(ratio(wins, w[:, hits].sum(1) * passed[:, -1]), 1)
+
+    return per_weighting(area, weights, len(y))
+
+
+def precision_recall_curve(positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Curve:
+    """Precision and recall of deciding "positive" at `score >= threshold`, for every distinct score.
+
+    Args:
+        positives: Whether each example is positive, boolean or 0/1, shape (n,).
+        scores: Score of each example, finite, higher is more positive, shape (n,).
+        weights: None or (n,); no resamples here, as their curves differ in length.
+
+    Returns:
+        Precision, recall and threshold, of one length, by rising threshold. Empty if no positive has weight.
+
+    Raises:
+        ValueError: If lengths differ, a score is not finite, or the weights do not fit.
+
+    Source: scikit-learn's function of the same name. Departure: its last point (precision 1, recall 0)
+        belongs to no threshold, and is left out.
+
+    Example:
+        >>> curve = precision_recall_curve([1, 0, 1], [0.9, 0.8, 0.7])
+        >>> curve.precision.round(2), curve.recall, curve.threshold
+        (array([0.67, 0.5 , 1.  ]), array([1. , 0.5, 0.5]), array([0.7, 0.8, 0.9]))
+    """
+    y, s = ranking(positives, scores)
+    w = np.ones(len(y)) if weights is None else example_weights(weights, len(y)).astype(np.float64)
+    if w.ndim != 1:
+        raise ValueError(f"weights: found shape {w.shape}; expected ({len(y)},): resampled curves differ in length")
+    if not w[y].sum() > 0:
+        return Curve(np.empty(0), np.empty(0), np.empty(0))
+    precisions, recalls, thresholds = sklearn_precision_recall_curve(y, s, sample_weight=w)
+    return Curve(precisions[:-1], recalls[:-1], thresholds)
+
+
+def _running_sum(weights: FloatArray, order: NDArray[np.intp]) -> FloatArray:
+    """Sum the (k, n) weights of the first 0, 1, ... examples in an order: shape (k, 1 + len(order))."""
+    sums = np.zeros((len(weights), 1 + len(order)))
+    np.cumsum(weights[:, order], axis=1, out=sums[:, 1:])
+    return sums
