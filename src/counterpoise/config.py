@@ -28,11 +28,6 @@ class Section(BaseModel):
     )
 
 
-Task = Literal["multiclass", "multilabel"]
-"""What the labels mean: `multiclass`, exactly one class per image, softmax outputs; `multilabel`, any number of classes
-per image, none included, a sigmoid output for each."""
-
-
 class Views(Section):
     """The part of section `oversample` that `embed` reads too: which augmented views of a tile exist."""
 

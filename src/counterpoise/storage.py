@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -10,9 +11,15 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+D = TypeVar("D", bound="DataclassInstance")
 
 
 class ArtifactError(ValueError):
@@ -144,6 +151,31 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - the artifact's reader checks
         raise ArtifactError(f"{path} does not exist; run `dvc repro`") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path} is no JSON: {error}") from error
+
+
+def read_dataclass(root: Path, path: str, kind: type[D]) -> D:
+    """Read JSON that `write_json` made of a dataclass.
+
+    Args:
+        root: The repository.
+        path: Of the file below it.
+        kind: The dataclass, of which every field must be there.
+
+    Raises:
+        ArtifactError: The file is missing or no JSON, or its keys or their types are others.
+    """
+    content, keys = read_json(root / path), {field.name for field in dataclasses.fields(kind)}
+    if not isinstance(content, dict) or content.keys() != keys:
+        odd = sorted(content.keys() ^ keys) if isinstance(content, dict) else f"a {type(content).__name__}"
+        raise ArtifactError(f"{path}: damaged: expected the keys {sorted(keys)}, wrong is {odd}; run `dvc repro`")
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place, message = ".".join(map(str, problem["loc"])), problem["msg"]
+        raise ArtifactError(
+            f"{path}: damaged: {place} is {problem['input']!r}; {message[0].lower()}{message[1:]}; run `dvc repro`"
+        ) from error
 
 
 def write_table(path: Path, table: pd.DataFrame, columns: Mapping[str, type]) -> None:

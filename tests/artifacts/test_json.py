@@ -54,13 +54,22 @@ def test_classes_have_names_of_their_own_and_images(tmp_path, names, counts, mes
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("damage", [{"names": [1, 2]}, {"names": "ab"}, {"counts": [9.5, 1]}, {"images": "9"}])
-def test_classes_of_other_types_are_refused_by_the_reader(tmp_path, damage):
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"names": [1, 2]}, "names.0 is 1; input should be a valid string"),
+        ({"names": "ab"}, "names is 'ab'; input should be a valid array"),
+        ({"counts": [9.5, 1]}, "counts.0 is 9.5; input should be a valid integer"),
+        ({"images": "9"}, "images is '9'; input should be a valid integer"),
+        ({"image": 9}, "expected the keys .* wrong is \\['image'\\]"),
+    ],
+)
+def test_classes_of_other_types_are_refused_by_the_reader(tmp_path, damage, message):
     path = tmp_path / classes.PATH
     path.parent.mkdir()
     content = {"names": ["a", "b"], "counts": [9, 1], "images": 10}
     path.write_text(json.dumps(content | damage))
-    with pytest.raises(ArtifactError, match=r"data/classes\.json: expected names"):
+    with pytest.raises(ArtifactError, match=rf"data/classes\.json: damaged: {message}.*; run `dvc repro`"):
         classes.read(tmp_path)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from counterpoise.calibration import prevalence
+from counterpoise.calibration import links, prevalence
 from counterpoise.metrics.ranking import average_precision
 
 SYSTEM_A = (122, 247, 15, 2615)
@@ -79,7 +79,7 @@ def test_weights_give_positives_their_share_in_every_resample():
 
 
 def test_another_share_leaves_the_proportions_of_the_others():
-    moved = prevalence.moved(np.array([0.6, 0.3, 0.1]), 2, 0.4)
+    moved = links.find("softmax").moved(np.array([0.6, 0.3, 0.1]), 2, 0.4)
     np.testing.assert_allclose(moved, [0.4, 0.2, 0.4])
-    alone = prevalence.moved(np.array([0.6, 0.3, 0.1]), 2, 0.4, task="multilabel")
+    alone = links.find("sigmoid").moved(np.array([0.6, 0.3, 0.1]), 2, 0.4)
     np.testing.assert_allclose(alone, [0.6, 0.3, 0.4])

@@ -8,16 +8,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from scipy.special import softmax
 from scipy.stats import norm
 
-from counterpoise.calibration import calibrators
-from counterpoise.calibration.prior_ledger import Line, factors, from_counts, offset, seen
+from counterpoise.calibration import calibrators, links
+from counterpoise.calibration.prior_ledger import Line, factors, offset, seen
 from counterpoise.imbalance import class_weights
 
 Array = np.ndarray[Any, Any]
 
 MEANS = np.array([-1.0, 0.5, 2.0])
+
+
+def from_counts(counts: list[Any]) -> Array:
+    """Return the prior of classes that exclude each other, whose counts sum to the total."""
+    return links.find("softmax").prior_of_counts(counts, float(np.sum(counts)))
 
 
 def posterior(x: Array, prior: Array) -> Array:
@@ -27,17 +33,17 @@ def posterior(x: Array, prior: Array) -> Array:
     return result
 
 
-def test_from_counts_gives_a_class_without_images_half_an_image():
+def test_prior_of_counts_gives_a_class_without_images_half_an_image():
     np.testing.assert_allclose(from_counts([3, 0]), [6 / 7, 1 / 7])
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=10))
-def test_from_counts_gives_the_shares(counts):
+def test_prior_of_counts_gives_the_shares(counts):
     np.testing.assert_allclose(from_counts(counts), np.array(counts) / sum(counts))
 
 
 @pytest.mark.parametrize("counts", [[], [0, 0], [-1, 2], [[1, 2]]])
-def test_from_counts_refuses_what_is_no_count(counts):
+def test_prior_of_counts_refuses_what_is_no_count(counts):
     with pytest.raises(ValueError, match="expected non-negative counts"):
         from_counts(counts)
 
@@ -46,8 +52,8 @@ def test_the_ledger_of_split_draws_and_weights_ends_at_the_prior_of_the_weighted
     natural, train, drawn = [2862, 138, 40], [1700, 80, 24], [1700, 850, 24]
     weights = class_weights.class_weights("square_root", drawn)
     ledger = [
-        Line("split", "train", factors(natural, train)),
-        Line("oversample.strategy", "over", factors(train, drawn)),
+        Line("split", "train", factors(natural, train, (sum(natural), sum(train)))),
+        Line("oversample.strategy", "over", factors(train, drawn, (sum(train), sum(drawn)))),
         Line("weighting.scheme", "square_root", tuple(weights)),
     ]
     result = seen(from_counts(natural), ledger)
@@ -85,7 +91,7 @@ def test_seen_leaves_its_argument_alone():
 @pytest.mark.parametrize("given_factors", [(0.5, 2.0), None])
 def test_a_line_survives_json(given_factors):
     line = Line("weighting.scheme", "balanced", given_factors)
-    assert Line.from_json(json.loads(json.dumps(asdict(line)))) == line
+    assert TypeAdapter(Line).validate_json(json.dumps(asdict(line)), strict=True) == line
 
 
 def test_the_offset_of_pos_weight_turns_p_into_wp_over_wp_plus_1_minus_p():

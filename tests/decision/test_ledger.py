@@ -21,8 +21,9 @@ from scipy.special import expit, softmax
 
 from counterpoise import config, losses, seeds
 from counterpoise.artifacts import decision, predictions, prior
-from counterpoise.calibration import prior_ledger
-from counterpoise.calibration.calibrators import CALIBRATORS, WITH_BIAS, apply
+from counterpoise.calibration import links, prior_ledger
+from counterpoise.calibration.calibrators import WITH_BIAS, apply
+from counterpoise.calibration.calibrators.softmax import CALIBRATORS
 from counterpoise.decision import rules
 from counterpoise.imbalance import class_weights, resampling
 from counterpoise.stages import check, decide
@@ -151,8 +152,10 @@ def trained(counts: tuple[int, ...], remedy: Remedy) -> tuple[Array, prior.Prior
         sum(train),
         sum(drawn),
         (
-            prior_ledger.Line("split", "train", prior_ledger.factors(counts, train)),
-            prior_ledger.Line("oversample.strategy", remedy.strategy, prior_ledger.factors(train, drawn)),
+            prior_ledger.Line("split", "train", prior_ledger.factors(counts, train, (sum(counts), sum(train)))),
+            prior_ledger.Line(
+                "oversample.strategy", remedy.strategy, prior_ledger.factors(train, drawn, (sum(train), sum(drawn)))
+            ),
         ),
     )
     weights = config.Weighting.model_validate({"scheme": remedy.scheme, "beta": 0.999, "defer_frac": 0.0})
@@ -238,7 +241,8 @@ def assert_calibrated_at_the_target(counts: tuple[int, ...], remedy: Remedy, **c
 @pytest.mark.parametrize("shares", NATURAL)
 def test_the_exact_posterior_is_calibrated_on_the_fresh_samples(shares: str) -> None:
     counts = NATURAL[shares]
-    for target in (prior_ledger.from_counts(counts), np.array(list(stated(len(counts)).values()))):
+    natural = links.find("softmax").prior_of_counts(counts, sum(counts))
+    for target in (natural, np.array(list(stated(len(counts)).values()))):
         x, truth = fresh(target)
         joint = np.exp(-((x[:, None] - MEANS[: len(counts)]) ** 2).sum(axis=2) / 2) * target
         assert is_calibrated(joint / joint.sum(axis=1, keepdims=True), truth)
@@ -388,7 +392,7 @@ def a_ledger(content: dict[str, Any]) -> tuple[prior.Prior, tuple[prior_ledger.L
 
 
 def test_no_configuration_corrects_twice_and_none_leaves_an_unknown_prior_alone(monkeypatch: Any) -> None:
-    monkeypatch.setattr(decide, "with_rule", lambda chosen, *others: chosen)
+    monkeypatch.setattr(rules, "with_rule", lambda chosen, *others: chosen)
     monkeypatch.setattr(rules, "decided", lambda chosen, probs: np.zeros(probs.shape, dtype=np.bool_))
     ids, names = ("1", "2", "3", "4"), ("a", "b", "a", "a")
     logits = np.array([[1, 0], [0, 1], [0, 1], [2, 0]], dtype=np.float32)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from counterpoise.decision import rules
-from counterpoise.decision.rules import cost_matrix, decide, gain
+from counterpoise.decision.links import OF_VALIDATION, sigmoid, softmax
+from counterpoise.decision.links.softmax import RULES, cost_matrix, decide, gain
 from counterpoise.stages.decide import Decide
 
 Array = np.ndarray[Any, Any]
@@ -91,8 +91,6 @@ def test_of_equal_gains_the_first_class_is_decided():
 
 
 def test_the_parameter_offers_exactly_the_rules_there_are():
-    from counterpoise.decision.rules import OF_VALIDATION, RULES
-
     assert Decide.model_json_schema()["properties"]["rule"]["enum"] == [*RULES, *OF_VALIDATION]
 
 
@@ -111,31 +109,31 @@ def test_unknown_rules_names_and_missing_costs_are_refused():
 def test_a_threshold_of_one_of_two_classes_is_a_gain(threshold, positive):
     p = np.array([0.01, 0.05, 0.3, 0.6, 0.99])
     probs = np.stack([1 - p, p] if positive else [p, 1 - p], axis=1)
-    decided = rules.decide(probs, rules.gain_of_threshold(threshold, positive))
+    decided = softmax.decide(probs, softmax.gain_of_threshold(threshold, positive))
     assert ((decided == positive) == (p > threshold)).all()
 
 
 def test_no_threshold_decides_never():
-    assert rules.decide(np.array([[0.0, 1.0]]), rules.gain_of_threshold(None, 1)).tolist() == [0]
+    assert softmax.decide(np.array([[0.0, 1.0]]), softmax.gain_of_threshold(None, 1)).tolist() == [0]
 
 
 def test_labels_are_decided_from_their_threshold_on_and_none_without_one():
     probs = np.array([[0.5, 0.9, 0.9], [0.49, 0.1, 1.0]])
-    assert rules.decide_labels(probs, [0.5, 0.95, None]).tolist() == [[True, False, False], [False, False, False]]
+    assert sigmoid.decide_labels(probs, [0.5, 0.95, None]).tolist() == [[True, False, False], [False, False, False]]
 
 
 def test_images_with_too_few_labels_get_the_most_probable_ones():
     probs = np.array([[0.5, 0.4, 0.3], [0.1, 0.2, 0.3], [0.9, 0.9, 0.9]])
-    decided = rules.decide_labels(probs, [0.45, 0.45, None], at_least=2)
+    decided = sigmoid.decide_labels(probs, [0.45, 0.45, None], at_least=2)
     assert decided.tolist() == [[True, True, False], [False, True, True], [True, True, False]]
 
 
 def test_costs_of_labels_are_thresholds():
     costs = {"a": {"missed": 3.0, "false_alarm": 1.0}, "b": {"false_alarm": 0.0}}
-    assert rules.cost_thresholds(costs, ["a", "b", "c"]) == [0.25, 0.0, 0.5]
+    assert sigmoid.cost_thresholds(costs, ["a", "b", "c"]) == [0.25, 0.0, 0.5]
     with pytest.raises(ValueError, match="names 'd', which is no class"):
-        rules.cost_thresholds({"d": {}}, ["a"])
+        sigmoid.cost_thresholds({"d": {}}, ["a"])
     with pytest.raises(ValueError, match=r"decide.costs.a states 'miss'; expected 'missed' and 'false_alarm'"):
-        rules.cost_thresholds({"a": {"miss": 1.0}}, ["a"])
+        sigmoid.cost_thresholds({"a": {"miss": 1.0}}, ["a"])
     with pytest.raises(ValueError, match="must not be negative, and not both 0"):
-        rules.cost_thresholds({"a": {"missed": 0.0, "false_alarm": 0.0}}, ["a"])
+        sigmoid.cost_thresholds({"a": {"missed": 0.0, "false_alarm": 0.0}}, ["a"])

@@ -11,7 +11,8 @@ from scipy.stats import binom
 from counterpoise import config, labels
 from counterpoise.artifacts import predictions, prior
 from counterpoise.artifacts.unlabelled import Unlabelled
-from counterpoise.calibration import calibrators, label_shift, prior_ledger
+from counterpoise.calibration import label_shift, prior_ledger
+from counterpoise.calibration.calibrators import softmax
 from counterpoise.decision import target_prior
 from counterpoise.stages import decide
 
@@ -67,7 +68,7 @@ def choose(found: Unlabelled | None, size: int = 4000, **changed: Any) -> Any:
     return decide.choose(validation(*images(HERE, size, 0)), opened, LEDGER, settings(**changed), ASKED, found)
 
 
-@pytest.mark.parametrize("calibrator", ["none", *calibrators.CALIBRATORS])
+@pytest.mark.parametrize("calibrator", ["none", *softmax.CALIBRATORS])
 @pytest.mark.parametrize("there", [[0.5, 0.5], [0.7, 0.3], [0.97, 0.03]])
 def test_the_target_is_what_unlabelled_images_say_whatever_the_calibrator(there, calibrator):
     chosen = choose(unlabelled(images(there, 3000, 1)[0]), calibrator=calibrator)

@@ -22,6 +22,7 @@ from counterpoise.networks import ensembling
 from counterpoise.networks.backbones import build_backbone, width
 from counterpoise.networks.heads import HEADS, POOL_OF_HEAD, build_head
 from counterpoise.networks.network import Network
+from counterpoise.networks.tta import VIEWS
 from counterpoise.stages import predict
 
 ROOT = Path(__file__).parents[2]
@@ -136,7 +137,7 @@ def build(
                 "none",
                 "test_efficientnet",
             )
-            turned = [ensembling.Averaged([backbone], [view], "logits", chosen.task) for view in ensembling.VIEWS[tta]]
+            turned = [ensembling.Averaged([backbone], [view], "logits", chosen.task) for view in VIEWS[tta]]
             values = np.concatenate([predict.apply(network, inputs, params()) for network in turned])
             rows = [table[["tile_id"]].assign(view=-number) for number in range(len(turned))]
             found = features.Features(pd.concat(rows, ignore_index=True), values)

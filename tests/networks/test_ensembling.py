@@ -9,6 +9,7 @@ from scipy import special
 from torch import Tensor, nn
 
 from counterpoise.networks import ensembling
+from counterpoise.networks.tta import VIEWS
 
 
 def given(count: int = 3) -> list[Tensor]:
@@ -67,7 +68,7 @@ def test_an_unknown_average_is_refused() -> None:
 
 @pytest.mark.parametrize(("name", "count"), [("none", 1), ("flips", 4), ("dihedral", 8)])
 def test_views_form_a_group_that_begins_with_the_picture_as_it_is(name: str, count: int) -> None:
-    views, picture = ensembling.VIEWS[name], torch.arange(2 * 3 * 5 * 5).reshape(2, 3, 5, 5)
+    views, picture = VIEWS[name], torch.arange(2 * 3 * 5 * 5).reshape(2, 3, 5, 5)
     seen = [view(picture) for view in views]
     assert seen[0] is picture
     assert len({tuple(own.flatten().tolist()) for own in seen}) == len(seen) == count
@@ -84,7 +85,7 @@ class Corner(nn.Module):
 @pytest.mark.parametrize("name", ["flips", "dihedral"])
 def test_what_is_said_of_a_picture_is_said_of_each_of_its_views(name: str, how: str) -> None:
     images = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 3, 6, 6))).float()
-    network = ensembling.Averaged([Corner()], ensembling.VIEWS[name], how, "multiclass")
-    for view in ensembling.VIEWS[name]:
+    network = ensembling.Averaged([Corner()], VIEWS[name], how, "multiclass")
+    for view in VIEWS[name]:
         torch.testing.assert_close(network(view(images)), network(images))
     assert not torch.allclose(Corner()(images), network(images))

@@ -9,7 +9,7 @@ import torch
 
 from counterpoise import config, losses
 from counterpoise.artifacts import model, prior
-from counterpoise.calibration import prior_ledger
+from counterpoise.calibration import links, prior_ledger
 from counterpoise.dataset import inputs
 from counterpoise.networks import subclasses
 from counterpoise.networks.heads import HEADS, build_head
@@ -153,7 +153,7 @@ def test_the_ledger_of_weights_by_class_leads_back_from_the_summed_probabilities
     values, targets = blobs({(0, 0, 0): 2000, (1, -2, 0): 100, (1, 2, 0): 400}, seed=0)
     rows = np.arange(len(targets))
     learnt = loop.Examples(inputs.FeatureInputs(values, rows), torch.from_numpy(targets), rows)
-    natural = prior_ledger.from_counts([2000, 500])
+    natural = links.find("softmax").prior_of_counts([2000, 500], 2500)
 
     def probs_at_natural(**changes: Any) -> torch.Tensor:
         learned, _, network = trained(

@@ -15,8 +15,10 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from counterpoise import config, storage
 from counterpoise.artifacts import decision, model, predictions, prior, unlabelled
-from counterpoise.calibration import calibrators, prior_ledger
-from counterpoise.decision import rules, thresholds
+from counterpoise.calibration import prior_ledger
+from counterpoise.calibration.calibrators import softmax as softmax_calibrators
+from counterpoise.decision import rules, thresholds, validation
+from counterpoise.decision.links import softmax as one_class
 from counterpoise.imbalance import class_weights
 from counterpoise.metrics.probability import expected_calibration_error
 from counterpoise.stages import decide
@@ -128,7 +130,7 @@ def error_of_solar(probs: Array, targets: Array) -> float:
     return float(np.abs(np.bincount(bins, weights=(targets == 1) - probs[:, 1])).sum()) / len(targets)
 
 
-@pytest.mark.parametrize("calibrator", list(calibrators.CALIBRATORS))
+@pytest.mark.parametrize("calibrator", list(softmax_calibrators.CALIBRATORS))
 @pytest.mark.parametrize("natural", [(5000, 5000), (10_000, 1000), (20_000, 200)])
 def test_after_the_correction_a_reweighted_model_is_calibrated(natural, calibrator):
     # A logistic regression with balanced class weights is right for gaussians of equal covariance, under 1 : 1.
@@ -193,7 +195,7 @@ def test_the_balanced_rule_decides_the_same_whatever_the_target():
             params(target={"plain": 1 - share, "solar": share}),
             ASKED,
         )
-        decided.append(rules.decide(probabilities(chosen, logits), np.array(chosen.gain)))
+        decided.append(one_class.decide(probabilities(chosen, logits), np.array(chosen.gain)))
     assert all((one == other).mean() > 0.999 for one, other in pairwise(decided))
     raw = balanced_accuracy_score(targets, logits.argmax(axis=1))
     assert balanced_accuracy_score(targets, decided[0]) > raw + 0.1
@@ -205,8 +207,8 @@ def test_plain_cross_entropy_with_the_balanced_rule_decides_like_a_balanced_mode
     ledger = (prior_ledger.Line("weighting.scheme", "balanced", (0.525, 10.5)),)
     plain = decide.choose(predictions_of(natural, targets), opened((10_000, 500)), (), params("none"), ASKED)
     weighted = decide.choose(predictions_of(flat, targets), opened((10_000, 500)), ledger, params("none"), ASKED)
-    one = rules.decide(probabilities(plain, natural), np.array(plain.gain))
-    other = rules.decide(probabilities(weighted, flat), np.array(weighted.gain))
+    one = one_class.decide(probabilities(plain, natural), np.array(plain.gain))
+    other = one_class.decide(probabilities(weighted, flat), np.array(weighted.gain))
     assert (one == other).all()
     np.testing.assert_allclose(probabilities(plain, natural), probabilities(weighted, flat), rtol=1e-6)
 
@@ -221,7 +223,7 @@ def test_costs_by_name_become_the_gain():
     )
     assert chosen.gain == ((0, -3), (-20, 0))
     p = np.array([3 / 23 - 0.001, 3 / 23 + 0.001])  # 20 p = 3 (1 - p)
-    assert rules.decide(np.stack([1 - p, p], axis=1), np.array(chosen.gain)).tolist() == [0, 1]
+    assert one_class.decide(np.stack([1 - p, p], axis=1), np.array(chosen.gain)).tolist() == [0, 1]
 
 
 def test_a_class_without_validation_images_keeps_every_figure_finite():
@@ -493,8 +495,8 @@ def test_every_stated_prevalence_has_a_decision_of_its_own():
 
 
 def test_the_class_that_matters_is_the_rarest_unless_stated():
-    assert decide.named_positive(None, opened((300, 100))) == "solar"
-    assert decide.named_positive(None, opened((5, 5))) == "solar"  # of equal ones the last
-    assert decide.named_positive("plain", opened((300, 100))) == "plain"
+    assert validation.positive_class(None, opened((300, 100))) == "solar"
+    assert validation.positive_class(None, opened((5, 5))) == "solar"  # of equal ones the last
+    assert validation.positive_class("plain", opened((300, 100))) == "plain"
     with pytest.raises(config.InputError, match=r"evaluate\.positive is 'solr'; .*did you mean 'solar'"):
-        decide.named_positive("solr", opened((300, 100)))
+        validation.positive_class("solr", opened((300, 100)))

@@ -8,7 +8,8 @@ import pytest
 
 from counterpoise import config, labels, storage
 from counterpoise.artifacts import classes, clusters, draws, prior, tiles
-from counterpoise.calibration import prior_ledger
+from counterpoise.calibration import links, prior_ledger
+from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.imbalance import resampling
 from counterpoise.stages import oversample
 
@@ -85,7 +86,9 @@ def test_the_ledger_says_what_split_and_draws_did():
 @pytest.mark.parametrize("strategy", ["none", "over", "under", "square_root", "repeat_factor"])
 def test_the_ledger_leads_from_the_natural_prior_to_that_of_the_draws(strategy):
     drawn, opened = oversample.draw(table_of(90, 10), CLASSES, params(strategy), 0)
-    seen = prior_ledger.seen(prior_ledger.from_counts(opened.natural_counts), opened.ledger)
+    seen = prior_ledger.seen(
+        links.find("softmax").prior_of_counts(opened.natural_counts, opened.natural_total), opened.ledger
+    )
     solar = (drawn["tile_id"] >= "t090").mean()
     assert seen == pytest.approx([1 - solar, solar])
     assert opened.drawn_counts == (len(drawn) - round(solar * len(drawn)), round(solar * len(drawn)))
@@ -142,7 +145,7 @@ def test_the_ledger_of_many_labels_holds_odds_and_leads_from_manifest_to_train()
     # Odds of a: 60 : 40 in the manifest, 34 : 16 in train; of c: 5 : 95 and 4 : 46.
     assert split.factors == pytest.approx((34 / 16 * 40 / 60, 10 / 40 * 80 / 20, 4 / 46 * 95 / 5))
     assert drawn == prior_ledger.Line("oversample.strategy", "none", (1.0, 1.0, 1.0))
-    natural = prior_ledger.from_counts(opened.natural_counts, opened.natural_total)
+    natural = links.find("sigmoid").prior_of_counts(opened.natural_counts, opened.natural_total)
     assert prior_ledger.seen(natural, opened.ledger, task="multilabel") == pytest.approx([0.68, 0.2, 0.08])
 
 
@@ -150,7 +153,7 @@ def test_the_ledger_of_many_labels_holds_odds_and_leads_from_manifest_to_train()
 def test_what_resampling_does_to_many_labels_is_unknown(strategy):
     _, opened = oversample.draw(labelled(CELLS), MARKS, params(strategy), 0, task="multilabel")
     assert opened.ledger[1] == prior_ledger.Line("oversample.strategy", strategy, None)
-    natural = prior_ledger.from_counts(opened.natural_counts, opened.natural_total)
+    natural = links.find("sigmoid").prior_of_counts(opened.natural_counts, opened.natural_total)
     assert prior_ledger.seen(natural, opened.ledger, task="multilabel") is None
 
 
@@ -181,7 +184,9 @@ def test_the_change_is_said_by_hand():
     drawn = pd.DataFrame({"tile_id": ["t000", "t001", "t002", "t002"], "view": [0, 0, 0, 1]})
     # Tiles: 4 labels on 4; counts 3, 1. Draws: 6 labels on 4; counts 4, 2, so that each pair scores 1 - sqrt(2) / 1.5.
     # SCUMBLE: of three tiles with labels one scores 1 - sqrt(3) / 2, of four draws two.
-    assert oversample.change(table, MARKS, drawn) == (
+    members = dataset_tasks.find("multilabel").members(table["labels"].tolist(), MARKS.names)
+    repeats = oversample.repeats_of(table, drawn)
+    assert dataset_tasks.find("multilabel").describe_draws(members, repeats) == (
         "tiles to draws: labels each 1 to 1.5, with several labels 0.25 to 0.5, MeanIR 2 to 1.5, "
         "SCUMBLE 0.0447 to 0.0286"
     )
@@ -271,9 +276,9 @@ def test_a_part_of_train_is_drawn_from_and_counted(tmp_path, capsys):
         assert opened.train_total == 60 * fraction
         assert opened.drawn_counts == (48 * fraction, 48 * fraction)
         assert drawn["tile_id"].nunique() == 60 * fraction
-        assert prior_ledger.seen(prior_ledger.from_counts(opened.natural_counts), opened.ledger) == pytest.approx(
-            [0.5, 0.5]
-        )
+        assert prior_ledger.seen(
+            links.find("softmax").prior_of_counts(opened.natural_counts, opened.natural_total), opened.ledger
+        ) == pytest.approx([0.5, 0.5])
         seen.append(set(drawn["tile_id"]))
     assert seen[0] < seen[1] < seen[2]
     assert capsys.readouterr().out.splitlines()[0] == "15 of 60 tiles of train, by train.fraction"

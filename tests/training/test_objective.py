@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from counterpoise import config, losses
 from counterpoise.artifacts.prior import Prior
-from counterpoise.calibration import prior_ledger
+from counterpoise.calibration import links, prior_ledger
 from counterpoise.training import objective
 
 PLAIN = {"label_smoothing": 0.0}
@@ -101,7 +101,7 @@ def test_a_loss_that_rebalances_by_itself_is_refused_with_class_weights() -> Non
 def test_balanced_softmax_and_balanced_weights_make_a_model_see_the_same_prior() -> None:
     _, shifted = objective.build(opened(), "balanced_softmax", {}, weights("none"))
     _, weighted = objective.build(opened(), "cross_entropy", PLAIN, weights("balanced"))
-    drawn = prior_ledger.from_counts(opened().drawn_counts)
+    drawn = links.find("softmax").prior_of_counts(opened().drawn_counts, opened().drawn_total)
     assert shifted[-1].factors == pytest.approx(weighted[0].factors)
     assert prior_ledger.seen(drawn, shifted) == pytest.approx([0.5, 0.5])
     assert objective.initial_bias(opened(), shifted).tolist() == pytest.approx([np.log(0.5)] * 2)

@@ -41,13 +41,7 @@ def read(root: Path) -> Classes:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    content = storage.read_json(root / PATH)
-    try:
-        if not isinstance(content["names"], list):
-            raise TypeError("names are no list")
-        classes = Classes(tuple(content["names"]), tuple(content["counts"]), content["images"])
-    except (KeyError, TypeError) as error:
-        raise storage.ArtifactError(f"{PATH}: expected names, counts and images, found {content!r}") from error
+    classes = storage.read_dataclass(root, PATH, Classes)
     _check(classes)
     return classes
 

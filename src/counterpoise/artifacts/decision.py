@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from counterpoise import storage
-from counterpoise.calibration import calibrators, prior_ledger
+from counterpoise.calibration import calibrators, links, prior_ledger
 
 PATH = "models/decision.json"
-LISTS = (
-    "classes",
-    "pooled",
-    "scale",
-    "bias",
-    "natural",
-    "val",
-    "target",
-    "val_offset",
-    "target_offset",
-    "thresholds",
-    "val_images",
-)
-"""What stands as a plain list there and is a tuple here."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +29,6 @@ class Moved:
     target_offset: tuple[float, ...]
     gain: tuple[tuple[float, ...], ...]
     thresholds: tuple[float | None, ...]
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Moved:
-        """Read what `dataclasses.asdict` and JSON left."""
-        gain = tuple(tuple(row) for row in content["gain"])
-        target, target_offset, thresholds = (tuple(content[key]) for key in ("target", "target_offset", "thresholds"))
-        return cls(content["prevalence"], target, target_offset, gain, thresholds)
 
 
 @dataclass(frozen=True)
@@ -75,11 +52,6 @@ class Estimated:
     separation: float
     p_value: float
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Estimated:
-        """Read what `dataclasses.asdict` and JSON left."""
-        return cls(**{**content, "low": tuple(content["low"]), "high": tuple(content["high"])})
-
 
 @dataclass(frozen=True)
 class Decision:
@@ -88,7 +60,7 @@ class Decision:
     `multiclass`: p = softmax(scale * z + bias + offset); the decided class is the argmax over j of
     sum_k p_k gain[k][j]. `multilabel`: p = sigmoid(scale * z + bias + offset); every label whose p reaches its
     threshold is decided, and at least `at_least` labels of each image, the most probable. With `platt` and `isotonic`
-    something else takes the place of scale * z + bias: `calibration.apply`.
+    something else takes the place of scale * z + bias: `calibrators.apply`.
 
     Attributes:
         task: What the labels mean.
@@ -173,24 +145,8 @@ def read(root: Path) -> Decision:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    content = storage.read_json(root / PATH)
-    try:
-        content["ledger"] = tuple(prior_ledger.Line.from_json(line) for line in content["ledger"])
-        content["prevalences"] = tuple(Moved.from_json(other) for other in content["prevalences"])
-        content["knots"] = tuple((tuple(places), tuple(values)) for places, values in content["knots"])
-        estimated = content["estimated"]
-        content["estimated"] = None if estimated is None else Estimated.from_json(estimated)
-        for name in ("gain", "val_decided", "val_raw"):
-            content[name] = tuple(tuple(row) for row in content[name])
-        for name in LISTS:
-            content[name] = tuple(content[name])
-        content["seen"] = None if content["seen"] is None else tuple(content["seen"])
-        decision = Decision(**content)
-        _check(decision)
-    except storage.ArtifactError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise storage.ArtifactError(f"{PATH}: damaged: {error!r}") from error
+    decision = storage.read_dataclass(root, PATH, Decision)
+    _check(decision)
     return decision
 
 
@@ -209,7 +165,7 @@ def _check(decision: Decision) -> None:
             "val_images",
             "val_decided",
             "val_raw",
-            "thresholds" if decision.task == "multilabel" else "gain",
+            links.of_task(decision.task).DECIDED_BY,
         )
     }
     lengths |= {} if decision.seen is None else {"seen": len(decision.seen)}

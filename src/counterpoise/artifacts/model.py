@@ -87,14 +87,7 @@ def read_card(root: Path) -> Card:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    content = storage.read_json(root / CARD)
-    try:
-        content["classes"] = tuple(content["classes"])
-        content["ledger"] = tuple(prior_ledger.Line.from_json(line) for line in content["ledger"])
-        content |= {"members": int(content["members"]), "subclasses": dict(content["subclasses"])}
-        return Card(**content)
-    except (KeyError, TypeError) as error:
-        raise storage.ArtifactError(f"{CARD}: damaged: {error!r}") from error
+    return storage.read_dataclass(root, CARD, Card)
 
 
 def read_weights(root: Path, member: int = 0) -> dict[str, torch.Tensor]:

@@ -54,23 +54,7 @@ def read(root: Path) -> Prior:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    content = storage.read_json(root / PATH)
-    try:
-        prior = Prior(
-            content["task"],
-            tuple(content["classes"]),
-            tuple(content["natural_counts"]),
-            tuple(content["train_counts"]),
-            tuple(content["drawn_counts"]),
-            content["natural_total"],
-            content["train_total"],
-            content["drawn_total"],
-            tuple(prior_ledger.Line.from_json(line) for line in content["ledger"]),
-            tuple(tuple(row) for row in content["train_pairs"]),
-            tuple(tuple(row) for row in content["drawn_pairs"]),
-        )
-    except (KeyError, TypeError) as error:
-        raise storage.ArtifactError(f"{PATH}: damaged: {error!r} is missing or wrong") from error
+    prior = storage.read_dataclass(root, PATH, Prior)
     _check(prior)
     return prior
 

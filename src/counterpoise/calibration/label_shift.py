@@ -131,7 +131,7 @@ def check(
     targets: NDArray[np.int64],
     groups: NDArray[np.str_],
     prior: Floats,
-    found: Floats,
+    estimated: Floats,
     *,
     level: float = 0.95,
 ) -> Check:
@@ -158,7 +158,7 @@ def check(
         targets: (m,) class indices of validation, each class at least once.
         groups: (m,) group of each image of validation; a group counts as one image.
         prior: (c,) shares under which the probabilities hold.
-        found: (c,) the estimate.
+        estimated: (c,) the estimate.
         level: Coverage meant, in (0, 1).
 
     Returns:
@@ -169,27 +169,27 @@ def check(
         Approximations in Nonparametric Factorial Designs, take its degrees of freedom.
     """
     count = len(prior)
-    ours, theirs = moved(val, prior, found), moved(unlabelled, prior, found)
+    ours, theirs = moved(val, prior, estimated), moved(unlabelled, prior, estimated)
     own = [targets == index for index in range(count)]
     sizes = [len(np.unique(groups[rows])) for rows in own]
-    low, high = _intervals(theirs, [ours[rows] for rows in own], sizes, found, level)
+    low, high = _intervals(theirs, [ours[rows] for rows in own], sizes, estimated, level)
     to_shares = np.linalg.pinv(_class_means(ours, targets, count))
     ours, theirs = ours @ to_shares, theirs @ to_shares  # now a class's own rows average to its unit vector
-    p_value = _explained(unlabelled, val, theirs, ours, own, sizes, found)
+    p_value = _explained(unlabelled, val, theirs, ours, own, sizes, estimated)
     return Check(low, high, p_value, separation(val, targets, prior))
 
 
 def _intervals(
-    theirs: Floats, ours: list[Floats], sizes: list[int], found: Floats, level: float
+    theirs: Floats, ours: list[Floats], sizes: list[int], estimated: Floats, level: float
 ) -> tuple[Floats, Floats]:
     """Return both ends, (c,) each, from probabilities under the estimate: unlabelled ones, and of each class."""
-    to_shares = np.linalg.pinv(theirs.T @ theirs / len(theirs) / found[:, None])
+    to_shares = np.linalg.pinv(theirs.T @ theirs / len(theirs) / estimated[:, None])
     spread = _covariance(theirs @ to_shares) / len(theirs)
-    for share, values, size in zip(found, ours, sizes, strict=True):
+    for share, values, size in zip(estimated, ours, sizes, strict=True):
         spread = spread + share**2 * _covariance(values @ to_shares) / size
-    error = np.sqrt(np.maximum(np.diag(spread), 0)) / (found * (1 - found))
+    error = np.sqrt(np.maximum(np.diag(spread), 0)) / (estimated * (1 - estimated))
     reach = float(norm.ppf((1 + level) / 2)) * error
-    odds = np.log(found) - np.log1p(-found)
+    odds = np.log(estimated) - np.log1p(-estimated)
     return expit(odds - reach), expit(odds + reach)
 
 
@@ -200,20 +200,20 @@ def _explained(
     ours: Floats,
     own: list[NDArray[np.bool_]],
     sizes: list[int],
-    found: Floats,
+    estimated: Floats,
 ) -> float:
     """Return the p-value of the bins of all classes together."""
     count = int(np.clip(min(sizes) // PER_BIN, 3, BINS))
-    bins = [_bins(unlabelled[:, index], val[:, index], count) for index in range(len(found))]
+    bins = [_bins(unlabelled[:, index], val[:, index], count) for index in range(len(estimated))]
     one, other = (np.concatenate(blocks, axis=1) for blocks in zip(*bins, strict=True))
     shares = np.stack([other[rows].mean(axis=0) for rows in own])
     gaps = one - theirs @ shares
-    expected = np.maximum(found @ shares, 0.5 / len(one))
+    expected = np.maximum(estimated @ shares, 0.5 / len(one))
     statistic = float((gaps.mean(axis=0) ** 2 / expected).sum())
     scale = np.sqrt(np.outer(expected, expected))
     whole, known = np.zeros_like(scale), 0.0
     samples = [(gaps, 1.0, len(one))]
-    samples += [(other[rows] - ours[rows] @ shares, found[k], sizes[k]) for k, rows in enumerate(own)]
+    samples += [(other[rows] - ours[rows] @ shares, estimated[k], sizes[k]) for k, rows in enumerate(own)]
     for values, weight, size in samples:
         scaled = weight**2 * _covariance(values) / size / scale
         whole += scaled

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from counterpoise import seeds
-from counterpoise.metrics import intervals
+from counterpoise.metrics import averages, intervals
 
 Floats = NDArray[np.float64]
 SIMULATIONS = 20_000
@@ -35,9 +35,7 @@ def precision_at(recall: ArrayLike, false_positive_rate: ArrayLike, prevalence: 
     """
     right = prevalence * np.asarray(recall, dtype=np.float64)
     wrong = (1 - prevalence) * np.asarray(false_positive_rate, dtype=np.float64)
-    nothing = np.full(np.shape(right), np.nan)
-    result: Floats = np.divide(right, right + wrong, out=nothing, where=right + wrong > 0)
-    return result
+    return np.asarray(averages.ratio(right, right + wrong))
 
 
 def importance(positives: NDArray[np.bool_], prevalence: float, weights: ArrayLike | None = None) -> Floats:
@@ -95,26 +93,3 @@ def expected_precision(
     false_positive_rate = rng.beta(fp + 0.5, tn + 0.5, SIMULATIONS)
     value = float(precision_at(tp / (tp + fn), fp / (fp + tn), prevalence))
     return value, intervals.percentile(precision_at(recall, false_positive_rate, prevalence), level=level)
-
-
-def moved(prior: Floats, index: int, prevalence: float, *, task: str = "multiclass") -> Floats:
-    """Give one class another share and leave the proportions of the others; of many labels, leave the others alone.
-
-    Args:
-        prior: (c,) shares.
-        index: Of the class.
-        prevalence: Its new share, in (0, 1).
-        task: `multiclass` or `multilabel`.
-
-    Returns:
-        (c,) shares.
-
-    Example:
-        >>> moved(np.array([0.6, 0.2, 0.2]), 2, 0.5)
-        array([0.375, 0.125, 0.5  ])
-    """
-    result = np.array(prior, dtype=np.float64)
-    if task != "multilabel":
-        result *= (1 - prevalence) / (result.sum() - result[index])
-    result[index] = prevalence
-    return result

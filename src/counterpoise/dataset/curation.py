@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from counterpoise import labels
-from counterpoise.config import PATH, InputError, Task, suggest
+from counterpoise import labels, tasks
+from counterpoise.config import PATH, InputError, suggest
 from counterpoise.sources import Row
 
 OTHER = "other"
@@ -44,12 +44,12 @@ def refuse(image: Labelled, kind: str, reason: str) -> list[Refusal]:
     return [(row, kind, reason) for row in image.rows]
 
 
-def join(rows: Iterable[Row], task: Task) -> tuple[list[Labelled], list[Refusal]]:
+def join(rows: Iterable[Row], task: str) -> tuple[list[Labelled], list[Refusal]]:
     """Join rows that speak of the same image to the union of their labels, and refuse what no task can use.
 
     Args:
         rows: Raw rows.
-        task: For `multiclass`, an image without a label and one with several are refused, too.
+        task: What the labels mean; which of them an image cannot bear is refused, too.
 
     Returns:
         Usable images, and what was refused. A row that adds no label to those before it is `excluded` as a
@@ -65,9 +65,10 @@ def join(rows: Iterable[Row], task: Task) -> tuple[list[Labelled], list[Refusal]
         by_image.setdefault(posixpath.normpath(row.image) if row.image else "", []).append(row)
     usable: list[Labelled] = []
     refused: list[Refusal] = []
+    fault_of_labels = tasks.find(task).fault_of_labels
     for image, same in by_image.items():
-        found = tuple(sorted({label for row in same for label in row.labels}))
-        reason = _fault_of_path(image) or _fault_of_labels(found, task) or _fault_of_groups(same)
+        classes = tuple(sorted({label for row in same for label in row.labels}))
+        reason = _fault_of_path(image) or fault_of_labels(classes) or _fault_of_groups(same)
         if reason:
             refused += [(row, "rejected", reason) for row in same]
             continue
@@ -79,7 +80,7 @@ def join(rows: Iterable[Row], task: Task) -> tuple[list[Labelled], list[Refusal]
             else:
                 telling.append(row)
             said.update(row.labels)
-        usable.append(Labelled(image, found, same[0].group, tuple(telling)))
+        usable.append(Labelled(image, classes, same[0].group, tuple(telling)))
     return usable, refused
 
 
@@ -95,12 +96,6 @@ def _fault_of_path(image: str) -> str | None:
     except UnicodeEncodeError:  # a name of a file that is no UTF-8 reaches Python with lone surrogates
         return "its path is no UTF-8"
     return None
-
-
-def _fault_of_labels(found: tuple[str, ...], task: Task) -> str | None:
-    if task == "multilabel" or len(found) == 1:
-        return None
-    return f"exactly one label is needed, found {list(found)}" if found else "the row has no label"
 
 
 def _fault_of_groups(rows: Sequence[Row]) -> str | None:

@@ -68,8 +68,8 @@ def find_duplicates(
 
     Example:
         >>> ramp = np.tile(np.arange(32, dtype=np.uint8), (32, 1))
-        >>> found = find_duplicates(np.stack([ramp, ramp.T, ramp + 9]), ["a", "b", "c"])
-        >>> found.cluster.tolist(), found.kind.tolist()
+        >>> duplicates = find_duplicates(np.stack([ramp, ramp.T, ramp + 9]), ["a", "b", "c"])
+        >>> duplicates.cluster.tolist(), duplicates.kind.tolist()
         ([0, 1, 0], ['near', 'single', 'near'])
     """
     _check(thumbnails, max_distance=max_distance, min_correlation=min_correlation)
@@ -130,34 +130,6 @@ def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
         bits[:, 0] = False
         hashes[start : start + len(images)] = np.packbits(bits, axis=1).view(">u8").ravel()
     return hashes
-
-
-def candidate_pairs(hashes: NDArray[np.uint64], max_distance: int = MAX_DISTANCE) -> Ints:
-    """List all pairs of hashes that differ by at most `max_distance` bits, without comparing all with all.
-
-    Args:
-        hashes: (n,) uint64.
-        max_distance: bits, 0 to 15.
-
-    Returns:
-        (m, 2) indices i < j, sorted.
-
-    Raises:
-        ValueError: shape, dtype or range is wrong.
-
-    Source:
-        Norouzi, Punjani, Fleet 2012, "Fast Search in Hamming Space with Multi-Index Hashing": of four bands
-        of 16 bits, one differs by at most max_distance // 4 bits.
-
-    Example:
-        >>> candidate_pairs(np.array([0b000, 0b011, 0b111], dtype=np.uint64), 2).tolist()
-        [[0, 1], [1, 2]]
-    """
-    _check(max_distance=max_distance)
-    if hashes.ndim != 1 or hashes.dtype != np.uint64:
-        raise ValueError(f"hashes have shape {hashes.shape}, dtype {hashes.dtype}; expected (n,) uint64")
-    pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *_candidate_blocks(hashes, max_distance)])
-    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
 def confirmed_pairs(
@@ -334,8 +306,8 @@ def _check(
         ("pairs", pairs, (2,), np.integer),
     ):
         if array is not None and (array.shape[1:] != shape or not np.issubdtype(array.dtype, dtype)):
-            found = f"shape {array.shape}, dtype {array.dtype}"
-            raise ValueError(f"{name} have {found}; expected (n, *{shape}), {dtype.__name__}")
+            actual = f"shape {array.shape}, dtype {array.dtype}"
+            raise ValueError(f"{name} have {actual}; expected (n, *{shape}), {dtype.__name__}")
     if pairs is not None and pairs.size and (pairs.min() < 0 or pairs.max() >= n):
         raise ValueError(f"pairs hold indices {pairs.min()} to {pairs.max()}; expected 0 to {n - 1}")
     if not 0 <= max_distance <= 15:

@@ -33,8 +33,8 @@ def choose(table: pd.DataFrame, units: Mapping[str, str], fraction: float, seed:
 
     Example:
         >>> table = pd.DataFrame({"image_id": list("abcdef"), "labels": ["x"] * 4 + ["y"] * 2})
-        >>> chosen = choose(table, {image: image for image in "abcdef"}, 0.5, seed=0)
-        >>> table["labels"].iloc[chosen].tolist()
+        >>> rows = choose(table, {image: image for image in "abcdef"}, 0.5, seed=0)
+        >>> table["labels"].iloc[rows].tolist()
         ['x', 'x', 'y']
     """
     if not 0 < fraction <= 1:
@@ -49,8 +49,8 @@ def choose(table: pd.DataFrame, units: Mapping[str, str], fraction: float, seed:
     for unit in sorted(cells):
         strata.setdefault(tuple(sorted(cells[unit])), []).append(unit)
     key: dict[str, float] = {}
-    for borne, members in strata.items():
-        rng = seeds.generator(seed, "portion", "|".join(borne))
+    for names, members in strata.items():
+        rng = seeds.generator(seed, "portion", "|".join(names))
         places = (np.arange(len(members)) + rng.random()) / len(members)
         key |= {
             members[index]: float(place) for index, place in zip(rng.permutation(len(members)), places, strict=True)

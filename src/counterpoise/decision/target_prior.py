@@ -1,6 +1,9 @@
-"""The prior of deployment, estimated from unlabelled predictions; or a refusal, with what was found and what to do."""
+"""The prior of deployment: natural, stated, or estimated from unlabelled predictions unless that is refused."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +12,10 @@ from counterpoise.artifacts.decision import Decision, Estimated
 from counterpoise.artifacts.predictions import Predictions
 from counterpoise.artifacts.unlabelled import Unlabelled
 from counterpoise.calibration import label_shift
-from counterpoise.config import PATH, InputError
-from counterpoise.decision import rules
+from counterpoise.calibration import links as calibration_links
+from counterpoise.config import PATH, InputError, suggest
+from counterpoise.decision import links, rules
+from counterpoise.decision.links import ShiftProblem
 
 Floats = NDArray[np.float64]
 LEAST_IMAGES = 100
@@ -25,16 +30,70 @@ OR_OTHERS = ", or other labels, which these scores see as well, are more frequen
 INSTEAD = "state its shares by hand under decide.target, or set it to 'natural'"
 
 
+def move(
+    decision: Decision,
+    val: Predictions,
+    truth: NDArray[np.bool_],
+    target: str | Mapping[str, float],
+    unlabelled: Unlabelled | None,
+) -> Decision:
+    """Move a calibrated decision from the prior of validation to that of deployment.
+
+    Args:
+        decision: Calibrated on validation.
+        val: Predictions of validation.
+        truth: (m, c) what its images bear.
+        target: `natural`, `estimated`, or shares by class name.
+        unlabelled: For `estimated`, raw logits of unlabelled images of deployment, of the same model.
+
+    Raises:
+        InputError: Stated shares do not belong to the classes, or the target cannot be estimated.
+    """
+    prior, rests_on = np.array(decision.natural), None
+    if target == "estimated":
+        if unlabelled is None:
+            raise InputError(f"{PATH}: decide.target is 'estimated', but there are no unlabelled predictions")
+        prior, rests_on = estimate(decision, val, truth, unlabelled)
+    elif isinstance(target, Mapping):
+        prior = stated(target, decision)
+    offset = calibration_links.of_task(decision.task).offset(decision.val, prior)
+    return replace(decision, target=tuple(prior.tolist()), target_offset=tuple(offset.tolist()), estimated=rests_on)
+
+
+def stated(shares: Mapping[str, float], decision: Decision) -> Floats:
+    """Read a prior that is stated by class name.
+
+    Args:
+        shares: Class name -> share.
+        decision: Its task, its classes, and their natural shares, which labels keep that are not stated.
+
+    Returns:
+        (c,) shares.
+
+    Raises:
+        InputError: A class is missing or unknown, a share is out of range, or they do not sum to 1.
+    """
+    for name in shares:
+        if name not in decision.classes:
+            classes = decision.classes
+            raise InputError(f"{PATH}: decide.target names {name!r}, which is no class; {suggest(name, classes)}")
+    link = calibration_links.of_task(decision.task)
+    try:
+        return link.stated(shares, decision.classes, np.array(decision.natural))
+    except ValueError as error:
+        raise InputError(f"{PATH}: decide.target {error}") from error
+
+
 def estimate(
-    chosen: Decision, val: Predictions, truth: NDArray[np.bool_], found: Unlabelled
+    decision: Decision, val: Predictions, truth: NDArray[np.bool_], unlabelled: Unlabelled
 ) -> tuple[Floats, Estimated]:
     """Estimate the target prior, and check what that assumes; of many labels, label by label.
 
     Args:
-        chosen: The calibrated decision, whatever its target.
+        decision: Calibrated, whatever its target.
         val: Predictions of validation.
         truth: (m, c) what its images bear.
-        found: Raw logits of unlabelled images of deployment, of the same model.
+        unlabelled: Raw logits of unlabelled images of deployment, of the same model.
 
     Returns:
         (c,) prior, and what it rests on.
@@ -43,74 +102,65 @@ def estimate(
         InputError: There are too few images, there or of a class in validation; the model cannot tell classes apart; EM
             did not come to rest; or validation's classes, in whatever shares, do not explain the scores.
     """
-    many = chosen.task == "multilabel"
-    if found.classes != chosen.classes:
-        raise InputError(_refusal(f"its classes are {list(found.classes)}, those of the model {list(chosen.classes)}"))
-    if len(found.logits) < LEAST_IMAGES:
-        raise InputError(
-            _refusal(f"there are {len(found.logits)} unlabelled images; at least {LEAST_IMAGES} are needed")
-        )
-    borne = truth.sum(axis=0)
-    least = np.minimum(borne, len(truth) - borne) if many else borne
-    few = [name for name, images in zip(chosen.classes, least, strict=True) if images < LEAST_VALIDATION]
-    if few:
-        raise InputError(
-            _refusal(f"validation has fewer than {LEAST_VALIDATION} images with{' or without' if many else ''} {few}")
-        )
-    here, there = (rules.probabilities(chosen, logits, under="val") for logits in (val.logits, found.logits))
-    groups, prior = np.array(val.groups), np.array(chosen.val)
-    if many:
-        problems = [
-            (name, _two(there[:, k]), _two(here[:, k]), truth[:, k].astype(np.int64), _two(prior[[k]])[0])
-            for k, name in enumerate(chosen.classes)
-        ]
-    else:
-        problems = [("", there, here, truth.argmax(axis=1), prior)]
-    estimates, checks = [], []
-    for name, unlabelled, labelled, targets, own in problems:
-        apart = label_shift.separation(labelled, targets, own)
-        of_label = f" of {name!r}" if name else ""
-        if apart < LEAST_SEPARATION:
-            raise InputError(
-                _refusal(
-                    f"the model tells {'images with and without ' + repr(name) if name else 'some classes'} apart too "
-                    f"badly for their shares to show: separation {apart:.3f}, at least {LEAST_SEPARATION} is needed"
-                )
-            )
-        by_em = label_shift.estimate(unlabelled, own)
-        if not by_em.converged:
-            raise InputError(_refusal(f"EM{of_label} did not come to rest in {by_em.iterations} steps"))
-        estimates.append(by_em)
-        checks.append(label_shift.check(unlabelled, labelled, targets, groups, own, by_em.prior))
-    p_value = min(1.0, len(checks) * min(found.p_value for found in checks))
+    link = links.of_task(decision.task)
+    _refuse_too_few(decision, unlabelled, link.few_images(truth, LEAST_VALIDATION), link.SIDES)
+    here, there = (rules.probabilities(decision, logits, under="val") for logits in (val.logits, unlabelled.logits))
+    problems = link.shift_problems(decision, there, here, truth)
+    estimates = [_solve(problem, np.array(val.groups)) for problem in problems]
+    p_value = min(1.0, len(estimates) * min(check.p_value for _, check in estimates))
     if p_value < LEVEL:
-        worst = problems[int(np.argmin([found.p_value for found in checks]))][0]
-        raise InputError(
-            _refusal(
-                f"no shares of the classes explain the scores{' of ' + repr(worst) if worst else ''} "
-                f"(p = {p_value:.2g}, below {LEVEL}), so that an estimate would mean nothing: images of the same class "
-                f"look otherwise there than in validation{OR_OTHERS if many else ''}. Label some images from there"
-            )
-        )
-
-    def gathered(values: list[Floats]) -> Floats:
-        return np.array([pair[1] for pair in values]) if many else values[0]
-
+        worst = problems[int(np.argmin([check.p_value for _, check in estimates]))].label
+        raise InputError(_unexplained(worst, p_value))
     rests_on = Estimated(
-        images=len(found.logits),
-        low=tuple(gathered([found.low for found in checks]).tolist()),
-        high=tuple(gathered([found.high for found in checks]).tolist()),
-        iterations=max(found.iterations for found in estimates),
-        separation=min(found.separation for found in checks),
+        images=len(unlabelled.logits),
+        low=tuple(link.gathered([check.low for _, check in estimates]).tolist()),
+        high=tuple(link.gathered([check.high for _, check in estimates]).tolist()),
+        iterations=max(by_em.iterations for by_em, _ in estimates),
+        separation=min(check.separation for _, check in estimates),
         p_value=p_value,
     )
-    return gathered([found.prior for found in estimates]), rests_on
+    return link.gathered([by_em.prior for by_em, _ in estimates]), rests_on
 
 
-def _two(positive: Floats) -> Floats:
-    """Write probabilities (n,) of a label as those of two classes, without and with it."""
-    return np.stack([1 - positive, positive], axis=1)
+def _refuse_too_few(decision: Decision, unlabelled: Unlabelled, few: Sequence[int], sides: str) -> None:
+    if unlabelled.classes != decision.classes:
+        classes = list(unlabelled.classes)
+        raise InputError(_refusal(f"its classes are {classes}, those of the model {list(decision.classes)}"))
+    images = len(unlabelled.logits)
+    if images < LEAST_IMAGES:
+        raise InputError(_refusal(f"there are {images} unlabelled images; at least {LEAST_IMAGES} are needed"))
+    if few:
+        classes = [decision.classes[index] for index in few]
+        raise InputError(_refusal(f"validation has fewer than {LEAST_VALIDATION} images {sides} {classes}"))
 
 
-def _refusal(found: str) -> str:
-    return f"{PATH}: decide.target is 'estimated', but {found}; {INSTEAD}"
+def _solve(problem: ShiftProblem, groups: NDArray[np.str_]) -> tuple[label_shift.Estimate, label_shift.Check]:
+    """Estimate the shares of one problem, unless the model cannot tell its classes apart."""
+    apart = label_shift.separation(problem.val, problem.targets, problem.prior)
+    if apart < LEAST_SEPARATION:
+        classes = "some classes" if problem.label is None else f"images with and without {problem.label!r}"
+        raise InputError(
+            _refusal(
+                f"the model tells {classes} apart too badly for their shares to show: separation {apart:.3f}, at least "
+                f"{LEAST_SEPARATION} is needed"
+            )
+        )
+    by_em = label_shift.estimate(problem.unlabelled, problem.prior)
+    if not by_em.converged:
+        of_label = "" if problem.label is None else f" of {problem.label!r}"
+        raise InputError(_refusal(f"EM{of_label} did not come to rest in {by_em.iterations} steps"))
+    check = label_shift.check(problem.unlabelled, problem.val, problem.targets, groups, problem.prior, by_em.prior)
+    return by_em, check
+
+
+def _unexplained(label: str | None, p_value: float) -> str:
+    of_label, others = ("", "") if label is None else (f" of {label!r}", OR_OTHERS)
+    return _refusal(
+        f"no shares of the classes explain the scores{of_label} (p = {p_value:.2g}, below {LEVEL}), so that an "
+        f"estimate would mean nothing: images of the same class look otherwise there than in validation{others}. Label "
+        "some images from there"
+    )
+
+
+def _refusal(fault: str) -> str:
+    return f"{PATH}: decide.target is 'estimated', but {fault}; {INSTEAD}"

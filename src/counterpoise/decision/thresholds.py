@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from counterpoise.calibration import label_shift
 from counterpoise.metrics import intervals
 
 Floats = NDArray[np.float64]
@@ -86,7 +87,7 @@ def for_f_beta(
         >>> round(for_f_beta(np.array([0.9, 0.1]), np.array([True, False]), 0.5, 0.5, 1.0, search=False), 4)
         0.45
     """
-    moved = probs * (target / val) / target_weights(probs, val, target)
+    moved = _moved(probs, val, target)
     if not search:
         best, _ = f_beta(moved, moved, target_weights(probs, val, target), beta)
         return best / (1 + beta**2)
@@ -150,4 +151,10 @@ def for_precision_floor(
     if kept is None:
         return None
     edge = (ranked[kept - 1] + (ranked[kept] if kept < len(ranked) else 0.0)) / 2
-    return float(edge * (target / val) / (edge * target / val + (1 - edge) * (1 - target) / (1 - val)))
+    return float(_moved(np.array([edge]), val, target)[0])
+
+
+def _moved(probs: Floats, val: float, target: float) -> Floats:
+    """Move probabilities (n,) of one class against the rest from one prior of it to another."""
+    both = np.stack([1 - probs, probs], axis=1)
+    return label_shift.moved(both, np.array([1 - val, val]), np.array([1 - target, target]))[:, 1]

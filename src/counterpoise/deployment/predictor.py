@@ -17,7 +17,7 @@ from counterpoise.artifacts import decision, model
 from counterpoise.config import InputError
 from counterpoise.dataset import inputs, tiling
 from counterpoise.decision import rules
-from counterpoise.networks import ensembling
+from counterpoise.networks import ensembling, tta
 from counterpoise.networks.backbones import build_backbone, normalisation, normalise
 from counterpoise.networks.devices import autocast, pick_device, pick_precision
 from counterpoise.networks.network import Network, rebuild
@@ -94,9 +94,9 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDA
 
 def _whole(card: model.Card, members: Sequence[nn.Module], content: Mapping[str, Any]) -> nn.Module:
     """Put the members together, behind one backbone where it is frozen, averaged over views as `predict` does."""
-    how, views = content["predict"]["average"], ensembling.VIEWS[content["predict"]["tta"]]
+    how, views = content["predict"]["average"], tta.VIEWS[content["predict"]["tta"]]
     if card.frozen:
-        heads = ensembling.Averaged(members, ensembling.VIEWS["none"], how, card.task)
+        heads = ensembling.Averaged(members, tta.VIEWS["none"], how, card.task)
         backbone = build_backbone(card.backbone, card.backbone_weights, content["seed"], card.pool)
         members = [Network(backbone, heads)]
     return ensembling.Averaged(members, views, how, card.task)

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-View = Callable[[Tensor], Tensor]
-
-
-def _view(*flipped: int, transposed: bool = False) -> View:
-    def view(images: Tensor) -> Tensor:
-        turned = images.transpose(-1, -2) if transposed else images
-        if not flipped and not transposed:
-            return images
-        return turned.flip(flipped).contiguous(memory_format=torch.channels_last)
-
-    return view
-
-
-FLIPS = tuple(_view(*sides) for sides in ((), (-1,), (-2,), (-1, -2)))
-VIEWS: dict[str, tuple[View, ...]] = {
-    "none": FLIPS[:1],
-    "flips": FLIPS,
-    "dihedral": (*FLIPS, *(_view(*sides, transposed=True) for sides in ((), (-1,), (-2,), (-1, -2)))),
-}
-"""For each `predict.tta` the views of square images (n, 3, s, s), of which the first is the image as it is. Each is a
-group: the views of a mirrored image are those of the image in another order."""
+from counterpoise.calibration import links
+from counterpoise.networks.tta import View
 
 
 def average(logits: Sequence[Tensor], how: str, task: str) -> Tensor:
@@ -44,7 +23,7 @@ def average(logits: Sequence[Tensor], how: str, task: str) -> Tensor:
     Args:
         logits: k times (n, c).
         how: `logits` or `probabilities`.
-        task: `multiclass` or `multilabel`.
+        task: What the labels mean.
 
     Returns:
         (n, c); what was given where k is 1. Logits that are finite give logits that are.
@@ -53,7 +32,7 @@ def average(logits: Sequence[Tensor], how: str, task: str) -> Tensor:
         ValueError: `how` is none of these.
 
     Example:
-        >>> one, other = torch.tensor([[0.0]]), torch.tensor([[math.log(3)]])  # probabilities 1/2 and 3/4
+        >>> one, other = torch.tensor([[0.0]]), torch.tensor([[3.0]]).log()  # probabilities 1/2 and 3/4
         >>> average([one, other], "probabilities", "multilabel").exp()  # 5/8 has odds of 5 : 3
         tensor([[1.6667]])
     """
@@ -65,12 +44,7 @@ def average(logits: Sequence[Tensor], how: str, task: str) -> Tensor:
     if how == "logits":
         return stacked.mean(dim=0)
     exact = stacked.to("cpu", torch.float64)  # MPS has no float64
-    if task == "multilabel":
-        borne, not_borne = (torch.logsumexp(functional.logsigmoid(sign * exact), dim=0) for sign in (1, -1))
-        found = borne - not_borne
-    else:
-        found = torch.logsumexp(exact.log_softmax(dim=2), dim=0) - math.log(len(logits))
-    return found.to(stacked.device, torch.float32)
+    return links.of_task(task).average(exact).to(stacked.device, torch.float32)
 
 
 class Averaged(nn.Module):

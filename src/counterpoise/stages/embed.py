@@ -20,7 +20,7 @@ from tqdm import tqdm
 from counterpoise.artifacts import features, splits, tiles
 from counterpoise.config import Backbone, Section, Tta, Views
 from counterpoise.dataset.inputs import Inputs, TileInputs, in_order
-from counterpoise.networks import backbones, devices, ensembling
+from counterpoise.networks import backbones, devices, tta
 from counterpoise.stages import run
 
 
@@ -93,7 +93,7 @@ def main(root: Path, params: Params) -> None:
     for split in splits.NAMES:
         part = tiles.read(root, split)
         views = 0 if split == "test" else params.oversample.views
-        turns = ensembling.VIEWS["none" if split == "train" else params.predict.tta]
+        turns = tta.VIEWS["none" if split == "train" else params.predict.tta]
         rows = index(part.table["tile_id"].tolist(), views, len(turns))
         values = [_computed(backbone, part, views, params, f"embed {split}")]
         values += [_computed(nn.Sequential(_Turned(turn), backbone), part, 0, params, split) for turn in turns[1:]]
@@ -101,7 +101,7 @@ def main(root: Path, params: Params) -> None:
 
 
 class _Turned(nn.Module):
-    def __init__(self, turn: ensembling.View) -> None:
+    def __init__(self, turn: tta.View) -> None:
         super().__init__()
         self.turn = turn
 

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
 
-from counterpoise import config, images, labels, sources
+from counterpoise import config, images, labels, sources, tasks
 from counterpoise.artifacts import classes, manifest, rejected, thumbnails
-from counterpoise.config import InputError, Section, Task
+from counterpoise.config import InputError, Section
 from counterpoise.dataset import curation
 from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
@@ -65,7 +65,7 @@ class Ingest(Section):
 class Params(Section):
     """What this stage reads."""
 
-    task: Task
+    task: tasks.Task
     ingest: Ingest
 
 
@@ -159,10 +159,10 @@ def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded |
     refused += left_out
     stop_if_too_many(refused, len(rows), settings.max_rejected_frac)
     usable.sort(key=lambda image: image.image)
-    found = order_classes(usable, settings.root)
+    ordered = order_classes(usable, settings.root)
     pictures = np.stack([decoded[image.image].thumbnail for image in usable])
     warned = find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
-    return Ingested(list_usable(usable, decoded, settings.root), found, list_refused(refused), pictures, warned)
+    return Ingested(list_usable(usable, decoded, settings.root), ordered, list_refused(refused), pictures, warned)
 
 
 def order_classes(usable: Sequence[Labelled], root: str) -> classes.Classes:
@@ -248,7 +248,7 @@ def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: f
         return
     lines = []
     for reason, count in Counter(reason for _, reason in unusable).most_common(5):
-        row = next(row for row, its_reason in unusable if its_reason == reason)
+        row = next(row for row, cause in unusable if cause == reason)
         lines.append(f"  {row.where}: image {row.image!r}: {reason} ({count} such rows)")
     share = f"{len(unusable)} of {rows} rows are unusable"
     raise InputError("\n".join([f"{share}, more than ingest.max_rejected_frac = {max_rejected_frac} allows:", *lines]))
@@ -256,12 +256,12 @@ def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: f
 
 def summarise(result: Ingested) -> str:
     """Say in a line how many images there are of each class."""
-    found = result.classes
-    parts = [f"{name} {count}" for name, count in zip(found.names[:SHOWN], found.counts, strict=False)]
-    if len(found.names) > SHOWN:
-        parts.append(f"and {len(found.names) - SHOWN} more")
+    names, counts = result.classes.names, result.classes.counts
+    parts = [f"{name} {count}" for name, count in zip(names[:SHOWN], counts, strict=False)]
+    if len(names) > SHOWN:
+        parts.append(f"and {len(names) - SHOWN} more")
     unlabelled = int((result.manifest["labels"] == "").sum())
-    return f"{found.images} images: {', '.join(parts)}" + (f"; {unlabelled} with none" if unlabelled else "")
+    return f"{result.classes.images} images: {', '.join(parts)}" + (f"; {unlabelled} with none" if unlabelled else "")
 
 
 def main(root: Path, params: Params) -> None:

@@ -11,16 +11,17 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from counterpoise import config, labels, seeds
+from counterpoise import config, seeds, tasks
 from counterpoise.artifacts import classes, clusters, draws, prior, tiles
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import Drawn, InputError, Portion, Section, Task
+from counterpoise.config import ONE_CLASS, Drawn, InputError, Portion, Section
 from counterpoise.dataset import subsampling
+from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.imbalance import resampling
-from counterpoise.imbalance.label_imbalance import Counts, Members, label_counts, mean_imbalance_ratio, pairs, scumble
-from counterpoise.imbalance.resampling import OF_LABEL_SETS, STRATEGIES
+from counterpoise.imbalance.label_imbalance import label_counts
 from counterpoise.stages import run
 
 MAX_DRAWS = 50_000_000
@@ -58,14 +59,14 @@ class Oversample(Drawn):
 class Params(Section):
     """What this stage reads."""
 
-    task: Task
+    task: tasks.Task
     seed: int = Field(ge=0)
     oversample: Oversample
     train: Portion
 
 
 def draw(
-    table: pd.DataFrame, found: classes.Classes, params: Oversample, seed: int, *, task: Task = "multiclass"
+    table: pd.DataFrame, labelled: classes.Classes, params: Oversample, seed: int, *, task: str = ONE_CLASS
 ) -> tuple[pd.DataFrame, prior.Prior]:
     """Draw one epoch.
 
@@ -77,7 +78,7 @@ def draw(
 
     Args:
         table: Index of the training tiles, or of the part that is learned from.
-        found: The classes.
+        labelled: The classes.
         params: Section `oversample`.
         seed: Decides which tiles get the odd draw.
         task: What the labels mean.
@@ -89,7 +90,8 @@ def draw(
     Raises:
         InputError: The strategy draws more than `MAX_DRAWS`.
     """
-    members = bearers(table, found, task)
+    data = dataset_tasks.find(task)
+    members = data.members(table["labels"].tolist(), labelled.names)
     repeats = resampling.repeats(
         params.strategy,
         members,
@@ -101,84 +103,38 @@ def draw(
         raise InputError(
             f"{config.PATH}: oversample.strategy {params.strategy!r} draws {repeats.sum()} times from {len(table)} "
             f"tiles, more than {MAX_DRAWS} in one epoch; group rare classes by ingest.rare, or take another strategy"
-            + (", such as 'lp_ros', which grows by oversample.resize_frac at most" if task == "multilabel" else "")
+            f"{data.FEWER_DRAWS}"
         )
     rows = np.repeat(np.arange(len(table)), repeats)
     nth = np.arange(len(rows)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     drawn = pd.DataFrame({"tile_id": table["tile_id"].to_numpy()[rows], "view": nth % (params.views + 1)})
     train_counts, drawn_counts = label_counts(members), label_counts(members, repeats)
-    many = task == "multilabel"
-    totals = (found.images, len(table)) if many else None
-    factors: tuple[float, ...] | None = None
-    if not many:
-        factors = prior_ledger.factors(train_counts, drawn_counts)
-    elif params.strategy == "none":
-        factors = (1.0,) * len(found.names)
-    draws_line = prior_ledger.Line("oversample.strategy", params.strategy, factors)
+    of_split = prior_ledger.factors(labelled.counts, train_counts, (labelled.images, len(table)), task=task)
+    of_draws = data.draw_factors(params.strategy, train_counts, drawn_counts, (len(table), len(drawn)))
+    draws_line = prior_ledger.Line("oversample.strategy", params.strategy, of_draws)
     ledger = (
-        prior_ledger.Line("split", "train", prior_ledger.factors(found.counts, train_counts, totals)),
+        prior_ledger.Line("split", "train", of_split),
         draws_line.deferred() if params.defer_frac else draws_line,
     )
     result = prior.Prior(
         task=task,
-        classes=found.names,
-        natural_counts=found.counts,
+        classes=labelled.names,
+        natural_counts=labelled.counts,
         train_counts=tuple(map(int, train_counts)),
         drawn_counts=tuple(map(int, drawn_counts)),
-        natural_total=found.images,
+        natural_total=labelled.images,
         train_total=len(table),
         drawn_total=len(drawn),
         ledger=ledger,
-        train_pairs=_rows(pairs(members)) if many else (),
-        drawn_pairs=_rows(pairs(members, repeats)) if many else (),
+        train_pairs=data.pairs(members),
+        drawn_pairs=data.pairs(members, repeats),
     )
     return drawn.sort_values(["tile_id", "view"], ignore_index=True, kind="stable"), result
 
 
-def bearers(table: pd.DataFrame, found: classes.Classes, task: Task) -> Members:
-    """Say which classes each tile bears.
-
-    Args:
-        table: Index of the training tiles.
-        found: The c classes.
-        task: With `multiclass` each tile must bear exactly one.
-
-    Returns:
-        (n, c) booleans.
-    """
-    cells = table["labels"].tolist()
-    if task == "multilabel":
-        return labels.indicators(cells, found.names)
-    return np.eye(len(found.names), dtype=np.bool_)[labels.targets(cells, found.names)]
-
-
-def _rows(matrix: Counts) -> tuple[tuple[int, ...], ...]:
-    return tuple(map(tuple, matrix.tolist()))
-
-
-def change(table: pd.DataFrame, found: classes.Classes, drawn: pd.DataFrame) -> str:
-    """Say in one line what the draws did to tiles with several labels.
-
-    Args:
-        table: Index of the training tiles.
-        found: The classes.
-        drawn: One row per draw.
-
-    Returns:
-        From tiles to draws: the mean number of labels, the share with several labels, MeanIR, and SCUMBLE (`nan` where
-        there are no labels).
-    """
-    members = bearers(table, found, "multilabel")
-    each = members.sum(axis=1)
-    repeats = np.asarray(table["tile_id"].map(drawn["tile_id"].value_counts()).fillna(0), dtype=np.int64)
-    both = (np.ones_like(repeats), repeats)
-    figures = {
-        "labels each": [np.average(each, weights=times) for times in both],
-        "with several labels": [np.average(each > 1, weights=times) for times in both],
-        "MeanIR": [mean_imbalance_ratio(label_counts(members, times)) for times in both],
-        "SCUMBLE": [scumble(members, times) for times in both],
-    }
-    return "tiles to draws: " + ", ".join(f"{name} {old:.3g} to {new:.3g}" for name, (old, new) in figures.items())
+def repeats_of(table: pd.DataFrame, drawn: pd.DataFrame) -> NDArray[np.int64]:
+    """Count how often each of n tiles is drawn, (n,), from a table with a row per draw."""
+    return np.asarray(table["tile_id"].map(drawn["tile_id"].value_counts()).fillna(0), dtype=np.int64)
 
 
 def main(root: Path, params: Params) -> None:
@@ -187,27 +143,28 @@ def main(root: Path, params: Params) -> None:
     Raises:
         InputError: The strategy is one for many labels, and the task has one class per image.
     """
-    chosen = params.oversample
-    if params.task == "multiclass" and chosen.strategy in OF_LABEL_SETS:
-        plain = [name for name in STRATEGIES if name not in OF_LABEL_SETS]
+    data, strategy = dataset_tasks.find(params.task), params.oversample.strategy
+    if strategy in data.REFUSED_STRATEGIES:
+        plain = [name for name in resampling.STRATEGIES if name not in data.REFUSED_STRATEGIES]
         raise InputError(
-            f"{config.PATH}: oversample.strategy is {chosen.strategy!r}, which looks at sets of labels, but with task "
-            f"'multiclass' each image has one class; set it to one of {plain}"
+            f"{config.PATH}: oversample.strategy is {strategy!r}, which looks at sets of labels, but with task "
+            f"{params.task!r} each image has one class; set it to one of {plain}"
         )
-    table, found = tiles.read(root, "train").table, classes.read(root)
+    table, labelled = tiles.read(root, "train").table, classes.read(root)
     if params.train.fraction < 1:
         every = len(table)
         table = table.iloc[subsampling.choose(table, clusters.units(root), params.train.fraction, params.seed)]
         print(f"{len(table)} of {every} tiles of train, by train.fraction")
-    drawn, opened = draw(table, found, chosen, params.seed, task=params.task)
+    drawn, counts = draw(table, labelled, params.oversample, params.seed, task=params.task)
     draws.write(root, drawn)
-    prior.write(root, opened)
+    prior.write(root, counts)
     print(
         f"{len(drawn)} draws: "
-        + ", ".join(f"{name} {count}" for name, count in zip(opened.classes, opened.drawn_counts, strict=True))
+        + ", ".join(f"{name} {count}" for name, count in zip(counts.classes, counts.drawn_counts, strict=True))
     )
-    if params.task == "multilabel":
-        print(change(table, found, drawn))
+    members = data.members(table["labels"].tolist(), labelled.names)
+    if summary := data.describe_draws(members, repeats_of(table, drawn)):
+        print(summary)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
 from counterpoise.config import PATH, InputError, Section, Tta
 from counterpoise.dataset.inputs import FeatureInputs, Inputs, TileInputs, in_order
-from counterpoise.networks import ensembling
+from counterpoise.networks import ensembling, tta
 from counterpoise.networks.devices import autocast, pick_device, pick_precision
 from counterpoise.networks.network import rebuild
 from counterpoise.stages import run
@@ -146,7 +146,7 @@ def logits_of(
     Raises:
         InputError: There are no features of the views.
     """
-    how, views = params.predict.average, ensembling.VIEWS[params.predict.tta]
+    how, views = params.predict.average, tta.VIEWS[params.predict.tta]
     if frozen is None:
         inputs = TileInputs(
             tiles=part,
@@ -159,7 +159,7 @@ def logits_of(
             backbone=card.backbone,
         )
         return apply(ensembling.Averaged(members, views, how, card.task), inputs, params, label)
-    network, found = ensembling.Averaged(members, ensembling.VIEWS["none"], how, card.task), []
+    network, found = ensembling.Averaged(members, tta.VIEWS["none"], how, card.task), []
     for number in range(len(views)):
         rows = np.flatnonzero(frozen.index["view"].to_numpy() == -number)
         if len(rows) != len(part.table):

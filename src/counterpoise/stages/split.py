@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import coo_array
 
-from counterpoise import config, labels, seeds
+from counterpoise import config, seeds, tasks
 from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
-from counterpoise.config import InputError, Section, Task
+from counterpoise.config import ONE_CLASS, InputError, Section
 from counterpoise.dataset import stratification
+from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.dataset.near_duplicates import find_duplicates
 from counterpoise.stages import run, warn
 
@@ -55,7 +56,7 @@ class Split(Section):
 class Params(Section):
     """What this stage reads."""
 
-    task: Task
+    task: tasks.Task
     seed: int = Field(ge=0)
     split: Split
 
@@ -83,44 +84,44 @@ def find_units(
         The table of clusters, and the (k, 2) rows of confirmed pairs that lie in two clusters, since clusters are
         stars and no chains; `assign` sets one side of such a pair aside where they would straddle.
     """
-    found = find_duplicates(
+    duplicates = find_duplicates(
         pictures,
         table["sha256"].to_numpy(),
         max_distance=params.max_distance,
         min_correlation=params.min_correlation,
     )
-    unit = stratification.units(table["group"].to_numpy(), found.cluster)
+    unit = stratification.units(table["group"].to_numpy(), duplicates.cluster)
     image_ids = table["image_id"].to_numpy()
     first = np.unique(unit, return_index=True)[1]
     columns = {
         "image_id": image_ids,
         "unit": image_ids[first][unit],
-        "centre": image_ids[found.centre],
-        "kind": found.kind.astype(object),
-        "correlation": found.correlation,
+        "centre": image_ids[duplicates.centre],
+        "kind": duplicates.kind.astype(object),
+        "correlation": duplicates.correlation,
     }
-    return pd.DataFrame(columns), found.crossing
+    return pd.DataFrame(columns), duplicates.crossing
 
 
 def assign(
     table: pd.DataFrame,
-    found: classes.Classes,
+    labelled: classes.Classes,
     units: pd.DataFrame,
     crossing: NDArray[np.int64],
     copies: NDArray[np.int64],
     params: Split,
     seed: int,
     *,
-    task: Task = "multiclass",
+    task: str = ONE_CLASS,
 ) -> Assigned:
     """Assign every image to a split.
 
     With many labels per image every label is dealt in proportion, and so are the images without any. With one, what a
-    class was merged from is dealt in proportion, too, as far as there is enough of it (`_strata`).
+    class was merged from is dealt in proportion, too, as far as there is enough of it.
 
     Args:
         table: The manifest.
-        found: Its classes.
+        labelled: Its classes.
         units: What must stay together, as `find_units` returns it.
         crossing: (k, 2) rows of near duplicates in two units.
         copies: (n,) images with equal numbers look the same; they are set aside together.
@@ -131,44 +132,23 @@ def assign(
     Returns:
         The splits, the clusters, and warnings.
     """
-    cells = table["labels"].tolist()
-    if task == "multilabel":
-        members = labels.indicators(cells, found.names)
-        dealt_by = np.column_stack([members, ~members.any(axis=1)])  # no label at all is dealt as one more class
-    else:
-        members = np.eye(len(found.names), dtype=np.bool_)[labels.targets(cells, found.names)]
-        dealt_by = members if params.balance else _strata(table, params)
+    data = dataset_tasks.find(task)
+    members = data.members(table["labels"].tolist(), labelled.names)
+    least = min(frac for frac in (params.val_frac, params.test_frac, 1.0) if frac > 0)
+    dealt_by = members if params.balance else data.strata(table, members, least)
     unit = np.unique(units["unit"].to_numpy().astype(str), return_inverse=True)[1]
     rows, columns = np.nonzero(dealt_by)
     shape = (int(unit.max()) + 1, dealt_by.shape[1])
     of_units = coo_array((np.ones(len(rows), dtype=np.int64), (unit[rows], columns)), shape=shape).tocsr()
     wanted = _wanted(dealt_by.sum(axis=0).astype(np.float64), params)
     rng, sizes = seeds.generator(seed, "split"), np.bincount(unit)
-    dealt = stratification.deal(of_units, wanted, rng, sizes=sizes)
-    if task == "multilabel":
-        dealt = stratification.even_out(dealt, of_units, wanted, rng, sizes)
+    dealt = data.improve(stratification.deal(of_units, wanted, rng, sizes=sizes), of_units, wanted, rng, sizes)
     split = np.array(ORDER, dtype=object)[dealt][unit]
     aside = _set_aside(split, crossing, copies)
     if params.balance:
         _trim(split, members.argmax(axis=1), seeds.generator(seed, "balance"))
     result = pd.DataFrame({"image_id": table["image_id"], "split": split})
-    return Assigned(result, units, (*_thin_classes(split, members, found), *_large(units), *aside))
-
-
-def _strata(table: pd.DataFrame, params: Split) -> NDArray[np.bool_]:
-    """Say what each image is dealt by: its label before merging, or its class where too few have that label.
-
-    Few are those of which the smallest split would not get one.
-
-    Returns:
-        (n, k) booleans, one in each row.
-    """
-    least = min(frac for frac in (params.val_frac, params.test_frac, 1.0) if frac > 0)
-    sizes = table.groupby(["labels", "raw_labels"])["image_id"].transform("size").to_numpy()
-    raw = np.where(sizes * least >= 1, table["raw_labels"].to_numpy(), "")
-    pairs = pd.MultiIndex.from_arrays([table["labels"], raw])
-    numbers, found = pd.factorize(pairs, sort=True)
-    return np.eye(len(found), dtype=np.bool_)[numbers]
+    return Assigned(result, units, (*_thin_classes(split, members, labelled), *_large(units), *aside))
 
 
 def _wanted(counts: NDArray[np.float64], params: Split) -> NDArray[np.float64]:
@@ -213,11 +193,11 @@ def _set_aside(split: NDArray[np.object_], crossing: NDArray[np.int64], copies: 
     return [f"{count} images are unused, since near duplicates of them are in another split"] if count else []
 
 
-def _thin_classes(split: NDArray[np.object_], members: NDArray[np.bool_], found: classes.Classes) -> list[str]:
+def _thin_classes(split: NDArray[np.object_], members: NDArray[np.bool_], labelled: classes.Classes) -> list[str]:
     present = np.stack([members[split == side].any(axis=0) for side in splits.NAMES])
     thin = np.flatnonzero(~present.all(axis=0))
     warnings = [
-        f"class {found.names[index]!r} ({found.counts[index]} images) is too small to be everywhere: none in "
+        f"class {labelled.names[index]!r} ({labelled.counts[index]} images) is too small to be everywhere: none in "
         f"{[side for side, there in zip(splits.NAMES, present[:, index], strict=True) if not there]}"
         for index in thin[:THIN_NAMED]
     ]
@@ -241,12 +221,8 @@ def main(root: Path, params: Params) -> None:
     """Find duplicates, assign, and say loudly what is odd."""
     if params.split.val_frac + params.split.test_frac >= 1:
         raise InputError(f"{config.PATH}: split.val_frac + split.test_frac leave nothing to train on")
-    if params.task == "multilabel" and params.split.balance:
-        raise InputError(
-            f"{config.PATH}: split.balance is true, but with task 'multilabel' no choice of images has equally many of "
-            "each class, since an image of a rare class brings its frequent ones along; set it to false, and even out "
-            "train with oversample.strategy or weighting.scheme"
-        )
+    if params.split.balance and (reason := dataset_tasks.find(params.task).NO_BALANCE):
+        raise InputError(f"{config.PATH}: split.balance is true, but with task {params.task!r} {reason}")
     table = manifest.read(root)
     pictures = thumbnails.read(root, len(table))
     units, crossing = find_units(table, pictures, params.split.duplicates)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from counterpoise import labels, seeds
+from counterpoise import seeds, tasks
 from counterpoise.artifacts import clusters, draws, features, model, prior, tiles, training
 from counterpoise.calibration import prior_ledger
 from counterpoise.config import PATH, InputError
@@ -70,8 +70,8 @@ def examples(
         params: All settings.
         split: `train` is augmented on the fly.
     """
-    read_labels = labels.indicators if opened.task == "multilabel" else labels.targets
-    targets = torch.from_numpy(read_labels(part.table["labels"].tolist(), opened.classes)[rows].astype(np.int64))
+    encoded = tasks.find(opened.task).encode(part.table["labels"].tolist(), opened.classes)
+    targets = torch.from_numpy(encoded[rows].astype(np.int64))
     if frozen is not None:
         place = {
             key: number for number, key in enumerate(zip(frozen.index["tile_id"], frozen.index["view"], strict=True))

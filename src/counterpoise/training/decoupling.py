@@ -100,7 +100,11 @@ def retrain(
     )
     rows = np.repeat(np.arange(len(targets)), repeats)
     even = np.bincount(targets[rows], minlength=len(counts))
-    line = prior_ledger.Line("train.classifier", "retrained", prior_ledger.factors(opened.train_counts, even))
+    line = prior_ledger.Line(
+        "train.classifier",
+        "retrained",
+        prior_ledger.factors(opened.train_counts, even, (opened.train_total, len(rows)), task=opened.task),
+    )
     redrawn = replace(
         opened,
         drawn_counts=tuple(map(int, even)),

@@ -14,9 +14,8 @@ from torch.nn import functional
 
 from counterpoise import losses
 from counterpoise.artifacts.prior import Prior
-from counterpoise.calibration import prior_ledger
+from counterpoise.calibration import links, prior_ledger
 from counterpoise.config import PATH, InputError, Weighting
-from counterpoise.imbalance.class_weights import class_weights, label_weights
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,7 @@ def build(
         raise InputError(refusal)
     counts = opened.drawn_counts
     try:
-        if opened.task == "multilabel":
-            factors = label_weights(weights.scheme, counts, opened.drawn_total)
-        else:
-            factors = class_weights(weights.scheme, counts, beta=weights.beta)
+        factors = links.of_task(opened.task).class_weights(weights.scheme, counts, opened.drawn_total, weights.beta)
     except ValueError as error:
         raise InputError(f"{PATH}: {error}") from error
     built = losses.build(loss, task=opened.task, class_counts=counts, example_count=opened.drawn_total, params=block)
@@ -150,18 +146,16 @@ def initial_bias(opened: Prior, lines: Sequence[prior_ledger.Line], *, draws_def
 
     Source: Lin et al. (2017), Focal Loss for Dense Object Detection, section 4.1, for the bias of rare labels.
     """
-    many = opened.task == "multilabel"
-    counts, total = opened.drawn_counts, opened.drawn_total
+    link = links.of_task(opened.task)
     by_counts = any(line.piece == "loss" and line.factors is None and losses.adjusts(line.remedy) for line in lines)
-    if by_counts and not many:
-        return torch.zeros(len(counts))
     if draws_deferred:
-        counts, total = opened.train_counts, opened.train_total
-    drawn = prior_ledger.from_counts(counts, total if many else None)
+        drawn = link.prior_of_counts(opened.train_counts, opened.train_total)
+    else:
+        drawn = link.prior_of_counts(opened.drawn_counts, opened.drawn_total)
     known = [line for line in lines if line.piece in ("weighting.scheme", "loss") and line.factors is not None]
     seen = prior_ledger.seen(drawn, known, task=opened.task)
     assert seen is not None  # known lines alone
-    return torch.from_numpy(np.log(seen) - (np.log1p(-seen) if many else 0.0)).float()
+    return torch.from_numpy(link.initial_logits(seen, held_by_loss=by_counts)).float()
 
 
 def _factors(class_weights: NDArray[np.float64]) -> tuple[float, ...]:

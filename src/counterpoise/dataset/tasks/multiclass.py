@@ -1,0 +1,66 @@
+"""Splitting and drawing where each image has exactly one class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from counterpoise import labels
+from counterpoise.calibration import prior_ledger
+from counterpoise.dataset.tasks import Floats, Ints, Members
+from counterpoise.imbalance.resampling import OF_LABEL_SETS
+
+NO_BALANCE: str | None = None
+REFUSED_STRATEGIES = OF_LABEL_SETS
+FEWER_DRAWS = ""
+
+
+def members(cells: Sequence[str], classes: Sequence[str]) -> Members:
+    """Say which class each cell bears, (n, c), one in each row.
+
+    Raises:
+        ValueError: A cell is no class name.
+    """
+    return np.eye(len(classes), dtype=np.bool_)[labels.targets(cells, classes)]
+
+
+def strata(table: pd.DataFrame, members: Members, least_frac: float) -> Members:
+    """Deal each image by its label before merging, or by its class where too few have that label.
+
+    Few are those of which the smallest split would not get one.
+
+    Args:
+        table: The manifest.
+        members: (n, c), not looked at.
+        least_frac: Share of the smallest split.
+
+    Returns:
+        (n, k) booleans, one in each row.
+    """
+    sizes = table.groupby(["labels", "raw_labels"])["image_id"].transform("size").to_numpy()
+    raw = np.where(sizes * least_frac >= 1, table["raw_labels"].to_numpy(), "")
+    numbers, distinct = pd.factorize(pd.MultiIndex.from_arrays([table["labels"], raw]), sort=True)
+    return np.eye(len(distinct), dtype=np.bool_)[numbers]
+
+
+def improve(dealt: Ints, members: Ints | csr_array, wanted: Floats, rng: np.random.Generator, sizes: Ints) -> Ints:
+    """Leave the splits (u,) as they were dealt: of one class each, every unit already went where it was wanted."""
+    return dealt
+
+
+def draw_factors(strategy: str, train: Ints, drawn: Ints, totals: tuple[int, int]) -> tuple[float, ...] | None:
+    """Compare the shares of the classes (c,) in the draws with those in train."""
+    return prior_ledger.factors(train, drawn, totals, task="multiclass")
+
+
+def pairs(members: Members, repeats: Ints | None = None) -> tuple[tuple[int, ...], ...]:
+    """No two classes come together."""
+    return ()
+
+
+def describe_draws(members: Members, repeats: Ints) -> str | None:
+    """No tile has several labels."""
+    return None

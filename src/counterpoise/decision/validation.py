@@ -1,0 +1,137 @@
+"""What a decision takes from validation: its calibration, and the counts of what it decides there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterpoise import labels, tasks
+from counterpoise.artifacts.decision import Decision
+from counterpoise.artifacts.predictions import Predictions
+from counterpoise.artifacts.prior import Prior
+from counterpoise.calibration import calibrators, links, prior_ledger
+from counterpoise.config import PATH, InputError, suggest
+from counterpoise.decision import rules
+
+Counts = tuple[tuple[int, int, int, int], ...]
+
+
+def calibrate(
+    val: Predictions,
+    prior: Prior,
+    ledger: Sequence[prior_ledger.Line],
+    *,
+    calibrator: str,
+    min_positives: int,
+    positive: str | None,
+) -> Decision:
+    """Fit a calibrator on validation, with the correction from the prior that the model saw to validation's.
+
+    Args:
+        val: Predictions of validation.
+        prior: What labels mean, and how many images bear each before any balancing.
+        ledger: Every line that applies to the model.
+        calibrator: Its name; `auto` takes `temperature` where the prior that the model saw is known, else one that
+            learns it from validation.
+        min_positives: Labels with fewer positives, or negatives, share one calibration.
+        positive: The class that matters; `None` takes the rarest.
+
+    Returns:
+        A decision without a rule, whose target is the prior of validation.
+
+    Raises:
+        InputError: The prior that the model saw is unknown and the calibrator has no bias, or a name is no class.
+    """
+    link, truth = links.of_task(prior.task), labels.indicators(val.labels, val.classes)
+    own = link.prior_of_counts(truth.sum(axis=0), len(truth))
+    natural = link.prior_of_counts(prior.natural_counts, prior.natural_total)
+    seen = prior_ledger.seen(natural, ledger, task=prior.task)
+    members = calibrators.of_task(prior.task)
+    if calibrator == "auto":
+        calibrator = members.DEFAULT_WITH_BIAS if seen is None else "temperature"
+    refuse_unknown(calibrator, ledger)
+    offset = np.zeros(len(own))
+    if seen is not None and calibrator not in calibrators.WITH_BIAS:
+        offset = link.offset(seen, own)
+    logits = val.logits.astype(np.float64)
+    try:
+        targets = tasks.find(prior.task).encode(val.labels, val.classes)
+        fit = members.fit(calibrator, logits, targets, offset, min_positives=min_positives)
+    except ValueError as error:
+        raise InputError(f"{PATH}: {error}") from error
+    return Decision(
+        task=prior.task,
+        classes=val.classes,
+        positive=positive_class(positive, prior),
+        calibrator=calibrator,
+        pooled=tuple(np.array(val.classes)[fit.pooled].tolist()),
+        scale=tuple(fit.scale.tolist()),
+        bias=tuple(fit.bias.tolist()),
+        ledger=tuple(ledger),
+        natural=tuple(natural.tolist()),
+        seen=None if seen is None else tuple(seen.tolist()),
+        val=tuple(own.tolist()),
+        target=tuple(own.tolist()),
+        val_offset=tuple(offset.tolist()),
+        target_offset=(0.0,) * len(own),
+        rule="",
+        gain=(),
+        thresholds=(),
+        at_least=0,
+        val_images=tuple(truth.sum(axis=0).tolist()),
+        val_total=len(truth),
+        val_decided=(),
+        val_raw=count(truth, rules.raw(logits, prior.task)[1]),
+        prevalences=(),
+        knots=fit.knots,
+    )
+
+
+def refuse_unknown(calibrator: str, ledger: Sequence[prior_ledger.Line]) -> None:
+    """Refuse a calibrator that cannot undo what a remedy did.
+
+    Raises:
+        InputError: A line of the ledger is unknown and the calibrator has no bias to learn the prior with.
+    """
+    unknown = [line for line in ledger if line.factors is None]
+    if unknown and calibrator not in calibrators.WITH_BIAS:
+        pieces = ", ".join(f"{line.piece} = {line.remedy}" for line in unknown)
+        raise InputError(
+            f"{PATH}: decide.calibrator is {calibrator!r}, but what {pieces} does to the prior has no closed form; "
+            f"set it to 'auto' or one of {list(calibrators.WITH_BIAS)}, which learn the prior from validation"
+        )
+
+
+def positive_class(positive: str | None, prior: Prior) -> str:
+    """Name the class that matters: the one that is stated, else the rarest.
+
+    Raises:
+        InputError: What is stated is no class.
+    """
+    if positive is None:
+        rarest = min(range(len(prior.classes)), key=lambda index: (prior.natural_counts[index], -index))
+        return prior.classes[rarest]
+    if positive not in prior.classes:
+        raise InputError(f"{PATH}: evaluate.positive is {positive!r}; {suggest(positive, prior.classes)}")
+    return positive
+
+
+def count(truth: NDArray[np.bool_], decided: NDArray[np.bool_]) -> Counts:
+    """Count true positives, false positives, false negatives and true negatives of each class, both (n, c).
+
+    Example:
+        >>> count(np.array([[True], [True], [False]]), np.array([[True], [False], [False]]))
+        ((1, 0, 1, 1),)
+    """
+    cells = [truth & decided, ~truth & decided, truth & ~decided, ~truth & ~decided]
+    columns = np.stack([cell.sum(axis=0) for cell in cells], axis=1)
+    return tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in columns)
+
+
+def counted(decision: Decision, val: Predictions, truth: NDArray[np.bool_]) -> Decision:
+    """Add the counts of what a decision decides on validation, whose images bear `truth`, (n, c)."""
+    decided = rules.decided(decision, rules.probabilities(decision, val.logits))
+    return replace(decision, val_decided=count(truth, decided))

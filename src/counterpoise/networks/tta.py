@@ -1,0 +1,30 @@
+"""Test-time augmentation: the views of a picture over which a prediction is averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+View = Callable[[Tensor], Tensor]
+
+
+def _view(*flipped: int, transposed: bool = False) -> View:
+    def view(images: Tensor) -> Tensor:
+        turned = images.transpose(-1, -2) if transposed else images
+        if not flipped and not transposed:
+            return images
+        return turned.flip(flipped).contiguous(memory_format=torch.channels_last)
+
+    return view
+
+
+FLIPS = tuple(_view(*sides) for sides in ((), (-1,), (-2,), (-1, -2)))
+VIEWS: dict[str, tuple[View, ...]] = {
+    "none": FLIPS[:1],
+    "flips": FLIPS,
+    "dihedral": (*FLIPS, *(_view(*sides, transposed=True) for sides in ((), (-1,), (-2,), (-1, -2)))),
+}
+"""For each `predict.tta` the views of square images (n, 3, s, s), of which the first is the image as it is. Each is a
+group: the views of a mirrored image are those of the image in another order."""

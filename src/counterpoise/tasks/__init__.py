@@ -1,0 +1,60 @@
+"""The open set of tasks: what the labels of an image mean, a file per task, found by its name.
+
+A file `tasks/<name>.py` holds `LINK`, the name of the file in `calibration/links/` that says what a logit means, and
+the functions of `TaskModule`. How such images are split and drawn stands in `dataset/tasks/<name>.py`, how predictions
+of them are scored in `evaluation/tasks/<name>.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from typing import Annotated, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+from counterpoise.config import PATH, InputError, suggest
+
+
+class TaskModule(Protocol):
+    """What every file of this folder offers."""
+
+    LINK: str
+
+    def fault_of_labels(self, labels: Sequence[str]) -> str | None:
+        """Say why an image cannot bear these labels; `None` if it can."""
+
+    def encode(self, cells: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64] | NDArray[np.bool_]:
+        """Turn n cells of labels, joined by `|`, into targets: (n,) class indices, or (n, c) booleans."""
+
+
+def names() -> list[str]:
+    """List the tasks there are."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def find(name: str) -> TaskModule:
+    """Find a task by its name.
+
+    Raises:
+        InputError: There is no such task.
+    """
+    if name not in names():
+        raise InputError(f"{PATH}: task is {name!r}; {suggest(name, names())}")
+    task: TaskModule = importlib.import_module(f"{__name__}.{name}")
+    return task
+
+
+def _known(name: object) -> object:
+    if name not in names():
+        raise PydanticCustomError("unknown_task", "{expected}", {"expected": suggest(name, names())})
+    return name
+
+
+Task = Annotated[str, BeforeValidator(_known)]
+"""What the labels mean: `multiclass`, exactly one class per image, softmax outputs; `multilabel`, any number of classes
+per image, none included, a sigmoid output for each."""

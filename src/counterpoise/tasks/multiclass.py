@@ -1,0 +1,33 @@
+"""Exactly one class per image; the classes exclude each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterpoise import labels as cells_of_labels
+
+LINK = "softmax"
+
+
+def fault_of_labels(labels: Sequence[str]) -> str | None:
+    """Refuse an image without a label, and one with several.
+
+    Example:
+        >>> fault_of_labels(["roof", "solar"])
+        "exactly one label is needed, found ['roof', 'solar']"
+    """
+    if len(labels) == 1:
+        return None
+    return f"exactly one label is needed, found {list(labels)}" if labels else "the row has no label"
+
+
+def encode(cells: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
+    """Turn cells with exactly one label each into class indices, (n,).
+
+    Raises:
+        ValueError: A cell is no class name.
+    """
+    return cells_of_labels.targets(cells, classes)
