@@ -1,7 +1,5 @@
 """Averages against scipy and by hand, what they do to a shift of the prior, and views that form a group."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -64,16 +62,6 @@ def test_one_alone_is_left_as_it_is(how: str) -> None:
 def test_an_unknown_average_is_refused() -> None:
     with pytest.raises(ValueError, match=r"predict\.average is 'median'"):
         ensembling.average(given(), "median", "multiclass")
-
-
-@pytest.mark.parametrize(("name", "count"), [("none", 1), ("flips", 4), ("dihedral", 8)])
-def test_views_form_a_group_that_begins_with_the_picture_as_it_is(name: str, count: int) -> None:
-    views, picture = VIEWS[name], torch.arange(2 * 3 * 5 * 5).reshape(2, 3, 5, 5)
-    seen = [view(picture) for view in views]
-    assert seen[0] is picture
-    assert len({tuple(own.flatten().tolist()) for own in seen}) == len(seen) == count
-    for one, other in itertools.product(views, repeat=2):
-        assert any(torch.equal(one(other(picture)), own) for own in seen)
 
 
 class Corner(nn.Module):

@@ -17,7 +17,7 @@ from counterpoise import config, storage
 from counterpoise.artifacts import decision, model, predictions, prior, unlabelled
 from counterpoise.calibration import prior_ledger
 from counterpoise.calibration.calibrators import softmax as softmax_calibrators
-from counterpoise.decision import rules, thresholds, validation
+from counterpoise.decision import rules, thresholds
 from counterpoise.decision.links import softmax as one_class
 from counterpoise.imbalance import class_weights
 from counterpoise.metrics.probability import expected_calibration_error
@@ -492,11 +492,3 @@ def test_every_stated_prevalence_has_a_decision_of_its_own():
     assert chosen.moved(1).target == pytest.approx((0.99, 0.01))
     np.testing.assert_allclose(np.array(chosen.moved(1).gain), np.diag([1 / 0.99, 100]))
     assert chosen.positive == "solar"
-
-
-def test_the_class_that_matters_is_the_rarest_unless_stated():
-    assert validation.positive_class(None, opened((300, 100))) == "solar"
-    assert validation.positive_class(None, opened((5, 5))) == "solar"  # of equal ones the last
-    assert validation.positive_class("plain", opened((300, 100))) == "plain"
-    with pytest.raises(config.InputError, match=r"evaluate\.positive is 'solr'; .*did you mean 'solar'"):
-        validation.positive_class("solr", opened((300, 100)))

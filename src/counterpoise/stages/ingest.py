@@ -202,9 +202,9 @@ def find_disagreements(usable: Sequence[Labelled], sha256: Sequence[str]) -> tup
         return ()
     first = differing[0][0]
     other = next(image for image in differing[0] if image.labels != first.labels)
-    named = " and ".join(f"{image.image!r} ({', '.join(image.labels) or 'no label'})" for image in (first, other))
+    pair = " and ".join(f"{image.image!r} ({', '.join(image.labels) or 'no label'})" for image in (first, other))
     return (
-        f"{sum(map(len, differing))} images have the same bytes as others with other labels, such as {named}; "
+        f"{sum(map(len, differing))} images have the same bytes as others with other labels, such as {pair}; "
         "correct their labels, or leave them out",
     )
 
