@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multiclass", "multilabel")
 
@@ -73,6 +74,9 @@ def asymmetric(
         >>> asymmetric(z, y, gamma_pos=0.0, gamma_neg=4.0)
         tensor([[0.6931, 0.0433]])
     """
+    import torch
+    from torch.nn import functional
+
     if min(gamma_pos, gamma_neg) < 0:
         raise ValueError(f"gamma_pos is {gamma_pos}, gamma_neg is {gamma_neg}; expected numbers of at least 0")
     if not 0 <= clip < 1 or not 0 <= label_smoothing < 1:
@@ -93,7 +97,7 @@ def asymmetric(
     return -(smooth * power * log_p).sum(dim=1).to(logits.dtype)
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss; counts play no part."""
     return partial(
         asymmetric,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional
 
 from counterpoise.config import Section
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 TASKS = ("multiclass", "multilabel")
 RANKS = True
+STATEFUL = True
 
 
 class Params(Section):
@@ -68,11 +71,15 @@ def auc_margin(
         74). Its a, b and alpha are plain tensors, which `state_dict()` omits.
 
     Example:
+        >>> import torch
         >>> z, y = torch.tensor([[0.0], [0.0]]), torch.tensor([[1], [0]])  # both score 1/2; 2 * 1 * (1 + 0) - 1^2
         >>> half, one = torch.tensor([0.5]), torch.tensor([1.0])
         >>> auc_margin(z, y, a=half, b=half, alpha=one, margin=1.0).mean()
         tensor(1.)
     """
+    import torch
+    from torch.nn import functional
+
     if not margin > 0:
         raise ValueError(f"margin is {margin}; expected a number above 0")
     wide = logits if logits.element_size() >= 4 else logits.float()
@@ -102,42 +109,50 @@ def auc_margin(
     return (shares * (shares.shape[1] / classes)).to(logits.dtype)
 
 
-class AucMargin(nn.Module):
-    """The loss with its a, b and alpha, which an ordinary optimiser moves: down for a and b, up for alpha.
+@cache
+def module_class() -> type[nn.Module]:
+    """Make the class of the loss with its parameters, once: importing this file must not import torch."""
+    import torch
+    from torch import nn
 
-    While training it is the value at its a, b and alpha. Otherwise it is that of the batch's own saddle point, which
-    depends on the network alone, so that epochs can be compared.
+    class AucMargin(nn.Module):
+        """The loss with its a, b and alpha, which an ordinary optimiser moves: down for a and b, up for alpha.
 
-    Attributes:
-        a: (k,) parameter.
-        b: (k,) parameter.
-        alpha: (k,) parameter, at least 0 after `project`.
-    """
+        While training it is the value at its a, b and alpha. Otherwise it is that of the batch's own saddle point,
+        which depends on the network alone, so that epochs can be compared.
 
-    def __init__(self, problems: int, margin: float) -> None:
-        super().__init__()
-        self.a = nn.Parameter(torch.full((problems,), 0.5))
-        self.b = nn.Parameter(torch.full((problems,), 0.5))
-        self.alpha = nn.Parameter(torch.full((problems,), margin))
-        self.margin = margin
+        Attributes:
+            a: (k,) parameter.
+            b: (k,) parameter.
+            alpha: (k,) parameter, at least 0 after `project`.
+        """
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Compute the shares of a batch; the gradient of alpha is reversed, so that going down it goes up."""
-        alpha = 2 * self.alpha.detach() - self.alpha
-        return auc_margin(
-            logits, targets, a=self.a, b=self.b, alpha=alpha, margin=self.margin, saddle=not self.training
-        )
+        def __init__(self, problems: int, margin: float) -> None:
+            super().__init__()
+            self.a = nn.Parameter(torch.full((problems,), 0.5))
+            self.b = nn.Parameter(torch.full((problems,), 0.5))
+            self.alpha = nn.Parameter(torch.full((problems,), margin))
+            self.margin = margin
 
-    @torch.no_grad()
-    def project(self) -> None:
-        """Put alpha back to 0 where a step took it below."""
-        self.alpha.clamp_(min=0)
+        def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+            """Compute the shares of a batch; the gradient of alpha is reversed, so that going down it goes up."""
+            alpha = 2 * self.alpha.detach() - self.alpha
+            return auc_margin(
+                logits, targets, a=self.a, b=self.b, alpha=alpha, margin=self.margin, saddle=not self.training
+            )
+
+        @torch.no_grad()
+        def project(self) -> None:
+            """Put alpha back to 0 where a step took it below."""
+            self.alpha.clamp_(min=0)
+
+    return AucMargin
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> AucMargin:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> nn.Module:
     """Return the loss, at the saddle point of a network that says 1/2 to all; counts play no part."""
-    two_classes = task == "multiclass" and len(class_counts) == 2
-    return AucMargin(1 if two_classes else len(class_counts), params.margin)
+    two_classes = target_ndim == 1 and len(class_counts) == 2
+    return module_class()(1 if two_classes else len(class_counts), params.margin)
 
 
 def prior_factors(params: Params, class_counts: Sequence[int]) -> tuple[float, ...] | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multilabel",)
 ONLY = "it weighs labels by what else an image bears, and of one class per image there is never anything else"
@@ -89,6 +90,9 @@ def distribution_balanced(
         >>> distribution_balanced(z, y, class_counts=counts, example_count=100, tolerance=2.0, **half)
         tensor([[0.6931, 0.3466]])
     """
+    import torch
+    from torch.nn import functional
+
     if min(alpha, beta, kappa) < 0 or not tolerance > 0:
         raise ValueError(
             f"alpha is {alpha}, beta is {beta}, kappa is {kappa}, tolerance is {tolerance}; expected numbers of at "
@@ -105,8 +109,10 @@ def distribution_balanced(
     return (weights * torch.where(borne, functional.softplus(-shifted), tolerated)).to(logits.dtype)
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss for the counts of the draws."""
+    import torch
+
     return partial(
         distribution_balanced,
         class_counts=torch.tensor(class_counts, dtype=torch.float32),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
-from counterpoise.config import PATH, InputError, Section
+from counterpoise.config import PATH, Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multiclass", "multilabel")
 
@@ -54,6 +55,9 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None 
         >>> focal(torch.zeros(1, 2), torch.tensor([0]), gamma=2.0)  # 0.5^2 log 2
         tensor([0.1733])
     """
+    import torch
+    from torch.nn import functional
+
     if gamma < 0:
         raise ValueError(f"gamma is {gamma}; expected a number of at least 0")
     if alpha is not None and (not 0 < alpha < 1 or targets.ndim == 1):
@@ -69,18 +73,25 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None 
     return values if alpha is None else torch.where(targets == 1, alpha * values, (1 - alpha) * values)
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
-    """Return the loss; counts play no part.
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+    """Return the loss; counts play no part."""
+    return partial(focal, gamma=params.gamma, alpha=params.alpha)
 
-    Raises:
-        InputError: There is one class per example, and an alpha.
-    """
-    if task == "multiclass" and params.alpha is not None:
-        raise InputError(
+
+def conflicts(params: Params, *, target_ndim: int, weighting_scheme: str) -> Iterator[str]:
+    """Refuse an alpha of one class per example, and one beside class weights."""
+    if params.alpha is None:
+        return
+    if target_ndim == 1:
+        yield (
             f"{PATH}: losses.focal.alpha is {params.alpha}, which weighs a label that is borne against one that is not "
             "(of one class per image, weighting.scheme gives each class a weight); set alpha to null"
         )
-    return partial(focal, gamma=params.gamma, alpha=params.alpha)
+    elif weighting_scheme != "none":
+        yield (
+            f"{PATH}: losses.focal.alpha is {params.alpha} and weighting.scheme is {weighting_scheme!r}, which both "
+            "weigh the entries whose label is borne; set alpha to null or scheme to 'none'"
+        )
 
 
 def prior_factors(params: Params, class_counts: Sequence[int]) -> tuple[float, ...] | None:
