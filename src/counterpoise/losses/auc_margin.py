@@ -89,10 +89,11 @@ def auc_margin(
         scores, positives = (wide[:, 1:] - wide[:, :1]).sigmoid(), targets[:, None] == 1
     else:
         scores, positives = wide.softmax(dim=1), functional.one_hot(targets, logits.shape[1]) == 1
-    borne = positives.sum(dim=0)
-    usable = (borne > 0) & (borne < len(scores))
+    positive_counts = positives.sum(dim=0)
+    usable = (positive_counts > 0) & (positive_counts < len(scores))
     # What an example of each kind weighs, so that the mean over all n is the mean over those of its kind.
-    of_positive, of_negative = (len(scores) / kind.clamp_min(1) for kind in (borne, len(scores) - borne))
+    counts = (positive_counts, len(scores) - positive_counts)
+    of_positive, of_negative = (len(scores) / count.clamp_min(1) for count in counts)
     if saddle:
         a = (of_positive * scores * positives).mean(dim=0)
         b = (of_negative * scores * ~positives).mean(dim=0)
