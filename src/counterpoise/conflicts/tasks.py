@@ -64,3 +64,4 @@ def _many_labels(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 BY_LINK = {"softmax": _exclusive_classes, "sigmoid": _many_labels}
+"""What makes no sense with tasks of each link."""

@@ -78,21 +78,16 @@ def auc_margin(
         tensor(1.)
     """
     import torch
-    from torch.nn import functional
 
     if not margin > 0:
         raise ValueError(f"margin is {margin}; expected a number above 0")
     wide = logits if logits.element_size() >= 4 else logits.float()
-    if targets.ndim == 2:
-        scores, positives = wide.sigmoid(), targets == 1
-    elif logits.shape[1] == 2:
-        scores, positives = (wide[:, 1:] - wide[:, :1]).sigmoid(), targets[:, None] == 1
-    else:
-        scores, positives = wide.softmax(dim=1), functional.one_hot(targets, logits.shape[1]) == 1
-    borne = positives.sum(dim=0)
-    usable = (borne > 0) & (borne < len(scores))
+    scores, positives = _one_against_rest(wide, targets)
+    positive_counts = positives.sum(dim=0)
+    usable = (positive_counts > 0) & (positive_counts < len(scores))
     # What an example of each kind weighs, so that the mean over all n is the mean over those of its kind.
-    of_positive, of_negative = (len(scores) / kind.clamp_min(1) for kind in (borne, len(scores) - borne))
+    counts = (positive_counts, len(scores) - positive_counts)
+    of_positive, of_negative = (len(scores) / count.clamp_min(1) for count in counts)
     if saddle:
         a = (of_positive * scores * positives).mean(dim=0)
         b = (of_negative * scores * ~positives).mean(dim=0)
@@ -107,6 +102,17 @@ def auc_margin(
     if targets.ndim == 1:
         return (shares.sum(dim=1) / classes).to(logits.dtype)
     return (shares * (shares.shape[1] / classes)).to(logits.dtype)
+
+
+def _one_against_rest(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Score each class by its probability, and say which examples are positives; two classes are one problem."""
+    from torch.nn import functional
+
+    if targets.ndim == 2:
+        return logits.sigmoid(), targets == 1
+    if logits.shape[1] == 2:
+        return (logits[:, 1:] - logits[:, :1]).sigmoid(), targets[:, None] == 1
+    return logits.softmax(dim=1), functional.one_hot(targets, logits.shape[1]) == 1
 
 
 @cache

@@ -78,8 +78,8 @@ def average_precision(logits: Tensor, targets: Tensor, *, tau: float) -> Tensor:
     scores, positives = _one_against_rest(wide, targets)
     usable: list[bool] = (positives.any(dim=0) & ~positives.all(dim=0)).tolist()
     columns: list[Tensor] = [
-        _class_shares(column.contiguous(), borne, tau) if use else 0 * column  # which keeps the graph
-        for column, borne, use in zip(scores.unbind(1), positives.unbind(1), usable, strict=True)
+        _class_shares(column.contiguous(), positive, tau) if use else 0 * column  # which keeps the graph
+        for column, positive, use in zip(scores.unbind(1), positives.unbind(1), usable, strict=True)
     ]
     shares = torch.stack(columns, dim=1) / max(1, sum(usable))
     return (shares.sum(dim=1) if targets.ndim == 1 else shares * len(columns)).to(logits.dtype)

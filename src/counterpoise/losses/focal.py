@@ -30,8 +30,8 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None 
     """Compute cross-entropy times (1 - p_t)^gamma, so that examples which are right already count little.
 
     The value is -(1 - p_t)^gamma log p_t, with p_t the softmax probability of the true class; of many labels, for each
-    of them, the sigmoid probability of what is true; with an alpha, times alpha where the label is borne and 1 - alpha
-    where it is not. Class weights are not part of it: they multiply the value, and p_t stays a probability.
+    of them, the sigmoid probability of what is true; with an alpha, times alpha where the label is present and
+    1 - alpha where it is not. Class weights are not part of it: they multiply the value, and p_t stays a probability.
 
     Args:
         logits: (n, c) float, raw (not probabilities).
@@ -47,7 +47,7 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None 
 
     Source: Lin et al. (2017), Focal Loss for Dense Object Detection, equation 4; for one class per example with
         softmax in place of sigmoid; with alpha equation 5. It has no default here: their 0.25, which torchvision's
-        `sigmoid_focal_loss` takes unless told otherwise, gives an entry whose label is borne a third of the weight of
+        `sigmoid_focal_loss` takes unless told otherwise, gives an entry whose label is present a third of the weight of
         one whose label is not. Of one class per example alpha is a class weight: `weighting.scheme`.
 
     Example:
