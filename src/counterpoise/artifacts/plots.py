@@ -36,7 +36,7 @@ COLUMNS: dict[str, dict[str, type]] = {
         "count": int,
         "no_skill": float,
     },
-    # Each figure of three variants of the predictions: raw, calibrated (to the target prior), decided (and by the rule).
+    # Each figure, raw, calibrated (to the target prior), and decided (by the rule as well).
     "scores": {"way": str, "figure": str, "value": float, "low": float, "high": float},
     # The class that matters at a share of the images: `place` is target, test or stated (evaluate.at_prevalence);
     # `way` is raw (expected by validation's counts, shown by test), expected, as it is, or re-decided for that share.
