@@ -50,7 +50,7 @@ def variants(facts: Facts) -> Part:
             rows = {row["way"]: row for row in table[table["figure"] == figure].to_dict("records")}
             note = "lower is better" if figure in LOWER_IS_BETTER else ""
             estimates = {NAMES[variant]: PointEstimate.from_row(rows[variant]) for variant in shown if variant in rows}
-            measures.append(Measure(SCORES.get(figure, figure.replace("_", " ")), estimates, note))
+            measures.append(Measure(_title(figure), estimates, note))
         alt = "; ".join(
             f"{m.name}: " + ", ".join(f"{variant} {e.text}" for variant, e in m.ways.items()) for m in measures
         )
@@ -80,16 +80,18 @@ def variants(facts: Facts) -> Part:
         verb = "left" if write_value(raw) == write_value(final) else "moved"
         sentence = (
             f"Without any new training, correcting the prior and deciding by rule “{facts.decision.rule}” {verb} "
-            f"{SCORES[figure].lower().replace('f1', 'F1')} {_from_to(raw, final)}."
+            f"{_title(figure).lower().replace('f1', 'F1')} {_from_to(raw, final)}."
         )
     advice = (
         "A remedy that only moves the threshold gains nothing once both are re-decided: compare remedies in the row "
         "“re-decided”, and by average precision, which no threshold changes."
     )
-    heading = "Three ways to use the same model"
-    return Part(
-        "ways", heading, (sentence, advice), as_markup(charts), facts.task.variants_caption(facts), short="Three ways"
-    )
+    heading, caption = "Three ways to use the same model", facts.task.variants_caption(facts)
+    return Part("ways", heading, (sentence, advice), as_markup(charts), caption, short="Three ways")
+
+
+def _title(figure: str) -> str:
+    return SCORES.get(figure, figure.replace("_", " "))
 
 
 def _from_to(before: float, after: float) -> str:
