@@ -193,9 +193,11 @@ def _training(facts: Facts) -> Iterator[Finding]:
 
 
 def _improves(curves: pd.DataFrame) -> bool:
-    """Say whether any watched figure was never as good as at last."""
-    watched = [curves[name] * (-1 if name == "val/loss" else 1) for name in map(str, curves) if name.startswith("val/")]
-    return any(bool(figure.iloc[-1] > figure.iloc[:-1].max()) for figure in watched)
+    """Say whether any monitored figure was never as good as at last."""
+    monitored = [
+        curves[name] * (-1 if name == "val/loss" else 1) for name in map(str, curves) if name.startswith("val/")
+    ]
+    return any(bool(figure.iloc[-1] > figure.iloc[:-1].max()) for figure in monitored)
 
 
 def _unknown_prior(facts: Facts) -> Iterator[Finding]:

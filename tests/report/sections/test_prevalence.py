@@ -16,8 +16,8 @@ def shift(val: Counts, test: Counts, shown: PointEstimate | None = None) -> Shif
     return Shift(val, test, promised, shown or around)
 
 
-def said(found: Shift) -> str:
-    return " ".join(explain(found, "“panel”"))
+def said(one: Shift) -> str:
+    return " ".join(explain(one, "“panel”"))
 
 
 def test_counts_know_the_four_rates_of_a_confusion() -> None:

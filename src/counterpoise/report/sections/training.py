@@ -24,17 +24,17 @@ def training(facts: Facts) -> Part:
         return line_chart(lines, title=title, alt=alt, mark=facts.best_epoch, mark_name="kept: epoch", log=log)
 
     losses = [column for column in ("train/loss", "val/loss") if column in curves]
-    watched = [name for name in map(str, curves) if name.startswith("val/") and name != "val/loss"]
-    made: dict[str, str] = {}
+    monitored = [name for name in map(str, curves) if name.startswith("val/") and name != "val/loss"]
+    charts: dict[str, str] = {}
     if losses:
-        made["Loss"] = chart(losses, "Loss")
-    if watched:
-        made["Watched on validation"] = chart(watched, "Figures on validation")
+        charts["Loss"] = chart(losses, "Loss")
+    if monitored:
+        charts["Watched on validation"] = chart(monitored, "Figures on validation")
     if "learning_rate" in curves:
         rates = curves["learning_rate"]
         positive = rates[rates > 0]
         log = len(positive) > 0 and float(positive.max() / positive.median()) > 10
-        made["Learning rate"] = chart(["learning_rate"], "Learning rate", log=log)
+        charts["Learning rate"] = chart(["learning_rate"], "Learning rate", log=log)
     text = f"Training with loss “{facts.card.loss}” took {counted(len(epochs), 'epoch')}"
     text += f"; the weights of epoch {facts.best_epoch} were kept." if facts.best_epoch is not None else "."
     if len(losses) == 2:
@@ -43,7 +43,7 @@ def training(facts: Facts) -> Part:
         text += "validation."
     dropout = (", with dropout", ", without") if facts.card.dropout else ("", "")
     caption = f"Loss on train is measured during the epoch{dropout[0]}; on validation after it{dropout[1]}."
-    return Part("training", "Training", (text,), as_markup(made), caption if len(losses) == 2 else "")
+    return Part("training", "Training", (text,), as_markup(charts), caption if len(losses) == 2 else "")
 
 
 _COLOURS = {"train/loss": 6, "val/loss": 0, "learning_rate": 0}
