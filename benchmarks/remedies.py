@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from counterpoise import losses
-from counterpoise.evaluation.scores import BINS, Way
+from counterpoise.evaluation.scores import BINS, Variant
 from counterpoise.metrics import confusion, probability, ranking
 from replicates import Floats, Problem
 
@@ -76,10 +76,10 @@ def of_others() -> dict[str, Changes]:
     }
 
 
-def scores(ways: Mapping[str, Way], targets: NDArray[np.int64], rarest: int) -> tuple[float, ...]:
+def scores(ways: Mapping[str, Variant], targets: NDArray[np.int64], rarest: int) -> tuple[float, ...]:
     """Compute the four figures of one training."""
 
-    def balanced(way: Way) -> float:
+    def balanced(way: Variant) -> float:
         table = confusion.confusion_matrix(targets, way.decided.argmax(axis=1), way.probs.shape[1])
         return float(confusion.balanced_accuracy(table))
 

@@ -122,7 +122,7 @@ class Problem:
 
     def ways(
         self, parts: Parts, seed: int, changes: Mapping[str, Any]
-    ) -> tuple[dict[str, scores.Way], NDArray[np.int64]]:
+    ) -> tuple[dict[str, scores.Variant], NDArray[np.int64]]:
         """Train and decide once.
 
         Args:
@@ -155,7 +155,7 @@ class Problem:
         )
         deciding = read(decide.Params, content)
         chosen = decide.choose(val, opened, learned.ledger, deciding.decide, deciding.evaluate)
-        return scores.ways(test.logits.astype(np.float64), chosen), labels.targets(test.labels, self.found.names)
+        return scores.variants(test.logits.astype(np.float64), chosen), labels.targets(test.labels, self.found.names)
 
 
 def _tiles(table: pd.DataFrame) -> pd.DataFrame:

@@ -187,12 +187,12 @@ def centred(values: ArrayLike, estimate: float, *, level: float = 0.95) -> Inter
         >>> centred([1.0, 2.0, 3.0, 4.0, 5.0], 1.5, level=0.5)
         Interval(low=0.5, high=2.5, undefined=0)
     """
-    found = percentile(values, level=level)
-    if math.isnan(found.low):
-        return found
+    interval = percentile(values, level=level)
+    if math.isnan(interval.low):
+        return interval
     bias = float(np.nanmean(np.asarray(values, dtype=np.float64))) - estimate
-    low, high = max(0.0, found.low - bias), max(0.0, found.high - bias)
-    return Interval(min(low, estimate), max(high, estimate), found.undefined)
+    low, high = max(0.0, interval.low - bias), max(0.0, interval.high - bias)
+    return Interval(min(low, estimate), max(high, estimate), interval.undefined)
 
 
 def _closed(low: FloatArray, high: FloatArray, x: FloatArray, n: FloatArray) -> tuple[Values, Values]:

@@ -131,7 +131,7 @@ def chart(found: Found) -> str:
     measures = []
     for index, share in enumerate(found.shares):
         estimates = {
-            own.name: frame.Estimate(own.values[index], own.ranges[index].low, own.ranges[index].high)
+            own.name: frame.PointEstimate(own.values[index], own.ranges[index].low, own.ranges[index].high)
             for own in found.curves
         }
         part = "all" if share == 1 else str(share)
@@ -140,7 +140,7 @@ def chart(found: Found) -> str:
     for own in found.curves:
         if found.shares[-1] == 1 and np.isfinite(own.gain):
             last = own.values[-1]
-            beyond[own.name] = frame.Estimate(last + own.gain, last + own.range.low, last + own.range.high)
+            beyond[own.name] = frame.PointEstimate(last + own.gain, last + own.range.low, last + own.range.high)
     if beyond:
         measures.append(ways.Measure(f"twice the labels, {found.images[-1]:.0f} images", beyond, "by a power law"))
     alt = " ".join(sentence(found, own) for own in reversed(found.curves))
