@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from counterpoise import config, losses
+from counterpoise import config
+from counterpoise.calibration import links
 from counterpoise.conflicts import tasks, unknown_prior
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,10 +62,9 @@ def test_each_senseless_combination_is_refused_and_its_neighbour_is_not(refused,
     assert problems(**allowed) == []
 
 
-def test_a_task_with_the_same_link_is_refused_what_its_model_is(monkeypatch):
+def test_a_task_with_the_same_link_is_refused_what_its_model_is(third_task):
     """A third task needs no line in `conflicts`, nor in any loss."""
-    monkeypatch.setitem(losses.LINKS, "ordinal", "softmax")
-    content = config.load(ROOT) | {"task": "ordinal"}
+    content = config.load(ROOT) | {"task": third_task}
     assert list(tasks.refused(content)) == []
     content["decide"]["at_least"] = 1
     content["weighting"]["scheme"] = "inverse_share"
@@ -75,4 +75,4 @@ def test_a_task_with_the_same_link_is_refused_what_its_model_is(monkeypatch):
 
 
 def test_every_link_of_a_task_has_its_conflicts():
-    assert set(tasks.BY_LINK) == set(unknown_prior.DRAWS_HAVE_CLOSED_FORM) == set(losses.LINKS.values())
+    assert set(tasks.BY_LINK) == set(unknown_prior.DRAWS_HAVE_CLOSED_FORM) == set(links.names())

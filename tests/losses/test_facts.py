@@ -67,13 +67,13 @@ def test_no_loss_is_known_by_name_outside_its_file():
 READ_ALL_FACTS = """
 import sys
 from pathlib import Path
-from counterpoise import config, losses
+from counterpoise import config, losses, tasks
 
 blocks = config.load(Path(sys.argv[1]))["losses"]
 for name in losses.names():
     module = losses.module(name)
     assert module.Params.model_fields is not None
-    for task in losses.LINKS:
+    for task in tasks.names():
         if losses.refuses_task(name, task) is None:
             list(losses.conflicts(name, blocks[name], task=task, weighting_scheme="balanced"))
     losses.prior_factors(name, [9, 1], blocks[name])
@@ -112,12 +112,11 @@ def test_a_loss_asks_for_a_head_and_says_why():
             assert len(module.HEAD_REASON.split()) >= 5
 
 
-def test_a_task_with_the_link_of_another_takes_its_losses(monkeypatch):
-    monkeypatch.setitem(losses.LINKS, "ordinal", "softmax")
+def test_a_task_with_the_link_of_another_takes_its_losses(third_task):
     for name in losses.names():
-        assert (losses.refuses_task(name, "ordinal") is None) == (losses.refuses_task(name, "multiclass") is None)
-    loss = losses.build("ldam", task="ordinal", class_counts=[9, 1], example_count=10, params={"max_margin": 0.0})
+        assert (losses.refuses_task(name, third_task) is None) == (losses.refuses_task(name, "multiclass") is None)
+    loss = losses.build("ldam", task=third_task, class_counts=[9, 1], example_count=10, params={"max_margin": 0.0})
     assert loss(torch.zeros(1, 2), torch.tensor([1])).item() == pytest.approx(0.6931, abs=1e-4)
     block = {"gamma": 2.0, "alpha": 0.25}
     with pytest.raises(config.InputError, match=r"losses\.focal\.alpha is 0\.25, which weighs a label"):
-        losses.build("focal", task="ordinal", class_counts=[1, 1], example_count=2, params=block)
+        losses.build("focal", task=third_task, class_counts=[1, 1], example_count=2, params=block)

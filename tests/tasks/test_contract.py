@@ -2,9 +2,6 @@
 
 import dataclasses
 import importlib
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +18,6 @@ from counterpoise.decision import links as decision_links
 from counterpoise.sources import Row
 from counterpoise.stages import decide, ingest, oversample, split
 
-MADE_UP = "one_of_many"
 DECIDE: dict[str, Any] = {
     "calibrator": "auto",
     "target": {"plain": 0.5, "solar": 0.5},
@@ -79,24 +75,10 @@ def test_targets_of_one_class_are_indices_and_of_many_labels_indicators() -> Non
     assert tasks.find("multilabel").encode(["b", ""], ["a", "b"]).tolist() == [[False, True], [False, False]]
 
 
-@pytest.fixture
-def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Add a task that is `multiclass` under another name, with one file in each folder of tasks."""
-    for package in (tasks, dataset_tasks):
-        folder = tmp_path / package.__name__
-        folder.mkdir()
-        (folder / f"{MADE_UP}.py").write_text(f"from {package.__name__}.multiclass import *\n")
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
-    yield MADE_UP
-    for package in (tasks, dataset_tasks):
-        sys.modules.pop(f"{package.__name__}.{MADE_UP}")
-        delattr(package, MADE_UP)
-
-
-def test_a_third_task_is_labelled_split_drawn_and_decided_without_any_other_change(made_up: str) -> None:
-    assert config.validate(oversample.Params, {"task": made_up, "seed": 0, **SECTIONS}).task == made_up
+def test_a_third_task_is_labelled_split_drawn_and_decided_without_any_other_change(third_task: str) -> None:
+    assert config.validate(oversample.Params, {"task": third_task, "seed": 0, **SECTIONS}).task == third_task
     rows = [Row("row 1", "a.png", ("roof", "solar"), "")]
-    assert curation.join(rows, made_up) == curation.join(rows, "multiclass")
+    assert curation.join(rows, third_task) == curation.join(rows, "multiclass")
     cells = ["plain"] * 30 + ["solar"] * 10
     ids = [f"{number:02d}" for number in range(len(cells))]
     table = pd.DataFrame({"image_id": ids, "tile_id": ids, "labels": cells, "raw_labels": cells})
@@ -108,18 +90,18 @@ def test_a_third_task_is_labelled_split_drawn_and_decided_without_any_other_chan
         | {"duplicates": {"max_distance": 1, "min_correlation": 0.9}}
     )
     counts = {}
-    for task in (made_up, "multiclass"):
+    for task in (third_task, "multiclass"):
         dealt = split.assign(table, labelled, units, nothing, np.arange(40), shares, 0, task=task).splits
         drawn, prior = oversample.draw(table, labelled, SECTIONS["oversample"], 0, task=task)
         counts[task] = (dealt["split"].tolist(), drawn.to_numpy().tolist(), dataclasses.replace(prior, task=""))
-    assert counts[made_up] == counts["multiclass"]
+    assert counts[third_task] == counts["multiclass"]
     ledger = (prior_ledger.Line("oversample.strategy", "over", (1.0, 3.0)),)
     logits = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
     val = predictions.Predictions(tuple(ids), tuple(ids), tuple(cells), labelled.names, logits)
     matters = config.Positive(positive=None, at_prevalence=(0.05,))
     decisions = [
         decide.choose(val, dataclasses.replace(prior, task=task), ledger, decide.Decide(**DECIDE), matters)
-        for task in (made_up, "multiclass")
+        for task in (third_task, "multiclass")
     ]
     assert dataclasses.replace(decisions[0], task="multiclass") == decisions[1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from counterpoise import losses
+from counterpoise import tasks
 from counterpoise.config import MANY_LABELS, ONE_CLASS, PATH
 from counterpoise.conflicts import double_correction, subclasses
 from counterpoise.imbalance import class_weights, resampling
@@ -34,10 +34,10 @@ ONLY_FOR = (
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse what is made for tasks with another link than that of this task."""
     task = content["task"]
-    link = losses.LINKS[task]
+    link = tasks.find(task).LINK
     for section, key, suits, values, does in ONLY_FOR:
         value = content[section][key]
-        if losses.LINKS[suits] != link and value in values:
+        if link != tasks.find(suits).LINK and value in values:
             yield f"{PATH}: {section}.{key} {value!r} {does}, which task {task!r} has not; it is for task {suits!r}"
     yield from BY_LINK[link](content)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from counterpoise import losses
+from counterpoise import losses, tasks
 from counterpoise.calibration import calibrators
 from counterpoise.config import PATH
 
@@ -33,7 +33,7 @@ def _unknown(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"loss {loss!r}"
     if content["weighting"]["defer_frac"]:
         yield "weighting.defer_frac"
-    if oversample["strategy"] != "none" and not DRAWS_HAVE_CLOSED_FORM[losses.LINKS[content["task"]]]:
+    if oversample["strategy"] != "none" and not DRAWS_HAVE_CLOSED_FORM[tasks.find(content["task"]).LINK]:
         yield f"oversample.strategy {oversample['strategy']!r}"
     if train["classifier"] != "retrained":  # which begins again with even draws, unmixed
         if oversample["defer_frac"]:

@@ -21,14 +21,12 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from counterpoise import config
+from counterpoise import config, tasks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Loss: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
-LINKS = {"multiclass": "softmax", "multilabel": "sigmoid"}
-"""What turns the logits of each task into probabilities, which decides on the form of its targets."""
 TARGET_NDIM = {"softmax": 1, "sigmoid": 2}
 """Axes of the targets under each link: (n,) class indices, or (n, c) in {0, 1}."""
 
@@ -101,7 +99,7 @@ def refuses_task(name: str, task: str) -> str | None:
         task: `multiclass` or `multilabel`.
     """
     loss = module(name)
-    if LINKS.get(task) in [LINKS[known] for known in loss.TASKS]:
+    if task in tasks.names() and tasks.find(task).LINK in [tasks.find(known).LINK for known in loss.TASKS]:
         return None
     reason = getattr(loss, "ONLY", None)
     refusal = f"{config.PATH}: loss {name!r} is defined for task {list(loss.TASKS)}, not {task!r}"
@@ -179,7 +177,9 @@ def conflicts(name: str, params: Mapping[str, Any], *, task: str, weighting_sche
     loss = module(name)
     if hasattr(loss, "conflicts"):
         checked = config.validate(loss.Params, params, f"losses.{name}")
-        yield from loss.conflicts(checked, target_ndim=TARGET_NDIM[LINKS[task]], weighting_scheme=weighting_scheme)
+        yield from loss.conflicts(
+            checked, target_ndim=TARGET_NDIM[tasks.find(task).LINK], weighting_scheme=weighting_scheme
+        )
 
 
 def build(name: str, *, task: str, class_counts: Sequence[int], example_count: int, params: Mapping[str, Any]) -> Loss:
@@ -208,7 +208,7 @@ def build(name: str, *, task: str, class_counts: Sequence[int], example_count: i
     checked = config.validate(loss.Params, params, f"losses.{name}")
     if faults := list(conflicts(name, params, task=task)):
         raise config.InputError("\n".join(faults))
-    target_ndim = TARGET_NDIM[LINKS[task]]
+    target_ndim = TARGET_NDIM[tasks.find(task).LINK]
     return loss.build(target_ndim=target_ndim, class_counts=class_counts, example_count=example_count, params=checked)
 
 
