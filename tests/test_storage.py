@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -369,3 +370,48 @@ def test_damaged_json_is_refused(tmp_path, data):
     (tmp_path / "a.json").write_bytes(data)
     with pytest.raises(ArtifactError, match="is no JSON"):
         storage.read_json(tmp_path / "a.json")
+
+
+@dataclass(frozen=True)
+class Part:
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Whole:
+    parts: tuple[Part, ...]
+    count: int
+    limit: float | None = None
+
+
+WHOLE = Whole((Part((0.1 + 0.2, 1e-300)), Part(())), 3)
+
+
+def test_a_dataclass_comes_back_from_json_as_it_was(tmp_path):
+    storage.write_json(tmp_path / "a.json", asdict(WHOLE))
+    assert storage.read_dataclass(tmp_path, "a.json", Whole) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"count": "3"}, "count is '3'; input should be a valid integer"),
+        ({"count": True}, "count is True; input should be a valid integer"),
+        ({"parts": [{"values": [1.0, "x"]}]}, r"parts\.0\.values\.1 is 'x'; input should be a valid number"),
+        ({"parts": [{}]}, r"parts\.0\.values is \{\}; field required"),
+        ({"more": 1}, r"missing keys \[\], unknown keys \['more'\]"),
+    ],
+)
+def test_a_dataclass_with_a_key_of_another_type_is_refused_with_its_place_and_the_way_out(tmp_path, damage, message):
+    storage.write_json(tmp_path / "a.json", asdict(WHOLE) | damage)
+    with pytest.raises(ArtifactError, match=rf"^a\.json: damaged: {message}.*; run `dvc repro`$"):
+        storage.read_dataclass(tmp_path, "a.json", Whole)
+
+
+def test_a_field_is_missed_even_where_the_dataclass_has_a_default(tmp_path):
+    storage.write_json(tmp_path / "a.json", {"parts": [], "count": 1})
+    with pytest.raises(ArtifactError, match=r"missing keys \['limit'\], unknown keys \[\]"):
+        storage.read_dataclass(tmp_path, "a.json", Whole)
+    storage.write_json(tmp_path / "a.json", ["parts"])
+    with pytest.raises(ArtifactError, match=r"expected the keys \['count', 'limit', 'parts'\], found \['parts'\]"):
+        storage.read_dataclass(tmp_path, "a.json", Whole)

@@ -165,9 +165,11 @@ def read_dataclass(root: Path, path: str, kind: type[D]) -> D:
         ArtifactError: The file is missing or no JSON, or its keys or their types are others.
     """
     content, keys = read_json(root / path), {field.name for field in dataclasses.fields(kind)}
-    if not isinstance(content, dict) or content.keys() != keys:
-        odd = sorted(content.keys() ^ keys) if isinstance(content, dict) else f"a {type(content).__name__}"
-        raise ArtifactError(f"{path}: damaged: expected the keys {sorted(keys)}, wrong is {odd}; run `dvc repro`")
+    if not isinstance(content, dict):
+        raise ArtifactError(f"{path}: damaged: expected the keys {sorted(keys)}, found {content!r}; run `dvc repro`")
+    missing, unknown = sorted(keys - content.keys()), sorted(content.keys() - keys)
+    if missing or unknown:
+        raise ArtifactError(f"{path}: damaged: missing keys {missing}, unknown keys {unknown}; run `dvc repro`")
     try:
         return TypeAdapter(kind).validate_json(json.dumps(content), strict=True)
     except ValidationError as error:

@@ -61,7 +61,7 @@ def test_classes_have_names_of_their_own_and_images(tmp_path, names, counts, mes
         ({"names": "ab"}, "names is 'ab'; input should be a valid array"),
         ({"counts": [9.5, 1]}, "counts.0 is 9.5; input should be a valid integer"),
         ({"images": "9"}, "images is '9'; input should be a valid integer"),
-        ({"image": 9}, "expected the keys .* wrong is \\['image'\\]"),
+        ({"image": 9}, "missing keys .*, unknown keys \\['image'\\]"),
     ],
 )
 def test_classes_of_other_types_are_refused_by_the_reader(tmp_path, damage, message):

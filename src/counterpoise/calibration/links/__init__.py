@@ -28,7 +28,7 @@ ROUNDING = 1e-3
 class Link(Protocol):
     """What every file of this folder offers."""
 
-    TARGET_DIMS: int
+    TARGET_NDIM: int
     """Dimensions of targets: 1 for class indices (n,), 2 for indicators (n, c)."""
     DECIDED_BY: str
     """What a decision holds for each class: its `gain`, or `thresholds`."""
@@ -118,4 +118,4 @@ def of_task(task: str) -> Link:
 
 def of_targets(targets: NDArray[np.generic] | Tensor) -> Link:
     """Find the link whose targets have these dimensions: class indices (n,), or indicators (n, c)."""
-    return next(link for link in map(find, names()) if targets.ndim == link.TARGET_DIMS)
+    return next(link for link in map(find, names()) if targets.ndim == link.TARGET_NDIM)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Floats = NDArray[np.float64]
-TARGET_DIMS = 2
+TARGET_NDIM = 2
 DECIDED_BY = "thresholds"
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Floats = NDArray[np.float64]
-TARGET_DIMS = 1
+TARGET_NDIM = 1
 DECIDED_BY = "gain"
 
 
