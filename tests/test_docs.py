@@ -7,14 +7,14 @@ from typing import get_args
 import pytest
 
 from counterpoise.imbalance import class_weights, resampling
-from counterpoise.training import loop, mixup
+from counterpoise.training import mixup, settings
 
 ROOT = Path(__file__).parents[1]
 ROWS = [line for line in (ROOT / "docs" / "remedies.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
 
 
 def choices(name: str) -> list[str]:
-    return [str(value) for value in get_args(loop.Train.model_fields[name].annotation)]
+    return [str(value) for value in get_args(settings.Train.model_fields[name].annotation)]
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from counterpoise import config, losses
 from counterpoise.artifacts import model, prior
 from counterpoise.calibration import prior_ledger
 from counterpoise.dataset import inputs
-from counterpoise.networks import subclasses
+from counterpoise.networks import devices, subclasses
 from counterpoise.networks.heads import HEADS, build_head
 from counterpoise.networks.network import rebuild, sum_back
-from counterpoise.stages import check, predict, train
-from counterpoise.training import loop, objective
+from counterpoise.stages import check, train
+from counterpoise.training import objective
+from counterpoise.training.examples import Examples
 
 Array = np.ndarray[Any, Any]
 NAMES = ("roof", "solar", "tree")
@@ -90,36 +91,33 @@ def test_a_class_with_too_few_different_examples_is_refused() -> None:
         subclasses.find(values, targets, NAMES, {"solar": 2}, seed=0)
 
 
-def problem(seed: int, counts: tuple[int, int] = (400, 100)) -> loop.Examples:
+def problem(seed: int, counts: tuple[int, int] = (400, 100)) -> Examples:
     """Draw a common class in the middle, and a rare one on both sides of it."""
     common, rare = counts
     values, targets = blobs({(0, 0, 0): common, (1, -3, 0): rare // 2, (1, 3, 0): rare // 2}, seed)
     rows = np.arange(len(targets))
-    return loop.Examples(inputs.FeatureInputs(values, rows), torch.from_numpy(targets), rows)
+    return Examples(inputs.FeatureInputs(values, rows), torch.from_numpy(targets), rows)
 
 
-def an_opening(learnt: loop.Examples) -> prior.Prior:
+def an_opening(learnt: Examples) -> prior.Prior:
     counts = tuple(np.bincount(learnt.targets.numpy()).tolist())
     ledger = (prior_ledger.Line("split", "train", (1.0, 1.0)),)
     return prior.Prior("multiclass", NAMES[:2], counts, counts, counts, *3 * (sum(counts),), ledger)
 
 
 def trained(
-    learnt: loop.Examples, watched: loop.Examples | None = None, **changes: Any
-) -> tuple[train.Learned, model.Card, torch.nn.Module]:
+    learnt: Examples, watched: Examples | None = None, **changes: Any
+) -> tuple[train.Member, model.Card, torch.nn.Module]:
     params = a_params(**changes)
     opened = an_opening(learnt)
-    learned = train.learn(learnt, learnt, watched or problem(1), opened, params)
+    learned = train.fit_member(learnt, learnt, watched or problem(1), opened, params)
     card = train.describe([learned], opened, params, 6)
     return learned, card, rebuild(card, learned.weights)
 
 
-def logits_of(network: torch.nn.Module, examples: loop.Examples) -> torch.Tensor:
-    how = predict.Params(
-        model=predict.Device(device="cpu", precision="float32"),
-        predict=predict.Predict(fold="mean", tta="none", average="logits", batch_size=256),
-    )
-    return torch.from_numpy(predict.apply(network, examples.inputs, how))
+def logits_of(network: torch.nn.Module, examples: Examples) -> torch.Tensor:
+    compute = devices.pick("cpu", "float32")
+    return torch.from_numpy(inputs.infer(network, examples.inputs, 256, compute))
 
 
 def balanced_accuracy(logits: torch.Tensor, targets: torch.Tensor) -> float:
@@ -152,7 +150,7 @@ def test_the_ledger_of_weights_by_class_leads_back_from_the_summed_probabilities
     """The types of a class are of unequal size, so that weights by type would multiply the class by no one factor."""
     values, targets = blobs({(0, 0, 0): 2000, (1, -2, 0): 100, (1, 2, 0): 400}, seed=0)
     rows = np.arange(len(targets))
-    learnt = loop.Examples(inputs.FeatureInputs(values, rows), torch.from_numpy(targets), rows)
+    learnt = Examples(inputs.FeatureInputs(values, rows), torch.from_numpy(targets), rows)
     natural = prior_ledger.from_counts([2000, 500])
 
     def probs_at_natural(**changes: Any) -> torch.Tensor:
@@ -183,7 +181,7 @@ def test_the_ledger_gets_a_line_that_changes_nothing() -> None:
 def test_an_untrained_network_knows_the_prior_of_the_classes() -> None:
     learnt = problem(0)
     of = subclasses.parents(NAMES[:2], {"solar": 2})
-    shares = train._shares_of_types(torch.tensor([0] * 6 + [1] * 3 + [2]), of)
+    shares = subclasses.log_shares(torch.tensor([0] * 6 + [1] * 3 + [2]), of)
     torch.testing.assert_close(shares.exp(), torch.tensor([1.0, 0.75, 0.25]))
     head = build_head("linear", 6, 3, 0.0, 0, torch.tensor([0.8, 0.2]).log()[torch.tensor(of)] + shares)
     sum_back(head, of)

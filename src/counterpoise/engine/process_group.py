@@ -155,20 +155,18 @@ def added(value: Tensor) -> Tensor:
 
 
 def shared(items: Sequence[T]) -> list[T]:
-    """Pick those items of a list that are this process's to compute."""
-    return list(items[rank() :: count()])
+    """Pick those items of a list that are this process's to compute: the r-th of p pieces of nearly equal length."""
+    bounds = [len(items) * number // count() for number in (rank(), rank() + 1)]
+    return list(items[slice(*bounds)])
 
 
-def together(own: list[Tensor]) -> list[Tensor]:
-    """Put what each process computed of its `shared` items in their order again, on the CPU."""
+def together(own: Tensor) -> Tensor:
+    """Put the rows that each process computed of its `shared` items in their order again, on the CPU."""
     if count() == 1:
         return own
-    found: list[list[Tensor]] = [[] for _ in range(count())]
-    distributed.all_gather_object(found, [tensor.cpu() for tensor in own])
-    result = [torch.empty(0)] * sum(map(len, found))
-    for number, theirs in enumerate(found):
-        result[number :: count()] = theirs
-    return result
+    rows = [own] * count()
+    distributed.all_gather_object(rows, own.cpu())
+    return torch.cat(rows)
 
 
 def of_the_first(value: T) -> T:
