@@ -18,8 +18,9 @@ from counterpoise.config import PATH, InputError
 from counterpoise.dataset.batches import Batches, drawn_before, progressive, shuffled, stratified
 from counterpoise.dataset.inputs import Chance
 from counterpoise.engine import process_group
+from counterpoise.engine.precision import Float32, Precision, mixed
 from counterpoise.networks.devices import Compute
-from counterpoise.networks.network import rate_fracs
+from counterpoise.networks.network import Network, rate_fracs
 from counterpoise.training import lr_schedule, mixup, validation
 from counterpoise.training.checkpoints import Checkpoint
 from counterpoise.training.curriculum import Curriculum, Goal
@@ -92,7 +93,7 @@ def fit(
     return Fitted(progress.best, progress.history, progress.best_epoch, clock.waited_frac)
 
 
-_STATEFUL = ("network", "loss", "optimizer", "scaler")
+_STATEFUL = ("network", "loss", "optimizer", "precision")
 """Attributes of a learner that a checkpoint holds."""
 
 
@@ -105,16 +106,16 @@ class _Learner:
         compiled: The same, compiled if that is wanted.
         loss: The loss, if it has parameters or a memory; else empty.
         optimizer: Of both.
-        scaler: Keeps gradients in float16 from vanishing.
-        compute: Device and precision.
+        precision: Of the arithmetic.
+        device: Where all of it lies.
     """
 
     network: nn.Module
     compiled: nn.Module
     loss: nn.Module
     optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
-    compute: Compute
+    precision: Precision
+    device: torch.device
 
     def state(self, progress: Progress) -> dict[str, Any]:
         """Collect what a checkpoint holds."""
@@ -160,8 +161,10 @@ def _learner(network: nn.Module, curriculum: Curriculum, params: Train, compute:
         weight_decay=params.weight_decay,
         rate_fracs=rate_fracs(network, params.first_rate_frac),
     )
-    scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.precision == torch.float16)
-    return _Learner(network, _compiled(network) if params.compile else network, module, optimizer, scaler, compute)
+    alone_on_features = process_group.count() == 1 and not isinstance(network, Network)
+    arithmetic = Float32() if alone_on_features else mixed(compute.device, compute.precision)
+    compiled = _compiled(network) if params.compile else network
+    return _Learner(network, compiled, module, optimizer, arithmetic, compute.device)
 
 
 def _bar(epochs: int, done: int) -> tqdm[NoReturn]:
@@ -181,7 +184,7 @@ def _train_epoch(
     process = f"#{process_group.rank()}" if process_group.rank() else ""
     torch.manual_seed(seeds.derive(params.seed, "dropout", f"{epoch}{process}"))
     examples, goal = curriculum.examples(epoch), curriculum.goal(epoch)
-    objective, device = curriculum.objective, learner.compute.device
+    objective, device = curriculum.objective, learner.device
     order = _order(examples.targets.numpy(), params, epoch, ranks=objective.ranks)
     process_group.check(learner.network, order, objective.name, ranks=objective.ranks)
     steps = [process_group.parts(batch, params.accumulate) for batch in order]
@@ -197,8 +200,8 @@ def _train_epoch(
     clock.trained_s += time.perf_counter() - began_s
     process_group.average_buffers(learner.network, learner.loss)
     learner.loss.eval()
-    mean = float(process_group.added(total)) / sum(map(len, order))
-    return {"train/loss": mean, "learning_rate": learner.optimizer.param_groups[0]["lr"]}
+    process_group.add([total])
+    return {"train/loss": float(total) / sum(map(len, order)), "learning_rate": learner.optimizer.param_groups[0]["lr"]}
 
 
 def _step(
@@ -226,11 +229,10 @@ def _step(
     losses_of_parts = []
     for size in sizes:
         loss = _loss(learner, *next(stream), goal, params)
-        learner.scaler.scale(loss * (size / batch_size)).backward()  # type: ignore[no-untyped-call]
+        learner.precision.backward(loss * (size / batch_size), None)
         losses_of_parts.append(loss.detach() * size)
-    process_group.add_gradients(parameter for group in learner.optimizer.param_groups for parameter in group["params"])
-    learner.scaler.step(learner.optimizer)
-    learner.scaler.update()
+    process_group.add_gradients(learner.optimizer)
+    learner.precision.optimizer_step(learner.optimizer)
     if isinstance(learner.loss, losses.Constrained):
         learner.loss.project()
     return losses_of_parts
@@ -239,7 +241,7 @@ def _step(
 def _loss(learner: _Learner, inputs: Tensor, targets: Tensor, goal: Goal, params: Train) -> Tensor:
     """Compute what one step minimises, of the batch as it is or mixed in pairs."""
     mixed = None if params.mix == "none" else mixup.mix(params.mix, inputs, params.mix_alpha)
-    with learner.compute.autocast():
+    with learner.precision.forward_context():
         logits = learner.compiled(inputs if mixed is None else mixed.inputs)
     own = goal(logits, targets)
     return own if mixed is None else mixed.loss(own, goal(logits, targets[mixed.partner]))
