@@ -65,8 +65,8 @@ def trained(
     rng = np.random.default_rng(0)
     targets = torch.arange(count) % 3
     values = (rng.normal(size=(count, 16)) + 2 * np.eye(16)[targets]).astype(np.float32)
-    learnt = Noted(values, np.arange(count))
-    watched = Examples(inputs.FeatureInputs(values, np.arange(count)), targets)
+    shown = Noted(values, np.arange(count))
+    val = Examples(inputs.FeatureInputs(values, np.arange(count)), targets)
     goal = objective.Objective(nn.CrossEntropyLoss(reduction="none"), torch.ones(3), ranks)
     network = train.build(params, 3, 16)
     if head in ("narrow", "cosine"):
@@ -82,11 +82,11 @@ def trained(
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(torch.optim.AdamW, "step", step)
-            fitted = loop.fit(network, Curriculum(Examples(learnt, targets), goal), watched, params.train, CPU)
+            fitted = loop.fit(network, Curriculum(Examples(shown, targets), goal), val, params.train, CPU)
     except config.InputError as error:
         return {"error": str(error)}
     weights = {name: tensor.tolist() for name, tensor in fitted.weights.items()}
-    seen = learnt.__dict__.get("seen", [])
+    seen = shown.__dict__.get("seen", [])
     told = {"history": fitted.history, "best": fitted.best_epoch, "weights": weights}
     return told | {"seen": seen, "gradients": gradients}
 
@@ -186,6 +186,34 @@ def test_a_batch_of_one_is_refused_where_batch_norm_would_stop() -> None:
     assert "processes" not in told
     assert "history" in trained("linear", count=4, batch_size=2)
     assert "history" in trained("narrow", count=3, batch_size=1)
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        ("cuda", r"torchrun started 3 processes on a machine with 2 GPUs; lower --nproc-per-node"),
+        ("mps", r"model\.device is 'mps', where one process alone can train; leave torchrun out"),
+    ],
+)
+def test_processes_without_a_device_of_their_own_are_refused(
+    device: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(config.InputError, match=words), process_group.joined(torch.device(device)):
+        pass
+
+
+@pytest.mark.parametrize("length", [0, 1, 5, 6])
+def test_processes_share_items_in_order_without_rest(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_group, "count", lambda: 3)
+    shares = []
+    for rank in range(3):
+        monkeypatch.setattr(process_group, "rank", lambda rank=rank: rank)
+        shares.append(process_group.shared(range(length)))
+    assert [item for share in shares for item in share] == list(range(length))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:

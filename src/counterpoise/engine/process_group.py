@@ -102,10 +102,10 @@ def check(network: nn.Module, order: Sequence[NDArray[np.int64]], loss: str, *, 
         )
     least = min(map(len, order))
     if least < 2 * count() and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
-        found = "1 example" if least == 1 else f"{least} examples"
+        size = "1 example" if least == 1 else f"{least} examples"
         sharing = f" for {count()} processes" if count() > 1 else ""
         raise InputError(
-            f"{PATH}: the smallest batch has {found}{sharing}; batch norm knows no variance of a single one; raise "
+            f"{PATH}: the smallest batch has {size}{sharing}; batch norm knows no variance of a single one; raise "
             "train.batch_size"
         )
 

@@ -191,12 +191,12 @@ def _train_epoch(
     stream = clock.timed(examples.batches(_flat(steps), device, _chance(order, params, epoch)))
     learner.network.train()
     learner.loss.train()
-    parts: list[Tensor] = []
+    sums: list[Tensor] = []
     began_s = time.perf_counter()
-    for step, (batch, sizes) in enumerate(zip(order, steps, strict=True)):
+    for step, (batch, parts) in enumerate(zip(order, steps, strict=True)):
         set_rate(learner.optimizer, _rate(epoch + step / len(order), params))
-        parts += _step(learner, stream, [len(part) for part in sizes], len(batch), goal, params)
-    total = sum(parts, torch.zeros((), device=device))
+        sums += _step(learner, stream, [len(part) for part in parts], len(batch), goal, params)
+    total = sum(sums, torch.zeros((), device=device))
     clock.trained_s += time.perf_counter() - began_s
     process_group.average_buffers(learner.network, learner.loss)
     learner.loss.eval()
@@ -226,16 +226,16 @@ def _step(
         The sum of the losses over the examples of each part.
     """
     learner.optimizer.zero_grad(set_to_none=True)
-    losses_of_parts = []
+    sums = []
     for size in sizes:
         loss = _loss(learner, *next(stream), goal, params)
         learner.precision.backward(loss * (size / batch_size), None)
-        losses_of_parts.append(loss.detach() * size)
+        sums.append(loss.detach() * size)
     process_group.add_gradients(learner.optimizer)
     learner.precision.optimizer_step(learner.optimizer)
     if isinstance(learner.loss, losses.Constrained):
         learner.loss.project()
-    return losses_of_parts
+    return sums
 
 
 def _loss(learner: _Learner, inputs: Tensor, targets: Tensor, goal: Goal, params: Train) -> Tensor:
