@@ -67,7 +67,7 @@ def estimate(probs: Floats, prior: Floats, *, max_iterations: int = MAX_ITERATIO
         max_iterations: Steps at most.
 
     Returns:
-        The estimate. A share below half an image counts as half an image, as `priors.from_counts` has it, so that
+        The estimate. A share below half an image counts as half an image, as in `prior_of_counts` of a link, so that
         its log-odds stay finite.
 
     Raises:
