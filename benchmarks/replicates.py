@@ -22,9 +22,10 @@ from counterpoise.artifacts import classes, features, manifest, splits, thumbnai
 from counterpoise.config import Section
 from counterpoise.dataset import inputs
 from counterpoise.evaluation import scores
+from counterpoise.networks import devices
 from counterpoise.networks.network import rebuild
 from counterpoise.stages import decide, oversample, predict, split, train
-from counterpoise.training import loop
+from counterpoise.training.examples import Examples
 
 Floats = NDArray[np.float64]
 Parts = dict[str, pd.DataFrame]
@@ -113,12 +114,12 @@ class Problem:
         rows = [place[tile] for tile in part["tile_id"]]
         return values[rows], labels.targets(part["labels"].tolist(), self.found.names)
 
-    def _examples(self, part: pd.DataFrame, tile_ids: pd.Series) -> loop.Examples:
+    def _examples(self, part: pd.DataFrame, tile_ids: pd.Series) -> Examples:
         values, place = self.stored
         label = dict(zip(part["tile_id"], part["labels"], strict=True))
         rows = np.array([place[tile] for tile in tile_ids])
         targets = labels.targets([label[tile] for tile in tile_ids], self.found.names)
-        return loop.Examples(inputs.FeatureInputs(values, rows), torch.from_numpy(targets))
+        return Examples(inputs.FeatureInputs(values, rows), torch.from_numpy(targets))
 
     def ways(
         self, parts: Parts, seed: int, changes: Mapping[str, Any]
@@ -138,15 +139,16 @@ class Problem:
         every = {name: self._examples(part, part["tile_id"]) for name, part in parts.items()}
         settings = read(train.Params, content)
         settings = settings.model_copy(update={"train": settings.train.model_copy(update={"seed": seed})})
-        learned = train.learn(
+        learned = train.fit_member(
             self._examples(parts["train"], draws["tile_id"]), every["train"], every["val"], opened, settings
         )
         card = train.describe([learned], opened, settings, self.stored[0].shape[1])
         network, how = rebuild(card, learned.weights), read(predict.Params, content)
+        compute = devices.pick(how.model.device, how.model.precision)
         val, test = (
             predict.fold(
                 parts[name],
-                predict.apply(network, every[name].inputs, how),
+                inputs.infer(network, every[name].inputs, how.predict.batch_size, compute, "predict"),
                 dict.fromkeys(parts[name]["image_id"], ""),
                 self.found.names,
                 "mean",

@@ -22,6 +22,7 @@ from counterpoise.dataset.inputs import Chance, FeatureInputs, Inputs, TileInput
 from counterpoise.engine import process_group
 from counterpoise.networks import backbones
 from counterpoise.training import loop
+from counterpoise.training.settings import Train
 
 COUNT = 7
 
@@ -146,7 +147,7 @@ def test_copies_of_an_example_in_two_processes_are_augmented_apart(
     found, order = inputs(stored, on_the_fly="standard"), [np.array([2, 2, 2, 2])]
     alone, shares = drawn(found, order), []
     params = config.load(Path(__file__).parents[2])
-    settings = config.validate(loop.Train, params["train"] | {"seed": 0, "accumulate": 1})
+    settings = config.validate(Train, params["train"] | {"seed": 0, "accumulate": 1})
     monkeypatch.setattr(process_group, "count", lambda: 2)
     for rank in range(2):
         monkeypatch.setattr(process_group, "rank", lambda rank=rank: rank)

@@ -24,10 +24,10 @@ from counterpoise.config import InputError, Section
 from counterpoise.dataset import subsampling
 from counterpoise.decision import rules
 from counterpoise.metrics import confusion, intervals, multilabel, ranking
-from counterpoise.networks import network
+from counterpoise.networks import devices, network
 from counterpoise.stages import decide, oversample, predict, train
 from counterpoise.study import dvc_lock, learning_curve_report
-from counterpoise.training import loop
+from counterpoise.training.examples import Examples
 
 FRACTIONS = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2), Fraction(1))
 REPLICATES = 5
@@ -132,12 +132,12 @@ def learn(
     settings = settings_of(built, share, replicate, len(drawn))
     row = {tile_id: number for number, tile_id in enumerate(part.table["tile_id"])}
 
-    def examples(split: str, rows: Sequence[int] | NDArray[np.int64], views: NDArray[np.int64]) -> loop.Examples:
+    def examples(split: str, rows: Sequence[int] | NDArray[np.int64], views: NDArray[np.int64]) -> Examples:
         own, frozen = built.tiles[split], built.features[split]
         return train.examples(own, frozen, np.asarray(rows), views, opened, settings, split)
 
     every_val = np.arange(len(built.tiles["val"].table))
-    learned = train.learn_all(
+    learned = train.fit_members(
         examples("train", [row[tile_id] for tile_id in drawn["tile_id"]], drawn["view"].to_numpy()),
         examples("train", rows, np.zeros_like(rows)),
         examples("val", every_val, np.zeros_like(every_val)),
@@ -147,8 +147,9 @@ def learn(
     frozen = built.features["train"]
     card = train.describe(learned, opened, settings, None if frozen is None else frozen.values.shape[1])
     members, how = [network.rebuild(card, own.weights) for own in learned], built.params(predict.Params)
+    compute = devices.pick(how.model.device, how.model.precision)
     own = built.tiles["val"]
-    logits = predict.logits_of(card, members, own, built.features["val"], how)
+    logits = predict.logits_of(card, members, own, built.features["val"], how.predict, compute)
     val = predict.fold(own.table, logits, dict(built.units), card.classes, how.predict.fold)
     deciding = built.params(decide.Params)
     asked = deciding.evaluate.model_copy(update={"at_prevalence": ()})

@@ -29,12 +29,14 @@ class Objective:
         class_weights: (c,) float32.
         ranks: Whether the loss looks at pairs or rankings, so that batches must be stratified.
         summed: Where the network tells types of classes apart, the loss of their sums, (n, classes), on validation.
+        name: Of the loss, for messages.
     """
 
     loss: losses.Loss
     class_weights: Tensor
     ranks: bool = False
     summed: Objective | None = None
+    name: str = ""
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Compute the loss of raw logits (n, c), a scalar in nats."""
@@ -60,12 +62,12 @@ def plain(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def build(
-    opened: Prior, loss: str, block: Mapping[str, Any], weights: Weighting
+    prior: Prior, loss: str, block: Mapping[str, Any], weights: Weighting
 ) -> tuple[Objective, tuple[prior_ledger.Line, ...]]:
     """Build what is minimised, from the counts of the draws, and the ledger that goes with it.
 
     Args:
-        opened: Task, counts, and the lines that split and draws opened.
+        prior: Task, counts, and the lines of split and draws.
         loss: Name of the loss.
         block: Its parameters.
         weights: Section `weighting`.
@@ -79,22 +81,22 @@ def build(
     refusal = losses.refuses_weights(loss, weights.scheme)
     if refusal:
         raise InputError(refusal)
-    counts = opened.drawn_counts
+    counts = prior.drawn_counts
     try:
-        factors = links.of_task(opened.task).class_weights(weights.scheme, counts, opened.drawn_total, weights.beta)
+        factors = links.of_task(prior.task).class_weights(weights.scheme, counts, prior.drawn_total, weights.beta)
     except ValueError as error:
         raise InputError(f"{PATH}: {error}") from error
-    built = losses.build(loss, task=opened.task, class_counts=counts, example_count=opened.drawn_total, params=block)
+    built = losses.build(loss, task=prior.task, class_counts=counts, example_count=prior.drawn_total, params=block)
     weighted = prior_ledger.Line("weighting.scheme", weights.scheme, _factors(factors))
     lines = (
-        *opened.ledger,
+        *prior.ledger,
         weighted.deferred() if weights.defer_frac else weighted,
         prior_ledger.Line("loss", loss, losses.prior_factors(loss, counts, block)),
     )
-    return Objective(built, torch.from_numpy(factors).float(), losses.ranks(loss)), lines
+    return Objective(built, torch.from_numpy(factors).float(), losses.ranks(loss), name=loss), lines
 
 
-def over_types(goal: Objective, opened: Prior, loss: str, block: Mapping[str, Any], of: Sequence[int]) -> Objective:
+def over_types(goal: Objective, prior: Prior, loss: str, block: Mapping[str, Any], of: Sequence[int]) -> Objective:
     """Build what is minimised where classes are split into types, which the network tells apart while training.
 
     The loss is built, and weighed, by the counts of the class to which a type belongs. So each type of a class is moved
@@ -102,7 +104,7 @@ def over_types(goal: Objective, opened: Prior, loss: str, block: Mapping[str, An
 
     Args:
         goal: As `build` returned it.
-        opened: Counts of the draws.
+        prior: Counts of the draws.
         loss: Name of the loss.
         block: Its parameters.
         of: (s,) the class of each output.
@@ -113,19 +115,19 @@ def over_types(goal: Objective, opened: Prior, loss: str, block: Mapping[str, An
     refusal = losses.refuses_subclasses(loss)
     if refusal:
         raise InputError(refusal)
-    counts = [opened.drawn_counts[index] for index in of]
-    built = losses.build(loss, task=opened.task, class_counts=counts, example_count=opened.drawn_total, params=block)
-    return Objective(built, goal.class_weights[torch.tensor(of)], summed=goal)
+    counts = [prior.drawn_counts[index] for index in of]
+    built = losses.build(loss, task=prior.task, class_counts=counts, example_count=prior.drawn_total, params=block)
+    return Objective(built, goal.class_weights[torch.tensor(of)], summed=goal, name=loss)
 
 
-def initial_bias(opened: Prior, lines: Sequence[prior_ledger.Line], *, draws_deferred: bool = False) -> Tensor:
+def initial_bias(prior: Prior, lines: Sequence[prior_ledger.Line], *, draws_deferred: bool = False) -> Tensor:
     """Compute the logits that know the prior which training shows, and nothing else.
 
     A model that begins there need not spend its first epochs on learning that a class is rare; with many labels and few
     steps it would otherwise end far from it, and calibration would have to mend what no prior explains.
 
     Args:
-        opened: The draws.
+        prior: The draws.
         lines: The ledger; of its lines on weights and loss, those that are known count.
         draws_deferred: Whether training begins with every tile of train once, before the draws hold.
 
@@ -135,14 +137,14 @@ def initial_bias(opened: Prior, lines: Sequence[prior_ledger.Line], *, draws_def
 
     Source: Lin et al. (2017), Focal Loss for Dense Object Detection, section 4.1, for the bias of rare labels.
     """
-    link = links.of_task(opened.task)
+    link = links.of_task(prior.task)
     by_counts = any(line.piece == "loss" and line.factors is None and losses.adjusts(line.remedy) for line in lines)
     if draws_deferred:
-        drawn = link.prior_of_counts(opened.train_counts, opened.train_total)
+        shown = link.prior_of_counts(prior.train_counts, prior.train_total)
     else:
-        drawn = link.prior_of_counts(opened.drawn_counts, opened.drawn_total)
+        shown = link.prior_of_counts(prior.drawn_counts, prior.drawn_total)
     known = [line for line in lines if line.piece in ("weighting.scheme", "loss") and line.factors is not None]
-    seen = prior_ledger.seen(drawn, known, task=opened.task)
+    seen = prior_ledger.seen(shown, known, task=prior.task)
     assert seen is not None  # known lines alone
     return torch.from_numpy(link.initial_logits(seen, held_by_loss=by_counts)).float()
 
