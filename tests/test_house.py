@@ -23,7 +23,7 @@ SHARED = {"task", "loss", "seed", "model", "weighting", "losses"}
 OPEN_SETS = ("losses", "sources", "demos")
 """Folders in which a name of `params.yaml` finds a file; `dvc.yaml` names such a file through `${...}`."""
 WINGS = [
-    *("__main__", "study", "stages", "conflicts", "deployment", "training", "report", "evaluation"),
+    *("__main__", "commands", "study", "stages", "conflicts", "deployment", "training", "report", "evaluation"),
     *("dataset", "decision", "networks", "artifacts", "calibration", "losses", "imbalance", "metrics"),
     *("sources", "demos", "engine"),
 ]
