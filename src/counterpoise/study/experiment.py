@@ -159,21 +159,29 @@ def learn(content: Mapping[str, Any], data: Data, draws: Draws) -> Outcome:
         draws: Of the train split of `data`.
     """
     card, members = _train(_section(train.Params, content), data, draws)
-    params = _section(predict.Params, content)
+    fold, units = _section(predict.Params, content).predict.fold, dict(data.units)
     logits = {
-        name: predict.fold(
-            split.tiles.table,
-            predict.logits_of(card, members, split.tiles, split.features, params),
-            dict(data.units),
-            card.classes,
-            params.predict.fold,
-        )
+        name: predict.fold(split.tiles.table, apply(content, card, members, split), units, card.classes, fold)
         for name, split in data.splits.items()
         if name != "train"
     }
-    choices = _section(decide.Params, content)
-    decision_ = decide.choose(logits["val"], draws.prior, card.ledger, choices.decide, choices.evaluate)
-    return Outcome(card, decision_, logits)
+    params = _section(decide.Params, content)
+    choice = decide.choose(logits["val"], draws.prior, card.ledger, params.decide, params.evaluate)
+    return Outcome(card, choice, logits)
+
+
+def apply(
+    content: Mapping[str, Any], card: model.Card, members: Sequence[nn.Module], split: Split
+) -> NDArray[np.float32]:
+    """Compute the (n, c) raw logits of the n tiles of a split.
+
+    Args:
+        content: Parameters, of which sections `model` (where it runs) and `predict` are used.
+        card: Of the model.
+        members: Its networks.
+        split: Tiles, and features where the backbone is frozen.
+    """
+    return predict.logits_of(card, members, split.tiles, split.features, _section(predict.Params, content))
 
 
 def _train(params: train.Params, data: Data, draws: Draws) -> tuple[model.Card, list[nn.Module]]:
