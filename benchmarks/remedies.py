@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from counterpoise import config, losses
 from counterpoise.artifacts import splits
-from counterpoise.evaluation.scores import BINS, Way
+from counterpoise.evaluation.scores import BINS, Variant
 from counterpoise.metrics import confusion, probability, ranking
 from counterpoise.study import experiment, shuffle_split
 
@@ -78,17 +78,17 @@ def of_others() -> dict[str, Changes]:
     }
 
 
-def scores(ways: Mapping[str, Way], targets: NDArray[np.int64], rarest: int) -> tuple[float, ...]:
+def scores(variants: Mapping[str, Variant], targets: NDArray[np.int64], rarest: int) -> tuple[float, ...]:
     """Compute the four columns of one training: raw, re-decided, average precision, calibration error."""
 
-    def balanced(way: Way) -> float:
-        table = confusion.confusion_matrix(targets, way.decided.argmax(axis=1), way.probs.shape[1])
+    def balanced(variant: Variant) -> float:
+        table = confusion.confusion_matrix(targets, variant.decided.argmax(axis=1), variant.probs.shape[1])
         return float(confusion.balanced_accuracy(table))
 
-    probs = ways["calibrated"].probs
+    probs = variants["calibrated"].probs
     return (
-        balanced(ways["raw"]),
-        balanced(ways["decided"]),
+        balanced(variants["raw"]),
+        balanced(variants["decided"]),
         float(ranking.average_precision(targets == rarest, probs[:, rarest])),
         float(probability.expected_calibration_error(probs, targets, None, BINS)),
     )

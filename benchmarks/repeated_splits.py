@@ -62,8 +62,11 @@ def balanced_accuracies(content: Content, data: experiment.Data, seed: int) -> F
             "train.seed": seed,
         }
         outcome = experiment.run(experiment.changed(content, changes), data, seed)
-        ways, targets = experiment.evaluate(outcome, "test")
-        return {name: float(balanced_accuracy_score(targets, way.decided.argmax(axis=1))) for name, way in ways.items()}
+        variants, targets = experiment.evaluate(outcome, "test")
+        return {
+            name: float(balanced_accuracy_score(targets, variant.decided.argmax(axis=1)))
+            for name, variant in variants.items()
+        }
 
     plain, weighted = scored("none"), scored("balanced")
     ours = [plain["calibrated"], plain["decided"], weighted["raw"], weighted["calibrated"]]

@@ -1,63 +1,244 @@
-"""The documents name what there is."""
+"""The documents name what there is, repeat figures as they were measured, and say it in plain words."""
 
+import doctest
+import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import get_args
 
 import pytest
 
+from counterpoise import losses
 from counterpoise.imbalance import class_weights, resampling
 from counterpoise.training import loop, mixup
 
 ROOT = Path(__file__).parents[1]
-ROWS = [line for line in (ROOT / "docs" / "remedies.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+PLAIN = ("docs/losses.md", "docs/remedies.md", "docs/decisions.md", "docs/presets.md")
+"""Pages that are held to plain words and short cells. Add a page once it is rewritten."""
+OF_MEASUREMENTS = ("docs/losses.md", "docs/remedies.md", "docs/presets.md")
+LINKED = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+LONGEST_CELL = 80
+
+OLD_WORDS = {
+    r"borne|bears?|bearing": "present, has",
+    r"promis(e|es|ed|ing)": "expected from validation",
+    r"by heart": "memorised",
+    r"learnt": "learned",
+    r"even(s|ed|ing)? out": "rebalanced",
+    r"ways|way back": "versions, how to undo it",
+    r"as (it|they) (is|are)": "unchanged",
+    r"anew": "again",
+    r"stands?|stood": "is in",
+    r"mend(s|ed|ing)?": "fix",
+    r"deals?|dealt": "splits",
+    r"(left|leaves the level) open": "does not fix",
+    r"makes? (no )?sense": "works, is useful",
+    r"system [A-E]": "nothing: nobody knows it",
+    r"draws": "samples per epoch",
+    r"as shipped|ships": "default",
+    r"told apart|tells? .{0,20}apart": "distinguish",
+    r"of many labels": "for multilabel",
+    r"goes by|speaks? (as|of)|wishes|parted|straddles?|guises": "plain words",
+}
+"""Words that readers stumbled over -> what to write."""
+
+
+def the_tables() -> ModuleType:
+    """Load `docs/tables.py`, which is a script and in no package."""
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TABLES = the_tables()
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def prose(page: str) -> str:
+    """Read a page without its examples, its names in code and the targets of its links."""
+    text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
+    return re.sub(r"\]\([^)]*\)", "]", re.sub(r"`[^`\n]*`", "`", text))
+
+
+def section(page: str, name: str) -> str:
+    """Return what is below the heading of a loss or remedy, up to the next heading."""
+    found = re.search(rf"^### `{re.escape(name)}`\n(.*?)(?=^#|\Z)", read(page), re.MULTILINE | re.DOTALL)
+    assert found, f"{page} has no section ### `{name}`"
+    return found[1]
+
+
+def parts(text: str) -> dict[str, str]:
+    """Split the list of a section: `- **It helps** where ...` gives "It helps" and what it says."""
+    items = re.findall(r"^- \*\*([^*]+)\*\*(.*?)(?=^- |^\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    return {name.rstrip(".").split(",")[0]: said.strip() for name, said in items}
 
 
 def choices(name: str) -> list[str]:
     return [str(value) for value in get_args(loop.Train.model_fields[name].annotation)]
 
 
-@pytest.mark.parametrize(
-    "switch",
-    [
-        *(f"oversample.strategy: {name}" for name in resampling.STRATEGIES if name != "none"),
-        *(
-            f"weighting.scheme: {name}"
-            for name in {**class_weights.SCHEMES, **class_weights.LABEL_SCHEMES}
-            if name != "none"
-        ),
-        *(f"train.mix: {name}" for name in mixup.NAMES),
-        *(f"train.sampler: {name}" for name in choices("sampler") if name != "as_drawn"),
-        *(f"train.classifier: {name}" for name in choices("classifier") if name != "as_trained"),
-        "oversample.defer_frac",
-        "weighting.defer_frac",
-        "split.balance",
-    ],
+REMEDIES = (
+    *(f"oversample.strategy: {name}" for name in resampling.STRATEGIES if name != "none"),
+    *(
+        f"weighting.scheme: {name}"
+        for name in {**class_weights.SCHEMES, **class_weights.LABEL_SCHEMES}
+        if name != "none"
+    ),
+    *(f"train.mix: {name}" for name in mixup.NAMES),
+    *(f"train.sampler: {name}" for name in choices("sampler") if name != "as_drawn"),
+    *(f"train.classifier: {name}" for name in choices("classifier") if name != "as_trained"),
+    "oversample.defer_frac",
+    "weighting.defer_frac",
+    "split.balance",
 )
-def test_every_remedy_has_a_row_with_all_that_one_must_know(switch: str) -> None:
-    piece, _, value = switch.partition(": ")
-    found = [row for row in ROWS if piece in row.split("|")[1] and value in row.split("|")[1]]
-    assert found, f"docs/remedies.md has no row for {switch}"
-    cells = [cell.strip() for cell in found[0].replace("\\|", "").strip("|").split("|")]
-    assert len(cells) == 8
-    assert all(cells)
 
 
-def the_triple(cells: list[str]) -> tuple[str, str, str] | None:
-    """Read balanced accuracy raw, re-decided, and the difference, of the cells of a row."""
-    found = re.match(r"(0\.\d{3}), (0\.\d{3})(?:, ([+-]?0\.\d{3}) ± 0\.\d{3})?", cells[-1].strip())
-    return (found[1], found[2], (found[3] or "").lstrip("+")) if found else None
+@pytest.mark.parametrize("remedy", REMEDIES)
+def test_every_remedy_has_a_section_with_all_that_one_must_know(remedy: str) -> None:
+    text = section("docs/remedies.md", remedy)
+    assert not text.strip().startswith(("-", "<!--")), "say first what it does"
+    said = parts(text)
+    for part in ("Source", "Ledger", "It helps", "It hurts", "Calibration", "Result"):
+        assert said.get(part), f"docs/remedies.md, {remedy}: no {part!r}"
 
 
-def test_the_figures_of_each_row_are_those_of_a_measurement() -> None:
-    """What `benchmarks/remedies.py` printed stands in tables of its own; the rows of switches and losses repeat it."""
-    measured = set()
-    for row in ROWS:
-        cells = [cell.split(" ± ")[0].strip() for cell in row.strip("|").split("|")]
-        if len(cells) == 6:
-            measured.add((cells[1], cells[2], cells[3]))
-    of_losses = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8").splitlines()
-    told = [the_triple(row.replace("\\|", "").strip("|").split("|")) for row in (*ROWS, *of_losses) if row[:1] == "|"]
-    repeated = [triple for triple in told if triple]
-    assert len(repeated) > 25
+@pytest.mark.parametrize("name", losses.names())
+def test_every_loss_has_a_section_with_all_that_one_must_know(name: str) -> None:
+    text = section("docs/losses.md", name)
+    assert re.search(r"^    \S", text, re.MULTILINE), "the formula is missing"
+    said = parts(text)
+    for part in ("Parameters", "Source", "It helps", "It hurts", "Calibration", "Ledger", "Result"):
+        assert said.get(part), f"docs/losses.md, {name}: no {part!r}"
+
+
+@pytest.mark.parametrize(("page", "names"), [("docs/losses.md", losses.names()), ("docs/remedies.md", REMEDIES)])
+def test_a_table_links_to_every_section(page: str, names: tuple[str, ...]) -> None:
+    rows = [line for line in read(page).splitlines() if line.startswith("| [")]
+    for name in names:
+        assert any(row.startswith(f"| [`{name}`](#{TABLES.slug(name)}) |") for row in rows), f"{page}: no row {name}"
+
+
+def test_tables_and_results_are_those_that_the_script_writes() -> None:
+    for path, text in TABLES.pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `python docs/tables.py`"
+
+
+def test_a_marker_of_something_unmeasured_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing was measured of 'focl'"):
+        TABLES.filled("<!-- result: focl -->\n<!-- end -->", "losses.md", {})
+
+
+def test_every_measured_remedy_has_its_section() -> None:
+    headings = {*losses.names(), *REMEDIES}
+    for file in TABLES.RESULTS:
+        measured = {row["remedy"].partition(",")[0] for row in TABLES.rows(file)}
+        assert measured - {"none"} <= headings
+
+
+def test_what_the_benchmark_can_measure_was_measured() -> None:
+    measured = {row["remedy"] for row in TABLES.rows("default_problem")}
+    assert {name for name in losses.names() if losses.refuses_task(name, "multiclass") is None} <= measured
+
+
+def figures(page: str) -> Iterator[str]:
+    """Find every figure of a page with an error or an interval."""
+    for found in re.findall(r"[+-]?\d+\.\d+ (?:± \d\.\d+|\[\d+\.\d+,\s+\d+\.\d+\])", read(page)):
+        yield re.sub(r"\s+", " ", found)
+
+
+def test_figures_that_a_page_repeats_are_those_of_a_measurement() -> None:
+    """What commands printed is in `docs/measurements`; sections and sentences repeat it."""
+    measured = {
+        TABLES.figure(row, column)
+        for path in (ROOT / "docs" / "measurements").glob("*.csv")
+        for row in TABLES.rows(path.stem)
+        for column in row
+    }
+    repeated = [figure for page in OF_MEASUREMENTS for figure in figures(page)]
+    assert len(repeated) > 200
     assert set(repeated) <= measured
+    of_sections = [name for name in (*losses.names(), *REMEDIES) if list(TABLES.result(name))]
+    assert len(of_sections) > 25
+
+
+def test_a_table_has_every_row_of_its_file_once() -> None:
+    shown: dict[str, int] = {}
+    for name, (file, _) in TABLES.TABLES.items():
+        rows = list(TABLES.table(name, "remedies.md", {}))[2:]
+        assert rows
+        shown[file] = shown.get(file, 0) + len(rows) if file == "default_problem" else len(rows)
+        assert any(f"<!-- table: {name} -->" in read(page) for page in OF_MEASUREMENTS), f"no page shows {name}"
+    assert shown == {file: len(TABLES.rows(file)) for file in shown}
+
+
+@pytest.mark.parametrize("page", ["docs/losses.md", "docs/decisions.md"])
+def test_the_examples_of_a_page_print_what_they_say(page: str) -> None:
+    failed, tried = doctest.testfile(str(ROOT / page), module_relative=False)
+    assert tried
+    assert not failed
+
+
+def test_the_examples_of_the_script_print_what_they_say() -> None:
+    failed, tried = doctest.testmod(TABLES)
+    assert tried
+    assert not failed
+
+
+@pytest.mark.parametrize("page", PLAIN)
+def test_a_page_is_in_plain_words(page: str) -> None:
+    text = prose(page)
+    for words, instead in OLD_WORDS.items():
+        found = re.search(rf"\b({words})\b", text, re.IGNORECASE)
+        assert not found, (
+            f"{page} says {found[0]!r} in '{text[found.start() - 40 : found.end() + 20]}'; write {instead}"
+        )
+
+
+@pytest.mark.parametrize("page", PLAIN)
+def test_a_cell_holds_a_figure_or_a_phrase(page: str) -> None:
+    text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    for row in (line for line in text.splitlines() if line.startswith("|")):
+        for cell in re.split(r"(?<!\\)\|", row.strip("|")):
+            shown = re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", cell).replace("`", "").strip()
+            assert len(shown) <= LONGEST_CELL, f"{page}: a cell of {len(shown)} characters: {shown}"
+
+
+def anchors(page: str) -> set[str]:
+    """List the anchors of a page, as GitHub makes them: of equal headings the second ends in -1."""
+    text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    counts: dict[str, int] = {}
+    found = set()
+    for heading in re.findall(r"^#{1,6} (.+)$", text, re.MULTILINE):
+        name = TABLES.slug(re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", heading))
+        found.add(f"{name}-{counts[name]}" if name in counts else name)
+        counts[name] = counts.get(name, 0) + 1
+    return found
+
+
+@pytest.mark.parametrize("page", LINKED)
+def test_every_link_between_pages_has_its_target(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", read(page)):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (ROOT / page).parent / file if file else ROOT / page
+        assert there.exists(), f"{page} links to {target}, which does not exist"
+        if anchor and there.suffix == ".md":
+            assert anchor in anchors(str(there.resolve().relative_to(ROOT))), (
+                f"{page} links to {target}: no such heading"
+            )
+
+
+@pytest.mark.parametrize("page", PLAIN)
+def test_files_that_a_page_names_exist(page: str) -> None:
+    for name in re.findall(r"`((?:tests|src|docs|benchmarks|presets)/[\w./-]+)`", read(page)):
+        assert (ROOT / name).exists(), f"{page} names {name}, which does not exist"

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "counterpoise"
 STAGES = sorted(path.stem for path in (PACKAGE / "stages").glob("*.py") if path.stem != "__init__")
 SHARED = {"task", "loss", "seed", "model", "weighting", "losses"}
-OPEN_SETS = ("losses", "sources", "demos")
+OPEN_SETS = ("losses", "sources", "demos", "tasks")
 """Folders in which a name of `params.yaml` finds a file; `dvc.yaml` names such a file through `${...}`."""
 WINGS = [
     *("__main__", "commands", "study", "stages", "conflicts", "deployment", "training", "report", "evaluation"),

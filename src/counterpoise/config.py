@@ -271,7 +271,7 @@ def read(root: Path, params: type[S]) -> S:
     return validate(params, {key: content[key] for key in params.model_fields if key in content})
 
 
-def suggest(found: object, expected: Iterable[str]) -> str:
+def suggest(value: object, expected: Iterable[str]) -> str:
     """Say what was expected, and which of it was probably meant.
 
     Example:
@@ -279,7 +279,7 @@ def suggest(found: object, expected: Iterable[str]) -> str:
         "expected one of ['cross_entropy', 'focal']; did you mean 'focal'?"
     """
     names = list(expected)
-    close = difflib.get_close_matches(str(found), names, n=1)
+    close = difflib.get_close_matches(str(value), names, n=1)
     return f"expected one of {names}" + (f"; did you mean {close[0]!r}?" if close else "")
 
 
@@ -290,15 +290,15 @@ _UNION_MEMBER = re.compile(r"(?:literal|dict|tuple|list)\[.*\]")
 def _explain(section: type[Section], problem: Mapping[str, Any], where: str) -> str:
     location = [str(part) for part in problem["loc"] if not _UNION_MEMBER.fullmatch(str(part))]
     name = ".".join(part for part in [where, *location] if part)
-    found = problem["input"]
+    value = problem["input"]
     if problem["type"] == "extra_forbidden":
         return f"{PATH}: {name} is not a parameter; {suggest(location[-1], _fields(section, location[:-1]))}"
     if problem["type"] == "missing":
         return f"{PATH}: {name} is missing; `counterpoise params` says what it means"
     if problem["type"] == "literal_error":
-        return f"{PATH}: {name} is {found!r}; {suggest(found, _literals(section, location))}"
+        return f"{PATH}: {name} is {value!r}; {suggest(value, _literals(section, location))}"
     message = str(problem["msg"])
-    return f"{PATH}: {name} is {found!r}; {message[0].lower()}{message[1:]}"
+    return f"{PATH}: {name} is {value!r}; {message[0].lower()}{message[1:]}"
 
 
 def _annotation(section: type[Section], location: list[str]) -> Any:  # noqa: ANN401 - any annotation

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from counterpoise import config, losses
-from counterpoise.losses.auc_margin import AucMargin, Params, auc_margin, prior_factors
+from counterpoise.losses.auc_margin import Params, auc_margin, module_class, prior_factors
+
+AucMargin = module_class()
 
 
 def some_scores(shift: float = 0.0, n: int = 60) -> tuple[Tensor, Tensor, Tensor]:
@@ -66,15 +68,16 @@ def test_ordinary_steps_down_lead_to_the_saddle_point(shift, margin):
     """Descent for a and b, ascent for alpha, which stays at 0 where the margin is kept."""
     z, targets, scores = some_scores(shift)
     loss = AucMargin(1, margin).double()
+    assert isinstance(loss, losses.Constrained)
     optimizer = torch.optim.SGD(loss.parameters(), lr=0.1)
     for _ in range(300):
         optimizer.zero_grad()
         loss(z, targets).mean().backward()
         optimizer.step()
         loss.project()
-        assert loss.alpha.item() >= 0
+        assert loss.get_parameter("alpha").item() >= 0
     a, b = scores[targets[:, 0] == 1].mean().item(), scores[targets[:, 0] == 0].mean().item()
-    found = [loss.a.item(), loss.b.item(), loss.alpha.item()]
+    found = [loss.get_parameter("a").item(), loss.get_parameter("b").item(), loss.get_parameter("alpha").item()]
     assert found == pytest.approx([a, b, max(0.0, margin + b - a)], abs=1e-6)
     assert loss(z, targets).mean().item() == pytest.approx(closed_form(scores, targets, margin), rel=1e-6)
 
@@ -83,10 +86,10 @@ def test_alphas_gradient_is_reversed_and_its_value_is_not():
     z, targets, scores = some_scores()
     loss = AucMargin(1, 1.0).double()
     with torch.no_grad():
-        loss.alpha.fill_(0.25)
+        loss.get_parameter("alpha").fill_(0.25)
     value = loss(z, targets).mean()
     torch.testing.assert_close(value, auc_margin(z, targets, **at(0.5, 0.5, 0.25), margin=1.0).mean())
-    (slope,) = torch.autograd.grad(value, loss.alpha)
+    (slope,) = torch.autograd.grad(value, loss.get_parameter("alpha"))
     ones, zeros = scores[targets[:, 0] == 1], scores[targets[:, 0] == 0]
     assert slope.item() == pytest.approx(-2 * (1.0 + zeros.mean() - ones.mean() - 0.25).item())
 
@@ -159,8 +162,8 @@ def test_what_validation_sees_depends_on_the_network_alone():
     z, targets, _ = some_scores()
     one, other = AucMargin(1, 1.0).double().eval(), AucMargin(1, 1.0).double().eval()
     with torch.no_grad():
-        other.a.fill_(3.0)
-        other.alpha.fill_(7.0)
+        other.get_parameter("a").fill_(3.0)
+        other.get_parameter("alpha").fill_(7.0)
     assert torch.equal(one(z, targets), other(z, targets))
 
 
@@ -185,16 +188,16 @@ def test_the_parameters_are_a_state_that_can_be_saved_and_constrained():
         "alpha": (1,),
     }
     with torch.no_grad():
-        loss.alpha.fill_(-0.5)
+        loss.get_parameter("alpha").fill_(-0.5)
     loss.project()
-    assert loss.alpha.item() == 0
+    assert loss.get_parameter("alpha").item() == 0
 
 
 @pytest.mark.parametrize(("task", "counts", "problems"), [("multiclass", [5, 5, 5], 3), ("multilabel", [5, 5], 2)])
 def test_each_class_and_each_label_has_parameters_of_its_own(task, counts, problems):
     loss = losses.build("auc_margin", task=task, class_counts=counts, example_count=15, params={"margin": 1.0})
     assert isinstance(loss, AucMargin)
-    assert loss.a.shape == (problems,)
+    assert loss.get_parameter("a").shape == (problems,)
 
 
 def test_a_ranking_keeps_no_prior():

@@ -440,12 +440,9 @@ def test_every_parameter_reaches_the_loss(name, task, field):
     assert any(not torch.allclose(one, other) for one, other in pairs)
 
 
-def test_docs_have_a_row_for_the_loss(name):
-    text = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8")
-    rows = [line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1]]
-    cells = next(row.replace("\\|", "").strip("|").split("|") for row in rows if row.count("|") > 5)
-    assert len(cells) == 9
-    assert all(cell.strip() for cell in cells)
+def test_docs_have_a_section_for_the_loss(name):
+    """Which parts it must have says `tests/test_docs.py`."""
+    assert f"\n### `{name}`\n" in (ROOT / "docs" / "losses.md").read_text(encoding="utf-8")
 
 
 def test_the_loss_has_a_test_file_and_a_function_of_its_name(name):

@@ -8,7 +8,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from counterpoise import config, losses
-from counterpoise.losses.gradient_harmonized import GradientHarmonized, Params, gradient_harmonized, prior_factors
+from counterpoise.losses.gradient_harmonized import Params, gradient_harmonized, module_class, prior_factors
+
+GradientHarmonized = module_class()
 
 
 def a_batch(seed: int = 0, n: int = 40, c: int = 3, spread: float = 2.0) -> tuple[Tensor, Tensor]:
@@ -115,9 +117,9 @@ def test_a_bin_that_is_empty_fades_from_memory():
     targets = torch.tensor([0])
     loss(torch.tensor([[0.0, 3.0]]), targets)  # wrong
     loss(torch.tensor([[3.0, 0.0]]), targets)  # right
-    assert loss.moving.tolist() == [0.5, 0.25]
+    assert loss.get_buffer("moving").tolist() == [0.5, 0.25]
     right = loss(torch.tensor([[3.0, 0.0]]), targets)
-    assert loss.moving.tolist() == [0.75, 0.125]
+    assert loss.get_buffer("moving").tolist() == [0.75, 0.125]
     plain = math.log1p(math.exp(-3))
     assert right.item() == pytest.approx(plain * 0.875 / 0.75)
 
@@ -127,17 +129,17 @@ def test_the_size_of_a_batch_does_not_decide_how_much_is_remembered_of_it():
     once, twice = GradientHarmonized(10, 0.75), GradientHarmonized(10, 0.75)
     once(logits, targets)
     twice(logits.repeat(2, 1), targets.repeat(2, 1))
-    torch.testing.assert_close(once.moving, twice.moving)
+    torch.testing.assert_close(once.get_buffer("moving"), twice.get_buffer("moving"))
 
 
 def test_validation_sees_cross_entropy_which_depends_on_the_network_alone():
     logits, targets = a_batch()
     loss = GradientHarmonized(10, 0.75)
     loss(*a_batch(5))
-    kept = loss.moving.clone()
+    kept = loss.get_buffer("moving").clone()
     expected = functional.binary_cross_entropy_with_logits(logits, targets.double(), reduction="none")
     torch.testing.assert_close(loss.eval()(logits, targets), expected)
-    assert torch.equal(loss.moving, kept)
+    assert torch.equal(loss.get_buffer("moving"), kept)
 
 
 def test_one_wrong_example_costs_what_a_hundred_do_which_is_why_validation_does_not():
@@ -154,7 +156,7 @@ def test_without_gradients_the_average_is_used_and_kept():
     other.load_state_dict(one.state_dict())
     with torch.no_grad():
         values = one(*a_batch())
-    assert torch.equal(one.moving, other.moving)
+    assert torch.equal(one.get_buffer("moving"), other.get_buffer("moving"))
     torch.testing.assert_close(values, other(*a_batch()))
 
 

@@ -30,7 +30,7 @@ DECIDED: dict[str, Callable[..., Any]] = {"macro_f1": multilabel.macro_f1, "micr
 
 def oracle(name: str, truth: Array, probs: Array, weights: Array) -> float:
     present = (truth * weights[:, None]).any(axis=0)
-    decided, borne = probs >= 0.5, truth.any(axis=1)
+    decided, labelled = probs >= 0.5, truth.any(axis=1)
     if name == "mean_average_precision":
         each = [
             sklearn_metrics.average_precision_score(truth[:, k], probs[:, k], sample_weight=weights)
@@ -38,7 +38,7 @@ def oracle(name: str, truth: Array, probs: Array, weights: Array) -> float:
         ]
         return float(np.mean(each))
     if name == "coverage":
-        return float(sklearn_metrics.coverage_error(truth[borne], probs[borne], sample_weight=weights[borne]))
+        return float(sklearn_metrics.coverage_error(truth[labelled], probs[labelled], sample_weight=weights[labelled]))
     if name == "brier":
         return float(np.average(((probs - truth) ** 2).mean(axis=1), weights=weights))
     if name == "calibration_error":
@@ -65,9 +65,9 @@ def test_values_are_scikit_learns_with_and_without_resamples(name):
     figure = PROBS.get(name) or DECIDED[name]
     second = probs if name in PROBS else probs >= 0.5
     assert figure(truth, second) == pytest.approx(oracle(name, truth, probs, np.ones(len(truth))))
-    found = figure(truth, second, resamples)
-    assert found.shape == (6,)
-    for value, weights in zip(found, resamples, strict=True):
+    values = figure(truth, second, resamples)
+    assert values.shape == (6,)
+    for value, weights in zip(values, resamples, strict=True):
         assert value == pytest.approx(oracle(name, truth, probs, weights.astype(float)))
 
 

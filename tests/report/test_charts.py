@@ -15,7 +15,7 @@ from counterpoise.report.charts.curves import Calibration, PRCurve, precision_re
 from counterpoise.report.charts.dots import Group, apportion, dots
 from counterpoise.report.charts.dumbbells import Change, changes
 from counterpoise.report.charts.errors import Errors, errors_by_class
-from counterpoise.report.charts.frame import Estimate
+from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.lines import Line, line_chart
 from counterpoise.report.charts.matrix import confusion_matrix
 from counterpoise.report.charts.stages import Stage, counts_through_stages
@@ -42,7 +42,7 @@ def every_chart(
     names: list[str], *, value: float = 0.43, low: float = 0.24, high: float = 0.63, count: int = 21
 ) -> dict[str, str]:
     """Every chart, with the same names and the same values in all its places."""
-    estimate = Estimate(value, low, high, count)
+    estimate = PointEstimate(value, low, high, count)
     kw: dict[str, Any] = {"title": "A chart", "alt": "What it shows"}
     n = len(names)
     return {
@@ -175,14 +175,14 @@ def test_bars_print_the_figure_its_interval_and_its_support() -> None:
 
 
 def test_an_undefined_figure_is_printed_as_such_and_not_drawn() -> None:
-    svg = bars_with_intervals([Row("rare", Estimate(NAN, NAN, NAN, 0))], title="t", alt="a")
+    svg = bars_with_intervals([Row("rare", PointEstimate(NAN, NAN, NAN, 0))], title="t", alt="a")
     assert "n/a, n = 0" in texts(svg)
     assert "mark" not in svg
     assert "no skill" not in svg
 
 
 def test_the_bar_of_one_half_is_half_as_wide_as_the_axis() -> None:
-    svg = bars_with_intervals([Row("a", Estimate(0.5))], title="t", alt="a")
+    svg = bars_with_intervals([Row("a", PointEstimate(0.5))], title="t", alt="a")
     widths = {e.get("class"): float(e.get("width", 0)) for e in parse(svg).iter() if e.tag.endswith("}rect")}
     assert widths["bar s0"] == pytest.approx(widths["track"] / 2)
 
@@ -282,15 +282,17 @@ def test_a_precision_recall_curve_does_not_depend_on_its_direction() -> None:
 
 
 def test_reliability_leaves_out_empty_bins_and_says_how_full_the_others_are() -> None:
-    bins = [Estimate(0.1, 0.05, 0.2, 400), Estimate(NAN, count=0), Estimate(0.8, 0.5, 0.95, 5)]
+    bins = [PointEstimate(0.1, 0.05, 0.2, 400), PointEstimate(NAN, count=0), PointEstimate(0.8, 0.5, 0.95, 5)]
     svg = reliability([Calibration("raw", [0.1, NAN, 0.7], bins)], title="t", alt="a")
     assert "2 bins of 5 to 400 images" in texts(svg)
     assert svg.count("see-through") == 2
 
 
 def test_a_way_keeps_its_colour_where_another_way_is_absent() -> None:
-    both = {"raw": Estimate(0.5), "calibrated": Estimate(0.6)}
-    svg = dots_by_way([Measure("recall", both), Measure("loss", {"calibrated": Estimate(0.1)})], title="t", alt="a")
+    both = {"raw": PointEstimate(0.5), "calibrated": PointEstimate(0.6)}
+    svg = dots_by_way(
+        [Measure("recall", both), Measure("loss", {"calibrated": PointEstimate(0.1)})], title="t", alt="a"
+    )
     assert svg.count('class="mark s1"') == 2
     assert svg.count('class="mark s0"') == 1
 
@@ -345,14 +347,14 @@ def test_a_step_that_is_not_known_is_bridged_and_said_to_be_so() -> None:
 
 
 def test_a_gauge_has_a_text_alternative_and_a_tick_where_guessing_stands() -> None:
-    svg = gauge(Estimate(0.58, 0.53, 0.64), title="Balanced accuracy", reference=0.25)
+    svg = gauge(PointEstimate(0.58, 0.53, 0.64), title="Balanced accuracy", reference=0.25)
     assert 'aria-label="Balanced accuracy: 0.58 [0.53, 0.64], between 0 and 1; guessing 0.25"' in svg
     assert "tick" in svg
-    assert "mark" not in gauge(Estimate(None), title="Precision")
+    assert "mark" not in gauge(PointEstimate(None), title="Precision")
 
 
 def test_a_class_in_focus_is_the_only_one_in_colour() -> None:
-    rows = [Row("a", Estimate(0.5)), Row("rare", Estimate(0.5), focus=True)]
+    rows = [Row("a", PointEstimate(0.5)), Row("rare", PointEstimate(0.5), focus=True)]
     svg = bars_with_intervals(rows, title="t", alt="a")
     assert svg.count("bar s0") == 1
     assert svg.count("bar s6") == 1

@@ -86,10 +86,10 @@ def the_table(root: Path) -> pd.DataFrame:
     return pd.read_csv(root / "reports/plots/classes.csv", keep_default_na=False, na_values={"value": [""]})
 
 
-def own_probs(chosen: dict[str, Any], inputs: Array) -> Array:
+def own_probs(stored: dict[str, Any], inputs: Array) -> Array:
     """Read a probability of each class or label off its own line or curve, (n, c), before any offset."""
-    probs: Array = expit(np.array(chosen["scale"]) * inputs + np.array(chosen["bias"]))
-    for index, (places, values) in enumerate(chosen["knots"]):
+    probs: Array = expit(np.array(stored["scale"]) * inputs + np.array(stored["bias"]))
+    for index, (places, values) in enumerate(stored["knots"]):
         if places:
             probs[:, index] = np.interp(inputs[:, index], places, values)
     return probs
@@ -98,18 +98,18 @@ def own_probs(chosen: dict[str, Any], inputs: Array) -> Array:
 def used(root: Path) -> tuple[list[str], Array, Array, Array, Array]:
     """Classes, truth, most probable raw class, probabilities and decisions: files, NumPy and SciPy alone."""
     table = pq.read_table(root / "results/predictions/test.parquet").to_pandas()
-    chosen = json.loads((root / "models/decision.json").read_text())
-    names = chosen["classes"]
+    stored = json.loads((root / "models/decision.json").read_text())
+    names = stored["classes"]
     z = table[[f"logit_{name}" for name in names]].to_numpy(dtype=np.float64)
-    offset = np.array(chosen["val_offset"]) + np.array(chosen["target_offset"])
-    if chosen["calibrator"] in ("platt", "isotonic"):
+    offset = np.array(stored["val_offset"]) + np.array(stored["target_offset"])
+    if stored["calibrator"] in ("platt", "isotonic"):
         rest = [logsumexp(np.delete(z, k, axis=1), axis=1) for k in range(len(names))]
-        weighed = own_probs(chosen, z - np.stack(rest, axis=1)) * np.exp(offset)
+        weighed = own_probs(stored, z - np.stack(rest, axis=1)) * np.exp(offset)
         probs = weighed / weighed.sum(axis=1, keepdims=True)
     else:
-        probs = softmax(np.array(chosen["scale"]) * z + np.array(chosen["bias"]) + offset, axis=1)
+        probs = softmax(np.array(stored["scale"]) * z + np.array(stored["bias"]) + offset, axis=1)
     truth = table["labels"].map(names.index).to_numpy()
-    return names, truth, z.argmax(axis=1), probs, (probs @ np.array(chosen["gain"])).argmax(axis=1)
+    return names, truth, z.argmax(axis=1), probs, (probs @ np.array(stored["gain"])).argmax(axis=1)
 
 
 def calibration_error(probs: Array, truth: Array, bins: int = 15) -> float:
@@ -127,7 +127,7 @@ def recomputed(root: Path, positive: str) -> dict[str, float]:
     present, index = np.unique(truth), names.index(positive)
     is_positive, says_positive = truth == index, decided == index
     means: dict[str, Any] = {"labels": present, "average": "macro", "zero_division": 0}
-    found = {
+    figures = {
         "accuracy": sklearn_metrics.accuracy_score(truth, decided),
         "balanced_accuracy": sklearn_metrics.recall_score(truth, decided, **means),
         "balanced_accuracy_raw": sklearn_metrics.recall_score(truth, raw, **means),
@@ -140,25 +140,25 @@ def recomputed(root: Path, positive: str) -> dict[str, float]:
         "test_positives": is_positive.sum(),
     }
     if len(present) == len(names):
-        assert found["balanced_accuracy"] == pytest.approx(sklearn_metrics.balanced_accuracy_score(truth, decided))
+        assert figures["balanced_accuracy"] == pytest.approx(sklearn_metrics.balanced_accuracy_score(truth, decided))
     if is_positive.any():
-        found["average_precision"] = sklearn_metrics.average_precision_score(is_positive, probs[:, index])
-        found["roc_auc"] = sklearn_metrics.roc_auc_score(is_positive, probs[:, index])
-        found["recall"] = sklearn_metrics.recall_score(is_positive, says_positive)
+        figures["average_precision"] = sklearn_metrics.average_precision_score(is_positive, probs[:, index])
+        figures["roc_auc"] = sklearn_metrics.roc_auc_score(is_positive, probs[:, index])
+        figures["recall"] = sklearn_metrics.recall_score(is_positive, says_positive)
     if says_positive.any():
-        found["precision"] = sklearn_metrics.precision_score(is_positive, says_positive)
-    return {name: float(value) for name, value in found.items()}
+        figures["precision"] = sklearn_metrics.precision_score(is_positive, says_positive)
+    return {name: float(value) for name, value in figures.items()}
 
 
 def check_everything(root: Path, positive: str) -> None:
-    found = the_metrics(root)
-    spans = found.pop("intervals")
-    found.pop("notes")
+    figures = the_metrics(root)
+    spans = figures.pop("intervals")
+    figures.pop("notes")
     expected = recomputed(root, positive)
-    assert set(found) == set(expected)
+    assert set(figures) == set(expected)
     for name, value in expected.items():
-        assert found[name] == pytest.approx(value, rel=5.01e-4, abs=1e-9), name
-    assert set(spans) == set(found) - {"no_skill_average_precision", "test_images", "test_positives"}
+        assert figures[name] == pytest.approx(value, rel=5.01e-4, abs=1e-9), name
+    assert set(spans) == set(figures) - {"no_skill_average_precision", "test_images", "test_positives"}
     check_classes(root)
     names, truth, _, _, decided = used(root)
     written = pd.read_csv(root / "reports/plots/confusion.csv", keep_default_na=False)
@@ -239,8 +239,8 @@ def test_shares_of_independent_images_have_wilsons_interval(tmp_path: Path) -> N
     names, truth, _, _, decided = used(tmp_path)
     table = the_table(tmp_path).set_index(["class", "measure"])
     for index, name in enumerate(names):
-        found = int(((truth == index) & (decided == index)).sum())
-        oracle = binomtest(found, int((truth == index).sum())).proportion_ci(method="wilson")
+        hits = int(((truth == index) & (decided == index)).sum())
+        oracle = binomtest(hits, int((truth == index).sum())).proportion_ci(method="wilson")
         assert tuple(table.loc[(name, "recall"), ["low", "high"]]) == pytest.approx(tuple(oracle), rel=1e-5)
     right = int((truth == decided).sum())
     oracle = binomtest(right, len(truth)).proportion_ci(method="wilson")
@@ -268,18 +268,18 @@ def test_all_right_is_no_point_either(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_intervals_bracket_their_values(name: str, tmp_path: Path) -> None:
     a_problem(tmp_path, seed=3, **PROBLEMS[name])
-    found = the_metrics(tmp_path)
-    for figure, (low, high) in found["intervals"].items():
+    figures = the_metrics(tmp_path)
+    for figure, (low, high) in figures["intervals"].items():
         if figure != "expected_calibration_error":  # resampling adds to it, so that its interval may lie above
-            assert low <= found[figure] <= high, figure
+            assert low <= figures[figure] <= high, figure
 
 
 def test_at_most_15_scalars_of_four_significant_digits(tmp_path: Path) -> None:
     a_problem(tmp_path)
-    found = the_metrics(tmp_path)
-    scalars = [name for name, value in found.items() if isinstance(value, int | float)]
+    figures = the_metrics(tmp_path)
+    scalars = [name for name, value in figures.items() if isinstance(value, int | float)]
     assert len(scalars) <= 15
-    assert set(found) - set(scalars) == {"intervals", "notes"}
+    assert set(figures) - set(scalars) == {"intervals", "notes"}
     for number in re.findall(r"(?<![\w'])-?\d+\.\d+(?:e-?\d+)?", (tmp_path / "reports/metrics.json").read_text()):
         digits = number.lstrip("-").split("e")[0].replace(".", "").lstrip("0")
         assert len(digits) <= 4, number
@@ -309,9 +309,9 @@ def test_groups_widen_every_interval(tmp_path: Path) -> None:
 def test_a_resample_without_the_class_is_noted(tmp_path: Path) -> None:
     a_problem(tmp_path, counts=(80, 2), resamples=400)
     notes = [note for note in the_metrics(tmp_path)["notes"] if note.startswith("average_precision:")]
-    found = re.fullmatch(r"average_precision: (\d+) of 400 resamples left out.*absent.*", notes[0])
-    assert found
-    assert int(found[1]) == pytest.approx(400 * np.exp(-2), abs=30)  # (1 - 2 / 82)^82 is near e^-2
+    match = re.fullmatch(r"average_precision: (\d+) of 400 resamples left out.*absent.*", notes[0])
+    assert match
+    assert int(match[1]) == pytest.approx(400 * np.exp(-2), abs=30)  # (1 - 2 / 82)^82 is near e^-2
 
 
 def test_means_over_resamples_that_lack_another_class_are_noted(tmp_path: Path) -> None:
@@ -324,10 +324,10 @@ def test_means_over_resamples_that_lack_another_class_are_noted(tmp_path: Path) 
 
 def test_a_class_that_is_never_decided_has_no_precision_and_the_note_says_why(tmp_path: Path) -> None:
     a_problem(tmp_path, counts=(400, 9, 9, 5), skill=0.0, rule="most_probable", calibrator="vector")
-    found = the_metrics(tmp_path)
-    assert "precision" not in found
-    assert found["recall"] == 0
-    assert "precision is undefined: it is never decided" in found["notes"]
+    figures = the_metrics(tmp_path)
+    assert "precision" not in figures
+    assert figures["recall"] == 0
+    assert "precision is undefined: it is never decided" in figures["notes"]
 
 
 def test_enough_images_of_each_class_need_no_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -340,11 +340,11 @@ def test_a_class_without_test_images_is_noted_and_its_figures_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     a_problem(tmp_path, counts=(120, 60, 20, 0), positive="rare")
-    found = the_metrics(tmp_path)
-    assert not {"recall", "average_precision", "roc_auc"} & set(found)
-    assert not {"recall", "average_precision", "roc_auc"} & set(found["intervals"])
-    assert any("without a test image" in note and "'rare'" in note for note in found["notes"])
-    assert any(note.startswith("recall is undefined") for note in found["notes"])
+    figures = the_metrics(tmp_path)
+    assert not {"recall", "average_precision", "roc_auc"} & set(figures)
+    assert not {"recall", "average_precision", "roc_auc"} & set(figures["intervals"])
+    assert any("without a test image" in note and "'rare'" in note for note in figures["notes"])
+    assert any(note.startswith("recall is undefined") for note in figures["notes"])
     assert "WARNING: recall is undefined" in capsys.readouterr().err
 
 
@@ -407,11 +407,11 @@ def a_problem_of_labels(
     shares = np.array([0.5, 0.2, 0.06, 0.03])
 
     def predict(size: int, *, test: bool) -> predictions.Predictions:
-        borne = rng.random((size, 4)) < shares * (np.arange(4) < 3 if test else 1)
-        logits = rng.normal(size=(size, 4)) + 3 * borne + np.log(shares / (1 - shares)) + 0.7
+        targets = rng.random((size, 4)) < shares * (np.arange(4) < 3 if test else 1)
+        logits = rng.normal(size=(size, 4)) + 3 * targets + np.log(shares / (1 - shares)) + 0.7
         ids = tuple(f"image{number:05d}" for number in range(size))
         groups = tuple(f"group{number // 3:05d}" for number in range(size)) if grouped else ids
-        cells = tuple("|".join(sorted(np.array(LABELS)[row])) for row in borne)
+        cells = tuple("|".join(sorted(np.array(LABELS)[row])) for row in targets)
         return predictions.Predictions(ids, groups, cells, LABELS, logits.astype(np.float32))
 
     predictions.write(root, "test", predict(n, test=True))
@@ -428,17 +428,17 @@ def a_problem_of_labels(
 def used_labels(root: Path) -> tuple[list[str], Array, Array, Array, Array]:
     """Classes, truth, raw and moved probabilities, and decisions, (n, c): files, NumPy and SciPy alone."""
     table = pq.read_table(root / "results/predictions/test.parquet").to_pandas()
-    chosen = json.loads((root / "models/decision.json").read_text())
-    names = chosen["classes"]
+    stored = json.loads((root / "models/decision.json").read_text())
+    names = stored["classes"]
     z = table[[f"logit_{name}" for name in names]].to_numpy(dtype=np.float64)
-    offset = np.array(chosen["val_offset"]) + np.array(chosen["target_offset"])
-    own = own_probs(chosen, z)
+    offset = np.array(stored["val_offset"]) + np.array(stored["target_offset"])
+    own = own_probs(stored, z)
     probs = own * np.exp(offset) / (own * np.exp(offset) + 1 - own)
     truth = np.array([[name in cell.split("|") for name in names] for cell in table["labels"]])
-    limits = np.array([np.inf if limit is None else limit for limit in chosen["thresholds"]])
+    limits = np.array([np.inf if limit is None else limit for limit in stored["thresholds"]])
     decided = probs >= limits
-    for row in np.flatnonzero(decided.sum(axis=1) < chosen["at_least"]):
-        decided[row, np.argsort(-probs[row], kind="stable")[: chosen["at_least"]]] = True
+    for row in np.flatnonzero(decided.sum(axis=1) < stored["at_least"]):
+        decided[row, np.argsort(-probs[row], kind="stable")[: stored["at_least"]]] = True
     return names, truth, expit(z), probs, decided
 
 
@@ -469,15 +469,15 @@ def check_labels(root: Path, positive: str) -> None:
     }
     if decided[:, index].any():
         expected["precision"] = sklearn_metrics.precision_score(truth[:, index], decided[:, index])
-    found = the_metrics(root)
-    spans = found.pop("intervals")
-    found.pop("notes")
-    assert set(found) == set(expected)
-    assert len(found) <= 15
+    figures = the_metrics(root)
+    spans = figures.pop("intervals")
+    figures.pop("notes")
+    assert set(figures) == set(expected)
+    assert len(figures) <= 15
     for name, value in expected.items():
-        assert found[name] == pytest.approx(float(value), rel=5.01e-4, abs=1e-9), name
+        assert figures[name] == pytest.approx(float(value), rel=5.01e-4, abs=1e-9), name
     for name, (low, high) in spans.items():
-        assert low <= found[name] <= high, name
+        assert low <= figures[name] <= high, name
 
 
 OF_LABELS: dict[str, dict[str, Any]] = {
@@ -562,7 +562,7 @@ def test_validation_promises_the_precision_that_test_shows(tmp_path: Path) -> No
     promised = table.loc[("test", share, "expected", "precision")]
     shown = table.loc[("test", share, "as it is", "precision"), "value"]
     assert promised["low"] < shown < promised["high"]
-    promised, shown = (table.loc[("test", share, way, "precision")] for way in ("raw expected", "raw"))
+    promised, shown = (table.loc[("test", share, variant, "precision")] for variant in ("raw expected", "raw"))
     assert promised["low"] < shown["value"] < promised["high"]
-    raw, decided = (table.loc[("test", share, way, "recall"), "value"] for way in ("raw", "as it is"))
+    raw, decided = (table.loc[("test", share, variant, "recall"), "value"] for variant in ("raw", "as it is"))
     assert decided > raw + 0.05  # rule `balanced` calls what is rare more often

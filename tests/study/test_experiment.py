@@ -61,11 +61,11 @@ def test_draws_and_training_have_seeds_of_their_own(built: Path, content: Conten
 
 def test_raw_use_is_the_most_probable_class_of_the_logits(built: Path, content: Content) -> None:
     outcome = experiment.run(content, experiment.read(built, NAMES), 0)
-    ways, targets = experiment.evaluate(outcome, "test")
+    variants, targets = experiment.evaluate(outcome, "test")
     logits = outcome.predictions["test"].logits
     assert np.bincount(targets).tolist() == [45, 15]
-    np.testing.assert_array_equal(ways["raw"].decided.argmax(axis=1), logits.argmax(axis=1))
-    table = confusion.confusion_matrix(targets, ways["decided"].decided.argmax(axis=1), 2)
+    np.testing.assert_array_equal(variants["raw"].decided.argmax(axis=1), logits.argmax(axis=1))
+    table = confusion.confusion_matrix(targets, variants["decided"].decided.argmax(axis=1), 2)
     assert float(confusion.balanced_accuracy(table)) > 0.75
 
 

@@ -15,7 +15,7 @@ COLUMNS: dict[str, dict[str, type]] = {
     "confusion": {"actual": str, "decided": str},
     # The class that matters against the rest, by rising threshold on its probability.
     "precision_recall": {"recall": float, "precision": float, "threshold": float},
-    # How often the most probable class is right (of many labels: how often a label is borne), by its probability; `way`
+    # How often the most probable class is right (of many labels: how often a label is there), by its probability; `way`
     # is raw or calibrated.
     "calibration": {
         "way": str,
@@ -36,7 +36,7 @@ COLUMNS: dict[str, dict[str, type]] = {
         "count": int,
         "no_skill": float,
     },
-    # Each figure scored three ways: raw, calibrated (to the target prior), decided (and by the rule).
+    # Each figure, raw, calibrated (to the target prior), and decided (by the rule as well).
     "scores": {"way": str, "figure": str, "value": float, "low": float, "high": float},
     # The class that matters at a share of the images: `place` is target, test or stated (evaluate.at_prevalence);
     # `way` is raw (expected by validation's counts, shown by test), expected, as it is, or re-decided for that share.

@@ -7,21 +7,30 @@ A file `losses/<name>.py` holds a docstring, `TASKS` that it is defined for, `cl
 - `ONLY`, a clause that says why, if one of the tasks `multiclass` and `multilabel` is not among `TASKS`;
 - `RANKS = True`, a loss over pairs or rankings: its values are shares, and it takes no class weights;
 - `ADJUSTS = True`, a loss that rebalances by class counts itself, so that class weights would correct twice;
-- `HEAD`, the only head that it makes sense with.
+- `STATEFUL = True`, a loss that keeps something from batch to batch for each class: it is built as an `nn.Module`;
+- `HEAD`, the only head that it makes sense with, and `HEAD_REASON`, a clause that says why;
+- `conflicts(params, target_ndim=..., weighting_scheme=...)`, which yields a line for each fault of its parameters.
+
+All of this can be read without torch: a file imports torch only inside the functions that compute.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
-
-from torch import Tensor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from counterpoise import config
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Loss: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
+LINKS = {"multiclass": "softmax", "multilabel": "sigmoid"}
+"""What turns the logits of each task into probabilities, which decides on the form of its targets."""
+TARGET_NDIM = {"softmax": 1, "sigmoid": 2}
+"""Axes of the targets under each link: (n,) class indices, or (n, c) in {0, 1}."""
 
 
 class LossModule(Protocol):
@@ -33,12 +42,12 @@ class LossModule(Protocol):
     def build(
         self,
         *,
-        task: str,
+        target_ndim: int,
         class_counts: Sequence[int],
         example_count: int,
         params: Any,  # noqa: ANN401 - its own Params
     ) -> Loss:
-        """Return the loss for a task."""
+        """Return the loss for targets (n,), one class per example, or (n, c), many labels."""
 
     def prior_factors(self, params: Any, class_counts: Sequence[int]) -> tuple[float, ...] | None:  # noqa: ANN401
         """Return by how much the loss multiplies each class's prior; `None` where that has no closed form."""
@@ -65,8 +74,8 @@ def module(name: str) -> LossModule:
     """
     if name not in names():
         raise config.InputError(f"{config.PATH}: loss is {name!r}; {config.suggest(name, names())}")
-    found: LossModule = importlib.import_module(f"{__name__}.{name}")
-    return found
+    loss: LossModule = importlib.import_module(f"{__name__}.{name}")
+    return loss
 
 
 def ranks(name: str) -> bool:
@@ -79,6 +88,11 @@ def adjusts(name: str) -> bool:
     return bool(getattr(module(name), "ADJUSTS", False))
 
 
+def stateful(name: str) -> bool:
+    """Say whether a loss keeps parameters or averages of its own from batch to batch, one for each class or bin."""
+    return bool(getattr(module(name), "STATEFUL", False))
+
+
 def refuses_task(name: str, task: str) -> str | None:
     """Say why a loss is not for a task; `None` if it is.
 
@@ -86,11 +100,11 @@ def refuses_task(name: str, task: str) -> str | None:
         name: One of `names()`.
         task: `multiclass` or `multilabel`.
     """
-    found = module(name)
-    if task in found.TASKS:
+    loss = module(name)
+    if LINKS.get(task) in [LINKS[known] for known in loss.TASKS]:
         return None
-    reason = getattr(found, "ONLY", None)
-    refusal = f"{config.PATH}: loss {name!r} is defined for task {list(found.TASKS)}, not {task!r}"
+    reason = getattr(loss, "ONLY", None)
+    refusal = f"{config.PATH}: loss {name!r} is defined for task {list(loss.TASKS)}, not {task!r}"
     return f"{refusal}: {reason}" if reason else refusal
 
 
@@ -124,13 +138,48 @@ def refuses_head(name: str, head: str) -> str | None:
         name: One of `names()`.
         head: `model.head` of `params.yaml`.
     """
-    needed = getattr(module(name), "HEAD", head)
+    loss = module(name)
+    needed = getattr(loss, "HEAD", head)
     if head == needed:
         return None
-    return (
-        f"{config.PATH}: model.head is {head!r}, but the margins of loss {name!r} mean nothing where the lengths of "
-        f"features and weights are free, since a network outgrows them; set it to {needed!r}"
-    )
+    reason: str = loss.HEAD_REASON  # type: ignore[attr-defined]
+    return f"{config.PATH}: model.head is {head!r}, but {reason}; set it to {needed!r}"
+
+
+def refuses_subclasses(name: str) -> str | None:
+    """Say why a loss does not go together with classes that are split into types; `None` if it does.
+
+    Args:
+        name: One of `names()`.
+    """
+    if ranks(name):
+        reason = "looks at pairs of examples or at ranks, of classes and not of their types"
+    elif stateful(name):
+        reason = "keeps a memory of the classes that it saw, which are types while training and classes on validation"
+    else:
+        return None
+    return f"{config.PATH}: model.subclasses is given, but loss {name!r} {reason}; set it to {{}}, or take another loss"
+
+
+def conflicts(name: str, params: Mapping[str, Any], *, task: str, weighting_scheme: str = "none") -> Iterator[str]:
+    """Ask a loss which of its parameters make no sense with the task or the class weights.
+
+    Args:
+        name: One of `names()`.
+        params: The loss's block of `params.yaml`.
+        task: One that the loss is defined for.
+        weighting_scheme: `weighting.scheme` of `params.yaml`.
+
+    Yields:
+        A line for each fault: what was found, why it makes no sense, what to do.
+
+    Raises:
+        config.InputError: A parameter is unknown, missing or out of range.
+    """
+    loss = module(name)
+    if hasattr(loss, "conflicts"):
+        checked = config.validate(loss.Params, params, f"losses.{name}")
+        yield from loss.conflicts(checked, target_ndim=TARGET_NDIM[LINKS[task]], weighting_scheme=weighting_scheme)
 
 
 def build(name: str, *, task: str, class_counts: Sequence[int], example_count: int, params: Mapping[str, Any]) -> Loss:
@@ -145,19 +194,22 @@ def build(name: str, *, task: str, class_counts: Sequence[int], example_count: i
 
     Returns:
         `loss(logits, targets)`: logits (n, c) float and targets (n,) int64 give values (n,) in nats, whose mean is
-        the loss of the batch; of many labels, targets (n, c) in {0, 1} give values (n, c). A loss with parameters of
-        its own is an `nn.Module`; if they have bounds, it is `Constrained`.
+        the loss of the batch; of many labels, targets (n, c) in {0, 1} give values (n, c). A loss with a state of its
+        own is an `nn.Module`; if its parameters have bounds, it is `Constrained`.
 
     Raises:
-        config.InputError: There is no such loss, it is not defined for the task, or a parameter is unknown, missing or
-            out of range.
+        config.InputError: There is no such loss, it is not defined for the task, or a parameter is unknown, missing,
+            out of range or senseless with the task.
     """
-    found = module(name)
+    loss = module(name)
     refusal = refuses_task(name, task)
     if refusal:
         raise config.InputError(refusal)
-    checked = config.validate(found.Params, params, f"losses.{name}")
-    return found.build(task=task, class_counts=class_counts, example_count=example_count, params=checked)
+    checked = config.validate(loss.Params, params, f"losses.{name}")
+    if faults := list(conflicts(name, params, task=task)):
+        raise config.InputError("\n".join(faults))
+    target_ndim = TARGET_NDIM[LINKS[task]]
+    return loss.build(target_ndim=target_ndim, class_counts=class_counts, example_count=example_count, params=checked)
 
 
 def prior_factors(name: str, class_counts: Sequence[int], params: Mapping[str, Any]) -> tuple[float, ...] | None:
@@ -168,5 +220,5 @@ def prior_factors(name: str, class_counts: Sequence[int], params: Mapping[str, A
         class_counts: (c,) draws of each class in one epoch.
         params: The loss's block of `params.yaml`.
     """
-    found = module(name)
-    return found.prior_factors(config.validate(found.Params, params, f"losses.{name}"), class_counts)
+    loss = module(name)
+    return loss.prior_factors(config.validate(loss.Params, params, f"losses.{name}"), class_counts)

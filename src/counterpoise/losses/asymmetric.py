@@ -1,17 +1,18 @@
-"""Asymmetric loss: labels that are not borne are focused on the hard ones, and dropped where they are easy."""
+"""Asymmetric loss: absent labels are focused on the hard ones, and dropped where they are easy."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multiclass", "multilabel")
 
@@ -41,7 +42,7 @@ def asymmetric(
 ) -> Tensor:
     """Compute cross-entropy times a power of the error, with another power, and a margin, for what is not true.
 
-    Many labels, with p = sigmoid(z) and p_m = max(p - m, 0): -(1 - p)^gamma_pos log p where the label is borne, and
+    Many labels, with p = sigmoid(z) and p_m = max(p - m, 0): -(1 - p)^gamma_pos log p where the label is present, and
     -p_m^gamma_neg log(1 - p_m) where it is not. One class per example, with p = softmax(z), t the true class and
     q = (1 - s) onehot(t) + s / c: -q_t (1 - p_t)^gamma_pos log p_t - sum over k != t of q_k p_k^gamma_neg log p_k.
 
@@ -63,7 +64,7 @@ def asymmetric(
         example `ASLSingleLabel` of their repository (Alibaba-MIIL/ASL), in which gamma_neg reaches nothing but the
         smoothing: without it, this is focal loss with gamma_pos. Departures: values in place of their sum over labels
         (one class: mean over examples). Logarithms are taken from the logits, where their code takes log max(p, 1e-8)
-        in place of log p: a label that is borne then costs at most 18.4, and below z = -18.4 pulls no more. The
+        in place of log p: a label that is present then costs at most 18.4, and below z = -18.4 pulls no more. The
         gradient flows through the power, as in their section 2.5; their switch `disable_torch_grad_focal_loss` stops it
         (and leaves gradients switched on, whatever they were before).
 
@@ -73,6 +74,9 @@ def asymmetric(
         >>> asymmetric(z, y, gamma_pos=0.0, gamma_neg=4.0)
         tensor([[0.6931, 0.0433]])
     """
+    import torch
+    from torch.nn import functional
+
     if min(gamma_pos, gamma_neg) < 0:
         raise ValueError(f"gamma_pos is {gamma_pos}, gamma_neg is {gamma_neg}; expected numbers of at least 0")
     if not 0 <= clip < 1 or not 0 <= label_smoothing < 1:
@@ -80,12 +84,12 @@ def asymmetric(
     wide = logits if logits.element_size() >= 4 else logits.float()
     if targets.ndim == 2:
         log_p, log_not = functional.logsigmoid(wide), functional.logsigmoid(-wide)
-        borne = -(gamma_pos * log_not).exp() * log_p
+        if_present = -(gamma_pos * log_not).exp() * log_p
         # Clamped, since the slope of x^gamma at 0 is infinite for gamma < 1.
         p_m = (wide.sigmoid() - clip).clamp_min(1e-8)
         # log(1 - p + m), without the digits that 1 - p loses near p = 1; 0 up to p = m.
         log_rest = torch.logaddexp(log_not, log_not.new_tensor(math.log(clip))).clamp_max(0) if clip else log_not
-        return torch.where(targets == 1, borne, -(p_m**gamma_neg) * log_rest).to(logits.dtype)
+        return torch.where(targets == 1, if_present, -(p_m**gamma_neg) * log_rest).to(logits.dtype)
     log_p = wide.log_softmax(dim=1)
     true = functional.one_hot(targets, wide.shape[1])
     power = torch.where(true == 1, (-log_p.expm1()).clamp_min(1e-8) ** gamma_pos, (gamma_neg * log_p).exp())
@@ -93,7 +97,7 @@ def asymmetric(
     return -(smooth * power * log_p).sum(dim=1).to(logits.dtype)
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss; counts play no part."""
     return partial(
         asymmetric,

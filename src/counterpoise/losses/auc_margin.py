@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional
 
 from counterpoise.config import Section
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 TASKS = ("multiclass", "multilabel")
 RANKS = True
+STATEFUL = True
 
 
 class Params(Section):
@@ -68,24 +71,23 @@ def auc_margin(
         74). Its a, b and alpha are plain tensors, which `state_dict()` omits.
 
     Example:
+        >>> import torch
         >>> z, y = torch.tensor([[0.0], [0.0]]), torch.tensor([[1], [0]])  # both score 1/2; 2 * 1 * (1 + 0) - 1^2
         >>> half, one = torch.tensor([0.5]), torch.tensor([1.0])
         >>> auc_margin(z, y, a=half, b=half, alpha=one, margin=1.0).mean()
         tensor(1.)
     """
+    import torch
+
     if not margin > 0:
         raise ValueError(f"margin is {margin}; expected a number above 0")
     wide = logits if logits.element_size() >= 4 else logits.float()
-    if targets.ndim == 2:
-        scores, positives = wide.sigmoid(), targets == 1
-    elif logits.shape[1] == 2:
-        scores, positives = (wide[:, 1:] - wide[:, :1]).sigmoid(), targets[:, None] == 1
-    else:
-        scores, positives = wide.softmax(dim=1), functional.one_hot(targets, logits.shape[1]) == 1
-    borne = positives.sum(dim=0)
-    usable = (borne > 0) & (borne < len(scores))
+    scores, positives = _one_against_rest(wide, targets)
+    positive_counts = positives.sum(dim=0)
+    usable = (positive_counts > 0) & (positive_counts < len(scores))
     # What an example of each kind weighs, so that the mean over all n is the mean over those of its kind.
-    of_positive, of_negative = (len(scores) / kind.clamp_min(1) for kind in (borne, len(scores) - borne))
+    counts = (positive_counts, len(scores) - positive_counts)
+    of_positive, of_negative = (len(scores) / count.clamp_min(1) for count in counts)
     if saddle:
         a = (of_positive * scores * positives).mean(dim=0)
         b = (of_negative * scores * ~positives).mean(dim=0)
@@ -102,42 +104,61 @@ def auc_margin(
     return (shares * (shares.shape[1] / classes)).to(logits.dtype)
 
 
-class AucMargin(nn.Module):
-    """The loss with its a, b and alpha, which an ordinary optimiser moves: down for a and b, up for alpha.
+def _one_against_rest(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Score each class by its probability, and say which examples are positives; two classes are one problem."""
+    from torch.nn import functional
 
-    While training it is the value at its a, b and alpha. Otherwise it is that of the batch's own saddle point, which
-    depends on the network alone, so that epochs can be compared.
-
-    Attributes:
-        a: (k,) parameter.
-        b: (k,) parameter.
-        alpha: (k,) parameter, at least 0 after `project`.
-    """
-
-    def __init__(self, problems: int, margin: float) -> None:
-        super().__init__()
-        self.a = nn.Parameter(torch.full((problems,), 0.5))
-        self.b = nn.Parameter(torch.full((problems,), 0.5))
-        self.alpha = nn.Parameter(torch.full((problems,), margin))
-        self.margin = margin
-
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Compute the shares of a batch; the gradient of alpha is reversed, so that going down it goes up."""
-        alpha = 2 * self.alpha.detach() - self.alpha
-        return auc_margin(
-            logits, targets, a=self.a, b=self.b, alpha=alpha, margin=self.margin, saddle=not self.training
-        )
-
-    @torch.no_grad()
-    def project(self) -> None:
-        """Put alpha back to 0 where a step took it below."""
-        self.alpha.clamp_(min=0)
+    if targets.ndim == 2:
+        return logits.sigmoid(), targets == 1
+    if logits.shape[1] == 2:
+        return (logits[:, 1:] - logits[:, :1]).sigmoid(), targets[:, None] == 1
+    return logits.softmax(dim=1), functional.one_hot(targets, logits.shape[1]) == 1
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> AucMargin:
+@cache
+def module_class() -> type[nn.Module]:
+    """Make the class of the loss with its parameters, once: importing this file must not import torch."""
+    import torch
+    from torch import nn
+
+    class AucMargin(nn.Module):
+        """The loss with its a, b and alpha, which an ordinary optimiser moves: down for a and b, up for alpha.
+
+        While training it is the value at its a, b and alpha. Otherwise it is that of the batch's own saddle point,
+        which depends on the network alone, so that epochs can be compared.
+
+        Attributes:
+            a: (k,) parameter.
+            b: (k,) parameter.
+            alpha: (k,) parameter, at least 0 after `project`.
+        """
+
+        def __init__(self, problems: int, margin: float) -> None:
+            super().__init__()
+            self.a = nn.Parameter(torch.full((problems,), 0.5))
+            self.b = nn.Parameter(torch.full((problems,), 0.5))
+            self.alpha = nn.Parameter(torch.full((problems,), margin))
+            self.margin = margin
+
+        def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+            """Compute the shares of a batch; the gradient of alpha is reversed, so that going down it goes up."""
+            alpha = 2 * self.alpha.detach() - self.alpha
+            return auc_margin(
+                logits, targets, a=self.a, b=self.b, alpha=alpha, margin=self.margin, saddle=not self.training
+            )
+
+        @torch.no_grad()
+        def project(self) -> None:
+            """Put alpha back to 0 where a step took it below."""
+            self.alpha.clamp_(min=0)
+
+    return AucMargin
+
+
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> nn.Module:
     """Return the loss, at the saddle point of a network that says 1/2 to all; counts play no part."""
-    two_classes = task == "multiclass" and len(class_counts) == 2
-    return AucMargin(1 if two_classes else len(class_counts), params.margin)
+    two_classes = target_ndim == 1 and len(class_counts) == 2
+    return module_class()(1 if two_classes else len(class_counts), params.margin)
 
 
 def prior_factors(params: Params, class_counts: Sequence[int]) -> tuple[float, ...] | None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 TASKS = ("multiclass", "multilabel")
 RANKS = True
@@ -68,6 +68,7 @@ def auc_pairwise(logits: Tensor, targets: Tensor, *, margin: float, power: int) 
         where it means that of the negative.
 
     Example:
+        >>> import torch
         >>> z = torch.tensor([[0.0], [0.5], [2.0]])  # pairs (0.5, 0) and (0.5, 2): (1 - 0.5)^2 and (1 + 1.5)^2
         >>> auc_pairwise(z, torch.tensor([[0], [1], [0]]), margin=1.0, power=2).mean()
         tensor(3.2500)
@@ -79,7 +80,7 @@ def auc_pairwise(logits: Tensor, targets: Tensor, *, margin: float, power: int) 
     wide = logits.float() if logits.device.type == "mps" else logits.double()  # MPS has no float64
     scores, positives = _one_against_rest(wide, targets)
     classes = (positives.any(dim=0) & ~positives.all(dim=0)).sum().clamp_min(1)
-    shares: Tensor = _Pairs.apply(scores, positives, margin, power)
+    shares: Tensor = _pairs().apply(scores, positives, margin, power)
     if targets.ndim == 1:
         return (shares.sum(dim=1) / classes).to(logits.dtype)
     return (shares * (shares.shape[1] / classes)).to(logits.dtype)
@@ -87,6 +88,9 @@ def auc_pairwise(logits: Tensor, targets: Tensor, *, margin: float, power: int) 
 
 def _one_against_rest(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Score each class by its log-odds, and say who bears it; two classes are one problem."""
+    import torch
+    from torch.nn import functional
+
     if targets.ndim == 2:
         return logits, targets == 1
     if logits.shape[1] == 2:
@@ -100,41 +104,51 @@ def _one_against_rest(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     return log_p - log_not, functional.one_hot(targets, logits.shape[1]) == 1
 
 
-class _Pairs(torch.autograd.Function):
-    """Shares (n, k) of the pairs of each column; columns without pairs get zeros."""
+@cache
+def _pairs() -> type[torch.autograd.Function]:
+    """Make the function with its gradient, once: importing this file must not import torch."""
+    import torch
+    from torch.autograd.function import once_differentiable
 
-    @staticmethod
-    def forward(ctx: Any, scores: Tensor, positives: Tensor, margin: float, power: int) -> Tensor:  # noqa: ANN401
-        mask = positives.T.contiguous()
-        points = scores.T.contiguous() + margin * ~mask
-        # A positive misses its margin by the distance to every negative's point above it. Equal points are no pair:
-        # of these, negatives come first.
-        first = mask.byte().argsort(dim=1, stable=True)
-        order = first.gather(1, points.gather(1, first).argsort(dim=1, stable=True))
-        points, mask = points.gather(1, order), mask.gather(1, order)
-        borne = mask.sum(dim=1, keepdim=True).to(points.dtype)
-        pairs = borne * (len(scores) - borne)
-        scale = torch.where(pairs > 0, len(scores) / (2 * pairs.clamp_min(1)), 0)
-        above, below = _to_the_other(points, mask, torch.ones_like(points), power)
-        ctx.save_for_backward(points, mask, order, scale)
-        ctx.power = power
-        sums = scale * torch.where(mask, above, below)
-        return torch.empty_like(sums).scatter(1, order, sums).T
+    class Pairs(torch.autograd.Function):
+        """Shares (n, k) of the pairs of each column; columns without pairs get zeros."""
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
-        points, mask, order, scale = ctx.saved_tensors
-        own = grad.T.gather(1, order)
-        above, below = _to_the_other(points, mask, torch.ones_like(points), ctx.power - 1)
-        weighted_above, weighted_below = _to_the_other(points, mask, own, ctx.power - 1)
-        slope = torch.where(mask, -(own * above + weighted_above), own * below + weighted_below)
-        slope = ctx.power * scale * slope
-        return torch.empty_like(slope).scatter(1, order, slope).T, None, None, None
+        @staticmethod
+        def forward(ctx: Any, scores: Tensor, positives: Tensor, margin: float, power: int) -> Tensor:  # noqa: ANN401
+            mask = positives.T.contiguous()
+            points = scores.T.contiguous() + margin * ~mask
+            # A positive misses its margin by the distance to every negative's point above it. Equal points are no pair:
+            # of these, negatives come first.
+            first = mask.byte().argsort(dim=1, stable=True)
+            order = first.gather(1, points.gather(1, first).argsort(dim=1, stable=True))
+            points, mask = points.gather(1, order), mask.gather(1, order)
+            positive_counts = mask.sum(dim=1, keepdim=True).to(points.dtype)
+            pairs = positive_counts * (len(scores) - positive_counts)
+            scale = torch.where(pairs > 0, len(scores) / (2 * pairs.clamp_min(1)), 0)
+            above, below = _to_the_other(points, mask, torch.ones_like(points), power)
+            ctx.save_for_backward(points, mask, order, scale)
+            ctx.power = power
+            sums = scale * torch.where(mask, above, below)
+            return torch.empty_like(sums).scatter(1, order, sums).T
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
+            points, mask, order, scale = ctx.saved_tensors
+            own = grad.T.gather(1, order)
+            above, below = _to_the_other(points, mask, torch.ones_like(points), ctx.power - 1)
+            weighted_above, weighted_below = _to_the_other(points, mask, own, ctx.power - 1)
+            slope = torch.where(mask, -(own * above + weighted_above), own * below + weighted_below)
+            slope = ctx.power * scale * slope
+            return torch.empty_like(slope).scatter(1, order, slope).T, None, None, None
+
+    return Pairs
 
 
 def _to_the_other(points: Tensor, mask: Tensor, weights: Tensor, power: int) -> tuple[Tensor, Tensor]:
     """Sum weights times distance^power from each point to negatives above it, and to positives below it."""
+    import torch
+
     negatives = torch.where(mask, 0, weights)
     above = _to_all_before(-points.flip(1), negatives.flip(1), power).flip(1)
     return above, _to_all_before(points, torch.where(mask, weights, 0), power)
@@ -146,6 +160,8 @@ def _to_all_before(points: Tensor, weights: Tensor, power: int) -> Tensor:
     With S_l(t) that sum for power l and d the step from t - 1 to t, (x_t - x_r)^k = (d + x_{t-1} - x_r)^k gives
     S_k(t) = S_k(t-1) + sum_{l < k} binomial(k, l) d^(k-l) S_l(t-1), where S_0(t-1) counts r = t - 1 as well.
     """
+    from torch.nn import functional
+
     steps = points.diff(dim=1, prepend=points[:, :1])
     counts = weights.cumsum(dim=1) - weights
     if power == 0:
@@ -159,7 +175,7 @@ def _to_all_before(points: Tensor, weights: Tensor, power: int) -> Tensor:
     return sums[power]
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss; counts play no part."""
     return partial(auc_pairwise, margin=params.margin, power=params.power)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 TASKS = ("multiclass", "multilabel")
 RANKS = True
@@ -65,18 +65,21 @@ def average_precision(logits: Tensor, targets: Tensor, *, tau: float) -> Tensor:
         examples of each class, sorted, and clamps the exponent at 50, so that what is further off has slope 0 exactly.
 
     Example:
+        >>> import torch
         >>> z = torch.zeros(2, 1)  # a tie of one positive and one negative: 1 / (1 + 1/2) = 2/3
         >>> average_precision(z, torch.tensor([[1], [0]]), tau=1.0).mean()
         tensor(0.3333)
     """
+    import torch
+
     if not tau > 0:
         raise ValueError(f"tau is {tau}; expected a number above 0")
     wide = logits if logits.element_size() >= 4 else logits.float()
     scores, positives = _one_against_rest(wide, targets)
     usable: list[bool] = (positives.any(dim=0) & ~positives.all(dim=0)).tolist()
     columns: list[Tensor] = [
-        _class_shares(column.contiguous(), borne, tau) if use else 0 * column  # which keeps the graph
-        for column, borne, use in zip(scores.unbind(1), positives.unbind(1), usable, strict=True)
+        _class_shares(column.contiguous(), positive, tau) if use else 0 * column  # which keeps the graph
+        for column, positive, use in zip(scores.unbind(1), positives.unbind(1), usable, strict=True)
     ]
     shares = torch.stack(columns, dim=1) / max(1, sum(usable))
     return (shares.sum(dim=1) if targets.ndim == 1 else shares * len(columns)).to(logits.dtype)
@@ -84,40 +87,51 @@ def average_precision(logits: Tensor, targets: Tensor, *, tau: float) -> Tensor:
 
 def _class_shares(scores: Tensor, positives: Tensor, tau: float) -> Tensor:
     """Compute the shares (n,) of one class, whose mean is one minus its average precision."""
+    import torch
+
     rows = positives.nonzero()[:, 0]
-    lost: Tensor = _Lost.apply(scores, rows, (~positives).to(scores.dtype), tau)
+    lost: Tensor = _lost().apply(scores, rows, (~positives).to(scores.dtype), tau)
     return torch.zeros_like(scores).index_put((rows,), lost * (len(scores) / len(rows)))
 
 
-class _Lost(torch.autograd.Function):
-    """One minus the precision at the place of each positive; pairs are computed anew for the gradient."""
+@cache
+def _lost() -> type[torch.autograd.Function]:
+    """Make the function with its gradient, once: importing this file must not import torch."""
+    import torch
+    from torch.autograd.function import once_differentiable
 
-    @staticmethod
-    def forward(ctx: Any, scores: Tensor, rows: Tensor, negatives: Tensor, tau: float) -> Tensor:  # noqa: ANN401
-        lost = torch.empty_like(scores[rows])
-        for part in _chunks(rows, scores):
-            before = ((scores - scores[rows[part], None]) / tau).sigmoid()
-            # An example stands half before itself, where it should count 1.
-            lost[part] = (before @ negatives) / (before.sum(dim=1) + 0.5)
-        ctx.save_for_backward(scores, rows, negatives, lost)
-        ctx.tau = tau
-        return lost
+    class Lost(torch.autograd.Function):
+        """One minus the precision at the place of each positive; pairs are computed anew for the gradient."""
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
-        scores, rows, negatives, lost = ctx.saved_tensors
-        slope, ones = torch.zeros_like(scores), torch.ones_like(scores)
-        for part in _chunks(rows, scores):
-            before = ((scores - scores[rows[part], None]) / ctx.tau).sigmoid()
-            # d lost_i / d s_j = G_ij (1 - G_ij) ([j is negative] - lost_i) / (tau rank_i), and minus their sum for s_i.
-            weight = grad[part] / (ctx.tau * (before.sum(dim=1) + 0.5))
-            steep = before * (1 - before)
-            to_negatives, to_all = torch.stack([weight, weight * lost[part]]) @ steep
-            slope += negatives * to_negatives - to_all
-            from_negatives, from_all = (steep @ torch.stack([negatives, ones], dim=1)).unbind(1)
-            slope[rows[part]] += weight * (lost[part] * from_all - from_negatives)
-        return slope, None, None, None
+        @staticmethod
+        def forward(ctx: Any, scores: Tensor, rows: Tensor, negatives: Tensor, tau: float) -> Tensor:  # noqa: ANN401
+            lost = torch.empty_like(scores[rows])
+            for part in _chunks(rows, scores):
+                before = ((scores - scores[rows[part], None]) / tau).sigmoid()
+                # An example stands half before itself, where it should count 1.
+                lost[part] = (before @ negatives) / (before.sum(dim=1) + 0.5)
+            ctx.save_for_backward(scores, rows, negatives, lost)
+            ctx.tau = tau
+            return lost
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
+            scores, rows, negatives, lost = ctx.saved_tensors
+            slope, ones = torch.zeros_like(scores), torch.ones_like(scores)
+            for part in _chunks(rows, scores):
+                before = ((scores - scores[rows[part], None]) / ctx.tau).sigmoid()
+                # d lost_i / d s_j = G_ij (1 - G_ij) ([j is negative] - lost_i) / (tau rank_i), and minus their sum for
+                # s_i.
+                weight = grad[part] / (ctx.tau * (before.sum(dim=1) + 0.5))
+                steep = before * (1 - before)
+                to_negatives, to_all = torch.stack([weight, weight * lost[part]]) @ steep
+                slope += negatives * to_negatives - to_all
+                from_negatives, from_all = (steep @ torch.stack([negatives, ones], dim=1)).unbind(1)
+                slope[rows[part]] += weight * (lost[part] * from_all - from_negatives)
+            return slope, None, None, None
+
+    return Lost
 
 
 def _chunks(rows: Tensor, scores: Tensor) -> list[slice]:
@@ -127,6 +141,9 @@ def _chunks(rows: Tensor, scores: Tensor) -> list[slice]:
 
 def _one_against_rest(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Score each class by its log-odds, and say who bears it."""
+    import torch
+    from torch.nn import functional
+
     if targets.ndim == 2:
         return logits, targets == 1
     log_p = logits.log_softmax(dim=1)
@@ -138,7 +155,7 @@ def _one_against_rest(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     return log_p - log_not, functional.one_hot(targets, logits.shape[1]) == 1
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss; counts play no part."""
     return partial(average_precision, tau=params.tau)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-
-from torch import Tensor
-from torch.nn import functional
+from typing import TYPE_CHECKING
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multiclass",)
 ONLY = "it shifts the logits of one softmax, in which classes exclude each other"
@@ -42,11 +43,13 @@ def balanced_softmax(logits: Tensor, targets: Tensor, *, class_counts: Sequence[
         >>> balanced_softmax(torch.zeros(2, 2), torch.tensor([0, 1]), class_counts=[3, 1])  # log 4/3 and log 4
         tensor([0.2877, 1.3863])
     """
+    from torch.nn import functional
+
     shift = logits.new_tensor([math.log(n or 0.5) for n in class_counts])
     return functional.cross_entropy(logits + shift, targets, reduction="none")
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss of these counts."""
     return partial(balanced_softmax, class_counts=tuple(class_counts))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multiclass", "multilabel")
 
@@ -47,6 +49,8 @@ def cross_entropy(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0
         >>> cross_entropy(torch.zeros(1, 2), torch.tensor([[1, 0]]))
         tensor([[0.6931, 0.6931]])
     """
+    from torch.nn import functional
+
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing is {label_smoothing}; expected a number in [0, 1)")
     if targets.ndim == 2:
@@ -55,7 +59,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0
     return functional.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss; counts play no part."""
     return partial(cross_entropy, label_smoothing=params.label_smoothing)
 

@@ -1,16 +1,17 @@
-"""Distribution-balanced loss: weights that know which labels come together, and patience with labels not borne."""
+"""Distribution-balanced loss: weights that know which labels come together, and patience with absent labels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multilabel",)
 ONLY = "it weighs labels by what else an image bears, and of one class per image there is never anything else"
@@ -44,13 +45,13 @@ def distribution_balanced(
     tolerance: float,
     kappa: float,
 ) -> Tensor:
-    """Compute cross-entropy of many labels, weighted by example and label, and flattened where a label is not borne.
+    """Compute cross-entropy of many labels, weighted by example and label, and flattened where a label is absent.
 
     With n_k of N draws bearing label k, p_k = n_k / N, lambda the tolerance:
 
         r_k = (1 / n_k) / (sum of 1 / n_i over labels i that the example bears),  w_k = alpha + sigmoid(beta (r_k - mu))
         nu_k = (kappa / lambda) log(1 / p_k - 1)
-        value = w_k log(1 + exp(-(z_k - nu_k)))                       where label k is borne
+        value = w_k log(1 + exp(-(z_k - nu_k)))                       where label k is present
                 w_k / lambda log(1 + exp(lambda (z_k - nu_k)))        where it is not
 
     r_k is how often the example would be drawn for the sake of label k, out of how often it would be drawn at all if
@@ -78,7 +79,7 @@ def distribution_balanced(
     Source: Wu et al. (2020), Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets,
         section 3, and their code (wutong16/DistributionBalancedLoss, `rebalance_weight`,
         `logit_reg_functions`), which divides kappa by lambda. Departures: values in place of their mean; no focal
-        factor, by which their `DB Focal` multiplies on top (with 2); labels never drawn or always borne give no
+        factor, by which their `DB Focal` multiplies on top (with 2); labels never drawn or always present give no
         infinite or undefined weight. An example without labels has the same weight there, through a division by 0.
         Their code subtracts nu in place, and so from the network's own output.
 
@@ -89,6 +90,9 @@ def distribution_balanced(
         >>> distribution_balanced(z, y, class_counts=counts, example_count=100, tolerance=2.0, **half)
         tensor([[0.6931, 0.3466]])
     """
+    import torch
+    from torch.nn import functional
+
     if min(alpha, beta, kappa) < 0 or not tolerance > 0:
         raise ValueError(
             f"alpha is {alpha}, beta is {beta}, kappa is {kappa}, tolerance is {tolerance}; expected numbers of at "
@@ -96,17 +100,19 @@ def distribution_balanced(
         )
     wide = logits if logits.element_size() >= 4 else logits.float()
     counts = class_counts.to(wide).clamp(0.5, example_count - 0.5)
-    borne = targets == 1
+    present = targets == 1
     # 1 / r, which is 0 for an example without labels, where r is infinite.
-    inverse = counts * (borne / counts).sum(dim=1, keepdim=True)
+    inverse = counts * (present / counts).sum(dim=1, keepdim=True)
     weights = alpha + torch.sigmoid(beta * (1 / inverse.clamp_min(1e-9) - mu))
     shifted = wide - kappa / tolerance * torch.log(example_count / counts - 1)
     tolerated = functional.softplus(tolerance * shifted) / tolerance
-    return (weights * torch.where(borne, functional.softplus(-shifted), tolerated)).to(logits.dtype)
+    return (weights * torch.where(present, functional.softplus(-shifted), tolerated)).to(logits.dtype)
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss for the counts of the draws."""
+    import torch
+
     return partial(
         distribution_balanced,
         class_counts=torch.tensor(class_counts, dtype=torch.float32),

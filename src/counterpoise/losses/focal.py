@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
-from counterpoise.config import PATH, InputError, Section
+from counterpoise.config import PATH, Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multiclass", "multilabel")
 
@@ -29,8 +30,8 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None 
     """Compute cross-entropy times (1 - p_t)^gamma, so that examples which are right already count little.
 
     The value is -(1 - p_t)^gamma log p_t, with p_t the softmax probability of the true class; of many labels, for each
-    of them, the sigmoid probability of what is true; with an alpha, times alpha where the label is borne and 1 - alpha
-    where it is not. Class weights are not part of it: they multiply the value, and p_t stays a probability.
+    of them, the sigmoid probability of what is true; with an alpha, times alpha where the label is present and
+    1 - alpha where it is not. Class weights are not part of it: they multiply the value, and p_t stays a probability.
 
     Args:
         logits: (n, c) float, raw (not probabilities).
@@ -46,7 +47,7 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None 
 
     Source: Lin et al. (2017), Focal Loss for Dense Object Detection, equation 4; for one class per example with
         softmax in place of sigmoid; with alpha equation 5. It has no default here: their 0.25, which torchvision's
-        `sigmoid_focal_loss` takes unless told otherwise, gives an entry whose label is borne a third of the weight of
+        `sigmoid_focal_loss` takes unless told otherwise, gives an entry whose label is present a third of the weight of
         one whose label is not. Of one class per example alpha is a class weight: `weighting.scheme`.
 
     Example:
@@ -54,6 +55,9 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None 
         >>> focal(torch.zeros(1, 2), torch.tensor([0]), gamma=2.0)  # 0.5^2 log 2
         tensor([0.1733])
     """
+    import torch
+    from torch.nn import functional
+
     if gamma < 0:
         raise ValueError(f"gamma is {gamma}; expected a number of at least 0")
     if alpha is not None and (not 0 < alpha < 1 or targets.ndim == 1):
@@ -69,18 +73,25 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None 
     return values if alpha is None else torch.where(targets == 1, alpha * values, (1 - alpha) * values)
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
-    """Return the loss; counts play no part.
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+    """Return the loss; counts play no part."""
+    return partial(focal, gamma=params.gamma, alpha=params.alpha)
 
-    Raises:
-        InputError: There is one class per example, and an alpha.
-    """
-    if task == "multiclass" and params.alpha is not None:
-        raise InputError(
+
+def conflicts(params: Params, *, target_ndim: int, weighting_scheme: str) -> Iterator[str]:
+    """Refuse an alpha of one class per example, and one beside class weights."""
+    if params.alpha is None:
+        return
+    if target_ndim == 1:
+        yield (
             f"{PATH}: losses.focal.alpha is {params.alpha}, which weighs a label that is borne against one that is not "
             "(of one class per image, weighting.scheme gives each class a weight); set alpha to null"
         )
-    return partial(focal, gamma=params.gamma, alpha=params.alpha)
+    elif weighting_scheme != "none":
+        yield (
+            f"{PATH}: losses.focal.alpha is {params.alpha} and weighting.scheme is {weighting_scheme!r}, which both "
+            "weigh the entries whose label is borne; set alpha to null or scheme to 'none'"
+        )
 
 
 def prior_factors(params: Params, class_counts: Sequence[int]) -> tuple[float, ...] | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional
 
 from counterpoise.config import Section
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 TASKS = ("multiclass", "multilabel")
+STATEFUL = True
 
 
 class Params(Section):
@@ -65,6 +68,9 @@ def gradient_harmonized(
         >>> gradient_harmonized(z, torch.tensor([0, 0, 0, 0]), bins=2)[0]  # 4 / 2 log 2
         tensor(1.3863)
     """
+    import torch
+    from torch.nn import functional
+
     if bins < 1 or not 0 <= momentum < 1:
         raise ValueError(f"bins is {bins}, momentum is {momentum}; expected at least 1, and a number in [0, 1)")
     wide = logits if logits.element_size() >= 4 else logits.float()
@@ -86,36 +92,44 @@ def gradient_harmonized(
     return (values * weights).to(logits.dtype)
 
 
-class GradientHarmonized(nn.Module):
-    """The loss with its moving average, which lives in a buffer.
+@cache
+def module_class() -> type[nn.Module]:
+    """Make the class of the loss with its moving average, once: importing this file must not import torch."""
+    import torch
+    from torch import nn
 
-    While training it is the value above. Otherwise it is plain cross-entropy, and remembers nothing: divided by its own
-    bins a batch costs the same whether one example or a hundred are wrong by as much, about 1 as long as no bin is
-    empty, which tells nothing about the epoch; and divided by those of the training it cannot be compared, for they
-    change.
+    class GradientHarmonized(nn.Module):
+        """The loss with its moving average, which lives in a buffer.
 
-    Attributes:
-        moving: (bins,) weighted sum of the shares of the batches so far.
-    """
+        While training it is the value above. Otherwise it is plain cross-entropy, and remembers nothing: divided by its
+        own bins a batch costs the same whether one example or a hundred are wrong by as much, about 1 as long as no bin
+        is empty, which tells nothing about the epoch; and divided by those of the training it cannot be compared, for
+        they change.
 
-    moving: Tensor
+        Attributes:
+            moving: (bins,) weighted sum of the shares of the batches so far.
+        """
 
-    def __init__(self, bins: int, momentum: float) -> None:
-        super().__init__()
-        self.register_buffer("moving", torch.zeros(bins))
-        self.momentum = momentum
+        moving: Tensor
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Compute the values of a batch; where gradients are off, the moving average stays as it is."""
-        if not self.training:
-            return gradient_harmonized(logits, targets, bins=1)
-        moving = self.moving if torch.is_grad_enabled() else self.moving.clone()
-        return gradient_harmonized(logits, targets, bins=len(moving), momentum=self.momentum, moving=moving)
+        def __init__(self, bins: int, momentum: float) -> None:
+            super().__init__()
+            self.register_buffer("moving", torch.zeros(bins))
+            self.momentum = momentum
+
+        def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+            """Compute the values of a batch; where gradients are off, the moving average stays as it is."""
+            if not self.training:
+                return gradient_harmonized(logits, targets, bins=1)
+            moving = self.moving if torch.is_grad_enabled() else self.moving.clone()
+            return gradient_harmonized(logits, targets, bins=len(moving), momentum=self.momentum, moving=moving)
+
+    return GradientHarmonized
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> GradientHarmonized:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> nn.Module:
     """Return the loss, with nothing in its memory; counts play no part."""
-    return GradientHarmonized(params.bins, params.momentum)
+    return module_class()(params.bins, params.momentum)
 
 
 def prior_factors(params: Params, class_counts: Sequence[int]) -> tuple[float, ...] | None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multiclass",)
 ONLY = "its margin stands between the true class and the others of one softmax, which exclude each other"
 HEAD = "cosine"
+HEAD_REASON = (
+    "the margins of loss 'ldam' mean nothing where the lengths of features and weights are free, since a network "
+    "outgrows them"
+)
 
 
 class Params(Section):
@@ -52,6 +58,8 @@ def ldam(logits: Tensor, targets: Tensor, *, class_counts: Sequence[int], max_ma
         >>> ldam(z, y, class_counts=[16, 1], max_margin=1.0)
         tensor([0.9741, 1.3133])
     """
+    from torch.nn import functional
+
     if max_margin < 0:
         raise ValueError(f"max_margin is {max_margin}; expected a number of at least 0")
     least = min(n for n in class_counts if n)
@@ -60,7 +68,7 @@ def ldam(logits: Tensor, targets: Tensor, *, class_counts: Sequence[int], max_ma
     return functional.cross_entropy(logits.scatter_add(1, own, -margins[own]), targets, reduction="none")
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss of these counts."""
     return partial(ldam, class_counts=tuple(class_counts), max_margin=params.max_margin)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multiclass",)
 ONLY = "it shifts the logits of one softmax, in which classes exclude each other"
@@ -51,6 +53,8 @@ def logit_adjustment(logits: Tensor, targets: Tensor, *, class_counts: Sequence[
         >>> logit_adjustment(z, y, class_counts=[9, 1], tau=0.5)  # log 4/3 and log 4: the roots of 9 and 1 are 3 and 1
         tensor([0.2877, 1.3863])
     """
+    from torch.nn import functional
+
     if tau < 0:
         raise ValueError(f"tau is {tau}; expected a number of at least 0")
     counts = [n or 0.5 for n in class_counts]
@@ -58,7 +62,7 @@ def logit_adjustment(logits: Tensor, targets: Tensor, *, class_counts: Sequence[
     return functional.cross_entropy(logits + shift, targets, reduction="none")
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss of these counts."""
     return partial(logit_adjustment, class_counts=tuple(class_counts), tau=params.tau)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multiclass", "multilabel")
 
@@ -53,6 +55,8 @@ def ohem(logits: Tensor, targets: Tensor, *, fraction: float) -> Tensor:
         >>> ohem(z, torch.tensor([0, 0]), fraction=0.5)
         tensor([1.3863, 0.0000])
     """
+    from torch.nn import functional
+
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction}; expected a number in (0, 1]")
     wide = logits if logits.element_size() >= 4 else logits.float()
@@ -68,7 +72,7 @@ def ohem(logits: Tensor, targets: Tensor, *, fraction: float) -> Tensor:
     return (values * weights * (values.numel() / kept)).to(logits.dtype)
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss; counts play no part."""
     return partial(ohem, fraction=params.fraction)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multiclass",)
 ONLY = "it weighs classes against each other within one softmax, in which they exclude each other"
@@ -61,6 +63,8 @@ def seesaw(logits: Tensor, targets: Tensor, *, class_counts: Sequence[int], p: f
         >>> seesaw(z, torch.tensor([0]), class_counts=[1, 4], p=1.0, q=2.0)  # 1 / (1 + 2 * 2^2): log 9
         tensor([2.1972])
     """
+    from torch.nn import functional
+
     if p < 0 or q < 0:
         raise ValueError(f"p is {p} and q is {q}; expected numbers of at least 0")
     log_counts = logits.new_tensor([math.log(n or 0.5) for n in class_counts])
@@ -71,7 +75,7 @@ def seesaw(logits: Tensor, targets: Tensor, *, class_counts: Sequence[int], p: f
     return functional.cross_entropy(logits + mitigation + compensation, targets, reduction="none")
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss of these counts."""
     return partial(seesaw, class_counts=tuple(class_counts), p=params.p, q=params.q)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from counterpoise.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TASKS = ("multiclass",)
 ONLY = "it scales and shifts the logits of one softmax, in which classes exclude each other"
@@ -56,6 +58,8 @@ def vector_scaling(logits: Tensor, targets: Tensor, *, class_counts: Sequence[in
         >>> vector_scaling(z, torch.tensor([1]), class_counts=[4, 1], gamma=0.5, tau=0.0)
         tensor([0.6931])
     """
+    from torch.nn import functional
+
     if gamma < 0 or tau < 0:
         raise ValueError(f"gamma is {gamma} and tau is {tau}; expected numbers of at least 0")
     counts = [n or 0.5 for n in class_counts]
@@ -64,7 +68,7 @@ def vector_scaling(logits: Tensor, targets: Tensor, *, class_counts: Sequence[in
     return functional.cross_entropy(scale * logits + shift, targets, reduction="none")
 
 
-def build(*, task: str, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
+def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:
     """Return the loss of these counts."""
     return partial(vector_scaling, class_counts=tuple(class_counts), gamma=params.gamma, tau=params.tau)
 

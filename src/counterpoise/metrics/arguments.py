@@ -71,10 +71,10 @@ def class_probabilities(probs: ArrayLike, targets: ArrayLike) -> tuple[FloatArra
     p = np.asarray(probs, dtype=np.float64)
     if p.ndim != 2 or p.shape[1] == 0:
         raise ValueError(f"probs: found shape {p.shape}; expected (n, c)")
-    wrong = ~((p >= 0).all(1) & (np.abs(p.sum(1) - 1) <= 1e-4))  # true for NaN as well
-    if wrong.any():
+    invalid = ~((p >= 0).all(1) & (np.abs(p.sum(1) - 1) <= 1e-4))  # true for NaN as well
+    if invalid.any():
         raise ValueError(
-            f"probs: found {wrong.sum()} of {len(p)} rows such as row {wrong.argmax()}, {p[wrong.argmax()]}; "
+            f"probs: found {invalid.sum()} of {len(p)} rows such as row {invalid.argmax()}, {p[invalid.argmax()]}; "
             "expected finite values of at least 0 that sum to 1 within 1e-4 (were logits passed?)"
         )
     return p, class_indices("targets", targets, p.shape[1], n=len(p))

@@ -1,4 +1,8 @@
-"""Weighted means and ratios, for one weighting of the examples or for many."""
+"""Weighted means and ratios, for one weighting of the examples or for many.
+
+`weights` are None (every example counts once), (n,) for one weighting of n examples, or (b, n) for b of them, such as
+bootstrap resamples. A figure has then shape () or (b,), and is NaN where it is undefined.
+"""
 
 from collections.abc import Callable
 
@@ -28,3 +32,8 @@ def ratio(numerator: Values, denominator: Values) -> Values:
     """Divide; NaN where the denominator is 0."""
     nothing = np.full(np.shape(denominator), np.nan)
     return np.divide(numerator, denominator, out=nothing, where=np.asarray(denominator) > 0)[()]
+
+
+def mean_over_present(values: FloatArray, present: ArrayLike) -> Values:
+    """Average (..., c) values over the c classes that are `present`, (..., c); NaN where none is."""
+    return ratio(np.where(present, values, 0).sum(axis=-1), np.sum(present, axis=-1))

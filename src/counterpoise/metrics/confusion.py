@@ -1,10 +1,10 @@
 """Figures of decisions, computed from a confusion matrix or from many at a time."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from counterpoise.metrics.arguments import FloatArray, Values, class_indices, confusion_table
-from counterpoise.metrics.averages import per_weighting, ratio
+from counterpoise.metrics.averages import mean_over_present, per_weighting, ratio
 
 
 def confusion_matrix(
@@ -18,7 +18,7 @@ def confusion_matrix(
         targets: True class of each example, integers in [0, class_count), shape (n,).
         decisions: Decided class of each example, integers in [0, class_count), shape (n,).
         class_count: Number of classes c, at least 1; classes that do not occur keep their row and column.
-        weights: None, (n,) or (b, n); see the module.
+        weights: None, (n,) or (b, n); see `metrics.averages`.
 
     Returns:
         Weighted counts, shape (c, c) or (b, c, c).
@@ -42,26 +42,6 @@ def confusion_matrix(
     return np.asarray(per_weighting(count, weights, len(truth)))
 
 
-def accuracy(confusion: ArrayLike) -> Values:
-    """Share of examples decided rightly, `trace / sum`.
-
-    Args:
-        confusion: Counts, rows the truth, columns the decision, shape (..., c, c).
-
-    Returns:
-        Share in [0, 1], shape (...); NaN for an empty table.
-
-    Raises:
-        ValueError: If the table is not square, or a count is negative or not finite.
-
-    Example:
-        >>> round(float(accuracy([[2615, 247], [15, 122]])), 4)  # high, though 247 of 369 alarms are false
-        0.9126
-    """
-    table = confusion_table(confusion)
-    return ratio(np.trace(table, axis1=-2, axis2=-1), table.sum((-2, -1)))
-
-
 def recall(confusion: ArrayLike) -> FloatArray:
     """Share of each true class that was found, `diagonal / row sums`; whatever the prevalence.
 
@@ -80,26 +60,6 @@ def recall(confusion: ArrayLike) -> FloatArray:
     """
     table = confusion_table(confusion)
     return np.asarray(ratio(_diagonal(table), table.sum(-1)))
-
-
-def precision(confusion: ArrayLike) -> FloatArray:
-    """Share of decisions for each class that were right, `diagonal / column sums`; falls with prevalence.
-
-    Args:
-        confusion: Counts, rows the truth, columns the decision, shape (..., c, c).
-
-    Returns:
-        Share in [0, 1] for each class, shape (..., c); NaN for a class that was never decided.
-
-    Raises:
-        ValueError: If the table is not square, or a count is negative or not finite.
-
-    Example:
-        >>> precision([[2615, 247], [15, 122]]).round(4)  # 122 / 369 alarms were right
-        array([0.9943, 0.3306])
-    """
-    table = confusion_table(confusion)
-    return np.asarray(ratio(_diagonal(table), table.sum(-2)))
 
 
 def f1(confusion: ArrayLike) -> FloatArray:
@@ -141,7 +101,7 @@ def balanced_accuracy(confusion: ArrayLike) -> Values:
         >>> float(balanced_accuracy([[4, 0, 0], [1, 1, 0], [0, 0, 0]]))  # (1 + 1/2) / 2
         0.75
     """
-    return _mean_over_present(recall(confusion), confusion)
+    return mean_over_present(recall(confusion), _present(confusion))
 
 
 def macro_f1(confusion: ArrayLike) -> Values:
@@ -163,7 +123,7 @@ def macro_f1(confusion: ArrayLike) -> Values:
         >>> round(float(macro_f1([[3, 0, 0], [1, 0, 0], [0, 0, 0]])), 4)  # (6/7 + 0) / 2
         0.4286
     """
-    return _mean_over_present(f1(confusion), confusion)
+    return mean_over_present(f1(confusion), _present(confusion))
 
 
 def matthews(confusion: ArrayLike) -> Values:
@@ -200,9 +160,8 @@ def matthews(confusion: ArrayLike) -> Values:
     return np.where(total > 0, np.clip(correlation, -1, 1), np.nan)[()]
 
 
-def _mean_over_present(values: FloatArray, confusion: ArrayLike) -> Values:
-    present = confusion_table(confusion).sum(-1) > 0
-    return ratio(np.where(present, values, 0).sum(-1), present.sum(-1))
+def _present(confusion: ArrayLike) -> NDArray[np.bool_]:
+    return np.asarray(confusion_table(confusion).sum(-1) > 0)
 
 
 def _diagonal(table: FloatArray) -> FloatArray:

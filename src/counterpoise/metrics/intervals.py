@@ -62,34 +62,6 @@ def wilson(
     return _closed(low, high, x, n)
 
 
-def jeffreys(successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95) -> tuple[Values, Values]:
-    """Jeffreys' interval of a share: the central quantiles of Beta(x + 1/2, n - x + 1/2).
-
-    Args:
-        successes: Number x of successes, 0 <= x <= n; any shape.
-        trials: Number n of trials, at least 0; a shape that broadcasts with `successes`.
-        level: Coverage meant, in (0, 1).
-
-    Returns:
-        Low and high end in [0, 1], of the common shape. Without trials they are (0, 1): nothing is known.
-
-    Raises:
-        ValueError: If x, n or the level is out of range.
-
-    Source: Brown, Cai & DasGupta 2001, "Interval estimation for a binomial proportion", section 3.1.3, with
-        its low end of 0 where x = 0 and high end of 1 where x = n, lest coverage vanish near 0 and 1.
-
-    Example:
-        >>> low, high = jeffreys(1, 1, level=2 / np.pi)  # Beta(3/2, 1/2) has 1/2 - 1/pi of its mass below 1/2
-        >>> round(float(low), 4), float(high)
-        (0.5, 1.0)
-    """
-    x, n = _counts(successes, trials)
-    tail = (1 - _level(level)) / 2
-    posterior = stats.beta(x + 0.5, n - x + 0.5)
-    return _closed(posterior.ppf(tail), posterior.isf(tail), x, n)
-
-
 def design_effect(successes: ArrayLike, groups: ArrayLike) -> float:
     """Variance of a share over grouped examples, relative to that over as many independent ones.
 
@@ -215,12 +187,12 @@ def centred(values: ArrayLike, estimate: float, *, level: float = 0.95) -> Inter
         >>> centred([1.0, 2.0, 3.0, 4.0, 5.0], 1.5, level=0.5)
         Interval(low=0.5, high=2.5, undefined=0)
     """
-    found = percentile(values, level=level)
-    if math.isnan(found.low):
-        return found
+    interval = percentile(values, level=level)
+    if math.isnan(interval.low):
+        return interval
     bias = float(np.nanmean(np.asarray(values, dtype=np.float64))) - estimate
-    low, high = max(0.0, found.low - bias), max(0.0, found.high - bias)
-    return Interval(min(low, estimate), max(high, estimate), found.undefined)
+    low, high = max(0.0, interval.low - bias), max(0.0, interval.high - bias)
+    return Interval(min(low, estimate), max(high, estimate), interval.undefined)
 
 
 def _closed(low: FloatArray, high: FloatArray, x: FloatArray, n: FloatArray) -> tuple[Values, Values]:

@@ -1,7 +1,6 @@
 """Metrics of many labels per example, for one weighting of the examples, or for b bootstrap resamples at once.
 
-`weights`, undefined values and checks are as in `metrics.py`. Truth, decisions and probabilities have shape (n, c): n
-examples, c labels.
+`weights` are as in `metrics.averages`. Truth, decisions and probabilities have shape (n, c): n examples, c labels.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from counterpoise.metrics.arguments import FloatArray, Values
+from counterpoise.metrics.averages import mean_over_present, ratio
 from counterpoise.metrics.ranking import average_precision
 
 Booleans = NDArray[np.bool_]
@@ -35,7 +35,7 @@ def counts(truth: Booleans, decided: Booleans, weights: ArrayLike | None = None)
 
 
 def macro_f1(truth: Booleans, decided: Booleans, weights: ArrayLike | None = None) -> Values:
-    """Mean F1 over the labels that are present (borne by an example with weight), `2 TP / (2 TP + FP + FN)` each.
+    """Mean F1 over the labels that are present (in an example with weight), `2 TP / (2 TP + FP + FN)` each.
 
     Returns:
         Mean in [0, 1], shape () or (b,); NaN where no label is present. A present label that is never decided counts
@@ -48,7 +48,7 @@ def macro_f1(truth: Booleans, decided: Booleans, weights: ArrayLike | None = Non
     tp, fp, fn = np.moveaxis(counts(truth, decided, weights), -2, 0)
     present = tp + fn > 0
     f1 = np.where(present, 2 * tp, 0) / np.where(present, 2 * tp + fp + fn, 1)
-    return _mean_over(f1, present)
+    return mean_over_present(f1, present)
 
 
 def micro_f1(truth: Booleans, decided: Booleans, weights: ArrayLike | None = None) -> Values:
@@ -62,7 +62,7 @@ def micro_f1(truth: Booleans, decided: Booleans, weights: ArrayLike | None = Non
         0.6667
     """
     tp, fp, fn = np.moveaxis(counts(truth, decided, weights), -2, 0).sum(axis=-1)
-    return _divide(2 * tp, 2 * tp + fp + fn)
+    return ratio(2 * tp, 2 * tp + fp + fn)
 
 
 def mean_average_precision(truth: Booleans, probs: FloatArray, weights: ArrayLike | None = None) -> Values:
@@ -79,15 +79,15 @@ def mean_average_precision(truth: Booleans, probs: FloatArray, weights: ArrayLik
     if not len(present):
         return np.full(_shape(weights), np.nan)[()]
     each = np.stack([average_precision(truth[:, k], probs[:, k], weights) for k in present], axis=-1)
-    return _mean_over(np.nan_to_num(each), ~np.isnan(each))
+    return mean_over_present(np.nan_to_num(each), ~np.isnan(each))
 
 
 def coverage(truth: Booleans, probs: FloatArray, weights: ArrayLike | None = None) -> Values:
-    """How far down the ranking of labels one must go, on average, to meet all that an example bears.
+    """How far down the ranking of labels one must go, on average, to meet all labels of an example.
 
     Returns:
-        Number of labels, at least the mean number borne, shape () or (b,); examples without a label are left out, NaN
-        where that is all.
+        Number of labels, at least the mean number per example, shape () or (b,); NaN where no example has a label.
+        Examples without a label are left out.
 
     Source: scikit-learn's `coverage_error`. Departure: there, examples without a label count as 0.
 
@@ -95,11 +95,11 @@ def coverage(truth: Booleans, probs: FloatArray, weights: ArrayLike | None = Non
         >>> float(coverage(np.array([[True, False, True]]), np.array([[0.9, 0.5, 0.1]])))
         3.0
     """
-    borne = truth.any(axis=1)
+    labelled = truth.any(axis=1)
     least = np.where(truth, probs, np.inf).min(axis=1, initial=np.inf)
     depth = (probs >= least[:, None]).sum(axis=1).astype(np.float64)
-    sums = _weighted_sum(np.stack([np.where(borne, depth, 0.0), borne], axis=1), weights)
-    return _divide(sums[..., 0], sums[..., 1])
+    sums = _weighted_sum(np.stack([np.where(labelled, depth, 0.0), labelled], axis=1), weights)
+    return ratio(sums[..., 0], sums[..., 1])
 
 
 def calibration_error(truth: Booleans, probs: FloatArray, weights: ArrayLike | None = None, bins: int = 15) -> Values:
@@ -119,7 +119,7 @@ def calibration_error(truth: Booleans, probs: FloatArray, weights: ArrayLike | N
     member = np.digitize(probs, np.linspace(0, 1, bins + 1)[1:-1], right=True)
     gaps = np.stack([((member == m) * (truth - probs)).sum(axis=1) for m in range(bins)], axis=1)
     total = _weighted_sum(np.full((len(truth), 1), float(truth.shape[1])), weights)[..., 0]
-    return _divide(np.abs(_weighted_sum(gaps, weights)).sum(axis=-1), total)
+    return ratio(np.abs(_weighted_sum(gaps, weights)).sum(axis=-1), total)
 
 
 def reliability(truth: Booleans, probs: FloatArray, bins: int = 15) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -144,7 +144,7 @@ def brier(truth: Booleans, probs: FloatArray, weights: ArrayLike | None = None) 
     """
     each = ((probs - truth) ** 2).mean(axis=1)
     sums = _weighted_sum(np.stack([each, np.ones_like(each)], axis=1), weights)
-    return _divide(sums[..., 0], sums[..., 1])
+    return ratio(sums[..., 0], sums[..., 1])
 
 
 def _shape(weights: ArrayLike | None) -> tuple[int, ...]:
@@ -154,13 +154,3 @@ def _shape(weights: ArrayLike | None) -> tuple[int, ...]:
 def _weighted_sum(values: FloatArray, weights: ArrayLike | None) -> FloatArray:
     """Sum (n, k) values over the examples: (k,), or (b, k)."""
     return np.asarray(values.sum(axis=0) if weights is None else np.asarray(weights, dtype=np.float64) @ values)
-
-
-def _mean_over(values: FloatArray, present: Booleans) -> Values:
-    return _divide(np.where(present, values, 0).sum(axis=-1), present.sum(axis=-1))
-
-
-def _divide(numerator: FloatArray, denominator: FloatArray) -> Values:
-    found = np.full(np.shape(denominator), np.nan)
-    divided: FloatArray = np.divide(numerator, denominator, out=found, where=np.asarray(denominator) > 0)
-    return divided[()]

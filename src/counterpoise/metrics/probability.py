@@ -27,7 +27,7 @@ def expected_calibration_error(
     Args:
         probs: Probability of each class, each row summing to 1 within 1e-4, shape (n, c).
         targets: True class of each example, integers in [0, c), shape (n,).
-        weights: None, (n,) or (b, n); see the module.
+        weights: None, (n,) or (b, n); see `metrics.averages`.
         bins: Number M of bins of confidence of equal width, ((m - 1) / M, m / M], at least 1.
 
     Returns:
@@ -67,7 +67,7 @@ def reliability(
     Args:
         probs_of_class: Probability of the class, in [0, 1], shape (n,).
         positives: Whether each example is of the class, boolean or 0/1, shape (n,).
-        weights: None, (n,) or (b, n); see the module.
+        weights: None, (n,) or (b, n); see `metrics.averages`.
         bins: Number M of bins ((m - 1) / M, m / M], the first with 0 included, at least 1.
         equal_count: Cut at quantiles (of the unweighted examples) instead, as rare classes crowd near 0.
 
@@ -100,7 +100,7 @@ def brier(probs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
     Args:
         probs: Probability of each class, each row summing to 1 within 1e-4, shape (n, c).
         targets: True class of each example, integers in [0, c), shape (n,).
-        weights: None, (n,) or (b, n); see the module.
+        weights: None, (n,) or (b, n); see `metrics.averages`.
 
     Returns:
         Score from 0 (certain and right) to 2 (certain and wrong), shape () or (b,); NaN without weight. For
@@ -117,32 +117,6 @@ def brier(probs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
     """
     p, t = class_probabilities(probs, targets)
     return weighted_mean(((p - np.eye(p.shape[1])[t]) ** 2).sum(1), weights)
-
-
-def log_loss(probs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Values:
-    """Mean negative log-likelihood of the truth, `mean_i -ln p_(i, t_i)`.
-
-    Args:
-        probs: Probability of each class, each row summing to 1 within 1e-4, shape (n, c).
-        targets: True class of each example, integers in [0, c), shape (n,).
-        weights: None, (n,) or (b, n); see the module.
-
-    Returns:
-        Loss in nats, at least 0, shape () or (b,); NaN without weight. Probabilities below 2.2e-16 count as
-        that (36.04 nats), as in scikit-learn, so that one certain error does not hide all others behind
-        infinity.
-
-    Raises:
-        ValueError: If shapes disagree, the probabilities are none, or the weights do not fit.
-
-    Source: Good 1952, "Rational decisions".
-
-    Example:
-        >>> round(float(log_loss([[0.5, 0.5], [0.75, 0.25]], targets=[0, 1])), 4)  # (ln 2 + ln 4) / 2
-        1.0397
-    """
-    p, t = class_probabilities(probs, targets)
-    return weighted_mean(np.log(1 / np.clip(p[np.arange(len(t)), t], np.finfo(float).eps, 1)), weights)
 
 
 def _inner_edges(bins: int) -> FloatArray:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import precision_recall_curve as sklearn_precision_recall_curve
 
-from counterpoise.metrics.arguments import FloatArray, Values, binary, example_weights, ranking
-from counterpoise.metrics.averages import per_weighting, ratio, weighted_mean
+from counterpoise.metrics.arguments import FloatArray, Values, example_weights, ranking
+from counterpoise.metrics.averages import per_weighting, ratio
 
 
 class Curve(NamedTuple):
@@ -18,35 +18,15 @@ class Curve(NamedTuple):
     threshold: FloatArray
 
 
-def prevalence(positives: ArrayLike, weights: ArrayLike | None = None) -> Values:
-    """Share of positives, `sum w_i y_i / sum w_i`: the average precision of scores that know nothing.
-
-    Args:
-        positives: Whether each example is positive, boolean or 0/1, shape (n,).
-        weights: None, (n,) or (b, n); see the module.
-
-    Returns:
-        Share in [0, 1], shape () or (b,); NaN without weight.
-
-    Raises:
-        ValueError: If a value is not 0 or 1, or the weights do not fit.
-
-    Example:
-        >>> float(prevalence([1, 0, 0, 0]))
-        0.25
-    """
-    return weighted_mean(binary(positives).astype(np.float64), weights)
-
-
 def average_precision(positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Values:
-    """Step-wise average precision, `sum_k (R_k - R_(k-1)) P_k`; its no-skill value is `prevalence`.
+    """Step-wise average precision, `sum_k (R_k - R_(k-1)) P_k`; its no-skill value is the share of positives.
 
     Computed as the mean, over the positives, of the precision among all examples scored at least as high.
 
     Args:
         positives: Whether each example is positive, boolean or 0/1, shape (n,).
         scores: Score of each example, finite, higher is more positive, ties allowed, shape (n,).
-        weights: None, (n,) or (b, n); see the module.
+        weights: None, (n,) or (b, n); see `metrics.averages`.
 
     Returns:
         Average precision in [0, 1], shape () or (b,); NaN where no positive carries weight.
@@ -64,11 +44,11 @@ def average_precision(positives: ArrayLike, scores: ArrayLike, weights: ArrayLik
     y, s = ranking(positives, scores)
     ranked = np.argsort(-s, kind="stable")
     hits = ranked[y[ranked]]
-    seen_to, found_to = (np.searchsorted(-s[some], -s[hits], side="right") for some in (ranked, hits))
+    all_to, hits_to = (np.searchsorted(-s[some], -s[hits], side="right") for some in (ranked, hits))
 
     def mean_precision(w: FloatArray) -> FloatArray:
-        seen, found = _running_sum(w, ranked)[:, seen_to], _running_sum(w, hits)[:, found_to]
-        precision_at = found / np.maximum(seen, np.finfo(float).tiny)
+        above, hits_above = _running_sum(w, ranked)[:, all_to], _running_sum(w, hits)[:, hits_to]
+        precision_at = hits_above / np.maximum(above, np.finfo(float).tiny)
         return np.minimum(ratio((w[:, hits] * precision_at).sum(1), w[:, hits].sum(1)), 1)
 
     return per_weighting(mean_precision, weights, len(y))
@@ -82,7 +62,7 @@ def roc_auc(positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None =
     Args:
         positives: Whether each example is positive, boolean or 0/1, shape (n,).
         scores: Score of each example, finite, higher is more positive, ties allowed, shape (n,).
-        weights: None, (n,) or (b, n); see the module.
+        weights: None, (n,) or (b, n); see `metrics.averages`.
 
     Returns:
         Area in [0, 1], shape () or (b,); NaN where positives or negatives carry no weight.

@@ -18,7 +18,9 @@ from counterpoise.artifacts.model import Card
 from counterpoise.artifacts.predictions import Predictions
 from counterpoise.artifacts.prior import Prior
 from counterpoise.decision import rules
+from counterpoise.report import tasks
 from counterpoise.report.charts.texts import write_count
+from counterpoise.report.words import Words
 
 SHOWN_CLASSES = 20
 """Of more classes than this, figures show the rarest first and fold the others away."""
@@ -36,12 +38,12 @@ class Counts:
 
     @property
     def positives(self) -> int:
-        """Images that bear the class."""
+        """Images of the class."""
         return self.tp + self.fn
 
     @property
-    def called(self) -> int:
-        """Images decided to bear it."""
+    def predicted(self) -> int:
+        """Images decided to be of it."""
         return self.tp + self.fp
 
     @property
@@ -51,22 +53,22 @@ class Counts:
 
     @property
     def recall(self) -> float:
-        """Share of its images that is found; NaN where there are none."""
+        """Share of its images that are decided so; NaN where there are none."""
         return self.tp / self.positives if self.positives else float("nan")
 
     @property
     def false_positive_rate(self) -> float:
-        """Share of the other images that is called so; NaN where there are none."""
+        """Share of the other images that are decided so; NaN where there are none."""
         return self.fp / (self.fp + self.tn) if self.fp + self.tn else float("nan")
 
     @property
     def precision(self) -> float:
-        """Share of the decisions that is right; NaN where there are none."""
-        return self.tp / self.called if self.called else float("nan")
+        """Share of the decisions that are right; NaN where there are none."""
+        return self.tp / self.predicted if self.predicted else float("nan")
 
     @property
     def prevalence(self) -> float:
-        """Share of the images that bears it; NaN where there are none."""
+        """Share of the images that are of it; NaN where there are none."""
         return self.positives / self.total if self.total else float("nan")
 
 
@@ -121,10 +123,15 @@ class Facts:
         """Class names in their order."""
         return self.classes.names
 
+    @cached_property
+    def task(self) -> tasks.Task:
+        """What the task does differently on the page."""
+        return tasks.find(self.decision.task)
+
     @property
-    def many(self) -> bool:
-        """Whether an image can bear many labels."""
-        return self.decision.task == "multilabel"
+    def words(self) -> Words:
+        """The words of the page that differ from task to task."""
+        return self.task.WORDS
 
     @property
     def positive(self) -> int:
@@ -137,19 +144,19 @@ class Facts:
         return self.names[self.positive]
 
     @cached_property
-    def images(self) -> dict[str, NDArray[np.int64]]:
+    def split_counts(self) -> dict[str, NDArray[np.int64]]:
         """For train, val, test and unused, the images of each class."""
         joined = self.splits.merge(self.manifest[["image_id", "labels"]], on="image_id", validate="one_to_one")
         return {split: labels.counts(joined.loc[joined["split"] == split, "labels"], self.names) for split in SPLITS}
 
     @cached_property
-    def totals(self) -> dict[str, int]:
+    def split_totals(self) -> dict[str, int]:
         """For train, val, test and unused, the number of images."""
         return {split: int((self.splits["split"] == split).sum()) for split in SPLITS}
 
     @cached_property
-    def borne(self) -> NDArray[np.bool_]:
-        """What every test image bears, shape (n, c); of one class per image, one in each row."""
+    def targets(self) -> NDArray[np.bool_]:
+        """The labels of every test image, shape (n, c); of one class per image, one in each row."""
         return labels.indicators(self.test.labels, self.names)
 
     @cached_property
@@ -163,29 +170,29 @@ class Facts:
         return rules.decided(self.decision, self.probs)
 
     @cached_property
-    def wrong(self) -> NDArray[np.bool_]:
+    def mistaken(self) -> NDArray[np.bool_]:
         """Test images that are not decided wholly rightly, shape (n,)."""
-        return np.asarray((self.borne != self.decided).any(axis=1))
+        return np.asarray((self.targets != self.decided).any(axis=1))
 
     @cached_property
     def counts(self) -> tuple[Counts, ...]:
         """What was decided on test, class by class."""
         cells = (
-            self.borne & self.decided,
-            ~self.borne & self.decided,
-            self.borne & ~self.decided,
-            ~self.borne & ~self.decided,
+            self.targets & self.decided,
+            ~self.targets & self.decided,
+            self.targets & ~self.decided,
+            ~self.targets & ~self.decided,
         )
         columns = np.stack([cell.sum(axis=0) for cell in cells], axis=1).tolist()
         return tuple(Counts(*row) for row in columns)
 
     @property
-    def on_test(self) -> Counts:
+    def test_counts(self) -> Counts:
         """What was decided on test for the class that matters."""
         return self.counts[self.positive]
 
     @property
-    def on_val(self) -> Counts:
+    def val_counts(self) -> Counts:
         """What was decided on validation for the class that matters."""
         return Counts(*self.decision.val_decided[self.positive])
 
@@ -193,39 +200,38 @@ class Facts:
     def confusion(self) -> NDArray[np.int64]:
         """Test images by actual (row) and decided class (column), of one class per image."""
         table = np.zeros((len(self.names), len(self.names)), dtype=np.int64)
-        np.add.at(table, (self.borne.argmax(axis=1), self.decided.argmax(axis=1)), 1)
+        np.add.at(table, (self.targets.argmax(axis=1), self.decided.argmax(axis=1)), 1)
         return table
 
     @cached_property
-    def order(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Class indices to show, and those to fold away: with many classes, the rarest are shown."""
+    def shown(self) -> tuple[int, ...]:
+        """Indices of the classes that figures show: of many classes, the one that matters and the rarest."""
         count = len(self.names)
         if count <= SHOWN_CLASSES:
-            return tuple(range(count)), ()
+            return tuple(range(count))
         rarest = sorted(range(count), key=lambda index: (self.classes.counts[index], index))
         first = [self.positive, *(index for index in rarest if index != self.positive)]
-        return tuple(first[:SHOWN_CLASSES]), tuple(sorted(first[SHOWN_CLASSES:]))
+        return tuple(first[:SHOWN_CLASSES])
+
+    @cached_property
+    def folded(self) -> tuple[int, ...]:
+        """Indices of the other classes, which tables fold away."""
+        return tuple(sorted(set(range(len(self.names))) - set(self.shown)))
 
     @property
     def label_count(self) -> str:
         """What `names` are, and how many: "4 classes" or "52 labels"."""
-        return counted(len(self.names), self.noun, self.nouns)
+        return self.count_classes(len(self.names))
 
-    @property
-    def noun(self) -> str:
-        """What a name stands for."""
-        return "label" if self.many else "class"
+    def count_classes(self, number: int, one: str = "", several: str = "") -> str:
+        """Write a number of classes; `one` or `several` follows the noun, such as " is" or " are"."""
+        return counted(number, self.words.noun + one, self.words.nouns + several)
 
-    @property
-    def nouns(self) -> str:
-        """Its plural."""
-        return "labels" if self.many else "classes"
-
-    def score(self, way: str, figure: str) -> float:
+    def score(self, variant: str, figure: str) -> float:
         """Look up one figure of `scores.csv`; NaN where there is none."""
         table = self.tables["scores"]
-        found = table.loc[(table["way"] == way) & (table["figure"] == figure), "value"]
-        return float(found.iloc[0]) if len(found) else float("nan")
+        values = table.loc[(table["way"] == variant) & (table["figure"] == figure), "value"]
+        return float(values.iloc[0]) if len(values) else float("nan")
 
     def remedy(self, piece: str) -> str:
         """Look up what a switch of the ledger is set to; "none" where no line speaks of it."""

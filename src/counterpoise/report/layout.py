@@ -8,7 +8,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from counterpoise.report.facts import SHOWN_CLASSES, Facts, counted, quote
+from counterpoise.report.facts import SHOWN_CLASSES, Facts, quote
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Part:
     folds: tuple[Fold, ...] = ()
 
 
-def drawn(charts: Mapping[str, str]) -> dict[str, Markup]:
+def as_markup(charts: Mapping[str, str]) -> dict[str, Markup]:
     """Say that charts are markup, whose texts are escaped."""
     return {heading: Markup(chart) for heading, chart in charts.items()}
 
@@ -67,7 +67,9 @@ def rows(parts: Sequence[Part]) -> list[tuple[Part, ...]]:
     return [tuple(part for _, part in group) for _, group in groupby(keyed, key=lambda pair: pair[0])]
 
 
-def others(facts: Facts, caption: str, head: tuple[str, ...], cells: Mapping[int, tuple[str, ...]]) -> tuple[Fold, ...]:
+def folded_classes(
+    facts: Facts, caption: str, head: tuple[str, ...], cells: Mapping[int, tuple[str, ...]]
+) -> tuple[Fold, ...]:
     """Fold the more frequent of many classes away, as a table.
 
     Args:
@@ -76,15 +78,15 @@ def others(facts: Facts, caption: str, head: tuple[str, ...], cells: Mapping[int
         head: Of its columns after the name.
         cells: For each class index what stands there.
     """
-    rest = facts.order[1]
+    rest = facts.folded
     if not rest:
         return ()
-    table = Table(caption, (facts.noun, *head), tuple((facts.names[k], *cells[k]) for k in rest))
-    return (Fold(f"The other {counted(len(rest), facts.noun, facts.nouns)}", (table,)),)
+    table = Table(caption, (facts.words.noun, *head), tuple((facts.names[k], *cells[k]) for k in rest))
+    return (Fold(f"The other {facts.count_classes(len(rest))}", (table,)),)
 
 
 def shown_classes(facts: Facts) -> str:
     """Say which classes a figure shows, where it does not show them all."""
-    if not facts.order[1]:
+    if not facts.folded:
         return ""
-    return f" Shown: {quote(facts.positive_name)} and the rarest, {SHOWN_CLASSES} {facts.nouns} in all."
+    return f" Shown: {quote(facts.positive_name)} and the rarest, {SHOWN_CLASSES} {facts.words.nouns} in all."

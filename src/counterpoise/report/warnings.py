@@ -10,8 +10,7 @@ import pandas as pd
 
 from counterpoise.report.charts.texts import write_prevalence
 from counterpoise.report.facts import Facts, counted, listed, quote
-from counterpoise.report.sections import labels
-from counterpoise.report.sections.prevalence import shift
+from counterpoise.report.sections.prevalence import find_shift
 
 FEW_IMAGES = 10
 """A rate of fewer images is hardly known."""
@@ -21,15 +20,13 @@ REST_OF_RATE = 0.01
 """Epochs which together hold less than this share of all learning rate change next to nothing."""
 STILL = 0.01
 """A loss that moves by less than this share stands still."""
-TOO_MANY = 1.2
-"""Labels decided on more than so many times the images that bear them are too many."""
 EXPLANATIONS = 2
 """The first notes of `metrics.json` explain its figures; those that follow are warnings."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One warning: what was found, in one sentence, and what follows from it."""
+    """One warning: the fact, in one sentence, and what follows from it."""
 
     headline: str
     detail: str
@@ -42,7 +39,7 @@ def find(facts: Facts) -> list[Finding]:
         _absent,
         _few_images,
         _too_wide,
-        _too_many,
+        _of_task,
         _never_decided,
         _unattainable,
         _pooled,
@@ -91,36 +88,36 @@ def stands_still(losses: list[float]) -> bool:
 
 
 def _prevalence(facts: Facts) -> Iterator[Finding]:
-    found, name = shift(facts), quote(facts.positive_name)
-    if found is not None and found.moved and found.test.called:
-        shares = [write_prevalence(counts.prevalence) for counts in (found.val, found.test)]
+    shift, name = find_shift(facts), quote(facts.positive_name)
+    if shift is not None and shift.moved and shift.test.predicted:
+        shares = [write_prevalence(counts.prevalence) for counts in (shift.val, shift.test)]
         yield Finding(
             f"{name} is {shares[0]} of validation, but {shares[1]} of test.",
             f"Precision changes with the share, recall does not. Validation promised a precision of "
-            f"{found.promised.text} for test; it shows {found.shown.text}.",
+            f"{shift.promised.text} for test; it shows {shift.shown.text}.",
         )
 
 
 def _absent(facts: Facts) -> Iterator[Finding]:
     absent = [quote(name) for name, count in zip(facts.names, facts.counts, strict=True) if not count.positives]
     if absent:
-        number = counted(len(absent), f"{facts.noun} is", f"{facts.nouns} are")
+        number = facts.count_classes(len(absent), " is", " are")
         yield Finding(
             f"{number} absent from test.",
-            f"Nothing is known of {listed(absent)}; means over {facts.nouns} leave them out.",
+            f"Nothing is known of {listed(absent)}; means over {facts.words.nouns} leave them out.",
         )
 
 
 def _few_images(facts: Facts) -> Iterator[Finding]:
     for split, count, consequence in (
-        ("test", facts.images["test"], "Their figures are hardly known: read the intervals, not the values."),
+        ("test", facts.split_counts["test"], "Their figures are hardly known: read the intervals, not the values."),
         ("validation", np.array(facts.decision.val_images), "Calibration and decisions for them rest on little."),
     ):
         least = int(split == "test")  # of those that are absent from test another rule speaks
         few = [index for index in np.argsort(count, kind="stable") if least <= count[index] < FEW_IMAGES]
         if few:
             names = listed([f"{quote(facts.names[index])} ({count[index]})" for index in few])
-            number = counted(len(few), f"{facts.noun} has", f"{facts.nouns} have")
+            number = facts.count_classes(len(few), " has", " have")
             yield Finding(f"{number} fewer than {FEW_IMAGES} {split} images.", f"{names}. {consequence}")
 
 
@@ -130,57 +127,36 @@ def _too_wide(facts: Facts) -> Iterator[Finding]:
     unclear = ranked[(ranked["low"] <= ranked["no_skill"]) & (ranked["no_skill"] <= ranked["high"])]
     if len(unclear):
         yield Finding(
-            f"{counted(len(unclear), facts.noun, facts.nouns)} may be told apart no better than by guessing.",
+            f"{facts.count_classes(len(unclear))} may be told apart no better than by guessing.",
             f"{listed([quote(name) for name in unclear['class']])}: the interval of average precision holds the value "
             "of guessing. More test images would narrow it.",
         )
 
 
-def _too_many(facts: Facts) -> Iterator[Finding]:
-    if not labels.raised(facts):
-        return
-    ways, borne = labels.called_by_way(facts), int(facts.borne.sum())
-    raw = int(ways[labels.RAW].sum())
-    if raw > TOO_MANY * borne:
-        known = labels.MOVED in ways
-        why = "A remedy raised the odds of labels by w: moving the threshold to w / (1 + w) decides "
-        why = f"{why}{ways[labels.MOVED].sum()}." if known else "What a remedy did to the odds has no closed form."
-        yield Finding(
-            f"A threshold of 0.5 on raw outputs decides {raw} labels, where test bears {borne}.",
-            f"{why} Calibrated and under rule “{facts.decision.rule}” it is {ways[labels.DECIDED].sum()}.",
-        )
+def _of_task(facts: Facts) -> Iterator[Finding]:
+    yield from facts.task.findings(facts)
 
 
 def _never_decided(facts: Facts) -> Iterator[Finding]:
-    out_of_reach = unattainable(facts)
+    out_of_reach = facts.task.unattainable(facts)
     missed = [
         quote(name)
         for name, count in zip(facts.names, facts.counts, strict=True)
-        if count.positives and not count.called and name not in out_of_reach
+        if count.positives and not count.predicted and name not in out_of_reach
     ]
     if missed:
         advice = "" if facts.decision.rule == "balanced" else "; rule “balanced” gives rare classes more weight"
         yield Finding(
-            f"{counted(len(missed), f'{facts.noun} is', f'{facts.nouns} are')} present in test, but never decided.",
+            f"{facts.count_classes(len(missed), ' is', ' are')} present in test, but never decided.",
             f"{listed(missed)}: rule “{facts.decision.rule}” does not choose them{advice}.",
         )
 
 
-def unattainable(facts: Facts) -> list[str]:
-    """Name the classes for which validation promises no threshold that keeps the precision asked for."""
-    chosen = facts.decision
-    if facts.many:
-        return [name for name, limit in zip(chosen.classes, chosen.thresholds, strict=True) if limit is None]
-    if chosen.rule != "precision_floor":
-        return []
-    return [name for name, worth in zip(chosen.classes, chosen.gain, strict=True) if not any(worth)]
-
-
 def _unattainable(facts: Facts) -> Iterator[Finding]:
-    never = [quote(name) for name in unattainable(facts)]
+    never = [quote(name) for name in facts.task.unattainable(facts)]
     if never:
         yield Finding(
-            f"The precision asked for is unattainable for {counted(len(never), facts.noun, facts.nouns)}.",
+            f"The precision asked for is unattainable for {facts.count_classes(len(never))}.",
             f"{listed(never)}: no threshold keeps it with confidence on validation, so that none is decided. Lower "
             "decide.floor, or label more images.",
         )
@@ -217,9 +193,11 @@ def _training(facts: Facts) -> Iterator[Finding]:
 
 
 def _improves(curves: pd.DataFrame) -> bool:
-    """Say whether any watched figure was never as good as at last."""
-    watched = [curves[name] * (-1 if name == "val/loss" else 1) for name in map(str, curves) if name.startswith("val/")]
-    return any(bool(figure.iloc[-1] > figure.iloc[:-1].max()) for figure in watched)
+    """Say whether any monitored figure was never as good as at last."""
+    monitored = [
+        curves[name] * (-1 if name == "val/loss" else 1) for name in map(str, curves) if name.startswith("val/")
+    ]
+    return any(bool(figure.iloc[-1] > figure.iloc[:-1].max()) for figure in monitored)
 
 
 def _unknown_prior(facts: Facts) -> Iterator[Finding]:
@@ -246,7 +224,7 @@ def _left_out(facts: Facts) -> Iterator[Finding]:
             f"{counted(unusable, 'row')} of the raw labels could not be used.",
             f"Most often: {reasons.index[0]} ({reasons.iloc[0]}). data/rejected.csv lists every row.",
         )
-    unused = facts.totals["unused"]
+    unused = facts.split_totals["unused"]
     if unused:
         yield Finding(
             f"{counted(unused, 'image is', 'images are')} in no split.",

@@ -31,12 +31,12 @@ SHARED: dict[str, type[Section] | None] = {
 
 def sections() -> dict[str, type[Section]]:
     """Find every section of `params.yaml` that is named after a stage, and what it may hold."""
-    found = {}
+    by_name = {}
     for module in pkgutil.iter_modules(stages.__path__):
         params = getattr(importlib.import_module(f"{stages.__name__}.{module.name}"), "Params", None)
         if params is not None and module.name in params.model_fields:
-            found[module.name] = params.model_fields[module.name].annotation
-    return found
+            by_name[module.name] = params.model_fields[module.name].annotation
+    return by_name
 
 
 def problems(content: Mapping[str, Any]) -> list[str]:
@@ -87,7 +87,7 @@ def _faults(section: type[Section], content: object, where: str) -> list[str]:
 def _names(content: Mapping[str, Any]) -> list[str]:
     """Check names that an open set knows, and the parameters of each of its members."""
     ingest, demo = content["ingest"], content["demo"]["name"]
-    chosen = [
+    names = [
         ("loss", content["loss"], list(content["losses"])),
         ("ingest.source", ingest["source"], list(ingest["sources"])),
         ("demo.name", demo, ["none", *demos.names()]),
@@ -98,7 +98,7 @@ def _names(content: Mapping[str, Any]) -> list[str]:
     ]
     faults = [
         f"{PATH}: {where} is {name!r}; {suggest(name, expected)}"
-        for where, name, expected in chosen
+        for where, name, expected in names
         if name not in expected
     ]
     if faults:

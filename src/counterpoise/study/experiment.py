@@ -201,15 +201,15 @@ def _once(part: tiles.Tiles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
 
 
-def evaluate(outcome: Outcome, split: str) -> tuple[dict[str, scores.Way], NDArray[np.int64]]:
-    """Use the logits of a split three ways, `raw`, `calibrated` and `decided`; see `scores.ways`.
+def evaluate(outcome: Outcome, split: str) -> tuple[dict[str, scores.Variant], NDArray[np.int64]]:
+    """Use the logits of a split three ways, `raw`, `calibrated` and `decided`; see `scores.variants`.
 
     Returns:
         Probabilities and decisions of each, and the (n,) classes of the images, of which each bears one.
     """
     logits = outcome.predictions[split]
     targets = labels.targets(logits.labels, logits.classes)
-    return scores.ways(logits.logits.astype(np.float64), outcome.decision), targets
+    return scores.variants(logits.logits.astype(np.float64), outcome.decision), targets
 
 
 def _section(section: type[S], content: Mapping[str, Any]) -> S:

@@ -149,6 +149,6 @@ def chart(result: LearningCurves) -> str:
     return svg.replace("</title>", f"</title>{style}", 1)
 
 
-def _estimate(value: float, origin: float, interval: Interval) -> frame.Estimate:
+def _estimate(value: float, origin: float, interval: Interval) -> frame.PointEstimate:
     """Make a dot at a value, with an interval that is counted from an origin."""
-    return frame.Estimate(value, origin + interval.low, origin + interval.high)
+    return frame.PointEstimate(value, origin + interval.low, origin + interval.high)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from counterpoise import losses
@@ -114,23 +114,12 @@ def over_types(goal: Objective, opened: Prior, loss: str, block: Mapping[str, An
     Raises:
         InputError: The loss cannot be built type by type.
     """
-    refusal = refuses_types(loss, goal.loss)
+    refusal = losses.refuses_subclasses(loss)
     if refusal:
         raise InputError(refusal)
     counts = [opened.drawn_counts[index] for index in of]
     built = losses.build(loss, task=opened.task, class_counts=counts, example_count=opened.drawn_total, params=block)
     return Objective(built, goal.class_weights[torch.tensor(of)], summed=goal)
-
-
-def refuses_types(loss: str, built: losses.Loss) -> str | None:
-    """Say why a loss does not go together with types of classes; `None` if it does."""
-    if losses.ranks(loss):
-        reason = "looks at pairs of examples or at ranks, of classes and not of their types"
-    elif isinstance(built, nn.Module):
-        reason = "keeps a memory of the classes that it saw, which are types while training and classes on validation"
-    else:
-        return None
-    return f"{PATH}: model.subclasses is given, but loss {loss!r} {reason}; set it to {{}}, or take another loss"
 
 
 def initial_bias(opened: Prior, lines: Sequence[prior_ledger.Line], *, draws_deferred: bool = False) -> Tensor:

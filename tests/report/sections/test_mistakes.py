@@ -4,23 +4,23 @@ from typing import Any
 import numpy as np
 
 from counterpoise.report.sections import mistakes
+from counterpoise.report.tasks import multilabel
 
 NAMES = ("a", "b", "rare")
 
 
-def facts(borne: list[list[int]], probs: list[list[float]], *, many: bool = True) -> Any:
+def facts(targets: list[list[int]], probs: list[list[float]]) -> Any:
     """Stand-in for the facts of a run: thresholds of 0.5."""
-    ids = tuple(f"{row}.png" for row in range(len(borne)))
-    truth, scores = np.array(borne, dtype=bool), np.array(probs)
+    ids = tuple(f"{row}.png" for row in range(len(targets)))
+    scores = np.array(probs)
     return SimpleNamespace(
-        borne=truth,
+        targets=np.array(targets, dtype=bool),
         probs=scores,
         decided=scores >= 0.5,
         positive=2,
         positive_name="rare",
         names=NAMES,
-        many=many,
-        noun="label",
+        words=multilabel.WORDS,
         test=SimpleNamespace(image_ids=ids),
     )
 
@@ -49,7 +49,7 @@ def test_a_picture_says_what_was_found_missed_and_wrong() -> None:
     first = missed.mistakes[0]
     assert first.picture == "data:1.png"
     assert first.alt == "1.png: actual a, rare, decided b"
-    assert [(kind.word, [named.name for named in kind.classes]) for kind in first.kinds] == [
+    assert [(outcome.word, [one.name for one in outcome.classes]) for outcome in first.outcomes] == [
         ("missed", ["rare", "a"]),
         ("wrong", ["b"]),
     ]
@@ -61,7 +61,7 @@ def test_an_image_with_very_many_wrong_labels_names_the_most_probable() -> None:
     one.names = ("a", "b", "c")
     many = facts([[0] * 9], [[0.5 + 0.05 * k for k in range(9)]])
     many.names = tuple("abcdefghi")
-    kind = mistakes.galleries(many, 1, str)[0].mistakes[0].kinds[0]
-    assert [named.name for named in kind.classes] == ["c", "i", "h"]  # the class that matters, then by probability
-    assert kind.more == 6
-    assert mistakes.galleries(one, 1, str)[0].mistakes[0].kinds[0].more == 0
+    outcome = mistakes.galleries(many, 1, str)[0].mistakes[0].outcomes[0]
+    assert [one.name for one in outcome.classes] == ["c", "i", "h"]  # the class that matters, then by probability
+    assert outcome.more == 6
+    assert mistakes.galleries(one, 1, str)[0].mistakes[0].outcomes[0].more == 0

@@ -1,7 +1,7 @@
 import pytest
 
 from counterpoise.calibration import prevalence as maths
-from counterpoise.report.charts.frame import Estimate
+from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.facts import Counts
 from counterpoise.report.sections.prevalence import Shift, explain
 
@@ -9,15 +9,15 @@ SYSTEM_A_VAL = Counts(674, 67, 110, 717)
 SYSTEM_A_TEST = Counts(122, 247, 15, 2615)
 
 
-def shift(val: Counts, test: Counts, shown: Estimate | None = None) -> Shift:
+def shift(val: Counts, test: Counts, shown: PointEstimate | None = None) -> Shift:
     value, interval = maths.expected_precision((val.tp, val.fp, val.fn, val.tn), test.prevalence)
-    promised = Estimate(value, interval.low, interval.high)
-    around = Estimate(test.precision, test.precision - 0.03, test.precision + 0.03)
+    promised = PointEstimate(value, interval.low, interval.high)
+    around = PointEstimate(test.precision, test.precision - 0.03, test.precision + 0.03)
     return Shift(val, test, promised, shown or around)
 
 
-def said(found: Shift) -> str:
-    return " ".join(explain(found, "“panel”"))
+def said(one: Shift) -> str:
+    return " ".join(explain(one, "“panel”"))
 
 
 def test_counts_know_the_four_rates_of_a_confusion() -> None:
@@ -63,5 +63,5 @@ def test_equal_prevalences_ask_whether_the_promise_was_kept() -> None:
 
 
 def test_what_is_never_decided_has_no_precision_to_compare() -> None:
-    text = said(shift(SYSTEM_A_VAL, Counts(0, 0, 137, 2862), Estimate(None)))
+    text = said(shift(SYSTEM_A_VAL, Counts(0, 0, 137, 2862), PointEstimate(None)))
     assert "never decided on test" in text

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from counterpoise.report.charts.axes import axes, linear, nice_ticks
-from counterpoise.report.charts.frame import WIDTH, Estimate, nothing
+from counterpoise.report.charts.frame import WIDTH, PointEstimate, nothing
 from counterpoise.report.charts.svg import (
     SERIES,
     el,
@@ -41,7 +41,7 @@ class Row:
     """
 
     name: str
-    estimate: Estimate
+    estimate: PointEstimate
     reference: float | None = None
     focus: bool = False
     text: str = ""
@@ -105,7 +105,7 @@ def bars_with_intervals(
     return svg(WIDTH, height, body, title=title, alt=alt, kind="bars")
 
 
-def gauge(estimate: Estimate, *, title: str, reference: float | None = None, upper: float = 1.0) -> str:
+def gauge(estimate: PointEstimate, *, title: str, reference: float | None = None, upper: float = 1.0) -> str:
     """Draw one figure between 0 and `upper`, with its interval, and a tick where guessing stands.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from counterpoise.report.charts.axes import Scale, axes, nice_ticks
-from counterpoise.report.charts.frame import WIDTH, Estimate, legend
+from counterpoise.report.charts.frame import WIDTH, PointEstimate, legend
 from counterpoise.report.charts.svg import SERIES, el, finite, label, line, marker, num, svg, whisker
 from counterpoise.report.charts.texts import shown, write_count, write_value
 
@@ -44,7 +44,7 @@ class Calibration:
 
     name: str
     predicted: Sequence[float]
-    observed: Sequence[Estimate]
+    observed: Sequence[PointEstimate]
     series: int | None = None
 
 

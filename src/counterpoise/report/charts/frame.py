@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from counterpoise.report.charts.svg import SERIES, finite, label, line, marker, svg
 from counterpoise.report.charts.texts import write_count, write_value
@@ -13,7 +14,7 @@ WIDTH = 400.0
 
 
 @dataclass(frozen=True)
-class Estimate:
+class PointEstimate:
     """A figure with its interval and its support.
 
     Attributes:
@@ -28,6 +29,12 @@ class Estimate:
     high: float | None = None
     count: int | None = None
 
+    @classmethod
+    def from_row(cls, row: Mapping[Any, Any], count: int | None = None) -> PointEstimate:
+        """Read a value with its interval from a row of a table; what is undefined has no interval."""
+        value = finite(row["value"])
+        return cls(value, count=count) if value is None else cls(value, row["low"], row["high"], count)
+
     @property
     def interval(self) -> tuple[float, float] | None:
         """Both ends of the interval, or None if one is missing."""
@@ -39,7 +46,7 @@ class Estimate:
         """The figure as printed.
 
         Example:
-            >>> Estimate(0.43, 0.24, 0.63, 21).text
+            >>> PointEstimate(0.43, 0.24, 0.63, 21).text
             '0.43 [0.24, 0.63], n = 21'
         """
         interval = self.interval

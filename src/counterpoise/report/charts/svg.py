@@ -80,7 +80,7 @@ def el(name: str, content: str = "", /, **attributes: str | float) -> str:
 
 
 def text_width(text: str, size: float) -> float:
-    """Estimate the width of a text, in the unit of its font size; East Asian wide characters count one em.
+    """PointEstimate the width of a text, in the unit of its font size; East Asian wide characters count one em.
 
     Example:
         >>> round(text_width("abc", 10), 1), round(text_width("日本", 10), 1)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from counterpoise.report.charts.axes import axes, nice_ticks
-from counterpoise.report.charts.frame import WIDTH, Estimate, nothing
+from counterpoise.report.charts.frame import WIDTH, PointEstimate, nothing
 from counterpoise.report.charts.svg import el, escape, finite, label, line, marker, svg, text_width, whisker
 from counterpoise.report.charts.texts import shown, write_value
 
@@ -23,7 +23,7 @@ class Measure:
     """
 
     name: str
-    ways: Mapping[str, Estimate] = field(default_factory=dict)
+    ways: Mapping[str, PointEstimate] = field(default_factory=dict)
     note: str = ""
     reference: float | None = None
 

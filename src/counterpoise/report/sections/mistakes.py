@@ -15,7 +15,7 @@ MOST_NAMES = 3
 
 
 @dataclass(frozen=True)
-class Named:
+class ClassProbability:
     """A class with its probability."""
 
     name: str
@@ -23,12 +23,12 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Kind:
+class Outcome:
     """Classes of one image that share a fate: `found`, `missed` or `alarm`; `more` of them are not named."""
 
     word: str
     style: str
-    classes: tuple[Named, ...]
+    classes: tuple[ClassProbability, ...]
     more: int
 
 
@@ -37,7 +37,7 @@ class Mistake:
     """A wrongly decided image: its id, its classes by what became of them, a text alternative, and a data URI."""
 
     image_id: str
-    kinds: tuple[Kind, ...]
+    outcomes: tuple[Outcome, ...]
     alt: str
     picture: str
 
@@ -64,9 +64,9 @@ def worst(facts: Facts, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]
         probability of it.
     """
     k = facts.positive
-    missed = np.flatnonzero(facts.borne[:, k] & ~facts.decided[:, k])
+    missed = np.flatnonzero(facts.targets[:, k] & ~facts.decided[:, k])
     missed = missed[np.argsort(facts.probs[missed, k], kind="stable")]
-    confidence = np.where(facts.decided & ~facts.borne, facts.probs, -1.0).max(axis=1)
+    confidence = np.where(facts.decided & ~facts.targets, facts.probs, -1.0).max(axis=1)
     confidence[missed] = -1.0
     others = np.flatnonzero(confidence >= 0)
     others = others[np.argsort(-confidence[others], kind="stable")]
@@ -86,15 +86,15 @@ def galleries(facts: Facts, most: int, picture: Callable[[str], str]) -> tuple[G
         Up to two galleries; empty ones are left out.
     """
     missed, others = worst(facts, most)
-    k, wrongly = facts.positive, facts.decided & ~facts.borne
-    lost = facts.borne[:, k] & ~facts.decided[:, k]
+    k, wrongly = facts.positive, facts.decided & ~facts.targets
+    lost = facts.targets[:, k] & ~facts.decided[:, k]
     kinds = (
         (f"Missed: {quote(facts.positive_name)}", missed, int(lost.sum()), "those given the least probability of it"),
         (
             "Wrong with most confidence",
             others,
             int((wrongly.any(axis=1) & ~lost).sum()),
-            f"those with the highest probability of a wrong {facts.noun}",
+            f"those with the highest probability of a wrong {facts.words.noun}",
         ),
     )
     return tuple(
@@ -109,20 +109,20 @@ def galleries(facts: Facts, most: int, picture: Callable[[str], str]) -> tuple[G
 
 
 def _mistake(facts: Facts, row: int, picture: Callable[[str], str]) -> Mistake:
-    borne, decided, probs = facts.borne[row], facts.decided[row], facts.probs[row]
+    targets, decided, probs = facts.targets[row], facts.decided[row], facts.probs[row]
     image_id = facts.test.image_ids[row]
-    words = ("found", "missed", "wrong") if facts.many else ("found", "actual", "decided")
-    made = []
+    right, missed, wrong = facts.words.mistake_kinds
+    outcomes = []
     for word, style, which in (
-        (words[0], "found", borne & decided),
-        (words[1], "missed", borne & ~decided),
-        (words[2], "alarm", decided & ~borne),
+        (right, "found", targets & decided),
+        (missed, "missed", targets & ~decided),
+        (wrong, "alarm", decided & ~targets),
     ):
         indices = sorted(np.flatnonzero(which), key=lambda k: (k != facts.positive, -probs[k], k))
         if indices:
-            named = tuple(Named(facts.names[k], float(probs[k])) for k in indices[:MOST_NAMES])
-            made.append(Kind(word, style, named, len(indices) - len(named)))
+            shown = tuple(ClassProbability(facts.names[k], float(probs[k])) for k in indices[:MOST_NAMES])
+            outcomes.append(Outcome(word, style, shown, len(indices) - len(shown)))
     actual, called = (
-        ", ".join(facts.names[k] for k in np.flatnonzero(which)) or "nothing" for which in (borne, decided)
+        ", ".join(facts.names[k] for k in np.flatnonzero(which)) or "nothing" for which in (targets, decided)
     )
-    return Mistake(image_id, tuple(made), f"{image_id}: actual {actual}, decided {called}", picture(image_id))
+    return Mistake(image_id, tuple(outcomes), f"{image_id}: actual {actual}, decided {called}", picture(image_id))

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from counterpoise.metrics import intervals
 from counterpoise.report.charts.dots import dots
-from counterpoise.report.charts.frame import Estimate
+from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_count, write_prevalence, write_share
 from counterpoise.report.charts.ways import Measure, dots_by_way
 from counterpoise.report.facts import Counts, Facts, quote
-from counterpoise.report.layout import Part, drawn
-from counterpoise.report.sections.scores import estimate
-from counterpoise.report.summary import groups
+from counterpoise.report.layout import Part, as_markup
+from counterpoise.report.summary import dot_groups
 
 APART = 1.25
 """Two prevalences whose ratio is larger than this differ, as said in words."""
@@ -25,7 +24,7 @@ DISTINCT = 1.6
 PICTURES = 3
 TOO_WIDE = 0.5
 """An interval of precision that is wider than this promises nothing."""
-WAYS = {
+VARIANTS = {
     "raw expected": "raw promise",
     "raw": "raw",
     "expected": "promised",
@@ -50,8 +49,8 @@ class Shift:
 
     val: Counts
     test: Counts
-    promised: Estimate
-    shown: Estimate
+    promised: PointEstimate
+    shown: PointEstimate
 
     @property
     def moved(self) -> bool:
@@ -73,28 +72,28 @@ class Shift:
         return bool(low <= other_high and other_low <= high)
 
 
-def shift(facts: Facts) -> Shift | None:
+def find_shift(facts: Facts) -> Shift | None:
     """Compare validation and test; None where a side lacks images with or without the class that matters."""
-    promised, shown = (_look_up(facts, "test", way, "precision") for way in ("expected", "as it is"))
-    val, test = facts.on_val, facts.on_test
+    promised, shown = (_look_up(facts, "test", variant, "precision") for variant in ("expected", "as it is"))
+    val, test = facts.val_counts, facts.test_counts
     if not 0 < val.positives < val.total or not 0 < test.positives < test.total:
         return None
     return Shift(val, test, promised, shown)
 
 
-def explain(found: Shift, name: str) -> tuple[str, ...]:
+def explain(shift: Shift, name: str) -> tuple[str, ...]:
     """Say in plain words why precision on test is not that of validation, and whether anything is broken."""
-    val, test = found.val, found.test
-    if not test.called:
+    val, test = shift.val, shift.test
+    if not test.predicted:
         return (
             f"{name} is never decided on test, so that there is no precision to compare. Validation and test hold "
             f"{write_prevalence(val.prevalence)} and {write_prevalence(test.prevalence)} of it.",
         )
-    if not found.moved:
+    if not shift.moved:
         return (
             f"Validation and test hold about the same share of {name}: {write_prevalence(val.prevalence)} and "
-            f"{write_prevalence(test.prevalence)}. Validation promised a precision of {found.promised.text}; test "
-            f"shows {found.shown.text}. {_verdict(found)}",
+            f"{write_prevalence(test.prevalence)}. Validation promised a precision of {shift.promised.text}; test "
+            f"shows {shift.shown.text}. {_verdict(shift)}",
         )
     direction = "fell" if test.prevalence < val.prevalence else "rose"
     return (
@@ -102,20 +101,20 @@ def explain(found: Shift, name: str) -> tuple[str, ...]:
         f"{write_prevalence(test.prevalence)}. Recall does not depend on that share: it was {write_share(val.recall)} "
         f"on validation and {write_share(test.recall)} on test.",
         f"Precision does depend on it: it was {_percent(val.precision)} on validation, and at "
-        f"{write_prevalence(test.prevalence)} the same decisions promised {found.promised.text}. Test shows "
-        f"{found.shown.text}. {_verdict(found, direction)}",
+        f"{write_prevalence(test.prevalence)} the same decisions promised {shift.promised.text}. Test shows "
+        f"{shift.shown.text}. {_verdict(shift, direction)}",
     )
 
 
-def _verdict(found: Shift, direction: str = "") -> str:
-    ends = (found.promised.interval, found.shown.interval)
-    if found.kept is None or any(end is not None and end[1] - end[0] > TOO_WIDE for end in ends):
+def _verdict(shift: Shift, direction: str = "") -> str:
+    ends = (shift.promised.interval, shift.shown.interval)
+    if shift.kept is None or any(end is not None and end[1] - end[0] > TOO_WIDE for end in ends):
         return "These are too few images to say whether anything else changed."
-    if not found.kept:
-        low = (found.shown.interval or (0.0, 0.0))[1] < (found.promised.interval or (0.0, 0.0))[0]
+    if not shift.kept:
+        low = (shift.shown.interval or (0.0, 0.0))[1] < (shift.promised.interval or (0.0, 0.0))[0]
         than = "less" if low else "more"
         return f"That is {than} than promised: test images differ from validation in more than the share."
-    if not found.recall_kept:
+    if not shift.recall_kept:
         return (
             "Recall should be the same, though, and is not: test images differ from validation in more than the share."
         )
@@ -126,18 +125,20 @@ def _verdict(found: Shift, direction: str = "") -> str:
 
 def at_prevalences(facts: Facts) -> Part:
     """Show precision, recall and average precision of the class that matters where it is rarer or more common."""
-    name, on = quote(facts.positive_name), facts.on_test
+    name, on = quote(facts.positive_name), facts.test_counts
     heading = "At other prevalences"
-    found = shift(facts)
-    if found is None:
+    shift = find_shift(facts)
+    if shift is None:
         text = f"Validation or test lacks images with or without {name}: nothing can be carried to another prevalence."
         return Part("prevalence", heading, (text,))
-    made = {}
-    for place, share in _pictured(facts, found):
-        made[f"At {write_prevalence(share)}{place}"] = _picture(on, share, name)
+    charts = {}
+    for place, share in _pictured(facts, shift):
+        charts[f"At {write_prevalence(share)}{place}"] = _picture(on, share, name)
     redecides, moves = _differ(facts, "re-decided"), _differ(facts, "raw")
-    ways = [way for way in WAYS if (redecides or way != "re-decided") and (moves or way not in RAW)]
-    made |= {title: _chart(facts, figure, title, ways) for figure, title in FIGURES.items()}
+    variants = [
+        variant for variant in VARIANTS if (redecides or variant != "re-decided") and (moves or variant not in RAW)
+    ]
+    charts |= {title: _chart(facts, figure, title, variants) for figure, title in FIGURES.items()}
     rule = facts.decision.rule
     second = "Recall stays whatever the share is; precision does not."
     stated = facts.decision.prevalences
@@ -145,23 +146,23 @@ def at_prevalences(facts: Facts) -> Part:
         second += f" Re-decided: rule “{rule}” applied anew to a share."
     elif stated:
         second += f" Rule “{rule}” decides the same for every share."
-    texts = (*explain(found, name), *([_regained(facts)] if moves else []), second)
+    texts = (*explain(shift, name), *([_regained(facts)] if moves else []), second)
     caption = (
         "Dots: as many images, with the recall and the false alarms of test. Promised: by the decisions on validation. "
         "As it is: test images weighed to that share, which is held fixed, so that intervals are narrower than in the "
         "headline. No skill: the share itself."
     )
-    return Part("prevalence", heading, texts, drawn(made), caption, short="Prevalence")
+    return Part("prevalence", heading, texts, as_markup(charts), caption, short="Prevalence")
 
 
 def _regained(facts: Facts) -> str:
     """Say what precision and recall raw logits would have in deployment, and what correction and rule make of it."""
     share, name = facts.decision.target[facts.positive], quote(facts.positive_name)
     raw, decided = (
-        [_look_up(facts, "target", way, figure).text for figure in ("precision", "recall")]
-        for way in ("raw", "as it is")
+        [_look_up(facts, "target", variant, figure).text for figure in ("precision", "recall")]
+        for variant in ("raw", "as it is")
     )
-    how = f"{name} from a probability of 0.5 on" if facts.many else "the most probable class"
+    how = facts.words.raw_rule.format(name=name)
     promised = _look_up(facts, "target", "raw expected", "precision").text
     return (
         f"Without correction and rule, at {write_prevalence(share)} as in deployment, {how} by raw logits has a "
@@ -170,12 +171,12 @@ def _regained(facts: Facts) -> str:
     )
 
 
-def _pictured(facts: Facts, found: Shift) -> list[tuple[str, float]]:
+def _pictured(facts: Facts, shift: Shift) -> list[tuple[str, float]]:
     """Choose shares that differ: validation's, test's, and the stated ones from the most common down."""
     stated = sorted((other.prevalence for other in facts.decision.prevalences), reverse=True)
-    candidates = [(", as in validation", found.val.prevalence), (", as in test", found.test.prevalence)]
+    candidates = [(", as in validation", shift.val.prevalence), (", as in test", shift.test.prevalence)]
     candidates += [(", as in deployment", facts.decision.target[facts.positive]), *(("", share) for share in stated)]
-    if not found.moved:
+    if not shift.moved:
         candidates = candidates[1:]
     kept: list[tuple[str, float]] = []
     for place, share in candidates:
@@ -189,33 +190,31 @@ def _picture(on: Counts, share: float, name: str) -> str:
     while share * images < 10 and images < 1e6:
         images *= 10
     positives = share * images
-    found, alarms = on.recall * positives, on.false_positive_rate * (images - positives)
-    # Counts would round what is rare: the numbers of the legend are rounded, the dots are not.
-    spread = [found, alarms, positives - found, images - positives - alarms]
-    tp, fp, fn, tn = (round(value) for value in spread)
-    precision = found / (found + alarms) if found + alarms else float("nan")
+    tp, fp = on.recall * positives, on.false_positive_rate * (images - positives)
+    precision = tp / (tp + fp) if tp + fp else float("nan")
+    shown = Counts(*(round(value) for value in (tp, fp, positives - tp, images - positives - fp)))
     notes = (f"recall {write_share(on.recall)}, precision {_percent(precision)}",)
     alt = (
-        f"Of {write_count(images)} images of which {write_prevalence(share)} are {name}: {tp} found, {fn} missed, {fp} "
-        f"others wrongly called so; {notes[0]}."
+        f"Of {write_count(images)} images of which {write_prevalence(share)} are {name}: {shown.tp} found, {shown.fn} "
+        f"missed, {shown.fp} others wrongly called so; {notes[0]}."
     )
-    return dots(groups(Counts(tp, fp, fn, tn)), title=f"{name} at {write_prevalence(share)}", alt=alt, notes=notes)
+    return dots(dot_groups(shown), title=f"{name} at {write_prevalence(share)}", alt=alt, notes=notes)
 
 
-def _chart(facts: Facts, figure: str, title: str, ways: Sequence[str]) -> str:
+def _chart(facts: Facts, figure: str, title: str, variants: Sequence[str]) -> str:
     table = facts.tables["prevalence"]
     places = list(dict.fromkeys(zip(table["place"], table["prevalence"], strict=True)))
     places = _without_repetition(sorted(places, key=lambda place: -place[1]))
     measures = []
     for place, share in places:
-        its = {}
+        estimates = {}
         here = table[(table["place"] == place) & (table["prevalence"] == share) & (table["figure"] == figure)]
-        for row in sorted(here.to_dict("records"), key=lambda row: list(WAYS).index(row["way"])):
-            if row["way"] in ways:
-                its[WAYS[row["way"]]] = estimate(row)
+        for row in sorted(here.to_dict("records"), key=lambda row: list(VARIANTS).index(row["way"])):
+            if row["way"] in variants:
+                estimates[VARIANTS[row["way"]]] = PointEstimate.from_row(row)
         no_skill = None if figure == "recall" else share
-        measures.append(Measure(f"At {write_prevalence(share)}{_words(place)}", its, reference=no_skill))
-    alt = "; ".join(f"{m.name}: " + ", ".join(f"{way} {e.text}" for way, e in m.ways.items()) for m in measures)
+        measures.append(Measure(f"At {write_prevalence(share)}{_words(place)}", estimates, reference=no_skill))
+    alt = "; ".join(f"{m.name}: " + ", ".join(f"{variant} {e.text}" for variant, e in m.ways.items()) for m in measures)
     title = f"{title} at other prevalences"
     return dots_by_way(
         measures,
@@ -241,24 +240,24 @@ def _without_repetition(places: list[tuple[str, float]]) -> list[tuple[str, floa
     ]
 
 
-def _differ(facts: Facts, way: str) -> bool:
-    """Say whether precision or recall of a way differ from those of the decision as it is, wherever both are stated."""
+def _differ(facts: Facts, variant: str) -> bool:
+    """Say whether precision or recall of a variant differ from those of the run's decision, where both are stated."""
     table = facts.tables["prevalence"]
     decided = table[table["figure"] != "average_precision"]
     keys = ["place", "prevalence", "figure"]
-    values = {known: rows.set_index(keys)["value"] for known, rows in decided.groupby("way")}
-    if not {"as it is", way} <= set(values):
+    values = {name: rows.set_index(keys)["value"] for name, rows in decided.groupby("way")}
+    if not {"as it is", variant} <= set(values):
         return False
-    as_it_is, other = values["as it is"].align(values[way], join="inner")
+    as_it_is, other = values["as it is"].align(values[variant], join="inner")
     return bool(((as_it_is - other).abs() > 1e-9).any() or (as_it_is.isna() != other.isna()).any())
 
 
-def _look_up(facts: Facts, place: str, way: str, figure: str) -> Estimate:
+def _look_up(facts: Facts, place: str, variant: str, figure: str) -> PointEstimate:
     table = facts.tables["prevalence"]
-    rows = table[(table["place"] == place) & (table["way"] == way) & (table["figure"] == figure)]
+    rows = table[(table["place"] == place) & (table["way"] == variant) & (table["figure"] == figure)]
     if not len(rows):
-        return Estimate(None)
-    return estimate(rows.to_dict("records")[0])
+        return PointEstimate(None)
+    return PointEstimate.from_row(rows.to_dict("records")[0])
 
 
 def _words(place: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from counterpoise.artifacts.decision import Decision
 from counterpoise.calibration import calibrators, prior_ledger
 from counterpoise.report.charts.steps import UNKNOWN, Track, shares_by_step
 from counterpoise.report.charts.texts import write_prevalence, write_value
 from counterpoise.report.facts import Facts, counted, listed, quote
-from counterpoise.report.layout import Fold, Part, Table, drawn
+from counterpoise.report.layout import Fold, Part, Table, as_markup
 
 SELECTED = 5
 """So many classes are followed line by line."""
@@ -21,8 +23,8 @@ MATERIAL = 1.05
 def ledger(facts: Facts) -> Part:
     """Show what each remedy did to the prior, and the way back."""
     selected = _selected(facts)
-    chosen = facts.decision
-    lines = [f"× {line.piece}\n= {line.remedy}{UNKNOWN if line.factors is None else ''}" for line in chosen.ledger]
+    decision = facts.decision
+    lines = [f"× {line.piece}\n= {line.remedy}{UNKNOWN if line.factors is None else ''}" for line in decision.ledger]
     steps = ["in the labels", *lines, "validation", "target"]
     shares = _shares(facts)
     tracks = [
@@ -37,26 +39,33 @@ def ledger(facts: Facts) -> Part:
         )
         for track in tracks
     )
-    odds = "odds" if facts.many else "prior, up to a common scale"
-    caption = f"Shares, then the factor by which each remedy multiplies the {odds}, then what is added to the logits."
+    caption = (
+        "Shares, then the factor by which each remedy multiplies the "
+        f"{facts.words.prior_factor}, then what is added to the logits."
+    )
     table = Table(caption, ("", *(facts.names[k] for k in selected)), _lines(facts, selected))
     folds: tuple[Fold, ...] = ()
     if len(selected) < len(facts.names):
         cells = _lines(facts, range(len(facts.names)))
         rows = tuple((name, *(cell[k + 1] for cell in cells)) for k, name in enumerate(facts.names))
-        everything = Table(caption, (facts.noun, *(cell[0] for cell in cells)), rows)
+        everything = Table(caption, (facts.words.noun, *(cell[0] for cell in cells)), rows)
         folds = (Fold(f"All {facts.label_count}", (everything,)),)
     return Part(
         "ledger",
         "The prior, line by line",
         _text(facts),
-        drawn({"": shares_by_step(steps, tracks, title="Prior ledger", alt=alt)}),
+        as_markup({"": shares_by_step(steps, tracks, title="Prior ledger", alt=alt)}),
         "Drawn: the share of a class after each line. Where lines bend, a remedy made the model see another share than "
         "there is; the way back to validation and to the target is added to the logits.",
         short="Ledger",
         tables=(table,),
         folds=folds,
     )
+
+
+def prior_seen(decision: Decision, lines: Sequence[prior_ledger.Line]) -> NDArray[np.float64] | None:
+    """Compute the prior after some lines of the ledger, (c,); None where one of them is unknown."""
+    return prior_ledger.seen(decision.natural, lines, task=decision.task)
 
 
 def _selected(facts: Facts) -> list[int]:
@@ -71,32 +80,30 @@ def _selected(facts: Facts) -> list[int]:
 
 def _shares(facts: Facts) -> list[Sequence[float] | None]:
     """Compute the share of each class after each line; None from the first unknown line on."""
-    chosen = facts.decision
-    after = [
-        prior_ledger.seen(chosen.natural, chosen.ledger[:n], task=chosen.task) for n in range(len(chosen.ledger) + 1)
-    ]
-    return [*(None if share is None else share.tolist() for share in after), chosen.val, chosen.target]
+    decision = facts.decision
+    after = [prior_seen(decision, decision.ledger[:n]) for n in range(len(decision.ledger) + 1)]
+    return [*(None if share is None else share.tolist() for share in after), decision.val, decision.target]
 
 
 def _lines(facts: Facts, selected: Sequence[int]) -> tuple[tuple[str, ...], ...]:
     """Write the ledger: one row for each line, one column for each class."""
-    chosen = facts.decision
+    decision = facts.decision
     unknown = ["unknown"] * len(facts.names)
 
     def share(values: Sequence[float]) -> list[str]:
         return [write_value(value, 4) for value in values]
 
-    written: list[tuple[str, list[str]]] = [("in the labels", share(chosen.natural))]
-    for line in chosen.ledger:
+    written: list[tuple[str, list[str]]] = [("in the labels", share(decision.natural))]
+    for line in decision.ledger:
         factors = unknown if line.factors is None else [write_value(factor, 3) for factor in line.factors]
         written.append((f"× {line.piece} = {line.remedy}", factors))
     written += [
-        ("= seen by the model", unknown if chosen.seen is None else share(chosen.seen)),
-        ("validation", share(chosen.val)),
-        ("step 1: from seen to validation, nats", [_signed(value) for value in chosen.val_offset]),
-        ("target", share(chosen.target)),
+        ("= seen by the model", unknown if decision.seen is None else share(decision.seen)),
+        ("validation", share(decision.val)),
+        ("step 1: from seen to validation, nats", [_signed(value) for value in decision.val_offset]),
+        ("target", share(decision.target)),
         *_ends(facts),
-        ("step 2: from validation to target, nats", [_signed(value) for value in chosen.target_offset]),
+        ("step 2: from validation to target, nats", [_signed(value) for value in decision.target_offset]),
     ]
     return tuple((name, *(cells[k] for k in selected)) for name, cells in written)
 
@@ -110,10 +117,14 @@ def _ends(facts: Facts) -> list[tuple[str, list[str]]]:
 
 
 def _text(facts: Facts) -> tuple[str, ...]:
-    chosen = facts.decision
-    changing = [f"{line.piece} = {line.remedy}" for line in chosen.ledger if _changes(line, many=facts.many)]
-    unknown = [f"{line.piece} = {line.remedy}" for line in chosen.ledger if line.factors is None]
-    what = "the odds of a label" if facts.many else "the class prior"
+    decision = facts.decision
+    changing = [
+        f"{line.piece} = {line.remedy}"
+        for line in decision.ledger
+        if line.factors is not None and facts.task.moves_prior(line.factors)
+    ]
+    unknown = [f"{line.piece} = {line.remedy}" for line in decision.ledger if line.factors is None]
+    what = facts.words.prior
     text = (
         f"Changed {what} by more than 5 %: {listed(changing)}."
         if changing
@@ -121,17 +132,17 @@ def _text(facts: Facts) -> tuple[str, ...]:
     )
     if unknown:
         text += (
-            f" There is no closed form of what {listed(unknown)} did to it, so “{chosen.calibrator}” learned the prior "
-            "of validation."
+            f" There is no closed form of what {listed(unknown)} did to it, so “{decision.calibrator}” learned the "
+            "prior of validation."
         )
-    elif chosen.calibrator in calibrators.WITH_BIAS:
-        text += f" “{chosen.calibrator}” learned the prior of validation by itself, so that step 1 adds nothing."
+    elif decision.calibrator in calibrators.WITH_BIAS:
+        text += f" “{decision.calibrator}” learned the prior of validation by itself, so that step 1 adds nothing."
     paragraphs = (text, *_estimated(facts))
-    offsets = [np.abs(values).max() for values in (chosen.val_offset, chosen.target_offset)]
+    offsets = [np.abs(values).max() for values in (decision.val_offset, decision.target_offset)]
     if max(offsets) < 0.005:
         return *paragraphs, "No prior is corrected by what is added to the logits."
-    own = [_signed(values[facts.positive], 2) for values in (chosen.val_offset, chosen.target_offset)]
-    first = f"{own[0]} nats from the share seen to that of validation, " if any(chosen.val_offset) else ""
+    own = [_signed(values[facts.positive], 2) for values in (decision.val_offset, decision.target_offset)]
+    first = f"{own[0]} nats from the share seen to that of validation, " if any(decision.val_offset) else ""
     return *paragraphs, (
         f"What is added to the logit of {quote(facts.positive_name)}: {first}{own[1]} from validation to deployment; "
         f"to no logit more than {write_value(max(offsets))} in one step."
@@ -140,25 +151,17 @@ def _text(facts: Facts) -> tuple[str, ...]:
 
 def _estimated(facts: Facts) -> tuple[str, ...]:
     """Say what an estimated target rests on; nothing of a natural or a stated one."""
-    chosen, k = facts.decision, facts.positive
-    rests_on = chosen.estimated
+    decision, k = facts.decision, facts.positive
+    rests_on = decision.estimated
     if rests_on is None:
         return ()
-    low, share, high = (write_value(values[k], 3) for values in (rests_on.low, chosen.target, rests_on.high))
+    low, share, high = (write_value(values[k], 3) for values in (rests_on.low, decision.target, rests_on.high))
     return (
         f"The target prior was estimated from {counted(rests_on.images, 'unlabelled image')} of deployment: "
         f"{quote(facts.positive_name)} {share}, 95 % interval {low} to {high}. That assumes that images of a "
-        f"{facts.noun} look there as in validation; their scores do not speak against it "
+        f"{facts.words.noun} look there as in validation; their scores do not speak against it "
         f"(p = {write_value(rests_on.p_value, 2)}).",
     )
-
-
-def _changes(line: prior_ledger.Line, *, many: bool) -> bool:
-    if line.factors is None:
-        return False
-    if many:
-        return max(max(line.factors), 1 / min(line.factors)) > MATERIAL
-    return max(line.factors) > MATERIAL * min(line.factors)
 
 
 def _signed(value: float, digits: int = 3) -> str:

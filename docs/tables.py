@@ -1,0 +1,268 @@
+"""Write measured figures into the documents.
+
+`python docs/tables.py` rewrites what stands between these markers in `docs/*.md`:
+
+    <!-- table: NAME -->     a table of `TABLES` below
+    <!-- result: NAME -->    what was measured of one loss or remedy, as a list
+    <!-- end -->
+
+`python docs/tables.py --check` writes nothing, and fails if a document differs. Figures are in
+`docs/measurements/*.csv`, exactly as a command printed them; the first lines of each file name the command. A column
+`x` may have a standard error `x_se`, or a 95 % interval `x_low` to `x_high`.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+WIDTH = 120
+BLOCK = re.compile(r"(<!-- (table|result): ([^>]+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+HOMES = ("losses.md", "remedies.md")
+"""The pages with one section for each loss or remedy."""
+
+Row = Mapping[str, str]
+
+OF_SPLITS = {
+    "": "remedy",
+    "balanced accuracy, raw": "balanced_accuracy_raw",
+    "re-decided": "balanced_accuracy_decided",
+    "difference": "difference",
+    "AP of the rarest class": "average_precision_rarest",
+    "ECE": "ece",
+}
+TABLES: dict[str, tuple[str, dict[str, str]]] = {
+    "default_problem losses": ("default_problem", OF_SPLITS),
+    "default_problem others": ("default_problem", OF_SPLITS),
+    "whole_network": (
+        "whole_network",
+        {
+            "": "remedy",
+            "balanced accuracy, raw": "balanced_accuracy_raw",
+            "re-decided": "balanced_accuracy_decided",
+            "AP of the rarest class": "average_precision_rarest",
+            "ECE": "ece",
+        },
+    ),
+    "icons": (
+        "icons",
+        {
+            "": "remedy",
+            "mAP": "mean_average_precision",
+            "macro F1, raw": "macro_f1_raw",
+            "macro F1, re-decided": "macro_f1_decided",
+            "ECE": "ece",
+        },
+    ),
+    "solar_roofs": (
+        "solar_roofs",
+        {
+            "outputs": "outputs",
+            "figure": "figure",
+            "recall": "recall",
+            "precision at 1 : 1": "precision_at_half",
+            "precision at 4.6 %": "precision_at_4_6",
+        },
+    ),
+    "marks": ("marks", {"figure": "figure", "value": "value"}),
+    "solar_roofs_resnet18": (
+        "solar_roofs_resnet18",
+        {
+            "network": "network",
+            "time": "time",
+            "average precision": "average_precision",
+            "ROC AUC": "roc_auc",
+            "balanced accuracy, raw": "balanced_accuracy_raw",
+            "precision, decided": "precision",
+            "recall, decided": "recall",
+        },
+    ),
+    "six_classes": (
+        "six_classes",
+        {
+            "remedy": "remedy",
+            "balanced accuracy, raw": "balanced_accuracy_raw",
+            "re-decided": "balanced_accuracy_decided",
+            "accuracy": "accuracy",
+            "AP of the rarest class": "average_precision_rarest",
+            "ECE": "ece",
+        },
+    ),
+    "four_labels labels": (
+        "four_labels",
+        {
+            "weights": "weights",
+            "raw, from 0.5": "labels_raw",
+            "raw, from w / (1 + w)": "labels_raw_undone",
+            "by rule `f_beta`": "labels_decided",
+        },
+    ),
+    "four_labels scores": (
+        "four_labels",
+        {
+            "weights": "weights",
+            "mAP": "mean_average_precision",
+            "macro F1, raw": "macro_f1_raw",
+            "macro F1, re-decided": "macro_f1_decided",
+        },
+    ),
+    "elpv_binary": (
+        "elpv_binary",
+        {
+            "`seed`": "seed",
+            "time": "time",
+            "accuracy": "accuracy",
+            "balanced accuracy": "balanced_accuracy",
+            "average precision": "average_precision",
+            "recall": "recall",
+            "precision": "precision",
+        },
+    ),
+}
+"""Table -> its file and, for each heading, the column that it shows. An empty heading is that of a remedy, with a link
+to its section. A second word selects rows of that `group`, if the file has groups."""
+
+RESULTS: dict[str, tuple[str, str, str]] = {
+    "default_problem": (
+        "default problem",
+        "balanced accuracy {balanced_accuracy_raw} raw and {balanced_accuracy_decided} re-decided",
+        "difference to plain cross-entropy {difference}",
+    ),
+    "whole_network": (
+        "whole network",
+        "balanced accuracy {balanced_accuracy_raw} raw and {balanced_accuracy_decided} re-decided",
+        "without it {plain_balanced_accuracy_raw} and {plain_balanced_accuracy_decided}",
+    ),
+    "icons": (
+        "multilabel icons",
+        "mean average precision {mean_average_precision}; "
+        "macro F1 {macro_f1_raw} raw and {macro_f1_decided} re-decided",
+        "for comparison, plain cross-entropy: {plain_mean_average_precision}, {plain_macro_f1_raw} and "
+        "{plain_macro_f1_decided}",
+    ),
+}
+"""File -> what its figures are of, a sentence about one row, and one that compares it with the plain row, whose column
+`x` is `plain_x`."""
+PLAIN = ("none", "cross_entropy")
+"""Names of the row without any remedy."""
+
+
+def rows(name: str) -> list[Row]:
+    """Read `docs/measurements/<name>.csv` without its comments."""
+    text = (DOCS / "measurements" / f"{name}.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+
+
+def figure(row: Row, column: str) -> str:
+    """Write a figure with its error or interval: `0.466 ± 0.005`, `0.51 [0.47, 0.55]`; a difference with its sign.
+
+    Example:
+        >>> figure({"difference": "0.006", "difference_se": "0.008"}, "difference")
+        '+0.006 ± 0.008'
+    """
+    value = row[column]
+    if column == "difference" and value and float(value) >= 0:
+        value = f"+{value}"
+    if row.get(f"{column}_se"):
+        return f"{value} ± {row[f'{column}_se']}"
+    if row.get(f"{column}_low"):
+        return f"{value} [{row[f'{column}_low']}, {row[f'{column}_high']}]"
+    return value
+
+
+def slug(heading: str) -> str:
+    """Turn a heading into its anchor, as GitHub does.
+
+    Example:
+        >>> slug("`oversample.strategy: over`")
+        'oversamplestrategy-over'
+    """
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def link(remedy: str, page: str, headings: Mapping[str, str]) -> str:
+    """Write a remedy as a link from one page to its section; what follows a comma is a remark.
+
+    Args:
+        remedy: As in the column `remedy`, such as `ldam, margin 15`.
+        page: Name of the page that holds the link.
+        headings: Name of a remedy -> page with its section.
+    """
+    name, comma, remark = remedy.partition(",")
+    if name not in headings:
+        return f"`{name}`{comma}{remark}" if name != "none" else remedy
+    home = headings[name] if headings[name] != page else ""
+    return f"[`{name}`]({home}#{slug(name)}){comma}{remark}"
+
+
+def table(name: str, page: str, headings: Mapping[str, str]) -> Iterable[str]:
+    """Write a table of `TABLES`, line by line."""
+    file, columns = TABLES[name]
+    group = name.removeprefix(file).strip()
+    yield "| " + " | ".join(heading or "remedy" for heading in columns) + " |"
+    yield "|" + "---|" * len(columns)
+    for row in rows(file):
+        if row.get("group", group) == group:
+            cells = [figure(row, key) if head else link(row[key], page, headings) for head, key in columns.items()]
+            yield "| " + " | ".join(cell or "-" for cell in cells) + " |"
+
+
+def result(name: str) -> Iterable[str]:
+    """Write what was measured of one loss or remedy, a bullet for each row that names it."""
+    for file, (where, sentence, comparison) in RESULTS.items():
+        named = [(*row["remedy"].partition(", "), row) for row in rows(file)]
+        plain = next({f"plain_{key}": row[key] for key in row} for remedy, _, _, row in named if remedy in PLAIN)
+        for remedy, comma, remark, row in named:
+            if remedy == name:
+                said = sentence if remedy in PLAIN else f"{sentence}; {comparison}"
+                said = said.format_map({key: figure(row, key) for key in row} | plain)
+                bullet = f"- **Result, {where}{comma}{remark}.** {said[0].upper()}{said[1:]}."
+                yield from textwrap.wrap(bullet, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def filled(text: str, page: str, headings: Mapping[str, str]) -> str:
+    """Return a page with every block between markers written again.
+
+    Raises:
+        KeyError: A marker names a table that there is not.
+        ValueError: A marker names a remedy of which nothing was measured.
+    """
+
+    def block(found: re.Match[str]) -> str:
+        opening, kind, name, _, closing = found.groups()
+        lines = list(table(name, page, headings) if kind == "table" else result(name))
+        if not lines:
+            raise ValueError(f"docs/{page}: nothing was measured of {name!r}")
+        return opening + "\n".join(["", *lines, "", closing])
+
+    return BLOCK.sub(block, text)
+
+
+def pages() -> dict[Path, str]:
+    """Return every page of `docs/` as it should be."""
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
+    headings = {
+        name: page for page in HOMES for name in re.findall(r"^#+ `([^`]+)`$", texts[DOCS / page], flags=re.MULTILINE)
+    }
+    return {path: filled(text, path.name, headings) for path, text in texts.items()}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with `--check` name those that differ."""
+    differing = {path: text for path, text in pages().items() if path.read_text(encoding="utf-8") != text}
+    for path, text in differing.items():
+        if arguments == ["--check"]:
+            print(f"{path.name} differs from docs/measurements; run `python docs/tables.py`")
+        else:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.name}")
+    return int(bool(differing) and arguments == ["--check"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,38 @@
+"""What makes no sense of targets, costs and images without labels, by which `decide` decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from counterpoise.calibration import prior_ledger
+from counterpoise.config import PATH
+
+
+def refused(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse files that must not decide, shares that no classes could have, and costs without the rule that uses them.
+
+    Whether the classes of a stated target exist, `decide` alone knows.
+    """
+    target, costs, rule = (content["decide"][key] for key in ("target", "costs", "rule"))
+    yield from _unlabelled(content["decide"]["unlabelled"])
+    if isinstance(target, Mapping) and (fault := prior_ledger.refuses(target, task=content["task"])):
+        yield f"{PATH}: decide.target {fault}"
+    if rule == "least_cost" and not costs:
+        yield f"{PATH}: decide.rule is 'least_cost', but decide.costs states no cost"
+    if costs and rule != "least_cost":
+        yield f"{PATH}: decide.costs is given, but rule {rule!r} does not use it; set rule to 'least_cost'"
+
+
+def _unlabelled(where: str) -> Iterator[str]:
+    """Refuse a place outside, and one that the pipeline fills: predictions of test would decide how test is decided."""
+    parts = Path(where).parts
+    if Path(where).is_absolute() or ".." in parts or not parts:
+        yield f"{PATH}: decide.unlabelled is {where!r}; expected a file or folder inside the repository"
+    elif parts[0] in ("results", "models", "reports"):
+        yield (
+            f"{PATH}: decide.unlabelled is {where!r}, which stages of the pipeline make; nothing that is chosen may "
+            "depend on predictions of test. Name a file of `counterpoise predict --logits`, such as "
+            "data/unlabelled/there.parquet"
+        )

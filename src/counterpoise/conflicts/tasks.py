@@ -1,0 +1,67 @@
+"""What is made for one kind of task alone; no other module of conflicts asks which task it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from counterpoise import losses
+from counterpoise.config import MANY_LABELS, ONE_CLASS, PATH
+from counterpoise.conflicts import double_correction, subclasses
+from counterpoise.imbalance import class_weights, resampling
+
+ONLY_FOR = (
+    (
+        "weighting",
+        "scheme",
+        ONE_CLASS,
+        tuple(name for name in class_weights.SCHEMES if name != "none"),
+        "weights whole examples",
+    ),
+    (
+        "weighting",
+        "scheme",
+        MANY_LABELS,
+        tuple(name for name in class_weights.LABEL_SCHEMES if name != "none"),
+        "weights the positive entries of each label",
+    ),
+    ("oversample", "strategy", MANY_LABELS, resampling.OF_LABEL_SETS, "looks at sets of labels"),
+    ("decide", "calibrator", ONE_CLASS, ("vector",), "has a bias for each of the classes that exclude each other"),
+)
+"""Section, key, the task that they are made for, values, and what they do."""
+
+
+def refused(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what is made for tasks with another link than that of this task."""
+    task = content["task"]
+    link = losses.LINKS[task]
+    for section, key, suits, values, does in ONLY_FOR:
+        value = content[section][key]
+        if losses.LINKS[suits] != link and value in values:
+            yield f"{PATH}: {section}.{key} {value!r} {does}, which task {task!r} has not; it is for task {suits!r}"
+    yield from BY_LINK[link](content)
+
+
+def _exclusive_classes(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what one class per image rules out."""
+    if content["decide"]["at_least"]:
+        yield f"{PATH}: decide.at_least is for task 'multilabel'; with one class per image each gets exactly one"
+    yield from double_correction.refused_of_exclusive_classes(content)
+    yield from subclasses.refused(content)
+
+
+def _many_labels(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what counts on classes that exclude each other."""
+    if content["split"]["balance"]:
+        yield f"{PATH}: split.balance needs exactly one class per image: of many labels, one cannot be evened out alone"
+    for name in double_correction.evening_switches(content["train"]):
+        yield f"{PATH}: {name} evens out classes that exclude each other; with task 'multilabel' set it back"
+    if content["model"]["subclasses"]:
+        yield (
+            f"{PATH}: model.subclasses is {content['model']['subclasses']}, but with task 'multilabel' the "
+            "probabilities of two labels do not add up, since an image may bear both; set it to {}"
+        )
+
+
+BY_LINK = {"softmax": _exclusive_classes, "sigmoid": _many_labels}
+"""What makes no sense with tasks of each link."""

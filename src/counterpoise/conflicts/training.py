@@ -1,0 +1,67 @@
+"""What makes no sense of epochs, batches and members of an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from counterpoise import losses
+from counterpoise.config import PATH
+
+
+def refused(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what has no epoch, no batch, no image or no second member to work on."""
+    train, predict = content["train"], content["predict"]
+    if content["model"]["freeze"] == "backbone":
+        yield from _frozen_backbone(train)
+    yield from _epochs(content)
+    if not losses.ranks(content["loss"]):
+        yield from _parts(train["accumulate"], train["batch_size"])
+    if train["mix"] != "none" and train["batch_size"] == 1:
+        yield f"{PATH}: train.mix is {train['mix']!r}, but train.batch_size 1 leaves nothing to mix with"
+    if predict["average"] == "probabilities" and train["members"] == 1 and predict["tta"] == "none":
+        yield (
+            f"{PATH}: predict.average is 'probabilities', but with train.members 1 and predict.tta 'none' there is "
+            "nothing to average; set one of these, or average to 'logits'"
+        )
+
+
+def _frozen_backbone(train: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what needs images, or more than a head to train, where features are computed once."""
+    if train["augment"] != "none":
+        yield (
+            f"{PATH}: train.augment is {train['augment']!r}, but with model.freeze 'backbone' features are computed "
+            "once; use oversample.views for augmented copies, or set model.freeze to 'none'"
+        )
+    if train["mix"] == "cutmix":
+        yield (
+            f"{PATH}: train.mix is 'cutmix', which pastes parts of images, but with model.freeze 'backbone' the head "
+            "sees features alone; take 'mixup', or set model.freeze to 'none'"
+        )
+    if train["classifier"] == "retrained":
+        yield (
+            f"{PATH}: train.classifier is 'retrained', but with model.freeze 'backbone' nothing else is trained in the "
+            "first place; take oversample.strategy 'over', which draws classes evenly from the beginning"
+        )
+
+
+def _epochs(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what begins later but is switched off, or finds no epoch left."""
+    train = content["train"]
+    for section, key in (("weighting", "scheme"), ("oversample", "strategy")):
+        frac, value = content[section]["defer_frac"], content[section][key]
+        if frac and value == "none":
+            yield f"{PATH}: {section}.defer_frac is {frac}, but with {section}.{key} 'none' nothing is deferred"
+        elif frac and train["epochs"] == 1:
+            yield f"{PATH}: {section}.defer_frac is {frac}, which leaves no epoch of 1 for {section}.{key} {value!r}"
+    if train["sampler"] == "progressive" and train["epochs"] == 1:
+        yield f"{PATH}: train.sampler is 'progressive', which leaves no epoch of 1 for even shares; raise train.epochs"
+
+
+def _parts(accumulate: int, batch_size: int) -> Iterator[str]:
+    """Refuse batches in parts where there is nothing to cut."""
+    if accumulate > 1 and 2 * accumulate > batch_size:
+        yield (
+            f"{PATH}: train.accumulate is {accumulate}, which leaves parts of fewer than two examples of "
+            f"train.batch_size {batch_size}; lower it to at most {max(1, batch_size // 2)}"
+        )

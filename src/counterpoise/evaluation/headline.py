@@ -1,0 +1,80 @@
+"""The figures that stand in `metrics.json`, and what a reader must know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from counterpoise.artifacts.decision import Decision
+from counterpoise.artifacts.metrics import Metrics
+from counterpoise.evaluation.scores import Score, Truth
+from counterpoise.evaluation.tasks import Task
+from counterpoise.metrics import intervals
+
+OF_POSITIVE = ("average_precision", "roc_auc")
+"""Figures of the class that matters alone."""
+PRIOR_TOLERANCE = 0.02
+"""A share in test that differs from the target prior by more than this is noted."""
+
+
+def headline(
+    scores: Mapping[str, Mapping[str, Score]], classes: pd.DataFrame, truth: Truth, decision: Decision, task: Task
+) -> Metrics:
+    """Pick the figures that stand in `metrics.json`, and say what a reader must know.
+
+    Args:
+        scores: For each variant its figures.
+        classes: The table of classes, as `Task.per_class` returns it.
+        truth: What the images are.
+        decision: The decision that is scored.
+        task: What the labels mean.
+    """
+    own = classes[classes["class"] == decision.positive].set_index("measure")
+    selected = {name: scores["decided"][name] for name in task.HEADLINES}
+    selected[f"{task.RAW}_raw"] = scores["raw"][task.RAW]
+    for measure in ("recall", "precision"):
+        value, low, high = own.loc[measure, ["value", "low", "high"]].to_numpy(dtype=np.float64)
+        selected[measure] = (float(value), intervals.Interval(float(low), float(high), 0))
+    figures: dict[str, float] = {name: value for name, (value, _) in selected.items() if not np.isnan(value)}
+    spans = {name: (span.low, span.high) for name, (_, span) in selected.items() if not np.isnan(span.low)}
+    positives = int(truth.targets[:, truth.positive].sum())
+    figures["no_skill_average_precision"] = positives / len(truth.targets)
+    figures |= task.no_skill(truth)
+    figures |= {"test_images": len(truth.targets), "test_positives": positives}
+    spans = {name: span for name, span in spans.items() if name in figures}
+    return Metrics(figures, spans, (*explanations(decision, task), *warnings(selected, truth, decision, task)))
+
+
+def explanations(decision: Decision, task: Task) -> tuple[str, str]:
+    """Say what the figures are of: the first two notes, whatever the run."""
+    one = [name for name in task.HEADLINES if name in OF_POSITIVE]
+    return (
+        f"{', '.join(['recall', 'precision', *one])}: class {decision.positive!r} against the rest",
+        f"decided by rule {decision.rule!r} at the target prior; {task.RAW}_raw: {task.RAW_RULE} before any correction",
+    )
+
+
+def warnings(selected: Mapping[str, Score], truth: Truth, decision: Decision, task: Task) -> Iterator[str]:
+    """Say what a reader must know of this run's figures: undefined ones, absent classes, another prior."""
+    resamples = len(truth.weights)
+    for name, (value, interval) in selected.items():
+        if np.isnan(value):
+            yield f"{name} is undefined: {'it is never decided' if name == 'precision' else 'no test image allows it'}"
+        elif interval.undefined:
+            yield f"{name}: {interval.undefined} of {resamples} resamples left out, since a class is absent in them"
+    class_counts = truth.targets.sum(axis=0)
+    absent = [name for name, count in zip(decision.classes, class_counts, strict=True) if not count]
+    if absent:
+        yield f"classes without a test image, left out of every mean: {absent}"
+    resampled_counts = truth.weights @ truth.targets[:, class_counts > 0].astype(np.int32)
+    lacking = int((resampled_counts == 0).any(axis=1).sum())
+    if lacking:
+        means = ", ".join(name for name in selected if name in task.MEANS_OVER_CLASSES)
+        yield f"{means}: {lacking} of {resamples} resamples lack a class, which their means leave out"
+    if np.abs(class_counts / len(truth.targets) - np.array(decision.target)).max() > PRIOR_TOLERANCE:
+        yield (
+            "the classes' shares in test are not those of the target prior: "
+            f"{task.DEPEND_ON_SHARES} hold for test's shares, not for deployment's"
+        )

@@ -1,0 +1,67 @@
+"""The tables behind the plots that every task fills alike: scores, classes, precision against recall, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from counterpoise.artifacts import plots
+from counterpoise.evaluation.scores import Booleans, Floats, Score, Truth, Variant, rate
+from counterpoise.metrics import intervals, ranking
+
+Reliability = Callable[[Floats, Booleans], tuple[Floats, Floats, Floats]]
+"""From probabilities and targets, both (n, c), to mean probability, observed share and count of each bin, (k,) each."""
+
+
+def scores_table(scores: Mapping[str, Mapping[str, Score]]) -> pd.DataFrame:
+    """List every figure of every variant with its interval."""
+    rows = [
+        (name, figure, value, interval.low, interval.high)
+        for name, figures in scores.items()
+        for figure, (value, interval) in figures.items()
+    ]
+    return pd.DataFrame(rows, columns=list(plots.COLUMNS["scores"]))
+
+
+def per_class(variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.DataFrame:
+    """Compute precision, recall and average precision of each class, with counts and no-skill values."""
+    rows = []
+    for index, name in enumerate(names):
+        actual, decided = truth.targets[:, index], variant.decided[:, index]
+        share = float(actual.mean())
+        for measure, subject, among in (("precision", actual, decided), ("recall", decided, actual)):
+            value, interval = rate(subject[among], truth.groups[among])
+            no_skill = share if measure == "precision" else float("nan")
+            rows.append((name, measure, value, interval.low, interval.high, int(among.sum()), no_skill))
+        probs = variant.probs[:, index]
+        value = float(ranking.average_precision(actual, probs))
+        interval = intervals.percentile(ranking.average_precision(actual, probs, truth.weights))
+        rows.append((name, "average_precision", value, interval.low, interval.high, int(actual.sum()), share))
+    return pd.DataFrame(rows, columns=list(plots.COLUMNS["classes"]))
+
+
+def precision_recall_table(variant: Variant, truth: Truth) -> pd.DataFrame:
+    """List precision and recall of the class that matters by rising threshold on its probability."""
+    curve = ranking.precision_recall_curve(truth.targets[:, truth.positive], variant.probs[:, truth.positive])
+    return pd.DataFrame({"recall": curve.recall, "precision": curve.precision, "threshold": curve.threshold})
+
+
+def calibration_table(variants: Mapping[str, Variant], truth: Truth, reliability: Reliability) -> pd.DataFrame:
+    """Say how often what was given a probability is so, raw and calibrated, in bins of the probability.
+
+    Args:
+        variants: By name.
+        truth: What the images are.
+        reliability: What the task compares with a probability.
+
+    Returns:
+        One row for each filled bin, with Wilson's interval of what it holds.
+    """
+    rows = []
+    for name in ("raw", "calibrated"):
+        for predicted, observed, count in zip(*reliability(variants[name].probs, truth.targets), strict=True):
+            if count:
+                low, high = intervals.wilson(observed * count, count)
+                rows.append((name, predicted, observed, float(low), float(high), int(count)))
+    return pd.DataFrame(rows, columns=list(plots.COLUMNS["calibration"]))

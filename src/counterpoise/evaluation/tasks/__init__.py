@@ -1,0 +1,68 @@
+"""The open set of tasks, as far as figures on test go: a file per task, found by its name.
+
+A file `evaluation/tasks/<name>.py` holds what `Task` lists. What it does not do differently it takes from another
+task's file, or from `evaluation.scores` and `evaluation.tables`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Protocol
+
+from counterpoise import config
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from counterpoise.evaluation.scores import Booleans, Floats, Score, Truth, Variant
+
+
+class Task(Protocol):
+    """What every file of this folder offers.
+
+    Attributes:
+        HEADLINES: Figures of the decision that stand in `metrics.json`.
+        RAW: The figure that stands there raw as well, so that a diff shows what correction and rule did.
+        RAW_RULE: How raw logits decide, in words.
+        MEANS_OVER_CLASSES: Figures that are means over the classes present.
+        DEPEND_ON_SHARES: Figures that hold for test's shares of the classes alone, in words.
+    """
+
+    HEADLINES: tuple[str, ...]
+    RAW: str
+    RAW_RULE: str
+    MEANS_OVER_CLASSES: tuple[str, ...]
+    DEPEND_ON_SHARES: str
+
+    def figures(self, variant: Variant, truth: Truth) -> dict[str, Score]:
+        """Compute every figure of a variant with its interval: by bootstrap over groups, of plain shares by Wilson."""
+
+    def no_skill(self, truth: Truth) -> dict[str, float]:
+        """Compute what stands in `metrics.json` to compare the figures of all classes with."""
+
+    def per_class(self, variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.DataFrame:
+        """Compute precision, recall and average precision of each class: the table `classes`."""
+
+    def confusion_table(self, variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.DataFrame:
+        """Write what each image is and what was decided: the table `confusion`."""
+
+    def reliability(self, probs: Floats, targets: Booleans) -> tuple[Floats, Floats, Floats]:
+        """Compute mean probability, observed share and count of each bin, (k,) each: the table `calibration`."""
+
+
+def names() -> list[str]:
+    """List the tasks there are."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def find(name: str) -> Task:
+    """Find the file of a task.
+
+    Raises:
+        config.InputError: There is no such task.
+    """
+    if name not in names():
+        raise config.InputError(f"{config.PATH}: task is {name!r}; {config.suggest(name, names())}")
+    task: Task = importlib.import_module(f"{__name__}.{name}")
+    return task

@@ -1,0 +1,69 @@
+"""One class per image: figures of the confusion matrix, calibration of the most probable class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from counterpoise.evaluation.scores import BINS, Booleans, Floats, Score, Truth, Variant, bootstrap, of_positive, rate
+from counterpoise.evaluation.tables import per_class as per_class
+from counterpoise.metrics import confusion, intervals, probability
+
+HEADLINES = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "matthews",
+    "average_precision",
+    "roc_auc",
+    "expected_calibration_error",
+    "brier_score",
+)
+RAW = "balanced_accuracy"
+RAW_RULE = "the most probable class"
+MEANS_OVER_CLASSES = ("balanced_accuracy", "macro_f1")
+DEPEND_ON_SHARES = "accuracy, precision, average_precision, calibration error and Brier score"
+
+
+def figures(variant: Variant, truth: Truth) -> dict[str, Score]:
+    """Compute every figure of a variant with its interval."""
+    targets, decided = truth.targets.argmax(axis=1), variant.decided.argmax(axis=1)
+    probs, count = variant.probs, variant.probs.shape[1]
+    table, tables = (
+        np.asarray(confusion.confusion_matrix(targets, decided, count, weights)) for weights in (None, truth.weights)
+    )
+
+    def from_confusion(figure: Callable[[Floats], object]) -> Score:
+        return float(figure(table)), intervals.percentile(figure(tables))  # type: ignore[arg-type]
+
+    return {
+        "accuracy": rate(targets == decided, truth.groups),
+        "balanced_accuracy": from_confusion(confusion.balanced_accuracy),
+        "macro_f1": from_confusion(confusion.macro_f1),
+        "matthews": from_confusion(confusion.matthews),
+        "expected_calibration_error": bootstrap(
+            lambda w: probability.expected_calibration_error(probs, targets, w, BINS), truth, grows=True
+        ),
+        "brier_score": bootstrap(lambda w: probability.brier(probs, targets, w), truth),
+    } | of_positive(variant, truth)
+
+
+def no_skill(truth: Truth) -> dict[str, float]:
+    """Add nothing: what guessing scores follows from the number of classes."""
+    return {}
+
+
+def confusion_table(variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.DataFrame:
+    """Write the actual and the decided class of each image."""
+    cells = np.array(names, dtype=object)
+    actual, decided = (matrix.argmax(axis=1) for matrix in (truth.targets, variant.decided))
+    return pd.DataFrame({"actual": cells[actual], "decided": cells[decided]})
+
+
+def reliability(probs: Floats, targets: Booleans) -> tuple[Floats, Floats, Floats]:
+    """Compare the probability of the most probable class with how often it is right, in bins of images."""
+    correct = probs.argmax(axis=1) == targets.argmax(axis=1)
+    predicted, observed, counts = probability.reliability(probs.max(axis=1).clip(0, 1), correct, bins=BINS)
+    return predicted, observed, counts

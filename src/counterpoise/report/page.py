@@ -1,0 +1,107 @@
+"""The page as a file: pictures encoded into it, and the template `index.html.j2` filled."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup, escape
+from PIL import Image
+
+from counterpoise import images
+from counterpoise.report import summary, warnings
+from counterpoise.report.charts.texts import write_count, write_value
+from counterpoise.report.facts import Facts, counted
+from counterpoise.report.layout import rows
+from counterpoise.report.sections.mistakes import galleries
+
+PICTURE_PX = 160
+"""Longer side of a picture on the page."""
+JPEG_QUALITY = 80
+LONGEST_NAME = 40
+"""Characters of a class name in the head of a table, or under a picture."""
+FOLDER = Path(__file__).parent
+"""Of the template and the style sheet."""
+
+
+def encode(data: bytes) -> str:
+    """Shrink an encoded image to a JPEG of at most 160 px, as a data URI."""
+    image = Image.fromarray(images.decode(data))
+    image.thumbnail((PICTURE_PX, PICTURE_PX), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=JPEG_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def breakable(text: str) -> Markup:
+    """Let a browser break a long name after a dot, an underscore or a slash.
+
+    Example:
+        >>> breakable("a_b & c")
+        Markup('a_<wbr>b &amp; c')
+    """
+    return Markup(re.sub(r"(?<=[._/])(?=\w)", "<wbr>", str(escape(text))))
+
+
+def cut_name(text: str) -> str:
+    """Cut a very long name where it would push everything else away.
+
+    Example:
+        >>> len(cut_name("x" * 200)), cut_name("short")
+        (40, 'short')
+    """
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+
+
+def tied(text: str) -> str:
+    """Keep a number with its per cent sign, and an interval, on one line.
+
+    Example:
+        >>> tied("4 % [0.1, 0.2]").replace(chr(160), "_")
+        '4_% [0.1,_0.2]'
+    """
+    return re.sub(r"(?<=\d) (?=%)|(?<=\d), (?=[−\d.]+\])", lambda match: match[0].replace(" ", "\u00a0"), text)
+
+
+def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, cut: bool) -> str:
+    """Fill the template.
+
+    Args:
+        facts: The run.
+        most_mistakes: How many wrongly decided images to show at most.
+        picture: From an image id to a data URI.
+        cut: Whether images are cut into several tiles, of which pictures show the first.
+
+    Returns:
+        The page.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"value": write_value, "breakable": breakable, "tied": tied, "cut": cut_name}
+    return environment.get_template("index.html.j2").render(
+        style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
+        lede=summary.lede(facts),
+        picture=summary.picture(facts),
+        settings=summary.settings(facts),
+        headline=summary.headline(facts),
+        test=f"Test: {counted(len(facts.targets), 'image')}, {write_count(facts.test_counts.positives)} of the class "
+        "that matters. Brackets: 95 % intervals. A tick is the value of guessing.",
+        figures=summary.figures(facts),
+        explanations=warnings.explanations(facts),
+        findings=warnings.find(facts),
+        rows=rows(facts.task.parts(facts)),
+        galleries=galleries(facts, most_mistakes, picture),
+        mistaken=int(facts.mistaken.sum()),
+        most_mistakes=most_mistakes,
+        words=facts.words,
+        cut=cut,
+    )

@@ -1,0 +1,83 @@
+"""The part of the report page that shows what drawing tiles again did to labels that come together."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterpoise import labels
+from counterpoise.report.charts.dumbbells import Change, changes
+from counterpoise.report.charts.texts import write_prevalence, write_value
+from counterpoise.report.facts import Facts, counted, quote
+from counterpoise.report.layout import Part, as_markup
+
+PAIRS = 5
+"""So many pairs that gained most are shown, and as many that lost."""
+MOST_LABELS = 5
+"""Draws with so many labels or more are shown together."""
+
+
+def resampled(facts: Facts) -> bool:
+    """Say whether tiles were drawn unequally often, so that labels may come together otherwise than before."""
+    prior = facts.prior
+    return prior.drawn_counts != prior.train_counts
+
+
+def co_occurrence(facts: Facts) -> Part:
+    """Show what drawing tiles again did to labels that come together."""
+    each, times = per_draw(facts)
+    before, after = (np.bincount(each.clip(max=MOST_LABELS), weight, MOST_LABELS + 1) for weight in (None, times))
+    names = [*(counted(n, "label") for n in range(MOST_LABELS)), f"{MOST_LABELS} labels or more"]
+    names[0] = "no label"
+    numbers = [
+        Change(name, float(old / before.sum()), float(new / max(after.sum(), 1)))
+        for name, old, new in zip(names, before, after, strict=True)
+        if old or new
+    ]
+    pairs = moved_pairs(facts)
+    charts = {
+        heading: changes(
+            rows,
+            title=heading,
+            alt=f"{heading}, from training tiles to draws. " + "; ".join(f"{row.name}: {row.text}" for row in rows),
+            names=("of training tiles", "of draws"),
+        )
+        for heading, rows in (("Labels on one draw", numbers), ("Pairs that gained or lost most", pairs))
+        if rows
+    }
+    mean, several = (
+        tuple(float(np.average(values, weights=weight)) for weight in (None, times)) for values in (each, each > 1)
+    )
+    text = (
+        f"A tile that is drawn again brings all its labels along. By “{facts.remedy('oversample.strategy')}” an epoch "
+        f"has {counted(facts.prior.drawn_total, 'draw')} of {counted(facts.prior.train_total, 'tile')}: "
+        f"{write_value(mean[0])} labels on each became {write_value(mean[1])}, and those with several went from "
+        f"{write_prevalence(several[0])} to {write_prevalence(several[1])}."
+    )
+    own = facts.positive
+    counts = ((facts.prior.train_counts, facts.prior.train_total), (facts.prior.drawn_counts, facts.prior.drawn_total))
+    shares = [write_prevalence(count[own] / max(total, 1)) for count, total in counts]
+    mattering = f"{quote(facts.positive_name)} went from {shares[0]} of the tiles to {shares[1]} of the draws."
+    return Part("together", "Labels that come together", (text, mattering), as_markup(charts), short="Together")
+
+
+def per_draw(facts: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count the labels of each training tile, and how often it is drawn; (n,) each."""
+    tiles = facts.train_tiles
+    each = np.array([len(labels.split(cell)) for cell in tiles["labels"]], dtype=np.int64)
+    times = tiles["tile_id"].map(facts.draws["tile_id"].value_counts()).fillna(0).to_numpy()
+    return each, np.asarray(times, dtype=np.int64)
+
+
+def moved_pairs(facts: Facts) -> list[Change]:
+    """Find the pairs of labels whose share of the draws gained most over their share of the tiles, or lost most."""
+    prior = facts.prior
+    before, after = (
+        np.triu(np.array(pairs, dtype=np.float64)) / max(total, 1)
+        for pairs, total in ((prior.train_pairs, prior.train_total), (prior.drawn_pairs, prior.drawn_total))
+    )
+    gain = after - before
+    ranked = np.argsort(-gain, axis=None, kind="stable")
+    ends = [*ranked[:PAIRS], *ranked[-PAIRS:]] if gain.size > 2 * PAIRS else [*ranked]
+    places = [np.unravel_index(int(place), gain.shape) for place in ends if abs(gain.flat[place]) > 1e-9]
+    return [Change(f"{facts.names[k]} + {facts.names[j]}", float(before[k, j]), float(after[k, j])) for k, j in places]

@@ -1,0 +1,53 @@
+"""The part of the report page that shows the threshold of each of many labels."""
+
+from __future__ import annotations
+
+from counterpoise.report.charts.bars import Row, bars_with_intervals
+from counterpoise.report.charts.frame import PointEstimate
+from counterpoise.report.charts.texts import write_count, write_value
+from counterpoise.report.facts import Facts, counted
+from counterpoise.report.layout import Part, as_markup, folded_classes, shown_classes
+
+
+def thresholds(facts: Facts) -> Part:
+    """Show the threshold of each label, and on how many images of validation it rests."""
+    decision, names = facts.decision, facts.names
+    alone = [name not in decision.pooled for name in names]
+    rows = []
+    for k in facts.shown:
+        limit = decision.thresholds[k]
+        written = "unattainable" if limit is None else write_value(limit, 3)
+        own = "" if alone[k] else ", pooled"
+        text = f"{written}, n = {write_count(decision.val_images[k])}{own}"
+        rows.append(Row(names[k], PointEstimate(limit), decision.target[k], focus=k == facts.positive, text=text))
+    alt = "; ".join(f"{row.name}: {row.text}" for row in rows)
+    chart = bars_with_intervals(
+        rows, title="Threshold of each label", alt=alt, upper=_upper(facts), reference_name="share in deployment"
+    )
+    known = [limit for limit in decision.thresholds if limit is not None]
+    text = f"Rule “{decision.rule}” gives each label a threshold of its own"
+    text += f": from {write_value(min(known), 3)} to {write_value(max(known), 3)}." if known else "."
+    if never := len(names) - len(known):
+        text += f" For {counted(never, 'label')} validation promises no threshold: never decided."
+    if decision.at_least:
+        text += f" Every image gets {counted(decision.at_least, 'label')} at least, the most probable."
+    pooled = len(decision.pooled)
+    calibrated = f"{counted(len(names) - pooled, 'label is', 'labels are')} calibrated alone"
+    calibrated += f"; {pooled} share one calibration (pooled), for want of validation images." if pooled else "."
+    cells = {
+        k: (
+            write_count(decision.val_images[k]),
+            "unattainable" if decision.thresholds[k] is None else write_value(decision.thresholds[k], 3),
+            "alone" if alone[k] else "pooled",
+        )
+        for k in facts.folded
+    }
+    folds = folded_classes(facts, "Threshold of each label.", ("in validation", "threshold", "calibrated"), cells)
+    caption = f"n: images of validation that bear the label.{shown_classes(facts)}"
+    return Part("thresholds", "Thresholds", (text, calibrated), as_markup({"": chart}), caption, "labels", folds=folds)
+
+
+def _upper(facts: Facts) -> float:
+    """End the axis of thresholds where they end."""
+    shown = [facts.decision.thresholds[k] or 0.0 for k in facts.shown]
+    return max(0.1, *shown, *(facts.decision.target[k] for k in facts.shown))

@@ -1,0 +1,120 @@
+"""The page of one class per image: classes are each other's rivals, and one of them is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from counterpoise.report.charts.texts import write_share, write_value
+from counterpoise.report.facts import Facts, counted, quote
+from counterpoise.report.layout import Part
+from counterpoise.report.sections.calibration import calibration
+from counterpoise.report.sections.class_counts import class_counts
+from counterpoise.report.sections.confusion import confusion
+from counterpoise.report.sections.per_class import per_class
+from counterpoise.report.sections.precision_recall import precision_recall
+from counterpoise.report.sections.prevalence import at_prevalences
+from counterpoise.report.sections.prior_ledger import MATERIAL, ledger
+from counterpoise.report.sections.training import training
+from counterpoise.report.sections.variants import variants
+from counterpoise.report.summary import HeadlineFigure, headline_figure
+from counterpoise.report.warnings import Finding
+from counterpoise.report.words import Words
+
+WORDS = Words(
+    noun="class",
+    nouns="classes",
+    has_share="is",
+    shares_remark="",
+    observed="right decisions",
+    calibration_unit="images",
+    calibration_scope="Of the most probable class.",
+    prior="the class prior",
+    prior_factor="prior, up to a common scale",
+    raw_rule="the most probable class",
+    mistake_kinds=("found", "actual", "decided"),
+    mistakes_note="Below 0.5, or below that of the actual class, a decision follows from the rule, which weighs "
+    "classes against each other.",
+)
+JUDGED_BY = "balanced_accuracy"
+
+
+def parts(facts: Facts) -> list[Part]:
+    """Make the parts of the page: how it ended, what it is worth, and how it came about."""
+    return [
+        at_prevalences(facts),
+        precision_recall(facts),
+        calibration(facts),
+        confusion(facts),
+        per_class(facts),
+        variants(facts),
+        class_counts(facts),
+        training(facts),
+        ledger(facts),
+    ]
+
+
+def problem(facts: Facts) -> str:
+    """Say how many images there are, and of how many classes."""
+    return f"{counted(facts.classes.images, 'image')} in {facts.label_count}."
+
+
+def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
+    """Choose balanced accuracy and calibration error."""
+    present = max(sum(count.positives > 0 for count in facts.counts), 1)
+    raw, error = (facts.score("raw", figure) for figure in ("balanced_accuracy", "expected_calibration_error"))
+    return (
+        headline_figure(
+            facts,
+            "balanced_accuracy",
+            "Balanced accuracy",
+            f"{counted(present, 'class', 'classes')}; guessing {write_value(1 / present, 2 if present <= 50 else 4)}; "
+            f"raw {write_value(raw)}",
+            1 / present,
+        ),
+        headline_figure(
+            facts,
+            "expected_calibration_error",
+            "Expected calibration error",
+            f"{counted(len(facts.targets), 'image')}; lower is better; raw {write_value(error)}",
+        ),
+    )
+
+
+def findings(facts: Facts) -> Iterator[Finding]:
+    """Warn of nothing that other tasks do not know as well."""
+    yield from ()
+
+
+def unattainable(facts: Facts) -> list[str]:
+    """Name the classes that no decision is worth anything for."""
+    decision = facts.decision
+    if decision.rule != "precision_floor":
+        return []
+    return [name for name, gains in zip(decision.classes, decision.gain, strict=True) if not any(gains)]
+
+
+def decides_by_threshold(facts: Facts) -> bool:
+    """Say whether there are two classes: the decision among more compares them."""
+    return len(facts.names) == 2
+
+
+def moves_prior(factors: Sequence[float]) -> bool:
+    """Say whether factors differ among themselves: a common one leaves the prior alone."""
+    return max(factors) > MATERIAL * min(factors)
+
+
+def calibrated_sentence(predicted: float, observed: float) -> str:
+    """Compare the mean probability of the most probable class with how often it is right."""
+    return (
+        f"Calibrated, the most probable class is given {write_share(predicted)} on average, and is right for "
+        f"{write_share(observed)} of the images."
+    )
+
+
+def variants_caption(facts: Facts) -> str:
+    """Explain the three variants of the predictions."""
+    return (
+        f"Raw: softmax of the logits, most probable class. Calibrated: by “{facts.decision.calibrator}”, moved to the "
+        "target prior, most probable class. Re-decided: the same probabilities under the rule. Average precision and "
+        f"ROC: {quote(facts.positive_name)} against the rest. Lines: 95 % intervals."
+    )

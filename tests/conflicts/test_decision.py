@@ -1,0 +1,41 @@
+"""Targets, costs and unlabelled images that make no sense together."""
+
+import pytest
+
+CASES = [
+    (
+        {"decide__rule": "least_cost", "decide__costs": {}},
+        "decide.costs states no cost",
+        {"decide__rule": "least_cost", "decide__costs": {"a": {"b": 5.0}}},
+    ),
+    (
+        {"decide__rule": "balanced", "decide__costs": {"a": {"b": 5.0}}},
+        "rule 'balanced' does not use it; set rule to 'least_cost'",
+        {"decide__rule": "balanced", "decide__costs": {}},
+    ),
+    (
+        {"decide__unlabelled": "results/predictions/test.parquet"},
+        "decide.unlabelled is 'results/predictions/test.parquet', which stages of the pipeline make",
+        {"decide__unlabelled": "data/unlabelled/there.parquet"},
+    ),
+    (
+        {"decide__unlabelled": "../there.parquet"},
+        "decide.unlabelled is '../there.parquet'; expected a file or folder inside the repository",
+        {"decide__unlabelled": "there.parquet", "decide__target": "estimated"},
+    ),
+    ({"decide__target": {"a": 2.0, "b": -1.0}}, "must be shares between 0 and 1", {"decide__target": "natural"}),
+    ({"decide__target": {}}, "must be shares that sum to 1, found {}", {"decide__target": {"a": 0.9, "b": 0.1}}),
+    (
+        {"decide__target": {"a": 2.0}, "task": "multilabel"},
+        "must be shares between 0 and 1",
+        {"decide__target": {"a": 0.2}, "task": "multilabel"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("refused", "part", "allowed"), CASES)
+def test_each_senseless_combination_is_refused_and_its_neighbour_is_not(refused, part, allowed, problems):
+    (text,) = problems(**refused)
+    assert text.startswith("params.yaml: ")
+    assert part in text
+    assert problems(**allowed) == []

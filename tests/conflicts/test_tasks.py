@@ -1,0 +1,78 @@
+"""What is made for another kind of task."""
+
+from pathlib import Path
+
+import pytest
+
+from counterpoise import config, losses
+from counterpoise.conflicts import tasks, unknown_prior
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CASES = [
+    (
+        {"weighting__scheme": "inverse_share"},
+        "weighting.scheme 'inverse_share' weights the positive entries of each label, which task 'multiclass' has not",
+        {"weighting__scheme": "inverse_share", "task": "multilabel"},
+    ),
+    (
+        {"weighting__scheme": "balanced", "task": "multilabel"},
+        "weighting.scheme 'balanced' weights whole examples, which task 'multilabel' has not",
+        {"weighting__scheme": "balanced"},
+    ),
+    (
+        {"oversample__strategy": "ml_ros"},
+        "oversample.strategy 'ml_ros' looks at sets of labels",
+        {"oversample__strategy": "ml_ros", "task": "multilabel"},
+    ),
+    (
+        {"decide__calibrator": "vector", "task": "multilabel"},
+        "decide.calibrator 'vector' has a bias for each of the classes that exclude each other",
+        {"decide__calibrator": "vector"},
+    ),
+    (
+        {"split__balance": True, "task": "multilabel"},
+        "split.balance needs exactly one class per image",
+        {"split__balance": True},
+    ),
+    (
+        {"model__subclasses": {"solar": 3}, "task": "multilabel"},
+        "the probabilities of two labels do not add up",
+        {"model__subclasses": {"solar": 3}},
+    ),
+    (
+        {"train__sampler": "progressive", "task": "multilabel"},
+        "train.sampler 'progressive' evens out classes that exclude each other",
+        {"train__sampler": "progressive"},
+    ),
+    (
+        {"decide__at_least": 2},
+        "decide.at_least is for task 'multilabel'",
+        {"decide__at_least": 2, "task": "multilabel"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("refused", "part", "allowed"), CASES)
+def test_each_senseless_combination_is_refused_and_its_neighbour_is_not(refused, part, allowed, problems):
+    (text,) = problems(**refused)
+    assert text.startswith("params.yaml: ")
+    assert part in text
+    assert problems(**allowed) == []
+
+
+def test_a_task_with_the_same_link_is_refused_what_its_model_is(monkeypatch):
+    """A third task needs no line in `conflicts`, nor in any loss."""
+    monkeypatch.setitem(losses.LINKS, "ordinal", "softmax")
+    content = config.load(ROOT) | {"task": "ordinal"}
+    assert list(tasks.refused(content)) == []
+    content["decide"]["at_least"] = 1
+    content["weighting"]["scheme"] = "inverse_share"
+    assert [line.split(", which")[0] for line in tasks.refused(content)] == [
+        "params.yaml: weighting.scheme 'inverse_share' weights the positive entries of each label",
+        "params.yaml: decide.at_least is for task 'multilabel'; with one class per image each gets exactly one",
+    ]
+
+
+def test_every_link_of_a_task_has_its_conflicts():
+    assert set(tasks.BY_LINK) == set(unknown_prior.DRAWS_HAVE_CLOSED_FORM) == set(losses.LINKS.values())
