@@ -43,10 +43,8 @@ def parts(batch: NDArray[np.int64], accumulate: int) -> list[NDArray[np.int64]]:
         >>> [part.tolist() for part in parts(np.arange(3), 4)]
         [[0, 1, 2]]
     """
-    share, pieces = (
-        batch[process_group.rank() :: process_group.count()],
-        min(accumulate, len(batch) // (2 * process_group.count())),
-    )
+    count = process_group.count()
+    share, pieces = batch[process_group.rank() :: count], min(accumulate, len(batch) // (2 * count))
     return [part for part in np.array_split(share, max(1, pieces)) if len(part)]
 
 
