@@ -45,8 +45,12 @@ from tqdm import tqdm
 from counterpoise import config
 from counterpoise.artifacts import tiles
 from counterpoise.dataset.inputs import TileInputs, workers_count
+from counterpoise.networks import devices
+from counterpoise.stages.train import Params, build
 from counterpoise.training import objective
-from counterpoise.training.loop import Examples, Settings, build, fit
+from counterpoise.training.curriculum import Curriculum
+from counterpoise.training.examples import Examples
+from counterpoise.training.loop import fit
 
 BACKBONES = ("tf_efficientnet_lite0", "resnet18")
 CLASSES, VAL_TILES = 8, 8
@@ -99,17 +103,17 @@ def write_tiles(root: Path, setup: Setup) -> None:
                     file.write_bytes(data)
 
 
-def settings(backbone: str, precision: str, setup: Setup) -> Settings:
+def settings(backbone: str, precision: str, setup: Setup) -> Params:
     """Take the parameters as they ship, but for what is measured."""
     content: dict[str, Any] = copy.deepcopy(config.load(Path(__file__).parents[1]))
     content["model"] |= {"backbone": backbone, "weights": "none", "freeze": "none", "input_px": setup.input_px}
     content["model"] |= {"device": setup.device, "precision": precision}
     content["train"] |= {"epochs": 1, "batch_size": setup.batch_size, "augment": "flips", "learning_rate": RATE}
     content["train"] |= {"weight_decay": DECAY, "warmup_epochs": 0.0, "schedule": "constant"}
-    return config.validate(Settings, {name: content[name] for name in Settings.model_fields})
+    return config.validate(Params, {name: content[name] for name in Params.model_fields})
 
 
-def ours(root: Path, params: Settings, shares: list[float]) -> Loop:
+def ours(root: Path, params: Params, shares: list[float]) -> Loop:
     """Prepare our own loop."""
 
     def examples(split: str, augment: str) -> Examples:
@@ -127,6 +131,7 @@ def ours(root: Path, params: Settings, shares: list[float]) -> Loop:
         )
         return Examples(inputs, torch.arange(count) % CLASSES)
 
+    compute = devices.pick(params.model.device, params.model.precision)
     train, val = examples("train", params.train.augment), examples("val", "none")
     goal = objective.Objective(
         lambda logits, targets: nn.functional.cross_entropy(logits, targets, reduction="none"), torch.ones(CLASSES)
@@ -135,7 +140,7 @@ def ours(root: Path, params: Settings, shares: list[float]) -> Loop:
     def loop(network: nn.Module) -> float:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         start = time.perf_counter()
-        fitted = fit(network, train, val, goal, params)
+        fitted = fit(network, Curriculum(train, goal), val, params.train, compute)
         shares.append(getattr(fitted, "waited_frac", float("nan")))
         return time.perf_counter() - start
 

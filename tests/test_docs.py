@@ -12,7 +12,7 @@ import pytest
 
 from counterpoise import losses
 from counterpoise.imbalance import class_weights, resampling
-from counterpoise.training import loop, mixup
+from counterpoise.training import mixup, settings
 
 ROOT = Path(__file__).parents[1]
 PLAIN = ("docs/losses.md", "docs/remedies.md", "docs/decisions.md", "docs/presets.md")
@@ -83,7 +83,7 @@ def parts(text: str) -> dict[str, str]:
 
 
 def choices(name: str) -> list[str]:
-    return [str(value) for value in get_args(loop.Train.model_fields[name].annotation)]
+    return [str(value) for value in get_args(settings.Train.model_fields[name].annotation)]
 
 
 REMEDIES = (

@@ -18,7 +18,7 @@ from counterpoise.dataset.inputs import TileInputs
 from counterpoise.decision import rules
 from counterpoise.deployment import predictor
 from counterpoise.networks import backbones as networks
-from counterpoise.networks import ensembling
+from counterpoise.networks import devices, ensembling
 from counterpoise.networks.backbones import build_backbone, width
 from counterpoise.networks.heads import HEADS, POOL_OF_HEAD, build_head
 from counterpoise.networks.network import Network
@@ -137,7 +137,9 @@ def build(
                 "test_efficientnet",
             )
             turned = [ensembling.Averaged([backbone], [view], "logits", chosen.task) for view in ensembling.VIEWS[tta]]
-            values = np.concatenate([predict.apply(network, inputs, params()) for network in turned])
+            values = np.concatenate(
+                [tile_inputs.infer(network, inputs, 8, devices.pick("cpu", "float32")) for network in turned]
+            )
             rows = [table[["tile_id"]].assign(view=-number) for number in range(len(turned))]
             found = features.Features(pd.concat(rows, ignore_index=True), values)
         features.write(root, split, found)

@@ -18,9 +18,14 @@ from torch import Tensor, nn
 from counterpoise import config
 from counterpoise.dataset import inputs
 from counterpoise.engine import process_group
+from counterpoise.networks import devices
+from counterpoise.stages import train
 from counterpoise.training import loop, objective
+from counterpoise.training.curriculum import Curriculum
+from counterpoise.training.examples import Examples
 
 ROOT = Path(__file__).parents[2]
+CPU = devices.pick("cpu", "float32")
 CASES: dict[str, dict[str, Any]] = {
     "without batch norm": {"head": "cosine"},
     "in parts": {"head": "cosine", "accumulate": 2},
@@ -39,12 +44,12 @@ class Noted(inputs.FeatureInputs):
         return super().batches(order, chance)
 
 
-def a_params(**changes: Any) -> loop.Settings:
+def a_params(**changes: Any) -> train.Params:
     """Take the parameters as they ship, for few epochs without dropout; changes are those of section `train`."""
     content: dict[str, Any] = copy.deepcopy(config.load(ROOT))
     content["model"] |= {"device": "cpu", "dropout": 0.0, "head": changes.pop("head", "cosine")}
     content["train"] |= {"epochs": 3, "batch_size": 16, "learning_rate": 0.02} | changes
-    return config.validate(loop.Settings, {name: content[name] for name in loop.Settings.model_fields})
+    return config.validate(train.Params, {name: content[name] for name in train.Params.model_fields})
 
 
 def without_batch_norm(head: nn.Module) -> nn.Module:
@@ -60,10 +65,10 @@ def trained(
     rng = np.random.default_rng(0)
     targets = torch.arange(count) % 3
     values = (rng.normal(size=(count, 16)) + 2 * np.eye(16)[targets]).astype(np.float32)
-    learnt = Noted(values, np.arange(count))
-    watched = loop.Examples(inputs.FeatureInputs(values, np.arange(count)), targets)
+    shown = Noted(values, np.arange(count))
+    val = Examples(inputs.FeatureInputs(values, np.arange(count)), targets)
     goal = objective.Objective(nn.CrossEntropyLoss(reduction="none"), torch.ones(3), ranks)
-    network = loop.build(params, 3, 16)
+    network = train.build(params, 3, 16)
     if head in ("narrow", "cosine"):
         network = without_batch_norm(network)
     gradients: list[list[float]] = []
@@ -77,11 +82,11 @@ def trained(
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(torch.optim.AdamW, "step", step)
-            fitted = loop.fit(network, loop.Examples(learnt, targets), watched, goal, params)
+            fitted = loop.fit(network, Curriculum(Examples(shown, targets), goal), val, params.train, CPU)
     except config.InputError as error:
         return {"error": str(error)}
     weights = {name: tensor.tolist() for name, tensor in fitted.weights.items()}
-    seen = learnt.__dict__.get("seen", [])
+    seen = shown.__dict__.get("seen", [])
     told = {"history": fitted.history, "best": fitted.best_epoch, "weights": weights}
     return told | {"seen": seen, "gradients": gradients}
 
@@ -183,21 +188,43 @@ def test_a_batch_of_one_is_refused_where_batch_norm_would_stop() -> None:
     assert "history" in trained("narrow", count=3, batch_size=1)
 
 
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        ("cuda", r"torchrun started 3 processes on a machine with 2 GPUs; lower --nproc-per-node"),
+        ("mps", r"model\.device is 'mps', where one process alone can train; leave torchrun out"),
+    ],
+)
+def test_processes_without_a_device_of_their_own_are_refused(
+    device: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(config.InputError, match=words), process_group.joined(torch.device(device)):
+        pass
+
+
+@pytest.mark.parametrize("length", [0, 1, 5, 6])
+def test_processes_share_items_in_order_without_rest(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_group, "count", lambda: 3)
+    shares = []
+    for rank in range(3):
+        monkeypatch.setattr(process_group, "rank", lambda rank=rank: rank)
+        shares.append(process_group.shared(range(length)))
+    assert [item for share in shares for item in share] == list(range(length))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
 def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(6)), raising=False)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     assert inputs.workers_count() == 3
 
 
-def test_parts_are_of_nearly_equal_size_and_no_single_example() -> None:
-    assert [len(part) for part in process_group.parts(np.arange(10), 4)] == [3, 3, 2, 2]
-    assert [len(part) for part in process_group.parts(np.arange(5), 4)] == [3, 2]
-    assert [len(part) for part in process_group.parts(np.arange(1), 4)] == [1]
-
-
 def test_batch_norm_is_synchronised_on_cuda_with_its_activation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_group, "count", lambda: 2)
-    network = loop.build(a_params(head="linear"), 3, None)
+    network = train.build(a_params(head="linear"), 3, None)
     names = list(network.state_dict())
     assert process_group.synchronised(network, torch.device("cpu")) is network
     found = process_group.synchronised(network, torch.device("cuda"))

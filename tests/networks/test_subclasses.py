@@ -11,11 +11,12 @@ from counterpoise import config, losses
 from counterpoise.artifacts import model, prior
 from counterpoise.calibration import prior_ledger
 from counterpoise.dataset import inputs
-from counterpoise.networks import subclasses
+from counterpoise.networks import devices, subclasses
 from counterpoise.networks.heads import HEADS, build_head
 from counterpoise.networks.network import rebuild, sum_back
-from counterpoise.stages import check, predict, train
-from counterpoise.training import loop, objective
+from counterpoise.stages import check, train
+from counterpoise.training import objective
+from counterpoise.training.examples import Examples
 
 Array = np.ndarray[Any, Any]
 NAMES = ("roof", "solar", "tree")
@@ -90,36 +91,33 @@ def test_a_class_with_too_few_different_examples_is_refused() -> None:
         subclasses.find(values, targets, NAMES, {"solar": 2}, seed=0)
 
 
-def problem(seed: int, counts: tuple[int, int] = (400, 100)) -> loop.Examples:
+def problem(seed: int, counts: tuple[int, int] = (400, 100)) -> Examples:
     """Draw a common class in the middle, and a rare one on both sides of it."""
     common, rare = counts
     values, targets = blobs({(0, 0, 0): common, (1, -3, 0): rare // 2, (1, 3, 0): rare // 2}, seed)
     rows = np.arange(len(targets))
-    return loop.Examples(inputs.FeatureInputs(values, rows), torch.from_numpy(targets), rows)
+    return Examples(inputs.FeatureInputs(values, rows), torch.from_numpy(targets), rows)
 
 
-def an_opening(learnt: loop.Examples) -> prior.Prior:
-    counts = tuple(np.bincount(learnt.targets.numpy()).tolist())
+def a_prior(shown: Examples) -> prior.Prior:
+    counts = tuple(np.bincount(shown.targets.numpy()).tolist())
     ledger = (prior_ledger.Line("split", "train", (1.0, 1.0)),)
     return prior.Prior("multiclass", NAMES[:2], counts, counts, counts, *3 * (sum(counts),), ledger)
 
 
 def trained(
-    learnt: loop.Examples, watched: loop.Examples | None = None, **changes: Any
-) -> tuple[train.Learned, model.Card, torch.nn.Module]:
+    shown: Examples, val: Examples | None = None, **changes: Any
+) -> tuple[train.Member, model.Card, torch.nn.Module]:
     params = a_params(**changes)
-    opened = an_opening(learnt)
-    learned = train.learn(learnt, learnt, watched or problem(1), opened, params)
-    card = train.describe([learned], opened, params, 6)
+    given = a_prior(shown)
+    learned = train.fit_member(shown, shown, val or problem(1), given, params)
+    card = train.describe([learned], given, params, 6)
     return learned, card, rebuild(card, learned.weights)
 
 
-def logits_of(network: torch.nn.Module, examples: loop.Examples) -> torch.Tensor:
-    how = predict.Params(
-        model=predict.Device(device="cpu", precision="float32"),
-        predict=predict.Predict(fold="mean", tta="none", average="logits", batch_size=256),
-    )
-    return torch.from_numpy(predict.apply(network, examples.inputs, how))
+def logits_of(network: torch.nn.Module, examples: Examples) -> torch.Tensor:
+    compute = devices.pick("cpu", "float32")
+    return torch.from_numpy(inputs.infer(network, examples.inputs, 256, compute))
 
 
 def balanced_accuracy(logits: torch.Tensor, targets: torch.Tensor) -> float:
@@ -137,10 +135,10 @@ def test_every_head_can_sum_types_back(head: str) -> None:
 
 
 def test_a_linear_head_finds_a_class_of_two_looks_once_it_is_split() -> None:
-    learnt, test = problem(0, (200, 200)), problem(2, (500, 500))
+    shown, test = problem(0, (200, 200)), problem(2, (500, 500))
     found = {}
     for split in ({}, {"solar": 2}):
-        _, card, network = trained(learnt, model__subclasses=split)
+        _, card, network = trained(shown, model__subclasses=split)
         logits = logits_of(network, test)
         assert logits.shape == (1000, 2)
         found[len(card.subclasses)] = balanced_accuracy(logits, test.targets)
@@ -152,18 +150,18 @@ def test_the_ledger_of_weights_by_class_leads_back_from_the_summed_probabilities
     """The types of a class are of unequal size, so that weights by type would multiply the class by no one factor."""
     values, targets = blobs({(0, 0, 0): 2000, (1, -2, 0): 100, (1, 2, 0): 400}, seed=0)
     rows = np.arange(len(targets))
-    learnt = loop.Examples(inputs.FeatureInputs(values, rows), torch.from_numpy(targets), rows)
+    shown = Examples(inputs.FeatureInputs(values, rows), torch.from_numpy(targets), rows)
     natural = prior_ledger.from_counts([2000, 500])
 
     def probs_at_natural(**changes: Any) -> torch.Tensor:
         learned, _, network = trained(
-            learnt, learnt, model__subclasses={"solar": 2}, train__monitor="loss", train__learning_rate=0.005, **changes
+            shown, shown, model__subclasses={"solar": 2}, train__monitor="loss", train__learning_rate=0.005, **changes
         )
         seen = prior_ledger.seen(natural, learned.ledger)
         assert seen is not None
         np.testing.assert_allclose(seen, 0.5 if changes else natural)
         back = torch.from_numpy(prior_ledger.offset(seen, natural)).float()
-        return (logits_of(network, learnt) + back).softmax(dim=1)[:, 1]
+        return (logits_of(network, shown) + back).softmax(dim=1)[:, 1]
 
     plain = probs_at_natural()
     assert float(plain.mean()) == pytest.approx(0.2, abs=0.01)
@@ -181,13 +179,13 @@ def test_the_ledger_gets_a_line_that_changes_nothing() -> None:
 
 
 def test_an_untrained_network_knows_the_prior_of_the_classes() -> None:
-    learnt = problem(0)
+    shown = problem(0)
     of = subclasses.parents(NAMES[:2], {"solar": 2})
-    shares = train._shares_of_types(torch.tensor([0] * 6 + [1] * 3 + [2]), of)
+    shares = subclasses.log_shares(torch.tensor([0] * 6 + [1] * 3 + [2]), of)
     torch.testing.assert_close(shares.exp(), torch.tensor([1.0, 0.75, 0.25]))
     head = build_head("linear", 6, 3, 0.0, 0, torch.tensor([0.8, 0.2]).log()[torch.tensor(of)] + shares)
     sum_back(head, of)
-    (batch,) = learnt.inputs.batches([np.arange(5)])
+    (batch,) = shown.inputs.batches([np.arange(5)])
     torch.testing.assert_close(head.eval()(batch).softmax(dim=1), torch.tensor([[0.8, 0.2]] * 5))
 
 
@@ -203,9 +201,9 @@ def test_validation_is_watched_by_summed_classes() -> None:
 def test_check_and_training_refuse_the_same_losses(loss: str) -> None:
     if "multiclass" not in losses.module(loss).TASKS:
         return
-    opened, block = an_opening(problem(0)), config.load(ROOT)["losses"][loss]
+    given, block = a_prior(problem(0)), config.load(ROOT)["losses"][loss]
     weights = config.Weighting(scheme="none", beta=0.9, defer_frac=0.0)
-    goal, _ = objective.build(opened, loss, block, weights)
+    goal, _ = objective.build(given, loss, block, weights)
     refused = losses.ranks(loss) or isinstance(goal.loss, torch.nn.Module)
     head = "linear" if losses.refuses_head(loss, "linear") is None else "cosine"
     content = content_with(loss=loss, model__head=head, model__subclasses={"solar": 2})
@@ -213,15 +211,15 @@ def test_check_and_training_refuse_the_same_losses(loss: str) -> None:
     assert bool(said) == refused
     if refused:
         with pytest.raises(config.InputError, match=r"model\.subclasses is given, but loss"):
-            objective.over_types(goal, opened, loss, block, (0, 1, 1))
+            objective.over_types(goal, given, loss, block, (0, 1, 1))
     else:
-        typed = objective.over_types(goal, opened, loss, block, (0, 1, 1))
+        typed = objective.over_types(goal, given, loss, block, (0, 1, 1))
         assert typed(torch.randn(4, 3), torch.tensor([0, 1, 2, 1])).isfinite()
         assert typed.unweighted()(torch.randn(4, 2), torch.tensor([0, 1, 0, 1])).isfinite()
 
 
 def test_before_its_first_step_the_network_knows_the_prior_of_the_classes() -> None:
-    learnt = problem(0, (300, 100))
-    _, _, network = trained(learnt, model__subclasses={"solar": 2}, train__learning_rate=1e-9, train__epochs=1)
-    probs = logits_of(network, learnt).softmax(dim=1)
+    shown = problem(0, (300, 100))
+    _, _, network = trained(shown, model__subclasses={"solar": 2}, train__learning_rate=1e-9, train__epochs=1)
+    probs = logits_of(network, shown).softmax(dim=1)
     torch.testing.assert_close(probs, torch.tensor([[0.75, 0.25]]).expand(400, 2), rtol=0, atol=1e-4)

@@ -16,6 +16,7 @@ from counterpoise import config, storage
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
 from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset.inputs import FeatureInputs
+from counterpoise.networks import devices
 from counterpoise.networks.backbones import build_backbone, normalisation, normalise
 from counterpoise.networks.heads import build_head
 from counterpoise.networks.network import Network, rebuild
@@ -209,7 +210,7 @@ def test_other_features_in_test_leave_the_predictions_of_val_as_they_were(root: 
 def test_dropout_is_off_while_predicting() -> None:
     network = rebuild(a_card(frozen=True), a_head(3).state_dict())
     inputs = FeatureInputs(np.ones((50, 3), dtype=np.float32), np.arange(50))
-    logits = predict.apply(network, inputs, a_params())
+    logits = tile_inputs.infer(network, inputs, 2, devices.pick("cpu", "float32"))
     assert len(np.unique(logits, axis=0)) == 1
 
 

@@ -26,16 +26,21 @@ from counterpoise.artifacts import clusters, draws, features, model, predictions
 from counterpoise.calibration import prior_ledger
 from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset import subsampling
-from counterpoise.dataset.inputs import FeatureInputs, TileInputs, in_order
+from counterpoise.dataset.inputs import FeatureInputs, TileInputs, in_order, infer
+from counterpoise.networks import devices
 from counterpoise.networks.backbones import build_backbone
 from counterpoise.networks.heads import POOL_OF_HEAD, build_head, last_layer
 from counterpoise.networks.network import Network, rebuild
-from counterpoise.stages import decide, evaluate, predict, train
+from counterpoise.stages import decide, evaluate, train
 from counterpoise.training import checkpoints, decoupling, loop, lr_schedule, objective
+from counterpoise.training.curriculum import Curriculum
+from counterpoise.training.examples import Examples, feature_width, with_types
+from counterpoise.training.settings import Train
 
 BLOCKS = config.load(Path(__file__).parents[2])["losses"]
 NAMES = ("common", "usual", "scarce", "rare")
 Array = np.ndarray[Any, Any]
+CPU = devices.pick("cpu", "float32")
 EPOCHS = 40
 """Of the training that is killed."""
 
@@ -110,35 +115,51 @@ def a_params(**changes: Any) -> train.Params:
 
 def gaussians(
     counts: tuple[int, ...], seed: int, *, skill: float = 2.0, width: int = 16, shuffled: bool = False
-) -> loop.Examples:
+) -> Examples:
     """One gaussian for each class, `skill` away from the middle; shuffled labels have nothing to do with it."""
     rng = np.random.default_rng(seed)
     targets = np.repeat(np.arange(len(counts)), counts)
     values = rng.normal(size=(len(targets), width)) + skill * np.eye(width)[targets]
     if shuffled:
         targets = rng.permutation(targets)
-    return loop.Examples(FeatureInputs(values.astype(np.float32), np.arange(len(targets))), torch.from_numpy(targets))
+    return Examples(FeatureInputs(values.astype(np.float32), np.arange(len(targets))), torch.from_numpy(targets))
 
 
-def an_opening(counts: tuple[int, ...]) -> prior.Prior:
+def fit_network(
+    network: nn.Module,
+    shown: Examples,
+    val: Examples,
+    goal: objective.Objective,
+    params: train.Params,
+    checkpoint: checkpoints.Checkpoint | None = None,
+    *,
+    early: Examples | None = None,
+) -> loop.Fitted:
+    """Fit a network as the stage does."""
+    lessons = train.curriculum(shown, early, goal, params)
+    compute = devices.pick(params.model.device, params.model.precision)
+    return loop.fit(network, lessons, val, params.train, compute, checkpoint)
+
+
+def a_prior(counts: tuple[int, ...]) -> prior.Prior:
     return prior.Prior("multiclass", NAMES[: len(counts)], counts, counts, counts, *3 * (sum(counts),), ())
 
 
 def run(
     params: train.Params,
-    learnt: loop.Examples,
-    watched: loop.Examples,
+    shown: Examples,
+    val: Examples,
     *,
     checkpoint: checkpoints.Checkpoint | None = None,
     width: int | None = 16,
 ) -> tuple[nn.Module, loop.Fitted]:
-    counts = tuple(np.bincount(learnt.targets.numpy()).tolist())
-    goal, _ = objective.build(an_opening(counts), params.loss, params.losses[params.loss], params.weighting)
-    network = loop.build(params, len(counts), width)
-    return network, loop.fit(network, learnt, watched, goal, params, checkpoint)
+    counts = tuple(np.bincount(shown.targets.numpy()).tolist())
+    goal, _ = objective.build(a_prior(counts), params.loss, params.losses[params.loss], params.weighting)
+    network = train.build(params, len(counts), width)
+    return network, fit_network(network, shown, val, goal, params, checkpoint)
 
 
-def logits_of(network: nn.Module, fitted: loop.Fitted, examples: loop.Examples) -> Tensor:
+def logits_of(network: nn.Module, fitted: loop.Fitted, examples: Examples) -> Tensor:
     network.load_state_dict(fitted.weights)
     order = in_order(len(examples.inputs), 64)
     with torch.inference_mode():
@@ -210,7 +231,7 @@ def a_repository(root: Path, content: dict[str, Any], *, frozen: bool = True, co
         features.write(root, split, found)
     ids = [f"train{number:04d}" for number in range(count)]
     draws.write(root, pd.DataFrame({"tile_id": ids, "view": np.zeros(count, dtype=np.int64)}))
-    prior.write(root, an_opening(tuple(np.bincount(by_split["train"]).tolist())))
+    prior.write(root, a_prior(tuple(np.bincount(by_split["train"]).tolist())))
     (root / config.PATH).write_text(yaml.safe_dump(content))
     return root
 
@@ -239,16 +260,9 @@ def test_an_unfrozen_network_learns_pictures_end_to_end(head: str, epochs: int, 
     assert card.head == head
     assert (card.pool, card.hidden, card.width) == (params.model.pool, 32, 512 if head == "concat_pool" else 256)
     assert any(name.startswith("backbone.") for name in weights)
-    examples = train._examples(tmp_path, "train", an_opening((1, 1, 1, 1)), params)
+    examples = train._examples(tmp_path, "train", a_prior((1, 1, 1, 1)), params)
     assert isinstance(examples.inputs, TileInputs)
-    logits = predict.apply(
-        rebuild(card, weights),
-        examples.inputs,
-        predict.Params(
-            model=predict.Device(device="cpu", precision="float32"),
-            predict=predict.Predict(fold="mean", tta="none", average="logits", batch_size=8),
-        ),
-    )
+    logits = infer(rebuild(card, weights), examples.inputs, 8, CPU)
     assert (logits.argmax(axis=1) == examples.targets.numpy()).all()
 
 
@@ -286,10 +300,10 @@ FIRST_TWO = {
 """Names of all that stands in the first two blocks of a backbone."""
 
 
-def some_images(count: int, seed: int, size_px: int = 64) -> loop.Examples:
+def some_images(count: int, seed: int, size_px: int = 64) -> Examples:
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(count, 3, size_px, size_px)).astype(np.float32)
-    return loop.Examples(FeatureInputs(images, np.arange(count)), torch.arange(count) % 2)
+    return Examples(FeatureInputs(images, np.arange(count)), torch.arange(count) % 2)
 
 
 @pytest.mark.parametrize("freeze", ["none", "backbone", "all_but_batchnorm", "first_n"])
@@ -304,10 +318,10 @@ def test_what_is_frozen_stays_to_the_bit_and_all_else_moves(backbone: str, freez
         train__epochs=1,
         train__batch_size=2,
     )
-    network = loop.build(params, 2, None)
+    network = train.build(params, 2, None)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    goal, _ = objective.build(an_opening((4, 4)), params.loss, params.losses[params.loss], params.weighting)
-    fitted = loop.fit(network, some_images(8, seed=0), some_images(4, seed=1), goal, params)
+    goal, _ = objective.build(a_prior((4, 4)), params.loss, params.losses[params.loss], params.weighting)
+    fitted = fit_network(network, some_images(8, seed=0), some_images(4, seed=1), goal, params)
     assert set(fitted.weights) == set(before)
     norms = tuple(f"{name}." for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d))
     of_backbone = {name for name in before if name.startswith("backbone.")}
@@ -330,11 +344,11 @@ def test_the_first_block_moves_by_its_share_of_the_rate(frac: float) -> None:
         train__first_rate_frac=frac,
         train__warmup_epochs=0.0,
     )
-    network = loop.build(params, 2, None)
+    network = train.build(params, 2, None)
     nn.init.normal_(last_layer(network).weight)
     before = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
-    goal, _ = objective.build(an_opening((4, 4)), params.loss, params.losses[params.loss], params.weighting)
-    fitted = loop.fit(network, some_images(8, 0, 32), some_images(4, 1, 32), goal, params)
+    goal, _ = objective.build(a_prior((4, 4)), params.loss, params.losses[params.loss], params.weighting)
+    fitted = fit_network(network, some_images(8, 0, 32), some_images(4, 1, 32), goal, params)
     rate = params.train.learning_rate
     steps = {name: float((fitted.weights[name] - before[name]).abs().max()) for name in before}
     assert steps["backbone.conv_stem.weight"] == pytest.approx(rate * frac, rel=1e-2)
@@ -375,25 +389,25 @@ def test_the_draws_decide_what_is_learnt_from_and_views_find_their_features(tmp_
     drawn = pd.DataFrame({"tile_id": ["train0000", "train0001", "train0001"], "view": [1, 0, 1]})
     draws.write(tmp_path, drawn)
     examples = train._examples(
-        tmp_path, "train", an_opening((1, 1, 1, 1)), config.validate(train.Params, content), drawn=True
+        tmp_path, "train", a_prior((1, 1, 1, 1)), config.validate(train.Params, content), drawn=True
     )
-    assert train._width(examples) == 2
+    assert feature_width(examples) == 2
     assert examples.targets.tolist() == [0, 1, 1]
     (batch,) = examples.inputs.batches([np.arange(3)])
     assert batch.tolist() == [[2, 3], [4, 5], [6, 7]]
 
 
 def test_early_stopping_keeps_the_best_epochs_weights() -> None:
-    learnt = gaussians((40, 20, 10), seed=0, skill=0.5)
-    watched = gaussians((40, 20, 10), seed=1, skill=0.5)
+    shown = gaussians((40, 20, 10), seed=0, skill=0.5)
+    val = gaussians((40, 20, 10), seed=1, skill=0.5)
     params = a_params(train__epochs=200, train__patience=4, train__learning_rate=0.1)
-    network, fitted = run(params, learnt, watched)
+    network, fitted = run(params, shown, val)
     curve = [figures["val/loss"] for figures in fitted.history]
     assert fitted.best_epoch == int(np.argmin(curve))
     assert len(curve) == fitted.best_epoch + 1 + 4 < 200
     assert not same(fitted.weights, network.state_dict())
-    logits = logits_of(network, fitted, watched)
-    best = torch.nn.functional.cross_entropy(logits, watched.targets)
+    logits = logits_of(network, fitted, val)
+    best = torch.nn.functional.cross_entropy(logits, val.targets)
     assert float(best) == pytest.approx(min(curve), rel=1e-5)
 
 
@@ -404,19 +418,19 @@ def test_without_early_stopping_every_epoch_is_run() -> None:
 
 @pytest.mark.parametrize("monitor", ["loss", "balanced_accuracy", "average_precision"])
 def test_the_first_epoch_with_the_best_watched_figure_is_kept(monitor: str) -> None:
-    learnt = gaussians((40, 20, 10), seed=0, skill=0.8)
-    watched = gaussians((40, 20, 10), seed=1, skill=0.8)
-    _, fitted = run(a_params(train__monitor=monitor, train__epochs=25, train__learning_rate=0.1), learnt, watched)
+    shown = gaussians((40, 20, 10), seed=0, skill=0.8)
+    val = gaussians((40, 20, 10), seed=1, skill=0.8)
+    _, fitted = run(a_params(train__monitor=monitor, train__epochs=25, train__learning_rate=0.1), shown, val)
     curve = np.array([figures[f"val/{monitor}"] for figures in fitted.history])
     assert len(np.unique(curve)) > 3
     assert fitted.best_epoch == int(np.argmin(curve) if monitor == "loss" else np.argmax(curve))
 
 
 def test_without_a_monitor_the_last_epoch_is_kept_and_nothing_stops_early() -> None:
-    learnt = gaussians((40, 20, 10), seed=0, skill=0.5)
-    watched = gaussians((40, 20, 10), seed=1, skill=0.5)
+    shown = gaussians((40, 20, 10), seed=0, skill=0.5)
+    val = gaussians((40, 20, 10), seed=1, skill=0.5)
     params = a_params(train__monitor="none", train__epochs=30, train__patience=1, train__learning_rate=0.1)
-    network, fitted = run(params, learnt, watched)
+    network, fitted = run(params, shown, val)
     curve = [figures["val/loss"] for figures in fitted.history]
     assert len(curve) == 30
     assert fitted.best_epoch == 29 != int(np.argmin(curve))
@@ -426,9 +440,9 @@ def test_without_a_monitor_the_last_epoch_is_kept_and_nothing_stops_early() -> N
 def test_watched_figures_are_those_of_scikit_learn() -> None:
     from sklearn import metrics as sklearn_metrics
 
-    learnt, watched = gaussians((40, 20, 10), seed=0), gaussians((40, 20, 10), seed=1)
-    network, fitted = run(a_params(train__epochs=1), learnt, watched)
-    logits, targets = logits_of(network, fitted, watched), watched.targets.numpy()
+    shown, val = gaussians((40, 20, 10), seed=0), gaussians((40, 20, 10), seed=1)
+    network, fitted = run(a_params(train__epochs=1), shown, val)
+    logits, targets = logits_of(network, fitted, val), val.targets.numpy()
     figures, probs = fitted.history[0], logits.softmax(dim=1).numpy()
     assert figures["val/balanced_accuracy"] == pytest.approx(
         sklearn_metrics.balanced_accuracy_score(targets, probs.argmax(axis=1))
@@ -461,7 +475,7 @@ def test_the_first_step_of_adam_is_as_long_as_the_rate(warmup_epochs: float, ste
 
 
 def test_the_loss_of_an_epoch_is_the_mean_over_its_examples() -> None:
-    """Where nothing is learnt (a rate of almost 0), train loss is that of equal probabilities."""
+    """Where nothing is learned (a rate of almost 0), train loss is that of equal probabilities."""
     examples = gaussians((30, 10, 5), seed=0)
     params = a_params(train__epochs=1, train__learning_rate=1e-12, train__batch_size=8)
     _, fitted = run(params, examples, examples)
@@ -469,12 +483,12 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_examples() -> None:
 
 
 def test_class_weights_raise_the_recall_of_the_rare_class() -> None:
-    learnt, watched = gaussians((300, 15), seed=0, skill=0.8), gaussians((300, 100), seed=1, skill=0.8)
+    shown, val = gaussians((300, 15), seed=0, skill=0.8), gaussians((300, 100), seed=1, skill=0.8)
     recalls = {}
     for scheme in ("none", "balanced"):
-        network, fitted = run(a_params(weighting__scheme=scheme, train__epochs=15), learnt, watched)
-        decided = logits_of(network, fitted, watched).argmax(dim=1)
-        recalls[scheme] = float((decided[watched.targets == 1] == 1).double().mean())
+        network, fitted = run(a_params(weighting__scheme=scheme, train__epochs=15), shown, val)
+        decided = logits_of(network, fitted, val).argmax(dim=1)
+        recalls[scheme] = float((decided[val.targets == 1] == 1).double().mean())
     assert recalls["balanced"] > recalls["none"] + 0.2
 
 
@@ -482,12 +496,12 @@ def test_class_weights_raise_the_recall_of_the_rare_class() -> None:
 def test_a_loss_that_rebalances_raises_the_recall_of_the_rare_class(loss: str) -> None:
     if "multiclass" not in losses.module(loss).TASKS:
         pytest.skip("of many labels it is for its own test to show")
-    learnt, watched = gaussians((300, 15), seed=0, skill=0.8), gaussians((300, 100), seed=1, skill=0.8)
+    shown, val = gaussians((300, 15), seed=0, skill=0.8), gaussians((300, 100), seed=1, skill=0.8)
     recalls = {}
     for name in ("cross_entropy", loss):
-        network, fitted = run(a_params(loss=name, train__epochs=15), learnt, watched)
-        decided = logits_of(network, fitted, watched).argmax(dim=1)
-        recalls[name] = float((decided[watched.targets == 1] == 1).double().mean())
+        network, fitted = run(a_params(loss=name, train__epochs=15), shown, val)
+        decided = logits_of(network, fitted, val).argmax(dim=1)
+        recalls[name] = float((decided[val.targets == 1] == 1).double().mean())
     assert recalls[loss] > recalls["cross_entropy"] + 0.2
 
 
@@ -512,7 +526,7 @@ def test_training_leaves_the_global_random_state_alone() -> None:
 def test_a_training_that_diverges_from_the_start_says_what_to_do() -> None:
     examples = gaussians((20, 20), seed=0)
     values = np.full((40, 16), np.inf, dtype=np.float32)
-    broken = loop.Examples(FeatureInputs(values, np.arange(40)), examples.targets)
+    broken = Examples(FeatureInputs(values, np.arange(40)), examples.targets)
     with pytest.raises(config.InputError, match=r"diverged; lower train\.learning_rate, which is 0\.02"):
         run(a_params(train__epochs=2), broken, broken)
 
@@ -526,8 +540,8 @@ def test_a_training_that_diverges_later_keeps_what_it_learnt_before() -> None:
         asked += torch.is_grad_enabled()
         return nn.functional.cross_entropy(logits, targets, reduction="none") * (float("nan") if asked > 8 else 1.0)
 
-    network = loop.build(params, 2, 16)
-    fitted = loop.fit(network, examples, examples, objective.Objective(fragile, torch.ones(2)), params)
+    network = train.build(params, 2, 16)
+    fitted = fit_network(network, examples, examples, objective.Objective(fragile, torch.ones(2)), params)
     assert fitted.best_epoch == 3  # two batches an epoch
     assert len(fitted.history) == 4 + 3
     assert np.isnan(fitted.history[-1]["val/loss"])
@@ -554,16 +568,16 @@ class KilledAfter(checkpoints.Checkpoint):
 
 @pytest.mark.parametrize("saves", [1, 4, 9])
 def test_a_killed_head_goes_on_where_it_was(saves: int, tmp_path: Path) -> None:
-    learnt, watched = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
+    shown, val = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
     params = a_params(
         train__epochs=90, train__patience=3, train__batch_size=16, train__learning_rate=0.004, model__dropout=0.3
     )
-    _, whole = run(params, learnt, watched)
+    _, whole = run(params, shown, val)
     assert 9 <= len(whole.history) < 90, "the test wants an early stop after the last kill"
     with pytest.raises(Killed):
-        run(params, learnt, watched, checkpoint=KilledAfter(tmp_path, saves))
+        run(params, shown, val, checkpoint=KilledAfter(tmp_path, saves))
     rest = KilledAfter(tmp_path, 1000)
-    _, resumed = run(params, learnt, watched, checkpoint=rest)
+    _, resumed = run(params, shown, val, checkpoint=rest)
     assert 1000 - rest.saves == len(whole.history) - saves
     assert resumed.history == whole.history
     assert resumed.best_epoch == whole.best_epoch
@@ -587,12 +601,12 @@ def test_a_killed_network_with_augmentation_and_dropout_goes_on_where_it_was(tmp
         model__freeze="none", model__dropout=0.4, train__augment="standard", train__epochs=3, train__batch_size=8
     )
     a_repository(tmp_path, settings(), frozen=False, count=16)
-    learnt = train._examples(tmp_path, "train", an_opening((1, 1, 1, 1)), params)
-    watched = train._examples(tmp_path, "val", an_opening((1, 1, 1, 1)), params)
-    _, whole = run(params, learnt, watched, width=None)
+    shown = train._examples(tmp_path, "train", a_prior((1, 1, 1, 1)), params)
+    val = train._examples(tmp_path, "val", a_prior((1, 1, 1, 1)), params)
+    _, whole = run(params, shown, val, width=None)
     with pytest.raises(Killed):
-        run(params, learnt, watched, checkpoint=KilledAfter(tmp_path, 1), width=None)
-    _, resumed = run(params, learnt, watched, checkpoint=KilledAfter(tmp_path, 9), width=None)
+        run(params, shown, val, checkpoint=KilledAfter(tmp_path, 1), width=None)
+    _, resumed = run(params, shown, val, checkpoint=KilledAfter(tmp_path, 9), width=None)
     assert resumed.history == whole.history
     assert same(resumed.weights, whole.weights)
 
@@ -617,8 +631,8 @@ def test_a_loss_with_a_memory_goes_on_with_it_and_is_not_taught_by_validation(tm
 
     def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[float, loop.Fitted]:
         loss = Patient()
-        network = loop.build(params, 2, 16)
-        fitted = loop.fit(network, examples, examples, objective.Objective(loss, torch.ones(2)), params, checkpoint)
+        network = train.build(params, 2, 16)
+        fitted = fit_network(network, examples, examples, objective.Objective(loss, torch.ones(2)), params, checkpoint)
         return float(loss.asked), fitted
 
     asked, whole = fit(None)
@@ -652,7 +666,7 @@ def test_batches_are_stratified_for_a_loss_that_ranks_and_for_no_other() -> None
     for ranks in (False, True):
         loss = Seen()
         goal = objective.Objective(loss, torch.ones(2), ranks)
-        loop.fit(loop.build(params, 2, 16), examples, examples, goal, params)
+        fit_network(train.build(params, 2, 16), examples, examples, goal, params)
         held[ranks] = loss.held
     assert held[True] == [1] * 24
     assert 0 in held[False]
@@ -663,13 +677,13 @@ def test_a_ranking_is_trained_with_plain_cross_entropy_first() -> None:
     params = a_params(loss="auc_pairwise", train__epochs=5, train__pretrain_frac=0.4)
     _, fitted = run(params, examples, examples)
     goal = objective.Objective(lambda z, y: nn.functional.cross_entropy(z, y, reduction="none"), torch.ones(3), True)
-    plain = loop.fit(loop.build(params, 3, 16), examples, examples, goal, a_params(train__epochs=5))
+    plain = fit_network(train.build(params, 3, 16), examples, examples, goal, a_params(train__epochs=5))
     _, at_once = run(a_params(loss="auc_pairwise", train__epochs=5), examples, examples)
     curve, cross_entropy, ranking = ([epoch["train/loss"] for epoch in its.history] for its in (fitted, plain, at_once))
     assert curve[:2] == pytest.approx(cross_entropy[:2], rel=1e-5)
     assert curve[2] != pytest.approx(cross_entropy[2], rel=1e-5)
     assert curve[0] != pytest.approx(ranking[0], rel=1e-5)
-    # Both epochs of cross-entropy have moved the network, and validation is watched by the ranking all along.
+    # Both epochs of cross-entropy have moved the network, and validation has the loss of the ranking all along.
     assert curve[2] < ranking[0]
     assert [epoch["val/loss"] for epoch in fitted.history[:2]] != [epoch["val/loss"] for epoch in plain.history[:2]]
 
@@ -688,17 +702,17 @@ def test_deferred_weights_hold_from_their_epoch_on_and_not_before() -> None:
     assert loss_curve(deferred)[3] != pytest.approx(loss_curve(plain)[3], rel=1e-3)
     assert loss_curve(deferred)[3] != pytest.approx(loss_curve(at_once)[3], rel=1e-3)
     assert deferred.best_epoch >= 3
-    # Validation is watched by the weighted loss all along.
+    # Validation has the weighted loss all along.
     assert deferred.history[0]["val/loss"] != pytest.approx(plain.history[0]["val/loss"], rel=1e-3)
 
 
 def test_deferred_draws_hold_from_their_epoch_on_and_not_before() -> None:
     natural, drawn = gaussians((60, 20, 6), seed=0, skill=1.0), gaussians((60, 60, 60), seed=1, skill=1.0)
-    goal, _ = objective.build(an_opening((60, 60, 60)), "cross_entropy", BLOCKS["cross_entropy"], a_params().weighting)
+    goal, _ = objective.build(a_prior((60, 60, 60)), "cross_entropy", BLOCKS["cross_entropy"], a_params().weighting)
 
-    def curve(learnt: loop.Examples, early: loop.Examples | None, defer_frac: float) -> list[float]:
+    def curve(shown: Examples, early: Examples | None, defer_frac: float) -> list[float]:
         params = a_params(train__epochs=5, oversample={"views": 0, "policy": "dihedral", "defer_frac": defer_frac})
-        return loss_curve(loop.fit(loop.build(params, 3, 16), learnt, natural, goal, params, early=early))
+        return loss_curve(fit_network(train.build(params, 3, 16), shown, natural, goal, params, early=early))
 
     deferred, never = curve(drawn, natural, 0.4), curve(natural, None, 0.0)
     assert deferred[:2] == pytest.approx(never[:2])
@@ -728,7 +742,7 @@ def test_progressive_sampling_goes_from_the_natural_shares_to_even_ones() -> Non
     for sampler in ("as_drawn", "progressive"):
         loss = SeenShares()
         params = a_params(train__epochs=5, train__sampler=sampler)
-        loop.fit(loop.build(params, 3, 16), examples, examples, objective.Objective(loss, torch.ones(3)), params)
+        fit_network(train.build(params, 3, 16), examples, examples, objective.Objective(loss, torch.ones(3)), params)
         found[sampler] = [float((torch.cat(epoch) == 2).double().mean()) for epoch in loss.shares if epoch]
     assert found["as_drawn"] == pytest.approx([0.04] * 5)
     assert found["progressive"] == pytest.approx([0.04, 0.113, 0.187, 0.26, 1 / 3], abs=0.015)
@@ -778,7 +792,7 @@ def rare_repository(root: Path, content: dict[str, Any]) -> Path:
         features.write(root, split, None)
     count = len(targets["train"])
     draws.write(root, pd.DataFrame({"tile_id": [f"train{n:04d}" for n in range(count)], "view": [0] * count}))
-    prior.write(root, an_opening((24, 12, 8, 4)))
+    prior.write(root, a_prior((24, 12, 8, 4)))
     (root / config.PATH).write_text(yaml.safe_dump(content))
     return root
 
@@ -822,25 +836,26 @@ def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
 
 
 def test_a_retrained_classifier_learns_from_even_draws_of_every_tile_unmixed(monkeypatch: pytest.MonkeyPatch) -> None:
-    learnt, watched = gaussians((60, 20, 5), seed=0), gaussians((20, 20, 20), seed=1)
+    shown, val = gaussians((60, 20, 5), seed=0), gaussians((20, 20, 20), seed=1)
     params = a_params(train__mix="mixup", train__sampler="progressive", oversample__defer_frac=0.5)
-    asked: list[tuple[loop.Examples, loop.Settings]] = []
+    asked: list[tuple[Curriculum, Train]] = []
     real = loop.fit
 
-    def spied(network: nn.Module, train: loop.Examples, *others: Any, **more: Any) -> loop.Fitted:
-        asked.append((train, others[2]))
-        return real(network, train, *others, **more)
+    def spied(network: nn.Module, lessons: Curriculum, val: Examples, params: Train, *others: Any) -> loop.Fitted:
+        asked.append((lessons, params))
+        return real(network, lessons, val, params, *others)
 
     monkeypatch.setattr(loop, "fit", spied)
     network = Network(nn.Identity(), build_head("linear", 16, 3, 0.0, 0))
-    _, lines = decoupling.retrain(network, learnt, watched, an_opening((60, 20, 5)), params)
-    ((examples, settings_of_the_head),) = asked
+    _, lines = train.retrain(network, shown, val, a_prior((60, 20, 5)), params, CPU)
+    ((lessons, settings_of_the_head),) = asked
+    examples = lessons.train
     assert np.bincount(examples.targets.numpy()).tolist() == [60, 60, 60]
     assert isinstance(examples.inputs, FeatureInputs)
     assert set(examples.inputs.rows.tolist()) == set(range(85))
-    assert examples.targets.tolist() == learnt.targets[torch.from_numpy(examples.inputs.rows)].tolist()
-    assert (settings_of_the_head.train.mix, settings_of_the_head.train.sampler) == ("none", "as_drawn")
-    assert settings_of_the_head.oversample.defer_frac == 0
+    assert examples.targets.tolist() == shown.targets[torch.from_numpy(examples.inputs.rows)].tolist()
+    assert (settings_of_the_head.mix, settings_of_the_head.sampler) == ("none", "as_drawn")
+    assert lessons.natural_epochs == 0
     assert next(line for line in lines if line.piece == "train.classifier").factors == pytest.approx(
         (17 / 36, 17 / 12, 17 / 3)
     )
@@ -857,15 +872,14 @@ def test_what_changes_the_prior_in_the_course_of_training_has_a_line_in_the_ledg
 
 
 def test_a_tau_normalised_classifier_decides_better_for_the_rare_on_validation(tmp_path: Path) -> None:
-    learnt, watched = gaussians((400, 80, 10), seed=0, skill=1.0), gaussians((80, 80, 80), seed=1, skill=1.0)
-    network, fitted = run(a_params(train__epochs=30), learnt, watched)
+    shown, val = gaussians((400, 80, 10), seed=0, skill=1.0), gaussians((80, 80, 80), seed=1, skill=1.0)
+    network, fitted = run(a_params(train__epochs=30), shown, val)
     network.load_state_dict(fitted.weights)
-    before = decoupling.features(network, watched, a_params())
-    weights, line = decoupling.renormalise(network, watched, a_params())
-    after = decoupling.features(network, watched, a_params())
+    before = infer(network, val.inputs, 128, CPU)
+    weights, line = decoupling.renormalise(network, val, CPU, 128)
+    after = infer(network, val.inputs, 128, CPU)
     recalls = [
-        [float((logits.argmax(axis=1)[watched.targets == k] == k).mean()) for k in range(3)]
-        for logits in (before, after)
+        [float((logits.argmax(axis=1)[val.targets == k] == k).mean()) for k in range(3)] for logits in (before, after)
     ]
     assert np.mean(recalls[1]) > np.mean(recalls[0])
     assert recalls[1][2] > recalls[0][2]
@@ -892,11 +906,11 @@ def test_a_tau_normalised_classifier_is_what_is_written(head: str, last: str, tm
 def test_a_training_begins_at_the_prior_of_its_first_draws(defer_frac: float, tmp_path: Path) -> None:
     content = settings(oversample__defer_frac=defer_frac)
     root = a_repository(tmp_path, content)
-    opened = replace(prior.read(root), drawn_counts=(10, 10, 10, 10), train_counts=(25, 10, 4, 1))
+    given = replace(prior.read(root), drawn_counts=(10, 10, 10, 10), train_counts=(25, 10, 4, 1))
     params = config.validate(train.Params, content | {"train": content["train"] | {"epochs": 2, "learning_rate": 1e-9}})
     examples = gaussians((25, 10, 4, 1), seed=0)
-    learned = train.learn(examples, examples, examples, opened, params)
-    first = np.array(opened.train_counts if defer_frac else opened.drawn_counts)
+    learned = train.fit_member(examples, examples, examples, given, params)
+    first = np.array(given.train_counts if defer_frac else given.drawn_counts)
     (bias,) = (tensor for name, tensor in learned.weights.items() if name.endswith("bias"))
     assert bias.numpy() == pytest.approx(np.log(first / first.sum()), abs=1e-4)
 
@@ -935,7 +949,7 @@ def test_early_stopping_looks_only_at_epochs_after_pretraining() -> None:
     examples = gaussians((20, 20), seed=0)
     params = a_params(train__epochs=20, train__pretrain_frac=0.5, train__patience=3)
     goal = objective.Objective(EverWorse(), torch.ones(2), True)
-    fitted = loop.fit(loop.build(params, 2, 16), examples, examples, goal, params)
+    fitted = fit_network(train.build(params, 2, 16), examples, examples, goal, params)
     assert fitted.best_epoch == 10
     assert len(fitted.history) == 11 + 3
 
@@ -962,7 +976,7 @@ def test_the_parameters_of_a_loss_are_trained_without_weight_decay() -> None:
     params = a_params(train__epochs=20, train__weight_decay=0.5)
     goal = an_auc_margin(params, 3)
     before = state_of(goal)
-    loop.fit(loop.build(params, 3, 16), examples, examples, goal, params)
+    fit_network(train.build(params, 3, 16), examples, examples, goal, params)
     after = state_of(goal)
     for name in ("a", "b", "alpha"):
         assert torch.equal(after[name][2], before[name][2])
@@ -978,7 +992,7 @@ def test_the_parameters_of_a_loss_wait_while_cross_entropy_is_trained() -> None:
         params = a_params(train__epochs=4, train__pretrain_frac=frac)
         goal = an_auc_margin(params)
         before = state_of(goal)
-        loop.fit(loop.build(params, 2, 16), examples, examples, goal, params)
+        fit_network(train.build(params, 2, 16), examples, examples, goal, params)
         moved.append(float((state_of(goal)["alpha"] - before["alpha"]).abs()))
     assert 0 < moved[1] < 0.5 * moved[0]
 
@@ -996,7 +1010,7 @@ def test_a_loss_is_put_back_within_its_bounds_after_every_step(monkeypatch: pyte
         project()
 
     monkeypatch.setattr(goal.loss, "project", note_and_project)
-    loop.fit(loop.build(a_params(), 2, 16), examples, examples, goal, a_params(train__epochs=60))
+    fit_network(train.build(a_params(), 2, 16), examples, examples, goal, a_params(train__epochs=60))
     assert len(wanted) == 60 * 2
     assert min(wanted) < 0
     assert float(state_of(goal)["alpha"]) >= 0
@@ -1004,12 +1018,12 @@ def test_a_loss_is_put_back_within_its_bounds_after_every_step(monkeypatch: pyte
 
 @pytest.mark.parametrize("saves", [1, 4])
 def test_a_killed_training_goes_on_with_what_a_harmonized_gradient_remembers(saves: int, tmp_path: Path) -> None:
-    learnt, watched = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
+    shown, val = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
     params = a_params(loss="gradient_harmonized", train__epochs=6, train__batch_size=16)
 
     def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[loop.Fitted, dict[str, Tensor]]:
-        goal, _ = objective.build(an_opening((40, 20, 10)), params.loss, BLOCKS[params.loss], params.weighting)
-        fitted = loop.fit(loop.build(params, 3, 16), learnt, watched, goal, params, checkpoint)
+        goal, _ = objective.build(a_prior((40, 20, 10)), params.loss, BLOCKS[params.loss], params.weighting)
+        fitted = fit_network(train.build(params, 3, 16), shown, val, goal, params, checkpoint)
         return fitted, state_of(goal)
 
     whole, state = fit(None)
@@ -1026,13 +1040,13 @@ def test_a_killed_training_goes_on_with_what_a_harmonized_gradient_remembers(sav
 @pytest.mark.parametrize("saves", [1, 3, 6])
 def test_a_killed_ranking_goes_on_where_it_was(loss: str, saves: int, tmp_path: Path) -> None:
     """Killed in the first and the last epoch of cross-entropy, and after it."""
-    learnt, watched = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
+    shown, val = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
     params = a_params(loss=loss, train__epochs=8, train__pretrain_frac=0.4, train__batch_size=16, model__dropout=0.3)
 
     def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[loop.Fitted, objective.Objective]:
-        goal, _ = objective.build(an_opening((40, 20, 10)), loss, params.losses[loss], params.weighting)
-        network = loop.build(params, 3, 16)
-        return loop.fit(network, learnt, watched, goal, params, checkpoint), goal
+        goal, _ = objective.build(a_prior((40, 20, 10)), loss, params.losses[loss], params.weighting)
+        network = train.build(params, 3, 16)
+        return fit_network(network, shown, val, goal, params, checkpoint), goal
 
     whole, goal = fit(None)
     with pytest.raises(Killed):
@@ -1049,10 +1063,10 @@ def test_a_killed_ranking_goes_on_where_it_was(loss: str, saves: int, tmp_path: 
 
 @pytest.mark.parametrize("loss", RANKING)
 def test_a_ranking_ranks_better_than_chance_on_what_it_has_not_seen(loss: str) -> None:
-    learnt, watched = gaussians((300, 20), seed=0, skill=1.5), gaussians((300, 60), seed=1, skill=1.5)
-    network, fitted = run(a_params(loss=loss, train__epochs=15), learnt, watched)
-    logits = logits_of(network, fitted, watched)
-    assert roc_auc_score(watched.targets, logits[:, 1] - logits[:, 0]) > 0.8
+    shown, val = gaussians((300, 20), seed=0, skill=1.5), gaussians((300, 60), seed=1, skill=1.5)
+    network, fitted = run(a_params(loss=loss, train__epochs=15), shown, val)
+    logits = logits_of(network, fitted, val)
+    assert roc_auc_score(val.targets, logits[:, 1] - logits[:, 0]) > 0.8
 
 
 def test_fine_tuning_in_bfloat16_on_the_cpu_learns_and_writes_float32(tmp_path: Path) -> None:
@@ -1222,22 +1236,18 @@ def average_precision(*, shuffled: bool, seed: int) -> tuple[float, tuple[float,
     }
     network, fitted = run(a_params(train__epochs=15, train__patience=5), data["train"], data["val"])
     network.load_state_dict(fitted.weights)
-    how = predict.Params(
-        model=predict.Device(device="cpu", precision="float32"),
-        predict=predict.Predict(fold="mean", tta="none", average="logits", batch_size=256),
-    )
 
     def predicted(split: str) -> predictions.Predictions:
         ids = tuple(f"{split}{number}" for number in range(len(data[split].targets)))
         labels = tuple(NAMES[target] for target in data[split].targets.tolist())
-        return predictions.Predictions(ids, ids, labels, NAMES, predict.apply(network, data[split].inputs, how))
+        return predictions.Predictions(ids, ids, labels, NAMES, infer(network, data[split].inputs, 256, CPU))
 
     choice = decide.Decide.model_validate(
         {"calibrator": "temperature", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
         | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 10, "search_positives": 200}
     )
     wanted = evaluate.Evaluate(positive=None, at_prevalence=(), resamples=500)
-    chosen = decide.choose(predicted("val"), an_opening(counts["train"]), (), choice, wanted)
+    chosen = decide.choose(predicted("val"), a_prior(counts["train"]), (), choice, wanted)
     found, _ = evaluate.score(predicted("test"), chosen, wanted, seed)
     name = "average_precision"
     return found.figures[name], found.intervals[name], found.figures[f"no_skill_{name}"]
@@ -1256,24 +1266,24 @@ def test_true_labels_teach_far_more_than_no_skill() -> None:
     assert low > 3 * no_skill
 
 
-def some_labels(n: int, seed: int, *, skill: float = 2.0, rates: tuple[float, ...] = (0.5, 0.3, 0.1)) -> loop.Examples:
+def some_labels(n: int, seed: int, *, skill: float = 2.0, rates: tuple[float, ...] = (0.5, 0.3, 0.1)) -> Examples:
     """Labels that come and go independently, each with a direction of its own."""
     rng = np.random.default_rng(seed)
     borne = rng.random((n, len(rates))) < np.array(rates)
     values = rng.normal(size=(n, 16)).astype(np.float32)
     values[:, : len(rates)] += (skill * borne).astype(np.float32)
-    return loop.Examples(FeatureInputs(values, np.arange(n)), torch.from_numpy(borne.astype(np.int64)))
+    return Examples(FeatureInputs(values, np.arange(n)), torch.from_numpy(borne.astype(np.int64)))
 
 
-def an_opening_of_labels(examples: loop.Examples) -> prior.Prior:
+def a_prior_of_labels(examples: Examples) -> prior.Prior:
     counts = tuple(examples.targets.sum(dim=0).tolist())
     return prior.Prior("multilabel", NAMES[: len(counts)], counts, counts, counts, *3 * (len(examples.targets),), ())
 
 
-def run_labels(params: train.Params, learnt: loop.Examples, watched: loop.Examples) -> tuple[nn.Module, loop.Fitted]:
-    goal, _ = objective.build(an_opening_of_labels(learnt), params.loss, params.losses[params.loss], params.weighting)
-    network = loop.build(params, learnt.targets.shape[1], 16)
-    return network, loop.fit(network, learnt, watched, goal, params)
+def run_labels(params: train.Params, shown: Examples, val: Examples) -> tuple[nn.Module, loop.Fitted]:
+    goal, _ = objective.build(a_prior_of_labels(shown), params.loss, params.losses[params.loss], params.weighting)
+    network = train.build(params, shown.targets.shape[1], 16)
+    return network, fit_network(network, shown, val, goal, params)
 
 
 @pytest.mark.parametrize("loss", [name for name in losses.names() if "multilabel" in losses.module(name).TASKS])
@@ -1287,13 +1297,13 @@ def test_one_batch_of_many_labels_is_learnt_by_heart(loss: str) -> None:
 
 
 def test_a_pos_weight_makes_too_many_positives_as_it_should() -> None:
-    learnt, watched = some_labels(3000, seed=0), some_labels(3000, seed=1)
+    shown, val = some_labels(3000, seed=0), some_labels(3000, seed=1)
     called = {}
     for scheme in ("none", "negatives_over_positives"):
         params = a_params(weighting__scheme=scheme, train__epochs=10)
-        network, fitted = run_labels(params, learnt, watched)
-        called[scheme] = (logits_of(network, fitted, watched) > 0).double().mean(dim=0)
-    actual = watched.targets.double().mean(dim=0)
+        network, fitted = run_labels(params, shown, val)
+        called[scheme] = (logits_of(network, fitted, val) > 0).double().mean(dim=0)
+    actual = val.targets.double().mean(dim=0)
     assert called["negatives_over_positives"][2] > 1.5 * actual[2]
     assert called["none"][2] < 1.1 * actual[2]
 
@@ -1323,27 +1333,27 @@ def test_the_first_member_is_the_one_that_would_be_alone_and_the_others_are_othe
 
 def test_members_of_an_unfrozen_network_begin_with_other_weights() -> None:
     params = a_params(model__freeze="none", train__members=2)
-    first, second = (loop.build(train.as_member(params, member), 2, None).state_dict() for member in range(2))
+    first, second = (train.build(train.as_member(params, member), 2, None).state_dict() for member in range(2))
     assert not same(first, second)
-    assert same(first, loop.build(params, 2, None).state_dict())
+    assert same(first, train.build(params, 2, None).state_dict())
 
 
 @pytest.mark.parametrize("saves", [2, 5, 8])
 def test_a_killed_ensemble_goes_on_where_it_was(saves: int, tmp_path: Path) -> None:
-    learnt, watched = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
+    shown, val = gaussians((40, 20, 10), seed=0, skill=0.5), gaussians((40, 20, 10), seed=1, skill=0.5)
     params = a_params(train__epochs=3, train__members=3, model__dropout=0.3)
-    opened = an_opening((40, 20, 10))
+    given = a_prior((40, 20, 10))
 
     def kept(saves: int) -> list[KilledAfter]:
         """The third is killed after as many saves as are left once the first two had theirs."""
         left = [max(0, saves - 3 * member) if saves < 3 * (member + 1) else 1000 for member in range(3)]
         return [KilledAfter(tmp_path / str(member), own) for member, own in enumerate(left)]
 
-    whole = train.learn_all(learnt, learnt, watched, opened, params)
+    whole = train.fit_members(shown, shown, val, given, params)
     with pytest.raises(Killed):
-        train.learn_all(learnt, learnt, watched, opened, params, kept(saves))
+        train.fit_members(shown, shown, val, given, params, kept(saves))
     rest = [KilledAfter(tmp_path / str(member), 1000) for member in range(3)]
-    resumed = train.learn_all(learnt, learnt, watched, opened, params, rest)
+    resumed = train.fit_members(shown, shown, val, given, params, rest)
     done = sum(1000 - own.saves for own in rest)
     assert done == 9 - saves
     for one, other in zip(whole, resumed, strict=True):
@@ -1352,10 +1362,10 @@ def test_a_killed_ensemble_goes_on_where_it_was(saves: int, tmp_path: Path) -> N
 
 
 def test_what_each_member_chose_on_validation_stands_in_the_ledger() -> None:
-    opened, params = an_opening((40, 20)), a_params()
+    given, params = a_prior((40, 20)), a_params()
     lines = [(prior_ledger.Line("train.classifier", f"tau_normalised, tau = {tau}", None),) for tau in (0.2, 0.5, 0.2)]
-    learned = [train.Learned({}, own, [], {"best_epoch": 0}, 0.0) for own in lines]
-    (line,) = train.describe(learned, opened, params, 16).ledger
+    learned = [train.Member({}, own, [], {"best_epoch": 0}, 0.0) for own in lines]
+    (line,) = train.describe(learned, given, params, 16).ledger
     assert line.remedy == "tau_normalised, tau = 0.2 / tau_normalised, tau = 0.5"
 
 
@@ -1366,12 +1376,12 @@ def test_a_part_of_train_is_all_that_is_learned_from_when_every_tile_is_drawn_on
     table = pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
     clusters.write(tmp_path, table)
     params = config.validate(train.Params, content)
-    every = train._examples(tmp_path, "train", an_opening((5,) * 4), params)
+    every = train._examples(tmp_path, "train", a_prior((5,) * 4), params)
     assert np.bincount(every.targets.numpy()).tolist() == [5] * 4
     chosen = subsampling.choose(tiles.read(tmp_path, "train").table, clusters.units(tmp_path), 0.5, params.seed)
     assert every.tiles is not None
     assert every.tiles.tolist() == chosen.tolist()
-    assert len(train._examples(tmp_path, "val", an_opening((5,) * 4), params).targets) == 20
+    assert len(train._examples(tmp_path, "val", a_prior((5,) * 4), params).targets) == 20
 
 
 @pytest.mark.parametrize("frozen", [True, False])
@@ -1394,11 +1404,9 @@ def test_a_draw_has_the_type_of_its_tile_whatever_its_view() -> None:
     rng = np.random.default_rng(0)
     values = np.concatenate([rng.normal(size=(20, 4)), rng.normal(size=(20, 4)) + 9]).astype(np.float32)
     targets = torch.ones(40, dtype=torch.int64)
-    every = loop.Examples(FeatureInputs(values, np.arange(40)), targets, np.arange(40))
-    drawn = loop.Examples(
-        FeatureInputs(values[::-1].copy(), np.arange(40)), targets[[0, 39, 39]], np.array([0, 39, 39])
-    )
-    typed, _ = train._typed(drawn, every, NAMES[:2], a_params(model__subclasses={"usual": 2}))
+    every = Examples(FeatureInputs(values, np.arange(40)), targets, np.arange(40))
+    drawn = Examples(FeatureInputs(values[::-1].copy(), np.arange(40)), targets[[0, 39, 39]], np.array([0, 39, 39]))
+    typed, _ = train._typed(drawn, every, NAMES[:2], a_params(model__subclasses={"usual": 2}), CPU)
     assert typed.targets[0] != typed.targets[1] == typed.targets[2]
     with pytest.raises(ValueError, match="needs to know which tile"):
-        train._typed(replace(drawn, tiles=None), every, NAMES[:2], a_params())
+        with_types(replace(drawn, tiles=None), every, np.zeros(40, dtype=np.int64))

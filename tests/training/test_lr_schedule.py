@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.training.loop import Train
 from counterpoise.training.lr_schedule import SCHEDULES, factor, first_epochs
+from counterpoise.training.settings import Train
 
 
 def plain(name: str, epoch: float, epochs: float = 10.0, warmup_epochs: float = 0.0, step_epochs: float = 3) -> float:

@@ -19,14 +19,14 @@ def weights(scheme: str, defer_frac: float = 0.0) -> config.Weighting:
     return config.Weighting.model_validate({"scheme": scheme, "beta": 0.999, "defer_frac": defer_frac})
 
 
-def opened(*lines: prior_ledger.Line, counts: tuple[int, ...] = (30, 10), total: int | None = None) -> Prior:
+def a_prior(*lines: prior_ledger.Line, counts: tuple[int, ...] = (30, 10), total: int | None = None) -> Prior:
     task, images = ("multiclass", sum(counts)) if total is None else ("multilabel", total)
     return Prior(task, ("a", "b"), (90, 10), (90, 10), counts, 100, 100, images, lines)
 
 
 def test_the_ledger_holds_the_weights_and_what_the_loss_does() -> None:
     goal, lines = objective.build(
-        opened(prior_ledger.Line("split", "train", (1.0, 1.0))), "cross_entropy", PLAIN, weights("balanced")
+        a_prior(prior_ledger.Line("split", "train", (1.0, 1.0))), "cross_entropy", PLAIN, weights("balanced")
     )
     assert goal.class_weights.tolist() == pytest.approx([2 / 3, 2])  # of the draws, not of the manifest
     assert [line.piece for line in lines] == ["split", "weighting.scheme", "loss"]
@@ -35,19 +35,19 @@ def test_the_ledger_holds_the_weights_and_what_the_loss_does() -> None:
 
 
 def test_a_pos_weight_stands_in_the_ledger_as_the_factor_of_the_odds() -> None:
-    goal, lines = objective.build(opened(total=40), "cross_entropy", PLAIN, weights("negatives_over_positives"))
+    goal, lines = objective.build(a_prior(total=40), "cross_entropy", PLAIN, weights("negatives_over_positives"))
     assert goal.class_weights.tolist() == pytest.approx([1 / 3, 3])
     assert lines[0].factors == pytest.approx((1 / 3, 3))
 
 
 def test_a_class_that_is_never_drawn_leaves_its_prior_alone() -> None:
-    goal, lines = objective.build(opened(counts=(30, 0)), "cross_entropy", PLAIN, weights("balanced"))
+    goal, lines = objective.build(a_prior(counts=(30, 0)), "cross_entropy", PLAIN, weights("balanced"))
     assert goal.class_weights.tolist() == [1, 0]
     assert lines[0].factors == (1, 1)
 
 
 def test_of_many_labels_it_is_pytorchs_pos_weight() -> None:
-    goal, _ = objective.build(opened(total=40), "cross_entropy", PLAIN, weights("negatives_over_positives"))
+    goal, _ = objective.build(a_prior(total=40), "cross_entropy", PLAIN, weights("negatives_over_positives"))
     logits, targets = (
         torch.randn(7, 2, generator=torch.Generator().manual_seed(0)),
         torch.tensor([[1, 0]] * 3 + [[0, 1]] * 4),
@@ -73,7 +73,7 @@ RANKING = {"margin": 1.0, "power": 2}
 
 def test_shares_of_a_ranking_are_averaged_without_weights_and_what_they_do_to_the_prior_is_unknown() -> None:
     """Not even the weight of 0 that a class has which is never drawn: validation may hold it."""
-    goal, lines = objective.build(opened(counts=(30, 0)), "auc_pairwise", RANKING, weights("none"))
+    goal, lines = objective.build(a_prior(counts=(30, 0)), "auc_pairwise", RANKING, weights("none"))
     assert goal.ranks
     assert float(goal(torch.zeros(4, 2), torch.tensor([0, 0, 1, 0]))) == pytest.approx(1)
     assert lines[-1].factors is None
@@ -81,7 +81,7 @@ def test_shares_of_a_ranking_are_averaged_without_weights_and_what_they_do_to_th
 
 
 def test_other_losses_do_not_rank() -> None:
-    goal, _ = objective.build(opened(), "cross_entropy", PLAIN, weights("none"))
+    goal, _ = objective.build(a_prior(), "cross_entropy", PLAIN, weights("none"))
     assert not goal.ranks
 
 
@@ -90,21 +90,21 @@ def test_a_ranking_with_class_weights_is_refused(scheme: str, total: int | None)
     with pytest.raises(
         config.InputError, match=f"weighting.scheme is '{scheme}', but loss 'auc_pairwise' looks at pairs"
     ):
-        objective.build(opened(total=total), "auc_pairwise", RANKING, weights(scheme))
+        objective.build(a_prior(total=total), "auc_pairwise", RANKING, weights(scheme))
 
 
 def test_a_loss_that_rebalances_by_itself_is_refused_with_class_weights() -> None:
     with pytest.raises(config.InputError, match="'balanced', but loss 'balanced_softmax' already moves the prior"):
-        objective.build(opened(), "balanced_softmax", {}, weights("balanced"))
+        objective.build(a_prior(), "balanced_softmax", {}, weights("balanced"))
 
 
 def test_balanced_softmax_and_balanced_weights_make_a_model_see_the_same_prior() -> None:
-    _, shifted = objective.build(opened(), "balanced_softmax", {}, weights("none"))
-    _, weighted = objective.build(opened(), "cross_entropy", PLAIN, weights("balanced"))
-    drawn = prior_ledger.from_counts(opened().drawn_counts)
+    _, shifted = objective.build(a_prior(), "balanced_softmax", {}, weights("none"))
+    _, weighted = objective.build(a_prior(), "cross_entropy", PLAIN, weights("balanced"))
+    drawn = prior_ledger.from_counts(a_prior().drawn_counts)
     assert shifted[-1].factors == pytest.approx(weighted[0].factors)
     assert prior_ledger.seen(drawn, shifted) == pytest.approx([0.5, 0.5])
-    assert objective.initial_bias(opened(), shifted).tolist() == pytest.approx([np.log(0.5)] * 2)
+    assert objective.initial_bias(a_prior(), shifted).tolist() == pytest.approx([np.log(0.5)] * 2)
 
 
 def test_plain_cross_entropy_is_pytorchs_for_both_tasks() -> None:
@@ -118,18 +118,18 @@ def test_plain_cross_entropy_is_pytorchs_for_both_tasks() -> None:
 @pytest.mark.parametrize(("scheme", "total"), [("negatives_over_positives", None), ("balanced", 40)])
 def test_a_scheme_of_the_other_task_is_refused(scheme: str, total: int | None) -> None:
     with pytest.raises(config.InputError, match=f"params.yaml: weighting.scheme is '{scheme}'; expected one of"):
-        objective.build(opened(total=total), "cross_entropy", PLAIN, weights(scheme))
+        objective.build(a_prior(total=total), "cross_entropy", PLAIN, weights(scheme))
 
 
 def test_beta_reaches_the_weights() -> None:
     half = config.Weighting.model_validate({"scheme": "effective_number", "beta": 0.5, "defer_frac": 0.0})
-    goal, _ = objective.build(opened(counts=(3, 1)), "cross_entropy", PLAIN, half)
+    goal, _ = objective.build(a_prior(counts=(3, 1)), "cross_entropy", PLAIN, half)
     raw = np.array([0.5 / (1 - 0.5**3), 1.0])
     assert goal.class_weights.tolist() == pytest.approx((raw * 4 / (raw @ [3, 1])).tolist())
 
 
 def test_deferred_weights_are_unknown_in_the_ledger_and_wait_in_the_objective() -> None:
-    goal, lines = objective.build(opened(), "cross_entropy", PLAIN, weights("balanced", 0.8))
+    goal, lines = objective.build(a_prior(), "cross_entropy", PLAIN, weights("balanced", 0.8))
     assert goal.class_weights.tolist() == pytest.approx([2 / 3, 2])
     assert lines[0] == prior_ledger.Line("weighting.scheme", "balanced, deferred", None)
     logits, targets = torch.randn(8, 2), torch.arange(8) % 2

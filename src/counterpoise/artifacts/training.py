@@ -63,7 +63,7 @@ def best_epoch(root: Path) -> int | None:
         storage.ArtifactError: The file is missing or damaged.
     """
     content = storage.read_json(root / FOLDER / "metrics.json")
-    found = content.get("best_epoch") if isinstance(content, dict) else content
-    if found is not None and not isinstance(found, int):
-        raise storage.ArtifactError(f"{FOLDER}/metrics.json: best_epoch is {found!r}; run `dvc repro`")
-    return found
+    epoch = content.get("best_epoch") if isinstance(content, dict) else content
+    if epoch is not None and not isinstance(epoch, int):
+        raise storage.ArtifactError(f"{FOLDER}/metrics.json: best_epoch is {epoch!r}; run `dvc repro`")
+    return epoch

@@ -12,13 +12,14 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from counterpoise import images, seeds
 from counterpoise.artifacts.tiles import Tiles
 from counterpoise.dataset import augmentation
-from counterpoise.networks import backbones
+from counterpoise.networks import backbones, inference
+from counterpoise.networks.devices import Compute
 
 Indices = NDArray[np.int64]
 PREFETCHED = 2
@@ -217,3 +218,23 @@ def workers_count() -> int:
 def in_order(count: int, batch_size: int) -> list[Indices]:
     """Cut 0..count-1 into batches of nearly equal size, in order."""
     return list(np.array_split(np.arange(count), max(1, -(-count // batch_size))))
+
+
+def infer(
+    network: nn.Module, inputs: Inputs, batch_size: int, compute: Compute, label: str = ""
+) -> NDArray[np.float32]:
+    """Compute what a network makes of every input, without gradients.
+
+    Args:
+        network: It is moved to the device, and put into evaluation mode.
+        inputs: n examples.
+        batch_size: Examples that go through the network at a time.
+        compute: Device and precision.
+        label: What the progress bar says; empty for no bar.
+
+    Returns:
+        float32 (n, ...).
+    """
+    batches = inputs.batches(in_order(len(inputs), batch_size))
+    values: NDArray[np.float32] = inference.outputs(network, batches, compute, total=len(inputs), label=label).numpy()
+    return values

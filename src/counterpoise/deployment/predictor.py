@@ -1,4 +1,4 @@
-"""What the built model says of images that no table knows: their classes, with calibrated probabilities."""
+"""Predictions of the built model for new images: their classes, with calibrated probabilities."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ from torch import nn
 from counterpoise import images
 from counterpoise.artifacts import decision, model
 from counterpoise.config import InputError
-from counterpoise.dataset import inputs, tiling
+from counterpoise.dataset import folding, inputs, tiling
 from counterpoise.decision import rules
-from counterpoise.networks import ensembling
+from counterpoise.networks import devices, ensembling, inference
 from counterpoise.networks.backbones import build_backbone, normalisation, normalise
-from counterpoise.networks.devices import autocast, pick_device, pick_precision
 from counterpoise.networks.network import Network, rebuild
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said of one image.
+    """The prediction for one image.
 
     Attributes:
-        image: As it was asked for.
+        image: Its path, as given.
         ranked: Class names with their probabilities at the target prior, the most probable first.
         decided: The classes that the rule decides for; of one class per image exactly one, of many labels perhaps none.
     """
@@ -54,9 +53,9 @@ def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any], top: i
         InputError: An image cannot be read.
         ArtifactError: There is no model yet.
     """
-    chosen = decision.read(root)
-    folded = logits(root, paths, content)
-    return [_said(str(path), row[None], chosen, top) for path, row in zip(paths, folded, strict=True)]
+    decided = decision.read(root)
+    rows = logits(root, paths, content)
+    return [_answer(str(path), row[None], decided, top) for path, row in zip(paths, rows, strict=True)]
 
 
 def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDArray[np.float32]:
@@ -77,19 +76,12 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDA
     card = model.read_card(root)
     members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     network = _whole(card, members, content)
-    device = pick_device(content["model"]["device"])
-    precision = pick_precision(content["model"]["precision"], device)
-    network = network.eval().to(device)
+    compute = devices.pick(content["model"]["device"], content["model"]["precision"])
     rows = []
     for path in paths:
-        parts = []
-        for batch in _tiles(path, card, content):
-            pixels = normalise(batch.to(device), *normalisation(card.backbone))
-            with torch.inference_mode(), autocast(device, precision):
-                parts.append(network(pixels).float().cpu().numpy())
-        of_tiles = np.concatenate(parts)
-        rows.append(of_tiles.max(axis=0) if content["predict"]["fold"] == "max" else of_tiles.mean(axis=0))
-    return np.stack(rows)
+        of_tiles = inference.outputs(network, _tiles(path, card, content), compute).numpy()
+        rows.append(folding.fold(of_tiles, np.zeros(len(of_tiles), dtype=np.int64), content["predict"]["fold"]))
+    return np.concatenate(rows)
 
 
 def _whole(card: model.Card, members: Sequence[nn.Module], content: Mapping[str, Any]) -> nn.Module:
@@ -103,7 +95,7 @@ def _whole(card: model.Card, members: Sequence[nn.Module], content: Mapping[str,
 
 
 def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> Iterator[torch.Tensor]:
-    """Yield the tiles of an image as uint8 (b, 3, s, s), at most `predict.batch_size` at a time."""
+    """Yield the tiles of an image as float32 (b, 3, s, s), normalised, at most `predict.batch_size` at a time."""
     try:
         image = images.decode(path.read_bytes())
     except OSError as error:
@@ -115,12 +107,12 @@ def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> Iterator
     for numbers in inputs.in_order(len(windows), content["predict"]["batch_size"]):
         cut = (windows[number] for number in numbers)
         tiles = [images.resize(image[y0:y1, x0:x1], card.input_px) for x0, y0, x1, y1 in cut]
-        yield torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2)
+        yield normalise(torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2), *normalisation(card.backbone))
 
 
-def _said(image: str, row: NDArray[np.float32], chosen: decision.Decision, top: int) -> Answer:
-    probs = rules.probabilities(chosen, row)
-    decided = rules.decided(chosen, probs)[0]
+def _answer(image: str, logits: NDArray[np.float32], decided: decision.Decision, top: int) -> Answer:
+    probs = rules.probabilities(decided, logits)
+    is_decided = rules.decided(decided, probs)[0]
     order = np.argsort(-probs[0], kind="stable")
-    ranked = tuple((chosen.classes[index], float(probs[0, index])) for index in order[:top])
-    return Answer(image, ranked, tuple(chosen.classes[index] for index in order if decided[index]))
+    ranked = tuple((decided.classes[index], float(probs[0, index])) for index in order[:top])
+    return Answer(image, ranked, tuple(decided.classes[index] for index in order if is_decided[index]))

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from counterpoise.config import PATH, InputError, suggest
 from counterpoise.networks import freezing, pretrained
-
-if TYPE_CHECKING:
-    pass
-
 
 POOLS = {"avg": ("avg",), "avg_max": ("catavgmax",), "as_made": ()}
 """How maps become vectors, by the names of `model.pool` and of timm; without one, timm leaves what the makers chose."""

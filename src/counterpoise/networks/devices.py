@@ -3,14 +3,42 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import torch
 
 from counterpoise.config import PATH, InputError
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass(frozen=True)
+class Compute:
+    """Where a network runs, and in which precision.
+
+    Attributes:
+        device: Of weights and inputs.
+        precision: Of the arithmetic inside the backbone; weights stay in float32.
+    """
+
+    device: torch.device
+    precision: torch.dtype
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Compute in the precision where that is safe; see `autocast`."""
+        return autocast(self.device, self.precision)
+
+
+def pick(device: str, precision: str) -> Compute:
+    """Choose device and precision, as `pick_device` and `pick_precision` do.
+
+    Args:
+        device: `model.device`.
+        precision: `model.precision`.
+
+    Raises:
+        InputError: The device was asked for by name and is not there.
+    """
+    picked = pick_device(device)
+    return Compute(picked, pick_precision(precision, picked))
 
 
 def pick_device(name: str) -> torch.device:

@@ -67,8 +67,8 @@ def freeze(backbone: nn.Module, how: str, first: int) -> None:
 def hold(backbone: nn.Module) -> None:
     """Let every module whose parameters are all frozen run as in evaluation: statistics of its norms stay."""
     for module in backbone.modules():
-        asked = [parameter.requires_grad for parameter in module.parameters()]
-        if asked and not any(asked):
+        trained = [parameter.requires_grad for parameter in module.parameters()]
+        if trained and not any(trained):
             module.eval()
 
 
@@ -89,5 +89,5 @@ def rate_fracs(backbone: nn.Module, first_frac: float) -> dict[str, float]:
     if first_frac == 1:
         return {}
     trained = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
-    found = [names for names in blocks(backbone) if trained.intersection(names)]
-    return {name: first_frac ** (1 - k / len(found)) for k, names in enumerate(found) for name in names}
+    groups = [names for names in blocks(backbone) if trained.intersection(names)]
+    return {name: first_frac ** (1 - k / len(groups)) for k, names in enumerate(groups) for name in names}

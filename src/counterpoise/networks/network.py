@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Self
 from torch import Tensor, nn
 
 from counterpoise.networks import freezing, subclasses
+from counterpoise.networks.backbones import build_backbone
+from counterpoise.networks.heads import Head, build_head
 
 if TYPE_CHECKING:
     from counterpoise.artifacts.model import Card
-from counterpoise.networks.backbones import build_backbone
-from counterpoise.networks.heads import Head, build_head
 
 
 class Network(nn.Module):

@@ -62,6 +62,22 @@ class Sums(nn.Module):
         return torch.stack([torch.logsumexp(logits.float()[:, of == index], dim=1) for index in classes], dim=1)
 
 
+def log_shares(targets: Tensor, of: Sequence[int]) -> Tensor:
+    """Compute the log of the share of each type in the examples of its class.
+
+    Args:
+        targets: (n,) types.
+        of: (s,) the class of each type, as `parents` returns it.
+
+    Returns:
+        (s,) float32; a type without an example counts as half an example.
+    """
+    counts = torch.bincount(targets, minlength=len(of)).double().clamp(min=0.5)
+    classes = torch.tensor(of)
+    totals = torch.zeros(of[-1] + 1, dtype=torch.float64).index_add(0, classes, counts)
+    return (counts / totals[classes]).log().float()
+
+
 def find(
     values: NDArray[np.float32], targets: NDArray[np.int64], classes: Sequence[str], split: Mapping[str, int], seed: int
 ) -> NDArray[np.int64]:
@@ -85,7 +101,7 @@ def find(
     from sklearn.cluster import KMeans
 
     of = np.array(parents(classes, split))
-    found = np.searchsorted(of, targets)
+    types = np.searchsorted(of, targets)
     deviation = values.std(axis=0, dtype=np.float64)
     scale = np.where(deviation > 0, deviation, 1).astype(np.float32)
     for name, count in split.items():
@@ -102,5 +118,5 @@ def find(
         sizes = np.bincount(means.labels_, minlength=count)
         rank = np.empty(count, dtype=np.int64)
         rank[np.argsort(-sizes, kind="stable")] = np.arange(count)
-        found[rows] += rank[means.labels_]
-    return found
+        types[rows] += rank[means.labels_]
+    return types

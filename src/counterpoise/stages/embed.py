@@ -15,11 +15,10 @@ import pandas as pd
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from counterpoise.artifacts import features, splits, tiles
 from counterpoise.config import Backbone, Section, Tta, Views
-from counterpoise.dataset.inputs import Inputs, TileInputs, in_order
+from counterpoise.dataset.inputs import TileInputs, infer
 from counterpoise.networks import backbones, devices, ensembling
 from counterpoise.stages import run
 
@@ -56,47 +55,26 @@ def index(tile_ids: list[str], views: int, averaged: int = 1) -> pd.DataFrame:
     return pd.concat([drawn, *mirrored], ignore_index=True)
 
 
-def compute(
-    backbone: nn.Module, inputs: Inputs, params: Params, label: str
-) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Compute the features of every input.
-
-    Args:
-        backbone: From images to pooled features (n, d).
-        inputs: n examples.
-        params: Batch size, device and precision.
-        label: What the progress bar says.
-
-    Returns:
-        float32 (n, d).
-    """
-    device = devices.pick_device(params.model.device)
-    precision = devices.pick_precision(params.model.precision, device)
-    backbone = backbone.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    order = in_order(len(inputs), params.embed.batch_size)
-    parts = []
-    with torch.inference_mode(), tqdm(total=len(inputs), desc=label, unit="tile", delay=1, mininterval=1) as progress:
-        for batch in inputs.batches(order):
-            with devices.autocast(device, precision):
-                parts.append(backbone(batch.to(device, non_blocking=True)).float().cpu())
-            progress.update(len(batch))
-    return torch.cat(parts).numpy()
-
-
 def main(root: Path, params: Params) -> None:
     """Compute and write the features of each split."""
     if params.model.freeze != "backbone":
         for split in splits.NAMES:
             features.write(root, split, None)
         return
+    compute = devices.pick(params.model.device, params.model.precision)
     backbone = backbones.build_backbone(params.model.backbone, params.model.weights, params.seed, params.model.pool)
+    backbone.to(memory_format=torch.channels_last)
     for split in splits.NAMES:
         part = tiles.read(root, split)
         views = 0 if split == "test" else params.oversample.views
         turns = ensembling.VIEWS["none" if split == "train" else params.predict.tta]
         rows = index(part.table["tile_id"].tolist(), views, len(turns))
-        values = [_computed(backbone, part, views, params, f"embed {split}")]
-        values += [_computed(nn.Sequential(_Turned(turn), backbone), part, 0, params, split) for turn in turns[1:]]
+        values = []
+        for number, turn in enumerate(turns):
+            inputs = _inputs(part, 0 if number else views, params)
+            label = split if number else f"embed {split}"
+            network = nn.Sequential(_Turned(turn), backbone)
+            values.append(infer(network, inputs, params.embed.batch_size, compute, label))
         features.write(root, split, features.Features(rows, np.concatenate(values)))
 
 
@@ -109,12 +87,10 @@ class _Turned(nn.Module):
         return self.turn(images)
 
 
-def _computed(
-    backbone: nn.Module, part: tiles.Tiles, views: int, params: Params, label: str
-) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Compute the features of every tile as view 0, 1, ..., `views`."""
+def _inputs(part: tiles.Tiles, views: int, params: Params) -> TileInputs:
+    """Show every tile as view 0, 1, ..., `views`."""
     count = len(part.table)
-    inputs = TileInputs(
+    return TileInputs(
         tiles=part,
         rows=np.repeat(np.arange(count), views + 1),
         views=np.tile(np.arange(views + 1), count),
@@ -124,7 +100,6 @@ def _computed(
         on_the_fly="none",
         backbone=params.model.backbone,
     )
-    return compute(backbone, inputs, params, label)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from torch import nn
-from tqdm import tqdm
 
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
 from counterpoise.config import PATH, InputError, Section, Tta
-from counterpoise.dataset.inputs import FeatureInputs, Inputs, TileInputs, in_order
-from counterpoise.networks import ensembling
-from counterpoise.networks.devices import autocast, pick_device, pick_precision
+from counterpoise.dataset import folding
+from counterpoise.dataset.inputs import FeatureInputs, TileInputs, infer
+from counterpoise.networks import devices, ensembling
+from counterpoise.networks.devices import Compute
 from counterpoise.networks.network import rebuild
 from counterpoise.stages import run
 
@@ -60,31 +60,6 @@ class Params(Section):
     predict: Predict
 
 
-def apply(network: nn.Module, inputs: Inputs, params: Params, label: str = "predict") -> NDArray[np.float32]:
-    """Compute the raw logits of every input.
-
-    Args:
-        network: From inputs to logits (n, c).
-        inputs: n examples.
-        params: Batch size, device and precision.
-        label: What the progress bar says.
-
-    Returns:
-        float32 (n, c).
-    """
-    device = pick_device(params.model.device)
-    precision = pick_precision(params.model.precision, device)
-    network = network.eval().to(device)
-    order = in_order(len(inputs), params.predict.batch_size)
-    parts = []
-    with torch.inference_mode(), tqdm(total=len(inputs), desc=label, unit="tile", delay=1, mininterval=1) as progress:
-        for batch in inputs.batches(order):
-            with autocast(device, precision):
-                parts.append(network(batch.to(device, non_blocking=True)).float().cpu())
-            progress.update(len(batch))
-    return torch.cat(parts).numpy()
-
-
 def fold(
     table: pd.DataFrame,
     logits: NDArray[np.float32],
@@ -105,20 +80,13 @@ def fold(
         One row per image, sorted by image_id, with the labels of its first tile: all its tiles have those of the image.
     """
     image_ids, image = np.unique(table["image_id"].to_numpy().astype(str), return_inverse=True)
-    if how == "max":
-        folded = np.full((len(image_ids), len(classes)), -np.inf, dtype=np.float32)
-        np.maximum.at(folded, image, logits)
-    else:
-        total = np.zeros((len(image_ids), len(classes)), dtype=np.float64)
-        np.add.at(total, image, logits)
-        folded = (total / np.bincount(image)[:, None]).astype(np.float32)
     first = np.unique(image, return_index=True)[1]
     return predictions.Predictions(
         image_ids=tuple(image_ids.tolist()),
         groups=tuple(units[image_id] for image_id in image_ids),
         labels=tuple(table["labels"].iloc[first]),
         classes=classes,
-        logits=folded,
+        logits=folding.fold(logits, image, how),
     )
 
 
@@ -126,8 +94,9 @@ def logits_of(
     card: model.Card,
     members: Sequence[nn.Module],
     part: tiles.Tiles,
-    frozen: features.Features | None,
-    params: Params,
+    stored: features.Features | None,
+    params: Predict,
+    compute: Compute,
     label: str = "predict",
 ) -> NDArray[np.float32]:
     """Compute the raw logits of every tile, averaged over members and views.
@@ -136,9 +105,10 @@ def logits_of(
         card: What is said of the model.
         members: Its networks, from features or from images.
         part: n tiles.
-        frozen: Their features, where the backbone is frozen; for `tta` also those of its views.
-        params: What is averaged, and how.
-        label: What the progress bar says.
+        stored: Their features, where the backbone is frozen; for `tta` also those of its views.
+        params: Section `predict`: what is averaged, and how.
+        compute: Device and precision.
+        label: What the progress bar says; empty for no bar.
 
     Returns:
         float32 (n, c).
@@ -146,38 +116,40 @@ def logits_of(
     Raises:
         InputError: There are no features of the views.
     """
-    how, views = params.predict.average, ensembling.VIEWS[params.predict.tta]
-    if frozen is None:
+    views, count = ensembling.VIEWS[params.tta], len(part.table)
+    if stored is None:
         inputs = TileInputs(
             tiles=part,
-            rows=np.arange(len(part.table)),
-            views=np.zeros(len(part.table), dtype=np.int64),
+            rows=np.arange(count),
+            views=np.zeros(count, dtype=np.int64),
             input_px=card.input_px,
             policy="none",
             seed=0,
             on_the_fly="none",
             backbone=card.backbone,
         )
-        return apply(ensembling.Averaged(members, views, how, card.task), inputs, params, label)
-    network, found = ensembling.Averaged(members, ensembling.VIEWS["none"], how, card.task), []
+        whole = ensembling.Averaged(members, views, params.average, card.task)
+        return infer(whole, inputs, params.batch_size, compute, label)
+    network = ensembling.Averaged(members, ensembling.VIEWS["none"], params.average, card.task)
+    logits = []
     for number in range(len(views)):
-        rows = np.flatnonzero(frozen.index["view"].to_numpy() == -number)
-        if len(rows) != len(part.table):
-            raise InputError(
-                f"{PATH}: predict.tta is {params.predict.tta!r}, but its views have no features; run `dvc repro`"
-            )
-        found.append(torch.from_numpy(apply(network, FeatureInputs(frozen.values, rows), params, label)))
-    return ensembling.average(found, how, card.task).numpy()
+        rows = np.flatnonzero(stored.index["view"].to_numpy() == -number)
+        if len(rows) != count:
+            raise InputError(f"{PATH}: predict.tta is {params.tta!r}, but its views have no features; run `dvc repro`")
+        own = infer(network, FeatureInputs(stored.values, rows), params.batch_size, compute, label)
+        logits.append(torch.from_numpy(own))
+    return ensembling.average(logits, params.average, card.task).numpy()
 
 
 def main(root: Path, params: Params) -> None:
     """Predict both splits."""
     card = model.read_card(root)
     members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
-    units = clusters.units(root)
+    units, compute = clusters.units(root), devices.pick(params.model.device, params.model.precision)
     for split in ("val", "test"):
         part = tiles.read(root, split)
-        logits = logits_of(card, members, part, features.read(root, split), params, f"predict {split}")
+        stored = features.read(root, split)
+        logits = logits_of(card, members, part, stored, params.predict, compute, f"predict {split}")
         predictions.write(root, split, fold(part.table, logits, units, card.classes, params.predict.fold))
 
 

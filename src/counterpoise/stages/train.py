@@ -8,34 +8,52 @@ done are not trained again. `torchrun --nproc-per-node 2 -m counterpoise.stages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from pydantic import Field
+from torch import Tensor, nn
 
 from counterpoise import labels, seeds
-from counterpoise.artifacts import clusters, draws, features, model, prior, tiles, training
+from counterpoise.artifacts import clusters, draws, features, model, tiles, training
+from counterpoise.artifacts import prior as prior_file
+from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import PATH, InputError
+from counterpoise.config import PATH, Drawn, InputError, Model, Section, Weighting
 from counterpoise.dataset import subsampling
-from counterpoise.dataset.inputs import FeatureInputs, TileInputs
+from counterpoise.dataset.inputs import FeatureInputs, TileInputs, infer
 from counterpoise.engine import process_group
-from counterpoise.networks import pretrained, subclasses
-from counterpoise.networks.backbones import build_backbone, outline
-from counterpoise.networks.devices import pick_device
+from counterpoise.networks import backbones, devices, freezing, pretrained, subclasses
+from counterpoise.networks.backbones import build_backbone
+from counterpoise.networks.devices import Compute
+from counterpoise.networks.heads import build_head
 from counterpoise.networks.network import Network, sum_back
 from counterpoise.stages import run
 from counterpoise.training import checkpoints, decoupling, loop, objective
+from counterpoise.training.curriculum import Curriculum
+from counterpoise.training.examples import Examples, feature_width, unaugmented, with_types
+from counterpoise.training.lr_schedule import first_epochs
+from counterpoise.training.settings import Train
 
-Params = loop.Settings
-"""What this stage reads."""
+
+class Params(Section):
+    """What this stage reads."""
+
+    loss: str
+    losses: dict[str, dict[str, Any]]
+    seed: int = Field(ge=0)
+    model: Model
+    oversample: Drawn
+    weighting: Weighting
+    train: Train
 
 
-def _examples(root: Path, split: str, opened: prior.Prior, params: Params, *, drawn: bool = False) -> loop.Examples:
+def _examples(root: Path, split: str, prior: Prior, params: Params, *, drawn: bool = False) -> Examples:
     """Read every tile of a split as it is, of train those of the part that is learned from; or the draws."""
     part = tiles.read(root, split)
     if drawn:
@@ -47,38 +65,37 @@ def _examples(root: Path, split: str, opened: prior.Prior, params: Params, *, dr
         views = np.zeros(len(rows), dtype=np.int64)
     else:
         rows, views = np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
-    return examples(part, features.read(root, split), rows, views, opened, params, split)
+    return examples(part, features.read(root, split), rows, views, prior, params, split)
 
 
 def examples(
     part: tiles.Tiles,
-    frozen: features.Features | None,
+    stored: features.Features | None,
     rows: NDArray[np.int64],
     views: NDArray[np.int64],
-    opened: prior.Prior,
+    prior: Prior,
     params: Params,
     split: str,
-) -> loop.Examples:
+) -> Examples:
     """Make examples of tiles.
 
     Args:
         part: The tiles of a split.
-        frozen: Their features, where the backbone is frozen.
+        stored: Their features, where the backbone is frozen.
         rows: (n,) which tile each example shows.
         views: (n,) as which view.
-        opened: Task and classes.
+        prior: Task and classes.
         params: All settings.
         split: `train` is augmented on the fly.
     """
-    read_labels = labels.indicators if opened.task == "multilabel" else labels.targets
-    targets = torch.from_numpy(read_labels(part.table["labels"].tolist(), opened.classes)[rows].astype(np.int64))
-    if frozen is not None:
-        place = {
-            key: number for number, key in enumerate(zip(frozen.index["tile_id"], frozen.index["view"], strict=True))
-        }
+    read_labels = labels.indicators if prior.task == "multilabel" else labels.targets
+    targets = torch.from_numpy(read_labels(part.table["labels"].tolist(), prior.classes)[rows].astype(np.int64))
+    if stored is not None:
+        keys = zip(stored.index["tile_id"], stored.index["view"], strict=True)
+        place = {key: number for number, key in enumerate(keys)}
         tile_ids = part.table["tile_id"].to_numpy()[rows]
-        found = np.array([place[key] for key in zip(tile_ids, views, strict=True)])
-        return loop.Examples(FeatureInputs(frozen.values, found), targets, rows)
+        places = np.array([place[key] for key in zip(tile_ids, views, strict=True)])
+        return Examples(FeatureInputs(stored.values, places), targets, rows)
     inputs = TileInputs(
         tiles=part,
         rows=rows,
@@ -89,25 +106,61 @@ def examples(
         on_the_fly=params.train.augment if split == "train" else "none",
         backbone=params.model.backbone,
     )
-    return loop.Examples(inputs, targets, rows)
+    return Examples(inputs, targets, rows)
 
 
-def schedule_lines(params: loop.Train) -> tuple[prior_ledger.Line, ...]:
+def build(params: Params, classes: int, width: int | None, bias: Tensor | None = None) -> nn.Module:
+    """Build what is trained: a head on features of a width, or for `None` a whole network, that begins at `bias`."""
+    section, seed = params.model, _initial_seed(params)
+    if width is not None:
+        return build_head(section.head, width, classes, section.dropout, seed, bias, hidden=section.hidden)
+    backbone = build_backbone(section.backbone, section.weights, seed, section.pool)
+    freezing.freeze(backbone, section.freeze, section.freeze_first)
+    width = backbones.width(backbone, section.input_px)
+    head = build_head(section.head, width, classes, section.dropout, seed, bias, hidden=section.hidden)
+    return Network(backbone, head).to(memory_format=torch.channels_last)
+
+
+def _initial_seed(params: Params) -> int:
+    return seeds.derive(params.train.seed, "initialisation") % 2**32
+
+
+def curriculum(drawn: Examples, natural: Examples | None, goal: objective.Objective, params: Params) -> Curriculum:
+    """Lay out what each epoch learns from and minimises.
+
+    Args:
+        drawn: The draws of one epoch.
+        natural: Every tile of train once, as it is; not needed where `oversample.defer_frac` is 0.
+        goal: What is minimised in the end.
+        params: All settings.
+    """
+    epochs = params.train.epochs
+    return Curriculum(
+        drawn,
+        goal,
+        natural,
+        pretrain_epochs=first_epochs(params.train.pretrain_frac, epochs),
+        unweighted_epochs=first_epochs(params.weighting.defer_frac, epochs),
+        natural_epochs=first_epochs(params.oversample.defer_frac, epochs),
+    )
+
+
+def schedule_lines(params: Train) -> tuple[prior_ledger.Line, ...]:
     """Return the lines of the ledger for what changes the prior in the course of training; none where nothing does."""
     switches = [("train.sampler", params.sampler, "as_drawn"), ("train.mix", params.mix, "none")]
     return tuple(prior_ledger.Line(piece, value, None) for piece, value, usual in switches if value != usual)
 
 
 @dataclass(frozen=True)
-class Learned:
-    """A trained model.
+class Member:
+    """A trained member of the model.
 
     Attributes:
         weights: Of the best epoch, and of the classifier that was made after it.
         ledger: Every line of the prior ledger.
-        history: Of the first training, as `fitting.Fitted` has it.
+        history: Of the first training, as `loop.Fitted` has it.
         summary: `best_epoch`, from 0; of a retrained classifier also its own, `classifier_epoch`.
-        waited_frac: Of the first training, as `fitting.Fitted` has it; it is no part of any file, as times differ.
+        waited_frac: Of the first training, as `loop.Fitted` has it; it is no part of any file, as times differ.
     """
 
     weights: dict[str, Tensor]
@@ -117,77 +170,74 @@ class Learned:
     waited_frac: float
 
 
-def learn(
-    drawn: loop.Examples,
-    every: loop.Examples,
-    val: loop.Examples,
-    opened: prior.Prior,
+def fit_member(
+    drawn: Examples,
+    natural: Examples,
+    val: Examples,
+    prior: Prior,
     params: Params,
     checkpoint: checkpoints.Checkpoint | None = None,
-) -> Learned:
-    """Train a model in all its parts: objective, network, the course of training, classifier.
+) -> Member:
+    """Train a member in all its parts: objective, network, the course of training, classifier.
 
     Args:
         drawn: The draws of one epoch.
-        every: Every tile of train once, as it is.
+        natural: Every tile of train once, as it is.
         val: By which the best epoch, and what else there is to choose, are chosen.
-        opened: Counts of the draws, and the first lines of the ledger.
-        params: All settings.
+        prior: Counts of the draws, and the first lines of the ledger.
+        params: All settings, of this member.
         checkpoint: Where the state of the first training is kept.
 
     Raises:
         InputError: Settings do not suit each other, or the training diverged.
     """
-    goal, lines = objective.build(opened, params.loss, params.losses[params.loss], params.weighting)
-    bias = objective.initial_bias(opened, lines, draws_deferred=params.oversample.defer_frac > 0)
-    of = subclasses.parents(opened.classes, params.model.subclasses)
+    compute = devices.pick(params.model.device, params.model.precision)
+    goal, lines = objective.build(prior, params.loss, params.losses[params.loss], params.weighting)
+    bias = objective.initial_bias(prior, lines, draws_deferred=params.oversample.defer_frac > 0)
+    of = subclasses.parents(prior.classes, params.model.subclasses)
     if params.model.subclasses:
-        goal = objective.over_types(goal, opened, params.loss, params.losses[params.loss], of)
-        lines = (
-            *lines,
-            prior_ledger.Line("model.subclasses", _written(params.model.subclasses), (1.0,) * len(opened.classes)),
-        )
-        drawn, every = _typed(drawn, every, opened.classes, params)
-        bias = bias[torch.tensor(of)] + _shares_of_types(drawn.targets, of)
-    network = loop.build(params, len(of), _width(drawn), bias)
+        goal = objective.over_types(goal, prior, params.loss, params.losses[params.loss], of)
+        drawn, natural = _typed(drawn, natural, prior.classes, params, compute)
+        bias = bias[torch.tensor(of)] + subclasses.log_shares(drawn.targets, of)
+        remedy = ", ".join(f"{name} {count}" for name, count in params.model.subclasses.items())
+        lines = (*lines, prior_ledger.Line("model.subclasses", remedy, (1.0,) * len(prior.classes)))
+    network = build(params, len(of), feature_width(drawn), bias)
     sum_back(network, of)
-    fitted = loop.fit(network, drawn, val, goal, params, checkpoint, early=every)
+    fitted = loop.fit(network, curriculum(drawn, natural, goal, params), val, params.train, compute, checkpoint)
     network.load_state_dict(fitted.weights)
-    lines, summary = (*lines, *schedule_lines(params.train)), {"best_epoch": fitted.best_epoch}
+    weights, lines, summary = fitted.weights, (*lines, *schedule_lines(params.train)), {"best_epoch": fitted.best_epoch}
     if params.train.classifier == "retrained":
         if not isinstance(network, Network):
             raise InputError(f"{PATH}: train.classifier 'retrained' needs images; model.freeze must not be 'backbone'")
-        again, lines = decoupling.retrain(network, _as_they_are(every), val, opened, params)
-        return Learned(
-            again.weights, lines, fitted.history, summary | {"classifier_epoch": again.best_epoch}, fitted.waited_frac
-        )
-    if params.train.classifier == "tau_normalised":
-        weights, line = decoupling.renormalise(network, val, params)
-        return Learned(weights, (*lines, line), fitted.history, summary, fitted.waited_frac)
-    return Learned(fitted.weights, lines, fitted.history, summary, fitted.waited_frac)
+        again, lines = retrain(network, unaugmented(natural), val, prior, params, compute)
+        weights, summary = again.weights, summary | {"classifier_epoch": again.best_epoch}
+    elif params.train.classifier == "tau_normalised":
+        weights, line = decoupling.renormalise(network, val, compute, 4 * params.train.batch_size)
+        lines = (*lines, line)
+    return Member(weights, lines, fitted.history, summary, fitted.waited_frac)
 
 
-def learn_all(
-    drawn: loop.Examples,
-    every: loop.Examples,
-    val: loop.Examples,
-    opened: prior.Prior,
+def fit_members(
+    drawn: Examples,
+    natural: Examples,
+    val: Examples,
+    prior: Prior,
     params: Params,
-    kept: Sequence[checkpoints.Checkpoint] = (),
-) -> list[Learned]:
+    saved: Sequence[checkpoints.Checkpoint] = (),
+) -> list[Member]:
     """Train every member; the first as if it were alone, the others with seeds derived from `train.seed`.
 
     Args:
-        drawn: As in `learn`.
-        every: As in `learn`.
-        val: As in `learn`.
-        opened: As in `learn`.
+        drawn: As in `fit_member`.
+        natural: As in `fit_member`.
+        val: As in `fit_member`.
+        prior: As in `fit_member`.
         params: All settings.
-        kept: For each member, where its state is kept; empty for nowhere.
+        saved: For each member, where its state is kept; empty for nowhere.
     """
-    states: Sequence[checkpoints.Checkpoint | None] = kept or [None] * params.train.members
+    states: Sequence[checkpoints.Checkpoint | None] = saved or [None] * params.train.members
     settings = [as_member(params, member) for member in range(params.train.members)]
-    return [learn(drawn, every, val, opened, own, state) for own, state in zip(settings, states, strict=True)]
+    return [fit_member(drawn, natural, val, prior, own, state) for own, state in zip(settings, states, strict=True)]
 
 
 def as_member(params: Params, member: int) -> Params:
@@ -197,7 +247,41 @@ def as_member(params: Params, member: int) -> Params:
     return params.model_copy(update={"train": params.train.model_copy(update={"seed": own, "members": 1})})
 
 
-def describe(learned: Sequence[Learned], opened: prior.Prior, params: Params, features: int | None) -> model.Card:
+def retrain(
+    network: Network, natural: Examples, val: Examples, prior: Prior, params: Params, compute: Compute
+) -> tuple[loop.Fitted, tuple[prior_ledger.Line, ...]]:
+    """Train a new head on the features that a network has learned, on draws in which classes are even.
+
+    Args:
+        network: Trained; its backbone stays, its head is left behind.
+        natural: Every tile of train as it is.
+        val: By which the best epoch is chosen.
+        prior: Counts of train, and the line of the split.
+        params: Settings of both trainings; the second mixes nothing and defers no draws.
+        compute: Device and precision.
+
+    Returns:
+        The weights of the whole, with the curves of the head; and the ledger, in which even draws stand in place of
+        those of the first training.
+    """
+    rows, redrawn = decoupling.even_draws(natural.targets.numpy(), prior, params.seed)
+    goal, lines = objective.build(redrawn, params.loss, params.losses[params.loss], params.weighting)
+    batch_size = 4 * params.train.batch_size
+    values, of_val = (infer(network.backbone, part.inputs, batch_size, compute) for part in (natural, val))
+    head = build(params, len(prior.classes), values.shape[1], objective.initial_bias(redrawn, lines))
+    drawn = Examples(FeatureInputs(values, rows), natural.targets[torch.from_numpy(rows)])
+    fitted = loop.fit(
+        head,
+        replace(curriculum(drawn, natural, goal, params), natural_epochs=0),
+        Examples(FeatureInputs(of_val, np.arange(len(of_val))), val.targets),
+        params.train.model_copy(update={"mix": "none", "sampler": "as_drawn"}),
+        compute,
+    )
+    whole = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    return replace(fitted, weights=whole | {f"head.{name}": tensor for name, tensor in fitted.weights.items()}), lines
+
+
+def describe(members: Sequence[Member], prior: Prior, params: Params, width: int | None) -> model.Card:
     """Say what is needed to build and use the members, heads on so many features or, for `None`, whole networks.
 
     Their lines of the ledger are the same, but for what a remedy chose on validation, such as tau, which stands there
@@ -205,78 +289,48 @@ def describe(learned: Sequence[Learned], opened: prior.Prior, params: Params, fe
     """
     lines = [
         replace(same[0], remedy=" / ".join(dict.fromkeys(line.remedy for line in same)))
-        for same in zip(*(member.ledger for member in learned), strict=True)
+        for same in zip(*(member.ledger for member in members), strict=True)
     ]
     return model.Card(
-        task=opened.task,
+        task=prior.task,
         backbone=params.model.backbone,
         head=params.model.head,
         dropout=params.model.dropout,
         input_px=params.model.input_px,
-        frozen=features is not None,
+        frozen=width is not None,
         backbone_weights=params.model.weights,
-        classes=opened.classes,
+        classes=prior.classes,
         loss=params.loss,
         ledger=tuple(lines),
         pool=params.model.pool,
         hidden=params.model.hidden,
-        width=features or outline(params.model.backbone, params.model.pool, params.model.input_px).width,
-        members=len(learned),
+        width=width or backbones.outline(params.model.backbone, params.model.pool, params.model.input_px).width,
+        members=len(members),
         subclasses=params.model.subclasses,
     )
 
 
-def _written(split: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in split.items())
-
-
 def _typed(
-    drawn: loop.Examples, every: loop.Examples, classes: tuple[str, ...], params: Params
-) -> tuple[loop.Examples, loop.Examples]:
-    """Set types in place of classes as targets; a draw has the type of its tile, whatever its view."""
-    if drawn.tiles is None or every.tiles is None:
-        raise ValueError("model.subclasses needs to know which tile each example shows")
-    plain = _as_they_are(every)
+    drawn: Examples, natural: Examples, classes: tuple[str, ...], params: Params, compute: Compute
+) -> tuple[Examples, Examples]:
+    """Set types in place of classes as targets, which are clusters of features."""
+    plain = unaugmented(natural)
     if isinstance(plain.inputs, FeatureInputs):
         values = plain.inputs.values[plain.inputs.rows]
     else:
-        seed = seeds.derive(params.train.seed, "initialisation") % 2**32
-        backbone = build_backbone(params.model.backbone, params.model.weights, seed, params.model.pool)
-        values = decoupling.features(backbone, plain, params)
-    types = subclasses.find(values, every.targets.numpy(), classes, params.model.subclasses, params.seed)
-    of_tile = np.zeros(every.tiles.max() + 1, dtype=np.int64)
-    of_tile[every.tiles] = types
-    return (
-        replace(drawn, targets=torch.from_numpy(of_tile[drawn.tiles])),
-        replace(every, targets=torch.from_numpy(types)),
-    )
-
-
-def _shares_of_types(targets: Tensor, of: Sequence[int]) -> Tensor:
-    """Return the log of the share of each type in the draws of its class."""
-    counts = torch.bincount(targets, minlength=len(of)).double().clamp(min=0.5)
-    classes = torch.tensor(of)
-    totals = torch.zeros(of[-1] + 1, dtype=torch.float64).index_add(0, classes, counts)
-    return (counts / totals[classes]).log().float()
-
-
-def _width(examples: loop.Examples) -> int | None:
-    """Count the features of a frozen backbone; `None` where examples are images."""
-    return examples.inputs.values.shape[1] if isinstance(examples.inputs, FeatureInputs) else None
-
-
-def _as_they_are(examples: loop.Examples) -> loop.Examples:
-    if isinstance(examples.inputs, TileInputs):
-        return replace(examples, inputs=replace(examples.inputs, on_the_fly="none"))
-    return examples
+        section = params.model
+        backbone = build_backbone(section.backbone, section.weights, _initial_seed(params), section.pool)
+        values = infer(backbone, plain.inputs, 4 * params.train.batch_size, compute)
+    types = subclasses.find(values, natural.targets.numpy(), classes, params.model.subclasses, params.seed)
+    return with_types(drawn, natural, types)
 
 
 def main(root: Path, params: Params) -> None:
     """Train on what earlier stages wrote."""
-    opened = prior.read(root)
-    drawn = _examples(root, "train", opened, params, drawn=True)
-    every, val = (_examples(root, split, opened, params) for split in ("train", "val"))
-    inputs = [root / draws.PATH, root / prior.PATH]
+    prior = prior_file.read(root)
+    drawn = _examples(root, "train", prior, params, drawn=True)
+    natural, val = (_examples(root, split, prior, params) for split in ("train", "val"))
+    inputs = [root / draws.PATH, root / prior_file.PATH]
     inputs += [root / folder(split) for folder in (tiles.path, features.path) for split in ("train", "val")]
     if params.model.weights not in pretrained.KINDS:
         inputs.append(root / pretrained.path(params.model.weights))
@@ -284,27 +338,31 @@ def main(root: Path, params: Params) -> None:
         inputs.append(root / clusters.PATH)
     block = {"losses": params.losses[params.loss]}
     settings = [as_member(params, number).model_dump() | block for number in range(params.train.members)]
-    with process_group.joined(pick_device(params.model.device)):
-        kept = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
-        learned = learn_all(drawn, every, val, opened, params, kept)
+    with process_group.joined(devices.pick_device(params.model.device)):
+        saved = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
+        members = fit_members(drawn, natural, val, prior, params, saved)
         leads = process_group.rank() == 0
     if not leads:
         return
-    card = describe(learned, opened, params, _width(drawn))
-    first = learned[0]
-    others = {f"best_epoch_{member}": own.summary["best_epoch"] for member, own in enumerate(learned) if member}
-    training.write(root, first.history, first.summary | others)
-    model.write(root, card, *(own.weights for own in learned))
-    for checkpoint in kept:
+    card = describe(members, prior, params, feature_width(drawn))
+    others = {f"best_epoch_{number}": own.summary["best_epoch"] for number, own in enumerate(members) if number}
+    training.write(root, members[0].history, members[0].summary | others)
+    model.write(root, card, *(own.weights for own in members))
+    for checkpoint in saved:
         checkpoint.remove()
-    for number, member in enumerate(learned):
+    _report(members, card, params.train.monitor)
+
+
+def _report(members: Sequence[Member], card: model.Card, monitor: str) -> None:
+    """Print what was reached, and how long the network waited for its inputs."""
+    for number, member in enumerate(members):
         best = member.summary["best_epoch"]
         print(
             (f"member {number}: " if number else "")
-            + f"{'last' if params.train.monitor == 'none' else 'best'} epoch {best + 1} of {len(member.history)}: "
+            + f"{'last' if monitor == 'none' else 'best'} epoch {best + 1} of {len(member.history)}: "
             + ", ".join(f"{k} {v:.3g}" for k, v in member.history[best].items())
         )
-    waited = sum(member.waited_frac for member in learned) / len(learned)
+    waited = sum(member.waited_frac for member in members) / len(members)
     print(f"waited for the loader in {waited:.1%} of the time of training")
     for line in card.ledger:
         if line.piece == "train.classifier":

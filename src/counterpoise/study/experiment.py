@@ -22,7 +22,7 @@ from counterpoise.artifacts import classes, clusters, decision, features, model,
 from counterpoise.config import Section
 from counterpoise.dataset import subsampling
 from counterpoise.evaluation import scores
-from counterpoise.networks import network
+from counterpoise.networks import devices, network
 from counterpoise.stages import decide, oversample, predict, train
 
 S = TypeVar("S", bound=Section)
@@ -181,7 +181,9 @@ def apply(
         members: Its networks.
         split: Tiles, and features where the backbone is frozen.
     """
-    return predict.logits_of(card, members, split.tiles, split.features, _section(predict.Params, content))
+    params = _section(predict.Params, content)
+    compute = devices.pick(params.model.device, params.model.precision)
+    return predict.logits_of(card, members, split.tiles, split.features, params.predict, compute)
 
 
 def _train(params: train.Params, data: Data, draws: Draws) -> tuple[model.Card, list[nn.Module]]:
@@ -191,7 +193,7 @@ def _train(params: train.Params, data: Data, draws: Draws) -> tuple[model.Card, 
     drawn = train.examples(draws.tiles, frozen, rows, draws.table["view"].to_numpy(), draws.prior, params, "train")
     each = train.examples(draws.tiles, frozen, *_once(draws.tiles), draws.prior, params, "train")
     monitored = train.examples(val.tiles, val.features, *_once(val.tiles), draws.prior, params, "val")
-    members = train.learn_all(drawn, each, monitored, draws.prior, params)
+    members = train.fit_members(drawn, each, monitored, draws.prior, params)
     card = train.describe(members, draws.prior, params, None if frozen is None else frozen.values.shape[1])
     return card, [network.rebuild(card, member.weights) for member in members]
 

@@ -1,4 +1,4 @@
-"""A classifier made anew on the features that a training left: its weights normalised, or even draws to retrain it."""
+"""Decoupled classifiers, made after the training: even draws to retrain one, or its weights normalised."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from counterpoise import seeds
 from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.dataset.inputs import FeatureInputs, in_order
+from counterpoise.dataset.inputs import infer
 from counterpoise.imbalance import resampling
 from counterpoise.metrics import confusion
-from counterpoise.networks.devices import autocast, pick_device, pick_precision
+from counterpoise.networks.devices import Compute
 from counterpoise.networks.heads import last_layer
-from counterpoise.networks.network import Network
-from counterpoise.training import loop, objective
+from counterpoise.training.examples import Examples
 
 TAUS = tuple(round(0.05 * step, 2) for step in range(21))
 """Exponents that are tried, from 0 to 1."""
@@ -65,95 +64,57 @@ def choose_tau(logits: Tensor, weight: Tensor, bias: Tensor, targets: NDArray[np
     Source: Kang et al. (2020), section 4.2, where it is chosen on validation, too.
     """
     without_bias, lengths = (logits - bias).double(), _lengths(weight).double().squeeze(1)
-    found = []
+    scores = []
     for tau in TAUS:
         decided = (without_bias / lengths**tau).argmax(dim=1).numpy()
-        found.append(float(confusion.balanced_accuracy(confusion.confusion_matrix(targets, decided, logits.shape[1]))))
-    best = int(np.argmax(np.round(found, 12)))
-    return TAUS[best], found[best]
+        scores.append(float(confusion.balanced_accuracy(confusion.confusion_matrix(targets, decided, logits.shape[1]))))
+    best = int(np.argmax(np.round(scores, 12)))
+    return TAUS[best], scores[best]
 
 
-def retrain(
-    network: Network, train: loop.Examples, val: loop.Examples, opened: Prior, params: loop.Settings
-) -> tuple[loop.Fitted, tuple[prior_ledger.Line, ...]]:
-    """Train a new head on the features that a network has learned, on draws in which classes are even.
+def even_draws(targets: NDArray[np.int64], prior: Prior, seed: int) -> tuple[NDArray[np.int64], Prior]:
+    """Draw every class as often as the most frequent one, to retrain a classifier on (cRT).
 
     Args:
-        network: Trained; its backbone stays, its head is left behind.
-        train: Every tile of train as it is.
-        val: By which the best epoch is chosen.
-        opened: Counts of train, and the line of the split.
-        params: Settings of both trainings; the second mixes nothing and defers nothing.
+        targets: (n,) class of every tile of train.
+        prior: Counts of train, and the line of the split.
+        seed: Decides which tiles of a class get the odd draw.
 
     Returns:
-        The weights of the whole, with the curves of the head; and the ledger, in which even draws stand in place of
-        those of the first training.
+        (m,) the tile that each draw shows, in rising order; and the prior with these draws, whose ledger has their line
+        in place of that of the first draws.
 
     Source: Kang et al. (2020), Decoupling Representation and Classifier for Long-Tailed Recognition, classifier
         re-training (cRT). Departures: features are computed once, of tiles that are not augmented; draws are spread
         evenly over the tiles of a class, not drawn with replacement; the loss is that of `loss`, built for even draws.
     """
-    targets = train.targets.numpy()
-    counts = np.bincount(targets, minlength=len(opened.classes))
+    counts = np.bincount(targets, minlength=len(prior.classes))
     repeats = resampling.spread(
-        targets, np.where(counts > 0, counts.max(), 0), seeds.generator(params.seed, "draws of the classifier")
+        targets, np.where(counts > 0, counts.max(), 0), seeds.generator(seed, "draws of the classifier")
     )
     rows = np.repeat(np.arange(len(targets)), repeats)
     even = np.bincount(targets[rows], minlength=len(counts))
-    line = prior_ledger.Line("train.classifier", "retrained", prior_ledger.factors(opened.train_counts, even))
-    redrawn = replace(
-        opened,
-        drawn_counts=tuple(map(int, even)),
-        drawn_total=len(rows),
-        ledger=(*(known for known in opened.ledger if known.piece == "split"), line),
-    )
-    goal, lines = objective.build(redrawn, params.loss, params.losses[params.loss], params.weighting)
-    learnt, watched = (features(network.backbone, part, params) for part in (train, val))
-    settings = params.model_copy(
-        update={
-            "train": params.train.model_copy(update={"mix": "none", "sampler": "as_drawn"}),
-            "oversample": params.oversample.model_copy(update={"defer_frac": 0.0}),
-        }
-    )
-    head = loop.build(settings, len(counts), learnt.shape[1], objective.initial_bias(redrawn, lines))
-    fitted = loop.fit(
-        head,
-        loop.Examples(FeatureInputs(learnt, rows), train.targets[torch.from_numpy(rows)]),
-        loop.Examples(FeatureInputs(watched, np.arange(len(watched))), val.targets),
-        goal,
-        settings,
-    )
-    whole = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
-    return replace(fitted, weights=whole | {f"head.{name}": tensor for name, tensor in fitted.weights.items()}), lines
-
-
-def features(backbone: nn.Module, examples: loop.Examples, params: loop.Settings) -> NDArray[np.float32]:
-    """Compute what a backbone makes of examples, (n, d)."""
-    device = pick_device(params.model.device)
-    precision = pick_precision(params.model.precision, device)
-    order = in_order(len(examples.inputs), 4 * params.train.batch_size)
-    backbone.to(device).eval()
-    with torch.inference_mode(), autocast(device, precision):
-        return np.concatenate(
-            [backbone(inputs).float().cpu().numpy() for inputs, _ in loop.batches(examples, order, device)]
-        )
+    line = prior_ledger.Line("train.classifier", "retrained", prior_ledger.factors(prior.train_counts, even))
+    ledger = (*(known for known in prior.ledger if known.piece == "split"), line)
+    return rows, replace(prior, drawn_counts=tuple(map(int, even)), drawn_total=len(rows), ledger=ledger)
 
 
 def renormalise(
-    network: nn.Module, val: loop.Examples, params: loop.Settings
+    network: nn.Module, val: Examples, compute: Compute, batch_size: int
 ) -> tuple[dict[str, Tensor], prior_ledger.Line]:
     """Divide the weights of each class by their length to the power tau that is best on validation; drop the bias.
 
     Args:
         network: Trained; its last layer is changed.
         val: On which tau is chosen.
-        params: Settings.
+        compute: Device and precision.
+        batch_size: Examples that go through the network at a time.
 
     Returns:
         Its weights, and the line of the ledger, which names tau.
     """
     last = last_layer(network)
-    logits = torch.from_numpy(features(network, val, params))
+    logits = torch.from_numpy(infer(network, val.inputs, batch_size, compute))
     weight, bias = last.weight.detach().cpu(), last.bias.detach().cpu()
     tau, _ = choose_tau(logits, weight, bias, val.targets.numpy())
     with torch.no_grad():

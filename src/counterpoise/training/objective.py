@@ -30,12 +30,14 @@ class Objective:
         class_weights: (c,) float32.
         ranks: Whether the loss looks at pairs or rankings, so that batches must be stratified.
         summed: Where the network tells types of classes apart, the loss of their sums, (n, classes), on validation.
+        name: Of the loss, for messages.
     """
 
     loss: losses.Loss
     class_weights: Tensor
     ranks: bool = False
     summed: Objective | None = None
+    name: str = ""
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Compute the loss of raw logits (n, c), a scalar in nats."""
@@ -61,12 +63,12 @@ def plain(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def build(
-    opened: Prior, loss: str, block: Mapping[str, Any], weights: Weighting
+    prior: Prior, loss: str, block: Mapping[str, Any], weights: Weighting
 ) -> tuple[Objective, tuple[prior_ledger.Line, ...]]:
     """Build what is minimised, from the counts of the draws, and the ledger that goes with it.
 
     Args:
-        opened: Task, counts, and the lines that split and draws opened.
+        prior: Task, counts, and the lines of split and draws.
         loss: Name of the loss.
         block: Its parameters.
         weights: Section `weighting`.
@@ -80,25 +82,25 @@ def build(
     refusal = losses.refuses_weights(loss, weights.scheme)
     if refusal:
         raise InputError(refusal)
-    counts = opened.drawn_counts
+    counts = prior.drawn_counts
     try:
-        if opened.task == "multilabel":
-            factors = label_weights(weights.scheme, counts, opened.drawn_total)
+        if prior.task == "multilabel":
+            factors = label_weights(weights.scheme, counts, prior.drawn_total)
         else:
             factors = class_weights(weights.scheme, counts, beta=weights.beta)
     except ValueError as error:
         raise InputError(f"{PATH}: {error}") from error
-    built = losses.build(loss, task=opened.task, class_counts=counts, example_count=opened.drawn_total, params=block)
+    built = losses.build(loss, task=prior.task, class_counts=counts, example_count=prior.drawn_total, params=block)
     weighted = prior_ledger.Line("weighting.scheme", weights.scheme, _factors(factors))
     lines = (
-        *opened.ledger,
+        *prior.ledger,
         weighted.deferred() if weights.defer_frac else weighted,
         prior_ledger.Line("loss", loss, losses.prior_factors(loss, counts, block)),
     )
-    return Objective(built, torch.from_numpy(factors).float(), losses.ranks(loss)), lines
+    return Objective(built, torch.from_numpy(factors).float(), losses.ranks(loss), name=loss), lines
 
 
-def over_types(goal: Objective, opened: Prior, loss: str, block: Mapping[str, Any], of: Sequence[int]) -> Objective:
+def over_types(goal: Objective, prior: Prior, loss: str, block: Mapping[str, Any], of: Sequence[int]) -> Objective:
     """Build what is minimised where classes are split into types, which the network tells apart while training.
 
     The loss is built, and weighed, by the counts of the class to which a type belongs. So each type of a class is moved
@@ -106,7 +108,7 @@ def over_types(goal: Objective, opened: Prior, loss: str, block: Mapping[str, An
 
     Args:
         goal: As `build` returned it.
-        opened: Counts of the draws.
+        prior: Counts of the draws.
         loss: Name of the loss.
         block: Its parameters.
         of: (s,) the class of each output.
@@ -117,19 +119,19 @@ def over_types(goal: Objective, opened: Prior, loss: str, block: Mapping[str, An
     refusal = losses.refuses_subclasses(loss)
     if refusal:
         raise InputError(refusal)
-    counts = [opened.drawn_counts[index] for index in of]
-    built = losses.build(loss, task=opened.task, class_counts=counts, example_count=opened.drawn_total, params=block)
-    return Objective(built, goal.class_weights[torch.tensor(of)], summed=goal)
+    counts = [prior.drawn_counts[index] for index in of]
+    built = losses.build(loss, task=prior.task, class_counts=counts, example_count=prior.drawn_total, params=block)
+    return Objective(built, goal.class_weights[torch.tensor(of)], summed=goal, name=loss)
 
 
-def initial_bias(opened: Prior, lines: Sequence[prior_ledger.Line], *, draws_deferred: bool = False) -> Tensor:
+def initial_bias(prior: Prior, lines: Sequence[prior_ledger.Line], *, draws_deferred: bool = False) -> Tensor:
     """Compute the logits that know the prior which training shows, and nothing else.
 
     A model that begins there need not spend its first epochs on learning that a class is rare; with many labels and few
     steps it would otherwise end far from it, and calibration would have to mend what no prior explains.
 
     Args:
-        opened: The draws.
+        prior: The draws.
         lines: The ledger; of its lines on weights and loss, those that are known count.
         draws_deferred: Whether training begins with every tile of train once, before the draws hold.
 
@@ -139,16 +141,16 @@ def initial_bias(opened: Prior, lines: Sequence[prior_ledger.Line], *, draws_def
 
     Source: Lin et al. (2017), Focal Loss for Dense Object Detection, section 4.1, for the bias of rare labels.
     """
-    many = opened.task == "multilabel"
-    counts, total = opened.drawn_counts, opened.drawn_total
+    many = prior.task == "multilabel"
+    counts, total = prior.drawn_counts, prior.drawn_total
     by_counts = any(line.piece == "loss" and line.factors is None and losses.adjusts(line.remedy) for line in lines)
     if by_counts and not many:
         return torch.zeros(len(counts))
     if draws_deferred:
-        counts, total = opened.train_counts, opened.train_total
+        counts, total = prior.train_counts, prior.train_total
     drawn = prior_ledger.from_counts(counts, total if many else None)
     known = [line for line in lines if line.piece in ("weighting.scheme", "loss") and line.factors is not None]
-    seen = prior_ledger.seen(drawn, known, task=opened.task)
+    seen = prior_ledger.seen(drawn, known, task=prior.task)
     assert seen is not None  # known lines alone
     return torch.from_numpy(np.log(seen) - (np.log1p(-seen) if many else 0.0)).float()
 

@@ -1,15 +1,47 @@
-"""The figures of validation that a training is watched by, epoch by epoch."""
+"""The figures of validation, by which the best epoch is chosen."""
 
 from __future__ import annotations
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from counterpoise.dataset.inputs import in_order
+from counterpoise.engine import process_group
 from counterpoise.metrics import confusion, ranking
+from counterpoise.networks import inference
+from counterpoise.networks.devices import Compute
+from counterpoise.training.examples import Examples
+from counterpoise.training.objective import Objective
+
+
+def validate(
+    network: nn.Module, val: Examples, objective: Objective, compute: Compute, batch_size: int
+) -> dict[str, float]:
+    """Compute loss and figures of validation; several processes share the work and agree on the result.
+
+    Args:
+        network: It is put into evaluation mode.
+        val: n examples.
+        objective: The loss with its weights.
+        compute: Device and precision.
+        batch_size: Examples that go through the network at a time.
+
+    Returns:
+        `val/loss`, and what `figures` returns; not a number where a logit is not finite.
+    """
+    order = process_group.shared(in_order(len(val.inputs), batch_size))
+    own = inference.outputs(network, val.inputs.batches(order), compute)
+    logits = process_group.together(own).to(compute.device)
+    with torch.inference_mode(), compute.autocast():
+        loss = float(objective(logits, val.targets.to(compute.device)))
+    if not torch.isfinite(logits).all():
+        return dict.fromkeys(("val/loss", "val/balanced_accuracy", "val/average_precision"), float("nan"))
+    return process_group.of_the_first({"val/loss": loss} | figures(logits.cpu().double(), val.targets))
 
 
 def figures(logits: Tensor, targets: Tensor) -> dict[str, float]:
-    """Compute the figures of validation that training is watched by.
+    """Compute balanced accuracy and mean average precision.
 
     Args:
         logits: (n, c) float64.

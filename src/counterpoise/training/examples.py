@@ -1,0 +1,72 @@
+"""Examples: inputs of a network with their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from counterpoise.dataset.batches import Batches
+from counterpoise.dataset.inputs import Chance, FeatureInputs, Inputs, TileInputs
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a network is trained or validated on.
+
+    Attributes:
+        inputs: n inputs.
+        targets: (n,) int64 class indices; or, of many labels, (n, c) int64 in {0, 1}.
+        tiles: (n,) number of the tile that each example shows; needed for `model.subclasses` alone.
+    """
+
+    inputs: Inputs
+    targets: Tensor
+    tiles: NDArray[np.int64] | None = None
+
+    def batches(
+        self, order: Batches, device: torch.device, chance: Chance | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs and targets of each batch of example numbers, on a device, augmented if chance decides how."""
+        for inputs, numbers in zip(self.inputs.batches(order, chance), order, strict=True):
+            yield inputs.to(device, non_blocking=True), self.targets[torch.from_numpy(numbers)].to(device)
+
+
+def with_types(drawn: Examples, natural: Examples, types: NDArray[np.int64]) -> tuple[Examples, Examples]:
+    """Set types in place of classes as targets; a draw has the type of its tile, whatever its view.
+
+    Args:
+        drawn: The draws of an epoch.
+        natural: Every tile once.
+        types: (n,) of `natural`.
+
+    Returns:
+        Both, with types as targets.
+
+    Raises:
+        ValueError: It is not known which tile each example shows.
+    """
+    if drawn.tiles is None or natural.tiles is None:
+        raise ValueError("model.subclasses needs to know which tile each example shows")
+    of_tile = np.zeros(natural.tiles.max() + 1, dtype=np.int64)
+    of_tile[natural.tiles] = types
+    return (
+        replace(drawn, targets=torch.from_numpy(of_tile[drawn.tiles])),
+        replace(natural, targets=torch.from_numpy(types)),
+    )
+
+
+def feature_width(examples: Examples) -> int | None:
+    """Count the stored features of an example; `None` where examples are images."""
+    return examples.inputs.values.shape[1] if isinstance(examples.inputs, FeatureInputs) else None
+
+
+def unaugmented(examples: Examples) -> Examples:
+    """Return the same examples without augmentation on the fly."""
+    if isinstance(examples.inputs, TileInputs):
+        return replace(examples, inputs=replace(examples.inputs, on_the_fly="none"))
+    return examples
