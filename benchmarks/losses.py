@@ -1,10 +1,11 @@
 """How long do losses over pairs take? Forward and backward of `auc_pairwise`, beside its definition pair by pair.
 
-Run `python benchmarks/losses.py`; it takes half a minute, reads and writes nothing, and needs Linux or macOS. Scores
-are drawn from fixed seeds, one example in twenty is positive, margin 1 and power 2. Each line is measured in a process
-of its own on one thread (several wait for each other where others use the machine), the two forms in turn, and the
-quickest of nine rounds counts; the memory is by how much the process grew at its peak. Pair by pair, 100,000 examples
-would hold 4.75e8 pairs several times over, and are left out.
+Run `python benchmarks/losses.py` from the top of the repository; it takes half a minute, reads and writes nothing, and
+needs Linux or macOS. Scores are drawn from fixed seeds, one example in twenty is positive, margin 1 and power 2. A line
+is printed for each number of examples: time and memory of the two forms, and how many times quicker the sorted one is.
+Each is measured in a process of its own on one thread (several wait for each other where others use the machine), the
+two forms in turn, and the quickest of nine rounds counts; the memory is by how much the process grew at its peak. Pair
+by pair, 100,000 examples would hold 4.75e8 pairs several times over, and are left out.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def seconds(n: int, names: list[str]) -> tuple[dict[str, float], dict[str, float
     logits, targets = a_batch(n)
     values = {name: step(FORMS[name], logits, targets)[1] for name in names}  # and warms up
     rounds = [{name: step(FORMS[name], logits, targets)[0] for name in names} for _ in range(REPEATS)]
-    return {name: min(found[name] for found in rounds) for name in names}, values
+    return {name: min(times[name] for times in rounds) for name in names}, values
 
 
 def grown_bytes(n: int, name: str) -> int:

@@ -1,9 +1,9 @@
 """Which remedy helps on the default problem? Every loss, or every other remedy, on five deals of train and validation.
 
-Run `dvc repro` first, then `python benchmarks/remedies.py losses` or `python benchmarks/remedies.py others`; both take
-some minutes. Test stays as it was built. Each deal gives the other images to train and validation anew and trains one
-head for each remedy on the stored features, so that remedies are compared deal by deal. Printed are mean and standard
-error over the deals of
+Run `dvc repro` first, then, from the top of the repository, `python benchmarks/remedies.py losses` or `python
+benchmarks/remedies.py others`; both take some minutes and write nothing. Test stays as it was built. Each deal gives
+the other images to train and validation anew and trains one head for each remedy on the stored features, so that
+remedies are compared deal by deal. Printed are mean and standard error over the deals of
 
 - balanced accuracy of the most probable class by the raw logits;
 - balanced accuracy re-decided: probabilities calibrated, moved to the natural prior, rule `balanced`;
@@ -25,11 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from counterpoise import losses
+from counterpoise import config, losses
+from counterpoise.artifacts import splits
 from counterpoise.evaluation.scores import BINS, Variant
 from counterpoise.metrics import confusion, probability, ranking
-from replicates import Floats, Problem
+from counterpoise.study import experiment, shuffle_split
 
+Floats = NDArray[np.float64]
 DEALS = 5
 DECIDED = {"decide.rule": "balanced", "decide.calibrator": "auto", "decide.target": "natural"}
 Changes = Mapping[str, Any]
@@ -76,17 +78,17 @@ def of_others() -> dict[str, Changes]:
     }
 
 
-def scores(ways: Mapping[str, Variant], targets: NDArray[np.int64], rarest: int) -> tuple[float, ...]:
-    """Compute the four figures of one training."""
+def scores(variants: Mapping[str, Variant], targets: NDArray[np.int64], rarest: int) -> tuple[float, ...]:
+    """Compute the four columns of one training: raw, re-decided, average precision, calibration error."""
 
-    def balanced(way: Variant) -> float:
-        table = confusion.confusion_matrix(targets, way.decided.argmax(axis=1), way.probs.shape[1])
+    def balanced(variant: Variant) -> float:
+        table = confusion.confusion_matrix(targets, variant.decided.argmax(axis=1), variant.probs.shape[1])
         return float(confusion.balanced_accuracy(table))
 
-    probs = ways["calibrated"].probs
+    probs = variants["calibrated"].probs
     return (
-        balanced(ways["raw"]),
-        balanced(ways["decided"]),
+        balanced(variants["raw"]),
+        balanced(variants["decided"]),
         float(ranking.average_precision(targets == rarest, probs[:, rarest])),
         float(probability.expected_calibration_error(probs, targets, None, BINS)),
     )
@@ -97,6 +99,31 @@ def mean_and_error(values: Floats) -> str:
     return f"{values.mean():.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f}"
 
 
+def measure(arms: Mapping[str, Changes]) -> tuple[dict[str, Floats], str]:
+    """Train every arm on every deal.
+
+    Args:
+        arms: Name -> parameters that differ.
+
+    Returns:
+        Name -> (deals, 4) scores, and the name of the rarest class.
+    """
+    root = Path.cwd()
+    content, data, images = config.load(root), experiment.read(root, splits.NAMES), shuffle_split.read(root)
+    rarest = int(np.argmin(data.classes.counts))
+    rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in arms}
+    with tqdm(total=DEALS * len(arms), unit="training", file=sys.stderr) as progress:
+        for seed in range(DEALS):
+            split_of = shuffle_split.shuffle_split(images, data.classes, content, seed, keep_test=True)
+            dealt = shuffle_split.resplit(data, split_of)
+            for name, changes in arms.items():
+                settings = experiment.changed(content, DECIDED | dict(changes) | {"train.seed": seed})
+                outcome = experiment.run(settings, dealt, seed)
+                rows[name].append(scores(*experiment.evaluate(outcome, "test"), rarest))
+                progress.update()
+    return {name: np.array(own) for name, own in rows.items()}, data.classes.names[rarest]
+
+
 def main(arms: Mapping[str, Changes], control: str) -> None:
     """Print the table.
 
@@ -104,31 +131,20 @@ def main(arms: Mapping[str, Changes], control: str) -> None:
         arms: Name -> parameters that differ.
         control: The arm that the others are compared with.
     """
-    problem = Problem(Path.cwd())
-    counts = problem.found.counts
-    rarest = int(np.argmin(counts))
-    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in arms}
-    with tqdm(total=DEALS * len(arms), unit="training", file=sys.stderr) as progress:
-        for seed in range(DEALS):
-            parts = problem.deal(seed, keep_test=True)
-            for name, changes in arms.items():
-                ways, targets = problem.ways(parts, seed, DECIDED | dict(changes))
-                found[name].append(scores(ways, targets, rarest))
-                progress.update()
-    print(f"{DEALS} deals of train and validation; the rarest class is {problem.found.names[rarest]!r}")
+    table, rarest = measure(arms)
+    print(f"{DEALS} deals of train and validation; the rarest class is {rarest!r}")
     print("| remedy | balanced accuracy, raw | re-decided | difference | AP of the rarest | ECE |")
     print("|---|---|---|---|---|---|")
-    of_control = np.array(found[control])
-    for name, rows in found.items():
-        raw, decided, precision, error = np.array(rows).T
-        difference = "" if name == control else mean_and_error(decided - of_control[:, 1])
+    for name, rows in table.items():
+        raw, decided, precision, error = rows.T
+        difference = "" if name == control else mean_and_error(decided - table[control][:, 1])
         cells = [mean_and_error(raw), mean_and_error(decided), difference, mean_and_error(precision)]
         print(f"| `{name}` | " + " | ".join([*cells, mean_and_error(error)]) + " |")
 
 
 if __name__ == "__main__":
-    chosen = {"losses": (of_losses, "cross_entropy"), "others": (of_others, "none")}
-    if len(sys.argv) != 2 or sys.argv[1] not in chosen:
-        sys.exit(f"usage: python benchmarks/remedies.py {' | '.join(chosen)}")
-    make, first = chosen[sys.argv[1]]
+    choices = {"losses": (of_losses, "cross_entropy"), "others": (of_others, "none")}
+    if len(sys.argv) != 2 or sys.argv[1] not in choices:
+        sys.exit(f"usage: python benchmarks/remedies.py {' | '.join(choices)}")
+    make, first = choices[sys.argv[1]]
     main(make(), first)

@@ -23,7 +23,7 @@ SHARED = {"task", "loss", "seed", "model", "weighting", "losses"}
 OPEN_SETS = ("losses", "sources", "demos", "tasks", "links", "calibrators")
 """Folders in which a name finds a file; where `params.yaml` holds it, `dvc.yaml` may name the file through `${...}`."""
 WINGS = [
-    *("__main__", "study", "stages", "conflicts", "deployment", "training", "report", "evaluation"),
+    *("__main__", "commands", "study", "stages", "conflicts", "deployment", "training", "report", "evaluation"),
     *("dataset", "decision", "networks", "artifacts", "calibration", "losses", "imbalance", "metrics"),
     *("tasks", "sources", "demos", "engine"),
 ]

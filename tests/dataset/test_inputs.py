@@ -21,7 +21,7 @@ from counterpoise.dataset.batches import Batches, drawn_before, shuffled
 from counterpoise.dataset.inputs import Chance, FeatureInputs, Inputs, TileInputs, in_order, workers_count
 from counterpoise.engine import process_group
 from counterpoise.networks import backbones
-from counterpoise.training import loop
+from counterpoise.training import batching
 from counterpoise.training.settings import Train
 
 COUNT = 7
@@ -151,8 +151,8 @@ def test_copies_of_an_example_in_two_processes_are_augmented_apart(
     monkeypatch.setattr(process_group, "count", lambda: 2)
     for rank in range(2):
         monkeypatch.setattr(process_group, "rank", lambda rank=rank: rank)
-        own = process_group.parts(order[0], 1)
-        shares.append(torch.cat(list(found.batches(own, loop._chance(order, settings, 0)))))
+        own = batching.parts(order[0], 1)
+        shares.append(torch.cat(list(found.batches(own, batching.chance(order, settings, 0)))))
     assert torch.equal(torch.stack(shares, dim=1).flatten(0, 1), alone)
     assert all(not torch.equal(alone[i], alone[j]) for i in range(4) for j in range(i))
 

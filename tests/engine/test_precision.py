@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning_fabric.plugins.precision import Precision
 from torch import nn
 
-from counterpoise.engine.precision import MIXED, Float32, Precision, mixed
+from counterpoise.engine.precision import MIXED, Float32, mixed
 
 CPU = torch.device("cpu")
 A_HEAD = """
@@ -21,7 +22,7 @@ print("loaded" if "lightning_fabric" in sys.modules else "not loaded")
 """
 
 
-def stepped(precision: Precision) -> nn.Linear:
+def stepped(precision: Float32 | Precision) -> nn.Linear:
     torch.manual_seed(0)
     network = nn.Linear(4, 2)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.1)

@@ -222,12 +222,6 @@ def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert inputs.workers_count() == 3
 
 
-def test_parts_are_of_nearly_equal_size_and_no_single_example() -> None:
-    assert [len(part) for part in process_group.parts(np.arange(10), 4)] == [3, 3, 2, 2]
-    assert [len(part) for part in process_group.parts(np.arange(5), 4)] == [3, 2]
-    assert [len(part) for part in process_group.parts(np.arange(1), 4)] == [1]
-
-
 def test_batch_norm_is_synchronised_on_cuda_with_its_activation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_group, "count", lambda: 2)
     network = train.build(a_params(head="linear"), 3, None)

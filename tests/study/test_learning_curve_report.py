@@ -9,37 +9,37 @@ import pytest
 from counterpoise.metrics import intervals
 from counterpoise.study import learning_curve_report
 
-SHARES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
+SIZES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
 
 
 def test_a_curve_goes_on_to_twice_the_labels() -> None:
-    figures = 1 - (0.1 + 0.05 / np.array([0.25, 0.5, 1.0]))
+    scores = 1 - (0.1 + 0.05 / np.array([0.25, 0.5, 1.0]))
     noise = np.random.default_rng(0).normal(size=(4, 1, 51)) * 0.01
-    noise[:, :, 0] = 0  # as it is
-    own = learning_curve_report.curve("recall", SHARES, figures[None, :, None] + noise, np.random.default_rng(0))
-    assert own.values == pytest.approx(figures)
-    assert (own.gain, own.exponent) == pytest.approx((0.025, 1.0))
-    assert own.range.low < 0.025 < own.range.high
-    assert all(low < value < high for value, (low, high, _) in zip(own.values, own.ranges, strict=True))
+    noise[:, :, 0] = 0  # on the images of validation
+    curve = learning_curve_report.curve("recall", SIZES, scores[None, :, None] + noise, np.random.default_rng(0))
+    assert curve.scores == pytest.approx(scores)
+    assert (curve.gain, curve.exponent) == pytest.approx((0.025, 1.0))
+    assert curve.gain_interval.low < 0.025 < curve.gain_interval.high
+    assert all(low < score < high for score, (low, high, _) in zip(curve.scores, curve.intervals, strict=True))
 
 
-def a_curve(gain: float, low: float, high: float, undefined: int = 0) -> learning_curve_report.Found:
+def a_curve(gain: float, low: float, high: float, undefined: int = 0) -> learning_curve_report.LearningCurves:
     interval = intervals.Interval(low, high, undefined)
-    own = learning_curve_report.Curve("average precision of solar", (0.5,), (interval,), gain, interval, 0.5)
-    return learning_curve_report.Found((Fraction(1),), (10, 20), (3, 6), "solar", 0.3, 100, (own,))
+    curve = learning_curve_report.Curve("average precision of solar", (0.5,), (interval,), gain, interval, 0.5)
+    return learning_curve_report.LearningCurves((Fraction(1),), (10, 20), (3, 6), "solar", 0.3, 100, (curve,))
 
 
 def test_the_sentence_says_what_is_known_and_what_is_not() -> None:
-    def said(*numbers: Any) -> str:
-        found = a_curve(*numbers)
-        return learning_curve_report.sentence(found, found.curves[0])
+    def sentence(*numbers: Any) -> str:
+        result = a_curve(*numbers)
+        return learning_curve_report.sentence(result, result.curves[0])
 
-    assert said(0.03, 0.01, 0.05) == (
+    assert sentence(0.03, 0.01, 0.05) == (
         "Twice the labels (20 images, 6 of solar) would bring +0.030 [+0.010, +0.050] of average precision of solar."
     )
-    assert "that may be nothing, as the interval holds 0." in said(0.03, -0.01, 0.05)
-    assert "no power law fits 7 of 100 resamples" in said(0.03, 0.01, 0.05, 7)
-    assert "no power law fits average precision of solar" in said(float("nan"), float("nan"), float("nan"))
+    assert "that may be nothing, as the interval holds 0." in sentence(0.03, -0.01, 0.05)
+    assert "no power law fits 7 of 100 resamples" in sentence(0.03, 0.01, 0.05, 7)
+    assert "no power law fits average precision of solar" in sentence(float("nan"), float("nan"), float("nan"))
 
 
 def test_the_table_has_a_row_for_each_share_and_begins_its_words_with_the_class_that_matters() -> None:
@@ -48,8 +48,10 @@ def test_the_table_has_a_row_for_each_share_and_begins_its_words_with_the_class_
         learning_curve_report.Curve(name, (0.2,) * 3, (interval,) * 3, 0.1, interval, 0.5)
         for name in ("first", "of solar")
     ]
-    found = learning_curve_report.Found(SHARES, (10, 20, 40, 80), (1, 2, 4, 8), "solar", 0.046, 100, tuple(curves))
-    lines = learning_curve_report.table(found).splitlines()
+    result = learning_curve_report.LearningCurves(
+        SIZES, (10, 20, 40, 80), (1, 2, 4, 8), "solar", 0.046, 100, tuple(curves)
+    )
+    lines = learning_curve_report.table(result).splitlines()
     assert lines[2].split() == ["1/2", "20", "2", "0.200", "[0.100,", "0.300]", "0.200", "[0.100,", "0.300]"]
     assert [line.rpartition(" of ")[2] for line in lines[5:6]] == ["solar."]
     assert lines[6].endswith("of first.")
@@ -57,10 +59,10 @@ def test_the_table_has_a_row_for_each_share_and_begins_its_words_with_the_class_
 
 
 def test_a_picture_without_all_labels_or_without_a_fit_leaves_out_what_comes_after() -> None:
-    found, nan = a_curve(0.03, 0.01, 0.05), float("nan")
-    assert "twice the labels" in learning_curve_report.chart(found)
-    for own in (
+    result, nan = a_curve(0.03, 0.01, 0.05), float("nan")
+    assert "twice the labels" in learning_curve_report.chart(result)
+    for other in (
         a_curve(nan, nan, nan),
-        learning_curve_report.Found((Fraction(1, 2),), (5, 20), (1, 6), "solar", 0.3, 9, found.curves),
+        learning_curve_report.LearningCurves((Fraction(1, 2),), (5, 20), (1, 6), "solar", 0.3, 9, result.curves),
     ):
-        assert "by a power law" not in learning_curve_report.chart(own)
+        assert "by a power law" not in learning_curve_report.chart(other)

@@ -17,12 +17,12 @@ def law(m: float | Array, a: float, b: float, c: float) -> Array:
 
 
 @pytest.mark.parametrize(("a", "b", "c"), [(0.1, 0.2, 0.5), (0.0, 0.1, 0.25), (0.3, 0.05, 1.0), (0.2, 0.0, 0.5)])
-def test_a_curve_without_noise_is_found_again(a: float, b: float, c: float) -> None:
-    found = power_law.fit(SHARES, law(np.array(SHARES), a, b, c)[None])
-    assert found.level[0] == pytest.approx(a + b)
-    assert found.gain[0] == pytest.approx(float(law(1, a, b, c) - law(2, a, b, c)), abs=1e-9)
-    np.testing.assert_allclose(found.at([0.3, 1, 2])[0], law(np.array([0.3, 1, 2]), a, b, c), atol=1e-9)
-    assert b == 0 or found.exponent[0] == pytest.approx(c)
+def test_a_curve_without_noise_is_recovered(a: float, b: float, c: float) -> None:
+    fit = power_law.fit(SHARES, law(np.array(SHARES), a, b, c)[None])
+    assert fit.level[0] == pytest.approx(a + b)
+    assert fit.gain[0] == pytest.approx(float(law(1, a, b, c) - law(2, a, b, c)), abs=1e-9)
+    np.testing.assert_allclose(fit.at([0.3, 1, 2])[0], law(np.array([0.3, 1, 2]), a, b, c), atol=1e-9)
+    assert b == 0 or fit.exponent[0] == pytest.approx(c)
 
 
 def test_it_is_the_best_of_a_search_with_scipy() -> None:
@@ -30,8 +30,8 @@ def test_it_is_the_best_of_a_search_with_scipy() -> None:
 
     rng = np.random.default_rng(0)
     errors = law(np.array(SHARES), 0.1, 0.2, 0.6) + rng.normal(size=(20, 4)) * 0.005
-    found = power_law.fit(SHARES, errors)
-    squares = ((found.at(SHARES) - errors) ** 2).sum(axis=1)
+    fit = power_law.fit(SHARES, errors)
+    squares = ((fit.at(SHARES) - errors) ** 2).sum(axis=1)
     for number, curve in enumerate(errors):
         best, _ = curve_fit(law, SHARES, curve, p0=(0.1, 0.2, 0.5), bounds=([0, -1, 1 / 16], [1, 1, 2]))
         least = float(((law(np.array(SHARES), *best) - curve) ** 2).sum())
@@ -43,8 +43,8 @@ def test_more_labels_that_harm_have_a_gain_below_0() -> None:
 
 
 def test_a_curve_that_would_fall_below_0_has_no_fit_and_neither_has_one_with_gaps() -> None:
-    found = power_law.fit(SHARES, [[1.0, 0.1, 0.0, 0.0], [0.3, np.nan, 0.2, 0.15], [0.3, 0.25, 0.2, 0.18]])
-    assert np.isnan(found.gain).tolist() == np.isnan(found.level).tolist() == [True, True, False]
+    fit = power_law.fit(SHARES, [[1.0, 0.1, 0.0, 0.0], [0.3, np.nan, 0.2, 0.15], [0.3, 0.25, 0.2, 0.18]])
+    assert np.isnan(fit.gain).tolist() == np.isnan(fit.level).tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("shares", [(0.5, 1.0), (0.5, 0.5, 1.0), (0.0, 0.5, 1.0), (0.5, 1.0, 2.0)])
@@ -81,11 +81,11 @@ def simulated(truth: tuple[float, float, float], rng: np.random.Generator, repli
 @pytest.mark.parametrize("truth", [(0.1, 0.2, 0.5), (0.3, 0.0, 0.5), (0.05, 0.1, 1.0)])
 def test_the_interval_holds_the_true_gain_of_nearly_all_simulated_curves(truth: tuple[float, float, float]) -> None:
     rng, gain = np.random.default_rng(0), float(law(1, *truth) - law(2, *truth))
-    found = []
+    gains = []
     for _ in range(100):
         fitted = power_law.fit(SHARES, power_law.resampled(simulated(truth, rng), rng))
-        found.append(intervals.percentile(fitted.gain))
-    assert np.mean([low <= gain <= high for low, high, _ in found]) >= 0.9
-    assert np.mean([high - low for low, high, _ in found]) < 0.06
+        gains.append(intervals.percentile(fitted.gain))
+    assert np.mean([low <= gain <= high for low, high, _ in gains]) >= 0.9
+    assert np.mean([high - low for low, high, _ in gains]) < 0.06
     if gain:
-        assert np.mean([low > 0 for low, _, _ in found]) > 0.9
+        assert np.mean([low > 0 for low, _, _ in gains]) > 0.9

@@ -7,36 +7,20 @@ whatever the precision, so that it does without.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from lightning_fabric.plugins.precision import Precision
 
 MIXED = {torch.bfloat16: "bf16-mixed", torch.float16: "16-mixed"}
 """Names of Fabric; weights stay in float32."""
 
 
-class Precision(Protocol):
-    """What a step needs of `lightning_fabric.plugins.Precision`."""
-
-    def forward_context(self) -> AbstractContextManager[object]:
-        """Compute logits in here."""
-
-    def backward(self, tensor: Tensor, model: nn.Module | None) -> object:
-        """Add the gradients of a loss, scaled if need be."""
-
-    def optimizer_step(self, optimizer: torch.optim.Optimizer) -> object:
-        """Take the step, unless a scaled gradient has overflown."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint holds."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go back to what a checkpoint holds."""
-
-
 class Float32:
-    """Steps in float32, without Fabric."""
+    """What `lightning_fabric.plugins.precision.Precision` does, without Fabric: steps in float32."""
 
     def forward_context(self) -> AbstractContextManager[object]:
         """Change nothing."""

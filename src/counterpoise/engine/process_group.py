@@ -18,9 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
 from counterpoise.config import PATH, InputError
@@ -70,44 +68,6 @@ def count() -> int:
 def rank() -> int:
     """Say which of them this one is, from 0, which alone writes files."""
     return distributed.get_rank() if distributed.is_initialized() else 0
-
-
-def parts(batch: NDArray[np.int64], accumulate: int) -> list[NDArray[np.int64]]:
-    """Cut this process's share of a batch into the parts whose gradients are added up; a share may be empty.
-
-    Process r of p takes every p-th example from the r-th on. No part is a single example if that can be helped, since
-    batch norm knows no variance of it, and the number of parts is the same in every process.
-
-    Example:
-        >>> [part.tolist() for part in parts(np.arange(7), 2)]
-        [[0, 1, 2, 3], [4, 5, 6]]
-        >>> [part.tolist() for part in parts(np.arange(3), 4)]
-        [[0, 1, 2]]
-    """
-    share, pieces = batch[rank() :: count()], min(accumulate, len(batch) // (2 * count()))
-    return [part for part in np.array_split(share, max(1, pieces)) if len(part)]
-
-
-def check(network: nn.Module, order: Sequence[NDArray[np.int64]], loss: str, *, ranks: bool) -> None:
-    """Refuse a loss that looks at pairs or ranks, which several processes would tear apart, and too small batches.
-
-    Raises:
-        InputError: Because of the loss; or because a process would see a single example, of which batch norm knows no
-            variance.
-    """
-    if ranks and count() > 1:
-        raise InputError(
-            f"{PATH}: loss {loss!r} looks at pairs of examples or at ranks within a batch, which {count()} processes "
-            "would tear apart; train it in one process"
-        )
-    least = min(map(len, order))
-    if least < 2 * count() and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
-        size = "1 example" if least == 1 else f"{least} examples"
-        sharing = f" for {count()} processes" if count() > 1 else ""
-        raise InputError(
-            f"{PATH}: the smallest batch has {size}{sharing}; batch norm knows no variance of a single one; raise "
-            "train.batch_size"
-        )
 
 
 def synchronised(network: nn.Module, device: torch.device) -> nn.Module:

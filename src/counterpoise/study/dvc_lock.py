@@ -15,7 +15,7 @@ LOCK = "dvc.lock"
 
 
 def check(root: Path, content: Mapping[str, Any], stages: Sequence[str]) -> None:
-    """Refuse artifacts that were built with other parameters than those that are asked for now.
+    """Refuse artifacts that were built with other parameters than the present ones.
 
     Args:
         root: A repository in which the pipeline was run.

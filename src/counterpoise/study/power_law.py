@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 EXPONENTS = 2.0 ** np.linspace(-4, 1, 161)
-"""That are tried, from 1/16 to 2. Below, a power law is hardly other than a logarithm; above, a curve is flat long
-before all labels are used."""
+"""Exponents of the grid search, from 1/16 to 2. Below, a power law is hardly other than a logarithm; above, a curve is
+flat long before all labels are used."""
 
 
 class Fit(NamedTuple):
@@ -36,7 +36,7 @@ class Fit(NamedTuple):
 def fit(shares: ArrayLike, errors: ArrayLike) -> Fit:
     """Fit error(m) = a + b m^-c to curves, by least squares, for the share m of the labels that there are.
 
-    Written by what is asked for, error(m) = level + gain (m^-c - 1) / (1 - 2^-c), it is linear in level and gain, so
+    Written as error(m) = level + gain (m^-c - 1) / (1 - 2^-c), it is linear in level and gain, so
     that each exponent has its own best pair, and the best of `EXPONENTS` is taken. Pairs whose error would fall below 0
     with endless labels are left out; a curve for which none is left has no fit.
 
@@ -51,8 +51,8 @@ def fit(shares: ArrayLike, errors: ArrayLike) -> Fit:
         ValueError: There are too few shares, or shapes do not fit.
 
     Example:
-        >>> found = fit([0.25, 0.5, 1.0], [[0.3, 0.2, 0.15]])  # 0.1 + 0.05 / m
-        >>> round(float(found.gain[0]), 3), round(float(found.at(2.0)[0, 0]), 3)
+        >>> law = fit([0.25, 0.5, 1.0], [[0.3, 0.2, 0.15]])  # 0.1 + 0.05 / m
+        >>> round(float(law.gain[0]), 3), round(float(law.at(2.0)[0, 0]), 3)
         (0.025, 0.125)
     """
     m, y = np.asarray(shares, dtype=np.float64), np.atleast_2d(np.asarray(errors, dtype=np.float64))
@@ -70,7 +70,8 @@ def fit(shares: ArrayLike, errors: ArrayLike) -> Fit:
     best = squares.argmin(axis=1)
     rows = np.arange(len(y))
     fits = possible[rows, best] & np.isfinite(y).all(axis=1)
-    return Fit(*(np.where(fits, found, np.nan) for found in (level[rows, best], gain[rows, best], EXPONENTS[best])))
+    best_pairs = (level[rows, best], gain[rows, best], EXPONENTS[best])
+    return Fit(*(np.where(fits, values, np.nan) for values in best_pairs))
 
 
 def _falls(shares: Floats, exponents: Floats) -> Floats:
@@ -94,8 +95,8 @@ def resampled(errors: ArrayLike, rng: np.random.Generator) -> Floats:
     """
     values = np.asarray(errors, dtype=np.float64)
     r, f, b = values.shape
-    chosen = rng.integers(r, size=(r, f, b))
-    means = np.take_along_axis(values, chosen, axis=0).mean(axis=0)
-    middle = values.mean(axis=0)
+    rows = rng.integers(r, size=(r, f, b))
+    means = np.take_along_axis(values, rows, axis=0).mean(axis=0)
+    centre = values.mean(axis=0)
     stretch = np.sqrt(r / (r - 1)) if r > 1 else 1.0
-    return np.asarray((middle + stretch * (means - middle)).T)
+    return np.asarray((centre + stretch * (means - centre)).T)

@@ -5,29 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from counterpoise import losses, seeds
 from counterpoise.config import PATH, InputError
-from counterpoise.dataset.batches import Batches, drawn_before, progressive, shuffled, stratified
-from counterpoise.dataset.inputs import Chance
 from counterpoise.engine import process_group
-from counterpoise.engine.precision import Float32, Precision, mixed
+from counterpoise.engine.precision import Float32, mixed
 from counterpoise.networks.devices import Compute
 from counterpoise.networks.network import Network, rate_fracs
-from counterpoise.training import lr_schedule, mixup, validation
+from counterpoise.training import batching, lr_schedule, mixup, validation
 from counterpoise.training.checkpoints import Checkpoint
 from counterpoise.training.curriculum import Curriculum, Goal
 from counterpoise.training.early_stopping import Progress, monitored
 from counterpoise.training.examples import Examples
 from counterpoise.training.optimizer import adamw, set_rate
 from counterpoise.training.settings import Train
+
+if TYPE_CHECKING:
+    from lightning_fabric.plugins.precision import Precision
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def fit(
         The weights of the best epoch and the curves.
 
     Raises:
-        InputError: The monitored figure was never a number, `torch.compile` failed, or `process_group.check` refused.
+        InputError: The monitored figure was never a number, `torch.compile` failed, or `batching.check` refused.
     """
     learner, progress, clock = _learner(network, curriculum, params, compute), Progress(), _Clock()
     state = process_group.of_the_first(checkpoint.load() if checkpoint and process_group.rank() == 0 else None)
@@ -114,7 +113,7 @@ class _Learner:
     compiled: nn.Module
     loss: nn.Module
     optimizer: torch.optim.Optimizer
-    precision: Precision
+    precision: Float32 | Precision
     device: torch.device
 
     def state(self, progress: Progress) -> dict[str, Any]:
@@ -185,10 +184,11 @@ def _train_epoch(
     torch.manual_seed(seeds.derive(params.seed, "dropout", f"{epoch}{process}"))
     examples, goal = curriculum.examples(epoch), curriculum.goal(epoch)
     objective, device = curriculum.objective, learner.device
-    order = _order(examples.targets.numpy(), params, epoch, ranks=objective.ranks)
-    process_group.check(learner.network, order, objective.name, ranks=objective.ranks)
-    steps = [process_group.parts(batch, params.accumulate) for batch in order]
-    stream = clock.timed(examples.batches(_flat(steps), device, _chance(order, params, epoch)))
+    order = batching.order(examples.targets.numpy(), params, epoch, ranks=objective.ranks)
+    batching.check(learner.network, order, objective.name, ranks=objective.ranks)
+    steps = [batching.parts(batch, params.accumulate) for batch in order]
+    own = [part for parts in steps for part in parts]
+    stream = clock.timed(examples.batches(own, device, batching.chance(order, params, epoch)))
     learner.network.train()
     learner.loss.train()
     sums: list[Tensor] = []
@@ -268,26 +268,6 @@ def _compiled(network: nn.Module) -> nn.Module:
             return logits
 
     return Compiled()
-
-
-def _order(targets: NDArray[np.int64], params: Train, epoch: int, *, ranks: bool) -> Batches:
-    """Deal the examples of an epoch to batches; a loss that ranks gets stratified ones."""
-    rng = seeds.generator(params.seed, "order", epoch)
-    if params.sampler == "progressive":
-        return progressive(targets, epoch / max(params.epochs - 1, 1), params.batch_size, rng)
-    if ranks:
-        return stratified(targets, params.batch_size, rng)
-    return shuffled(len(targets), params.batch_size, rng)
-
-
-def _chance(order: Batches, params: Train, epoch: int) -> Chance:
-    """Say what decides how this process's parts of an epoch are augmented: the same in one process as in many."""
-    before = [process_group.parts(times, params.accumulate) for times in drawn_before(order)]
-    return Chance(params.seed, epoch, _flat(before))
-
-
-def _flat(steps: list[Batches]) -> Batches:
-    return [part for parts in steps for part in parts]
 
 
 def _rate(epoch: float, params: Train) -> float:

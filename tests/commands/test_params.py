@@ -1,4 +1,4 @@
-"""The console script."""
+"""`counterpoise params`."""
 
 from pathlib import Path
 
@@ -6,8 +6,9 @@ import pytest
 
 from counterpoise import __main__ as cli
 from counterpoise import config
+from counterpoise.commands import params
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,7 @@ def leaves(content: object, prefix: str = "") -> list[str]:
 
 
 def test_every_parameter_is_explained() -> None:
-    explained = {name: meaning for name, _, meaning in cli.explain(config.load(ROOT))}
+    explained = {name: meaning for name, _, meaning in params.explain(config.load(ROOT))}
     without = {"ingest.sources.folder", "losses.balanced_softmax"}
     assert set(explained) == set(leaves(config.load(ROOT))) - without
     assert not [name for name, meaning in explained.items() if len(meaning) < 20]
@@ -43,9 +44,3 @@ def test_a_section_alone_can_be_asked_for(capsys: pytest.CaptureFixture[str]) ->
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(SystemExit, match=r"params\.yaml has no 'trian'; .*did you mean 'train'"):
         cli.main(["params", "trian"])
-
-
-def test_no_command_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main([])
-    assert "params" in capsys.readouterr().err

@@ -1,0 +1,49 @@
+"""`counterpoise learning-curve`: what more labels would bring, in a table, in words and as a picture."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from counterpoise import commands
+from counterpoise.config import InputError
+
+HELP = "say with an interval what twice the labels would bring"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how much is trained, and where the picture goes."""
+    parser.add_argument(
+        "--fractions", nargs="+", default=[], metavar="F", help="parts of train to learn from; 1/8 1/4 1/2 1"
+    )
+    parser.add_argument("--replicates", type=int, default=5, metavar="R", help="trainings on each of them; 5")
+    parser.add_argument("--out", metavar="FILE", help="an SVG file to draw the curves into")
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Measure learning curves of the repository in the current folder, and draw them if a file is given.
+
+    Raises:
+        InputError: `params.yaml` is faulty, or a number is no number or out of range.
+        ArtifactError: The pipeline was not run yet.
+    """
+    from counterpoise.study import learning_curve, learning_curve_report  # import torch
+
+    content = commands.checked_params(Path.cwd())
+    train_sizes = _fractions(arguments.fractions) or learning_curve.TRAIN_SIZES
+    if arguments.out is not None and not Path(arguments.out).absolute().parent.is_dir():
+        raise InputError(f"--out: there is no folder {Path(arguments.out).parent}")
+    data = learning_curve.read(Path.cwd(), content)
+    curves = learning_curve.measure(data, content, train_sizes, arguments.replicates)
+    if arguments.out is not None:
+        Path(arguments.out).write_text(learning_curve_report.chart(curves), encoding="utf-8")
+    return learning_curve_report.table(curves)
+
+
+def _fractions(texts: Sequence[str]) -> list[Fraction]:
+    try:
+        return [Fraction(text) for text in texts]
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f"--fractions: found {texts}; expected numbers such as 1/4 or 0.25") from error

@@ -1,0 +1,113 @@
+"""`counterpoise params`: every parameter of `params.yaml` with its value, its type and range, and its meaning."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from counterpoise import commands, config, sources
+from counterpoise.config import InputError
+
+HELP = "say what every parameter of params.yaml means, and what it accepts"
+SHARED = {
+    "task": "What the labels mean: multiclass, exactly one class per image; multilabel, any number of them.",
+    "loss": "Name of a file of losses/; its parameters stand under losses.<name>.",
+    "seed": "Decides split, views, draws and resamples; at least 0. Training has its own, train.seed.",
+}
+"""The scalars at the top of `params.yaml`, which have no section that could explain them."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare which parameters are shown."""
+    parser.add_argument("name", nargs="*", help="a section or parameter, such as `train` or `train.epochs`")
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Explain the parameters of the current folder."""
+    return show(commands.checked_params(Path.cwd()), arguments.name)
+
+
+def show(content: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Write the parameters whose dotted name begins with one of `names`; all of them if there are no names.
+
+    Args:
+        content: Checked parameters.
+        names: Sections or parameters.
+
+    Raises:
+        InputError: No parameter bears one of the names.
+    """
+    rows = list(explain(content))
+    for name in names:
+        if not any(_within(dotted, name) for dotted, _, _ in rows):
+            sections = list(dict.fromkeys(dotted.split(".")[0] for dotted, _, _ in rows))
+            raise InputError(f"{config.PATH} has no {name!r}; {config.suggest(name, sections)}")
+    lines = []
+    for dotted, value, meaning in rows:
+        if not names or any(_within(dotted, name) for name in names):
+            lines.append(f"{dotted} = {'null' if value is None else value}")
+            lines += textwrap.wrap(meaning, 100, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines)
+
+
+def explain(content: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
+    """List every parameter with its value and its meaning.
+
+    Args:
+        content: What `config.load` read.
+
+    Yields:
+        Dotted name, value, and type, range and meaning as one text, in the order of `params.yaml`.
+    """
+    from counterpoise import losses  # imports torch
+    from counterpoise.stages import check
+
+    owners = {**check.SHARED, **check.sections()}
+    for name, value in content.items():
+        if name in SHARED:
+            yield name, value, SHARED[name]
+        elif name == "losses":
+            for loss, block in value.items():
+                yield from _explain_section(losses.module(loss).Params, block, f"losses.{loss}")
+        elif (section := owners.get(name)) is not None:
+            yield from _explain_section(section, value, name)
+
+
+def _explain_section(
+    section: type[BaseModel], block: Mapping[str, Any], prefix: str
+) -> Iterator[tuple[str, object, str]]:
+    for name, field in section.model_fields.items():
+        dotted, value = f"{prefix}.{name}", block.get(name)
+        if dotted == "ingest.sources":
+            for source, params in block[name].items():
+                yield from _explain_section(sources.find(source).Params, params, f"{dotted}.{source}")
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _explain_section(field.annotation, value or {}, dotted)
+        else:
+            yield dotted, value, " ".join(filter(None, [_meaning(field), _allowed(section, name)]))
+
+
+def _meaning(field: FieldInfo) -> str:
+    return " ".join((field.description or "").replace("`", "").split())
+
+
+def _allowed(section: type[BaseModel], name: str) -> str:
+    """Write what a field accepts, from the JSON schema that pydantic derives."""
+    schema = section.model_json_schema()["properties"][name]
+    options = []
+    for option in schema.get("anyOf", [schema]):
+        if "enum" in option or "const" in option:
+            options.append(" | ".join(map(str, option.get("enum", [option.get("const")]))))
+        elif "type" in option:
+            options.append("null" if option["type"] == "null" else str(option["type"]))
+    return f"[{' | '.join(options)}]" if options else ""
+
+
+def _within(dotted: str, name: str) -> bool:
+    return dotted == name or dotted.startswith(f"{name}.")

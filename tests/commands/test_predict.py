@@ -1,0 +1,48 @@
+"""`counterpoise predict`; `tests/deployment/test_predictor.py` compares what it says with what the pipeline wrote."""
+
+from pathlib import Path
+
+import pytest
+
+from counterpoise import __main__ as cli
+from counterpoise import config
+from counterpoise.deployment import predictor
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def at_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / config.PATH).write_text((ROOT / config.PATH).read_text())
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_line_for_each_image_and_one_for_each_probable_class(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = [
+        predictor.Answer("a.png", (("moss", 0.75), ("rust", 0.25)), ("moss",)),
+        predictor.Answer("b.png", (("rust", 0.125),), ()),
+    ]
+    monkeypatch.setattr(predictor, "answer", lambda root, paths, content, top: answers)
+    cli.main(["predict", "a.png", "b.png"])
+    assert capsys.readouterr().out.splitlines() == [
+        "a.png: moss",
+        "     0.750  moss",
+        "     0.250  rust",
+        "b.png: none reaches its threshold",
+        "     0.125  rust",
+    ]
+
+
+def test_a_folder_without_images_is_refused() -> None:
+    Path("there").mkdir()
+    (Path("there") / ".hidden.png").write_bytes(b"")
+    with pytest.raises(SystemExit, match=r"no image in \['there'\]"):
+        cli.main(["predict", "there", "--logits", "logits.parquet"])
+
+
+def test_without_a_model_the_way_to_one_is_named() -> None:
+    Path("a.png").write_bytes(b"")
+    with pytest.raises(SystemExit, match="run `dvc repro`"):
+        cli.main(["predict", "a.png", "--logits", "logits.parquet"])
