@@ -16,8 +16,10 @@ from pydantic import Field
 
 from counterpoise import labels
 from counterpoise.artifacts import decision as decision_file
-from counterpoise.artifacts import model, predictions, prior, unlabelled
+from counterpoise.artifacts import model, predictions, unlabelled
+from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.decision import Decision
+from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
 from counterpoise.config import PATH, InputError, Positive, Section
 from counterpoise.decision import rules, target_prior, validation
@@ -69,7 +71,7 @@ class Params(Section):
 
 def choose(
     val: predictions.Predictions,
-    counts: prior.Prior,
+    prior: Prior,
     ledger: tuple[prior_ledger.Line, ...],
     params: Decide,
     matters: Positive,
@@ -79,7 +81,7 @@ def choose(
 
     Args:
         val: Predictions of validation.
-        counts: What labels mean, and how many images bear each before any balancing.
+        prior: What labels mean, and how many images bear each before any balancing.
         ledger: Every line that applies to the model.
         params: Section `decide`.
         matters: The class that matters, and other shares of it to decide for.
@@ -103,7 +105,7 @@ def choose(
     )
     calibrated = validation.calibrate(
         val,
-        counts,
+        prior,
         ledger,
         calibrator=params.calibrator,
         min_positives=params.min_positives,
@@ -139,9 +141,9 @@ def of_this_model(root: Path, where: str) -> unlabelled.Unlabelled:
 
 def main(root: Path, params: Params) -> None:
     """Choose and write."""
-    card, counts = model.read_card(root), prior.read(root)
+    card, prior = model.read_card(root), prior_file.read(root)
     scores = of_this_model(root, params.decide.unlabelled) if params.decide.target == "estimated" else None
-    decision = choose(predictions.read(root, "val"), counts, card.ledger, params.decide, params.evaluate, scores)
+    decision = choose(predictions.read(root, "val"), prior, card.ledger, params.decide, params.evaluate, scores)
     decision_file.write(root, decision)
     if decision.pooled:
         warn(f"too few validation images for a calibration of their own, shared one taken: {list(decision.pooled)}")

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from counterpoise import config, seeds, tasks
-from counterpoise.artifacts import classes, clusters, draws, prior, tiles
+from counterpoise.artifacts import classes, clusters, draws, tiles
+from counterpoise.artifacts import prior as prior_file
+from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
 from counterpoise.config import ONE_CLASS, Drawn, InputError, Portion, Section
 from counterpoise.dataset import subsampling
@@ -67,7 +69,7 @@ class Params(Section):
 
 def draw(
     table: pd.DataFrame, labelled: classes.Classes, params: Oversample, seed: int, *, task: str = ONE_CLASS
-) -> tuple[pd.DataFrame, prior.Prior]:
+) -> tuple[pd.DataFrame, Prior]:
     """Draw one epoch.
 
     The line `split` of the ledger compares tiles of train with images of the manifest, so that it also holds what
@@ -116,7 +118,7 @@ def draw(
         prior_ledger.Line("split", "train", of_split),
         draws_line.deferred() if params.defer_frac else draws_line,
     )
-    result = prior.Prior(
+    prior = Prior(
         task=task,
         classes=labelled.names,
         natural_counts=labelled.counts,
@@ -129,7 +131,7 @@ def draw(
         train_pairs=data.pairs(members),
         drawn_pairs=data.pairs(members, repeats),
     )
-    return drawn.sort_values(["tile_id", "view"], ignore_index=True, kind="stable"), result
+    return drawn.sort_values(["tile_id", "view"], ignore_index=True, kind="stable"), prior
 
 
 def repeats_of(table: pd.DataFrame, drawn: pd.DataFrame) -> NDArray[np.int64]:
@@ -155,12 +157,12 @@ def main(root: Path, params: Params) -> None:
         every = len(table)
         table = table.iloc[subsampling.choose(table, clusters.units(root), params.train.fraction, params.seed)]
         print(f"{len(table)} of {every} tiles of train, by train.fraction")
-    drawn, counts = draw(table, labelled, params.oversample, params.seed, task=params.task)
+    drawn, prior = draw(table, labelled, params.oversample, params.seed, task=params.task)
     draws.write(root, drawn)
-    prior.write(root, counts)
+    prior_file.write(root, prior)
     print(
         f"{len(drawn)} draws: "
-        + ", ".join(f"{name} {count}" for name, count in zip(counts.classes, counts.drawn_counts, strict=True))
+        + ", ".join(f"{name} {count}" for name, count in zip(prior.classes, prior.drawn_counts, strict=True))
     )
     members = data.members(table["labels"].tolist(), labelled.names)
     if summary := data.describe_draws(members, repeats_of(table, drawn)):
