@@ -36,7 +36,7 @@ OLD_WORDS = {
     r"(left|leaves the level) open": "does not fix",
     r"makes? (no )?sense": "works, is useful",
     r"system [A-E]": "nothing: nobody knows it",
-    r"draws": "samples per epoch",
+    r"draws(?! (it|the|a) )": "samples per epoch",
     r"as shipped|ships": "default",
     r"told apart|tells? .{0,20}apart": "distinguish",
     r"of many labels": "for multilabel",

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from counterpoise import config, losses, sources
+from counterpoise import config, losses, sources, tasks
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "counterpoise"
@@ -30,6 +30,10 @@ WINGS = [
 """The wings of the package, from the top down: each imports those that come after it, and none that come before."""
 AT_THE_TOP = ("config", "seeds", "storage", "images", "labels")
 """The modules beside the wings, which every wing may import; they import no wing."""
+MARKS = ("<!-- imports of the wings: written by `python tests/test_house.py` -->", "<!-- end -->")
+"""Between them CONTRIBUTING.md holds the picture of the wings."""
+COMPARE_THE_TASK: set[str] = set()
+"""Files that compare the task: none, since its name finds files."""
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 TEST_PATHS = ("data/tiles/test", "data/features/test", "results/predictions/test.parquet")
 Graph = dict[str, set[str]]
@@ -192,6 +196,93 @@ def test_a_wing_imports_nothing_above_it(wing: str) -> None:
     assert not upwards, f"imports run down the list of WINGS: {upwards}"
 
 
+def wing_imports() -> Graph:
+    """For every wing, the wings that it imports."""
+    graph: Graph = {wing: set() for wing in WINGS}
+    for path in PACKAGE.rglob("*.py"):
+        if (wing := wing_of(path)) in graph:
+            graph[wing] |= {wing_of(file) for file in imports(path)} & graph.keys() - {wing}
+    return graph
+
+
+def without_shortcuts(graph: Graph) -> Graph:
+    """Leave out an edge where a longer path leads to the same node."""
+
+    def below(node: str) -> set[str]:
+        return set().union(*({child} | below(child) for child in graph[node]))
+
+    return {
+        node: {child for child in graph[node] if child not in set().union(*map(below, graph[node]))} for node in graph
+    }
+
+
+def picture_of_the_wings() -> str:
+    """Draw which wing imports which, in Mermaid's language."""
+    graph = without_shortcuts(wing_imports())
+    lines = [f"  {wing} --> {' & '.join(sorted(graph[wing], key=WINGS.index))}" for wing in WINGS if graph[wing]]
+    return "\n".join(["```mermaid", "flowchart TD", *lines, "```"])
+
+
+def with_picture(page: str) -> str:
+    """Put the picture between its marks in CONTRIBUTING.md."""
+    return re.sub(
+        rf"(?<={re.escape(MARKS[0])}\n).*?(?={MARKS[1]})", f"\n{picture_of_the_wings()}\n\n", page, flags=re.DOTALL
+    )
+
+
+def test_the_picture_in_contributing_is_that_of_the_code() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert all(mark in page for mark in MARKS)
+    assert page == with_picture(page), "run `python tests/test_house.py`"
+
+
+def test_a_shortcut_is_left_out_of_the_picture() -> None:
+    assert without_shortcuts({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {"a": {"b"}, "b": {"c"}, "c": set()}
+
+
+def test_contributing_has_a_row_for_every_wing_in_their_order() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page[page.index("| wing |") : page.index(MARKS[0])]
+    listed = [
+        name
+        for row in table.splitlines()
+        if row.startswith("| `")
+        for name in re.findall(r"`(\w+)/`", row.split("|")[1])
+    ]
+    assert listed == [wing for wing in WINGS if wing != "__main__"]
+
+
+def test_no_file_is_longer_than_400_lines_and_no_function_than_80() -> None:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 400, short(path)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                assert node.end_lineno - node.lineno < 80, f"{short(path)}: {node.name}"
+
+
+def compares_the_task(tree: ast.AST) -> bool:
+    """Say whether a file compares anything with the name of a task, or tests a flag made from such a comparison."""
+    names = set(tasks.names())
+    constants = {"ONE_CLASS", "MANY_LABELS"}
+    for node in ast.walk(tree):
+        sides: list[ast.AST] = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        sides += [node.pattern] if isinstance(node, ast.match_case) else []
+        for part in (inner for side in sides for inner in ast.walk(side)):
+            if isinstance(part, ast.Constant) and part.value in names:
+                return True
+            if isinstance(part, ast.Name | ast.Attribute) and ast.unparse(part).split(".")[-1] in constants:
+                return True
+    return False
+
+
+def test_the_task_is_compared_nowhere_but_where_a_name_picks_a_file() -> None:
+    found = {short(path) for path in sorted(PACKAGE.rglob("*.py")) if compares_the_task(ast.parse(path.read_text()))}
+    assert found <= COMPARE_THE_TASK, f"ask a file of an open set instead: {sorted(found - COMPARE_THE_TASK)}"
+    assert compares_the_task(ast.parse("many = decision.task != 'multilabel'"))
+
+
 def test_the_tests_lie_as_the_modules_do() -> None:
     wings = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("**/test_*.py"))}
     assert wings <= set(WINGS), f"no such wing: {sorted(wings - set(WINGS))}"
@@ -352,3 +443,8 @@ def test_the_docstring_says_what_a_stage_reads_and_writes(stage: str) -> None:
     for path in expanded(reads[0]):
         known = any(within(path, dep) or within(dep, path) for dep in data_deps(stage))
         assert known, f"the docstring says that {stage} reads {path}, on which it does not depend"
+
+
+if __name__ == "__main__":
+    page = ROOT / "CONTRIBUTING.md"
+    page.write_text(with_picture(page.read_text(encoding="utf-8")), encoding="utf-8")

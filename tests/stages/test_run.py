@@ -119,8 +119,9 @@ def test_an_error_while_a_stage_is_importing_keeps_its_traceback(tmp_path):
 
 WORKING = """
 import numpy as np
-from counterpoise import config, images, loading, stages
+from counterpoise import config, images, stages
 from counterpoise.artifacts import tiles
+from counterpoise.dataset import inputs as loading
 
 class Params(config.Section):
     pass

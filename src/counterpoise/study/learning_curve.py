@@ -23,7 +23,9 @@ from counterpoise.artifacts.predictions import Predictions
 from counterpoise.calibration import prevalence
 from counterpoise.config import InputError
 from counterpoise.decision import rules
-from counterpoise.metrics import confusion, intervals, multilabel, ranking
+from counterpoise.evaluation import tasks
+from counterpoise.evaluation.scores import Variant
+from counterpoise.metrics import intervals, ranking
 from counterpoise.study import dvc_lock, experiment, learning_curve_report
 from counterpoise.study.experiment import Data, Draws, Outcome
 from counterpoise.study.learning_curve_report import LearningCurves
@@ -179,20 +181,13 @@ def validation_scores(val: Predictions, decision: Decision, weights: NDArray[np.
     def with_resamples(score: Callable[[NDArray[np.int32] | None], object]) -> Floats:
         return np.concatenate([np.atleast_1d(np.asarray(score(given), dtype=np.float64)) for given in (None, weights)])
 
-    if decision.task == "multilabel":
-        whole = with_resamples(lambda w: multilabel.mean_average_precision(truth, probs, w))
-        first = {"mean average precision": whole}
-    else:
-        decided, targets, count = rules.decided(decision, probs).argmax(axis=1), truth.argmax(axis=1), len(val.classes)
-        whole = with_resamples(
-            lambda w: confusion.balanced_accuracy(confusion.confusion_matrix(targets, decided, count, w))
-        )
-        first = {"balanced accuracy": whole}
+    task, variant = tasks.find(decision.task), Variant(probs, rules.decided(decision, probs))
+    whole = with_resamples(lambda w: task.learning_curve(variant, truth, w))
     positives, share = truth[:, index], decision.target[index]
     ranked = with_resamples(
         lambda w: ranking.average_precision(positives, probs[:, index], prevalence.importance(positives, share, w))
     )
-    return first | {f"average precision of {decision.positive}": ranked}
+    return {task.LEARNING_CURVE: whole, f"average precision of {decision.positive}": ranked}
 
 
 def count_images(table: pd.DataFrame, decision: Decision) -> tuple[int, int]:

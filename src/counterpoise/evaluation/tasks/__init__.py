@@ -15,7 +15,8 @@ from counterpoise import config
 if TYPE_CHECKING:
     import pandas as pd
 
-    from counterpoise.evaluation.scores import Booleans, Floats, Score, Truth, Variant
+    from counterpoise.evaluation.scores import Booleans, Floats, Score, Truth, Variant, Weights
+    from counterpoise.metrics.arguments import Values
 
 
 class Task(Protocol):
@@ -26,6 +27,7 @@ class Task(Protocol):
         RAW: The figure that stands there raw as well, so that a diff shows what correction and rule did.
         RAW_RULE: How raw logits decide, in words.
         MEANS_OVER_CLASSES: Figures that are means over the classes present.
+        LEARNING_CURVE: The figure of all classes that a learning curve shows, in words.
         DEPEND_ON_SHARES: Figures that hold for test's shares of the classes alone, in words.
     """
 
@@ -33,10 +35,14 @@ class Task(Protocol):
     RAW: str
     RAW_RULE: str
     MEANS_OVER_CLASSES: tuple[str, ...]
+    LEARNING_CURVE: str
     DEPEND_ON_SHARES: str
 
     def figures(self, variant: Variant, truth: Truth) -> dict[str, Score]:
         """Compute every figure of a variant with its interval: by bootstrap over groups, of plain shares by Wilson."""
+
+    def learning_curve(self, variant: Variant, targets: Booleans, weights: Weights) -> Values:
+        """Compute that figure, a float, or (b,) for weights (b, n) of b resamples."""
 
     def no_skill(self, truth: Truth) -> dict[str, float]:
         """Compute what stands in `metrics.json` to compare the figures of all classes with."""

@@ -7,9 +7,21 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from counterpoise.evaluation.scores import BINS, Booleans, Floats, Score, Truth, Variant, bootstrap, of_positive, rate
+from counterpoise.evaluation.scores import (
+    BINS,
+    Booleans,
+    Floats,
+    Score,
+    Truth,
+    Variant,
+    Weights,
+    bootstrap,
+    of_positive,
+    rate,
+)
 from counterpoise.evaluation.tables import per_class as per_class
 from counterpoise.metrics import confusion, intervals, probability
+from counterpoise.metrics.arguments import Values
 
 HEADLINES = (
     "accuracy",
@@ -24,6 +36,7 @@ HEADLINES = (
 RAW = "balanced_accuracy"
 RAW_RULE = "the most probable class"
 MEANS_OVER_CLASSES = ("balanced_accuracy", "macro_f1")
+LEARNING_CURVE = "balanced accuracy"
 DEPEND_ON_SHARES = "accuracy, precision, average_precision, calibration error and Brier score"
 
 
@@ -48,6 +61,12 @@ def figures(variant: Variant, truth: Truth) -> dict[str, Score]:
         ),
         "brier_score": bootstrap(lambda w: probability.brier(probs, targets, w), truth),
     } | of_positive(variant, truth)
+
+
+def learning_curve(variant: Variant, targets: Booleans, weights: Weights) -> Values:
+    """Compute balanced accuracy of the decisions."""
+    actual, decided, count = targets.argmax(axis=1), variant.decided.argmax(axis=1), targets.shape[1]
+    return confusion.balanced_accuracy(confusion.confusion_matrix(actual, decided, count, weights))
 
 
 def no_skill(truth: Truth) -> dict[str, float]:

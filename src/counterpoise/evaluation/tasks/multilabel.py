@@ -5,9 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from counterpoise.evaluation.scores import BINS, Booleans, Floats, Score, Truth, Variant, bootstrap, of_positive, rate
+from counterpoise.evaluation.scores import (
+    BINS,
+    Booleans,
+    Floats,
+    Score,
+    Truth,
+    Variant,
+    Weights,
+    bootstrap,
+    of_positive,
+    rate,
+)
 from counterpoise.evaluation.tables import per_class as per_class
 from counterpoise.metrics import multilabel
+from counterpoise.metrics.arguments import Values
 
 HEADLINES = (
     "mean_average_precision",
@@ -21,6 +33,7 @@ HEADLINES = (
 RAW = "macro_f1"
 RAW_RULE = "a probability of at least 0.5"
 MEANS_OVER_CLASSES = ("macro_f1", "mean_average_precision")
+LEARNING_CURVE = "mean average precision"
 DEPEND_ON_SHARES = "precision, average precision, F1, calibration error and Brier score"
 
 
@@ -38,6 +51,11 @@ def figures(variant: Variant, truth: Truth) -> dict[str, Score]:
         ),
         "brier_score": bootstrap(lambda w: multilabel.brier(targets, probs, w), truth),
     } | of_positive(variant, truth)
+
+
+def learning_curve(variant: Variant, targets: Booleans, weights: Weights) -> Values:
+    """Compute mean average precision over the labels that are present."""
+    return multilabel.mean_average_precision(targets, variant.probs, weights)
 
 
 def no_skill(truth: Truth) -> dict[str, float]:
