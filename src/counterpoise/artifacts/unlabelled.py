@@ -40,18 +40,18 @@ class Unlabelled:
     fingerprint: str
 
 
-def write(path: Path, found: Unlabelled) -> None:
+def write(path: Path, predictions: Unlabelled) -> None:
     """Check and write, rows sorted by image.
 
     Raises:
         storage.ArtifactError: An image stands twice, lengths differ, or a logit is not finite.
     """
-    _check(str(path), found)
-    order = sorted(range(len(found.image_ids)), key=found.image_ids.__getitem__)
-    columns: dict[str, pa.Array] = {"image_id": pa.array([found.image_ids[row] for row in order], pa.string())}
-    for number, name in enumerate(found.classes):
-        columns[PREFIX + name] = pa.array(found.logits[order, number], pa.float32())
-    table = pa.table(columns).replace_schema_metadata({BESIDE: found.fingerprint.encode()})
+    _check(str(path), predictions)
+    order = sorted(range(len(predictions.image_ids)), key=predictions.image_ids.__getitem__)
+    columns: dict[str, pa.Array] = {"image_id": pa.array([predictions.image_ids[row] for row in order], pa.string())}
+    for number, name in enumerate(predictions.classes):
+        columns[PREFIX + name] = pa.array(predictions.logits[order, number], pa.float32())
+    table = pa.table(columns).replace_schema_metadata({BESIDE: predictions.fingerprint.encode()})
     with storage.replacing(path) as temporary:
         pq.write_table(table, temporary)
 
@@ -102,11 +102,11 @@ def _read(path: Path, where: str) -> Unlabelled:
     return Unlabelled(tuple(table["image_id"].to_pylist()), classes, logits, fingerprint.decode())
 
 
-def _check(where: str, found: Unlabelled) -> None:
-    if len(set(found.image_ids)) != len(found.image_ids):
+def _check(where: str, predictions: Unlabelled) -> None:
+    if len(set(predictions.image_ids)) != len(predictions.image_ids):
         raise storage.ArtifactError(f"{where}: an image stands twice")
-    expected: Sequence[int] = (len(found.image_ids), len(found.classes))
-    if found.logits.shape != expected:
-        raise storage.ArtifactError(f"{where}: logits of shape {found.logits.shape}, expected {expected}")
-    if not np.isfinite(found.logits).all():
+    expected: Sequence[int] = (len(predictions.image_ids), len(predictions.classes))
+    if predictions.logits.shape != expected:
+        raise storage.ArtifactError(f"{where}: logits of shape {predictions.logits.shape}, expected {expected}")
+    if not np.isfinite(predictions.logits).all():
         raise storage.ArtifactError(f"{where}: some logits are not finite")

@@ -73,13 +73,13 @@ def join(rows: Iterable[Row], task: str) -> tuple[list[Labelled], list[Refusal]]
             refused += [(row, "rejected", reason) for row in same]
             continue
         telling: list[Row] = []
-        said: set[str] = set()
+        stated: set[str] = set()
         for row in same:
-            if telling and said.issuperset(row.labels):
+            if telling and stated.issuperset(row.labels):
                 refused.append((row, "excluded", f"repeats {same[0].where}"))
             else:
                 telling.append(row)
-            said.update(row.labels)
+            stated.update(row.labels)
         usable.append(Labelled(image, classes, same[0].group, tuple(telling)))
     return usable, refused
 
@@ -128,15 +128,15 @@ def relabel(
         >>> [(image.image, image.labels) for image in relabel(images, {"a": "c", "b": None}, "")[0]]
         [('1', ('c',)), ('3', ())]
     """
-    kept: list[Labelled] = []
+    remaining: list[Labelled] = []
     left_out: list[Refusal] = []
     for image in images:
         names = {new for label in image.labels if (new := new_names.get(label, label)) is not None}
         if image.labels and not names:
             left_out += refuse(image, "excluded", f"{reason} {', '.join(map(repr, image.labels))}")
         else:
-            kept.append(replace(image, labels=tuple(sorted(names))))
-    return kept, left_out
+            remaining.append(replace(image, labels=tuple(sorted(names))))
+    return remaining, left_out
 
 
 def choose(

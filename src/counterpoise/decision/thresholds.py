@@ -140,17 +140,17 @@ def for_precision_floor(
     tried = np.unique(ends[np.searchsorted(ends, sizes)])
     confidence = 1 - 2 * (1 - level) / len(tried)  # of a two-sided interval, whose lower end is one-sided
     shift = target / (1 - target) * (1 - val) / val
-    kept = None
+    passed = None
     for size in tried:
         right = truth[order[:size]]
         effect = intervals.design_effect(right, groups[order[:size]])
         low, _ = intervals.wilson(int(right.sum()), int(size), level=confidence, design_effect=effect)
         odds = np.inf if low >= 1 else float(low) / (1 - float(low)) * shift
         if odds >= floor / (1 - floor):
-            kept = size
-    if kept is None:
+            passed = size
+    if passed is None:
         return None
-    edge = (ranked[kept - 1] + (ranked[kept] if kept < len(ranked) else 0.0)) / 2
+    edge = (ranked[passed - 1] + (ranked[passed] if passed < len(ranked) else 0.0)) / 2
     return float(_moved(np.array([edge]), val, target)[0])
 
 

@@ -30,5 +30,5 @@ def find(name: str) -> Demo:
     """
     if name not in names():
         raise InputError(f"{PATH}: demo.name is {name!r}; {suggest(name, ['none', *names()])}")
-    found: Demo = importlib.import_module(f"{__name__}.{name}")
-    return found
+    demo: Demo = importlib.import_module(f"{__name__}.{name}")
+    return demo

@@ -77,11 +77,11 @@ def write(folder: Path) -> None:
 
 def _categories(path: Path) -> dict[str, list[str]]:
     """Read the sorted categories of every icon that has any."""
-    found: dict[str, list[str]] = {}
+    by_icon: dict[str, list[str]] = {}
     for category, content in sorted(yaml.safe_load(path.read_text(encoding="utf-8")).items()):
         for icon in content["icons"]:
-            found.setdefault(icon, []).append(category)
-    return found
+            by_icon.setdefault(icon, []).append(category)
+    return by_icon
 
 
 def _draw(character: str, font: ImageFont.FreeTypeFont) -> Image.Image:

@@ -65,11 +65,11 @@ def ohem(logits: Tensor, targets: Tensor, *, fraction: float) -> Tensor:
     else:
         values = functional.cross_entropy(wide, targets, reduction="none")
     hardness = values.detach()
-    kept = max(1, math.ceil(round(fraction * values.numel(), 6)))  # 0.07 * 100 is 7.000000000000001
-    cut = hardness.flatten().topk(kept).values[-1]
+    count = max(1, math.ceil(round(fraction * values.numel(), 6)))  # 0.07 * 100 is 7.000000000000001
+    cut = hardness.flatten().topk(count).values[-1]
     above, tied = hardness > cut, hardness == cut
-    weights = above + tied * ((kept - above.sum()) / tied.sum())
-    return (values * weights * (values.numel() / kept)).to(logits.dtype)
+    weights = above + tied * ((count - above.sum()) / tied.sum())
+    return (values * weights * (values.numel() / count)).to(logits.dtype)
 
 
 def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, params: Params) -> partial[Tensor]:

@@ -123,14 +123,14 @@ def load(model: nn.Module, name: str, weights: str) -> None:
         model.load_state_dict(dict(zip(own, state.values(), strict=True)))
         return
     wanted = _without_classifier(own, model)
-    found = _without_classifier(_renamed(_read(weights), name, own), model)
-    differences = _differences(found, wanted)
+    loaded = _without_classifier(_renamed(_read(weights), name, own), model)
+    differences = _differences(loaded, wanted)
     if differences:
         raise InputError(
             f"{path(weights)} does not hold the weights of model.backbone {name!r}: {'; '.join(differences)}; name the "
             "backbone that they are of, or another file"
         )
-    model.load_state_dict(found, strict=False)
+    model.load_state_dict(loaded, strict=False)
 
 
 def _read(weights: str) -> dict[str, Tensor]:
@@ -190,20 +190,20 @@ def _without_classifier(state: Mapping[str, Tensor], model: nn.Module) -> dict[s
     }
 
 
-def _differences(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+def _differences(loaded: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
     shapes = [
-        f"{name} {tuple(found[name].shape)} instead of {tuple(wanted[name].shape)}"
+        f"{name} {tuple(loaded[name].shape)} instead of {tuple(wanted[name].shape)}"
         for name in wanted
-        if name in found and found[name].shape != wanted[name].shape
+        if name in loaded and loaded[name].shape != wanted[name].shape
     ]
     kinds = {
-        "missing": [name for name in wanted if name not in found],
-        "unknown": [name for name in found if name not in wanted],
+        "missing": [name for name in wanted if name not in loaded],
+        "unknown": [name for name in loaded if name not in wanted],
         "of another shape": shapes,
     }
     return [f"{len(names)} {kind} ({_some(names)})" for kind, names in kinds.items() if names]
 
 
 def _some(names: Iterable[str], count: int = 3) -> str:
-    every = list(names)
-    return ", ".join(every[:count]) + (", ..." if len(every) > count else "")
+    listed = list(names)
+    return ", ".join(listed[:count]) + (", ..." if len(listed) > count else "")

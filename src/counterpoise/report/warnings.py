@@ -94,7 +94,7 @@ def _prevalence(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             f"{name} is {shares[0]} of validation, but {shares[1]} of test.",
             f"Precision changes with the share, recall does not. Validation promised a precision of "
-            f"{shift.promised.text} for test; it shows {shift.shown.text}.",
+            f"{shift.expected.text} for test; it shows {shift.shown.text}.",
         )
 
 

@@ -54,8 +54,8 @@ def find(name: str) -> Source:
     """
     if name not in names():
         raise InputError(f"{PATH}: ingest.source is {name!r}; {suggest(name, names())}")
-    found: Source = importlib.import_module(f"{__name__}.{name}")
-    return found
+    source: Source = importlib.import_module(f"{__name__}.{name}")
+    return source
 
 
 def inside(folder: Path, path: str) -> Path | None:
@@ -69,7 +69,7 @@ def inside(folder: Path, path: str) -> Path | None:
         Where it leads; `None` if that is outside, by `..`, by a leading `/` or by a link, or if it cannot be resolved.
     """
     try:
-        found = (folder / path).resolve()
+        resolved = (folder / path).resolve()
     except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
         return None
-    return found if found.is_relative_to(folder) else None
+    return resolved if resolved.is_relative_to(folder) else None

@@ -154,9 +154,9 @@ def main(root: Path, params: Params) -> None:
         )
     table, labelled = tiles.read(root, "train").table, classes.read(root)
     if params.train.fraction < 1:
-        every = len(table)
+        tiles_before = len(table)
         table = table.iloc[subsampling.choose(table, clusters.units(root), params.train.fraction, params.seed)]
-        print(f"{len(table)} of {every} tiles of train, by train.fraction")
+        print(f"{len(table)} of {tiles_before} tiles of train, by train.fraction")
     drawn, prior = draw(table, labelled, params.oversample, params.seed, task=params.task)
     draws.write(root, drawn)
     prior_file.write(root, prior)

@@ -70,8 +70,8 @@ def shuffle_split(
     dealt = split.assign(table, known, units, crossing, np.arange(len(table)), params, seed).splits
     split_of = dict(zip(dealt["image_id"], dealt["split"], strict=True))
     if keep_test:
-        kept = images.splits == "test"
-        split_of |= dict.fromkeys(images.manifest["image_id"][kept], "test")
+        in_test = images.splits == "test"
+        split_of |= dict.fromkeys(images.manifest["image_id"][in_test], "test")
     return split_of
 
 

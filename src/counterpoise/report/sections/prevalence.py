@@ -43,13 +43,13 @@ class Shift:
     Attributes:
         val: Counts on validation.
         test: Counts on test.
-        promised: Precision that validation's rates give at test's prevalence.
+        expected: Precision that validation's rates give at test's prevalence.
         shown: Precision on test.
     """
 
     val: Counts
     test: Counts
-    promised: PointEstimate
+    expected: PointEstimate
     shown: PointEstimate
 
     @property
@@ -58,13 +58,13 @@ class Shift:
         return _ratio(self.val.prevalence, self.test.prevalence) > APART
 
     @property
-    def kept(self) -> bool | None:
-        """Whether the interval on test meets the promised one; None where one is undefined."""
-        one, other = self.promised.interval, self.shown.interval
+    def consistent(self) -> bool | None:
+        """Whether the interval on test meets the expected one; None where one is undefined."""
+        one, other = self.expected.interval, self.shown.interval
         return None if one is None or other is None else one[0] <= other[1] and other[0] <= one[1]
 
     @property
-    def recall_kept(self) -> bool:
+    def recall_consistent(self) -> bool:
         """Whether both recalls can be one, by their 95 % intervals."""
         (low, high), (other_low, other_high) = (
             intervals.wilson(counts.tp, counts.positives) for counts in (self.val, self.test)
@@ -74,11 +74,11 @@ class Shift:
 
 def find_shift(facts: Facts) -> Shift | None:
     """Compare validation and test; None where a side lacks images with or without the class that matters."""
-    promised, shown = (_look_up(facts, "test", variant, "precision") for variant in ("expected", "as it is"))
+    expected, shown = (_look_up(facts, "test", variant, "precision") for variant in ("expected", "as it is"))
     val, test = facts.val_counts, facts.test_counts
     if not 0 < val.positives < val.total or not 0 < test.positives < test.total:
         return None
-    return Shift(val, test, promised, shown)
+    return Shift(val, test, expected, shown)
 
 
 def explain(shift: Shift, name: str) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ def explain(shift: Shift, name: str) -> tuple[str, ...]:
     if not shift.moved:
         return (
             f"Validation and test hold about the same share of {name}: {write_prevalence(val.prevalence)} and "
-            f"{write_prevalence(test.prevalence)}. Validation promised a precision of {shift.promised.text}; test "
+            f"{write_prevalence(test.prevalence)}. Validation promised a precision of {shift.expected.text}; test "
             f"shows {shift.shown.text}. {_verdict(shift)}",
         )
     direction = "fell" if test.prevalence < val.prevalence else "rose"
@@ -101,20 +101,20 @@ def explain(shift: Shift, name: str) -> tuple[str, ...]:
         f"{write_prevalence(test.prevalence)}. Recall does not depend on that share: it was {write_share(val.recall)} "
         f"on validation and {write_share(test.recall)} on test.",
         f"Precision does depend on it: it was {_percent(val.precision)} on validation, and at "
-        f"{write_prevalence(test.prevalence)} the same decisions promised {shift.promised.text}. Test shows "
+        f"{write_prevalence(test.prevalence)} the same decisions promised {shift.expected.text}. Test shows "
         f"{shift.shown.text}. {_verdict(shift, direction)}",
     )
 
 
 def _verdict(shift: Shift, direction: str = "") -> str:
-    ends = (shift.promised.interval, shift.shown.interval)
-    if shift.kept is None or any(end is not None and end[1] - end[0] > TOO_WIDE for end in ends):
+    ends = (shift.expected.interval, shift.shown.interval)
+    if shift.consistent is None or any(end is not None and end[1] - end[0] > TOO_WIDE for end in ends):
         return "These are too few images to say whether anything else changed."
-    if not shift.kept:
-        low = (shift.shown.interval or (0.0, 0.0))[1] < (shift.promised.interval or (0.0, 0.0))[0]
+    if not shift.consistent:
+        low = (shift.shown.interval or (0.0, 0.0))[1] < (shift.expected.interval or (0.0, 0.0))[0]
         than = "less" if low else "more"
         return f"That is {than} than promised: test images differ from validation in more than the share."
-    if not shift.recall_kept:
+    if not shift.recall_consistent:
         return (
             "Recall should be the same, though, and is not: test images differ from validation in more than the share."
         )
@@ -163,10 +163,10 @@ def _regained(facts: Facts) -> str:
         for variant in ("raw", "as it is")
     )
     how = facts.words.raw_rule.format(name=name)
-    promised = _look_up(facts, "target", "raw expected", "precision").text
+    expected = _look_up(facts, "target", "raw expected", "precision").text
     return (
         f"Without correction and rule, at {write_prevalence(share)} as in deployment, {how} by raw logits has a "
-        f"precision of {raw[0]}, where validation promised {promised}, and a recall of {raw[1]}. With them, precision "
+        f"precision of {raw[0]}, where validation promised {expected}, and a recall of {raw[1]}. With them, precision "
         f"is {decided[0]} and recall {decided[1]}."
     )
 
@@ -178,11 +178,11 @@ def _pictured(facts: Facts, shift: Shift) -> list[tuple[str, float]]:
     candidates += [(", as in deployment", facts.decision.target[facts.positive]), *(("", share) for share in stated)]
     if not shift.moved:
         candidates = candidates[1:]
-    kept: list[tuple[str, float]] = []
+    shown: list[tuple[str, float]] = []
     for place, share in candidates:
-        if all(_ratio(share, other) > DISTINCT for _, other in kept):
-            kept.append((place, share))
-    return sorted(kept[:PICTURES], key=lambda pair: -pair[1])
+        if all(_ratio(share, other) > DISTINCT for _, other in shown):
+            shown.append((place, share))
+    return sorted(shown[:PICTURES], key=lambda pair: -pair[1])
 
 
 def _picture(on: Counts, share: float, name: str) -> str:
