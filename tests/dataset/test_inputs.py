@@ -17,7 +17,7 @@ from counterpoise import config
 from counterpoise.artifacts import tiles
 from counterpoise.dataset import augmentation
 from counterpoise.dataset import inputs as tile_inputs
-from counterpoise.dataset.batches import Batches, drawn_before, shuffled
+from counterpoise.dataset.batch_samplers import Batches, drawn_before, shuffled
 from counterpoise.dataset.inputs import Chance, FeatureInputs, Inputs, TileInputs, in_order, workers_count
 from counterpoise.engine import process_group
 from counterpoise.networks import backbones

@@ -11,17 +11,17 @@ import pytest
 
 from counterpoise.report import charts
 from counterpoise.report.charts.bars import Row, bars_with_intervals, gauge
+from counterpoise.report.charts.confusion_matrix import confusion_matrix
 from counterpoise.report.charts.curves import Calibration, PRCurve, precision_recall, reliability
+from counterpoise.report.charts.dot_whisker import Measure, dots_by_way
 from counterpoise.report.charts.dots import Group, apportion, dots
 from counterpoise.report.charts.dumbbells import Change, changes
 from counterpoise.report.charts.errors import Errors, errors_by_class
 from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.lines import Line, line_chart
-from counterpoise.report.charts.matrix import confusion_matrix
 from counterpoise.report.charts.stages import Stage, counts_through_stages
 from counterpoise.report.charts.steps import Track, shares_by_step
 from counterpoise.report.charts.texts import write_prevalence, write_share
-from counterpoise.report.charts.ways import Measure, dots_by_way
 
 NAN = math.nan
 STYLE = Path(charts.__file__).parents[1] / "style.css"

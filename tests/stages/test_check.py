@@ -9,8 +9,14 @@ import pytest
 
 from counterpoise import config, losses
 from counterpoise.artifacts import params_ok
+from counterpoise.calibration.calibrators import sigmoid, softmax
 from counterpoise.config import InputError
-from counterpoise.stages import check
+from counterpoise.decision.links import OF_VALIDATION
+from counterpoise.decision.links import softmax as softmax_rules
+from counterpoise.imbalance import class_weights, resampling
+from counterpoise.networks import tta
+from counterpoise.stages import check, decide, oversample
+from counterpoise.training import mixup, settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -228,3 +234,24 @@ def test_the_stage_ends_with_a_message_and_without_a_traceback(repository):
     assert found.returncode == 1
     assert "params.yaml: seed is 'zero'; input should be a valid integer" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def literals(section: type[config.Section], name: str) -> set[str]:
+    return set(section.model_json_schema()["properties"][name]["enum"])
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "functions"),
+    [
+        (decide.Decide, "calibrator", {"auto", *softmax.CALIBRATORS, *sigmoid.CALIBRATORS}),
+        (decide.Decide, "rule", {*softmax_rules.RULES, *OF_VALIDATION}),
+        (oversample.Oversample, "strategy", set(resampling.STRATEGIES)),
+        (config.Weighting, "scheme", {*class_weights.SCHEMES, *class_weights.LABEL_SCHEMES}),
+        (settings.Train, "mix", {"none", *mixup.NAMES}),
+        (config.Tta, "tta", set(tta.VIEWS)),
+    ],
+)
+def test_a_parameter_accepts_the_functions_that_there_are(
+    section: type[config.Section], name: str, functions: set[str]
+) -> None:
+    assert literals(section, name) == functions

@@ -1,1 +1,26 @@
-"""Which switches of `params.yaml` make no sense together, and why."""
+"""Which switches of `params.yaml` exclude each other, and why: a file per topic.
+
+A file holds `refused(content) -> Iterator[str]` and stands in `TOPICS`, in the order in which faults are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from counterpoise.conflicts import data, decision, double_correction, loss, network, tasks, training, unknown_prior
+
+TOPICS = (data, decision, network, tasks, loss, training, double_correction, unknown_prior)
+
+
+def refused(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what cannot work together, with the reason.
+
+    Args:
+        content: A parameter file of which every single value is right.
+
+    Yields:
+        A line for each fault: what was found, why it cannot work, what to do.
+    """
+    for topic in TOPICS:
+        yield from topic.refused(content)

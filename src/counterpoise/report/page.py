@@ -16,7 +16,7 @@ from counterpoise import images
 from counterpoise.report import summary, warnings
 from counterpoise.report.charts.texts import write_count, write_value
 from counterpoise.report.facts import Facts, counted
-from counterpoise.report.layout import rows
+from counterpoise.report.parts import rows
 from counterpoise.report.sections.mistakes import galleries
 
 PICTURE_PX = 160

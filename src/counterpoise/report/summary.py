@@ -12,7 +12,7 @@ from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_count, write_prevalence, write_share, write_value
 from counterpoise.report.facts import Counts, Facts, counted, quote
-from counterpoise.report.layout import Table
+from counterpoise.report.parts import Table
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from counterpoise import config, demos, losses, sources, stages
+from counterpoise import config, conflicts, demos, losses, sources, stages
 from counterpoise.artifacts import params_ok
 from counterpoise.config import PATH, InputError, Section, suggest
-from counterpoise.conflicts import combinations
 from counterpoise.dataset import augmentation
 from counterpoise.networks import pretrained
 
@@ -60,7 +59,7 @@ def problems(content: Mapping[str, Any]) -> list[str]:
         faults += [line for module in _stage_params() for line in _faults(module, _part(module, content), "")]
     if not faults:
         faults += _names(content)
-    return list(dict.fromkeys(faults)) or list(combinations.refused(content))  # several stages may refuse one key
+    return list(dict.fromkeys(faults)) or list(conflicts.refused(content))  # several stages may refuse one key
 
 
 def _stage_params() -> Iterator[type[Section]]:

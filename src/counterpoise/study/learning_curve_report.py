@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from counterpoise import report
 from counterpoise.metrics.intervals import Interval, percentile
-from counterpoise.report.charts import frame, ways
+from counterpoise.report.charts import dot_whisker, frame
 from counterpoise.report.charts.svg import el, escape
 from counterpoise.report.charts.texts import write_prevalence
 from counterpoise.study import power_law
@@ -130,7 +130,7 @@ def sentence(result: LearningCurves, curve: Curve) -> str:
 def chart(result: LearningCurves) -> str:
     """Draw the curves as an SVG that stands alone."""
     measures = [
-        ways.Measure(
+        dot_whisker.Measure(
             f"{'all' if size == 1 else size} of train, {result.images[index]:.0f} images",
             {curve.name: _estimate(curve.scores[index], 0, curve.intervals[index]) for curve in result.curves},
         )
@@ -142,9 +142,11 @@ def chart(result: LearningCurves) -> str:
         if result.train_sizes[-1] == 1 and np.isfinite(curve.gain)
     }
     if beyond:
-        measures.append(ways.Measure(f"twice the labels, {result.images[-1]:.0f} images", beyond, "by a power law"))
+        measures.append(
+            dot_whisker.Measure(f"twice the labels, {result.images[-1]:.0f} images", beyond, "by a power law")
+        )
     alt = " ".join(sentence(result, curve) for curve in reversed(result.curves))
-    svg = ways.dots_by_way(measures, title="Learning curves, on validation", alt=alt)
+    svg = dot_whisker.dots_by_way(measures, title="Learning curves, on validation", alt=alt)
     style = el("style", escape(STYLE.read_text(encoding="utf-8")))
     return svg.replace("</title>", f"</title>{style}", 1)
 

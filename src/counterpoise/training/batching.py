@@ -8,7 +8,7 @@ from torch import nn
 
 from counterpoise import seeds
 from counterpoise.config import PATH, InputError
-from counterpoise.dataset.batches import Batches, drawn_before, progressive, shuffled, stratified
+from counterpoise.dataset.batch_samplers import Batches, drawn_before, progressive, shuffled, stratified
 from counterpoise.dataset.inputs import Chance
 from counterpoise.engine import process_group
 from counterpoise.training.settings import Train

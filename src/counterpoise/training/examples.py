@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from counterpoise.dataset.batches import Batches
+from counterpoise.dataset.batch_samplers import Batches
 from counterpoise.dataset.inputs import Chance, FeatureInputs, Inputs, TileInputs
 
 

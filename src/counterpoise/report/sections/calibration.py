@@ -9,7 +9,7 @@ from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_value
 from counterpoise.report.facts import Facts
-from counterpoise.report.layout import Part, as_markup
+from counterpoise.report.parts import Part, as_markup
 from counterpoise.report.sections.variants import COLOURS
 
 

@@ -11,7 +11,7 @@ from counterpoise.report.charts.lines import Line, line_chart
 from counterpoise.report.charts.stages import Stage, counts_through_stages
 from counterpoise.report.charts.texts import write_count, write_prevalence
 from counterpoise.report.facts import Facts, counted, quote
-from counterpoise.report.layout import Fold, Part, Table, as_markup
+from counterpoise.report.parts import Fold, Part, Table, as_markup
 
 RAREST = 8
 """Of many classes, so many stand beside the long tail."""

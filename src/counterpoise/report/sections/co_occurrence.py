@@ -9,7 +9,7 @@ from counterpoise import labels
 from counterpoise.report.charts.dumbbells import Change, changes
 from counterpoise.report.charts.texts import write_prevalence, write_value
 from counterpoise.report.facts import Facts, counted, quote
-from counterpoise.report.layout import Part, as_markup
+from counterpoise.report.parts import Part, as_markup
 
 PAIRS = 5
 """So many pairs that gained most are shown, and as many that lost."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from counterpoise.report.charts.confusion_matrix import confusion_matrix
 from counterpoise.report.charts.errors import Errors, errors_by_class
-from counterpoise.report.charts.matrix import confusion_matrix
 from counterpoise.report.charts.texts import write_count, write_share
 from counterpoise.report.facts import Facts, counted, quote
-from counterpoise.report.layout import Part, Table, as_markup, folded_classes, shown_classes
+from counterpoise.report.parts import Part, Table, as_markup, folded_classes, shown_classes
 
 MATRIX_CLASSES = 15
 """A confusion matrix of more classes is a table of the most confused pairs."""

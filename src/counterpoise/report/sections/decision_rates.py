@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise.calibration import prior_ledger
+from counterpoise.report.charts.dot_whisker import Measure, dots_by_way
 from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.texts import write_count, write_value
-from counterpoise.report.charts.ways import Measure, dots_by_way
 from counterpoise.report.facts import Facts, counted
-from counterpoise.report.layout import Part, as_markup, folded_classes, shown_classes
+from counterpoise.report.parts import Part, as_markup, folded_classes, shown_classes
 from counterpoise.report.sections.prior_ledger import MATERIAL, prior_seen
 from counterpoise.report.sections.variants import COLOURS
 

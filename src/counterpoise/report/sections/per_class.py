@@ -7,7 +7,7 @@ from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_value
 from counterpoise.report.facts import Facts, counted, quote
-from counterpoise.report.layout import Part, as_markup, folded_classes, shown_classes
+from counterpoise.report.parts import Part, as_markup, folded_classes, shown_classes
 
 MEASURES = {
     "precision": "Precision: share of decisions right",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from counterpoise.report.charts import curves
 from counterpoise.report.charts.texts import write_share, write_value
 from counterpoise.report.facts import Facts, counted, quote
-from counterpoise.report.layout import Part, as_markup
+from counterpoise.report.parts import Part, as_markup
 
 
 def precision_recall(facts: Facts) -> Part:

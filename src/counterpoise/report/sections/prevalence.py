@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from counterpoise.metrics import intervals
+from counterpoise.report.charts.dot_whisker import Measure, dots_by_way
 from counterpoise.report.charts.dots import dots
 from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_count, write_prevalence, write_share
-from counterpoise.report.charts.ways import Measure, dots_by_way
 from counterpoise.report.facts import Counts, Facts, quote
-from counterpoise.report.layout import Part, as_markup
+from counterpoise.report.parts import Part, as_markup
 from counterpoise.report.summary import dot_groups
 
 APART = 1.25

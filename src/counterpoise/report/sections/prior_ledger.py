@@ -12,7 +12,7 @@ from counterpoise.calibration import calibrators, prior_ledger
 from counterpoise.report.charts.steps import UNKNOWN, Track, shares_by_step
 from counterpoise.report.charts.texts import write_prevalence, write_value
 from counterpoise.report.facts import Facts, counted, listed, quote
-from counterpoise.report.layout import Fold, Part, Table, as_markup
+from counterpoise.report.parts import Fold, Part, Table, as_markup
 
 SELECTED = 5
 """So many classes are followed line by line."""

@@ -6,7 +6,7 @@ from counterpoise.report.charts.bars import Row, bars_with_intervals
 from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.texts import write_count, write_value
 from counterpoise.report.facts import Facts, counted
-from counterpoise.report.layout import Part, as_markup, folded_classes, shown_classes
+from counterpoise.report.parts import Part, as_markup, folded_classes, shown_classes
 
 
 def thresholds(facts: Facts) -> Part:

@@ -6,7 +6,7 @@ from counterpoise.report.charts.lines import Line, line_chart
 from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_value
 from counterpoise.report.facts import Facts, counted
-from counterpoise.report.layout import Part, as_markup
+from counterpoise.report.parts import Part, as_markup
 
 
 def training(facts: Facts) -> Part:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from counterpoise.report.charts.dot_whisker import Measure, dots_by_way
 from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_value
-from counterpoise.report.charts.ways import Measure, dots_by_way
 from counterpoise.report.facts import Facts
-from counterpoise.report.layout import Part, as_markup
+from counterpoise.report.parts import Part, as_markup
 
 NAMES = {"raw": "raw", "calibrated": "calibrated", "decided": "re-decided"}
 COLOURS = {"raw": 6, "calibrated": 0, "re-decided": 2}

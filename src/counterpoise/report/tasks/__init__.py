@@ -15,7 +15,7 @@ from counterpoise import config
 
 if TYPE_CHECKING:
     from counterpoise.report.facts import Facts
-    from counterpoise.report.layout import Part
+    from counterpoise.report.parts import Part
     from counterpoise.report.summary import HeadlineFigure
     from counterpoise.report.warnings import Finding
     from counterpoise.report.words import Words

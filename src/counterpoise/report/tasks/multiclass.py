@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from counterpoise.report.charts.texts import write_share, write_value
 from counterpoise.report.facts import Facts, counted, quote
-from counterpoise.report.layout import Part
+from counterpoise.report.parts import Part
 from counterpoise.report.sections.calibration import calibration
 from counterpoise.report.sections.class_counts import class_counts
 from counterpoise.report.sections.confusion import confusion

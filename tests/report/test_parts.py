@@ -1,4 +1,4 @@
-from counterpoise.report.layout import Part, rows
+from counterpoise.report.parts import Part, rows
 
 
 def test_neighbours_of_one_row_stand_together() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from counterpoise.dataset.batches import progressive, shuffled, stratified
+from counterpoise.dataset.batch_samplers import progressive, shuffled, stratified
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(1, 4), (4, 4), (5, 4), (9, 4), (65, 64), (129, 64), (1000, 7)])
