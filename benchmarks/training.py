@@ -134,7 +134,9 @@ def ours(root: Path, params: Params, shares: list[float]) -> Loop:
     compute = devices.pick(params.model.device, params.model.precision)
     train, val = examples("train", params.train.augment), examples("val", "none")
     goal = objective.Objective(
-        lambda logits, targets: nn.functional.cross_entropy(logits, targets, reduction="none"), torch.ones(CLASSES)
+        lambda logits, targets: nn.functional.cross_entropy(logits, targets, reduction="none"),
+        torch.ones(CLASSES),
+        "multiclass",
     )
 
     def loop(network: nn.Module) -> float:

@@ -67,7 +67,7 @@ def trained(
     values = (rng.normal(size=(count, 16)) + 2 * np.eye(16)[targets]).astype(np.float32)
     shown = Noted(values, np.arange(count))
     val = Examples(inputs.FeatureInputs(values, np.arange(count)), targets)
-    goal = objective.Objective(nn.CrossEntropyLoss(reduction="none"), torch.ones(3), ranks)
+    goal = objective.Objective(nn.CrossEntropyLoss(reduction="none"), torch.ones(3), "multiclass", ranks)
     network = train.build(params, 3, 16)
     if head in ("narrow", "cosine"):
         network = without_batch_norm(network)

@@ -541,7 +541,7 @@ def test_a_training_that_diverges_later_keeps_what_it_learnt_before() -> None:
         return nn.functional.cross_entropy(logits, targets, reduction="none") * (float("nan") if asked > 8 else 1.0)
 
     network = train.build(params, 2, 16)
-    fitted = fit_network(network, examples, examples, objective.Objective(fragile, torch.ones(2)), params)
+    fitted = fit_network(network, examples, examples, objective.Objective(fragile, torch.ones(2), "multiclass"), params)
     assert fitted.best_epoch == 3  # two batches an epoch
     assert len(fitted.history) == 4 + 3
     assert np.isnan(fitted.history[-1]["val/loss"])
@@ -632,7 +632,9 @@ def test_a_loss_with_a_memory_goes_on_with_it_and_is_not_taught_by_validation(tm
     def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[float, loop.Fitted]:
         loss = Patient()
         network = train.build(params, 2, 16)
-        fitted = fit_network(network, examples, examples, objective.Objective(loss, torch.ones(2)), params, checkpoint)
+        fitted = fit_network(
+            network, examples, examples, objective.Objective(loss, torch.ones(2), "multiclass"), params, checkpoint
+        )
         return float(loss.asked), fitted
 
     asked, whole = fit(None)
@@ -665,7 +667,7 @@ def test_batches_are_stratified_for_a_loss_that_ranks_and_for_no_other() -> None
     held = {}
     for ranks in (False, True):
         loss = Seen()
-        goal = objective.Objective(loss, torch.ones(2), ranks)
+        goal = objective.Objective(loss, torch.ones(2), "multiclass", ranks)
         fit_network(train.build(params, 2, 16), examples, examples, goal, params)
         held[ranks] = loss.held
     assert held[True] == [1] * 24
@@ -676,7 +678,9 @@ def test_a_ranking_is_trained_with_plain_cross_entropy_first() -> None:
     examples = gaussians((40, 20, 10), seed=0)
     params = a_params(loss="auc_pairwise", train__epochs=5, train__pretrain_frac=0.4)
     _, fitted = run(params, examples, examples)
-    goal = objective.Objective(lambda z, y: nn.functional.cross_entropy(z, y, reduction="none"), torch.ones(3), True)
+    goal = objective.Objective(
+        lambda z, y: nn.functional.cross_entropy(z, y, reduction="none"), torch.ones(3), "multiclass", True
+    )
     plain = fit_network(train.build(params, 3, 16), examples, examples, goal, a_params(train__epochs=5))
     _, at_once = run(a_params(loss="auc_pairwise", train__epochs=5), examples, examples)
     curve, cross_entropy, ranking = ([epoch["train/loss"] for epoch in its.history] for its in (fitted, plain, at_once))
@@ -742,7 +746,13 @@ def test_progressive_sampling_goes_from_the_natural_shares_to_even_ones() -> Non
     for sampler in ("as_drawn", "progressive"):
         loss = SeenShares()
         params = a_params(train__epochs=5, train__sampler=sampler)
-        fit_network(train.build(params, 3, 16), examples, examples, objective.Objective(loss, torch.ones(3)), params)
+        fit_network(
+            train.build(params, 3, 16),
+            examples,
+            examples,
+            objective.Objective(loss, torch.ones(3), "multiclass"),
+            params,
+        )
         found[sampler] = [float((torch.cat(epoch) == 2).double().mean()) for epoch in loss.shares if epoch]
     assert found["as_drawn"] == pytest.approx([0.04] * 5)
     assert found["progressive"] == pytest.approx([0.04, 0.113, 0.187, 0.26, 1 / 3], abs=0.015)
@@ -948,7 +958,7 @@ class EverWorse(nn.Module):
 def test_early_stopping_looks_only_at_epochs_after_pretraining() -> None:
     examples = gaussians((20, 20), seed=0)
     params = a_params(train__epochs=20, train__pretrain_frac=0.5, train__patience=3)
-    goal = objective.Objective(EverWorse(), torch.ones(2), True)
+    goal = objective.Objective(EverWorse(), torch.ones(2), "multiclass", True)
     fitted = fit_network(train.build(params, 2, 16), examples, examples, goal, params)
     assert fitted.best_epoch == 10
     assert len(fitted.history) == 11 + 3
@@ -962,7 +972,7 @@ def an_auc_margin(params: train.Params, classes: int = 2) -> objective.Objective
         example_count=classes,
         params=params.losses["auc_margin"],
     )
-    return objective.Objective(built, torch.ones(classes), True)
+    return objective.Objective(built, torch.ones(classes), "multiclass", True)
 
 
 def state_of(goal: objective.Objective) -> dict[str, Tensor]:

@@ -63,7 +63,7 @@ def test_the_denominator_of_the_mean_is_the_number_of_values() -> None:
     loss = losses.build(
         "cross_entropy", task="multiclass", class_counts=(2, 1), example_count=3, params={"label_smoothing": 0.0}
     )
-    goal = objective.Objective(loss, torch.tensor([1.0, 4.0]))
+    goal = objective.Objective(loss, torch.tensor([1.0, 4.0]), "multiclass")
     value = goal(torch.zeros(3, 2), torch.tensor([0, 0, 1]))
     assert float(value) == pytest.approx(2 * np.log(2))
 
@@ -109,10 +109,10 @@ def test_balanced_softmax_and_balanced_weights_make_a_model_see_the_same_prior()
 
 def test_plain_cross_entropy_is_pytorchs_for_both_tasks() -> None:
     logits, targets = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
-    assert torch.equal(objective.plain(logits, targets), functional.cross_entropy(logits, targets))
-    borne = (logits.flip(0) > 0).long()
-    expected = functional.binary_cross_entropy_with_logits(logits, borne.float())
-    assert torch.equal(objective.plain(logits, borne), expected)
+    assert torch.equal(links.find("softmax").cross_entropy(logits, targets), functional.cross_entropy(logits, targets))
+    present = (logits.flip(0) > 0).long()
+    expected = functional.binary_cross_entropy_with_logits(logits, present.float())
+    assert torch.equal(links.find("sigmoid").cross_entropy(logits, present), expected)
 
 
 @pytest.mark.parametrize(("scheme", "total"), [("negatives_over_positives", None), ("balanced", 40)])

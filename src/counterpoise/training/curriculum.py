@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from counterpoise.training.examples import Examples
-from counterpoise.training.objective import Objective, plain
+from counterpoise.training.objective import Objective
 
 Goal = Callable[[Tensor, Tensor], Tensor]
 """From raw logits and targets of a batch to the scalar that a step minimises."""
@@ -56,5 +56,5 @@ class Curriculum:
     def goal(self, epoch: int) -> Goal:
         """Return what an epoch, counted from 0, minimises."""
         if epoch < self.pretrain_epochs:
-            return plain
+            return self.objective.link.cross_entropy
         return self.objective.unweighted() if epoch < self.unweighted_epochs else self.objective

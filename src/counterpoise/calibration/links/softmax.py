@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Floats = NDArray[np.float64]
-TARGET_NDIM = 1
 DECIDED_BY = "gain"
 
 
@@ -38,6 +37,18 @@ def tensor_probabilities(logits: Tensor) -> Tensor:
     return logits.softmax(dim=1)
 
 
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Average the cross-entropy of n examples, from logits (n, c) and class indices (n,)."""
+    from torch.nn import functional
+
+    return functional.cross_entropy(logits.float(), targets)
+
+
+def weighted(values: Tensor, targets: Tensor, class_weights: Tensor) -> Tensor:
+    """Multiply the value (n,) of each example by the weight of its class."""
+    return values * class_weights[targets]
+
+
 def average(logits: Tensor) -> Tensor:
     """Average the probabilities of k predictions and return their log, (k, n, c) to (n, c)."""
     import torch  # slow to import, and most of what a link does needs none of it
@@ -53,6 +64,11 @@ def truth(targets: NDArray[np.generic], count: int) -> NDArray[np.bool_]:
         array([[False,  True]])
     """
     return np.asarray(np.arange(count) == targets[:, None])
+
+
+def strata(targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the class of each example, (n,)."""
+    return targets
 
 
 def most_probable(probs: Floats) -> NDArray[np.bool_]:
