@@ -157,10 +157,10 @@ def test_the_ledger_of_weights_by_class_leads_back_from_the_summed_probabilities
         learned, _, network = trained(
             shown, shown, model__subclasses={"solar": 2}, train__monitor="loss", train__learning_rate=0.005, **changes
         )
-        seen = prior_ledger.seen(natural, learned.ledger)
+        seen = prior_ledger.seen(natural, learned.ledger, task="multiclass")
         assert seen is not None
         np.testing.assert_allclose(seen, 0.5 if changes else natural)
-        back = torch.from_numpy(prior_ledger.offset(seen, natural)).float()
+        back = torch.from_numpy(prior_ledger.offset(seen, natural, task="multiclass")).float()
         return (logits_of(network, shown) + back).softmax(dim=1)[:, 1]
 
     plain = probs_at_natural()

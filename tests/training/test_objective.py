@@ -77,7 +77,7 @@ def test_shares_of_a_ranking_are_averaged_without_weights_and_what_they_do_to_th
     assert goal.ranks
     assert float(goal(torch.zeros(4, 2), torch.tensor([0, 0, 1, 0]))) == pytest.approx(1)
     assert lines[-1].factors is None
-    assert prior_ledger.seen([0.9, 0.1], lines) is None
+    assert prior_ledger.seen([0.9, 0.1], lines, task="multiclass") is None
 
 
 def test_other_losses_do_not_rank() -> None:
@@ -103,7 +103,7 @@ def test_balanced_softmax_and_balanced_weights_make_a_model_see_the_same_prior()
     _, weighted = objective.build(a_prior(), "cross_entropy", PLAIN, weights("balanced"))
     drawn = links.find("softmax").prior_of_counts(a_prior().drawn_counts, a_prior().drawn_total)
     assert shifted[-1].factors == pytest.approx(weighted[0].factors)
-    assert prior_ledger.seen(drawn, shifted) == pytest.approx([0.5, 0.5])
+    assert prior_ledger.seen(drawn, shifted, task="multiclass") == pytest.approx([0.5, 0.5])
     assert objective.initial_bias(a_prior(), shifted).tolist() == pytest.approx([np.log(0.5)] * 2)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from counterpoise.calibration import links
-from counterpoise.config import ONE_CLASS
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,7 @@ class Line:
         return Line(self.piece, f"{self.remedy}, deferred", None)
 
 
-def factors(
-    before: ArrayLike, after: ArrayLike, totals: tuple[float, float], *, task: str = ONE_CLASS
-) -> tuple[float, ...]:
+def factors(before: ArrayLike, after: ArrayLike, totals: tuple[float, float], *, task: str) -> tuple[float, ...]:
     """Say by how much a remedy multiplied each class's prior, from counts before and after it.
 
     Args:
@@ -58,7 +55,7 @@ def factors(
     return tuple(float(value) for value in new / old)
 
 
-def seen(natural: ArrayLike, ledger: Sequence[Line], *, task: str = ONE_CLASS) -> NDArray[np.float64] | None:
+def seen(natural: ArrayLike, ledger: Sequence[Line], *, task: str) -> NDArray[np.float64] | None:
     """Compute the prior that a model was made to see: the natural prior times every line of the ledger.
 
     Args:
@@ -86,7 +83,7 @@ def seen(natural: ArrayLike, ledger: Sequence[Line], *, task: str = ONE_CLASS) -
     return link.shares(product)
 
 
-def offset(before: ArrayLike, after: ArrayLike, *, task: str = ONE_CLASS) -> NDArray[np.float64]:
+def offset(before: ArrayLike, after: ArrayLike, *, task: str) -> NDArray[np.float64]:
     """Compute what must be added to logits that hold under prior `before` so that they hold under `after`.
 
     Args:

@@ -19,7 +19,7 @@ from counterpoise.artifacts import classes, clusters, draws, tiles
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import ONE_CLASS, Drawn, InputError, Portion, Section
+from counterpoise.config import Drawn, InputError, Portion, Section
 from counterpoise.dataset import subsampling
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.imbalance import resampling
@@ -68,7 +68,7 @@ class Params(Section):
 
 
 def draw(
-    table: pd.DataFrame, labelled: classes.Classes, params: Oversample, seed: int, *, task: str = ONE_CLASS
+    table: pd.DataFrame, labelled: classes.Classes, params: Oversample, seed: int, *, task: str
 ) -> tuple[pd.DataFrame, Prior]:
     """Draw one epoch.
 

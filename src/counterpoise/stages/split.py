@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 
 from counterpoise import config, seeds, tasks
 from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
-from counterpoise.config import ONE_CLASS, InputError, Section
+from counterpoise.config import InputError, Section
 from counterpoise.dataset import stratification
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.dataset.near_duplicates import find_duplicates
@@ -112,7 +112,7 @@ def assign(
     params: Split,
     seed: int,
     *,
-    task: str = ONE_CLASS,
+    task: str,
 ) -> Assigned:
     """Assign every image to a split.
 

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
-from counterpoise import config, labels
+from counterpoise import config, tasks
 from counterpoise.artifacts import classes, clusters, decision, features, model, predictions, prior, tiles
 from counterpoise.config import Section
 from counterpoise.dataset import subsampling
@@ -203,14 +203,14 @@ def _once(part: tiles.Tiles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
 
 
-def evaluate(outcome: Outcome, split: str) -> tuple[dict[str, scores.Variant], NDArray[np.int64]]:
+def evaluate(outcome: Outcome, split: str) -> tuple[dict[str, scores.Variant], NDArray[np.int64] | NDArray[np.bool_]]:
     """Use the logits of a split three ways, `raw`, `calibrated` and `decided`; see `scores.variants`.
 
     Returns:
-        Probabilities and decisions of each, and the (n,) classes of the images, of which each bears one.
+        Probabilities and decisions of each, and the targets of the images: (n,) classes, or (n, c) labels.
     """
     logits = outcome.predictions[split]
-    targets = labels.targets(logits.labels, logits.classes)
+    targets = tasks.find(outcome.decision.task).encode(logits.labels, logits.classes)
     return scores.variants(logits.logits.astype(np.float64), outcome.decision), targets
 
 

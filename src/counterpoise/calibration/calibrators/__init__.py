@@ -17,7 +17,6 @@ from scipy.special import log_expit, log_softmax, logit, logsumexp
 
 from counterpoise import tasks
 from counterpoise.calibration import links
-from counterpoise.config import ONE_CLASS
 
 Floats = NDArray[np.float64]
 Curve = tuple[tuple[float, ...], tuple[float, ...]]
@@ -146,7 +145,7 @@ def apply(
     bias: Floats,
     offset: Floats,
     *,
-    task: str = ONE_CLASS,
+    task: str,
     knots: Sequence[Curve] = (),
     one_vs_rest: bool = False,
 ) -> Floats:
