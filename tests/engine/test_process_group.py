@@ -94,7 +94,7 @@ def trained(
 def take_part(folder: Path) -> None:
     """Be one of the processes: train every case, one after the other."""
     torch.set_num_threads(1)
-    with process_group.joined(torch.device("cpu")):
+    with process_group.launch(torch.device("cpu")):
         found = {name: trained(**case) for name, case in CASES.items()}
         (folder / f"{process_group.rank()}.json").write_text(json.dumps(found))
 
@@ -201,7 +201,7 @@ def test_processes_without_a_device_of_their_own_are_refused(
     monkeypatch.setenv("WORLD_SIZE", "3")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(config.InputError, match=words), process_group.joined(torch.device(device)):
+    with pytest.raises(config.InputError, match=words), process_group.launch(torch.device(device)):
         pass
 
 
@@ -211,7 +211,7 @@ def test_processes_share_items_in_order_without_rest(length: int, monkeypatch: p
     shares = []
     for rank in range(3):
         monkeypatch.setattr(process_group, "rank", lambda rank=rank: rank)
-        shares.append(process_group.shared(range(length)))
+        shares.append(process_group.shard(range(length)))
     assert [item for share in shares for item in share] == list(range(length))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 

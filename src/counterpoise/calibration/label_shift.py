@@ -85,8 +85,7 @@ def estimate(probs: Floats, prior: Floats, *, max_iterations: int = MAX_ITERATIO
     ratios, now = probs / prior, np.array(prior, dtype=np.float64)
     steps, largest = 0, np.inf
     while largest > TOLERANCE and steps < max_iterations:
-        joint = ratios * now
-        after = (joint / joint.sum(axis=1, keepdims=True)).mean(axis=0)
+        after = _normalised(ratios * now).mean(axis=0)
         steps, largest, now = steps + 1, float(np.abs(after - now).max()), after
     floored = np.maximum(now, 0.5 / len(probs))
     return Estimate(floored / floored.sum(), steps, largest <= TOLERANCE)
@@ -99,9 +98,13 @@ def moved(probs: Floats, before: Floats, after: Floats) -> Floats:
         >>> moved(np.array([[0.5, 0.5]]), np.array([0.5, 0.5]), np.array([0.9, 0.1]))
         array([[0.9, 0.1]])
     """
-    joint = probs * (after / before)
-    result: Floats = joint / joint.sum(axis=1, keepdims=True)
-    return result
+    return _normalised(probs * (after / before))
+
+
+def _normalised(joint: Floats) -> Floats:
+    """Divide (n, c) joint densities by their sum: posteriors."""
+    posterior: Floats = joint / joint.sum(axis=1, keepdims=True)
+    return posterior
 
 
 def separation(val: Floats, targets: NDArray[np.int64], prior: Floats) -> float:

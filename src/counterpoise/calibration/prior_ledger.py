@@ -45,7 +45,7 @@ def factors(before: ArrayLike, after: ArrayLike, totals: tuple[float, float], *,
         (c,) factors; 1 everywhere where the proportions stayed.
 
     Example:
-        >>> factors([30, 10], [30, 30], (40, 60))
+        >>> factors([30, 10], [30, 30], (40, 60), task="multiclass")
         (0.6666666666666666, 2.0)
         >>> factors([10], [10], (40, 20), task="multilabel")  # odds of 1 : 3 become 1 : 1
         (3.0,)
@@ -67,7 +67,7 @@ def seen(natural: ArrayLike, ledger: Sequence[Line], *, task: str) -> NDArray[np
         (c,) shares, which of one class per image sum to 1; or `None` if a line is unknown.
 
     Example:
-        >>> seen([0.75, 0.25], [Line("weighting.scheme", "balanced", (2 / 3, 2.0))])
+        >>> seen([0.75, 0.25], [Line("weighting.scheme", "balanced", (2 / 3, 2.0))], task="multiclass")
         array([0.5, 0.5])
         >>> seen([0.25], [Line("weighting.scheme", "negatives_over_positives", (3.0,))], task="multilabel")
         array([0.5])
@@ -98,7 +98,7 @@ def offset(before: ArrayLike, after: ArrayLike, *, task: str) -> NDArray[np.floa
         ValueError: A prior is out of range, or does not sum to 1 where it should.
 
     Example:
-        >>> bool(np.allclose(offset([0.5, 0.5], [0.8, 0.2]), np.log([1.6, 0.4])))
+        >>> bool(np.allclose(offset([0.5, 0.5], [0.8, 0.2], task="multiclass"), np.log([1.6, 0.4])))
         True
     """
     return links.of_task(task).offset(before, after)

@@ -338,7 +338,7 @@ def main(root: Path, params: Params) -> None:
         inputs.append(root / clusters.PATH)
     block = {"losses": params.losses[params.loss]}
     settings = [as_member(params, number).model_dump() | block for number in range(params.train.members)]
-    with process_group.joined(devices.pick_device(params.model.device)):
+    with process_group.launch(devices.pick_device(params.model.device)):
         saved = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
         members = fit_members(drawn, natural, val, prior, params, saved)
         leads = process_group.rank() == 0

@@ -71,7 +71,7 @@ def fit(
         InputError: The monitored figure was never a number, `torch.compile` failed, or `batching.check` refused.
     """
     learner, progress, clock = _learner(network, curriculum, params, compute), Progress(), _Clock()
-    state = process_group.of_the_first(checkpoint.load() if checkpoint and process_group.rank() == 0 else None)
+    state = process_group.broadcast(checkpoint.load() if checkpoint and process_group.rank() == 0 else None)
     if state:
         progress = learner.resume(state)
     settled = curriculum.settled

@@ -31,14 +31,14 @@ def validate(
     Returns:
         `val/loss`, and what `figures` returns; not a number where a logit is not finite.
     """
-    order = process_group.shared(in_order(len(val.inputs), batch_size))
+    order = process_group.shard(in_order(len(val.inputs), batch_size))
     own = inference.outputs(network, val.inputs.batches(order), compute)
-    logits = process_group.together(own).to(compute.device)
+    logits = process_group.gather(own).to(compute.device)
     with torch.inference_mode(), compute.autocast():
         loss = float(objective(logits, val.targets.to(compute.device)))
     if not torch.isfinite(logits).all():
         return dict.fromkeys(("val/loss", "val/balanced_accuracy", "val/average_precision"), float("nan"))
-    return process_group.of_the_first({"val/loss": loss} | figures(logits.cpu().double(), val.targets, objective.link))
+    return process_group.broadcast({"val/loss": loss} | figures(logits.cpu().double(), val.targets, objective.link))
 
 
 def figures(logits: Tensor, targets: Tensor, link: Link) -> dict[str, float]:

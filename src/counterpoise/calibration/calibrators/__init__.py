@@ -168,7 +168,7 @@ def apply(
         (n, c) probabilities.
 
     Example:
-        >>> apply(np.zeros((1, 2)), np.ones(2), np.zeros(2), np.log([0.9, 0.1]))
+        >>> apply(np.zeros((1, 2)), np.ones(2), np.zeros(2), np.log([0.9, 0.1]), task="multiclass")
         array([[0.9, 0.1]])
         >>> apply(np.zeros((1, 2)), np.ones(2), np.zeros(2), np.log([3.0, 1.0]), task="multilabel")
         array([[0.75, 0.5 ]])

@@ -6,6 +6,7 @@ A file `dataset/tasks/<name>.py` bears the name of a file of `tasks/` and holds 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -58,6 +59,12 @@ class TaskData(Protocol):
 
 
 def find(task: str) -> TaskData:
-    """Find what a task does differently."""
+    """Find what a task does differently.
+
+    Raises:
+        ValueError: There is no file for the task, although `tasks/` has one.
+    """
+    if task not in {module.name for module in pkgutil.iter_modules(__path__)}:
+        raise ValueError(f"task {task!r} has no file in {__name__.replace('.', '/')}/")
     data: TaskData = importlib.import_module(f"{__name__}.{task}")
     return data
