@@ -167,7 +167,7 @@ def loops_of(root: Path, backbone: str, name: str, setup: Setup) -> tuple[dict[t
         ("timm", "train"): training.of_timm(root, setup, precision),
         ("timm", "predict"): predicting_of_timm(root, setup, precision),
     }
-    return loops, training.build(params, CLASSES, None)
+    return loops, training.build(params.model, params.train.seed, CLASSES, None)
 
 
 def peak_bytes(device: torch.device, run: Callable[[], float]) -> tuple[float, int]:

@@ -257,7 +257,7 @@ def spread(values: list[float]) -> str:
 def measure(root: Path, backbone: str, setup: Setup, rounds: int, progress: tqdm[Any]) -> None:
     """Print a line for each loop."""
     params, shares = settings(backbone, "float32", setup), []
-    network = build(params, CLASSES, None)
+    network = build(params.model, params.train.seed, CLASSES, None)
     weights = copy.deepcopy(network.state_dict())
     loops = {
         "ours": ours(root, params, shares),

@@ -111,7 +111,7 @@ def trained(
     params = a_params(**changes)
     given = a_prior(shown)
     learned = train.fit_member(shown, shown, val or problem(1), given, params)
-    card = train.describe([learned], given, params, 6)
+    card = train.describe([learned], given, params.loss, params.model, 6)
     return learned, card, rebuild(card, learned.weights)
 
 

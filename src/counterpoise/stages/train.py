@@ -35,9 +35,8 @@ from counterpoise.networks.heads import build_head
 from counterpoise.networks.network import Network, sum_back
 from counterpoise.stages import run
 from counterpoise.training import checkpoints, decoupling, loop, objective
-from counterpoise.training.curriculum import Curriculum
+from counterpoise.training.curriculum import Deferred, curriculum
 from counterpoise.training.examples import Examples, feature_width, unaugmented, with_types
-from counterpoise.training.lr_schedule import first_epochs
 from counterpoise.training.settings import Train
 
 
@@ -109,9 +108,17 @@ def examples(
     return Examples(inputs, targets, rows)
 
 
-def build(params: Params, classes: int, width: int | None, bias: Tensor | None = None) -> nn.Module:
-    """Build what is trained: a head on features of a width, or for `None` a whole network, that begins at `bias`."""
-    section, seed = params.model, _initial_seed(params)
+def build(section: Model, seed: int, classes: int, width: int | None, bias: Tensor | None = None) -> nn.Module:
+    """Build what is trained: a head on features of a width, or for `None` a whole network.
+
+    Args:
+        section: Section `model`.
+        seed: `train.seed`, from which the seed of the initial weights is derived.
+        classes: Outputs.
+        width: Features of a frozen backbone.
+        bias: (classes,) at which the last layer begins; `None` begins at zero.
+    """
+    seed = _initial_seed(seed)
     if width is not None:
         return build_head(section.head, width, classes, section.dropout, seed, bias, hidden=section.hidden)
     backbone = build_backbone(section.backbone, section.weights, seed, section.pool)
@@ -121,28 +128,12 @@ def build(params: Params, classes: int, width: int | None, bias: Tensor | None =
     return Network(backbone, head).to(memory_format=torch.channels_last)
 
 
-def _initial_seed(params: Params) -> int:
-    return seeds.derive(params.train.seed, "initialisation") % 2**32
+def _initial_seed(seed: int) -> int:
+    return seeds.derive(seed, "initialisation") % 2**32
 
 
-def curriculum(drawn: Examples, natural: Examples | None, goal: objective.Objective, params: Params) -> Curriculum:
-    """Lay out what each epoch learns from and minimises.
-
-    Args:
-        drawn: The draws of one epoch.
-        natural: Every tile of train once, as it is; not needed where `oversample.defer_frac` is 0.
-        goal: What is minimised in the end.
-        params: All settings.
-    """
-    epochs = params.train.epochs
-    return Curriculum(
-        drawn,
-        goal,
-        natural,
-        pretrain_epochs=first_epochs(params.train.pretrain_frac, epochs),
-        unweighted_epochs=first_epochs(params.weighting.defer_frac, epochs),
-        natural_epochs=first_epochs(params.oversample.defer_frac, epochs),
-    )
+def _deferred(params: Params) -> Deferred:
+    return Deferred(params.train.pretrain_frac, params.weighting.defer_frac, params.oversample.defer_frac)
 
 
 def schedule_lines(params: Train) -> tuple[prior_ledger.Line, ...]:
@@ -197,13 +188,29 @@ def fit_member(
     of = subclasses.parents(prior.classes, params.model.subclasses)
     if params.model.subclasses:
         goal = objective.over_types(goal, prior, params.loss, params.losses[params.loss], of)
-        drawn, natural = _typed(drawn, natural, prior.classes, params, compute)
+        drawn, natural = _typed(
+            drawn,
+            natural,
+            prior.classes,
+            params.model,
+            4 * params.train.batch_size,
+            params.seed,
+            params.train.seed,
+            compute,
+        )
         bias = bias[torch.tensor(of)] + subclasses.log_shares(drawn.targets, of)
         remedy = ", ".join(f"{name} {count}" for name, count in params.model.subclasses.items())
         lines = (*lines, prior_ledger.Line("model.subclasses", remedy, (1.0,) * len(prior.classes)))
-    network = build(params, len(of), feature_width(drawn), bias)
+    network = build(params.model, params.train.seed, len(of), feature_width(drawn), bias)
     sum_back(network, of)
-    fitted = loop.fit(network, curriculum(drawn, natural, goal, params), val, params.train, compute, checkpoint)
+    fitted = loop.fit(
+        network,
+        curriculum(drawn, natural, goal, params.train.epochs, _deferred(params)),
+        val,
+        params.train,
+        compute,
+        checkpoint,
+    )
     network.load_state_dict(fitted.weights)
     weights, lines, summary = fitted.weights, (*lines, *schedule_lines(params.train)), {"best_epoch": fitted.best_epoch}
     if params.train.classifier == "retrained":
@@ -268,11 +275,12 @@ def retrain(
     goal, lines = objective.build(redrawn, params.loss, params.losses[params.loss], params.weighting)
     batch_size = 4 * params.train.batch_size
     values, of_val = (infer(network.backbone, part.inputs, batch_size, compute) for part in (natural, val))
-    head = build(params, len(prior.classes), values.shape[1], objective.initial_bias(redrawn, lines))
+    bias = objective.initial_bias(redrawn, lines)
+    head = build(params.model, params.train.seed, len(prior.classes), values.shape[1], bias)
     drawn = Examples(FeatureInputs(values, rows), natural.targets[torch.from_numpy(rows)])
     fitted = loop.fit(
         head,
-        replace(curriculum(drawn, natural, goal, params), natural_epochs=0),
+        replace(curriculum(drawn, natural, goal, params.train.epochs, _deferred(params)), natural_epochs=0),
         Examples(FeatureInputs(of_val, np.arange(len(of_val))), val.targets),
         params.train.model_copy(update={"mix": "none", "sampler": "as_drawn"}),
         compute,
@@ -281,7 +289,7 @@ def retrain(
     return replace(fitted, weights=whole | {f"head.{name}": tensor for name, tensor in fitted.weights.items()}), lines
 
 
-def describe(members: Sequence[Member], prior: Prior, params: Params, width: int | None) -> model.Card:
+def describe(members: Sequence[Member], prior: Prior, loss: str, section: Model, width: int | None) -> model.Card:
     """Say what is needed to build and use the members, heads on so many features or, for `None`, whole networks.
 
     Their lines of the ledger are the same, but for what a remedy chose on validation, such as tau, which stands there
@@ -293,35 +301,44 @@ def describe(members: Sequence[Member], prior: Prior, params: Params, width: int
     ]
     return model.Card(
         task=prior.task,
-        backbone=params.model.backbone,
-        head=params.model.head,
-        dropout=params.model.dropout,
-        input_px=params.model.input_px,
+        backbone=section.backbone,
+        head=section.head,
+        dropout=section.dropout,
+        input_px=section.input_px,
         frozen=width is not None,
-        backbone_weights=params.model.weights,
+        backbone_weights=section.weights,
         classes=prior.classes,
-        loss=params.loss,
+        loss=loss,
         ledger=tuple(lines),
-        pool=params.model.pool,
-        hidden=params.model.hidden,
-        width=width or backbones.outline(params.model.backbone, params.model.pool, params.model.input_px).width,
+        pool=section.pool,
+        hidden=section.hidden,
+        width=width or backbones.outline(section.backbone, section.pool, section.input_px).width,
         members=len(members),
-        subclasses=params.model.subclasses,
+        subclasses=section.subclasses,
     )
 
 
 def _typed(
-    drawn: Examples, natural: Examples, classes: tuple[str, ...], params: Params, compute: Compute
+    drawn: Examples,
+    natural: Examples,
+    classes: tuple[str, ...],
+    section: Model,
+    batch_size: int,
+    seed: int,
+    train_seed: int,
+    compute: Compute,
 ) -> tuple[Examples, Examples]:
-    """Set types in place of classes as targets, which are clusters of features."""
+    """Set types in place of classes as targets, which are clusters of features.
+
+    `seed` decides the clusters, `train_seed` the weights of a backbone that begins at random.
+    """
     plain = unaugmented(natural)
     if isinstance(plain.inputs, FeatureInputs):
         values = plain.inputs.values[plain.inputs.rows]
     else:
-        section = params.model
-        backbone = build_backbone(section.backbone, section.weights, _initial_seed(params), section.pool)
-        values = infer(backbone, plain.inputs, 4 * params.train.batch_size, compute)
-    types = subclasses.find(values, natural.targets.numpy(), classes, params.model.subclasses, params.seed)
+        backbone = build_backbone(section.backbone, section.weights, _initial_seed(train_seed), section.pool)
+        values = infer(backbone, plain.inputs, batch_size, compute)
+    types = subclasses.find(values, natural.targets.numpy(), classes, section.subclasses, seed)
     return with_types(drawn, natural, types)
 
 
@@ -344,7 +361,7 @@ def main(root: Path, params: Params) -> None:
         leads = process_group.rank() == 0
     if not leads:
         return
-    card = describe(members, prior, params, feature_width(drawn))
+    card = describe(members, prior, params.loss, params.model, feature_width(drawn))
     others = {f"best_epoch_{number}": own.summary["best_epoch"] for number, own in enumerate(members) if number}
     training.write(root, members[0].history, members[0].summary | others)
     model.write(root, card, *(own.weights for own in members))

@@ -194,7 +194,9 @@ def _train(params: train.Params, data: Data, draws: Draws) -> tuple[model.Card, 
     each = train.examples(draws.tiles, frozen, *_once(draws.tiles), draws.prior, params, "train")
     monitored = train.examples(val.tiles, val.features, *_once(val.tiles), draws.prior, params, "val")
     members = train.fit_members(drawn, each, monitored, draws.prior, params)
-    card = train.describe(members, draws.prior, params, None if frozen is None else frozen.values.shape[1])
+    card = train.describe(
+        members, draws.prior, params.loss, params.model, None if frozen is None else frozen.values.shape[1]
+    )
     return card, [network.rebuild(card, member.weights) for member in members]
 
 
