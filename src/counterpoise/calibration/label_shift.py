@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
-from scipy.stats import f, norm
+from scipy.special import expit, fdtrc, ndtri
 
 Floats = NDArray[np.float64]
 MAX_ITERATIONS = 20_000
@@ -191,7 +190,7 @@ def _intervals(
     for share, values, size in zip(estimated, ours, sizes, strict=True):
         spread = spread + share**2 * _covariance(values @ to_shares) / size
     error = np.sqrt(np.maximum(np.diag(spread), 0)) / (estimated * (1 - estimated))
-    reach = float(norm.ppf((1 + level) / 2)) * error
+    reach = float(ndtri((1 + level) / 2)) * error
     odds = np.log(estimated) - np.log1p(-estimated)
     return expit(odds - reach), expit(odds + reach)
 
@@ -224,7 +223,7 @@ def _explained(
     mean, squared = float(np.trace(whole)), float((whole**2).sum())
     if mean <= 0:
         return 1.0
-    return float(f.sf(statistic / mean, mean**2 / squared, mean**2 / known))
+    return float(fdtrc(mean**2 / squared, mean**2 / known, statistic / mean))
 
 
 def _bins(unlabelled: Floats, val: Floats, count: int) -> tuple[Floats, Floats]:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import ndtri
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Values: TypeAlias = np.float64 | FloatArray
@@ -56,7 +56,7 @@ def wilson(
     if not (np.isfinite(effect) & (effect >= 1)).all():
         raise ValueError(f"design_effect: found {effect}; expected finite values of at least 1")
     x, n, _ = np.broadcast_arrays(x / effect, n / effect, effect)
-    z = stats.norm.isf((1 - _level(level)) / 2)
+    z = -ndtri((1 - _level(level)) / 2)
     spread = z * np.sqrt(x * (n - x) / np.where(n > 0, n, 1) + z**2 / 4)
     low, high = ((x + z**2 / 2 + sign * spread) / (n + z**2) for sign in (-1, 1))
     return _closed(low, high, x, n)
