@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, fdtrc, ndtri
 
 Floats = NDArray[np.float64]
 MAX_ITERATIONS = 20_000
@@ -185,6 +184,8 @@ def _intervals(
     theirs: Floats, ours: list[Floats], sizes: list[int], estimated: Floats, level: float
 ) -> tuple[Floats, Floats]:
     """Return both ends, (c,) each, from probabilities under the estimate: unlabelled ones, and of each class."""
+    from scipy.special import expit, ndtri
+
     to_shares = np.linalg.pinv(theirs.T @ theirs / len(theirs) / estimated[:, None])
     spread = _covariance(theirs @ to_shares) / len(theirs)
     for share, values, size in zip(estimated, ours, sizes, strict=True):
@@ -205,6 +206,8 @@ def _explained(
     estimated: Floats,
 ) -> float:
     """Return the p-value of the bins of all classes together."""
+    from scipy.special import fdtrc
+
     count = int(np.clip(min(sizes) // PER_BIN, 3, BINS))
     bins = [_bins(unlabelled[:, index], val[:, index], count) for index in range(len(estimated))]
     one, other = (np.concatenate(blocks, axis=1) for blocks in zip(*bins, strict=True))

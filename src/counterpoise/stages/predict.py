@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
@@ -26,6 +25,9 @@ from counterpoise.networks import devices, ensembling, tta
 from counterpoise.networks.devices import Compute
 from counterpoise.networks.network import rebuild
 from counterpoise.stages import run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Predict(Tta):
