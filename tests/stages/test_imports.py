@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from counterpoise import config
-from counterpoise.artifacts import clusters, draws, features, predictions, prior, tiles
+from counterpoise.artifacts import classes, features, manifest, rejected, splits, thumbnails, tiles
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = ("torch", "timm", "torchvision", "lightning_fabric", "albumentations", "cv2")
@@ -76,31 +76,55 @@ def test_help_loads_no_arrays_either() -> None:
     assert loaded(code, (*NETWORKS, *TABLES, "numpy", "jinja2", "dvclive")) == []
 
 
+SCIPY = ("scipy.stats", "scipy.optimize", "scipy.sparse")
+RUNNING = {
+    "split": (*NETWORKS, "sklearn", "scipy.stats", "scipy.optimize"),
+    "oversample": (*NETWORKS, "sklearn", "scipy.stats", "scipy.optimize"),
+    "train": (*NETWORKS[1:], "sklearn", "scipy", "jinja2"),
+    "predict": (*NETWORKS[1:], "sklearn", "scipy", "jinja2", "dvclive"),
+    "decide": (*NETWORKS, "sklearn", "scipy.stats"),
+    "evaluate": (*NETWORKS, "sklearn", *SCIPY),
+    "report": (*NETWORKS, "sklearn", *SCIPY),
+}
+"""For each stage behind `ingest`, what running it must not load, where `train` and `predict` work on features."""
+
+
 @pytest.fixture
-def built(tmp_path: Path) -> Path:
-    """Write what `train` and `predict` read, with features that the tests draw."""
-    rng, buffer, ids = np.random.default_rng(0), io.BytesIO(), []
-    Image.new("RGB", (4, 4)).save(buffer, format="PNG")
-    for split in ("train", "val", "test"):
-        own = [f"{split}{number:02d}" for number in range(20)]
-        with tiles.writing(tmp_path, split) as append:
-            for number, tile_id in enumerate(own):
-                append(tiles.Tile(tile_id, tile_id, NAMES[number % 2], (0, 0, 4, 4), buffer.getvalue()))
-        values = rng.normal(size=(20, 8)).astype(np.float32)
-        features.write(tmp_path, split, features.Features(pd.DataFrame({"tile_id": own, "view": 0}), values))
-        ids += own
-    table = pd.DataFrame({"image_id": sorted(ids), "unit": sorted(ids), "centre": sorted(ids)})
-    clusters.write(tmp_path, table.assign(kind="single", correlation=1.0))
-    draws.write(tmp_path, pd.DataFrame({"tile_id": [f"train{number:02d}" for number in range(20)], "view": 0}))
-    prior.write(tmp_path, prior.Prior("multiclass", NAMES, (30, 30), (10, 10), (10, 10), 60, 20, 20, ()))
+def repository(tmp_path: Path) -> Path:
+    """Write what `ingest` would leave of 90 images."""
+    ids = [f"{number:02d}.png" for number in range(90)]
+    table = pd.DataFrame({"image_id": ids, "path": ids, "labels": [NAMES[number % 2] for number in range(90)]})
+    table = table.assign(raw_labels=table["labels"], group=ids, width_px=4, height_px=4, sha256=ids)
+    manifest.write(tmp_path, table[list(manifest.COLUMNS)])
+    pictures = np.random.default_rng(0).integers(0, 256, (90, 32, 32)).astype(np.uint8)
+    thumbnails.write(tmp_path, pictures)
+    classes.write(tmp_path, classes.Classes(NAMES, (45, 45), 90))
+    rejected.write(tmp_path, pd.DataFrame(columns=list(rejected.COLUMNS), dtype=object))
     text = (ROOT / config.PATH).read_text(encoding="utf-8")
     assert "epochs: 60\n" in text
     (tmp_path / config.PATH).write_text(text.replace("epochs: 60\n", "epochs: 2\n"), encoding="utf-8")
     return tmp_path
 
 
-def test_training_and_predicting_on_features_load_no_backbone_and_no_image_library(built: Path) -> None:
-    beside_torch = tuple(name for name in NETWORKS if name != "torch")
-    assert loaded(run("train"), (*beside_torch, "scipy", "sklearn", "jinja2"), built) == []
-    assert loaded(run("predict"), (*beside_torch, "scipy", "sklearn", "jinja2", "dvclive"), built) == []
-    assert len(predictions.read(built, "test").image_ids) == 20
+def tile_and_embed(root: Path) -> None:
+    """Write a tile of each image, and features that have nothing to do with it."""
+    rng, buffer, images = np.random.default_rng(0), io.BytesIO(), manifest.read(root).set_index("image_id")
+    Image.new("RGB", (4, 4)).save(buffer, format="PNG")
+    sides = splits.read(root)
+    for split in splits.NAMES:
+        own = sides.loc[sides["split"] == split, "image_id"].tolist()
+        with tiles.writing(root, split) as append:
+            for tile_id in own:
+                append(tiles.Tile(tile_id, tile_id, images["labels"][tile_id], (0, 0, 4, 4), buffer.getvalue()))
+        values = rng.normal(size=(len(own), 8)).astype(np.float32)
+        features.write(root, split, features.Features(pd.DataFrame({"tile_id": own, "view": 0}), values))
+
+
+def test_no_stage_loads_what_it_has_no_use_for_while_it_runs(repository: Path) -> None:
+    found = {}
+    for stage, names in RUNNING.items():
+        if stage == "oversample":
+            tile_and_embed(repository)
+        found[stage] = loaded(run(stage), names, repository)
+    assert found == {stage: [] for stage in RUNNING}
+    assert (repository / "reports/index.html").exists()
