@@ -20,7 +20,7 @@ from counterpoise.dataset import inputs
 from counterpoise.engine import process_group
 from counterpoise.networks import devices
 from counterpoise.stages import train
-from counterpoise.training import loop, objective
+from counterpoise.training import loop, members, objective
 from counterpoise.training.curriculum import Curriculum
 from counterpoise.training.examples import Examples
 
@@ -68,7 +68,7 @@ def trained(
     shown = Noted(values, np.arange(count))
     val = Examples(inputs.FeatureInputs(values, np.arange(count)), targets)
     goal = objective.Objective(nn.CrossEntropyLoss(reduction="none"), torch.ones(3), "multiclass", ranks)
-    network = train.build(params.model, params.train.seed, 3, 16)
+    network = members.build(params.model, params.train.seed, 3, 16)
     if head in ("narrow", "cosine"):
         network = without_batch_norm(network)
     gradients: list[list[float]] = []
@@ -224,7 +224,7 @@ def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_batch_norm_is_synchronised_on_cuda_with_its_activation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_group, "count", lambda: 2)
-    network = train.build(a_params(head="linear").model, a_params(head="linear").train.seed, 3, None)
+    network = members.build(a_params(head="linear").model, a_params(head="linear").train.seed, 3, None)
     names = list(network.state_dict())
     assert process_group.synchronised(network, torch.device("cpu")) is network
     found = process_group.synchronised(network, torch.device("cuda"))

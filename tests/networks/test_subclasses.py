@@ -15,7 +15,7 @@ from counterpoise.networks import devices, subclasses
 from counterpoise.networks.heads import HEADS, build_head
 from counterpoise.networks.network import rebuild, sum_back
 from counterpoise.stages import check, train
-from counterpoise.training import objective
+from counterpoise.training import members, objective
 from counterpoise.training.examples import Examples
 
 Array = np.ndarray[Any, Any]
@@ -107,11 +107,11 @@ def a_prior(shown: Examples) -> prior.Prior:
 
 def trained(
     shown: Examples, val: Examples | None = None, **changes: Any
-) -> tuple[train.Member, model.Card, torch.nn.Module]:
+) -> tuple[members.Member, model.Card, torch.nn.Module]:
     params = a_params(**changes)
     given = a_prior(shown)
-    learned = train.fit_member(shown, shown, val or problem(1), given, params)
-    card = train.describe([learned], given, params.loss, params.model, 6)
+    learned = members.fit_member(shown, shown, val or problem(1), given, params)
+    card = members.describe([learned], given, params.loss, params.model, 6)
     return learned, card, rebuild(card, learned.weights)
 
 

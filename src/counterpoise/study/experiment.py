@@ -24,6 +24,8 @@ from counterpoise.dataset import subsampling
 from counterpoise.evaluation import scores
 from counterpoise.networks import devices, network
 from counterpoise.stages import decide, oversample, predict, train
+from counterpoise.training import examples
+from counterpoise.training.members import describe, fit_members
 
 S = TypeVar("S", bound=Section)
 
@@ -190,13 +192,11 @@ def _train(params: train.Params, data: Data, draws: Draws) -> tuple[model.Card, 
     frozen, val = data.splits["train"].features, data.splits["val"]
     row = {tile_id: number for number, tile_id in enumerate(draws.tiles.table["tile_id"])}
     rows = np.array([row[tile_id] for tile_id in draws.table["tile_id"]], dtype=np.int64)
-    drawn = train.examples(draws.tiles, frozen, rows, draws.table["view"].to_numpy(), draws.prior, params, "train")
-    each = train.examples(draws.tiles, frozen, *_once(draws.tiles), draws.prior, params, "train")
-    monitored = train.examples(val.tiles, val.features, *_once(val.tiles), draws.prior, params, "val")
-    members = train.fit_members(drawn, each, monitored, draws.prior, params)
-    card = train.describe(
-        members, draws.prior, params.loss, params.model, None if frozen is None else frozen.values.shape[1]
-    )
+    drawn = examples.from_tiles(draws.tiles, frozen, rows, draws.table["view"].to_numpy(), draws.prior, params, "train")
+    each = examples.from_tiles(draws.tiles, frozen, *_once(draws.tiles), draws.prior, params, "train")
+    monitored = examples.from_tiles(val.tiles, val.features, *_once(val.tiles), draws.prior, params, "val")
+    members = fit_members(drawn, each, monitored, draws.prior, params)
+    card = describe(members, draws.prior, params.loss, params.model, None if frozen is None else frozen.values.shape[1])
     return card, [network.rebuild(card, member.weights) for member in members]
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
 from counterpoise.imbalance import class_weights as schemes
 from counterpoise.metrics import confusion
@@ -26,6 +25,8 @@ def probabilities(logits: Floats) -> Floats:
         >>> probabilities(np.log([[3.0, 1.0]]))
         array([[0.75, 0.5 ]])
     """
+    from scipy.special import expit
+
     probs: Floats = expit(logits)
     return probs
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
 
 from counterpoise.calibration.links import ROUNDING
 from counterpoise.imbalance import class_weights as schemes
@@ -28,6 +27,8 @@ def probabilities(logits: Floats) -> Floats:
         >>> probabilities(np.log([[9.0, 1.0]]))
         array([[0.9, 0.1]])
     """
+    from scipy.special import softmax
+
     probs: Floats = softmax(logits, axis=1)
     return probs
 
