@@ -1,8 +1,8 @@
 """The open set of tasks: what the labels of an image mean, a file per task, found by its name.
 
 A file `tasks/<name>.py` holds `LINK`, the name of the file in `calibration/links/` that says what a logit means, and
-the functions of `TaskModule`. How such images are split and drawn stands in `dataset/tasks/<name>.py`, how predictions
-of them are scored in `evaluation/tasks/<name>.py`.
+the functions of `TaskModule`. How such images are split and drawn is in `dataset/tasks/<name>.py`, how predictions are
+scored in `evaluation/tasks/<name>.py`, and how the page shows them in `report/tasks/<name>.py`.
 """
 
 from __future__ import annotations
