@@ -13,7 +13,7 @@ test: .venv/dev
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
-	$(RUN) pytest
+	$(RUN) OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 6 --dist loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf .venv

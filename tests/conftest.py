@@ -3,7 +3,9 @@
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 import counterpoise.dataset.tasks
@@ -13,6 +15,13 @@ import counterpoise.tasks
 
 # A shell lets jobs in its background ignore Ctrl-C, and programs that tests start there, to interrupt them, inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An example may take longer than 200 ms where several processes share a core.
+hypothesis.settings.register_profile("counterpoise", deadline=None)
+hypothesis.settings.load_profile("counterpoise")
+
+DEAR_FILES = ("test_pipeline.py", "stages/test_train.py", "decision/test_ledger.py", "training/test_gpu.py")
+"""Files whose tests take most time, from the dearest on; a process that got one last would keep all others waiting."""
 
 OF_TASKS = (counterpoise.tasks, counterpoise.dataset.tasks, counterpoise.evaluation.tasks, counterpoise.report.tasks)
 """The open sets that hold a file for each task."""
@@ -27,6 +36,12 @@ MADE_UP = {
     ),
 }
 """What a made-up task does in its own way."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the dear files begin: several processes share the tests file by file, in this order."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(DEAR_FILES)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ STAGES = ("ingest", "split", "tile", "oversample", "embed", "train", "predict", 
 RATES = {"disc": 0.5, "bar": 0.3, "dot": 0.12}
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "workers_count", lambda: 0)
+@pytest.fixture(scope="module", autouse=True)
+def one_process() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "workers_count", lambda: 0)
+        yield
 
 
 def draw(path: Path, labels: list[str], rng: np.random.Generator) -> None:
@@ -67,31 +70,41 @@ def prepare(root: Path, **changes: Any) -> dict[str, Any]:
     return content
 
 
-def build(root: Path, **changes: Any) -> dict[str, Any]:
+def build(root: Path, **changes: Any) -> None:
     prepare(root, **changes)
     for name in STAGES:
         stage = importlib.import_module(f"counterpoise.stages.{name}")
         stage.main(root, config.read(root, stage.Params))
+
+
+@pytest.fixture(scope="module")
+def plain(one_process: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A problem that is built without changes; tests only read it."""
+    root = tmp_path_factory.mktemp("plain")
+    build(root)
+    return root
+
+
+def figures(root: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((root / "reports" / "metrics.json").read_text())
     return found
 
 
-def test_many_labels_go_through_every_stage_and_are_learnt(tmp_path: Path) -> None:
-    found = build(tmp_path)
+def test_many_labels_go_through_every_stage_and_are_learnt(plain: Path) -> None:
+    found = figures(plain)
     assert found["mean_average_precision"] > 2 * found["no_skill_mean_average_precision"]
     assert found["classes_present"] == 3
-    assert decision.read(tmp_path).positive == "dot"
-    test = predictions.read(tmp_path, "test")
+    assert decision.read(plain).positive == "dot"
+    test = predictions.read(plain, "test")
     assert "" in test.labels  # an image may show nothing
     assert any("|" in cell for cell in test.labels)
-    page = (tmp_path / "reports" / "index.html").read_text()
+    page = (plain / "reports" / "index.html").read_text()
     assert "dot" in page
     assert "Confusion matrix" not in page
 
 
-def test_groups_stay_together_and_every_label_is_everywhere(tmp_path: Path) -> None:
-    build(tmp_path)
-    table = splits.read(tmp_path)
+def test_groups_stay_together_and_every_label_is_everywhere(plain: Path) -> None:
+    table = splits.read(plain)
     side = dict(zip(table["image_id"], table["split"], strict=True))
     for number in range(0, 240, 2):
         assert side[f"images/{number:03d}.png"] == side[f"images/{number + 1:03d}.png"]
@@ -107,13 +120,12 @@ def test_every_strategy_draws_and_its_effect_is_unknown_to_the_ledger(strategy: 
     assert decision.read(tmp_path).calibrator == "platt"
 
 
-def test_a_pos_weight_is_taken_back_by_the_ledger(tmp_path: Path) -> None:
-    plain = build(tmp_path / "plain")
-    weighted = build(tmp_path / "weighted", weighting__scheme="negatives_over_positives")
-    chosen = decision.read(tmp_path / "weighted")
+def test_a_pos_weight_is_taken_back_by_the_ledger(plain: Path, tmp_path: Path) -> None:
+    build(tmp_path, weighting__scheme="negatives_over_positives")
+    chosen = decision.read(tmp_path)
     assert chosen.ledger[2].factors is not None
     assert max(chosen.ledger[2].factors) > 3
-    assert weighted["expected_calibration_error"] < plain["expected_calibration_error"] + 0.08
+    assert figures(tmp_path)["expected_calibration_error"] < figures(plain)["expected_calibration_error"] + 0.08
 
 
 def test_two_runs_from_nothing_leave_the_same_files(tmp_path: Path) -> None:

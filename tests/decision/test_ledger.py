@@ -8,6 +8,7 @@ it.
 from __future__ import annotations
 
 import itertools
+import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +20,7 @@ import pytest
 import torch
 from scipy.special import expit, softmax
 
-from counterpoise import config, losses, seeds
+from counterpoise import config, labels, losses, seeds
 from counterpoise.artifacts import decision, predictions, prior
 from counterpoise.calibration import links, prior_ledger
 from counterpoise.calibration.calibrators import WITH_BIAS, apply
@@ -30,6 +31,7 @@ from counterpoise.stages import check, decide
 from counterpoise.training.objective import Objective, build
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = config.load(ROOT)
 Array = np.ndarray[Any, Any]
 
 NATURAL = {
@@ -42,6 +44,28 @@ MEANS = np.array([[0.0, 0.0], [1.6, 0.8], [-0.4, 1.8]])
 FRESH = 5000
 BINS = 15
 ASKED = config.Positive(positive=None, at_prevalence=())
+
+
+_indicators, _iter_modules = labels.indicators, pkgutil.iter_modules
+
+
+@cache
+def indicators_once(cells: tuple[str, ...], classes: tuple[str, ...]) -> Array:
+    """Read a hundred thousand cells once for all decisions on them."""
+    result = _indicators(cells, classes)
+    result.flags.writeable = False
+    return result
+
+
+@cache
+def modules_once(*path: str) -> list[pkgutil.ModuleInfo]:
+    """List a folder of modules once for all configurations."""
+    return list(_iter_modules(path))
+
+
+@pytest.fixture(autouse=True)
+def the_same_cells_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "indicators", indicators_once)
 
 
 def sample(counts: Any, *purpose: Any) -> tuple[Array, Array]:
@@ -70,7 +94,7 @@ class Remedy:
 
 def block(loss: str, options: tuple[tuple[str, float], ...] = ()) -> dict[str, Any]:
     """The shipped parameters of a loss, or such that its effect on the prior is known."""
-    shipped: dict[str, Any] = config.load(ROOT)["losses"][loss]
+    shipped: dict[str, Any] = SHIPPED["losses"][loss]
     known = {"focal": {"gamma": 0.0}, "vector_scaling": {"gamma": 0.0}}.get(loss, {})
     return shipped | known | dict(options)
 
@@ -173,7 +197,7 @@ def logits_of(fitted: Array, x: Array) -> Array:
 
 
 def settings(**changed: Any) -> decide.Decide:
-    shipped: dict[str, Any] = config.load(ROOT)["decide"]
+    shipped: dict[str, Any] = SHIPPED["decide"]
     return decide.Decide.model_validate(shipped | {"rule": "most_probable"} | changed)
 
 
@@ -210,8 +234,9 @@ def calibration_errors(probs: Array, outcomes: Array) -> Array:
     """
     total: Any = 0.0
     for k in range(probs.shape[1]):
-        bins = np.minimum((probs[:, k] * BINS).astype(int), BINS - 1)
-        total = total + np.abs((outcomes[..., k] - probs[:, k]) @ np.eye(BINS)[bins]).sum(axis=-1)
+        in_bin = np.eye(BINS)[np.minimum((probs[:, k] * BINS).astype(int), BINS - 1)]
+        counts = outcomes[..., k].astype(np.float32) @ in_bin.astype(np.float32)  # whole numbers: exact
+        total = total + np.abs(counts - probs[:, k] @ in_bin).sum(axis=-1)
     return np.asarray(total / probs[:, 0].size / probs.shape[1])
 
 
@@ -221,8 +246,11 @@ def noise(probs: Array, *, many: bool = False, times: int = 500) -> float:
     if many:
         outcomes = rng.random((times, *probs.shape)) < probs
     else:
-        drawn = (rng.random((times, len(probs), 1)) > probs.cumsum(axis=1)).sum(axis=2)
-        outcomes = drawn[..., None] == np.arange(probs.shape[1])
+        uniform, above = rng.random((times, len(probs))), probs.cumsum(axis=1)
+        exceeds = np.stack([uniform > above[:, k] for k in range(probs.shape[1])])
+        exceeds[1:] ^= exceeds[:-1]  # below the bound of the class, and above that of the class before
+        exceeds[0] = ~exceeds[0]
+        outcomes = np.moveaxis(exceeds, 0, -1)
     return float(calibration_errors(probs, outcomes).max())
 
 
@@ -351,7 +379,7 @@ def test_many_labels_are_calibrated_at_the_target_each_for_itself(remedy: Remedy
 
 
 def every_configuration() -> Iterator[dict[str, Any]]:
-    shipped = config.load(ROOT)
+    shipped = SHIPPED
     calibrators = decide.Decide.model_json_schema()["properties"]["calibrator"]["enum"]
     schemes = config.Weighting.model_json_schema()["properties"]["scheme"]["enum"]
     for task, loss, scheme, strategy, calibrator in itertools.product(
@@ -396,6 +424,7 @@ def a_ledger(content: dict[str, Any]) -> tuple[prior.Prior, tuple[prior_ledger.L
 
 
 def test_no_configuration_corrects_twice_and_none_leaves_an_unknown_prior_alone(monkeypatch: Any) -> None:
+    monkeypatch.setattr(pkgutil, "iter_modules", lambda path: modules_once(*path))
     monkeypatch.setattr(rules, "with_rule", lambda chosen, *others: chosen)
     monkeypatch.setattr(rules, "decided", lambda chosen, probs: np.zeros(probs.shape, dtype=np.bool_))
     ids, names = ("1", "2", "3", "4"), ("a", "b", "a", "a")
