@@ -46,11 +46,12 @@ from counterpoise import config
 from counterpoise.artifacts import tiles
 from counterpoise.dataset.inputs import TileInputs, workers_count
 from counterpoise.networks import devices
-from counterpoise.stages.train import Params, build
+from counterpoise.stages.train import Params
 from counterpoise.training import objective
 from counterpoise.training.curriculum import Curriculum
 from counterpoise.training.examples import Examples
 from counterpoise.training.loop import fit
+from counterpoise.training.members import build
 
 BACKBONES = ("tf_efficientnet_lite0", "resnet18")
 CLASSES, VAL_TILES = 8, 8
@@ -134,7 +135,9 @@ def ours(root: Path, params: Params, shares: list[float]) -> Loop:
     compute = devices.pick(params.model.device, params.model.precision)
     train, val = examples("train", params.train.augment), examples("val", "none")
     goal = objective.Objective(
-        lambda logits, targets: nn.functional.cross_entropy(logits, targets, reduction="none"), torch.ones(CLASSES)
+        lambda logits, targets: nn.functional.cross_entropy(logits, targets, reduction="none"),
+        torch.ones(CLASSES),
+        "multiclass",
     )
 
     def loop(network: nn.Module) -> float:
@@ -255,7 +258,7 @@ def spread(values: list[float]) -> str:
 def measure(root: Path, backbone: str, setup: Setup, rounds: int, progress: tqdm[Any]) -> None:
     """Print a line for each loop."""
     params, shares = settings(backbone, "float32", setup), []
-    network = build(params, CLASSES, None)
+    network = build(params.model, params.train.seed, CLASSES, None)
     weights = copy.deepcopy(network.state_dict())
     loops = {
         "ours": ours(root, params, shares),

@@ -1,4 +1,4 @@
-"""What is made for one kind of task alone; no other module of conflicts asks which task it is."""
+"""What is made for tasks of one link alone."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from counterpoise import config, conflicts, demos, losses, sources, stages
 from counterpoise.artifacts import params_ok
 from counterpoise.config import PATH, InputError, Section, suggest
 from counterpoise.dataset import augmentation
-from counterpoise.networks import pretrained
+from counterpoise.networks import outlines, pretrained
 
 SHARED: dict[str, type[Section] | None] = {
     "task": None,
@@ -126,7 +126,9 @@ def main(root: Path) -> None:
         InputError: Something is wrong; the way back is named.
     """
     content = config.load(root)
+    outlines.recall(root)
     faults = problems(content) or list(_missing(root, content))
+    outlines.keep(root)
     if faults:
         back = f"Mend {PATH}, or go back to the committed one with `git checkout -- {PATH}`."
         raise InputError("\n".join([*faults, back]))

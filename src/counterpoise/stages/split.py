@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.sparse import coo_array
 
 from counterpoise import config, seeds, tasks
 from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
-from counterpoise.config import ONE_CLASS, InputError, Section
+from counterpoise.config import InputError, Section
 from counterpoise.dataset import stratification
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.dataset.near_duplicates import find_duplicates
 from counterpoise.stages import run, warn
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ORDER = ("train", "test", "val")
 """Who is served first where a class is too small for all: nothing can be learnt or said without train and test."""
@@ -84,6 +86,8 @@ def find_units(
         The table of clusters, and the (k, 2) rows of confirmed pairs that lie in two clusters, since clusters are
         stars and no chains; `assign` sets one side of such a pair aside where they would straddle.
     """
+    import pandas as pd
+
     duplicates = find_duplicates(
         pictures,
         table["sha256"].to_numpy(),
@@ -112,7 +116,7 @@ def assign(
     params: Split,
     seed: int,
     *,
-    task: str = ONE_CLASS,
+    task: str,
 ) -> Assigned:
     """Assign every image to a split.
 
@@ -132,6 +136,9 @@ def assign(
     Returns:
         The splits, the clusters, and warnings.
     """
+    import pandas as pd
+    from scipy.sparse import coo_array
+
     data = dataset_tasks.find(task)
     members = data.members(table["labels"].tolist(), labelled.names)
     least = min(frac for frac in (params.val_frac, params.test_frac, 1.0) if frac > 0)

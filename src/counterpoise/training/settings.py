@@ -1,12 +1,12 @@
-"""Section `train` of the parameters: how a network is trained."""
+"""Section `train` of the parameters, and all of them that a training reads."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from counterpoise.config import Portion
+from counterpoise.config import Drawn, Model, Portion, Section, Weighting
 
 
 class Train(Portion):
@@ -68,3 +68,15 @@ class Train(Portion):
     """The last layer. `retrained`: the head is trained anew on the features that the network has learned, of every tile
     of train as it is, drawn so that classes are even (cRT). `tau_normalised`: each class's weights are divided by their
     length to a power that decides best on validation, and the bias is dropped."""
+
+
+class Settings(Section):
+    """What a training reads."""
+
+    loss: str
+    losses: dict[str, dict[str, Any]]
+    seed: int = Field(ge=0)
+    model: Model
+    oversample: Drawn
+    weighting: Weighting
+    train: Train
