@@ -46,11 +46,12 @@ from counterpoise import config
 from counterpoise.artifacts import tiles
 from counterpoise.dataset.inputs import TileInputs, workers_count
 from counterpoise.networks import devices
-from counterpoise.stages.train import Params, build
+from counterpoise.stages.train import Params
 from counterpoise.training import objective
 from counterpoise.training.curriculum import Curriculum
 from counterpoise.training.examples import Examples
 from counterpoise.training.loop import fit
+from counterpoise.training.members import build
 
 BACKBONES = ("tf_efficientnet_lite0", "resnet18")
 CLASSES, VAL_TILES = 8, 8

@@ -42,6 +42,14 @@ def test_where_nothing_is_frozen_an_index_says_so(tmp_path):
     assert [path.name for path in (tmp_path / features.path("train")).iterdir()] == ["index.json"]
 
 
+@pytest.mark.parametrize("index", ['{"frozen": true}', '{"frozen": true, "runtime": "abacus"}', '{"frozen": 1}'])
+def test_features_whose_runtime_is_unknown_are_refused(tmp_path, index):
+    features.write(tmp_path, "train", features.Features(INDEX, np.ones((2, 3), np.float32), "onnxruntime"))
+    (tmp_path / features.path("train") / "index.json").write_text(index)
+    with pytest.raises(ArtifactError, match=r"what computed it|expected one of"):
+        features.read(tmp_path, "train")
+
+
 def test_a_split_without_tiles_has_features_of_length_zero(tmp_path):
     empty = pd.DataFrame({"tile_id": pd.Series(dtype=object), "view": pd.Series(dtype="int64")})
     features.write(tmp_path, "val", features.Features(empty, np.zeros((0, 8), np.float32)))

@@ -106,6 +106,11 @@ def test_features_are_those_of_the_backbone_on_each_tile(split: str, root: Path)
     np.testing.assert_allclose(found.values, by_hand(split), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize(("precision", "runtime"), [("float32", "onnxruntime"), ("bfloat16", "torch")])
+def test_features_say_what_computed_them(precision: str, runtime: str, root: Path) -> None:
+    assert computed(root, "train", precision=precision).runtime == runtime
+
+
 def test_only_train_and_val_have_views(root: Path) -> None:
     embed.main(root, a_params(views=2))
     for split, views in (("train", 3), ("val", 3), ("test", 1)):

@@ -19,6 +19,8 @@ COLUMNS = {
     "tile_id": str,
     "view": int,  # 0 = the tile as it is
 }
+RUNTIMES = ("torch", "onnxruntime")
+"""What computed the features; they agree to rounding."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,12 @@ class Features:
     Attributes:
         index: One row per feature vector, columns `tile_id` and `view`.
         values: float32 (n, d), mapped into memory, in the order of the index.
+        runtime: Which of `RUNTIMES` computed them.
     """
 
     index: pd.DataFrame
     values: NDArray[np.float32]
+    runtime: str = "torch"
 
 
 def path(split: str) -> str:
@@ -48,8 +52,10 @@ def write(root: Path, split: str, features: Features | None) -> None:
     if features is not None:
         _check(split, features)
     with storage.replacing(root / path(split), folder=True) as folder:
-        storage.write_json(folder / "index.json", {"frozen": features is not None})
-        if features is not None:
+        if features is None:
+            storage.write_json(folder / "index.json", {"frozen": False})
+        else:
+            storage.write_json(folder / "index.json", {"frozen": True, "runtime": features.runtime})
             storage.write_table(folder / "rows.csv", features.index, COLUMNS)
             np.save(folder / "features.npy", features.values, allow_pickle=False)
 
@@ -64,22 +70,27 @@ def read(root: Path, split: str) -> Features | None:
     match storage.read_json(folder / "index.json"):
         case {"frozen": False}:
             return None
-        case {"frozen": True}:
+        case {"frozen": True, "runtime": str(runtime)}:
             pass
         case content:
-            raise storage.ArtifactError(f"{path(split)}/index.json: expected whether it is frozen, found {content!r}")
+            raise storage.ArtifactError(
+                f"{path(split)}/index.json: expected whether it is frozen, and what computed it, found {content!r}; "
+                "run `dvc repro`"
+            )
     index = storage.read_table(folder / "rows.csv", COLUMNS)
     try:
         values = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError) as error:
         raise storage.ArtifactError(f"{path(split)}/features.npy is missing or damaged: {error}") from error
-    features = Features(index, values)
+    features = Features(index, values, runtime)
     _check(split, features)
     return features
 
 
 def _check(split: str, features: Features) -> None:
     values = features.values
+    if features.runtime not in RUNTIMES:
+        raise storage.ArtifactError(f"{path(split)}: computed by {features.runtime!r}; expected one of {RUNTIMES}")
     if values.dtype != np.float32 or values.ndim != 2 or len(values) != len(features.index):
         raise storage.ArtifactError(
             f"{path(split)}: expected float32 ({len(features.index)}, d), found {values.dtype} {values.shape}"

@@ -3,7 +3,8 @@
 Reads `data/tiles/{train,val,test}` and, where `model.weights` names it, a file in `models/pretrained/`. Writes
 `data/features/{train,val,test}/`. Neither loss nor draws play a part, nor does the head, so that every loss and every
 replicate shares the features. Where predictions are averaged over views (`predict.tta`), those of val and test are
-computed too. Where the backbone is trained, or a part of it, an index says so.
+computed too. Where the backbone is trained, or a part of it, an index says so; else it says what computed the features,
+ONNX Runtime (on a CPU in float32) or PyTorch.
 """
 
 from __future__ import annotations
@@ -68,11 +69,13 @@ def main(root: Path, params: Params) -> None:
     from torch import nn
 
     from counterpoise.dataset.inputs import infer
-    from counterpoise.networks import backbones, devices, tta
+    from counterpoise.networks import backbones, devices, inference, tta
 
     compute = devices.pick(params.model.device, params.model.precision)
     backbone = backbones.build_backbone(params.model.backbone, params.model.weights, params.seed, params.model.pool)
     backbone.to(memory_format=torch.channels_last)
+    architecture = f"{params.model.backbone} with pool {params.model.pool}"
+    frozen = inference.freeze(backbone, architecture, params.model.input_px, compute, root)
     for split in splits.NAMES:
         part = tiles.read(root, split)
         views = 0 if split == "test" else params.oversample.views
@@ -82,9 +85,9 @@ def main(root: Path, params: Params) -> None:
         for number, turn in enumerate(turns):
             inputs = _inputs(part, 0 if number else views, params)
             label = split if number else f"embed {split}"
-            network = nn.Sequential(tta.Turned(turn), backbone)
+            network = nn.Sequential(tta.Turned(turn), frozen)
             values.append(infer(network, inputs, params.embed.batch_size, compute, label))
-        features.write(root, split, features.Features(rows, np.concatenate(values)))
+        features.write(root, split, features.Features(rows, np.concatenate(values), inference.runtime(frozen)))
 
 
 def _inputs(part: tiles.Tiles, views: int, params: Params) -> TileInputs:

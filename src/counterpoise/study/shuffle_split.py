@@ -102,7 +102,7 @@ def _pooled(data: Data) -> Split:
     pooled = None
     if stored:
         index = pd.concat([part.index for part in stored], ignore_index=True)
-        pooled = features.Features(index, np.concatenate([part.values for part in stored]))
+        pooled = features.Features(index, np.concatenate([part.values for part in stored]), stored[0].runtime)
     return Split(tiles.Tiles(pd.concat(tables, ignore_index=True), folder), pooled)
 
 
@@ -117,4 +117,4 @@ def _select(whole: Split, rows: NDArray[np.int64]) -> Split:
     order = np.argsort(rank, kind="stable")
     order = order[rank[order] >= 0]
     index = whole.features.index.iloc[order].reset_index(drop=True)
-    return Split(part, features.Features(index, whole.features.values[order]))
+    return Split(part, replace(whole.features, index=index, values=whole.features.values[order]))
