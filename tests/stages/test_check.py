@@ -179,10 +179,10 @@ def test_a_merge_of_no_list_is_refused_and_one_of_a_list_is_not():
 
 
 def test_combinations_are_looked_at_once_every_single_value_is_right():
-    tile = shipped()["tile"]
-    overlap = f"params.yaml: tile.overlap_px must be below tile.size_px ({tile['size_px']})"
-    assert fault(tile__overlap_px=tile["size_px"]) == overlap
-    assert "train.epochs is 0" in fault(tile__overlap_px=tile["size_px"], train__epochs=0)
+    size = shipped()["tile"]["size_px"]
+    overlap = f"params.yaml: tile.overlap_px is {size}; expected a number below tile.size_px, {size}; lower it"
+    assert fault(tile__overlap_px=size) == overlap
+    assert "train.epochs is 0" in fault(tile__overlap_px=size, train__epochs=0)
 
 
 def test_checking_builds_no_loss(monkeypatch):

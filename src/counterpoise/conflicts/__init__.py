@@ -1,6 +1,6 @@
 """Which switches of `params.yaml` exclude each other, and why: a file per topic.
 
-A file holds `refused(content) -> Iterator[str]` and stands in `TOPICS`, in the order in which faults are told.
+A file holds `refused(content) -> Iterator[str]` and is listed in `TOPICS`, in the order in which faults are shown.
 """
 
 from __future__ import annotations

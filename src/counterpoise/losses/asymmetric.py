@@ -21,14 +21,14 @@ class Params(Section):
     """Block `losses.asymmetric`."""
 
     gamma_pos: float = Field(ge=0, le=10)
-    """Focus on hard examples where the label is borne (of the true class), in [0, 10]; 0 is none."""
+    """Focus on hard examples where the label is present (for the true class), in [0, 10]; 0 is no focus."""
     gamma_neg: float = Field(ge=0, le=10)
-    """The same where the label is not borne (of the other classes), in [0, 10]."""
+    """Focus on hard examples where the label is absent (for the other classes), in [0, 10]; 0 is no focus."""
     clip: float = Field(ge=0, lt=1)
-    """Many labels only: the probability up to which a label that is not borne costs nothing, in [0, 1)."""
+    """Multilabel only: an absent label costs nothing up to this probability, in [0, 1)."""
     label_smoothing: float = Field(ge=0, lt=1)
-    """One class per image only: share of the target that is spread evenly over all classes, in [0, 1); at 0 gamma_neg
-    has no effect."""
+    """Multiclass only: share of the target that is spread evenly over all classes, in [0, 1); at 0 gamma_neg has no
+    effect."""
 
 
 def asymmetric(

@@ -24,7 +24,8 @@ class Params(Section):
     """Block `losses.average_precision`."""
 
     tau: float = Field(gt=0, le=100)
-    """Temperature of the sigmoid in logits, in (0, 100]: two scores further apart than a few tau count as ordered."""
+    """Temperature of the sigmoid in logits, in (0, 100]: two scores that differ by more than a few tau count as
+    ordered."""
 
 
 def average_precision(logits: Tensor, targets: Tensor, *, tau: float) -> Tensor:

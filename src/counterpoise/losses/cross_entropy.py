@@ -20,7 +20,8 @@ class Params(Section):
     """Block `losses.cross_entropy`."""
 
     label_smoothing: float = Field(ge=0, lt=1)
-    """Share of the target that is spread evenly over all classes, or over yes and no of each label, in [0, 1)."""
+    """Share of the target that is spread evenly over all classes (multilabel: over present and absent of each label),
+    in [0, 1)."""
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:

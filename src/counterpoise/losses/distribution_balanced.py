@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TASKS = ("multilabel",)
-ONLY = "it weighs labels by what else an image bears, and of one class per image there is never anything else"
+ONLY = "it weights labels by the other labels of an image, and with one class per image there are none"
 ADJUSTS = True
 
 
@@ -24,13 +24,14 @@ class Params(Section):
     alpha: float = Field(ge=0, le=10)
     """Smallest weight, in [0, 10]; the largest is alpha + 1."""
     beta: float = Field(ge=0, le=100)
-    """How steeply the weight rises with r, in [0, 100]; 0 gives every entry alpha + 1/2."""
+    """How steeply the weight rises with r, in [0, 100]; r says how much of the sampling of an example is due to a
+    label, and 0 gives every entry alpha + 1/2."""
     mu: float = Field(ge=0, le=10)
     """The r at which the weight is alpha + 1/2, in [0, 10]."""
     tolerance: float = Field(ge=1, le=100)
-    """lambda of the paper, in [1, 100]: by how much sooner labels that are not borne stop pulling; 1 is no sooner."""
+    """lambda of the paper, in [1, 100]: how much sooner absent labels stop pulling on the logits; 1 is no sooner."""
     kappa: float = Field(ge=0, le=1)
-    """Share of the log-odds of the draws, divided by lambda, that is taken off the logits, in [0, 1]."""
+    """Share of the log-odds of the samples, divided by lambda, that is subtracted from the logits, in [0, 1]."""
 
 
 def distribution_balanced(

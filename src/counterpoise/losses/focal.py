@@ -22,8 +22,8 @@ class Params(Section):
     gamma: float = Field(ge=0, le=10)
     """Focus on hard examples, in [0, 10]; 0 is cross-entropy."""
     alpha: float | None = Field(gt=0, lt=1)
-    """Many labels only: weight of an entry where the label is borne, in (0, 1), while 1 - alpha is that of the others;
-    null gives both the weight 1."""
+    """Multilabel only: weight of the entries whose label is present, in (0, 1); the others have 1 - alpha. null gives
+    both the weight 1."""
 
 
 def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None = None) -> Tensor:
@@ -61,7 +61,7 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None 
     if gamma < 0:
         raise ValueError(f"gamma is {gamma}; expected a number of at least 0")
     if alpha is not None and (not 0 < alpha < 1 or targets.ndim == 1):
-        raise ValueError(f"alpha is {alpha}; expected a number in (0, 1), and many labels")
+        raise ValueError(f"alpha is {alpha}; expected a number in (0, 1), and multilabel targets")
     if targets.ndim == 2:
         log_p_t = functional.logsigmoid(logits * (2 * targets.to(logits.dtype) - 1))
     else:
@@ -84,13 +84,13 @@ def conflicts(params: Params, *, target_ndim: int, weighting_scheme: str) -> Ite
         return
     if target_ndim == 1:
         yield (
-            f"{PATH}: losses.focal.alpha is {params.alpha}, which weighs a label that is borne against one that is not "
-            "(of one class per image, weighting.scheme gives each class a weight); set alpha to null"
+            f"{PATH}: losses.focal.alpha is {params.alpha}, which weights present labels against absent ones (for one "
+            "class per image, weighting.scheme gives each class a weight); set losses.focal.alpha to null"
         )
     elif weighting_scheme != "none":
         yield (
             f"{PATH}: losses.focal.alpha is {params.alpha} and weighting.scheme is {weighting_scheme!r}, which both "
-            "weigh the entries whose label is borne; set alpha to null or scheme to 'none'"
+            "weight the present labels; set losses.focal.alpha to null, or weighting.scheme to 'none'"
         )
 
 

@@ -21,9 +21,10 @@ class Params(Section):
     """Block `losses.gradient_harmonized`."""
 
     bins: int = Field(ge=1, le=1000)
-    """Parts into which [0, 1] is cut, from 1 to 1000; 1 is cross-entropy."""
+    """Number of parts into which gradient sizes in [0, 1] are divided, from 1 to 1000; 1 is cross-entropy."""
     momentum: float = Field(ge=0, lt=1)
-    """Share of the earlier batches in the moving average of how full the parts are, in [0, 1); 0 is the batch alone."""
+    """Share of earlier batches in the moving average of how full the parts are, in [0, 1); 0 uses only the batch
+    itself."""
 
 
 def gradient_harmonized(

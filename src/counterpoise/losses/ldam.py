@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TASKS = ("multiclass",)
-ONLY = "its margin stands between the true class and the others of one softmax, which exclude each other"
+ONLY = "its margin is between the true class and the others of one softmax, which exclude each other"
 HEAD = "cosine"
 HEAD_REASON = (
-    "the margins of loss 'ldam' mean nothing where the lengths of features and weights are free, since a network "
-    "outgrows them"
+    "the margins of loss 'ldam' need features and weights of fixed length, since otherwise longer weights make the "
+    "margins irrelevant"
 )
 
 

@@ -21,7 +21,7 @@ class Params(Section):
     """Block `losses.ohem`."""
 
     fraction: float = Field(gt=0, le=1)
-    """Share of the values of a batch that is kept, the largest of them, in (0, 1]; 1 is cross-entropy."""
+    """Share of the values of a batch that is kept, the largest ones, in (0, 1]; 1 is cross-entropy."""
 
 
 def ohem(logits: Tensor, targets: Tensor, *, fraction: float) -> Tensor:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TASKS = ("multiclass",)
-ONLY = "it weighs classes against each other within one softmax, in which they exclude each other"
+ONLY = "it weights classes against each other within one softmax, in which they exclude each other"
 ADJUSTS = True
 
 
@@ -23,9 +23,10 @@ class Params(Section):
     """Block `losses.seesaw`."""
 
     p: float = Field(ge=0, le=10)
-    """Mitigation, in [0, 10]: how much less an example of a frequent class pushes down rarer ones; 0 is not at all."""
+    """Mitigation, in [0, 10]: how much less an example of a frequent class suppresses rarer classes; 0 is no
+    difference."""
     q: float = Field(ge=0, le=10)
-    """Compensation, in [0, 10]: how much more it pushes down classes that score above its own; 0 is not at all."""
+    """Compensation, in [0, 10]: how much more it suppresses classes that score above its own; 0 is no difference."""
 
 
 def seesaw(logits: Tensor, targets: Tensor, *, class_counts: Sequence[int], p: float, q: float) -> Tensor:
