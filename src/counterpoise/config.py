@@ -342,7 +342,7 @@ def _explain(section: type[Section], problem: Mapping[str, Any], where: str) -> 
 
 
 def _written(value: object) -> str:
-    """Write a value as it is written in YAML, where Python would write `None` or `True`."""
+    """Write a value like YAML does, where Python would write `None` or `True`."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return repr(value)

@@ -165,7 +165,7 @@ def test_the_command_prints_the_table_and_draws_a_picture_that_stands_alone(
     cli.main(["learning-curve", "--fractions", "1/4", "0.5", "1", "--replicates", "2", "--out", "curve.svg"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in lines[1:4]] == [["1/4", "40", "10"], ["1/2", "80", "20"], ["1", "160", "40"]]
-    assert lines[5].startswith("Twice the labels (320 images, 80 of solar) would bring ")
+    assert lines[5].startswith("Twice the labels (320 images, 80 of solar) would change ")
     assert "of average precision of solar" in lines[5]
     svg = ElementTree.parse(root / "curve.svg").getroot()
     assert "--s0" in "".join(svg.itertext())

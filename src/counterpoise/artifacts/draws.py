@@ -11,7 +11,7 @@ from counterpoise import storage
 PATH = "data/draws.csv"
 COLUMNS = {
     "tile_id": str,
-    "view": int,  # 0 = the tile as it is, 1..views = an augmented view of it
+    "view": int,  # 0 = the unchanged tile, 1..views = an augmented view of it
 }
 
 

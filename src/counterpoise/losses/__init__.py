@@ -197,7 +197,7 @@ def build(name: str, *, task: str, class_counts: Sequence[int], example_count: i
 
     Returns:
         `loss(logits, targets)`: logits (n, c) float and targets (n,) int64 give values (n,) in nats, whose mean is
-        the loss of the batch; of many labels, targets (n, c) in {0, 1} give values (n, c). A loss with a state of its
+        the loss of the batch; for multilabel, targets (n, c) in {0, 1} give values (n, c). A loss with a state of its
         own is an `nn.Module`; if its parameters have bounds, it is `Constrained`.
 
     Raises:

@@ -48,14 +48,14 @@ def asymmetric(
 
     Args:
         logits: (n, c) float.
-        targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}.
+        targets: (n,) int64 in 0..c-1; or, for multilabel, (n, c) in {0, 1}.
         gamma_pos: At least 0.
         gamma_neg: At least 0.
-        clip: m in [0, 1), of many labels.
+        clip: m in [0, 1), for multilabel.
         label_smoothing: s in [0, 1), of one class per example.
 
     Returns:
-        (n,) values in nats, or (n, c) of many labels, in the logits' type.
+        (n,) values in nats, or (n, c) for multilabel, in the logits' type.
 
     Raises:
         ValueError: A parameter is out of range.

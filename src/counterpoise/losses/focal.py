@@ -29,25 +29,25 @@ class Params(Section):
 def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None = None) -> Tensor:
     """Compute cross-entropy times (1 - p_t)^gamma, so that examples which are right already count little.
 
-    The value is -(1 - p_t)^gamma log p_t, with p_t the softmax probability of the true class; of many labels, for each
+    The value is -(1 - p_t)^gamma log p_t, with p_t the softmax probability of the true class; for multilabel, for each
     of them, the sigmoid probability of what is true; with an alpha, times alpha where the label is present and
     1 - alpha where it is not. Class weights are not part of it: they multiply the value, and p_t stays a probability.
 
     Args:
         logits: (n, c) float, raw (not probabilities).
-        targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}.
+        targets: (n,) int64 in 0..c-1; or, for multilabel, (n, c) in {0, 1}.
         gamma: At least 0.
-        alpha: In (0, 1), of many labels alone; `None` for no such weights.
+        alpha: In (0, 1), for multilabel alone; `None` for no such weights.
 
     Returns:
-        (n,) values in nats, or (n, c) of many labels, in the logits' type.
+        (n,) values in nats, or (n, c) for multilabel, in the logits' type.
 
     Raises:
         ValueError: gamma is negative, alpha is out of range, or there is one class per example and an alpha.
 
     Source: Lin et al. (2017), Focal Loss for Dense Object Detection, equation 4; for one class per example with
         softmax in place of sigmoid; with alpha equation 5. It has no default here: their 0.25, which torchvision's
-        `sigmoid_focal_loss` takes unless told otherwise, gives an entry whose label is present a third of the weight of
+        `sigmoid_focal_loss` takes by default, gives an entry whose label is present a third of the weight of
         one whose label is not. Of one class per example alpha is a class weight: `weighting.scheme`.
 
     Example:

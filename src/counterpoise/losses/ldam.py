@@ -26,8 +26,8 @@ class Params(Section):
     """Block `losses.ldam`."""
 
     max_margin: float = Field(ge=0, le=60)
-    """Margin of the rarest class, in logits, in [0, 60]: the published margin in cosine, 0.5, times the scale of the
-    head, 30, is 15; 0 is cross-entropy."""
+    """Margin of the rarest class, in logits, in [0, 60]; 0 is cross-entropy. The published margin is 15: 0.5 in cosine,
+    times 30, the scale of the head."""
 
 
 def ldam(logits: Tensor, targets: Tensor, *, class_counts: Sequence[int], max_margin: float) -> Tensor:
