@@ -34,6 +34,7 @@ import numpy as np
 import timm
 import torch
 import yaml
+from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
@@ -166,7 +167,7 @@ def loops_of(root: Path, backbone: str, name: str, setup: Setup) -> tuple[dict[t
         ("timm", "train"): training.of_timm(root, setup, precision),
         ("timm", "predict"): predicting_of_timm(root, setup, precision),
     }
-    return loops, training.build(params, CLASSES, None)
+    return loops, training.build(params.model, params.train.seed, CLASSES, None)
 
 
 def peak_bytes(device: torch.device, run: Callable[[], float]) -> tuple[float, int]:
@@ -206,7 +207,7 @@ def draw_images(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
         for number in range(count):
             pixels = np.random.default_rng((level, number)).integers(60 * level, 60 * level + 80, (48, 48, 3))
-            training.Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number:03d}.png")
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number:03d}.png")
 
 
 def run_pipeline(content: Mapping[str, Any]) -> dict[str, float]:

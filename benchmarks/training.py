@@ -134,7 +134,9 @@ def ours(root: Path, params: Params, shares: list[float]) -> Loop:
     compute = devices.pick(params.model.device, params.model.precision)
     train, val = examples("train", params.train.augment), examples("val", "none")
     goal = objective.Objective(
-        lambda logits, targets: nn.functional.cross_entropy(logits, targets, reduction="none"), torch.ones(CLASSES)
+        lambda logits, targets: nn.functional.cross_entropy(logits, targets, reduction="none"),
+        torch.ones(CLASSES),
+        "multiclass",
     )
 
     def loop(network: nn.Module) -> float:
@@ -255,7 +257,7 @@ def spread(values: list[float]) -> str:
 def measure(root: Path, backbone: str, setup: Setup, rounds: int, progress: tqdm[Any]) -> None:
     """Print a line for each loop."""
     params, shares = settings(backbone, "float32", setup), []
-    network = build(params, CLASSES, None)
+    network = build(params.model, params.train.seed, CLASSES, None)
     weights = copy.deepcopy(network.state_dict())
     loops = {
         "ours": ours(root, params, shares),

@@ -18,13 +18,25 @@ OF_TASKS = (counterpoise.tasks, counterpoise.dataset.tasks, counterpoise.evaluat
 """The open sets that hold a file for each task."""
 
 
+MADE_UP = {
+    counterpoise.evaluation.tasks: "RAW_RULE = 'the most probable grade'\n",
+    counterpoise.report.tasks: (
+        "import dataclasses\n"
+        "from counterpoise.report.tasks import multiclass\n"
+        "WORDS = dataclasses.replace(multiclass.WORDS, noun='grade', nouns='grades')\n"
+    ),
+}
+"""What a made-up task does in its own way."""
+
+
 @pytest.fixture
 def third_task(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Add a task that is `multiclass` under another name: one file in each open set of tasks, and nothing else."""
+    """Add a task that is `multiclass` with words of its own: one file in each open set of tasks, and nothing else."""
     name = "ordinal"
     for package in OF_TASKS:
         folder = tmp_path_factory.mktemp(package.__name__)
-        (folder / f"{name}.py").write_text(f"from {package.__name__}.multiclass import *\n", encoding="utf-8")
+        lines = f"from {package.__name__}.multiclass import *\n{MADE_UP.get(package, '')}"
+        (folder / f"{name}.py").write_text(lines, encoding="utf-8")
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
     yield name
     for package in OF_TASKS:

@@ -32,8 +32,8 @@ AT_THE_TOP = ("config", "seeds", "storage", "images", "labels")
 """The modules beside the wings, which every wing may import; they import no wing."""
 MARKS = ("<!-- imports of the wings: written by `python tests/test_house.py` -->", "<!-- end -->")
 """Between them CONTRIBUTING.md holds the picture of the wings."""
-COMPARE_THE_TASK: set[str] = set()
-"""Files that compare the task: none, since its name finds files."""
+COMPARE_THE_TASK = {"src/counterpoise/conflicts/tasks.py", "src/counterpoise/losses/__init__.py"}
+"""Files that compare the link of a task with that of another: what suits one task suits all that share its link."""
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 TEST_PATHS = ("data/tiles/test", "data/features/test", "results/predictions/test.parquet")
 Graph = dict[str, set[str]]
@@ -263,24 +263,34 @@ def test_no_file_is_longer_than_400_lines_and_no_function_than_80() -> None:
 
 
 def compares_the_task(tree: ast.AST) -> bool:
-    """Say whether a file compares anything with the name of a task, or tests a flag made from such a comparison."""
-    names = set(tasks.names())
-    constants = {"ONE_CLASS", "MANY_LABELS"}
+    """Say whether a file compares anything with the name of a task or of a link, or asks for the axes of targets."""
+    names = {*tasks.names(), *(tasks.find(name).LINK for name in tasks.names())}
+    flags = {"ONE_CLASS", "MANY_LABELS", "LINK", "TARGET_NDIM", "target_ndim", "targets.ndim"}
     for node in ast.walk(tree):
         sides: list[ast.AST] = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
         sides += [node.pattern] if isinstance(node, ast.match_case) else []
         for part in (inner for side in sides for inner in ast.walk(side)):
             if isinstance(part, ast.Constant) and part.value in names:
                 return True
-            if isinstance(part, ast.Name | ast.Attribute) and ast.unparse(part).split(".")[-1] in constants:
-                return True
+            if isinstance(part, ast.Name | ast.Attribute):
+                dotted = ast.unparse(part)
+                if flags & {dotted, dotted.split(".")[-1]}:
+                    return True
     return False
 
 
+@pytest.mark.parametrize(
+    "line", ["many = d.task != 'multilabel'", "link == 'sigmoid'", "a.LINK == b.LINK", "if targets.ndim == 2: pass"]
+)
+def test_a_comparison_with_the_task_is_detected(line: str) -> None:
+    assert compares_the_task(ast.parse(line))
+
+
 def test_the_task_is_compared_nowhere_but_where_a_name_picks_a_file() -> None:
+    """A loss may look at the shape of its targets, which is its contract; it does not know the task."""
     found = {short(path) for path in sorted(PACKAGE.rglob("*.py")) if compares_the_task(ast.parse(path.read_text()))}
-    assert found <= COMPARE_THE_TASK, f"ask a file of an open set instead: {sorted(found - COMPARE_THE_TASK)}"
-    assert compares_the_task(ast.parse("many = decision.task != 'multilabel'"))
+    found -= {f"src/counterpoise/losses/{name}.py" for name in losses.names()}
+    assert found == COMPARE_THE_TASK, f"ask a file of an open set instead: {sorted(found ^ COMPARE_THE_TASK)}"
 
 
 def test_the_tests_lie_as_the_modules_do() -> None:

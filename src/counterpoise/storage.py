@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from _typeshed import DataclassInstance
 
 D = TypeVar("D", bound="DataclassInstance")
@@ -202,6 +202,8 @@ def read_table(path: Path, columns: Mapping[str, type]) -> pd.DataFrame:
     Raises:
         ArtifactError: The file is missing, or not as its writer declares it.
     """
+    import pandas as pd
+
     try:
         table = pd.read_csv(
             path,
@@ -248,6 +250,8 @@ def check_table(path: Path, table: pd.DataFrame, columns: Mapping[str, type]) ->
     Raises:
         ArtifactError: It has not.
     """
+    import pandas as pd
+
     if list(table.columns) != list(columns):
         raise ArtifactError(f"{path}: found columns {list(table.columns)}, expected {list(columns)}")
     for name, kind in columns.items():

@@ -40,7 +40,9 @@ def straight(fitted: calibrators.Fit) -> tuple[Array, Array]:
 def test_temperature_recovers_a_known_one_with_the_offset_in_place(temperature):
     val = np.array([0.9, 0.08, 0.02])
     logits, targets = sample(val, 20_000)
-    scale, bias = straight(softmax.fit("temperature", temperature * logits, targets, prior_ledger.offset(SEEN, val)))
+    scale, bias = straight(
+        softmax.fit("temperature", temperature * logits, targets, prior_ledger.offset(SEEN, val, task="multiclass"))
+    )
     np.testing.assert_allclose(1 / scale, temperature, rtol=0.05)
     assert len(set(scale.tolist())) == 1
     assert bias.tolist() == [0, 0, 0]
@@ -58,7 +60,9 @@ def test_temperature_minimises_scikit_learns_log_loss():
     logits = 3 * logits
 
     def loss(scale: float) -> float:
-        return float(log_loss(targets, calibrators.apply(logits, np.full(3, scale), np.zeros(3), np.zeros(3))))
+        return float(
+            log_loss(targets, calibrators.apply(logits, np.full(3, scale), np.zeros(3), np.zeros(3), task="multiclass"))
+        )
 
     best = softmax.fit("temperature", logits, targets, np.zeros(3)).scale[0]
     assert loss(best) <= min(loss(scale) for scale in best * np.array([0.5, 0.9, 0.99, 1.01, 1.1, 2]))
@@ -84,9 +88,11 @@ def test_vector_learns_the_prior_of_validation_by_itself():
     scale, bias = straight(softmax.fit("vector", logits, targets, np.zeros(3)))
     # The rarest class has 400 images, and its scale is fitted with its bias: 0.25 is about two standard errors.
     np.testing.assert_allclose(
-        bias - bias[0], prior_ledger.offset(SEEN, val) - prior_ledger.offset(SEEN, val)[0], atol=0.25
+        bias - bias[0],
+        prior_ledger.offset(SEEN, val, task="multiclass") - prior_ledger.offset(SEEN, val, task="multiclass")[0],
+        atol=0.25,
     )
-    mean = calibrators.apply(logits, scale, bias, np.zeros(3)).mean(axis=0)
+    mean = calibrators.apply(logits, scale, bias, np.zeros(3), task="multiclass").mean(axis=0)
     np.testing.assert_allclose(mean, np.bincount(targets) / len(targets), atol=1e-3)
 
 
@@ -105,10 +111,10 @@ def test_vector_on_two_classes_is_platt_scaling():
 def test_vector_fits_overconfident_logits_as_well_as_right_ones(stretch):
     logits, targets = sample(np.array([0.9, 0.08, 0.02]), 2000)
     scale, bias = straight(softmax.fit("vector", stretch * logits, targets, np.zeros(3)))
-    fitted = log_loss(targets, calibrators.apply(stretch * logits, scale, bias, np.zeros(3)))
+    fitted = log_loss(targets, calibrators.apply(stretch * logits, scale, bias, np.zeros(3), task="multiclass"))
     unit_scale, unit_bias = straight(softmax.fit("vector", logits, targets, np.zeros(3)))
     assert fitted == pytest.approx(
-        log_loss(targets, calibrators.apply(logits, unit_scale, unit_bias, np.zeros(3))), abs=2e-3
+        log_loss(targets, calibrators.apply(logits, unit_scale, unit_bias, np.zeros(3), task="multiclass")), abs=2e-3
     )
 
 
@@ -123,14 +129,14 @@ def test_none_changes_nothing_and_apply_adds_the_offset():
     logits, targets = sample(SEEN, 10)
     scale, bias = straight(softmax.fit("none", logits, targets, np.ones(3)))
     assert (scale.tolist(), bias.tolist()) == ([1, 1, 1], [0, 0, 0])
-    np.testing.assert_allclose(calibrators.apply(logits, scale, bias, np.zeros(3)), np.exp(logits))
+    np.testing.assert_allclose(calibrators.apply(logits, scale, bias, np.zeros(3), task="multiclass"), np.exp(logits))
     np.testing.assert_allclose(
-        calibrators.apply(np.zeros((1, 2)), np.ones(2), np.zeros(2), np.log([9, 1])), [[0.9, 0.1]]
+        calibrators.apply(np.zeros((1, 2)), np.ones(2), np.zeros(2), np.log([9, 1]), task="multiclass"), [[0.9, 0.1]]
     )
 
 
 def test_huge_logits_give_probabilities_and_no_overflow():
-    probs = calibrators.apply(np.array([[1e4, -1e4]]), np.ones(2), np.zeros(2), np.zeros(2))
+    probs = calibrators.apply(np.array([[1e4, -1e4]]), np.ones(2), np.zeros(2), np.zeros(2), task="multiclass")
     assert probs.tolist() == [[1, 0]]
 
 
@@ -240,7 +246,13 @@ def applied(name: str, fitted: calibrators.Fit, logits: Array, offset: Array | f
     rest = name in softmax.ONE_VS_REST
     count = logits.shape[1]
     return calibrators.apply(
-        logits, fitted.scale, fitted.bias, offset + np.zeros(count), knots=fitted.knots, one_vs_rest=rest
+        logits,
+        fitted.scale,
+        fitted.bias,
+        offset + np.zeros(count),
+        knots=fitted.knots,
+        one_vs_rest=rest,
+        task="multiclass",
     )
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from counterpoise import losses
 from counterpoise.calibration import label_shift, links
 
 Array = np.ndarray[Any, Any]
@@ -95,15 +94,6 @@ def test_truth_and_decisions_are_one_in_each_row_or_any_number() -> None:
     assert many.most_probable(probs).tolist() == [[True, True], [False, True]]
     assert one.truth(np.array([1, 0]), 2).tolist() == [[False, True], [True, False]]
     assert many.truth(np.array([[1, 1], [0, 0]]), 2).tolist() == [[True, True], [False, False]]
-
-
-def test_targets_find_their_link_whether_array_or_tensor() -> None:
-    assert links.of_targets(np.zeros(3)) is links.find("softmax")
-    assert links.of_targets(torch.zeros(3, 2)) is links.find("sigmoid")
-
-
-def test_losses_expect_the_targets_that_links_have() -> None:
-    assert {name: links.find(name).TARGET_NDIM for name in links.names()} == losses.TARGET_NDIM
 
 
 def test_confusion_is_one_table_of_classes_or_one_for_each_label_that_is_there() -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from counterpoise.networks import backbones
+from counterpoise.networks import outlines
+from counterpoise.networks.outlines import Outline
 
 CASES = [
     (
@@ -58,7 +59,7 @@ def test_each_senseless_combination_is_refused_and_its_neighbour_is_not(refused,
 
 
 def test_blocks_that_timm_does_not_tell_apart_can_be_neither_frozen_nor_slowed(monkeypatch, problems):
-    monkeypatch.setattr(backbones, "outline", lambda *_: backbones.Outline(width=8, blocks=0, has_batchnorm=True))
+    monkeypatch.setattr(outlines, "outline", lambda *_: Outline(8, 0, has_batchnorm=True, has_imagenet=True))
     unknown = "but timm does not say which blocks"
     (frozen,) = problems(model__freeze="first_n")
     assert f"model.freeze is 'first_n', {unknown}" in frozen

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from counterpoise.calibration.links import sigmoid
 from counterpoise.dataset.batch_samplers import progressive, shuffled, stratified
 
 
@@ -31,8 +32,9 @@ def of_classes(*counts: int) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize(("count", "batch_size"), [(1, 4), (4, 4), (5, 4), (9, 4), (65, 64), (129, 64), (1000, 7)])
 def test_stratified_batches_partition_the_examples_into_the_sizes_of_shuffled_ones(count: int, batch_size: int) -> None:
-    for targets in (np.arange(count) % 3, np.eye(3, dtype=np.int64)[np.arange(count) % 3]):
-        batches = stratified(targets, batch_size, np.random.default_rng(0))
+    labels = np.eye(3, dtype=np.int64)[np.arange(count) % 3]
+    for strata in (np.arange(count) % 3, sigmoid.strata(labels)):
+        batches = stratified(strata, batch_size, np.random.default_rng(0))
         assert sorted(np.concatenate(batches).tolist()) == list(range(count))
         sizes = sorted(len(batch) for batch in batches)
         assert sizes == sorted(len(batch) for batch in shuffled(count, batch_size, np.random.default_rng(0)))
@@ -63,7 +65,7 @@ def test_shuffled_batches_often_miss_what_stratified_ones_hold() -> None:
 def test_stratified_batches_hold_the_rarest_labels_in_equal_numbers_and_others_nearly_so() -> None:
     rates = np.array([0.6, 0.3, 0.1, 0.05, 0.02])
     targets = (np.random.default_rng(0).random((2000, 5)) < rates).astype(np.int64)
-    batches = stratified(targets, 50, np.random.default_rng(0))
+    batches = stratified(sigmoid.strata(targets), 50, np.random.default_rng(0))
     unordered = shuffled(2000, 50, np.random.default_rng(0))
     held, before = (np.array([targets[batch].sum(axis=0) for batch in its]) for its in (batches, unordered))
     assert np.ptp(held, axis=0)[3:].max() <= 1

@@ -152,9 +152,13 @@ def trained(counts: tuple[int, ...], remedy: Remedy) -> tuple[Array, prior.Prior
         sum(train),
         sum(drawn),
         (
-            prior_ledger.Line("split", "train", prior_ledger.factors(counts, train, (sum(counts), sum(train)))),
             prior_ledger.Line(
-                "oversample.strategy", remedy.strategy, prior_ledger.factors(train, drawn, (sum(train), sum(drawn)))
+                "split", "train", prior_ledger.factors(counts, train, (sum(counts), sum(train)), task="multiclass")
+            ),
+            prior_ledger.Line(
+                "oversample.strategy",
+                remedy.strategy,
+                prior_ledger.factors(train, drawn, (sum(train), sum(drawn)), task="multiclass"),
             ),
         ),
     )
@@ -289,8 +293,8 @@ def test_a_remedy_corrected_twice_would_show(remedy: Remedy) -> None:
     x, truth = fresh(chosen.target)
     assert is_calibrated(rules.probabilities(chosen, logits_of(fitted, x)), truth)
     assert chosen.seen is not None
-    offset = prior_ledger.offset(chosen.seen, chosen.target)
-    twice = apply(logits_of(fitted, x), np.array(chosen.scale), np.array(chosen.bias), offset)
+    offset = prior_ledger.offset(chosen.seen, chosen.target, task="multiclass")
+    twice = apply(logits_of(fitted, x), np.array(chosen.scale), np.array(chosen.bias), offset, task="multiclass")
     assert not is_calibrated(twice, truth)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from counterpoise import __main__ as cli
 from counterpoise import config
 from counterpoise.artifacts import clusters, decision, features, model, predictions, tiles, unlabelled
+from counterpoise.conflicts.network import POOL_OF_HEAD
 from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset.inputs import TileInputs
 from counterpoise.decision import rules
@@ -20,7 +21,7 @@ from counterpoise.deployment import predictor
 from counterpoise.networks import backbones as networks
 from counterpoise.networks import devices, ensembling
 from counterpoise.networks.backbones import build_backbone, width
-from counterpoise.networks.heads import HEADS, POOL_OF_HEAD, build_head
+from counterpoise.networks.heads import HEADS, build_head
 from counterpoise.networks.network import Network
 from counterpoise.networks.tta import VIEWS
 from counterpoise.stages import predict

@@ -20,7 +20,7 @@ from counterpoise.dataset import inputs
 from counterpoise.engine import process_group
 from counterpoise.networks import devices
 from counterpoise.stages import train
-from counterpoise.training import loop, objective
+from counterpoise.training import loop, members, objective
 from counterpoise.training.curriculum import Curriculum
 from counterpoise.training.examples import Examples
 
@@ -67,8 +67,8 @@ def trained(
     values = (rng.normal(size=(count, 16)) + 2 * np.eye(16)[targets]).astype(np.float32)
     shown = Noted(values, np.arange(count))
     val = Examples(inputs.FeatureInputs(values, np.arange(count)), targets)
-    goal = objective.Objective(nn.CrossEntropyLoss(reduction="none"), torch.ones(3), ranks)
-    network = train.build(params, 3, 16)
+    goal = objective.Objective(nn.CrossEntropyLoss(reduction="none"), torch.ones(3), "multiclass", ranks)
+    network = members.build(params.model, params.train.seed, 3, 16)
     if head in ("narrow", "cosine"):
         network = without_batch_norm(network)
     gradients: list[list[float]] = []
@@ -94,7 +94,7 @@ def trained(
 def take_part(folder: Path) -> None:
     """Be one of the processes: train every case, one after the other."""
     torch.set_num_threads(1)
-    with process_group.joined(torch.device("cpu")):
+    with process_group.launch(torch.device("cpu")):
         found = {name: trained(**case) for name, case in CASES.items()}
         (folder / f"{process_group.rank()}.json").write_text(json.dumps(found))
 
@@ -201,7 +201,7 @@ def test_processes_without_a_device_of_their_own_are_refused(
     monkeypatch.setenv("WORLD_SIZE", "3")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(config.InputError, match=words), process_group.joined(torch.device(device)):
+    with pytest.raises(config.InputError, match=words), process_group.launch(torch.device(device)):
         pass
 
 
@@ -211,7 +211,7 @@ def test_processes_share_items_in_order_without_rest(length: int, monkeypatch: p
     shares = []
     for rank in range(3):
         monkeypatch.setattr(process_group, "rank", lambda rank=rank: rank)
-        shares.append(process_group.shared(range(length)))
+        shares.append(process_group.shard(range(length)))
     assert [item for share in shares for item in share] == list(range(length))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -224,7 +224,7 @@ def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_batch_norm_is_synchronised_on_cuda_with_its_activation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_group, "count", lambda: 2)
-    network = train.build(a_params(head="linear"), 3, None)
+    network = members.build(a_params(head="linear").model, a_params(head="linear").train.seed, 3, None)
     names = list(network.state_dict())
     assert process_group.synchronised(network, torch.device("cpu")) is network
     found = process_group.synchronised(network, torch.device("cuda"))

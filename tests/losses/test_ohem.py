@@ -116,6 +116,7 @@ def test_class_weights_do_not_decide_who_is_kept():
     goal = objective.Objective(
         losses.build("ohem", task="multiclass", class_counts=[1, 1], example_count=2, params={"fraction": 0.5}),
         torch.tensor([0.1, 10.0]),
+        "multiclass",
     )
     assert goal(logits, targets).item() == pytest.approx(0.1 * 3)
 

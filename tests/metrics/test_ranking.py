@@ -75,6 +75,20 @@ def test_rankings_of_what_cannot_be_ranked_are_refused(metric: Any, positives: A
         metric(positives, scores)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_the_curve_is_that_of_scikit_learn_bit_for_bit(a_problem: Problem, seed: int) -> None:
+    x = a_problem(seed)
+    y, s = x["positives"], x["scores"]
+    assert len(np.unique(s)) < len(s)
+    assert (x["batch"][0] == 0).any()
+    for w in (None, x["weights"], x["batch"][0]):
+        curve = ranking.precision_recall_curve(y, s, w)
+        precision, recall, threshold = oracle.precision_recall_curve(y, s, sample_weight=w)
+        np.testing.assert_array_equal(curve.precision, precision[:-1])
+        np.testing.assert_array_equal(curve.recall, recall[:-1])
+        np.testing.assert_array_equal(curve.threshold, threshold)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_curve_states_what_each_threshold_does(a_problem: Problem, seed: int) -> None:
     x = a_problem(seed)

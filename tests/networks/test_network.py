@@ -10,9 +10,11 @@ import torch
 
 from counterpoise.artifacts.model import Card
 from counterpoise.config import InputError, Model
-from counterpoise.networks.backbones import POOLS, build_backbone, normalisation, normalise, outline, width
+from counterpoise.conflicts.network import POOL_OF_HEAD
+from counterpoise.networks import outlines
+from counterpoise.networks.backbones import POOLS, build_backbone, normalisation, normalise, width
 from counterpoise.networks.devices import autocast, pick_device, pick_precision
-from counterpoise.networks.heads import HEADS, POOL_OF_HEAD, build_head, last_layer
+from counterpoise.networks.heads import HEADS, build_head, last_layer
 from counterpoise.networks.network import Network, rebuild
 
 LITE0 = "tf_efficientnet_lite0"
@@ -103,7 +105,7 @@ def test_pooling_that_a_backbone_cannot_do_is_refused() -> None:
     [("resnet18", (512, 5)), ("efficientnet_b0", (1280, 8)), ("densenet121", (1024, 6)), (LITE0, (1280, 8))],
 )
 def test_an_outline_is_that_of_the_documentation(name: str, expected: tuple[int, int]) -> None:
-    found = outline(name, "avg", 64)
+    found = outlines.outline(name, "avg", 64)
     assert (found.width, found.blocks) == expected
     assert found.has_batchnorm
 

@@ -15,7 +15,7 @@ from counterpoise.networks import devices, subclasses
 from counterpoise.networks.heads import HEADS, build_head
 from counterpoise.networks.network import rebuild, sum_back
 from counterpoise.stages import check, train
-from counterpoise.training import objective
+from counterpoise.training import members, objective
 from counterpoise.training.examples import Examples
 
 Array = np.ndarray[Any, Any]
@@ -107,11 +107,11 @@ def a_prior(shown: Examples) -> prior.Prior:
 
 def trained(
     shown: Examples, val: Examples | None = None, **changes: Any
-) -> tuple[train.Member, model.Card, torch.nn.Module]:
+) -> tuple[members.Member, model.Card, torch.nn.Module]:
     params = a_params(**changes)
     given = a_prior(shown)
-    learned = train.fit_member(shown, shown, val or problem(1), given, params)
-    card = train.describe([learned], given, params, 6)
+    learned = members.fit_member(shown, shown, val or problem(1), given, params)
+    card = members.describe([learned], given, params.loss, params.model, 6)
     return learned, card, rebuild(card, learned.weights)
 
 
@@ -157,10 +157,10 @@ def test_the_ledger_of_weights_by_class_leads_back_from_the_summed_probabilities
         learned, _, network = trained(
             shown, shown, model__subclasses={"solar": 2}, train__monitor="loss", train__learning_rate=0.005, **changes
         )
-        seen = prior_ledger.seen(natural, learned.ledger)
+        seen = prior_ledger.seen(natural, learned.ledger, task="multiclass")
         assert seen is not None
         np.testing.assert_allclose(seen, 0.5 if changes else natural)
-        back = torch.from_numpy(prior_ledger.offset(seen, natural)).float()
+        back = torch.from_numpy(prior_ledger.offset(seen, natural, task="multiclass")).float()
         return (logits_of(network, shown) + back).softmax(dim=1)[:, 1]
 
     plain = probs_at_natural()

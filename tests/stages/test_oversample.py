@@ -34,19 +34,19 @@ def table_of(*counts: int, names: tuple[str, ...] = CLASSES.names) -> pd.DataFra
 
 
 def test_none_draws_every_tile_once_as_it_is():
-    drawn, _ = oversample.draw(table_of(5, 2), CLASSES, params("none"), 0)
+    drawn, _ = oversample.draw(table_of(5, 2), CLASSES, params("none"), 0, task="multiclass")
     assert drawn["tile_id"].tolist() == [f"t{row:03d}" for row in range(7)]
     assert drawn["view"].tolist() == [0] * 7
 
 
 def test_the_draws_of_a_tile_show_its_views_in_turn():
-    drawn, _ = oversample.draw(table_of(8, 1), CLASSES, params(views=2), 0)
+    drawn, _ = oversample.draw(table_of(8, 1), CLASSES, params(views=2), 0, task="multiclass")
     assert drawn.loc[drawn["tile_id"] == "t008", "view"].tolist() == sorted([0, 1, 2, 0, 1, 2, 0, 1])
     assert set(drawn.loc[drawn["tile_id"] != "t008", "view"]) == {0}
 
 
 def test_views_of_a_tile_are_used_equally_often_or_one_apart():
-    drawn, _ = oversample.draw(table_of(100, 13), CLASSES, params(views=3), 0)
+    drawn, _ = oversample.draw(table_of(100, 13), CLASSES, params(views=3), 0, task="multiclass")
     for _, own in drawn[drawn["tile_id"] >= "t100"].groupby("tile_id"):
         uses = np.bincount(own["view"], minlength=4)
         assert uses.max() - uses.min() <= 1
@@ -54,19 +54,23 @@ def test_views_of_a_tile_are_used_equally_often_or_one_apart():
 
 
 def test_without_views_repeated_draws_are_the_tile_itself():
-    drawn, _ = oversample.draw(table_of(8, 2), CLASSES, params(views=0), 0)
+    drawn, _ = oversample.draw(table_of(8, 2), CLASSES, params(views=0), 0, task="multiclass")
     assert set(drawn["view"]) == {0}
     assert len(drawn) == 16
 
 
 def test_draws_are_sorted_by_tile_and_view():
-    drawn, _ = oversample.draw(table_of(50, 7).sample(frac=1, random_state=0), CLASSES, params(views=2), 0)
+    drawn, _ = oversample.draw(
+        table_of(50, 7).sample(frac=1, random_state=0), CLASSES, params(views=2), 0, task="multiclass"
+    )
     assert drawn.equals(drawn.sort_values(["tile_id", "view"], ignore_index=True))
 
 
 def test_100_50_20_under_becomes_20_20_20_in_the_counts():
     found = classes.Classes(("a", "b", "c"), (200, 100, 40), 340)
-    drawn, opened = oversample.draw(table_of(100, 50, 20, names=found.names), found, params("under"), 0)
+    drawn, opened = oversample.draw(
+        table_of(100, 50, 20, names=found.names), found, params("under"), 0, task="multiclass"
+    )
     counts = (200, 100, 40), (100, 50, 20), (20, 20, 20)
     assert opened == prior.Prior("multiclass", found.names, *counts, 340, 170, 60, opened.ledger, (), ())
     assert len(drawn) == 60
@@ -75,7 +79,7 @@ def test_100_50_20_under_becomes_20_20_20_in_the_counts():
 
 def test_the_ledger_says_what_split_and_draws_did():
     # A balanced train of 50 : 50 out of 2862 : 138, drawn as it is.
-    _, opened = oversample.draw(table_of(50, 50), CLASSES, params("none"), 0)
+    _, opened = oversample.draw(table_of(50, 50), CLASSES, params("none"), 0, task="multiclass")
     split, drawn = opened.ledger
     assert (split.piece, split.remedy) == ("split", "train")
     assert split.factors == pytest.approx((0.5 * 3000 / 2862, 0.5 * 3000 / 138))
@@ -85,9 +89,11 @@ def test_the_ledger_says_what_split_and_draws_did():
 
 @pytest.mark.parametrize("strategy", ["none", "over", "under", "square_root", "repeat_factor"])
 def test_the_ledger_leads_from_the_natural_prior_to_that_of_the_draws(strategy):
-    drawn, opened = oversample.draw(table_of(90, 10), CLASSES, params(strategy), 0)
+    drawn, opened = oversample.draw(table_of(90, 10), CLASSES, params(strategy), 0, task="multiclass")
     seen = prior_ledger.seen(
-        links.find("softmax").prior_of_counts(opened.natural_counts, opened.natural_total), opened.ledger
+        links.find("softmax").prior_of_counts(opened.natural_counts, opened.natural_total),
+        opened.ledger,
+        task="multiclass",
     )
     solar = (drawn["tile_id"] >= "t090").mean()
     assert seen == pytest.approx([1 - solar, solar])
@@ -95,22 +101,24 @@ def test_the_ledger_leads_from_the_natural_prior_to_that_of_the_draws(strategy):
 
 
 def test_a_class_without_training_tiles_leaves_a_finite_ledger():
-    _, opened = oversample.draw(table_of(20, 0), CLASSES, params("over"), 0)
+    _, opened = oversample.draw(table_of(20, 0), CLASSES, params("over"), 0, task="multiclass")
     assert opened.drawn_counts == (20, 0)
     assert all(line.factors is not None and min(line.factors) > 0 for line in opened.ledger)
 
 
 def test_the_seed_decides_which_tiles_get_the_odd_draw():
-    one, same, other = (oversample.draw(table_of(90, 40), CLASSES, params(), seed)[0] for seed in (0, 0, 1))
+    one, same, other = (
+        oversample.draw(table_of(90, 40), CLASSES, params(), seed, task="multiclass")[0] for seed in (0, 0, 1)
+    )
     pd.testing.assert_frame_equal(one, same)
     assert not one.equals(other)
 
 
 def test_more_draws_than_an_epoch_can_hold_are_refused(monkeypatch):
     monkeypatch.setattr(oversample, "MAX_DRAWS", 100)
-    assert len(oversample.draw(table_of(50, 10), CLASSES, params(), 0)[0]) == 100
+    assert len(oversample.draw(table_of(50, 10), CLASSES, params(), 0, task="multiclass")[0]) == 100
     with pytest.raises(config.InputError, match=r"'over' makes 102 samples of 61 tiles, more than 100 in one epoch"):
-        oversample.draw(table_of(51, 10), CLASSES, params(), 0)
+        oversample.draw(table_of(51, 10), CLASSES, params(), 0, task="multiclass")
 
 
 # Many labels per tile.
@@ -258,8 +266,8 @@ def test_strategies_for_many_labels_are_refused_with_one_class_per_image(tmp_pat
 
 
 def test_deferred_draws_are_the_same_but_unknown_in_the_ledger():
-    now, opened = oversample.draw(table_of(8, 2), CLASSES, params(), 0)
-    later, deferred = oversample.draw(table_of(8, 2), CLASSES, params(defer_frac=0.5), 0)
+    now, opened = oversample.draw(table_of(8, 2), CLASSES, params(), 0, task="multiclass")
+    later, deferred = oversample.draw(table_of(8, 2), CLASSES, params(defer_frac=0.5), 0, task="multiclass")
     assert later.equals(now)
     assert deferred.drawn_counts == opened.drawn_counts
     assert opened.ledger[1].factors is not None
@@ -282,7 +290,9 @@ def test_a_part_of_train_is_drawn_from_and_counted(tmp_path, capsys):
         assert opened.drawn_counts == (48 * fraction, 48 * fraction)
         assert drawn["tile_id"].nunique() == 60 * fraction
         assert prior_ledger.seen(
-            links.find("softmax").prior_of_counts(opened.natural_counts, opened.natural_total), opened.ledger
+            links.find("softmax").prior_of_counts(opened.natural_counts, opened.natural_total),
+            opened.ledger,
+            task="multiclass",
         ) == pytest.approx([0.5, 0.5])
         seen.append(set(drawn["tile_id"]))
     assert seen[0] < seen[1] < seen[2]

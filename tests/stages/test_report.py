@@ -402,7 +402,11 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
         block | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 200}
     )
     asked = evaluate.Evaluate(positive="panel", at_prevalence=(), resamples=100)
-    ledger = (prior_ledger.Line("split", "train", prior_ledger.factors((2862, 138), (784, 784), (3000, 1568))),)
+    ledger = (
+        prior_ledger.Line(
+            "split", "train", prior_ledger.factors((2862, 138), (784, 784), (3000, 1568), task="multiclass")
+        ),
+    )
     chosen = decide.choose(val, opened, ledger, settings, asked)
     assert chosen.val_decided[1] == (674, 67, 110, 717)
     _, tables = evaluate.score(test, chosen, asked, seed=0)

@@ -86,7 +86,7 @@ def assign(
     units, found = split.find_units(table, pictures, chosen.duplicates)
     crossing = crossing if len(crossing) else found
     copies = np.arange(len(table)) if copies is None else copies
-    return split.assign(table, classes_of(table), units, crossing, copies, chosen, seed)
+    return split.assign(table, classes_of(table), units, crossing, copies, chosen, seed, task="multiclass")
 
 
 def counts_of(result: split.Assigned, table: pd.DataFrame, side: str) -> list[int]:
@@ -138,7 +138,9 @@ def test_groups_never_straddle(images, balance, seed):
     ids = table["image_id"].to_numpy()
     first = table.groupby("group")["image_id"].transform("first")
     units = pd.DataFrame({"image_id": ids, "unit": first, "centre": ids, "kind": "single", "correlation": 1.0})
-    result = split.assign(table, classes_of(table), units, NO_PAIRS, np.arange(len(ids)), params(balance=balance), seed)
+    result = split.assign(
+        table, classes_of(table), units, NO_PAIRS, np.arange(len(ids)), params(balance=balance), seed, task="multiclass"
+    )
     for rows in table.groupby("group").indices.values():
         assert len(sides_of(result, rows)) <= 1
 
@@ -232,7 +234,7 @@ def test_balancing_single_images_leaves_none_unused(counts, val_frac, test_frac)
     ids = table["image_id"]
     units = pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
     chosen = params(balance=True, val_frac=val_frac, test_frac=test_frac)
-    result = split.assign(table, classes_of(table), units, NO_PAIRS, np.arange(len(ids)), chosen, 0)
+    result = split.assign(table, classes_of(table), units, NO_PAIRS, np.arange(len(ids)), chosen, 0, task="multiclass")
     assert (result.splits["split"] != "unused").all()
     for side, share in (("train", 1 - val_frac - test_frac), ("val", val_frac)):
         drawn = set(counts_of(result, table, side))
@@ -297,7 +299,7 @@ def test_where_each_image_stands_alone_the_order_of_the_rows_does_not_matter():
     names = classes_of(table)
     mixed = table.iloc[order].reset_index(drop=True)
     units, crossing = split.find_units(mixed, pictures_of(80)[order], params().duplicates)
-    shuffled = split.assign(mixed, names, units, crossing, np.arange(80), params(), 0).splits
+    shuffled = split.assign(mixed, names, units, crossing, np.arange(80), params(), 0, task="multiclass").splits
     pd.testing.assert_frame_equal(shuffled.sort_values("image_id", ignore_index=True), straight)
 
 

@@ -24,16 +24,17 @@ from torch import Tensor, nn
 from counterpoise import config, losses
 from counterpoise.artifacts import clusters, draws, features, model, predictions, prior, tiles, training
 from counterpoise.calibration import prior_ledger
+from counterpoise.conflicts.network import POOL_OF_HEAD
 from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset import subsampling
 from counterpoise.dataset.inputs import FeatureInputs, TileInputs, in_order, infer
 from counterpoise.networks import devices
 from counterpoise.networks.backbones import build_backbone
-from counterpoise.networks.heads import POOL_OF_HEAD, build_head, last_layer
+from counterpoise.networks.heads import build_head, last_layer
 from counterpoise.networks.network import Network, rebuild
 from counterpoise.stages import decide, evaluate, train
-from counterpoise.training import checkpoints, decoupling, loop, lr_schedule, objective
-from counterpoise.training.curriculum import Curriculum
+from counterpoise.training import checkpoints, decoupling, loop, lr_schedule, members, objective
+from counterpoise.training.curriculum import Curriculum, Deferred, curriculum
 from counterpoise.training.examples import Examples, feature_width, with_types
 from counterpoise.training.settings import Train
 
@@ -136,7 +137,8 @@ def fit_network(
     early: Examples | None = None,
 ) -> loop.Fitted:
     """Fit a network as the stage does."""
-    lessons = train.curriculum(shown, early, goal, params)
+    deferred = Deferred(params.train.pretrain_frac, params.weighting.defer_frac, params.oversample.defer_frac)
+    lessons = curriculum(shown, early, goal, params.train.epochs, deferred)
     compute = devices.pick(params.model.device, params.model.precision)
     return loop.fit(network, lessons, val, params.train, compute, checkpoint)
 
@@ -155,7 +157,7 @@ def run(
 ) -> tuple[nn.Module, loop.Fitted]:
     counts = tuple(np.bincount(shown.targets.numpy()).tolist())
     goal, _ = objective.build(a_prior(counts), params.loss, params.losses[params.loss], params.weighting)
-    network = train.build(params, len(counts), width)
+    network = members.build(params.model, params.train.seed, len(counts), width)
     return network, fit_network(network, shown, val, goal, params, checkpoint)
 
 
@@ -318,7 +320,7 @@ def test_what_is_frozen_stays_to_the_bit_and_all_else_moves(backbone: str, freez
         train__epochs=1,
         train__batch_size=2,
     )
-    network = train.build(params, 2, None)
+    network = members.build(params.model, params.train.seed, 2, None)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     goal, _ = objective.build(a_prior((4, 4)), params.loss, params.losses[params.loss], params.weighting)
     fitted = fit_network(network, some_images(8, seed=0), some_images(4, seed=1), goal, params)
@@ -344,7 +346,7 @@ def test_the_first_block_moves_by_its_share_of_the_rate(frac: float) -> None:
         train__first_rate_frac=frac,
         train__warmup_epochs=0.0,
     )
-    network = train.build(params, 2, None)
+    network = members.build(params.model, params.train.seed, 2, None)
     nn.init.normal_(last_layer(network).weight)
     before = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
     goal, _ = objective.build(a_prior((4, 4)), params.loss, params.losses[params.loss], params.weighting)
@@ -540,8 +542,8 @@ def test_a_training_that_diverges_later_keeps_what_it_learnt_before() -> None:
         asked += torch.is_grad_enabled()
         return nn.functional.cross_entropy(logits, targets, reduction="none") * (float("nan") if asked > 8 else 1.0)
 
-    network = train.build(params, 2, 16)
-    fitted = fit_network(network, examples, examples, objective.Objective(fragile, torch.ones(2)), params)
+    network = members.build(params.model, params.train.seed, 2, 16)
+    fitted = fit_network(network, examples, examples, objective.Objective(fragile, torch.ones(2), "multiclass"), params)
     assert fitted.best_epoch == 3  # two batches an epoch
     assert len(fitted.history) == 4 + 3
     assert np.isnan(fitted.history[-1]["val/loss"])
@@ -631,8 +633,10 @@ def test_a_loss_with_a_memory_goes_on_with_it_and_is_not_taught_by_validation(tm
 
     def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[float, loop.Fitted]:
         loss = Patient()
-        network = train.build(params, 2, 16)
-        fitted = fit_network(network, examples, examples, objective.Objective(loss, torch.ones(2)), params, checkpoint)
+        network = members.build(params.model, params.train.seed, 2, 16)
+        fitted = fit_network(
+            network, examples, examples, objective.Objective(loss, torch.ones(2), "multiclass"), params, checkpoint
+        )
         return float(loss.asked), fitted
 
     asked, whole = fit(None)
@@ -665,8 +669,8 @@ def test_batches_are_stratified_for_a_loss_that_ranks_and_for_no_other() -> None
     held = {}
     for ranks in (False, True):
         loss = Seen()
-        goal = objective.Objective(loss, torch.ones(2), ranks)
-        fit_network(train.build(params, 2, 16), examples, examples, goal, params)
+        goal = objective.Objective(loss, torch.ones(2), "multiclass", ranks)
+        fit_network(members.build(params.model, params.train.seed, 2, 16), examples, examples, goal, params)
         held[ranks] = loss.held
     assert held[True] == [1] * 24
     assert 0 in held[False]
@@ -676,8 +680,12 @@ def test_a_ranking_is_trained_with_plain_cross_entropy_first() -> None:
     examples = gaussians((40, 20, 10), seed=0)
     params = a_params(loss="auc_pairwise", train__epochs=5, train__pretrain_frac=0.4)
     _, fitted = run(params, examples, examples)
-    goal = objective.Objective(lambda z, y: nn.functional.cross_entropy(z, y, reduction="none"), torch.ones(3), True)
-    plain = fit_network(train.build(params, 3, 16), examples, examples, goal, a_params(train__epochs=5))
+    goal = objective.Objective(
+        lambda z, y: nn.functional.cross_entropy(z, y, reduction="none"), torch.ones(3), "multiclass", True
+    )
+    plain = fit_network(
+        members.build(params.model, params.train.seed, 3, 16), examples, examples, goal, a_params(train__epochs=5)
+    )
     _, at_once = run(a_params(loss="auc_pairwise", train__epochs=5), examples, examples)
     curve, cross_entropy, ranking = ([epoch["train/loss"] for epoch in its.history] for its in (fitted, plain, at_once))
     assert curve[:2] == pytest.approx(cross_entropy[:2], rel=1e-5)
@@ -712,7 +720,11 @@ def test_deferred_draws_hold_from_their_epoch_on_and_not_before() -> None:
 
     def curve(shown: Examples, early: Examples | None, defer_frac: float) -> list[float]:
         params = a_params(train__epochs=5, oversample={"views": 0, "policy": "dihedral", "defer_frac": defer_frac})
-        return loss_curve(fit_network(train.build(params, 3, 16), shown, natural, goal, params, early=early))
+        return loss_curve(
+            fit_network(
+                members.build(params.model, params.train.seed, 3, 16), shown, natural, goal, params, early=early
+            )
+        )
 
     deferred, never = curve(drawn, natural, 0.4), curve(natural, None, 0.0)
     assert deferred[:2] == pytest.approx(never[:2])
@@ -742,7 +754,13 @@ def test_progressive_sampling_goes_from_the_natural_shares_to_even_ones() -> Non
     for sampler in ("as_drawn", "progressive"):
         loss = SeenShares()
         params = a_params(train__epochs=5, train__sampler=sampler)
-        fit_network(train.build(params, 3, 16), examples, examples, objective.Objective(loss, torch.ones(3)), params)
+        fit_network(
+            members.build(params.model, params.train.seed, 3, 16),
+            examples,
+            examples,
+            objective.Objective(loss, torch.ones(3), "multiclass"),
+            params,
+        )
         found[sampler] = [float((torch.cat(epoch) == 2).double().mean()) for epoch in loss.shares if epoch]
     assert found["as_drawn"] == pytest.approx([0.04] * 5)
     assert found["progressive"] == pytest.approx([0.04, 0.113, 0.187, 0.26, 1 / 3], abs=0.015)
@@ -847,7 +865,7 @@ def test_a_retrained_classifier_learns_from_even_draws_of_every_tile_unmixed(mon
 
     monkeypatch.setattr(loop, "fit", spied)
     network = Network(nn.Identity(), build_head("linear", 16, 3, 0.0, 0))
-    _, lines = train.retrain(network, shown, val, a_prior((60, 20, 5)), params, CPU)
+    _, lines = members.retrain(network, shown, val, a_prior((60, 20, 5)), params, CPU)
     ((lessons, settings_of_the_head),) = asked
     examples = lessons.train
     assert np.bincount(examples.targets.numpy()).tolist() == [60, 60, 60]
@@ -909,7 +927,7 @@ def test_a_training_begins_at_the_prior_of_its_first_draws(defer_frac: float, tm
     given = replace(prior.read(root), drawn_counts=(10, 10, 10, 10), train_counts=(25, 10, 4, 1))
     params = config.validate(train.Params, content | {"train": content["train"] | {"epochs": 2, "learning_rate": 1e-9}})
     examples = gaussians((25, 10, 4, 1), seed=0)
-    learned = train.fit_member(examples, examples, examples, given, params)
+    learned = members.fit_member(examples, examples, examples, given, params)
     first = np.array(given.train_counts if defer_frac else given.drawn_counts)
     (bias,) = (tensor for name, tensor in learned.weights.items() if name.endswith("bias"))
     assert bias.numpy() == pytest.approx(np.log(first / first.sum()), abs=1e-4)
@@ -948,8 +966,8 @@ class EverWorse(nn.Module):
 def test_early_stopping_looks_only_at_epochs_after_pretraining() -> None:
     examples = gaussians((20, 20), seed=0)
     params = a_params(train__epochs=20, train__pretrain_frac=0.5, train__patience=3)
-    goal = objective.Objective(EverWorse(), torch.ones(2), True)
-    fitted = fit_network(train.build(params, 2, 16), examples, examples, goal, params)
+    goal = objective.Objective(EverWorse(), torch.ones(2), "multiclass", True)
+    fitted = fit_network(members.build(params.model, params.train.seed, 2, 16), examples, examples, goal, params)
     assert fitted.best_epoch == 10
     assert len(fitted.history) == 11 + 3
 
@@ -962,7 +980,7 @@ def an_auc_margin(params: train.Params, classes: int = 2) -> objective.Objective
         example_count=classes,
         params=params.losses["auc_margin"],
     )
-    return objective.Objective(built, torch.ones(classes), True)
+    return objective.Objective(built, torch.ones(classes), "multiclass", True)
 
 
 def state_of(goal: objective.Objective) -> dict[str, Tensor]:
@@ -976,7 +994,7 @@ def test_the_parameters_of_a_loss_are_trained_without_weight_decay() -> None:
     params = a_params(train__epochs=20, train__weight_decay=0.5)
     goal = an_auc_margin(params, 3)
     before = state_of(goal)
-    fit_network(train.build(params, 3, 16), examples, examples, goal, params)
+    fit_network(members.build(params.model, params.train.seed, 3, 16), examples, examples, goal, params)
     after = state_of(goal)
     for name in ("a", "b", "alpha"):
         assert torch.equal(after[name][2], before[name][2])
@@ -992,7 +1010,7 @@ def test_the_parameters_of_a_loss_wait_while_cross_entropy_is_trained() -> None:
         params = a_params(train__epochs=4, train__pretrain_frac=frac)
         goal = an_auc_margin(params)
         before = state_of(goal)
-        fit_network(train.build(params, 2, 16), examples, examples, goal, params)
+        fit_network(members.build(params.model, params.train.seed, 2, 16), examples, examples, goal, params)
         moved.append(float((state_of(goal)["alpha"] - before["alpha"]).abs()))
     assert 0 < moved[1] < 0.5 * moved[0]
 
@@ -1010,7 +1028,13 @@ def test_a_loss_is_put_back_within_its_bounds_after_every_step(monkeypatch: pyte
         project()
 
     monkeypatch.setattr(goal.loss, "project", note_and_project)
-    fit_network(train.build(a_params(), 2, 16), examples, examples, goal, a_params(train__epochs=60))
+    fit_network(
+        members.build(a_params().model, a_params().train.seed, 2, 16),
+        examples,
+        examples,
+        goal,
+        a_params(train__epochs=60),
+    )
     assert len(wanted) == 60 * 2
     assert min(wanted) < 0
     assert float(state_of(goal)["alpha"]) >= 0
@@ -1023,7 +1047,9 @@ def test_a_killed_training_goes_on_with_what_a_harmonized_gradient_remembers(sav
 
     def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[loop.Fitted, dict[str, Tensor]]:
         goal, _ = objective.build(a_prior((40, 20, 10)), params.loss, BLOCKS[params.loss], params.weighting)
-        fitted = fit_network(train.build(params, 3, 16), shown, val, goal, params, checkpoint)
+        fitted = fit_network(
+            members.build(params.model, params.train.seed, 3, 16), shown, val, goal, params, checkpoint
+        )
         return fitted, state_of(goal)
 
     whole, state = fit(None)
@@ -1045,7 +1071,7 @@ def test_a_killed_ranking_goes_on_where_it_was(loss: str, saves: int, tmp_path: 
 
     def fit(checkpoint: checkpoints.Checkpoint | None) -> tuple[loop.Fitted, objective.Objective]:
         goal, _ = objective.build(a_prior((40, 20, 10)), loss, params.losses[loss], params.weighting)
-        network = train.build(params, 3, 16)
+        network = members.build(params.model, params.train.seed, 3, 16)
         return fit_network(network, shown, val, goal, params, checkpoint), goal
 
     whole, goal = fit(None)
@@ -1282,7 +1308,7 @@ def a_prior_of_labels(examples: Examples) -> prior.Prior:
 
 def run_labels(params: train.Params, shown: Examples, val: Examples) -> tuple[nn.Module, loop.Fitted]:
     goal, _ = objective.build(a_prior_of_labels(shown), params.loss, params.losses[params.loss], params.weighting)
-    network = train.build(params, shown.targets.shape[1], 16)
+    network = members.build(params.model, params.train.seed, shown.targets.shape[1], 16)
     return network, fit_network(network, shown, val, goal, params)
 
 
@@ -1311,17 +1337,17 @@ def test_a_pos_weight_makes_too_many_positives_as_it_should() -> None:
 # Several members, a part of train, types of classes.
 
 
-def weights_of(root: Path, members: int) -> list[dict[str, Tensor]]:
-    return [model.read_weights(root, member) for member in range(members)]
+def weights_of(root: Path, count: int) -> list[dict[str, Tensor]]:
+    return [model.read_weights(root, member) for member in range(count)]
 
 
 def test_the_first_member_is_the_one_that_would_be_alone_and_the_others_are_other_ones(tmp_path: Path) -> None:
     roots = []
-    for members in (1, 3):
-        content = settings(model__dropout=0.3, train__members=members, train__epochs=3)
-        roots.append(a_repository(tmp_path / str(members), content))
+    for count in (1, 3):
+        content = settings(model__dropout=0.3, train__members=count, train__epochs=3)
+        roots.append(a_repository(tmp_path / str(count), content))
         train.main(roots[-1], config.validate(train.Params, content))
-        assert model.read_card(roots[-1]).members == members
+        assert model.read_card(roots[-1]).members == count
     assert weights_file(roots[0]) == weights_file(roots[1])
     first, second, third = weights_of(roots[1], 3)
     assert not same(first, second)
@@ -1333,9 +1359,14 @@ def test_the_first_member_is_the_one_that_would_be_alone_and_the_others_are_othe
 
 def test_members_of_an_unfrozen_network_begin_with_other_weights() -> None:
     params = a_params(model__freeze="none", train__members=2)
-    first, second = (train.build(train.as_member(params, member), 2, None).state_dict() for member in range(2))
+    first, second = (
+        members.build(
+            members.as_member(params, member).model, members.as_member(params, member).train.seed, 2, None
+        ).state_dict()
+        for member in range(2)
+    )
     assert not same(first, second)
-    assert same(first, train.build(params, 2, None).state_dict())
+    assert same(first, members.build(params.model, params.train.seed, 2, None).state_dict())
 
 
 @pytest.mark.parametrize("saves", [2, 5, 8])
@@ -1349,11 +1380,11 @@ def test_a_killed_ensemble_goes_on_where_it_was(saves: int, tmp_path: Path) -> N
         left = [max(0, saves - 3 * member) if saves < 3 * (member + 1) else 1000 for member in range(3)]
         return [KilledAfter(tmp_path / str(member), own) for member, own in enumerate(left)]
 
-    whole = train.fit_members(shown, shown, val, given, params)
+    whole = members.fit_members(shown, shown, val, given, params)
     with pytest.raises(Killed):
-        train.fit_members(shown, shown, val, given, params, kept(saves))
+        members.fit_members(shown, shown, val, given, params, kept(saves))
     rest = [KilledAfter(tmp_path / str(member), 1000) for member in range(3)]
-    resumed = train.fit_members(shown, shown, val, given, params, rest)
+    resumed = members.fit_members(shown, shown, val, given, params, rest)
     done = sum(1000 - own.saves for own in rest)
     assert done == 9 - saves
     for one, other in zip(whole, resumed, strict=True):
@@ -1364,8 +1395,8 @@ def test_a_killed_ensemble_goes_on_where_it_was(saves: int, tmp_path: Path) -> N
 def test_what_each_member_chose_on_validation_stands_in_the_ledger() -> None:
     given, params = a_prior((40, 20)), a_params()
     lines = [(prior_ledger.Line("train.classifier", f"tau_normalised, tau = {tau}", None),) for tau in (0.2, 0.5, 0.2)]
-    learned = [train.Member({}, own, [], {"best_epoch": 0}, 0.0) for own in lines]
-    (line,) = train.describe(learned, given, params, 16).ledger
+    learned = [members.Member({}, own, [], {"best_epoch": 0}, 0.0) for own in lines]
+    (line,) = members.describe(learned, given, params.loss, params.model, 16).ledger
     assert line.remedy == "tau_normalised, tau = 0.2 / tau_normalised, tau = 0.5"
 
 
@@ -1406,7 +1437,8 @@ def test_a_draw_has_the_type_of_its_tile_whatever_its_view() -> None:
     targets = torch.ones(40, dtype=torch.int64)
     every = Examples(FeatureInputs(values, np.arange(40)), targets, np.arange(40))
     drawn = Examples(FeatureInputs(values[::-1].copy(), np.arange(40)), targets[[0, 39, 39]], np.array([0, 39, 39]))
-    typed, _ = train._typed(drawn, every, NAMES[:2], a_params(model__subclasses={"usual": 2}), CPU)
+    section = a_params(model__subclasses={"usual": 2}).model
+    typed, _ = members._typed(drawn, every, NAMES[:2], section, 64, seed=0, train_seed=0, compute=CPU)
     assert typed.targets[0] != typed.targets[1] == typed.targets[2]
     with pytest.raises(ValueError, match="needs to know which tile"):
         with_types(replace(drawn, tiles=None), every, np.zeros(40, dtype=np.int64))

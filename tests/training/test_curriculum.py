@@ -8,9 +8,9 @@ from torch import nn
 from counterpoise.dataset.inputs import FeatureInputs
 from counterpoise.training.curriculum import Curriculum
 from counterpoise.training.examples import Examples
-from counterpoise.training.objective import Objective, plain
+from counterpoise.training.objective import Objective
 
-GOAL = Objective(nn.CrossEntropyLoss(reduction="none"), torch.tensor([1.0, 9.0]))
+GOAL = Objective(nn.CrossEntropyLoss(reduction="none"), torch.tensor([1.0, 9.0]), "multiclass")
 LOGITS, TARGETS = torch.tensor([[1.0, 0.0], [0.0, 0.5]]), torch.tensor([0, 1])
 
 
@@ -22,7 +22,7 @@ def test_phases_follow_each_other_and_the_last_one_has_draws_and_weights() -> No
     drawn, natural = some(5), some(3)
     lessons = Curriculum(drawn, GOAL, natural, pretrain_epochs=1, unweighted_epochs=2, natural_epochs=3)
     assert [len(lessons.examples(epoch).inputs) for epoch in range(5)] == [3, 3, 3, 5, 5]
-    assert lessons.goal(0) is plain
+    assert lessons.goal(0) is GOAL.link.cross_entropy
     values = [float(lessons.goal(epoch)(LOGITS, TARGETS)) for epoch in range(3)]
     assert values[0] == pytest.approx(values[1])
     assert values[2] > 2 * values[1]

@@ -63,7 +63,7 @@ def test_the_denominator_of_the_mean_is_the_number_of_values() -> None:
     loss = losses.build(
         "cross_entropy", task="multiclass", class_counts=(2, 1), example_count=3, params={"label_smoothing": 0.0}
     )
-    goal = objective.Objective(loss, torch.tensor([1.0, 4.0]))
+    goal = objective.Objective(loss, torch.tensor([1.0, 4.0]), "multiclass")
     value = goal(torch.zeros(3, 2), torch.tensor([0, 0, 1]))
     assert float(value) == pytest.approx(2 * np.log(2))
 
@@ -77,7 +77,7 @@ def test_shares_of_a_ranking_are_averaged_without_weights_and_what_they_do_to_th
     assert goal.ranks
     assert float(goal(torch.zeros(4, 2), torch.tensor([0, 0, 1, 0]))) == pytest.approx(1)
     assert lines[-1].factors is None
-    assert prior_ledger.seen([0.9, 0.1], lines) is None
+    assert prior_ledger.seen([0.9, 0.1], lines, task="multiclass") is None
 
 
 def test_other_losses_do_not_rank() -> None:
@@ -103,16 +103,16 @@ def test_balanced_softmax_and_balanced_weights_make_a_model_see_the_same_prior()
     _, weighted = objective.build(a_prior(), "cross_entropy", PLAIN, weights("balanced"))
     drawn = links.find("softmax").prior_of_counts(a_prior().drawn_counts, a_prior().drawn_total)
     assert shifted[-1].factors == pytest.approx(weighted[0].factors)
-    assert prior_ledger.seen(drawn, shifted) == pytest.approx([0.5, 0.5])
+    assert prior_ledger.seen(drawn, shifted, task="multiclass") == pytest.approx([0.5, 0.5])
     assert objective.initial_bias(a_prior(), shifted).tolist() == pytest.approx([np.log(0.5)] * 2)
 
 
 def test_plain_cross_entropy_is_pytorchs_for_both_tasks() -> None:
     logits, targets = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
-    assert torch.equal(objective.plain(logits, targets), functional.cross_entropy(logits, targets))
-    borne = (logits.flip(0) > 0).long()
-    expected = functional.binary_cross_entropy_with_logits(logits, borne.float())
-    assert torch.equal(objective.plain(logits, borne), expected)
+    assert torch.equal(links.find("softmax").cross_entropy(logits, targets), functional.cross_entropy(logits, targets))
+    present = (logits.flip(0) > 0).long()
+    expected = functional.binary_cross_entropy_with_logits(logits, present.float())
+    assert torch.equal(links.find("sigmoid").cross_entropy(logits, present), expected)
 
 
 @pytest.mark.parametrize(("scheme", "total"), [("negatives_over_positives", None), ("balanced", 40)])

@@ -11,7 +11,7 @@ from counterpoise.training import validation
 from counterpoise.training.examples import Examples
 from counterpoise.training.objective import Objective
 
-GOAL = Objective(nn.CrossEntropyLoss(reduction="none"), torch.ones(2))
+GOAL = Objective(nn.CrossEntropyLoss(reduction="none"), torch.ones(2), "multiclass")
 CPU = devices.pick("cpu", "float32")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from counterpoise import storage
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PATH = "data/draws.csv"
 COLUMNS = {

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from counterpoise import storage
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = "reports/plots"
 COLUMNS: dict[str, dict[str, type]] = {
@@ -74,6 +76,8 @@ def read(root: Path, name: str) -> pd.DataFrame:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
+    import pandas as pd
+
     path = root / FOLDER / f"{name}.csv"
     texts = [column for column, kind in COLUMNS[name].items() if kind is str]
     try:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from counterpoise import storage
@@ -47,6 +45,9 @@ def write(root: Path, split: str, predictions: Predictions) -> None:
     Raises:
         storage.ArtifactError: Lengths differ, an image occurs twice, or a logit is not finite.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     _check(split, predictions)
     columns: dict[str, pa.Array] = {
         "image_id": pa.array(predictions.image_ids, pa.string()),
@@ -77,6 +78,9 @@ def read(root: Path, split: str) -> Predictions:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         table = pq.read_table(root / path(split))
     except FileNotFoundError as error:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
-
-import pandas as pd
+from typing import IO, TYPE_CHECKING
 
 from counterpoise import storage
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = "data/tiles"
 INDEX = "tiles.csv"
@@ -86,6 +87,8 @@ def writing(root: Path, split: str, *, shard_bytes: int = SHARD_BYTES) -> Iterat
     Raises:
         storage.ArtifactError: A tile occurs twice.
     """
+    import pandas as pd
+
     rows: list[tuple[object, ...]] = []
     with storage.replacing(root / path(split), folder=True) as folder:
         archive: tarfile.TarFile | None = None
@@ -126,6 +129,8 @@ def read(root: Path, split: str) -> Tiles:
 
 
 def _empty() -> pd.DataFrame:
+    import pandas as pd
+
     return pd.DataFrame({name: pd.Series(dtype=object if kind is str else "int64") for name, kind in COLUMNS.items()})
 
 

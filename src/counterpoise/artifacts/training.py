@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from counterpoise import storage
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = "results/train"
 
@@ -42,6 +44,8 @@ def read(root: Path) -> pd.DataFrame:
     Raises:
         storage.ArtifactError: There are no curves, or one is damaged.
     """
+    import pandas as pd
+
     folder = root / FOLDER / "plots" / "metrics"
     curves = []
     for file in sorted(folder.rglob("*.tsv")):

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from counterpoise import storage
@@ -46,6 +44,9 @@ def write(path: Path, predictions: Unlabelled) -> None:
     Raises:
         storage.ArtifactError: An image occurs twice, lengths differ, or a logit is not finite.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     _check(str(path), predictions)
     order = sorted(range(len(predictions.image_ids)), key=predictions.image_ids.__getitem__)
     columns: dict[str, pa.Array] = {"image_id": pa.array([predictions.image_ids[row] for row in order], pa.string())}
@@ -81,6 +82,9 @@ def read(root: Path, where: str) -> Unlabelled:
 
 
 def _read(path: Path, where: str) -> Unlabelled:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         table = pq.read_table(path)
     except FileNotFoundError as error:

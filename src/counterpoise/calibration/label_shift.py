@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
-from scipy.stats import f, norm
 
 Floats = NDArray[np.float64]
 MAX_ITERATIONS = 20_000
@@ -85,8 +83,7 @@ def estimate(probs: Floats, prior: Floats, *, max_iterations: int = MAX_ITERATIO
     ratios, now = probs / prior, np.array(prior, dtype=np.float64)
     steps, largest = 0, np.inf
     while largest > TOLERANCE and steps < max_iterations:
-        joint = ratios * now
-        after = (joint / joint.sum(axis=1, keepdims=True)).mean(axis=0)
+        after = _normalised(ratios * now).mean(axis=0)
         steps, largest, now = steps + 1, float(np.abs(after - now).max()), after
     floored = np.maximum(now, 0.5 / len(probs))
     return Estimate(floored / floored.sum(), steps, largest <= TOLERANCE)
@@ -99,9 +96,13 @@ def moved(probs: Floats, before: Floats, after: Floats) -> Floats:
         >>> moved(np.array([[0.5, 0.5]]), np.array([0.5, 0.5]), np.array([0.9, 0.1]))
         array([[0.9, 0.1]])
     """
-    joint = probs * (after / before)
-    result: Floats = joint / joint.sum(axis=1, keepdims=True)
-    return result
+    return _normalised(probs * (after / before))
+
+
+def _normalised(joint: Floats) -> Floats:
+    """Divide (n, c) joint densities by their sum: posteriors."""
+    posterior: Floats = joint / joint.sum(axis=1, keepdims=True)
+    return posterior
 
 
 def separation(val: Floats, targets: NDArray[np.int64], prior: Floats) -> float:
@@ -183,12 +184,14 @@ def _intervals(
     theirs: Floats, ours: list[Floats], sizes: list[int], estimated: Floats, level: float
 ) -> tuple[Floats, Floats]:
     """Return both ends, (c,) each, from probabilities under the estimate: unlabelled ones, and of each class."""
+    from scipy.special import expit, ndtri
+
     to_shares = np.linalg.pinv(theirs.T @ theirs / len(theirs) / estimated[:, None])
     spread = _covariance(theirs @ to_shares) / len(theirs)
     for share, values, size in zip(estimated, ours, sizes, strict=True):
         spread = spread + share**2 * _covariance(values @ to_shares) / size
     error = np.sqrt(np.maximum(np.diag(spread), 0)) / (estimated * (1 - estimated))
-    reach = float(norm.ppf((1 + level) / 2)) * error
+    reach = float(ndtri((1 + level) / 2)) * error
     odds = np.log(estimated) - np.log1p(-estimated)
     return expit(odds - reach), expit(odds + reach)
 
@@ -203,6 +206,8 @@ def _explained(
     estimated: Floats,
 ) -> float:
     """Return the p-value of the bins of all classes together."""
+    from scipy.special import fdtrc
+
     count = int(np.clip(min(sizes) // PER_BIN, 3, BINS))
     bins = [_bins(unlabelled[:, index], val[:, index], count) for index in range(len(estimated))]
     one, other = (np.concatenate(blocks, axis=1) for blocks in zip(*bins, strict=True))
@@ -221,7 +226,7 @@ def _explained(
     mean, squared = float(np.trace(whole)), float((whole**2).sum())
     if mean <= 0:
         return 1.0
-    return float(f.sf(statistic / mean, mean**2 / squared, mean**2 / known))
+    return float(fdtrc(mean**2 / squared, mean**2 / known, statistic / mean))
 
 
 def _bins(unlabelled: Floats, val: Floats, count: int) -> tuple[Floats, Floats]:

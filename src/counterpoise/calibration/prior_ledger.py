@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from counterpoise.calibration import links
-from counterpoise.config import ONE_CLASS
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,7 @@ class Line:
         return Line(self.piece, f"{self.remedy}, deferred", None)
 
 
-def factors(
-    before: ArrayLike, after: ArrayLike, totals: tuple[float, float], *, task: str = ONE_CLASS
-) -> tuple[float, ...]:
+def factors(before: ArrayLike, after: ArrayLike, totals: tuple[float, float], *, task: str) -> tuple[float, ...]:
     """Say by how much a remedy multiplied each class's prior, from counts before and after it.
 
     Args:
@@ -48,7 +45,7 @@ def factors(
         (c,) factors; 1 everywhere where the proportions stayed.
 
     Example:
-        >>> factors([30, 10], [30, 30], (40, 60))
+        >>> factors([30, 10], [30, 30], (40, 60), task="multiclass")
         (0.6666666666666666, 2.0)
         >>> factors([10], [10], (40, 20), task="multilabel")  # odds of 1 : 3 become 1 : 1
         (3.0,)
@@ -58,7 +55,7 @@ def factors(
     return tuple(float(value) for value in new / old)
 
 
-def seen(natural: ArrayLike, ledger: Sequence[Line], *, task: str = ONE_CLASS) -> NDArray[np.float64] | None:
+def seen(natural: ArrayLike, ledger: Sequence[Line], *, task: str) -> NDArray[np.float64] | None:
     """Compute the prior that a model was made to see: the natural prior times every line of the ledger.
 
     Args:
@@ -70,7 +67,7 @@ def seen(natural: ArrayLike, ledger: Sequence[Line], *, task: str = ONE_CLASS) -
         (c,) shares, which of one class per image sum to 1; or `None` if a line is unknown.
 
     Example:
-        >>> seen([0.75, 0.25], [Line("weighting.scheme", "balanced", (2 / 3, 2.0))])
+        >>> seen([0.75, 0.25], [Line("weighting.scheme", "balanced", (2 / 3, 2.0))], task="multiclass")
         array([0.5, 0.5])
         >>> seen([0.25], [Line("weighting.scheme", "negatives_over_positives", (3.0,))], task="multilabel")
         array([0.5])
@@ -86,7 +83,7 @@ def seen(natural: ArrayLike, ledger: Sequence[Line], *, task: str = ONE_CLASS) -
     return link.shares(product)
 
 
-def offset(before: ArrayLike, after: ArrayLike, *, task: str = ONE_CLASS) -> NDArray[np.float64]:
+def offset(before: ArrayLike, after: ArrayLike, *, task: str) -> NDArray[np.float64]:
     """Compute what must be added to logits that hold under prior `before` so that they hold under `after`.
 
     Args:
@@ -101,7 +98,7 @@ def offset(before: ArrayLike, after: ArrayLike, *, task: str = ONE_CLASS) -> NDA
         ValueError: A prior is out of range, or does not sum to 1 where it should.
 
     Example:
-        >>> bool(np.allclose(offset([0.5, 0.5], [0.8, 0.2]), np.log([1.6, 0.4])))
+        >>> bool(np.allclose(offset([0.5, 0.5], [0.8, 0.2], task="multiclass"), np.log([1.6, 0.4])))
         True
     """
     return links.of_task(task).offset(before, after)

@@ -46,9 +46,11 @@ def checked_params(root: Path) -> dict[str, Any]:
     Raises:
         InputError: It is missing, unreadable or faulty; one line for every fault.
     """
-    from counterpoise.stages import check  # imports torch
+    from counterpoise.networks import outlines  # imported here, as not every command checks parameters
+    from counterpoise.stages import check
 
     content = config.load(root)
+    outlines.recall(root)
     if faults := check.problems(content):
         raise InputError("\n".join([*faults, *check.undo(root, content, faults)]))
     return content

@@ -82,6 +82,7 @@ def explain(content: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
 def _explain_section(
     section: type[BaseModel], block: Mapping[str, Any], prefix: str
 ) -> Iterator[tuple[str, object, str]]:
+    schemas = section.model_json_schema().get("properties", {})
     for name, field in section.model_fields.items():
         dotted, value = f"{prefix}.{name}", block.get(name)
         if dotted == "ingest.sources":
@@ -90,16 +91,15 @@ def _explain_section(
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _explain_section(field.annotation, value or {}, dotted)
         else:
-            yield dotted, value, " ".join(filter(None, [_meaning(field), _allowed(section, name)]))
+            yield dotted, value, " ".join(filter(None, [_meaning(field), _allowed(schemas[name])]))
 
 
 def _meaning(field: FieldInfo) -> str:
     return " ".join((field.description or "").replace("`", "").split())
 
 
-def _allowed(section: type[BaseModel], name: str) -> str:
-    """Write what a field accepts, from the JSON schema that pydantic derives."""
-    schema = section.model_json_schema()["properties"][name]
+def _allowed(schema: Mapping[str, Any]) -> str:
+    """Write what a field accepts, from the JSON schema that pydantic derives of it."""
     options = []
     for option in schema.get("anyOf", [schema]):
         if "enum" in option or "const" in option:

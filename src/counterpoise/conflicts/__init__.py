@@ -1,6 +1,7 @@
 """Which switches of `params.yaml` exclude each other, and why: a file per topic.
 
-A file holds `refused(content) -> Iterator[str]` and is listed in `TOPICS`, in the order in which faults are shown.
+A file holds `refused(content) -> Iterator[str]` and is listed in `TOPICS`, in the order in which faults are reported.
+What depends on the link of the task is in `tasks`, which also asks `subclasses` and a part of `double_correction`.
 """
 
 from __future__ import annotations

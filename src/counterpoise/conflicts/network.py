@@ -6,24 +6,27 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from counterpoise.config import PATH, InputError
-from counterpoise.networks import backbones, heads, pretrained
+from counterpoise.networks import outlines, pretrained
+
+POOL_OF_HEAD = {"concat_pool": "avg_max"}
+"""Heads that work with one way of pooling alone."""
 
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse what timm does not have, or cannot do with this backbone, and heads without the features they read."""
     model, first_rate_frac = content["model"], content["train"]["first_rate_frac"]
-    name, pool = model["backbone"], heads.POOL_OF_HEAD.get(model["head"])
+    name, pool = model["backbone"], POOL_OF_HEAD.get(model["head"])
     if pool is not None and model["pool"] != pool:
         yield (
             f"{PATH}: model.head is {model['head']!r}, which needs the mean and the maximum of each feature map, but "
             f"model.pool is {model['pool']!r}; set model.pool to {pool!r}, or model.head to 'dense'"
         )
     try:
-        outline = backbones.outline(name, model["pool"], model["input_px"])
+        outline = outlines.outline(name, model["pool"], model["input_px"])
     except InputError as error:
         yield str(error)
         return
-    if refusal := pretrained.refuses(name, model["weights"]):
+    if refusal := pretrained.refuses(name, model["weights"], has_imagenet=outline.has_imagenet):
         yield refusal
     if model["freeze"] == "all_but_batchnorm" and not outline.has_batchnorm:
         yield (

@@ -1,4 +1,4 @@
-"""Settings that exist for one kind of task only; no other module of conflicts asks for the task."""
+"""Settings that exist for tasks of one link only."""
 
 from __future__ import annotations
 

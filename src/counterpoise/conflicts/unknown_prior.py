@@ -9,9 +9,6 @@ from counterpoise import losses, tasks
 from counterpoise.calibration import calibrators
 from counterpoise.config import PATH
 
-DRAWS_HAVE_CLOSED_FORM = {"softmax": True, "sigmoid": False}
-"""Whether the ledger knows what resampling does to the prior: repeating a label also repeats others of its image."""
-
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse a calibrator that cannot learn a prior, where no closed form knows it."""
@@ -33,7 +30,7 @@ def _unknown(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"loss {loss!r}"
     if content["weighting"]["defer_frac"]:
         yield "weighting.defer_frac"
-    if oversample["strategy"] != "none" and not DRAWS_HAVE_CLOSED_FORM[tasks.find(content["task"]).LINK]:
+    if oversample["strategy"] != "none" and not tasks.find(content["task"]).RESAMPLING_HAS_CLOSED_FORM:
         yield f"oversample.strategy {oversample['strategy']!r}"
     if train["classifier"] != "retrained":  # which starts again from balanced, unmixed samples
         if oversample["defer_frac"]:

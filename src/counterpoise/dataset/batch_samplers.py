@@ -43,35 +43,30 @@ def drawn_before(order: Batches) -> Batches:
     return result
 
 
-def stratified(targets: NDArray[np.int64], batch_size: int, rng: np.random.Generator) -> Batches:
-    """Cut a permutation into batches of nearly equal size in which classes have nearly equal shares.
+def stratified(strata: NDArray[np.int64], batch_size: int, rng: np.random.Generator) -> Batches:
+    """Cut a permutation into batches of nearly equal size in which strata have nearly equal shares.
 
-    Examples are laid out by class, in random order within each, and dealt to the batches in turn: with b batches, each
-    gets n_k / b examples of class k, rounded up or down. Of many labels they are laid out by the set that they bear, so
-    that sets which stand beside each other differ in frequent labels rather than in rare ones (in the order of a Gray
-    code): the two rarest labels are rounded as classes are, of others a batch may get a few more or less.
+    Examples are laid out by stratum, in random order within each, and assigned to the batches in turn: with b batches,
+    each gets n_k / b examples of stratum k, rounded up or down. Strata of label sets that follow each other should
+    differ in frequent labels (`links.sigmoid.strata`): the two rarest labels are then rounded as classes are, of others
+    a batch may get a few more or less.
 
     Args:
-        targets: (n,) class indices, or (n, c) in {0, 1}.
+        strata: (n,) the stratum of each example, from 0.
         batch_size: At most so many examples in a batch.
         rng: Decides who goes with whom, and the order of the batches.
 
     Returns:
-        As many batches as `shuffled` would cut. A class with fewer examples than there are batches is missing in some.
+        As many batches as `shuffled` would cut. A stratum with fewer examples than there are batches is missing in
+        some.
 
     Example:
-        >>> targets = np.array([0, 0, 0, 0, 0, 0, 1, 1])
-        >>> [int(targets[batch].sum()) for batch in stratified(targets, 4, np.random.default_rng(0))]
+        >>> strata = np.array([0, 0, 0, 0, 0, 0, 1, 1])
+        >>> [int(strata[batch].sum()) for batch in stratified(strata, 4, np.random.default_rng(0))]
         [1, 1]
     """
-    order = rng.permutation(len(targets))
-    if targets.ndim == 2:
-        rarest_first = targets[:, np.argsort(targets.sum(axis=0), kind="stable")]
-        place = np.packbits(np.cumsum(rarest_first, axis=1) % 2 == 1, axis=1)
-        key = np.unique(place, axis=0, return_inverse=True)[1].ravel()
-    else:
-        key = targets
-    order = order[np.argsort(key[order], kind="stable")]
+    order = rng.permutation(len(strata))
+    order = order[np.argsort(strata[order], kind="stable")]
     count = max(1, -(-len(order) // batch_size))
     return [order[start::count] for start in rng.permutation(count)]
 

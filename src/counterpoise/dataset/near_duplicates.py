@@ -36,7 +36,7 @@ class Duplicates:
     kind: NDArray[np.str_]
     """(n,) `single`: alone in its cluster; `exact`: another image has the same bytes; `near`: the rest."""
     correlation: Floats
-    """(n,) with the centre, as `confirmed_pairs` defines it; 1 for equal thumbnails."""
+    """(n,) with the centre, as `correlate` defines it; 1 for equal thumbnails."""
     crossing: Ints
     """(k, 2) index pairs i < j, confirmed but in different clusters: see `clusters`."""
 
@@ -57,7 +57,7 @@ def find_duplicates(
         thumbnails: (n, 32, 32) uint8, grey, 0 to 255.
         sha256: (n,) strings, the hash of each file. Equal files must have equal thumbnails.
         max_distance: bits, 0 to 15, by which the hashes of a candidate pair may differ.
-        min_correlation: above 0, at most 1; see `confirmed_pairs`.
+        min_correlation: above 0, at most 1; see `correlate`.
 
     Returns:
         The clusters, and the confirmed pairs that cross their borders. Another order of the images changes
@@ -86,15 +86,15 @@ def find_duplicates(
 
     items = np.sort(first)
     distinct = thumbnails[items]
-    moments = _moments(distinct)
+    moments = moments_of(distinct)
     confirmed = [np.empty((0, 2), dtype=np.int64)]
     for block in _candidate_blocks(perceptual_hash(distinct), max_distance):
-        confirmed.append(items[block[_correlate(distinct, block, moments) >= min_correlation]])
+        confirmed.append(items[block[correlate(distinct, block, moments) >= min_correlation]])
     cluster, centre, crossing = clusters(key, np.concatenate(confirmed))
     kind = np.where(np.bincount(cluster, minlength=1)[cluster] == 1, "single", "near")
     kind[np.bincount(file, minlength=1)[file] > 1] = "exact"
     to_centre = np.searchsorted(items, np.stack([key, key[centre]], axis=1))
-    return Duplicates(cluster, centre, kind, _correlate(distinct, to_centre, moments), crossing)
+    return Duplicates(cluster, centre, kind, correlate(distinct, to_centre, moments), crossing)
 
 
 def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -130,39 +130,6 @@ def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
         bits[:, 0] = False
         hashes[start : start + len(images)] = np.packbits(bits, axis=1).view(">u8").ravel()
     return hashes
-
-
-def confirmed_pairs(
-    thumbnails: NDArray[np.uint8], pairs: Ints, min_correlation: float = MIN_CORRELATION
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Correlate the pixels of pairs of images, once what all images share is taken out.
-
-    Each image is centred and scaled to norm 1; the mean image (of all, and of 100 grey ones, so that small
-    sets and sets full of copies keep their pictures) is subtracted; r is the cosine of what is left.
-    Untouched pixels say little: in ELPV, whose solar cells share a grid, 1,054 of 4,442 candidates pass
-    0.98; here 163 do, most of them neighbouring cells with the same crystals or streaks.
-
-    Args:
-        thumbnails: (n, 32, 32) uint8, grey, 0 to 255; all of them, since their mean counts.
-        pairs: (m, 2) integer indices below n.
-        min_correlation: above 0, at most 1.
-
-    Returns:
-        r (m,), -1 to 1, rounded to 6 decimals, and (m,) whether r >= min_correlation. Equal thumbnails have
-        r = 1; a flat image has r = 0 with every other.
-
-    Raises:
-        ValueError: shape, dtype or range is wrong.
-
-    Example:
-        >>> ramp = np.tile(np.arange(32, dtype=np.uint8), (32, 1))
-        >>> images = np.stack([ramp, 3 * ramp + 50, ramp * 0])
-        >>> [x.tolist() for x in confirmed_pairs(images, np.array([[0, 1], [0, 2], [2, 2]]))]
-        [[1.0, 0.0, 1.0], [True, False, True]]
-    """
-    _check(thumbnails, pairs, len(thumbnails), min_correlation=min_correlation)
-    correlation = _correlate(thumbnails, pairs, _moments(thumbnails))
-    return correlation, correlation >= min_correlation
 
 
 def clusters(keys: ArrayLike, pairs: Ints) -> tuple[Ints, Ints, Ints]:
@@ -259,7 +226,7 @@ def _close(hashes: NDArray[np.uint64], max_distance: int) -> Iterator[tuple[Ints
                 yield a[new], b[new]
 
 
-def _moments(thumbnails: NDArray[np.uint8]) -> tuple[Floats, Floats, Floats, float]:
+def moments_of(thumbnails: NDArray[np.uint8]) -> tuple[Floats, Floats, Floats, float]:
     """Per image: mean, norm of the centred pixels (inf if flat), product with the mean image; its square."""
     rows = thumbnails.reshape(-1, THUMBNAIL_PX**2)
     blocks = [slice(start, start + _BLOCK_IMAGES) for start in range(0, len(rows), _BLOCK_IMAGES)]
@@ -276,8 +243,29 @@ def _moments(thumbnails: NDArray[np.uint8]) -> tuple[Floats, Floats, Floats, flo
     return level, norm, along, float(shared @ shared)
 
 
-def _correlate(thumbnails: NDArray[np.uint8], pairs: Ints, moments: tuple[Floats, Floats, Floats, float]) -> Floats:
-    """Correlate pairs as `confirmed_pairs` says, from exact integers: (u - m)(v - m) = uv - um - vm + mm."""
+def correlate(thumbnails: NDArray[np.uint8], pairs: Ints, moments: tuple[Floats, Floats, Floats, float]) -> Floats:
+    """Correlate the pixels of pairs of images, once what all images share is taken out.
+
+    Each image is centred and scaled to norm 1; the mean image (of all, and of 100 grey ones, so that small
+    sets and sets full of copies keep their pictures) is subtracted; r is the cosine of what is left.
+    Untouched pixels say little: in ELPV, whose solar cells share a grid, 1,054 of 4,442 candidates pass
+    0.98; here 163 do, most of them neighbouring cells with the same crystals or streaks. Products are sums of exact
+    integers: (u - m)(v - m) = uv - um - vm + mm.
+
+    Args:
+        thumbnails: (n, 32, 32) uint8, grey, 0 to 255.
+        pairs: (m, 2) integer indices below n.
+        moments: Of all thumbnails, by `moments_of`, since their mean counts.
+
+    Returns:
+        r (m,), -1 to 1, rounded to 6 decimals. Equal thumbnails have r = 1; a flat image has r = 0 with every other.
+
+    Example:
+        >>> ramp = np.tile(np.arange(32, dtype=np.uint8), (32, 1))
+        >>> images = np.stack([ramp, 3 * ramp + 50, ramp * 0])
+        >>> correlate(images, np.array([[0, 1], [0, 2], [2, 2]]), moments_of(images)).tolist()
+        [1.0, 0.0, 1.0]
+    """
     level, norm, along, square = moments
     rows = thumbnails.reshape(-1, THUMBNAIL_PX**2)
     correlation = np.zeros(len(pairs))

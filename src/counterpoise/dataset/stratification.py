@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array, csr_array, hstack
-from scipy.sparse.csgraph import connected_components
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Ints = NDArray[np.int64]
 PASSES = 10
@@ -28,6 +31,9 @@ def units(*keys: ArrayLike) -> Ints:
         >>> units(["a", "a", "b", "c"], [0, 1, 1, 2])
         array([0, 0, 0, 1])
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     columns = [np.unique(np.asarray(key), return_inverse=True)[1] for key in keys]
     count = len(columns[0])
     if any(len(column) != count for column in columns):
@@ -81,6 +87,8 @@ def deal(
         >>> deal(np.array([[1], [1], [1], [1]]), np.array([[3.0], [1.0]]), np.random.default_rng(0)).tolist().count(0)
         3
     """
+    from scipy.sparse import csr_array
+
     table = csr_array(members)
     units_of = table.tocsc()
     images = np.maximum(np.asarray(table.sum(axis=1)).ravel(), 1) if sizes is None else sizes
@@ -142,6 +150,8 @@ def even_out(
         >>> np.bincount(even_out(np.array([0, 0, 0, 1]), np.array([[1], [1], [1], [1]]), wanted, rng, sizes))
         array([2, 2])
     """
+    from scipy.sparse import csr_array, hstack
+
     table = csr_array(hstack([csr_array(members), csr_array(sizes[:, None])]))
     targets = np.column_stack([wanted, wanted.sum(axis=1) * sizes.sum() / max(wanted.sum(), 1)])
     left = targets - np.stack([table[assigned == split].sum(axis=0) for split in range(len(wanted))])

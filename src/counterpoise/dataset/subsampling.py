@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from counterpoise import seeds
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def choose(table: pd.DataFrame, units: Mapping[str, str], fraction: float, seed: int) -> NDArray[np.int64]:
@@ -32,6 +35,7 @@ def choose(table: pd.DataFrame, units: Mapping[str, str], fraction: float, seed:
         ValueError: The fraction is out of range.
 
     Example:
+        >>> import pandas as pd
         >>> table = pd.DataFrame({"image_id": list("abcdef"), "labels": ["x"] * 4 + ["y"] * 2})
         >>> rows = choose(table, {image: image for image in "abcdef"}, 0.5, seed=0)
         >>> table["labels"].iloc[rows].tolist()

@@ -139,14 +139,12 @@ def for_precision_floor(
     sizes = np.unique(np.geomspace(1, len(ranked), CANDIDATES).round().astype(int))
     tried = np.unique(ends[np.searchsorted(ends, sizes)])
     confidence = 1 - 2 * (1 - level) / len(tried)  # of a two-sided interval, whose lower end is one-sided
-    shift = target / (1 - target) * (1 - val) / val
     passed = None
     for size in tried:
         right = truth[order[:size]]
         effect = intervals.design_effect(right, groups[order[:size]])
         low, _ = intervals.wilson(int(right.sum()), int(size), level=confidence, design_effect=effect)
-        odds = np.inf if low >= 1 else float(low) / (1 - float(low)) * shift
-        if odds >= floor / (1 - floor):
+        if _moved(np.array([float(low)]), val, target)[0] >= floor:
             passed = size
     if passed is None:
         return None

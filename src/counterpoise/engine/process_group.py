@@ -4,7 +4,7 @@ Each takes its share of every batch; gradients are added up, so that all take th
 taken on the whole batch. Where there is one process, nothing here does anything.
 
 Lightning Fabric launches the group: devices, nodes, backend. `Fabric.setup`, which wraps the network in
-`DistributedDataParallel`, stands in the way of four promises, so that gradients are added up here, once a batch. A
+`DistributedDataParallel`, breaks four things, so that gradients are added up here, once a batch. A
 share may be empty, where the wrapper would wait for ever for a process that computes nothing. Shares may be uneven,
 where it averages over processes. Parameters of a loss are trained, too, which it does not see. Running statistics are
 averaged, where it takes those of the first process.
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[None]:
+def launch(device: torch.device) -> Iterator[None]:
     """Meet the other processes that `torchrun` started: by nccl on CUDA, each with a GPU of its own, else by gloo.
 
     Raises:
@@ -112,14 +112,14 @@ def add(tensors: Sequence[Tensor]) -> None:
         tensor.copy_(added.view(tensor.shape))
 
 
-def shared(items: Sequence[T]) -> list[T]:
+def shard(items: Sequence[T]) -> list[T]:
     """Pick those items of a list that are this process's to compute: the r-th of p pieces of nearly equal length."""
     bounds = [len(items) * number // count() for number in (rank(), rank() + 1)]
     return list(items[slice(*bounds)])
 
 
-def together(own: Tensor) -> Tensor:
-    """Put the rows that each process computed of its `shared` items in their order again, on the CPU."""
+def gather(own: Tensor) -> Tensor:
+    """Put the rows that each process computed of its `shard` items in their order again, on the CPU."""
     if count() == 1:
         return own
     rows = [own] * count()
@@ -127,7 +127,7 @@ def together(own: Tensor) -> Tensor:
     return torch.cat(rows)
 
 
-def of_the_first(value: T) -> T:
+def broadcast(value: T) -> T:
     """Take over what the first process holds, so that all decide alike."""
     if count() == 1:
         return value

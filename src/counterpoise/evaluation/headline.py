@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from counterpoise.artifacts.decision import Decision
 from counterpoise.artifacts.metrics import Metrics
 from counterpoise.evaluation.scores import Score, Truth
 from counterpoise.evaluation.tasks import Task
 from counterpoise.metrics import intervals
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OF_POSITIVE = ("average_precision", "roc_auc")
 """Figures of the class that matters alone."""

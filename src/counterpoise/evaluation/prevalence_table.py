@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from counterpoise.artifacts import plots
 from counterpoise.artifacts.decision import Decision
 from counterpoise.calibration import prevalence
 from counterpoise.evaluation.scores import Booleans, Floats, Score, Truth, Variant, redecided
 from counterpoise.metrics import averages, intervals, ranking
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def prevalence_table(logits: Floats, variants: Mapping[str, Variant], decision: Decision, truth: Truth) -> pd.DataFrame:
@@ -26,6 +28,8 @@ def prevalence_table(logits: Floats, variants: Mapping[str, Variant], decision: 
         decision: The decision, with what it holds for each share.
         truth: What the images are.
     """
+    import pandas as pd
+
     index = truth.positive
     test_share = float(truth.targets[:, index].mean())
     places = [("target", decision.target[index])]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from counterpoise.artifacts import plots
 from counterpoise.evaluation.scores import Booleans, Floats, Score, Truth, Variant, rate
 from counterpoise.metrics import intervals, ranking
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Reliability = Callable[[Floats, Booleans], tuple[Floats, Floats, Floats]]
 """From probabilities and targets, both (n, c), to mean probability, observed share and count of each bin, (k,) each."""
@@ -16,6 +18,8 @@ Reliability = Callable[[Floats, Booleans], tuple[Floats, Floats, Floats]]
 
 def scores_table(scores: Mapping[str, Mapping[str, Score]]) -> pd.DataFrame:
     """List every figure of every variant with its interval."""
+    import pandas as pd
+
     rows = [
         (name, figure, value, interval.low, interval.high)
         for name, figures in scores.items()
@@ -26,6 +30,8 @@ def scores_table(scores: Mapping[str, Mapping[str, Score]]) -> pd.DataFrame:
 
 def per_class(variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.DataFrame:
     """Compute precision, recall and average precision of each class, with counts and no-skill values."""
+    import pandas as pd
+
     rows = []
     for index, name in enumerate(names):
         actual, decided = truth.targets[:, index], variant.decided[:, index]
@@ -43,6 +49,8 @@ def per_class(variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.Data
 
 def precision_recall_table(variant: Variant, truth: Truth) -> pd.DataFrame:
     """List precision and recall of the class that matters by rising threshold on its probability."""
+    import pandas as pd
+
     curve = ranking.precision_recall_curve(truth.targets[:, truth.positive], variant.probs[:, truth.positive])
     return pd.DataFrame({"recall": curve.recall, "precision": curve.precision, "threshold": curve.threshold})
 
@@ -58,6 +66,8 @@ def calibration_table(variants: Mapping[str, Variant], truth: Truth, reliability
     Returns:
         One row for each filled bin, with Wilson's interval of what it holds.
     """
+    import pandas as pd
+
     rows = []
     for name in ("raw", "calibrated"):
         for predicted, observed, count in zip(*reliability(variants[name].probs, truth.targets), strict=True):

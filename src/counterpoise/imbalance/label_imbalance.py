@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Counts = NDArray[np.int64]
 
@@ -145,6 +149,8 @@ def scumble(members: Members, repeats: Counts | None = None) -> float:
 
 def _table(members: Members) -> csr_array:
     """Hold as sparse integers: with a thousand labels hardly any of them is present."""
+    from scipy.sparse import csr_array
+
     rows, columns = np.nonzero(members)
     return csr_array((np.ones(len(rows), dtype=np.int64), (rows, columns)), shape=members.shape)
 

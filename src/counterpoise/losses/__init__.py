@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Loss: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
-TARGET_NDIM = {"softmax": 1, "sigmoid": 2}
-"""Axes of the targets under each link: (n,) class indices, or (n, c) in {0, 1}."""
 
 
 class LossModule(Protocol):
@@ -180,9 +178,7 @@ def conflicts(name: str, params: Mapping[str, Any], *, task: str, weighting_sche
     loss = module(name)
     if hasattr(loss, "conflicts"):
         checked = config.validate(loss.Params, params, f"losses.{name}")
-        yield from loss.conflicts(
-            checked, target_ndim=TARGET_NDIM[tasks.find(task).LINK], weighting_scheme=weighting_scheme
-        )
+        yield from loss.conflicts(checked, target_ndim=tasks.find(task).TARGET_NDIM, weighting_scheme=weighting_scheme)
 
 
 def build(name: str, *, task: str, class_counts: Sequence[int], example_count: int, params: Mapping[str, Any]) -> Loss:
@@ -211,7 +207,7 @@ def build(name: str, *, task: str, class_counts: Sequence[int], example_count: i
     checked = config.validate(loss.Params, params, f"losses.{name}")
     if faults := list(conflicts(name, params, task=task)):
         raise config.InputError("\n".join(faults))
-    target_ndim = TARGET_NDIM[tasks.find(task).LINK]
+    target_ndim = tasks.find(task).TARGET_NDIM
     return loss.build(target_ndim=target_ndim, class_counts=class_counts, example_count=example_count, params=checked)
 
 

@@ -1,5 +1,7 @@
 """Intervals for shares and for bootstrapped metrics, which widen where examples come in groups.
 
+from __future__ import annotations
+
 Groups are what the examples share (a roof, a scene, a patient): together they say
 less than as many examples which share nothing.
 """
@@ -9,7 +11,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Values: TypeAlias = np.float64 | FloatArray
@@ -51,12 +52,14 @@ def wilson(
         >>> float(low), round(float(high), 4)  # 0 and z^2 / (21 + z^2) = 3.8415 / 24.8415
         (0.0, 0.1546)
     """
+    from scipy.special import ndtri
+
     x, n = _counts(successes, trials)
     effect = np.asarray(design_effect, dtype=np.float64)
     if not (np.isfinite(effect) & (effect >= 1)).all():
         raise ValueError(f"design_effect: found {effect}; expected finite values of at least 1")
     x, n, _ = np.broadcast_arrays(x / effect, n / effect, effect)
-    z = stats.norm.isf((1 - _level(level)) / 2)
+    z = -ndtri((1 - _level(level)) / 2)
     spread = z * np.sqrt(x * (n - x) / np.where(n > 0, n, 1) + z**2 / 4)
     low, high = ((x + z**2 / 2 + sign * spread) / (n + z**2) for sign in (-1, 1))
     return _closed(low, high, x, n)

@@ -46,9 +46,7 @@ def macro_f1(truth: Booleans, decided: Booleans, weights: ArrayLike | None = Non
         0.6667
     """
     tp, fp, fn = np.moveaxis(counts(truth, decided, weights), -2, 0)
-    present = tp + fn > 0
-    f1 = np.where(present, 2 * tp, 0) / np.where(present, 2 * tp + fp + fn, 1)
-    return mean_over_present(f1, present)
+    return mean_over_present(np.asarray(ratio(2 * tp, 2 * tp + fp + fn)), tp + fn > 0)
 
 
 def micro_f1(truth: Booleans, decided: Booleans, weights: ArrayLike | None = None) -> Values:

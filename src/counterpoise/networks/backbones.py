@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from counterpoise.config import PATH, InputError, suggest
-from counterpoise.networks import freezing, pretrained
+from counterpoise.networks import pretrained
 
 POOLS = {"avg": ("avg",), "avg_max": ("catavgmax",), "as_made": ()}
 """How maps become vectors, by the names of `model.pool` and of timm; without one, timm leaves what the makers chose."""
@@ -36,8 +34,7 @@ def build_backbone(name: str, weights: str, seed: int, pool: str = "avg") -> nn.
 
     if not timm.is_model(name):
         raise InputError(f"{PATH}: model.backbone is {name!r}, which timm does not have; {_nearest_model(name)}")
-    refusal = pretrained.refuses(name, weights)
-    if refusal:
+    if refusal := pretrained.refuses(name, weights, has_imagenet=pretrained.has_imagenet(name)):
         raise InputError(refusal)
     if weights == "imagenet":
         backbone = pretrained.download(name)
@@ -74,33 +71,6 @@ def width(backbone: nn.Module, input_px: int) -> int:
         ) from error
     backbone.train(training)
     return features.shape[1]
-
-
-@dataclass(frozen=True)
-class Outline:
-    """What is known of a backbone before it has weights.
-
-    Attributes:
-        width: Features of a picture.
-        blocks: How many blocks it is divided into; 0 where timm does not say.
-        has_batchnorm: Whether it has batch norms to train.
-    """
-
-    width: int
-    blocks: int
-    has_batchnorm: bool
-
-
-@cache
-def outline(name: str, pool: str, input_px: int) -> Outline:
-    """Look at a backbone without weights.
-
-    Raises:
-        InputError: As `build_backbone` and `width`.
-    """
-    backbone = build_backbone(name, "none", 0, pool)
-    count = len(freezing.blocks(backbone)) if hasattr(backbone, "group_matcher") else 0
-    return Outline(width(backbone, input_px), count, freezing.has_batchnorm(backbone))
 
 
 def _nearest_model(name: str) -> str:

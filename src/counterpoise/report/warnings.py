@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from counterpoise.report.charts.texts import write_prevalence
 from counterpoise.report.facts import Facts, counted, listed, quote
 from counterpoise.report.sections.prevalence import find_shift
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FEW_IMAGES = 10
 """A rate of fewer images is hardly known."""

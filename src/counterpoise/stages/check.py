@@ -20,7 +20,7 @@ from counterpoise import config, conflicts, demos, losses, sources, stages
 from counterpoise.artifacts import params_ok
 from counterpoise.config import PATH, InputError, Section, suggest
 from counterpoise.dataset import augmentation
-from counterpoise.networks import pretrained
+from counterpoise.networks import outlines, pretrained
 
 SHARED: dict[str, type[Section] | None] = {
     "task": None,
@@ -175,7 +175,9 @@ def main(root: Path) -> None:
         InputError: Something is wrong. The message says how to undo the changes that caused it.
     """
     content = config.load(root)
+    outlines.recall(root)
     faults = problems(content) or list(_missing(root, content))
+    outlines.keep(root)
     if faults:
         raise InputError("\n".join([*faults, *undo(root, content, faults), f"Fix {PATH} and run `dvc repro` again."]))
     params_ok.write(root)

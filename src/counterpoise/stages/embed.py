@@ -9,18 +9,19 @@ computed too. Where the backbone is trained, or a part of it, an index says so.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from counterpoise.artifacts import features, splits, tiles
 from counterpoise.config import Backbone, Section, Tta, Views
-from counterpoise.dataset.inputs import TileInputs, infer
-from counterpoise.networks import backbones, devices, tta
 from counterpoise.stages import run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from counterpoise.dataset.inputs import TileInputs
 
 
 class Embed(Section):
@@ -48,6 +49,8 @@ def index(tile_ids: list[str], views: int, averaged: int = 1) -> pd.DataFrame:
         views: Augmented views, which training draws.
         averaged: Views over which a prediction is averaged, the tile itself among them.
     """
+    import pandas as pd
+
     drawn = pd.DataFrame(
         {"tile_id": np.repeat(tile_ids, views + 1), "view": np.tile(np.arange(views + 1), len(tile_ids))}
     )
@@ -61,6 +64,12 @@ def main(root: Path, params: Params) -> None:
         for split in splits.NAMES:
             features.write(root, split, None)
         return
+    import torch
+    from torch import nn
+
+    from counterpoise.dataset.inputs import infer
+    from counterpoise.networks import backbones, devices, tta
+
     compute = devices.pick(params.model.device, params.model.precision)
     backbone = backbones.build_backbone(params.model.backbone, params.model.weights, params.seed, params.model.pool)
     backbone.to(memory_format=torch.channels_last)
@@ -73,22 +82,15 @@ def main(root: Path, params: Params) -> None:
         for number, turn in enumerate(turns):
             inputs = _inputs(part, 0 if number else views, params)
             label = split if number else f"embed {split}"
-            network = nn.Sequential(_Turned(turn), backbone)
+            network = nn.Sequential(tta.Turned(turn), backbone)
             values.append(infer(network, inputs, params.embed.batch_size, compute, label))
         features.write(root, split, features.Features(rows, np.concatenate(values)))
 
 
-class _Turned(nn.Module):
-    def __init__(self, turn: tta.View) -> None:
-        super().__init__()
-        self.turn = turn
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.turn(images)
-
-
 def _inputs(part: tiles.Tiles, views: int, params: Params) -> TileInputs:
     """Show every tile as view 0, 1, ..., `views`."""
+    from counterpoise.dataset.inputs import TileInputs
+
     count = len(part.table)
     return TileInputs(
         tiles=part,

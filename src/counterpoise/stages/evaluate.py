@@ -6,9 +6,9 @@ Reads `results/predictions/test.parquet`, `models/decision.json`. Writes `report
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from counterpoise import labels, seeds
@@ -23,6 +23,9 @@ from counterpoise.evaluation.tables import calibration_table, precision_recall_t
 from counterpoise.metrics import intervals
 from counterpoise.stages import run, warn
 from counterpoise.storage import ArtifactError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Evaluate(Positive):

@@ -15,10 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
@@ -30,6 +29,9 @@ from counterpoise.dataset import curation
 from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
 from counterpoise.stages import count_of, list_counts, run, warn
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Rare(Section):
@@ -206,6 +208,8 @@ def find_disagreements(usable: Sequence[Labelled], sha256: Sequence[str]) -> tup
 
 def list_usable(usable: Sequence[Labelled], decoded: dict[str, Decoded], root: str) -> pd.DataFrame:
     """Make the table of `manifest.csv`."""
+    import pandas as pd
+
     rows = [
         (
             image.image,
@@ -224,6 +228,8 @@ def list_usable(usable: Sequence[Labelled], decoded: dict[str, Decoded], root: s
 
 def list_refused(refused: Sequence[Refusal]) -> pd.DataFrame:
     """Make the table of `rejected.csv`, in which a name of a file that is no UTF-8 is written with escapes."""
+    import pandas as pd
+
     rows = [(_printable(row.where), _printable(row.image), kind, reason) for row, kind, reason in refused]
     return pd.DataFrame(sorted(rows), columns=list(rejected.COLUMNS))
 

@@ -7,10 +7,9 @@ first lines of the prior ledger. No pixels are written.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
@@ -19,12 +18,15 @@ from counterpoise.artifacts import classes, clusters, draws, tiles
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import ONE_CLASS, Drawn, InputError, Portion, Section
+from counterpoise.config import Drawn, InputError, Portion, Section
 from counterpoise.dataset import subsampling
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.imbalance import resampling
 from counterpoise.imbalance.label_imbalance import label_counts
 from counterpoise.stages import list_counts, run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_DRAWS = 50_000_000
 """More samples than this in one epoch are refused."""
@@ -69,7 +71,7 @@ class Params(Section):
 
 
 def draw(
-    table: pd.DataFrame, labelled: classes.Classes, params: Oversample, seed: int, *, task: str = ONE_CLASS
+    table: pd.DataFrame, labelled: classes.Classes, params: Oversample, seed: int, *, task: str
 ) -> tuple[pd.DataFrame, Prior]:
     """Draw one epoch.
 
@@ -93,6 +95,8 @@ def draw(
     Raises:
         InputError: The strategy draws more than `MAX_DRAWS`.
     """
+    import pandas as pd
+
     data = dataset_tasks.find(task)
     members = data.members(table["labels"].tolist(), labelled.names)
     repeats = resampling.repeats(

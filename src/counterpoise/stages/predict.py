@@ -9,23 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
-import torch
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
-from torch import nn
 
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
 from counterpoise.config import PATH, InputError, Section, Tta
 from counterpoise.dataset import folding
-from counterpoise.dataset.inputs import FeatureInputs, TileInputs, infer
-from counterpoise.networks import devices, ensembling, tta
-from counterpoise.networks.devices import Compute
-from counterpoise.networks.network import rebuild
 from counterpoise.stages import run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from counterpoise.networks.devices import Compute
 
 
 class Predict(Tta):
@@ -116,6 +115,11 @@ def logits_of(
     Raises:
         InputError: There are no features of the views.
     """
+    import torch
+
+    from counterpoise.dataset.inputs import FeatureInputs, TileInputs, infer
+    from counterpoise.networks import ensembling, tta
+
     views, count = tta.VIEWS[params.tta], len(part.table)
     if stored is None:
         inputs = TileInputs(
@@ -143,6 +147,9 @@ def logits_of(
 
 def main(root: Path, params: Params) -> None:
     """Predict both splits."""
+    from counterpoise.networks import devices  # imports torch; `check` does without
+    from counterpoise.networks.network import rebuild
+
     card = model.read_card(root)
     members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     units, compute = clusters.units(root), devices.pick(params.model.device, params.model.precision)

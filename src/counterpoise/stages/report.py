@@ -30,8 +30,6 @@ from counterpoise.artifacts import (
     training,
 )
 from counterpoise.config import Section
-from counterpoise.report import page
-from counterpoise.report.facts import Facts
 from counterpoise.stages import run
 
 PATH = "reports/index.html"
@@ -52,6 +50,9 @@ class Params(Section):
 
 def main(root: Path, params: Params) -> None:
     """Read everything, write the page."""
+    from counterpoise.report import page  # imports jinja2, which `check` does without
+    from counterpoise.report.facts import Facts
+
     best = training.best_epoch(root)
     facts = Facts(
         classes=classes.read(root),

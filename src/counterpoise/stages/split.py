@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.sparse import coo_array
 
 from counterpoise import config, seeds, tasks
 from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
-from counterpoise.config import ONE_CLASS, InputError, Section
+from counterpoise.config import InputError, Section
 from counterpoise.dataset import stratification
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.dataset.near_duplicates import find_duplicates
 from counterpoise.stages import count_of, run, warn
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ORDER = ("train", "test", "val")
 """Which split comes first if a class is too small for all three: training and testing need the class most."""
@@ -88,6 +90,8 @@ def find_units(
         The table of clusters, and the (k, 2) rows of confirmed pairs that are in two clusters, since clusters are stars
         and not chains. If `assign` puts the two into different splits, it makes one of them unused.
     """
+    import pandas as pd
+
     duplicates = find_duplicates(
         pictures,
         table["sha256"].to_numpy(),
@@ -116,7 +120,7 @@ def assign(
     params: Split,
     seed: int,
     *,
-    task: str = ONE_CLASS,
+    task: str,
 ) -> Assigned:
     """Assign every image to a split.
 
@@ -136,6 +140,9 @@ def assign(
     Returns:
         The splits, the clusters, and warnings.
     """
+    import pandas as pd
+    from scipy.sparse import coo_array
+
     data = dataset_tasks.find(task)
     members = data.members(table["labels"].tolist(), labelled.names)
     least = min(frac for frac in (params.val_frac, params.test_frac, 1.0) if frac > 0)

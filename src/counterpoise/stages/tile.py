@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from pydantic import Field
 from tqdm import tqdm
 
@@ -19,6 +19,9 @@ from counterpoise.artifacts import manifest, splits, tiles
 from counterpoise.config import InputError, Section
 from counterpoise.dataset import tiling
 from counterpoise.stages import run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Tile(Section):

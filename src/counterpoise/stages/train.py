@@ -9,52 +9,32 @@ done are not trained again. `torchrun --nproc-per-node 2 -m counterpoise.stages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from pydantic import Field
-from torch import Tensor, nn
 
-from counterpoise import seeds, tasks
 from counterpoise.artifacts import clusters, draws, features, model, tiles, training
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
-from counterpoise.calibration import prior_ledger
-from counterpoise.config import PATH, Drawn, InputError, Model, Section, Weighting
 from counterpoise.dataset import subsampling
-from counterpoise.dataset.inputs import FeatureInputs, TileInputs, infer
-from counterpoise.engine import process_group
-from counterpoise.networks import backbones, devices, freezing, pretrained, subclasses
-from counterpoise.networks.backbones import build_backbone
-from counterpoise.networks.devices import Compute
-from counterpoise.networks.heads import build_head
-from counterpoise.networks.network import Network, sum_back
+from counterpoise.networks import pretrained
 from counterpoise.stages import run
-from counterpoise.training import checkpoints, decoupling, loop, objective
-from counterpoise.training.curriculum import Curriculum
-from counterpoise.training.examples import Examples, feature_width, unaugmented, with_types
-from counterpoise.training.lr_schedule import first_epochs
-from counterpoise.training.settings import Train
+from counterpoise.training.settings import Settings
+
+if TYPE_CHECKING:
+    from counterpoise.training.examples import Examples
+    from counterpoise.training.members import Member
 
 
-class Params(Section):
+class Params(Settings):
     """What this stage reads."""
-
-    loss: str
-    losses: dict[str, dict[str, Any]]
-    seed: int = Field(ge=0)
-    model: Model
-    oversample: Drawn
-    weighting: Weighting
-    train: Train
 
 
 def _examples(root: Path, split: str, prior: Prior, params: Params, *, drawn: bool = False) -> Examples:
     """Read every tile of a split as it is, of train those of the part that is learned from; or the draws."""
+    from counterpoise.training import examples
+
     part = tiles.read(root, split)
     if drawn:
         row = {tile_id: number for number, tile_id in enumerate(part.table["tile_id"])}
@@ -65,268 +45,17 @@ def _examples(root: Path, split: str, prior: Prior, params: Params, *, drawn: bo
         views = np.zeros(len(rows), dtype=np.int64)
     else:
         rows, views = np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
-    return examples(part, features.read(root, split), rows, views, prior, params, split)
-
-
-def examples(
-    part: tiles.Tiles,
-    stored: features.Features | None,
-    rows: NDArray[np.int64],
-    views: NDArray[np.int64],
-    prior: Prior,
-    params: Params,
-    split: str,
-) -> Examples:
-    """Make examples of tiles.
-
-    Args:
-        part: The tiles of a split.
-        stored: Their features, where the backbone is frozen.
-        rows: (n,) which tile each example shows.
-        views: (n,) as which view.
-        prior: Task and classes.
-        params: All settings.
-        split: `train` is augmented on the fly.
-    """
-    encoded = tasks.find(prior.task).encode(part.table["labels"].tolist(), prior.classes)
-    targets = torch.from_numpy(encoded[rows].astype(np.int64))
-    if stored is not None:
-        keys = zip(stored.index["tile_id"], stored.index["view"], strict=True)
-        place = {key: number for number, key in enumerate(keys)}
-        tile_ids = part.table["tile_id"].to_numpy()[rows]
-        places = np.array([place[key] for key in zip(tile_ids, views, strict=True)])
-        return Examples(FeatureInputs(stored.values, places), targets, rows)
-    inputs = TileInputs(
-        tiles=part,
-        rows=rows,
-        views=views,
-        input_px=params.model.input_px,
-        policy=params.oversample.policy,
-        seed=params.seed,
-        on_the_fly=params.train.augment if split == "train" else "none",
-        backbone=params.model.backbone,
-    )
-    return Examples(inputs, targets, rows)
-
-
-def build(params: Params, classes: int, width: int | None, bias: Tensor | None = None) -> nn.Module:
-    """Build what is trained: a head on features of a width, or for `None` a whole network, that begins at `bias`."""
-    section, seed = params.model, _initial_seed(params)
-    if width is not None:
-        return build_head(section.head, width, classes, section.dropout, seed, bias, hidden=section.hidden)
-    backbone = build_backbone(section.backbone, section.weights, seed, section.pool)
-    freezing.freeze(backbone, section.freeze, section.freeze_first)
-    width = backbones.width(backbone, section.input_px)
-    head = build_head(section.head, width, classes, section.dropout, seed, bias, hidden=section.hidden)
-    return Network(backbone, head).to(memory_format=torch.channels_last)
-
-
-def _initial_seed(params: Params) -> int:
-    return seeds.derive(params.train.seed, "initialisation") % 2**32
-
-
-def curriculum(drawn: Examples, natural: Examples | None, goal: objective.Objective, params: Params) -> Curriculum:
-    """Lay out what each epoch learns from and minimises.
-
-    Args:
-        drawn: The draws of one epoch.
-        natural: Every tile of train once, as it is; not needed where `oversample.defer_frac` is 0.
-        goal: What is minimised in the end.
-        params: All settings.
-    """
-    epochs = params.train.epochs
-    return Curriculum(
-        drawn,
-        goal,
-        natural,
-        pretrain_epochs=first_epochs(params.train.pretrain_frac, epochs),
-        unweighted_epochs=first_epochs(params.weighting.defer_frac, epochs),
-        natural_epochs=first_epochs(params.oversample.defer_frac, epochs),
-    )
-
-
-def schedule_lines(params: Train) -> tuple[prior_ledger.Line, ...]:
-    """Return the lines of the ledger for what changes the prior in the course of training; none where nothing does."""
-    switches = [("train.sampler", params.sampler, "as_drawn"), ("train.mix", params.mix, "none")]
-    return tuple(prior_ledger.Line(piece, value, None) for piece, value, usual in switches if value != usual)
-
-
-@dataclass(frozen=True)
-class Member:
-    """A trained member of the model.
-
-    Attributes:
-        weights: Of the best epoch, and of the classifier that was made after it.
-        ledger: Every line of the prior ledger.
-        history: Of the first training, as `loop.Fitted` has it.
-        summary: `best_epoch`, from 0; of a retrained classifier also its own, `classifier_epoch`.
-        waited_frac: Of the first training, as `loop.Fitted` has it; it is no part of any file, as times differ.
-    """
-
-    weights: dict[str, Tensor]
-    ledger: tuple[prior_ledger.Line, ...]
-    history: list[dict[str, float]]
-    summary: dict[str, int]
-    waited_frac: float
-
-
-def fit_member(
-    drawn: Examples,
-    natural: Examples,
-    val: Examples,
-    prior: Prior,
-    params: Params,
-    checkpoint: checkpoints.Checkpoint | None = None,
-) -> Member:
-    """Train a member in all its parts: objective, network, the course of training, classifier.
-
-    Args:
-        drawn: The draws of one epoch.
-        natural: Every tile of train once, as it is.
-        val: By which the best epoch, and what else there is to choose, are chosen.
-        prior: Counts of the draws, and the first lines of the ledger.
-        params: All settings, of this member.
-        checkpoint: Where the state of the first training is kept.
-
-    Raises:
-        InputError: Settings do not suit each other, or the training diverged.
-    """
-    compute = devices.pick(params.model.device, params.model.precision)
-    goal, lines = objective.build(prior, params.loss, params.losses[params.loss], params.weighting)
-    bias = objective.initial_bias(prior, lines, draws_deferred=params.oversample.defer_frac > 0)
-    of = subclasses.parents(prior.classes, params.model.subclasses)
-    if params.model.subclasses:
-        goal = objective.over_types(goal, prior, params.loss, params.losses[params.loss], of)
-        drawn, natural = _typed(drawn, natural, prior.classes, params, compute)
-        bias = bias[torch.tensor(of)] + subclasses.log_shares(drawn.targets, of)
-        remedy = ", ".join(f"{name} {count}" for name, count in params.model.subclasses.items())
-        lines = (*lines, prior_ledger.Line("model.subclasses", remedy, (1.0,) * len(prior.classes)))
-    network = build(params, len(of), feature_width(drawn), bias)
-    sum_back(network, of)
-    fitted = loop.fit(network, curriculum(drawn, natural, goal, params), val, params.train, compute, checkpoint)
-    network.load_state_dict(fitted.weights)
-    weights, lines, summary = fitted.weights, (*lines, *schedule_lines(params.train)), {"best_epoch": fitted.best_epoch}
-    if params.train.classifier == "retrained":
-        if not isinstance(network, Network):
-            raise InputError(f"{PATH}: train.classifier 'retrained' needs images; model.freeze must not be 'backbone'")
-        again, lines = retrain(network, unaugmented(natural), val, prior, params, compute)
-        weights, summary = again.weights, summary | {"classifier_epoch": again.best_epoch}
-    elif params.train.classifier == "tau_normalised":
-        weights, line = decoupling.renormalise(network, val, compute, 4 * params.train.batch_size)
-        lines = (*lines, line)
-    return Member(weights, lines, fitted.history, summary, fitted.waited_frac)
-
-
-def fit_members(
-    drawn: Examples,
-    natural: Examples,
-    val: Examples,
-    prior: Prior,
-    params: Params,
-    saved: Sequence[checkpoints.Checkpoint] = (),
-) -> list[Member]:
-    """Train every member; the first as if it were alone, the others with seeds derived from `train.seed`.
-
-    Args:
-        drawn: As in `fit_member`.
-        natural: As in `fit_member`.
-        val: As in `fit_member`.
-        prior: As in `fit_member`.
-        params: All settings.
-        saved: For each member, where its state is kept; empty for nowhere.
-    """
-    states: Sequence[checkpoints.Checkpoint | None] = saved or [None] * params.train.members
-    settings = [as_member(params, member) for member in range(params.train.members)]
-    return [fit_member(drawn, natural, val, prior, own, state) for own, state in zip(settings, states, strict=True)]
-
-
-def as_member(params: Params, member: int) -> Params:
-    """Return the settings of a single member, from 0."""
-    seed = params.train.seed
-    own = seeds.derive(seed, "member", member) if member else seed
-    return params.model_copy(update={"train": params.train.model_copy(update={"seed": own, "members": 1})})
-
-
-def retrain(
-    network: Network, natural: Examples, val: Examples, prior: Prior, params: Params, compute: Compute
-) -> tuple[loop.Fitted, tuple[prior_ledger.Line, ...]]:
-    """Train a new head on the features that a network has learned, on draws in which classes are even.
-
-    Args:
-        network: Trained; its backbone stays, its head is left behind.
-        natural: Every tile of train as it is.
-        val: By which the best epoch is chosen.
-        prior: Counts of train, and the line of the split.
-        params: Settings of both trainings; the second mixes nothing and defers no draws.
-        compute: Device and precision.
-
-    Returns:
-        The weights of the whole, with the curves of the head; and the ledger, in which even draws stand in place of
-        those of the first training.
-    """
-    rows, redrawn = decoupling.even_draws(natural.targets.numpy(), prior, params.seed)
-    goal, lines = objective.build(redrawn, params.loss, params.losses[params.loss], params.weighting)
-    batch_size = 4 * params.train.batch_size
-    values, of_val = (infer(network.backbone, part.inputs, batch_size, compute) for part in (natural, val))
-    head = build(params, len(prior.classes), values.shape[1], objective.initial_bias(redrawn, lines))
-    drawn = Examples(FeatureInputs(values, rows), natural.targets[torch.from_numpy(rows)])
-    fitted = loop.fit(
-        head,
-        replace(curriculum(drawn, natural, goal, params), natural_epochs=0),
-        Examples(FeatureInputs(of_val, np.arange(len(of_val))), val.targets),
-        params.train.model_copy(update={"mix": "none", "sampler": "as_drawn"}),
-        compute,
-    )
-    whole = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
-    return replace(fitted, weights=whole | {f"head.{name}": tensor for name, tensor in fitted.weights.items()}), lines
-
-
-def describe(members: Sequence[Member], prior: Prior, params: Params, width: int | None) -> model.Card:
-    """Say what is needed to build and use the members, heads on so many features or, for `None`, whole networks.
-
-    Their lines of the ledger are the same, but for what a remedy chose on validation, such as tau, which stands there
-    of each.
-    """
-    lines = [
-        replace(same[0], remedy=" / ".join(dict.fromkeys(line.remedy for line in same)))
-        for same in zip(*(member.ledger for member in members), strict=True)
-    ]
-    return model.Card(
-        task=prior.task,
-        backbone=params.model.backbone,
-        head=params.model.head,
-        dropout=params.model.dropout,
-        input_px=params.model.input_px,
-        frozen=width is not None,
-        backbone_weights=params.model.weights,
-        classes=prior.classes,
-        loss=params.loss,
-        ledger=tuple(lines),
-        pool=params.model.pool,
-        hidden=params.model.hidden,
-        width=width or backbones.outline(params.model.backbone, params.model.pool, params.model.input_px).width,
-        members=len(members),
-        subclasses=params.model.subclasses,
-    )
-
-
-def _typed(
-    drawn: Examples, natural: Examples, classes: tuple[str, ...], params: Params, compute: Compute
-) -> tuple[Examples, Examples]:
-    """Set types in place of classes as targets, which are clusters of features."""
-    plain = unaugmented(natural)
-    if isinstance(plain.inputs, FeatureInputs):
-        values = plain.inputs.values[plain.inputs.rows]
-    else:
-        section = params.model
-        backbone = build_backbone(section.backbone, section.weights, _initial_seed(params), section.pool)
-        values = infer(backbone, plain.inputs, 4 * params.train.batch_size, compute)
-    types = subclasses.find(values, natural.targets.numpy(), classes, params.model.subclasses, params.seed)
-    return with_types(drawn, natural, types)
+    return examples.from_tiles(part, features.read(root, split), rows, views, prior, params, split)
 
 
 def main(root: Path, params: Params) -> None:
     """Train on what earlier stages wrote."""
+    from counterpoise.engine import process_group  # imports torch, as those below do; `check` does without
+    from counterpoise.networks import devices
+    from counterpoise.training import checkpoints
+    from counterpoise.training.examples import feature_width
+    from counterpoise.training.members import as_member, describe, fit_members
+
     prior = prior_file.read(root)
     drawn = _examples(root, "train", prior, params, drawn=True)
     natural, val = (_examples(root, split, prior, params) for split in ("train", "val"))
@@ -338,13 +67,13 @@ def main(root: Path, params: Params) -> None:
         inputs.append(root / clusters.PATH)
     block = {"losses": params.losses[params.loss]}
     settings = [as_member(params, number).model_dump() | block for number in range(params.train.members)]
-    with process_group.joined(devices.pick_device(params.model.device)):
+    with process_group.launch(devices.pick_device(params.model.device)):
         saved = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
         members = fit_members(drawn, natural, val, prior, params, saved)
         leads = process_group.rank() == 0
     if not leads:
         return
-    card = describe(members, prior, params, feature_width(drawn))
+    card = describe(members, prior, params.loss, params.model, feature_width(drawn))
     others = {f"best_epoch_{number}": own.summary["best_epoch"] for number, own in enumerate(members) if number}
     training.write(root, members[0].history, members[0].summary | others)
     model.write(root, card, *(own.weights for own in members))

@@ -17,13 +17,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
-from counterpoise import config, labels
+from counterpoise import config, tasks
 from counterpoise.artifacts import classes, clusters, decision, features, model, predictions, prior, tiles
 from counterpoise.config import Section
 from counterpoise.dataset import subsampling
 from counterpoise.evaluation import scores
 from counterpoise.networks import devices, network
 from counterpoise.stages import decide, oversample, predict, train
+from counterpoise.training import examples
+from counterpoise.training.members import describe, fit_members
 
 S = TypeVar("S", bound=Section)
 
@@ -190,11 +192,11 @@ def _train(params: train.Params, data: Data, draws: Draws) -> tuple[model.Card, 
     frozen, val = data.splits["train"].features, data.splits["val"]
     row = {tile_id: number for number, tile_id in enumerate(draws.tiles.table["tile_id"])}
     rows = np.array([row[tile_id] for tile_id in draws.table["tile_id"]], dtype=np.int64)
-    drawn = train.examples(draws.tiles, frozen, rows, draws.table["view"].to_numpy(), draws.prior, params, "train")
-    each = train.examples(draws.tiles, frozen, *_once(draws.tiles), draws.prior, params, "train")
-    monitored = train.examples(val.tiles, val.features, *_once(val.tiles), draws.prior, params, "val")
-    members = train.fit_members(drawn, each, monitored, draws.prior, params)
-    card = train.describe(members, draws.prior, params, None if frozen is None else frozen.values.shape[1])
+    drawn = examples.from_tiles(draws.tiles, frozen, rows, draws.table["view"].to_numpy(), draws.prior, params, "train")
+    each = examples.from_tiles(draws.tiles, frozen, *_once(draws.tiles), draws.prior, params, "train")
+    monitored = examples.from_tiles(val.tiles, val.features, *_once(val.tiles), draws.prior, params, "val")
+    members = fit_members(drawn, each, monitored, draws.prior, params)
+    card = describe(members, draws.prior, params.loss, params.model, None if frozen is None else frozen.values.shape[1])
     return card, [network.rebuild(card, member.weights) for member in members]
 
 
@@ -203,14 +205,14 @@ def _once(part: tiles.Tiles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
 
 
-def evaluate(outcome: Outcome, split: str) -> tuple[dict[str, scores.Variant], NDArray[np.int64]]:
+def evaluate(outcome: Outcome, split: str) -> tuple[dict[str, scores.Variant], NDArray[np.int64] | NDArray[np.bool_]]:
     """Use the logits of a split in three variants, `raw`, `calibrated` and `decided`; see `scores.variants`.
 
     Returns:
-        Probabilities and decisions of each, and the (n,) classes of the images, of which each has one.
+        Probabilities and decisions of each, and the targets of the images: (n,) classes, or (n, c) labels.
     """
     logits = outcome.predictions[split]
-    targets = labels.targets(logits.labels, logits.classes)
+    targets = tasks.find(outcome.decision.task).encode(logits.labels, logits.classes)
     return scores.variants(logits.logits.astype(np.float64), outcome.decision), targets
 
 

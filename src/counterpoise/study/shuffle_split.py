@@ -47,12 +47,12 @@ def read(root: Path) -> Images:
 def shuffle_split(
     images: Images, known: classes.Classes, content: Mapping[str, Any], seed: int, *, keep_test: bool
 ) -> dict[str, str]:
-    """Assign images with one class each to new splits, near duplicates together.
+    """Assign images to new splits, near duplicates together.
 
     Args:
         images: All of them.
         known: Their classes.
-        content: Parameters, of which section `split` is used.
+        content: Parameters, of which `task` and section `split` are used.
         seed: Decides which image goes where.
         keep_test: Keep test as it was built, and assign only train and val, in their proportions.
 
@@ -67,7 +67,9 @@ def shuffle_split(
     rows = np.flatnonzero(np.isin(images.splits, pool))
     table = images.manifest.iloc[rows].reset_index(drop=True)
     units, crossing = split.find_units(table, images.thumbnails[rows], params.duplicates)
-    dealt = split.assign(table, known, units, crossing, np.arange(len(table)), params, seed).splits
+    dealt = split.assign(
+        table, known, units, crossing, np.arange(len(table)), params, seed, task=content["task"]
+    ).splits
     split_of = dict(zip(dealt["image_id"], dealt["split"], strict=True))
     if keep_test:
         in_test = images.splits == "test"

@@ -26,6 +26,11 @@ class TaskModule(Protocol):
     """What every file of this folder offers."""
 
     LINK: str
+    """Name of the file in `calibration/links/` that says what a logit means."""
+    TARGET_NDIM: int
+    """Axes of targets: 1 for class indices (n,), 2 for (n, c) in {0, 1}."""
+    RESAMPLING_HAS_CLOSED_FORM: bool
+    """Whether the prior ledger knows what resampling does to the prior."""
 
     def fault_of_labels(self, labels: Sequence[str]) -> str | None:
         """Say why an image cannot have these labels; `None` if it can."""

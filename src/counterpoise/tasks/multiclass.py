@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LINK = "softmax"
+TARGET_NDIM = 1
+RESAMPLING_HAS_CLOSED_FORM = True
 
 
 def fault_of_labels(labels: Sequence[str]) -> str | None:

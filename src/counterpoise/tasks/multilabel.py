@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LINK = "sigmoid"
+TARGET_NDIM = 2
+RESAMPLING_HAS_CLOSED_FORM = False  # an image that is drawn for one label brings its others along
 
 
 def fault_of_labels(labels: Sequence[str]) -> str | None:

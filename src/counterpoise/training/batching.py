@@ -14,20 +14,20 @@ from counterpoise.engine import process_group
 from counterpoise.training.settings import Train
 
 
-def order(targets: NDArray[np.int64], params: Train, epoch: int, *, ranks: bool) -> Batches:
+def order(targets: NDArray[np.int64], params: Train, epoch: int, strata: NDArray[np.int64] | None = None) -> Batches:
     """Deal the examples of an epoch to batches, the same in every process.
 
     Args:
         targets: (n,) class indices, or (n, c) in {0, 1}.
         params: Section `train`.
         epoch: From 0.
-        ranks: Whether the loss looks at pairs or ranks, so that batches are stratified.
+        strata: (n,) by which batches are stratified, as a loss over pairs or ranks needs; `None` for none.
     """
     rng = seeds.generator(params.seed, "order", epoch)
     if params.sampler == "progressive":
         return progressive(targets, epoch / max(params.epochs - 1, 1), params.batch_size, rng)
-    if ranks:
-        return stratified(targets, params.batch_size, rng)
+    if strata is not None:
+        return stratified(strata, params.batch_size, rng)
     return shuffled(len(targets), params.batch_size, rng)
 
 

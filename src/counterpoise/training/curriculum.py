@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from counterpoise.training.examples import Examples
-from counterpoise.training.objective import Objective, plain
+from counterpoise.training.lr_schedule import first_epochs
+from counterpoise.training.objective import Objective
 
 Goal = Callable[[Tensor, Tensor], Tensor]
 """From raw logits and targets of a batch to the scalar that a step minimises."""
@@ -56,5 +57,42 @@ class Curriculum:
     def goal(self, epoch: int) -> Goal:
         """Return what an epoch, counted from 0, minimises."""
         if epoch < self.pretrain_epochs:
-            return plain
+            return self.objective.link.cross_entropy
         return self.objective.unweighted() if epoch < self.unweighted_epochs else self.objective
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """Shares of the epochs, in [0, 1), that pass before a remedy holds.
+
+    Attributes:
+        loss: `train.pretrain_frac`; plain cross-entropy until then.
+        weights: `weighting.defer_frac`.
+        draws: `oversample.defer_frac`.
+    """
+
+    loss: float
+    weights: float
+    draws: float
+
+
+def curriculum(
+    drawn: Examples, natural: Examples | None, goal: Objective, epochs: int, deferred: Deferred
+) -> Curriculum:
+    """Lay out what each epoch learns from and minimises.
+
+    Args:
+        drawn: The draws of one epoch.
+        natural: Every tile of train once, as it is; not needed where no draws are deferred.
+        goal: What is minimised in the end.
+        epochs: Of the training.
+        deferred: Shares of the epochs before losses, weights and draws hold.
+    """
+    return Curriculum(
+        drawn,
+        goal,
+        natural,
+        pretrain_epochs=first_epochs(deferred.loss, epochs),
+        unweighted_epochs=first_epochs(deferred.weights, epochs),
+        natural_epochs=first_epochs(deferred.draws, epochs),
+    )

@@ -10,8 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from counterpoise import tasks
+from counterpoise.artifacts.features import Features
+from counterpoise.artifacts.prior import Prior
+from counterpoise.artifacts.tiles import Tiles
 from counterpoise.dataset.batch_samplers import Batches
 from counterpoise.dataset.inputs import Chance, FeatureInputs, Inputs, TileInputs
+from counterpoise.training.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,47 @@ class Examples:
         """Yield inputs and targets of each batch of example numbers, on a device, augmented if chance decides how."""
         for inputs, numbers in zip(self.inputs.batches(order, chance), order, strict=True):
             yield inputs.to(device, non_blocking=True), self.targets[torch.from_numpy(numbers)].to(device)
+
+
+def from_tiles(
+    part: Tiles,
+    stored: Features | None,
+    rows: NDArray[np.int64],
+    views: NDArray[np.int64],
+    prior: Prior,
+    params: Settings,
+    split: str,
+) -> Examples:
+    """Make examples of tiles.
+
+    Args:
+        part: The tiles of a split.
+        stored: Their features, where the backbone is frozen.
+        rows: (n,) which tile each example shows.
+        views: (n,) as which view.
+        prior: Task and classes.
+        params: All settings.
+        split: `train` is augmented on the fly.
+    """
+    encoded = tasks.find(prior.task).encode(part.table["labels"].tolist(), prior.classes)
+    targets = torch.from_numpy(encoded[rows].astype(np.int64))
+    if stored is not None:
+        keys = zip(stored.index["tile_id"], stored.index["view"], strict=True)
+        place = {key: number for number, key in enumerate(keys)}
+        tile_ids = part.table["tile_id"].to_numpy()[rows]
+        places = np.array([place[key] for key in zip(tile_ids, views, strict=True)])
+        return Examples(FeatureInputs(stored.values, places), targets, rows)
+    inputs = TileInputs(
+        tiles=part,
+        rows=rows,
+        views=views,
+        input_px=params.model.input_px,
+        policy=params.oversample.policy,
+        seed=params.seed,
+        on_the_fly=params.train.augment if split == "train" else "none",
+        backbone=params.model.backbone,
+    )
+    return Examples(inputs, targets, rows)
 
 
 def with_types(drawn: Examples, natural: Examples, types: NDArray[np.int64]) -> tuple[Examples, Examples]:

@@ -71,7 +71,7 @@ def fit(
         InputError: The monitored figure was never a number, `torch.compile` failed, or `batching.check` refused.
     """
     learner, progress, clock = _learner(network, curriculum, params, compute), Progress(), _Clock()
-    state = process_group.of_the_first(checkpoint.load() if checkpoint and process_group.rank() == 0 else None)
+    state = process_group.broadcast(checkpoint.load() if checkpoint and process_group.rank() == 0 else None)
     if state:
         progress = learner.resume(state)
     settled = curriculum.settled
@@ -184,7 +184,9 @@ def _train_epoch(
     torch.manual_seed(seeds.derive(params.seed, "dropout", f"{epoch}{process}"))
     examples, goal = curriculum.examples(epoch), curriculum.goal(epoch)
     objective, device = curriculum.objective, learner.device
-    order = batching.order(examples.targets.numpy(), params, epoch, ranks=objective.ranks)
+    targets = examples.targets.numpy()
+    strata = objective.link.strata(targets) if objective.ranks else None
+    order = batching.order(targets, params, epoch, strata)
     batching.check(learner.network, order, objective.name, ranks=objective.ranks)
     steps = [batching.parts(batch, params.accumulate) for batch in order]
     own = [part for parts in steps for part in parts]

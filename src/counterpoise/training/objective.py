@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from counterpoise import losses
 from counterpoise.artifacts.prior import Prior
@@ -27,6 +27,7 @@ class Objective:
     Attributes:
         loss: As `losses.build` returns it.
         class_weights: (c,) float32.
+        task: What the labels mean.
         ranks: Whether the loss looks at pairs or rankings, so that batches must be stratified.
         summed: Where the network tells types of classes apart, the loss of their sums, (n, classes), on validation.
         name: Of the loss, for messages.
@@ -34,6 +35,7 @@ class Objective:
 
     loss: losses.Loss
     class_weights: Tensor
+    task: str
     ranks: bool = False
     summed: Objective | None = None
     name: str = ""
@@ -45,20 +47,17 @@ class Objective:
         values = self.loss(logits.float(), targets)
         if self.ranks:
             return values.mean()
-        weights = self.class_weights.to(logits.device)
-        return (values * (torch.where(targets == 1, weights, 1.0) if targets.ndim == 2 else weights[targets])).mean()
+        return self.link.weighted(values, targets, self.class_weights.to(logits.device)).mean()
+
+    @cached_property
+    def link(self) -> links.Link:
+        """What the logits mean."""
+        return links.of_task(self.task)
 
     def unweighted(self) -> Objective:
         """Return the same loss without class weights."""
         summed = None if self.summed is None else self.summed.unweighted()
         return replace(self, class_weights=torch.ones_like(self.class_weights), summed=summed)
-
-
-def plain(logits: Tensor, targets: Tensor) -> Tensor:
-    """Compute the plain cross-entropy of a batch of raw logits (n, c), a scalar in nats."""
-    if targets.ndim == 2:
-        return functional.binary_cross_entropy_with_logits(logits.float(), targets.float())
-    return functional.cross_entropy(logits.float(), targets)
 
 
 def build(
@@ -93,21 +92,23 @@ def build(
         weighted.deferred() if weights.defer_frac else weighted,
         prior_ledger.Line("loss", loss, losses.prior_factors(loss, counts, block)),
     )
-    return Objective(built, torch.from_numpy(factors).float(), losses.ranks(loss), name=loss), lines
+    return Objective(built, torch.from_numpy(factors).float(), prior.task, losses.ranks(loss), name=loss), lines
 
 
-def over_types(goal: Objective, prior: Prior, loss: str, block: Mapping[str, Any], of: Sequence[int]) -> Objective:
+def over_types(
+    objective: Objective, prior: Prior, loss: str, block: Mapping[str, Any], parents: Sequence[int]
+) -> Objective:
     """Build what is minimised where classes are split into types, which the network tells apart while training.
 
     The loss is built, and weighed, by the counts of the class to which a type belongs. So each type of a class is moved
     by the factor of the class, and their sum by the same one: the ledger holds as it does without types.
 
     Args:
-        goal: As `build` returned it.
+        objective: As `build` returned it.
         prior: Counts of the draws.
         loss: Name of the loss.
         block: Its parameters.
-        of: (s,) the class of each output.
+        parents: (s,) the class of each output.
 
     Raises:
         InputError: The loss cannot be built type by type.
@@ -115,9 +116,9 @@ def over_types(goal: Objective, prior: Prior, loss: str, block: Mapping[str, Any
     refusal = losses.refuses_subclasses(loss)
     if refusal:
         raise InputError(refusal)
-    counts = [prior.drawn_counts[index] for index in of]
+    counts = [prior.drawn_counts[index] for index in parents]
     built = losses.build(loss, task=prior.task, class_counts=counts, example_count=prior.drawn_total, params=block)
-    return Objective(built, goal.class_weights[torch.tensor(of)], summed=goal, name=loss)
+    return Objective(built, objective.class_weights[torch.tensor(parents)], prior.task, summed=objective, name=loss)
 
 
 def initial_bias(prior: Prior, lines: Sequence[prior_ledger.Line], *, draws_deferred: bool = False) -> Tensor:

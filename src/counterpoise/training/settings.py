@@ -1,12 +1,12 @@
-"""Section `train` of the parameters: how a network is trained."""
+"""Section `train` of the parameters, and all of them that a training reads."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from counterpoise.config import Portion
+from counterpoise.config import Drawn, Model, Portion, Section, Weighting
 
 
 class Train(Portion):
@@ -70,3 +70,15 @@ class Train(Portion):
     """The last layer. `as_trained`: keep it. `retrained` (cRT): train a new head on the learned features of the
     unchanged training tiles, with equally many samples of each class. `tau_normalised`: divide the weights of each
     class by a power of their length, chosen on validation, and drop the bias."""
+
+
+class Settings(Section):
+    """What a training reads."""
+
+    loss: str
+    losses: dict[str, dict[str, Any]]
+    seed: int = Field(ge=0)
+    model: Model
+    oversample: Drawn
+    weighting: Weighting
+    train: Train

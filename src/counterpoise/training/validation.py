@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from counterpoise.calibration import links
+from counterpoise.calibration.links import Link
 from counterpoise.dataset.inputs import in_order
 from counterpoise.engine import process_group
 from counterpoise.metrics import confusion, ranking
@@ -31,27 +31,27 @@ def validate(
     Returns:
         `val/loss`, and what `figures` returns; not a number where a logit is not finite.
     """
-    order = process_group.shared(in_order(len(val.inputs), batch_size))
+    order = process_group.shard(in_order(len(val.inputs), batch_size))
     own = inference.outputs(network, val.inputs.batches(order), compute)
-    logits = process_group.together(own).to(compute.device)
+    logits = process_group.gather(own).to(compute.device)
     with torch.inference_mode(), compute.autocast():
         loss = float(objective(logits, val.targets.to(compute.device)))
     if not torch.isfinite(logits).all():
         return dict.fromkeys(("val/loss", "val/balanced_accuracy", "val/average_precision"), float("nan"))
-    return process_group.of_the_first({"val/loss": loss} | figures(logits.cpu().double(), val.targets))
+    return process_group.broadcast({"val/loss": loss} | figures(logits.cpu().double(), val.targets, objective.link))
 
 
-def figures(logits: Tensor, targets: Tensor) -> dict[str, float]:
+def figures(logits: Tensor, targets: Tensor, link: Link) -> dict[str, float]:
     """Compute balanced accuracy and mean average precision.
 
     Args:
         logits: (n, c) float64.
         targets: (n,) class indices, or (n, c) in {0, 1}.
+        link: What the logits mean.
 
     Returns:
         Balanced accuracy, and mean average precision over the classes present; both without any correction.
     """
-    link = links.of_targets(targets)
     probs, truth = link.tensor_probabilities(logits).numpy(), link.truth(targets.numpy(), logits.shape[1])
     precisions = [ranking.average_precision(truth[:, k], probs[:, k]) for k in np.flatnonzero(truth.any(axis=0))]
     tables = link.confusion_tables(targets.numpy(), logits.numpy(), probs)

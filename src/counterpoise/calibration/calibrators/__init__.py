@@ -13,11 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_expit, log_softmax, logit, logsumexp
 
 from counterpoise import tasks
 from counterpoise.calibration import links
-from counterpoise.config import ONE_CLASS
 
 Floats = NDArray[np.float64]
 Curve = tuple[tuple[float, ...], tuple[float, ...]]
@@ -127,6 +125,8 @@ def against_the_rest(logits: Floats) -> Floats:
         >>> against_the_rest(np.log([[2.0, 1.0, 1.0]])).round(3) + 0.0
         array([[ 0.   , -1.099, -1.099]])
     """
+    from scipy.special import log_softmax, logsumexp
+
     if logits.shape[1] == 2:
         return logits - logits[:, ::-1]
     logs = log_softmax(logits, axis=1)
@@ -146,7 +146,7 @@ def apply(
     bias: Floats,
     offset: Floats,
     *,
-    task: str = ONE_CLASS,
+    task: str,
     knots: Sequence[Curve] = (),
     one_vs_rest: bool = False,
 ) -> Floats:
@@ -169,7 +169,7 @@ def apply(
         (n, c) probabilities.
 
     Example:
-        >>> apply(np.zeros((1, 2)), np.ones(2), np.zeros(2), np.log([0.9, 0.1]))
+        >>> apply(np.zeros((1, 2)), np.ones(2), np.zeros(2), np.log([0.9, 0.1]), task="multiclass")
         array([[0.9, 0.1]])
         >>> apply(np.zeros((1, 2)), np.ones(2), np.zeros(2), np.log([3.0, 1.0]), task="multilabel")
         array([[0.75, 0.5 ]])
@@ -177,6 +177,8 @@ def apply(
         >>> apply(np.array([[0.5]]), np.ones(1), np.zeros(1), np.zeros(1), task="multilabel", knots=[curve])
         array([[0.625]])
     """
+    from scipy.special import log_expit, logit
+
     raw = np.asarray(logits, dtype=np.float64)
     inputs = against_the_rest(raw) if one_vs_rest else raw
     scores = inputs * scale + bias

@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit
 
 from counterpoise.calibration.calibrators import (
     LOG_TEMPERATURES,
@@ -28,6 +26,8 @@ def _binary_loss(scores: Floats, truth: Floats) -> float:
 
 
 def _one_temperature(logits: Floats, truth: Floats, offset: Floats) -> float:
+    from scipy.optimize import minimize_scalar
+
     def loss(log_temperature: float) -> float:
         return _binary_loss(logits / np.exp(log_temperature) + offset, truth)
 
@@ -47,6 +47,9 @@ def _temperatures(logits: Floats, truth: Floats, offset: Floats, enough: NDArray
 
 
 def _platt(logits: Floats, truth: Floats, offset: Floats, enough: NDArray[np.bool_]) -> Fit:
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
     count = logits.shape[1]
 
     def objective(parameters: Floats) -> tuple[float, Floats]:
@@ -65,6 +68,9 @@ def _platt(logits: Floats, truth: Floats, offset: Floats, enough: NDArray[np.boo
 
 
 def _own_platt(logits: Floats, truth: Floats, scale: float, bias: float) -> Floats:
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
     start = np.array([scale, bias])
 
     def objective(parameters: Floats) -> tuple[float, Floats]:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import log_softmax, softmax
 
 from counterpoise.calibration.calibrators import (
     LOG_TEMPERATURES,
@@ -26,6 +24,9 @@ def _none(logits: Floats, targets: NDArray[np.int64], offset: Floats) -> Fit:
 
 
 def _temperature(logits: Floats, targets: NDArray[np.int64], offset: Floats) -> Fit:
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     rows = np.arange(len(targets))
 
     def negative_log_likelihood(log_temperature: float) -> float:
@@ -36,6 +37,9 @@ def _temperature(logits: Floats, targets: NDArray[np.int64], offset: Floats) -> 
 
 
 def _vector(logits: Floats, targets: NDArray[np.int64], offset: Floats) -> Fit:
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax, softmax
+
     count = logits.shape[1]
     truth = np.eye(count)[targets]
     # A gaussian prior around "change nothing", worth one example: it keeps the fit finite where a class has no

@@ -28,8 +28,6 @@ ROUNDING = 1e-3
 class Link(Protocol):
     """What every file of this folder offers."""
 
-    TARGET_NDIM: int
-    """Dimensions of targets: 1 for class indices (n,), 2 for indicators (n, c)."""
     DECIDED_BY: str
     """What a decision holds for each class: its `gain`, or `thresholds`."""
 
@@ -39,11 +37,20 @@ class Link(Protocol):
     def tensor_probabilities(self, logits: Tensor) -> Tensor:
         """Turn a tensor of logits (n, c) into probabilities (n, c)."""
 
+    def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Compute the plain cross-entropy of a batch of logits (n, c), a scalar in nats."""
+
+    def weighted(self, values: Tensor, targets: Tensor, class_weights: Tensor) -> Tensor:
+        """Multiply the values of a loss by the weights (c,) of the classes that are present."""
+
     def average(self, logits: Tensor) -> Tensor:
         """Average the probabilities of k predictions, (k, n, c) logits in float64, and return logits (n, c)."""
 
     def truth(self, targets: NDArray[np.generic], count: int) -> NDArray[np.bool_]:
         """Write targets of `count` classes as booleans (n, c)."""
+
+    def strata(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number the strata (n,) of n targets, by which stratified batches get equal shares of each class."""
 
     def most_probable(self, probs: Floats) -> NDArray[np.bool_]:
         """Decide by probabilities (n, c) alone, with neither costs nor thresholds; return booleans (n, c)."""
@@ -114,8 +121,3 @@ def of_task(task: str) -> Link:
         array([[0.5, 0.5]])
     """
     return find(tasks.find(task).LINK)
-
-
-def of_targets(targets: NDArray[np.generic] | Tensor) -> Link:
-    """Find the link whose targets have these dimensions: class indices (n,), or indicators (n, c)."""
-    return next(link for link in map(find, names()) if targets.ndim == link.TARGET_NDIM)

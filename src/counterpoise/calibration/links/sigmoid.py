@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
 from counterpoise.imbalance import class_weights as schemes
 from counterpoise.metrics import confusion
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Floats = NDArray[np.float64]
-TARGET_NDIM = 2
 DECIDED_BY = "thresholds"
 
 
@@ -27,6 +25,8 @@ def probabilities(logits: Floats) -> Floats:
         >>> probabilities(np.log([[3.0, 1.0]]))
         array([[0.75, 0.5 ]])
     """
+    from scipy.special import expit
+
     probs: Floats = expit(logits)
     return probs
 
@@ -34,6 +34,20 @@ def probabilities(logits: Floats) -> Floats:
 def tensor_probabilities(logits: Tensor) -> Tensor:
     """Turn a tensor of logits into probabilities, both (n, c)."""
     return logits.sigmoid()
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Average the cross-entropy of every label, from logits (n, c) and targets (n, c) in {0, 1}."""
+    from torch.nn import functional
+
+    return functional.binary_cross_entropy_with_logits(logits.float(), targets.float())
+
+
+def weighted(values: Tensor, targets: Tensor, class_weights: Tensor) -> Tensor:
+    """Multiply the values (n, c) of the entries in which a label is present by its weight."""
+    import torch
+
+    return values * torch.where(targets == 1, class_weights, 1.0)
 
 
 def average(logits: Tensor) -> Tensor:
@@ -48,6 +62,16 @@ def average(logits: Tensor) -> Tensor:
 def truth(targets: NDArray[np.generic], count: int) -> NDArray[np.bool_]:
     """Write indicators (n, c) in {0, 1} as booleans."""
     return np.asarray(targets == 1)
+
+
+def strata(targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number the sets of labels of n examples in the order of a Gray code.
+
+    Sets that follow each other differ in frequent labels rather than in rare ones.
+    """
+    rarest_first = targets[:, np.argsort(targets.sum(axis=0), kind="stable")]
+    place = np.packbits(np.cumsum(rarest_first, axis=1) % 2 == 1, axis=1)
+    return np.unique(place, axis=0, return_inverse=True)[1].ravel()
 
 
 def most_probable(probs: Floats) -> NDArray[np.bool_]:

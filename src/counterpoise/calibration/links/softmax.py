@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
 
 from counterpoise.calibration.links import ROUNDING
 from counterpoise.imbalance import class_weights as schemes
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Floats = NDArray[np.float64]
-TARGET_NDIM = 1
 DECIDED_BY = "gain"
 
 
@@ -29,6 +27,8 @@ def probabilities(logits: Floats) -> Floats:
         >>> probabilities(np.log([[9.0, 1.0]]))
         array([[0.9, 0.1]])
     """
+    from scipy.special import softmax
+
     probs: Floats = softmax(logits, axis=1)
     return probs
 
@@ -36,6 +36,18 @@ def probabilities(logits: Floats) -> Floats:
 def tensor_probabilities(logits: Tensor) -> Tensor:
     """Turn a tensor of logits into probabilities, both (n, c)."""
     return logits.softmax(dim=1)
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Average the cross-entropy of n examples, from logits (n, c) and class indices (n,)."""
+    from torch.nn import functional
+
+    return functional.cross_entropy(logits.float(), targets)
+
+
+def weighted(values: Tensor, targets: Tensor, class_weights: Tensor) -> Tensor:
+    """Multiply the value (n,) of each example by the weight of its class."""
+    return values * class_weights[targets]
 
 
 def average(logits: Tensor) -> Tensor:
@@ -53,6 +65,11 @@ def truth(targets: NDArray[np.generic], count: int) -> NDArray[np.bool_]:
         array([[False,  True]])
     """
     return np.asarray(np.arange(count) == targets[:, None])
+
+
+def strata(targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the class of each example, (n,)."""
+    return targets
 
 
 def most_probable(probs: Floats) -> NDArray[np.bool_]:

@@ -6,13 +6,16 @@ A file `dataset/tasks/<name>.py` has the name of a file of `tasks/` and holds th
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy.sparse import csr_array
 
 Members = NDArray[np.bool_]
 """(n, c): which classes each image or tile has."""
@@ -58,6 +61,12 @@ class TaskData(Protocol):
 
 
 def find(task: str) -> TaskData:
-    """Find what a task does differently."""
+    """Find what a task does differently.
+
+    Raises:
+        ValueError: There is no file for the task, although `tasks/` has one.
+    """
+    if task not in {module.name for module in pkgutil.iter_modules(__path__)}:
+        raise ValueError(f"task {task!r} has no file in {__name__.replace('.', '/')}/")
     data: TaskData = importlib.import_module(f"{__name__}.{task}")
     return data

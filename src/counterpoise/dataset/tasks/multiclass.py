@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy.sparse import csr_array
 
 from counterpoise import labels
 from counterpoise.calibration import prior_ledger
 from counterpoise.dataset.tasks import Floats, Ints, Members
 from counterpoise.imbalance.resampling import OF_LABEL_SETS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy.sparse import csr_array
 
 NO_BALANCE: str | None = None
 REFUSED_STRATEGIES = OF_LABEL_SETS
@@ -40,6 +43,8 @@ def strata(table: pd.DataFrame, members: Members, least_frac: float) -> Members:
     Returns:
         (n, k) booleans, one in each row.
     """
+    import pandas as pd
+
     sizes = table.groupby(["labels", "raw_labels"])["image_id"].transform("size").to_numpy()
     raw = np.where(sizes * least_frac >= 1, table["raw_labels"].to_numpy(), "")
     numbers, distinct = pd.factorize(pd.MultiIndex.from_arrays([table["labels"], raw]), sort=True)

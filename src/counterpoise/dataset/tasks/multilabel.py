@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy.sparse import csr_array
 
 from counterpoise import labels
 from counterpoise.dataset import stratification
 from counterpoise.dataset.tasks import Floats, Ints, Members
 from counterpoise.imbalance import label_imbalance
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy.sparse import csr_array
 
 NO_BALANCE: str | None = (
     "no choice of images has equally many of each class, since images of a rare class also have frequent ones; set it "

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from counterpoise.evaluation.scores import (
     BINS,
@@ -22,6 +22,9 @@ from counterpoise.evaluation.scores import (
 from counterpoise.evaluation.tables import per_class as per_class
 from counterpoise.metrics import confusion, intervals, probability
 from counterpoise.metrics.arguments import Values
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HEADLINES = (
     "accuracy",
@@ -76,6 +79,8 @@ def no_skill(truth: Truth) -> dict[str, float]:
 
 def confusion_table(variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.DataFrame:
     """Write the actual and the decided class of each image."""
+    import pandas as pd
+
     cells = np.array(names, dtype=object)
     actual, decided = (matrix.argmax(axis=1) for matrix in (truth.targets, variant.decided))
     return pd.DataFrame({"actual": cells[actual], "decided": cells[decided]})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 
 from counterpoise.evaluation.scores import (
     BINS,
@@ -20,6 +21,9 @@ from counterpoise.evaluation.scores import (
 from counterpoise.evaluation.tables import per_class as per_class
 from counterpoise.metrics import multilabel
 from counterpoise.metrics.arguments import Values
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HEADLINES = (
     "mean_average_precision",
@@ -67,6 +71,8 @@ def no_skill(truth: Truth) -> dict[str, float]:
 
 def confusion_table(variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.DataFrame:
     """Write for each image whether the label that matters is there, and whether it was decided."""
+    import pandas as pd
+
     name = names[truth.positive]
     cells = np.array([f"not {name}", name], dtype=object)
     actual, decided = (matrix[:, truth.positive].astype(int) for matrix in (truth.targets, variant.decided))

@@ -20,15 +20,15 @@ class PRCurve:
         name: What the curve belongs to.
         recall: Recall per threshold, ascending or descending, shape (n,).
         precision: Precision per threshold, shape (n,).
-        chosen: Recall and precision at the threshold in use; None for no marker.
-        chosen_name: Where `chosen` is, as the legend says it.
+        operating_point: Recall and precision at the threshold in use; None for no marker.
+        operating_point_name: Where it is, as the legend says it.
     """
 
     name: str
     recall: Sequence[float]
     precision: Sequence[float]
-    chosen: tuple[float, float] | None = None
-    chosen_name: str = "at the threshold"
+    operating_point: tuple[float, float] | None = None
+    operating_point_name: str = "at the threshold"
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def precision_recall(curves: Sequence[PRCurve], *, title: str, alt: str, no_skil
             pairs = pairs[::-1] if pairs[0][0] > pairs[-1][0] else pairs
             body.append(el("path", d=_steps(pairs, to_x, to_y), class_=f"curve s{s % SERIES}"))
         detail = "" if pairs else "no curve"
-        if curve.chosen is not None:
-            recall, precision = finite(curve.chosen[0]), finite(curve.chosen[1])
-            detail = f"{curve.chosen_name}: recall {write_value(recall)}, precision {write_value(precision)}"
+        if curve.operating_point is not None:
+            recall, precision = finite(curve.operating_point[0]), finite(curve.operating_point[1])
+            detail = f"{curve.operating_point_name}: recall {write_value(recall)}, precision {write_value(precision)}"
             if recall is not None and precision is not None:
                 on_curve = next((p for r, p in pairs if r >= recall - 1e-9), precision)
                 markers.append(

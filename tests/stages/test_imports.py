@@ -1,0 +1,130 @@
+"""What a stage must not load: each of these libraries costs a part of a second, or several, at every start."""
+
+import io
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from counterpoise import config
+from counterpoise.artifacts import classes, features, manifest, rejected, splits, thumbnails, tiles
+
+ROOT = Path(__file__).resolve().parents[2]
+NETWORKS = ("torch", "timm", "torchvision", "lightning_fabric", "albumentations", "cv2")
+TABLES = ("pandas", "pyarrow", "scipy", "sklearn")
+NAMES = ("plain", "solar")
+
+MODULES = {
+    "check": (*NETWORKS, *TABLES, "jinja2", "dvclive"),
+    "split": (*NETWORKS, *TABLES),
+    "oversample": (*NETWORKS, *TABLES),
+    "embed": (*NETWORKS, *TABLES),
+    "train": (*NETWORKS, *TABLES, "dvclive"),
+    "predict": (*NETWORKS, *TABLES),
+    "decide": (*NETWORKS, *TABLES),
+    "evaluate": (*NETWORKS, *TABLES),
+    "report": (*NETWORKS, *TABLES, "jinja2"),
+}
+"""For each stage, what importing it must not load; `check` imports all of them."""
+
+
+def loaded(code: str, names: Sequence[str], folder: Path = ROOT) -> list[str]:
+    """List those of some modules that a new process has after running code in a folder."""
+    lines = [code, "import sys", f"print('loaded:', *(name for name in {tuple(names)} if name in sys.modules))"]
+    command = [sys.executable, "-c", "\n".join(lines)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1].removeprefix("loaded:").split()
+
+
+def run(stage: str) -> str:
+    """Write the code that runs a stage in the current folder."""
+    lines = [
+        "from pathlib import Path",
+        "from counterpoise import config",
+        f"from counterpoise.stages import {stage} as stage",
+        "stage.main(Path.cwd(), config.read(Path.cwd(), stage.Params))",
+    ]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("stage", MODULES)
+def test_importing_a_stage_loads_nothing_that_its_parameters_do_not_need(stage: str) -> None:
+    assert loaded(f"import counterpoise.stages.{stage}", MODULES[stage]) == []
+
+
+def test_checking_loads_neither_torch_nor_tables(tmp_path: Path) -> None:
+    shutil.copyfile(ROOT / config.PATH, tmp_path / config.PATH)
+    code = "from pathlib import Path\nfrom counterpoise.stages import check\ncheck.main(Path.cwd())"
+    assert loaded(code, (*NETWORKS, *TABLES, "jinja2", "dvclive"), tmp_path) == []
+
+
+@pytest.mark.parametrize("arguments", [["params"], ["params", "train.epochs"]])
+def test_explaining_parameters_loads_neither_torch_nor_tables(arguments: list[str]) -> None:
+    code = f"from counterpoise.__main__ import main\nmain({arguments})"
+    assert loaded(code, (*NETWORKS, *TABLES, "jinja2", "dvclive")) == []
+
+
+def test_help_loads_no_arrays_either() -> None:
+    code = "from counterpoise.__main__ import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    assert loaded(code, (*NETWORKS, *TABLES, "numpy", "jinja2", "dvclive")) == []
+
+
+SCIPY = ("scipy.stats", "scipy.optimize", "scipy.sparse")
+RUNNING = {
+    "split": (*NETWORKS, "sklearn", "scipy.stats", "scipy.optimize"),
+    "oversample": (*NETWORKS, "sklearn", "scipy.stats", "scipy.optimize"),
+    "train": (*NETWORKS[1:], "sklearn", "scipy", "jinja2"),
+    "predict": (*NETWORKS[1:], "sklearn", "scipy", "jinja2", "dvclive"),
+    "decide": (*NETWORKS, "sklearn", "scipy.stats"),
+    "evaluate": (*NETWORKS, "sklearn", *SCIPY),
+    "report": (*NETWORKS, "sklearn", *SCIPY),
+}
+"""For each stage behind `ingest`, what running it must not load, where `train` and `predict` work on features."""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Write what `ingest` would leave of 90 images."""
+    ids = [f"{number:02d}.png" for number in range(90)]
+    table = pd.DataFrame({"image_id": ids, "path": ids, "labels": [NAMES[number % 2] for number in range(90)]})
+    table = table.assign(raw_labels=table["labels"], group=ids, width_px=4, height_px=4, sha256=ids)
+    manifest.write(tmp_path, table[list(manifest.COLUMNS)])
+    pictures = np.random.default_rng(0).integers(0, 256, (90, 32, 32)).astype(np.uint8)
+    thumbnails.write(tmp_path, pictures)
+    classes.write(tmp_path, classes.Classes(NAMES, (45, 45), 90))
+    rejected.write(tmp_path, pd.DataFrame(columns=list(rejected.COLUMNS), dtype=object))
+    text = (ROOT / config.PATH).read_text(encoding="utf-8")
+    assert "epochs: 60\n" in text
+    (tmp_path / config.PATH).write_text(text.replace("epochs: 60\n", "epochs: 2\n"), encoding="utf-8")
+    return tmp_path
+
+
+def tile_and_embed(root: Path) -> None:
+    """Write a tile of each image, and features that have nothing to do with it."""
+    rng, buffer, images = np.random.default_rng(0), io.BytesIO(), manifest.read(root).set_index("image_id")
+    Image.new("RGB", (4, 4)).save(buffer, format="PNG")
+    sides = splits.read(root)
+    for split in splits.NAMES:
+        own = sides.loc[sides["split"] == split, "image_id"].tolist()
+        with tiles.writing(root, split) as append:
+            for tile_id in own:
+                append(tiles.Tile(tile_id, tile_id, images["labels"][tile_id], (0, 0, 4, 4), buffer.getvalue()))
+        values = rng.normal(size=(len(own), 8)).astype(np.float32)
+        features.write(root, split, features.Features(pd.DataFrame({"tile_id": own, "view": 0}), values))
+
+
+def test_no_stage_loads_what_it_has_no_use_for_while_it_runs(repository: Path) -> None:
+    found = {}
+    for stage, names in RUNNING.items():
+        if stage == "oversample":
+            tile_and_embed(repository)
+        found[stage] = loaded(run(stage), names, repository)
+    assert found == {stage: [] for stage in RUNNING}
+    assert (repository / "reports/index.html").exists()
