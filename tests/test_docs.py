@@ -21,33 +21,10 @@ OF_MEASUREMENTS = ("docs/losses.md", "docs/remedies.md", "docs/presets.md")
 LINKED = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 LONGEST_CELL = 80
 
-OLD_WORDS = {
-    r"borne|bears?|bearing": "present, has",
-    r"promis(e|es|ed|ing)": "expected from validation",
-    r"by heart": "memorised",
-    r"learnt": "learned",
-    r"even(s|ed|ing)? out": "rebalanced",
-    r"ways|way back": "versions, how to undo it",
-    r"as (it|they) (is|are)": "unchanged",
-    r"anew": "again",
-    r"stands?|stood": "is in",
-    r"mend(s|ed|ing)?": "fix",
-    r"deals?|dealt": "splits",
-    r"(left|leaves the level) open": "does not fix",
-    r"makes? (no )?sense": "works, is useful",
-    r"system [A-E]": "nothing: nobody knows it",
-    r"draws(?! (it|the|a) )": "samples per epoch",
-    r"as shipped|ships": "default",
-    r"told apart|tells? .{0,20}apart": "distinguish",
-    r"of many labels": "for multilabel",
-    r"goes by|speaks? (as|of)|wishes|parted|straddles?|guises": "plain words",
-}
-"""Words that readers stumbled over -> what to write."""
 
-
-def the_tables() -> ModuleType:
-    """Load `docs/tables.py`, which is a script and in no package."""
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
+def script(path: Path) -> ModuleType:
+    """Load a file that is in no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -55,7 +32,8 @@ def the_tables() -> ModuleType:
     return module
 
 
-TABLES = the_tables()
+TABLES = script(ROOT / "docs" / "tables.py")
+OLD_WORDS = script(ROOT / "tests" / "words.py").OLD_WORDS
 
 
 def read(page: str) -> str:

@@ -309,7 +309,7 @@ def test_a_wrong_table_is_not_written(tmp_path, table, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no table"),
+        ("", "not a table"),
         ("name,count\na,1\n", "found columns"),
         ("count,name,share\n1,a,0.5\n", "found columns"),
         ("name,count,share\na,1.5,0.5\n", "'count' should hold int"),
@@ -318,9 +318,9 @@ def test_a_wrong_table_is_not_written(tmp_path, table, message):
         ("name,count,share\na,1,many\n", "'share' should hold float"),
         ("name,count,share\na,1\n", "'share' should hold float"),
         ("name,count,share\na,1,0.5,2\n", "more cells than the 3 columns"),
-        ("name,count,share\na,1,0.5\nb,2,0.25,3\n", "is no table"),
+        ("name,count,share\na,1,0.5\nb,2,0.25,3\n", "not a table"),
         ("name,count,share\na,1,0.5\nb,2,0.2", "its last row is cut off"),
-        ('name,count,share\n"a,1,0.5\n', "is no table"),
+        ('name,count,share\n"a,1,0.5\n', "not a table"),
     ],
 )
 def test_a_damaged_table_is_refused(tmp_path, text, message):
@@ -331,7 +331,7 @@ def test_a_damaged_table_is_refused(tmp_path, text, message):
 
 def test_a_table_in_another_encoding_is_refused(tmp_path):
     (tmp_path / "t.csv").write_bytes("name,other\né,b\n".encode("latin-1"))
-    with pytest.raises(ArtifactError, match="is no table"):
+    with pytest.raises(ArtifactError, match="not a table"):
         storage.read_table(tmp_path / "t.csv", TEXT)
 
 
@@ -344,7 +344,7 @@ def test_a_missing_file_says_what_to_run(tmp_path, read):
 def test_rows_that_repeat_a_key_are_named():
     table = pd.DataFrame({"name": ["a", "b", "a"], "other": ["x", "x", "y"]})
     storage.check_unique(Path("t.csv"), table, ["name", "other"])
-    with pytest.raises(ArtifactError, match=r"t.csv: \['name'\] stand twice: \['a'\]"):
+    with pytest.raises(ArtifactError, match=r"t.csv: \['name'\] occur twice: \['a'\]"):
         storage.check_unique(Path("t.csv"), table, ["name"])
     with pytest.raises(ArtifactError, match=r"there is no column \['key'\]"):
         storage.check_unique(Path("t.csv"), table, ["key"])
@@ -368,7 +368,7 @@ def test_json_holds_no_number_that_is_not_finite(tmp_path, number):
 @pytest.mark.parametrize("data", [b"", b'{"a": 1', b"\xff\xfe", b"word"])
 def test_damaged_json_is_refused(tmp_path, data):
     (tmp_path / "a.json").write_bytes(data)
-    with pytest.raises(ArtifactError, match="is no JSON"):
+    with pytest.raises(ArtifactError, match="not JSON"):
         storage.read_json(tmp_path / "a.json")
 
 

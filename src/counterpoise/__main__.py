@@ -14,7 +14,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command of the console script."""
     parser = argparse.ArgumentParser(
         prog="counterpoise",
-        description="Commands for people. The pipeline itself runs by `dvc repro`, from the top of the repository.",
+        description="Tools around the pipeline. The pipeline itself: `dvc repro`, from the top of the repository",
     )
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name in commands.names():

@@ -17,7 +17,7 @@ ONE_CLASS, MANY_LABELS = "multiclass", "multilabel"
 
 
 class InputError(ValueError):
-    """A mistake in the parameters or the data which the user can mend; its message stands without a traceback."""
+    """A mistake in the parameters or the data that the user can fix; shown as a message without a traceback."""
 
 
 class Section(BaseModel):
@@ -34,28 +34,30 @@ class Views(Section):
     model_config = ConfigDict(extra="ignore")
 
     views: int = Field(ge=0, le=100)
-    """Augmented views of a tile beside the tile itself. A tile drawn r times is drawn as r different views in turn,
-    so that with 0 the repeated draws of a rare tile are exact copies."""
+    """Number of augmented views of each tile, beside the unchanged tile, in 0..100. A tile that is sampled r times
+    shows r different views in turn. With 0, all samples of a tile are exact copies."""
     policy: str
     """Name of the augmentation policy that makes the views."""
 
 
 class Drawn(Views):
-    """The part of section `oversample` that `train` reads: which views exist, and from when on the draws hold."""
+    """The part of section `oversample` that `train` reads: which views exist, and when oversampling begins."""
 
     defer_frac: float = Field(ge=0, lt=1)
-    """Share of the epochs, in [0, 1), in which every tile of train is drawn once, as it is, before the draws hold. If
-    above 0 it is at least one epoch, and at least one is left. The best epoch is looked for among the others."""
+    """Share of the epochs, in [0, 1), that train without oversampling first: each training tile once, unchanged. Above
+    0, this is at least one epoch, and at least one epoch with oversampling remains. The best epoch is chosen among the
+    later ones."""
 
 
 class Portion(Section):
-    """The part of section `train` that `oversample` reads too: of how much of train there is to draw."""
+    """The part of section `train` that `oversample` reads too: how much of the training split is used."""
 
     model_config = ConfigDict(extra="ignore")
 
     fraction: float = Field(gt=0, le=1)
-    """Share of train that is learned from, in (0, 1], as if no more had been labelled: stratified, at least one image
-    of each class, images that belong together taken whole. A smaller part lies within a larger one."""
+    """Share of the training split that is used, in (0, 1], to see what fewer labels would give. The part is stratified,
+    has at least one image of each class, and never splits up a group or duplicates. A smaller part is contained in a
+    larger one."""
 
 
 class Tta(Section):
@@ -64,9 +66,9 @@ class Tta(Section):
     model_config = ConfigDict(extra="ignore")
 
     tta: Literal["none", "flips", "dihedral"]
-    """Views of a tile over which a prediction is averaged (test-time augmentation). `flips`: 4, as it is and mirrored
-    left to right, top to bottom, and both; `dihedral`: 8, these and their transposes. Features of a frozen backbone
-    are computed for each of the views."""
+    """Test-time augmentation: views of a tile whose predictions are averaged. `none`: only the unchanged tile; `flips`:
+    4 views, the unchanged tile and its mirror images left to right, top to bottom, and both; `dihedral`: 8 views, those
+    of `flips` and their transposes. With a frozen backbone, features are computed for every view."""
 
 
 class Backbone(Section):
@@ -77,23 +79,24 @@ class Backbone(Section):
     backbone: str
     """Name of a timm model, such as `tf_efficientnet_lite0`."""
     weights: str
-    """What the backbone begins with. `bundled`: ImageNet weights that came in a pip package; `imagenet`: those that
+    """Initial weights of the backbone. `bundled`: ImageNet weights from a pip package; `imagenet`: the weights that
     timm prefers, downloaded; `none`: random numbers; or the name of a `.safetensors` or `.pth` file in
     `models/pretrained/`."""
     input_px: int = Field(ge=32, le=2048)
-    """Side in pixels of the square that the network sees; every tile is resized to it."""
+    """Side of the square input of the network, in pixels, in 32..2048. Every tile is resized to it."""
     freeze: Literal["none", "backbone", "all_but_batchnorm", "first_n"]
-    """What of the backbone stays as it came. `none`: nothing, everything is trained; `backbone`: all of it, so that
-    features are computed once and only the head is trained; `all_but_batchnorm`: all but the scales, shifts and running
-    statistics of its batch norms; `first_n`: its first `freeze_first` blocks, with the statistics of their norms."""
+    """Which part of the backbone is frozen, that is, not trained. `none`: nothing; `backbone`: all of it, so features
+    are computed once and only the head is trained; `all_but_batchnorm`: all except the scales, shifts and running
+    statistics of its batch norms; `first_n`: its first `freeze_first` blocks, including the statistics of their
+    norms."""
     pool: Literal["avg", "avg_max", "as_made"]
-    """How a map of features becomes one vector. `avg`: their mean over the picture; `avg_max`: their mean and their
-    maximum, side by side, twice as wide, which head `concat_pool` needs; `as_made`: as the makers of the backbone do,
-    which for many transformers is one token of it."""
+    """How a feature map becomes one vector. `avg`: the mean over the image; `avg_max`: mean and maximum, concatenated,
+    twice as wide (head `concat_pool` needs this); `as_made`: the pooling that the authors of the backbone use, for many
+    transformers the class token."""
     device: Literal["auto", "cpu", "cuda", "mps"]
     """Where the network runs; `auto` takes CUDA, then MPS, then the CPU."""
     precision: Literal["auto", "float32", "bfloat16", "float16"]
-    """Arithmetic inside the backbone; `auto`: bfloat16 or float16 on CUDA, float32 elsewhere."""
+    """Precision of the backbone's arithmetic; `auto`: bfloat16 or float16 on CUDA, float32 elsewhere."""
 
 
 class Model(Backbone):
@@ -102,35 +105,35 @@ class Model(Backbone):
     model_config = ConfigDict(extra="forbid")
 
     freeze_first: int = Field(ge=1)
-    """`first_n` only: how many blocks of the backbone are frozen, from the picture on. The stem is the first; then each
-    stage is one (`resnet18` has 5 blocks, `efficientnet_b0` and `tf_efficientnet_lite0` 8, `densenet121` 6, of which
-    the last is a norm)."""
+    """`first_n` only: how many blocks of the backbone are frozen, counted from the input; at least 1. The stem is the
+    first block; after it, each stage is one (`resnet18` has 5 blocks, `efficientnet_b0` and `tf_efficientnet_lite0` 8,
+    `densenet121` 6, the last of which is a norm)."""
     head: Literal["linear", "cosine", "concat_pool", "dense"]
-    """What turns features into logits. `linear`: batch norm, weights and biases, which begin at the prior of the draws;
-    `cosine`: batch norm, 30 times the cosine of the angle between features and each class's weights, without biases, so
-    that no class wins by the length of its weights; `concat_pool`: batch norm, dropout, a hidden layer, batch norm,
-    dropout, a layer as in `linear`; `dense`: batch norm, a hidden layer, dropout, a layer as in `linear`. Heads compute
-    in float32, whatever `precision` is. Loss `ldam` needs `cosine`."""
+    """How features become logits. `linear`: batch norm, weights and biases; the biases start at the class prior of the
+    samples. `cosine`: batch norm, then 30 times the cosine of the angle between the features and the weights of each
+    class, without biases, so the length of its weights gives no class an advantage. `concat_pool`: batch norm, dropout,
+    a hidden layer, batch norm, dropout, a last layer as in `linear`. `dense`: batch norm, a hidden layer, dropout, a
+    last layer as in `linear`. Heads always compute in float32. Loss `ldam` needs `cosine`."""
     hidden: int = Field(ge=1)
-    """`concat_pool` and `dense` only: units of the hidden layer, which end in a ReLU."""
+    """`concat_pool` and `dense` only: units of the hidden layer, at least 1. Its activation is ReLU."""
     dropout: float = Field(ge=0, lt=1)
-    """Share of what reaches the last layer that is dropped while training, in [0, 1); in front of the hidden layer of
-    `concat_pool` half of it."""
+    """Dropout before the last layer, in [0, 1); half of it before the hidden layer of `concat_pool`."""
     subclasses: dict[str, Annotated[int, Field(ge=2, le=100)]]
-    """One class per image only: {class: k} splits a class into k visual types by clustering its training features; the
-    network tells the types apart, and their probabilities are summed back. By `dvc exp run` it is set
-    as `-S +model.subclasses.solar=3`."""
+    """Multiclass only. {class: k}, with k in 2..100, splits a class into k visual subtypes, by clustering its training
+    features. The network is trained on subtypes; their probabilities are summed for the decision. With dvc: `dvc exp
+    run -S +model.subclasses.solar=3`."""
 
 
 class Positive(Section):
-    """The part of section `evaluate` that `decide` reads too: what matters, and how rare it may be."""
+    """The part of section `evaluate` that `decide` reads too: which class matters, and at which other prevalences."""
 
     model_config = ConfigDict(extra="ignore")
 
     positive: str | None
-    """The class that matters; `null` takes the rarest."""
+    """The class that matters; `null` takes the rarest class."""
     at_prevalence: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(strict=False, max_length=8)
-    """Shares of the class that matters, each in (0, 1), at which precision and average precision are stated too."""
+    """Other shares of the class that matters, each in (0, 1), at most 8. Precision and average precision are reported
+    at these prevalences too."""
 
 
 class Weighting(Section):
@@ -145,14 +148,15 @@ class Weighting(Section):
         "negatives_over_positives",
         "inverse_share",
     ]
-    """How a class's weight follows from its number of draws. One class per image: `none`, `balanced`,
-    `square_root`, `effective_number`, `one_minus_share`. Many labels: `none`, `negatives_over_positives`,
-    `inverse_share`, which weight positive entries."""
+    """How the weight of a class follows from its samples per epoch. Multiclass: `none`, `balanced`, `square_root`,
+    `effective_number`, `one_minus_share`. Multilabel: `none`, `negatives_over_positives`, `inverse_share`; these weight
+    the positive entries of each label."""
     beta: float = Field(ge=0, lt=1)
-    """`effective_number` only: how alike images of one class are, in [0, 1); 0 gives equal weights."""
+    """`effective_number` only: how similar the images of a class are to each other, in [0, 1); 0 gives equal
+    weights."""
     defer_frac: float = Field(ge=0, lt=1)
-    """Share of the epochs, in [0, 1), that train without weights first. If above 0 it is at least one epoch, and at
-    least one is left. The best epoch is looked for among the others."""
+    """Share of the epochs, in [0, 1), that train without class weights first. Above 0, this is at least one epoch, and
+    at least one epoch with weights remains. The best epoch is chosen among the later ones."""
 
 
 S = TypeVar("S", bound=Section)
@@ -188,7 +192,7 @@ def _mapping_without_repeats(loader: _Loader, node: yaml.MappingNode) -> dict[An
     for key in keys:
         if keys.count(key) > 1:
             line = node.start_mark.line + 1
-            raise InputError(f"{PATH}: key {key!r} stands twice in the mapping that begins in line {line}; remove one")
+            raise InputError(f"{PATH}: key {key!r} occurs twice in the mapping that begins in line {line}; remove one")
     return loader.construct_mapping(node, deep=True)
 
 
@@ -217,7 +221,7 @@ def parse(text: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise InputError(f"{PATH}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{PATH}: expected sections such as `train:`, found {type(content).__name__}")
+        raise InputError(f"{PATH}: expected sections such as `train:`, found {_KINDS.get(type(content), content)}")
     return content
 
 
@@ -252,8 +256,9 @@ def validate(section: type[S], content: Mapping[str, Any], where: str = "") -> S
     try:
         return section.model_validate(dict(content))
     except ValidationError as error:
-        lines = [_explain(section, dict(problem), where) for problem in error.errors()]
-        raise InputError("\n".join(lines)) from error
+        problems = [dict(problem) for problem in error.errors()]
+        lines = [_explain(section, problem, where) for problem in problems if not _is_beside(problem, problems)]
+        raise InputError("\n".join(dict.fromkeys(lines))) from error
 
 
 def read(root: Path, params: type[S]) -> S:
@@ -266,8 +271,13 @@ def read(root: Path, params: type[S]) -> S:
     return validate(params, {key: content[key] for key in params.model_fields if key in content})
 
 
-def suggest(value: object, expected: Iterable[str]) -> str:
+def suggest(value: object, expected: Iterable[str], others: str = "") -> str:
     """Say what was expected, and which of it was probably meant.
+
+    Args:
+        value: What was found.
+        expected: The names that are allowed.
+        others: What else is allowed, as a clause that follows the names.
 
     Example:
         >>> suggest("focl", ["cross_entropy", "focal"])
@@ -275,25 +285,81 @@ def suggest(value: object, expected: Iterable[str]) -> str:
     """
     names = list(expected)
     close = difflib.get_close_matches(str(value), names, n=1)
-    return f"expected one of {names}" + (f"; did you mean {close[0]!r}?" if close else "")
+    return f"expected one of {names}{others}" + (f"; did you mean {close[0]!r}?" if close else "")
 
 
 _UNION_MEMBER = re.compile(r"(?:literal|dict|tuple|list)\[.*\]")
 """How pydantic names, inside a location, the member of a union that it tried."""
+_KINDS = {type(None): "nothing", str: "text", int: "a number", float: "a number", list: "a list"}
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "less_than": "a number below {lt:g}",
+    "less_than_equal": "a number of at most {le:g}",
+    "too_long": "at most {max_length} entries, found {actual_length}",
+    "dict_type": "a mapping, such as {{name: value}}",
+    "model_type": "a section of parameters, such as {{name: value}}",
+}
+"""What to say for each type of error of pydantic, with the bounds that it states."""
+_LISTS = ("tuple_type", "list_type")
+
+
+def _is_beside(problem: Mapping[str, Any], problems: list[dict[str, Any]]) -> bool:
+    """Say whether a problem is only that the other member of a union, a word or a mapping, was not meant."""
+    place = _place(problem)
+    others = [other for other in problems if other is not problem and _place(other)[: len(place)] == place]
+    if problem["type"] == "literal_error":  # the mapping was meant, and something in it is wrong
+        return isinstance(problem["input"], Mapping) and bool(others)
+    return problem["type"] == "dict_type" and any(other["type"] == "literal_error" for other in others)
+
+
+def _place(problem: Mapping[str, Any]) -> list[str]:
+    return [str(part) for part in problem["loc"] if not _UNION_MEMBER.fullmatch(str(part))]
 
 
 def _explain(section: type[Section], problem: Mapping[str, Any], where: str) -> str:
-    location = [str(part) for part in problem["loc"] if not _UNION_MEMBER.fullmatch(str(part))]
+    location, value, kind = _place(problem), problem["input"], problem["type"]
+    if location[-1] == "[key]":
+        owner = ".".join(part for part in [where, *location[:-2]] if part)
+        return f"{PATH}: {owner} has the key {value!r}; expected text; write it in quotes: '{value}'"
     name = ".".join(part for part in [where, *location] if part)
-    value = problem["input"]
-    if problem["type"] == "extra_forbidden":
+    if kind == "extra_forbidden":
         return f"{PATH}: {name} is not a parameter; {suggest(location[-1], _fields(section, location[:-1]))}"
-    if problem["type"] == "missing":
-        return f"{PATH}: {name} is missing; `counterpoise params` says what it means"
-    if problem["type"] == "literal_error":
-        return f"{PATH}: {name} is {value!r}; {suggest(value, _literals(section, location))}"
+    if kind == "missing":
+        return f"{PATH}: {name} is missing; add it (`counterpoise params` explains every parameter)"
+    if kind == "literal_error":
+        others = ", or a mapping of names to numbers" if _takes_mapping(section, location) else ""
+        return f"{PATH}: {name} is {_written(value)}; {suggest(value, _literals(section, location), others)}"
+    if isinstance(problem["loc"][-1], int) and get_origin(_annotation(section, location[:-1])) is not dict:
+        name = f"entry {problem['loc'][-1] + 1} of {name.rpartition('.')[0]}"
+    return f"{PATH}: {name} is {_written(value)}; {_expected(problem)}"
+
+
+def _written(value: object) -> str:
+    """Write a value like YAML does, where Python would write `None` or `True`."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return repr(value)
+
+
+def _expected(problem: Mapping[str, Any]) -> str:
+    """Say in words of `params.yaml` what a value should have been."""
+    kind, value = problem["type"], problem["input"]
+    if kind in _LISTS:
+        example = value if isinstance(value, str | int | float) and value != "" else "NAME"
+        return f"expected a list, such as [{example}]"
+    if kind == "string_type" and isinstance(value, int | float):
+        return f"expected text; write it in quotes: '{_written(value)}'"
+    if kind in _EXPECTED:
+        return "expected " + _EXPECTED[kind].format(**problem.get("ctx", {}))
     message = str(problem["msg"])
-    return f"{PATH}: {name} is {value!r}; {message[0].lower()}{message[1:]}"
+    return f"{message[0].lower()}{message[1:]}"
 
 
 def _annotation(section: type[Section], location: list[str]) -> Any:  # noqa: ANN401 - any annotation
@@ -308,6 +374,10 @@ def _annotation(section: type[Section], location: list[str]) -> Any:  # noqa: AN
 def _fields(section: type[Section], location: list[str]) -> list[str]:
     owner = _annotation(section, location)
     return list(owner.model_fields) if isinstance(owner, type) and issubclass(owner, BaseModel) else []
+
+
+def _takes_mapping(section: type[Section], location: list[str]) -> bool:
+    return any(get_origin(member) is dict for member in get_args(_annotation(section, location)))
 
 
 def _literals(section: type[Section], location: list[str]) -> list[str]:

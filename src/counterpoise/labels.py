@@ -55,7 +55,7 @@ def targets(cells: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
 
 
 def indicators(cells: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_]:
-    """Say which classes each cell bears.
+    """Say which classes each cell has.
 
     Args:
         cells: n cells with any number of labels.
@@ -65,7 +65,7 @@ def indicators(cells: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_
         (n, c) booleans.
 
     Raises:
-        ValueError: A cell bears what is no class.
+        ValueError: A cell has a label that is no class.
 
     Example:
         >>> indicators(["b", "a|b", ""], ["a", "b"]).astype(int).tolist()
@@ -82,7 +82,7 @@ def indicators(cells: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_
 
 
 def counts(cells: Iterable[str], classes: Sequence[str]) -> NDArray[np.int64]:
-    """Count how many cells bear each class.
+    """Count how many cells have each class.
 
     Example:
         >>> counts(["b", "a|b", ""], ["a", "b"])

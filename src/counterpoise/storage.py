@@ -101,7 +101,7 @@ def _tells_of_a_full_disk(error: BaseException, folder: Path) -> bool:
 
 
 def _swap(temporary: Path, path: Path) -> None:
-    """Put a folder in place of what stands at `path`, which is removed only once the new one is there."""
+    """Put a folder in place of what is at `path`, which is removed only once the new one is there."""
     aside = []
     while True:
         try:
@@ -150,7 +150,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - the artifact's reader checks
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} does not exist; run `dvc repro`") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{path} is no JSON: {error}") from error
+        raise ArtifactError(f"{path} is damaged, not JSON: {error}; run `dvc repro`") from error
 
 
 def read_dataclass(root: Path, path: str, kind: type[D]) -> D:
@@ -215,9 +215,9 @@ def read_table(path: Path, columns: Mapping[str, type]) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} does not exist; run `dvc repro`") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{path} is no table: {error}") from error
+        raise ArtifactError(f"{path} is damaged, not a table: {error}; run `dvc repro`") from error
     if not isinstance(table.index, pd.RangeIndex):
-        raise ArtifactError(f"{path}: rows have more cells than the {len(columns)} columns {list(columns)}")
+        raise ArtifactError(f"{path} is damaged: rows have more cells than the {len(columns)} columns {list(columns)}")
     check_end(path)
     for name, kind in columns.items():
         if name in table and kind is not str:
@@ -277,4 +277,4 @@ def check_unique(path: Path, table: pd.DataFrame, columns: list[str]) -> None:
         raise ArtifactError(f"{path}: there is no column {absent}; found {list(table.columns)}")
     repeated = table[table.duplicated(subset=columns)]
     if len(repeated):
-        raise ArtifactError(f"{path}: {columns} stand twice: {repeated.iloc[0][columns].tolist()}")
+        raise ArtifactError(f"{path}: {columns} occur twice: {repeated.iloc[0][columns].tolist()}")

@@ -96,7 +96,7 @@ def test_arrays_of_objects_are_never_unpickled(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_ids": ("a", "a")}, "an image stands twice"),
+        ({"image_ids": ("a", "a")}, "an image occurs twice"),
         ({"groups": ("a",)}, "groups or labels are missing"),
         ({"labels": ()}, "groups or labels are missing"),
         ({"logits": np.zeros((2, 3), np.float32)}, r"logits of shape \(2, 3\), expected \(2, 2\)"),
@@ -172,7 +172,7 @@ def test_a_tile_that_stands_twice_is_refused_and_nothing_is_left(tmp_path):
             append(tile("a"))
             append(tile("a"))
 
-    with pytest.raises(ArtifactError, match="stand twice"):
+    with pytest.raises(ArtifactError, match="occur twice"):
         write()
     assert list((tmp_path / tiles.FOLDER).iterdir()) == []
 

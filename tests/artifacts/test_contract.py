@@ -370,10 +370,10 @@ def test_tables_of_other_columns_are_not_written(tmp_path, module):
 @pytest.mark.parametrize("module", [clusters, manifest, splits], ids=["clusters", "manifest", "splits"])
 def test_tables_of_images_refuse_an_image_that_stands_twice(tmp_path, module):
     table = pd.DataFrame([TABLES[module][0]] * 2, columns=list(module.COLUMNS))
-    with pytest.raises(ArtifactError, match="stand twice"):
+    with pytest.raises(ArtifactError, match="occur twice"):
         module.write(tmp_path, table)
     module.write(tmp_path, table[:1])
     with (tmp_path / module.PATH).open("a", encoding="utf-8") as file:
         table[:1].to_csv(file, header=False, index=False, lineterminator="\n")
-    with pytest.raises(ArtifactError, match="stand twice"):
+    with pytest.raises(ArtifactError, match="occur twice"):
         module.read(tmp_path)

@@ -111,9 +111,7 @@ def test_a_decision_that_corrects_the_prior_twice_can_neither_be_written_nor_rea
     knots = (((0.0,), (0.5,)),) * 2 if calibrator == "isotonic" else ()
     once = dataclasses.replace(DECISION, calibrator=calibrator, bias=(0.3, 0.0), knots=knots)
     decision.write(tmp_path, once)
-    message = (
-        f"calibrator '{calibrator}' learned the prior of validation by itself; val_offset .* would correct it twice"
-    )
+    message = f"calibrator '{calibrator}' learned the prior of validation itself; val_offset .* would correct it twice"
     with pytest.raises(ArtifactError, match=message):
         decision.write(tmp_path, dataclasses.replace(once, val_offset=(0.1, 0.0)))
     path = tmp_path / decision.PATH
@@ -159,7 +157,7 @@ def test_unlabelled_predictions_are_those_of_one_model_and_bear_no_labels(tmp_pa
     assert unlabelled.read(tmp_path, unlabelled.FOLDER).image_ids == ("x", "y", "z")
     assert unlabelled.read(tmp_path, f"{unlabelled.FOLDER}/two.parquet").image_ids == ("z",)
     write("two", "x")
-    with pytest.raises(ArtifactError, match="an image stands twice"):
+    with pytest.raises(ArtifactError, match="an image occurs twice"):
         unlabelled.read(tmp_path, unlabelled.FOLDER)
     write("two", "z", fingerprint="beef")
     with pytest.raises(ArtifactError, match="its files are of different models"):

@@ -17,7 +17,7 @@ def manifest_of(*images: tuple[str, str]) -> pd.DataFrame:
     [
         ([("b", "b"), ("a", "a")], "rows are not sorted by image_id"),
         ([("a", "a"), ("b", "")], "image 'b' has no group"),
-        ([("a", "a"), ("a", "a")], "stand twice"),
+        ([("a", "a"), ("a", "a")], "occur twice"),
     ],
 )
 def test_a_manifest_is_sorted_and_every_image_once_in_a_group_for_writer_and_reader(tmp_path, images, message):

@@ -20,10 +20,10 @@ def at_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "part"),
     [
         (["--fractions", "half", "1/0", "1"], "--fractions: found .*expected numbers such as 1/4"),
-        (["--out", "nowhere/curve.svg"], "--out: there is no folder nowhere"),
+        (["--out", "nowhere/curve.svg"], "--out: the folder nowhere does not exist; create it first"),
     ],
 )
-def test_arguments_that_make_no_sense_are_refused(arguments: list[str], part: str) -> None:
+def test_arguments_that_cannot_work_are_refused(arguments: list[str], part: str) -> None:
     with pytest.raises(SystemExit, match=part):
         cli.main(["learning-curve", *arguments])
 

@@ -30,7 +30,7 @@ def test_a_line_for_each_image_and_one_for_each_probable_class(
         "a.png: moss",
         "     0.750  moss",
         "     0.250  rust",
-        "b.png: none reaches its threshold",
+        "b.png: no label reaches its threshold",
         "     0.125  rust",
     ]
 
@@ -38,7 +38,7 @@ def test_a_line_for_each_image_and_one_for_each_probable_class(
 def test_a_folder_without_images_is_refused() -> None:
     Path("there").mkdir()
     (Path("there") / ".hidden.png").write_bytes(b"")
-    with pytest.raises(SystemExit, match=r"no image in \['there'\]"):
+    with pytest.raises(SystemExit, match=r"no image found in \['there'\]"):
         cli.main(["predict", "there", "--logits", "logits.parquet"])
 
 

@@ -5,17 +5,17 @@ import pytest
 CASES = [
     (
         {"decide__rule": "least_cost", "decide__costs": {}},
-        "decide.costs states no cost",
+        "decide.costs is empty; state the costs",
         {"decide__rule": "least_cost", "decide__costs": {"a": {"b": 5.0}}},
     ),
     (
         {"decide__rule": "balanced", "decide__costs": {"a": {"b": 5.0}}},
-        "rule 'balanced' does not use it; set rule to 'least_cost'",
+        "decide.rule 'balanced' does not use it; set decide.rule to 'least_cost'",
         {"decide__rule": "balanced", "decide__costs": {}},
     ),
     (
         {"decide__unlabelled": "results/predictions/test.parquet"},
-        "decide.unlabelled is 'results/predictions/test.parquet', which stages of the pipeline make",
+        "decide.unlabelled is 'results/predictions/test.parquet', which the pipeline writes",
         {"decide__unlabelled": "data/unlabelled/there.parquet"},
     ),
     (

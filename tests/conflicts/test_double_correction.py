@@ -5,17 +5,17 @@ import pytest
 CASES = [
     (
         {"train__sampler": "progressive", "weighting__scheme": "balanced"},
-        "train.sampler 'progressive' evens out the classes, and so does weighting.scheme 'balanced'",
+        "train.sampler 'progressive' rebalances the classes, and so does weighting.scheme 'balanced'",
         {"train__sampler": "progressive"},
     ),
     (
         {"train__sampler": "progressive", "oversample__strategy": "over"},
-        "oversample.strategy 'over' has changed them; set one of the two back",
+        "oversample.strategy 'over' changes them; set train.sampler to 'as_drawn'",
         {"train__sampler": "progressive", "oversample__strategy": "none"},
     ),
     (
         {"train__classifier": "retrained", "model__freeze": "none", "weighting__scheme": "balanced"},
-        "train.classifier 'retrained' evens out the classes, and so does weighting.scheme 'balanced'",
+        "train.classifier 'retrained' rebalances the classes, and so does weighting.scheme 'balanced'",
         {"train__classifier": "retrained", "model__freeze": "none"},
     ),
     *(
@@ -24,12 +24,12 @@ CASES = [
     ),
     (
         {"oversample__strategy": "over", "weighting__scheme": "balanced"},
-        "weighting.scheme 'balanced' goes by the draws of a class, which oversample.strategy 'over' makes the same",
+        "weighting.scheme 'balanced' uses the samples per class, but with oversample.strategy 'over' all classes have",
         {"oversample__strategy": "square_root", "weighting__scheme": "balanced"},
     ),
     (
         {"oversample__strategy": "under", "loss": "balanced_softmax"},
-        "loss 'balanced_softmax' goes by the draws of a class, which oversample.strategy 'under' makes the same",
+        "loss 'balanced_softmax' uses the samples per class, but with oversample.strategy 'under' all classes have",
         {"oversample__strategy": "under", "loss": "seesaw"},
     ),
     (
@@ -39,27 +39,27 @@ CASES = [
             "model__freeze": "none",
             "loss": "balanced_softmax",
         },
-        "train.sampler 'progressive' evens out the classes, and so does loss 'balanced_softmax'",
+        "train.sampler 'progressive' rebalances the classes, and so does loss 'balanced_softmax'",
         {"train__classifier": "retrained", "model__freeze": "none", "loss": "balanced_softmax"},
     ),
     (
         {"train__classifier": "tau_normalised", "loss": "balanced_softmax"},
-        "train.classifier 'tau_normalised' evens out the classes, and so does loss 'balanced_softmax'",
+        "train.classifier 'tau_normalised' rebalances the classes, and so does loss 'balanced_softmax'",
         {"train__classifier": "retrained", "loss": "balanced_softmax", "model__freeze": "none"},
     ),
     (
         {"train__classifier": "tau_normalised", "oversample__strategy": "over"},
-        "but oversample.strategy 'over' evens out the draws; take one of the two",
+        "but oversample.strategy 'over' balances the samples; take one of the two",
         {"train__classifier": "tau_normalised"},
     ),
     (
         {"train__classifier": "tau_normalised", "train__sampler": "progressive"},
-        "but train.sampler 'progressive' evens out the draws; take one of the two",
+        "but train.sampler 'progressive' balances the samples; take one of the two",
         {"train__sampler": "progressive"},
     ),
     (
         {"train__classifier": "tau_normalised", "model__head": "cosine"},
-        "with model.head 'cosine' all have the same length already",
+        "with model.head 'cosine' they already are",
         {"train__classifier": "tau_normalised", "model__head": "linear"},
     ),
 ]

@@ -5,7 +5,7 @@ import pytest
 CASES = [
     (
         {"loss": "auc_pairwise", "weighting__scheme": "balanced"},
-        "weighting.scheme is 'balanced', but loss 'auc_pairwise' looks at pairs of examples or at ranks",
+        "weighting.scheme is 'balanced', but loss 'auc_pairwise' compares examples with each other",
         {"loss": "auc_pairwise", "weighting__scheme": "none"},
     ),
     (
@@ -20,22 +20,22 @@ CASES = [
     ),
     (
         {"train__pretrain_frac": 0.2, "loss": "auc_pairwise", "train__epochs": 1},
-        "train.pretrain_frac is 0.2, which leaves no epoch of 1 for loss 'auc_pairwise'",
+        "train.pretrain_frac is 0.2, but with train.epochs 1 no epoch is left for loss 'auc_pairwise'",
         {"train__pretrain_frac": 0.2, "loss": "auc_pairwise", "train__epochs": 2},
     ),
     (
         {"train__accumulate": 2, "loss": "auc_pairwise"},
-        "train.accumulate is 2, but loss 'auc_pairwise' looks at pairs of examples or at ranks within a batch",
+        "train.accumulate is 2, but loss 'auc_pairwise' compares examples within a batch",
         {"train__accumulate": 2},
     ),
     (
         {"train__mix": "mixup", "loss": "auc_pairwise"},
-        "train.mix is 'mixup', but loss 'auc_pairwise' looks at pairs of examples or at ranks",
+        "train.mix is 'mixup', but loss 'auc_pairwise' compares examples with each other",
         {"train__mix": "mixup"},
     ),
     (
         {"train__sampler": "progressive", "loss": "auc_margin"},
-        "which need stratified batches of unmixed ones; set it to 'as_drawn'",
+        "which needs stratified batches of unmixed examples; set train.sampler to 'as_drawn'",
         {"train__sampler": "progressive"},
     ),
     (
@@ -45,22 +45,22 @@ CASES = [
     ),
     (
         {"loss": "focal", "losses__focal__alpha": 0.25},
-        "losses.focal.alpha is 0.25, which weighs a label that is borne against one that is not",
+        "losses.focal.alpha is 0.25, which weights present labels against absent ones",
         {"loss": "focal", "losses__focal__alpha": 0.25, "task": "multilabel"},
     ),
     (
         {"loss": "focal", "losses__focal__alpha": 0.75, "task": "multilabel", "weighting__scheme": "inverse_share"},
-        "losses.focal.alpha is 0.75 and weighting.scheme is 'inverse_share', which both weigh the entries",
+        "losses.focal.alpha is 0.75 and weighting.scheme is 'inverse_share', which both weight the present labels",
         {"loss": "focal", "losses__focal__alpha": None, "task": "multilabel", "weighting__scheme": "inverse_share"},
     ),
     (
         {"loss": "ldam", "model__head": "linear"},
-        "model.head is 'linear', but the margins of loss 'ldam' mean nothing where the lengths of features and weights",
+        "model.head is 'linear', but the margins of loss 'ldam' need features and weights of fixed length",
         {"loss": "ldam", "model__head": "cosine", "weighting__scheme": "balanced"},
     ),
     (
         {"loss": "logit_adjustment", "weighting__scheme": "balanced"},
-        "weighting.scheme is 'balanced', but loss 'logit_adjustment' already moves the prior by class counts",
+        "weighting.scheme is 'balanced', but loss 'logit_adjustment' already corrects for class counts",
         {"loss": "logit_adjustment", "oversample__strategy": "square_root", "model__head": "cosine"},
     ),
     (

@@ -18,7 +18,8 @@ CASES = [
     ),
     (
         {"model__head": "concat_pool"},
-        "model.head is 'concat_pool', which reads the mean and the maximum of each map, but model.pool is 'avg'",
+        "model.head is 'concat_pool', which needs the mean and the maximum of each feature map, but model.pool is "
+        "'avg'",
         {"model__head": "concat_pool", "model__pool": "avg_max"},
     ),
     (
@@ -38,12 +39,12 @@ CASES = [
     ),
     (
         {"model__freeze": "first_n", "model__freeze_first": 8},
-        "model.freeze_first is 8, but 'tf_efficientnet_lite0' has 8 blocks, of which one at least",
+        "model.freeze_first is 8, but 'tf_efficientnet_lite0' has 8 blocks, and at least one must be trained",
         {"model__freeze": "first_n", "model__freeze_first": 7, "train__augment": "standard"},
     ),
     (
         {"train__first_rate_frac": 0.1},
-        "train.first_rate_frac is 0.1, but with model.freeze 'backbone' no block of it is trained",
+        "train.first_rate_frac is 0.1, but with model.freeze 'backbone' no block is trained",
         {"train__first_rate_frac": 0.1, "model__freeze": "all_but_batchnorm", "train__classifier": "retrained"},
     ),
 ]
@@ -59,7 +60,7 @@ def test_each_senseless_combination_is_refused_and_its_neighbour_is_not(refused,
 
 def test_blocks_that_timm_does_not_tell_apart_can_be_neither_frozen_nor_slowed(monkeypatch, problems):
     monkeypatch.setattr(outlines, "outline", lambda *_: Outline(8, 0, has_batchnorm=True, has_imagenet=True))
-    unknown = "but timm does not say into which blocks"
+    unknown = "but timm does not say which blocks"
     (frozen,) = problems(model__freeze="first_n")
     assert f"model.freeze is 'first_n', {unknown}" in frozen
     (slowed,) = problems(model__freeze="none", train__first_rate_frac=0.1)

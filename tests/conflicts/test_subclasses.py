@@ -5,27 +5,27 @@ import pytest
 CASES = [
     (
         {"model__subclasses": {"solar": 3}, "loss": "auc_margin"},
-        "loss 'auc_margin' looks at pairs of examples or at ranks, of classes and not of their types",
+        "loss 'auc_margin' compares examples of classes, not of their subtypes",
         {"model__subclasses": {"solar": 3}, "loss": "balanced_softmax"},
     ),
     (
         {"model__subclasses": {"solar": 3}, "loss": "gradient_harmonized"},
-        "loss 'gradient_harmonized' keeps a memory of the classes that it saw",
+        "loss 'gradient_harmonized' keeps averages per class",
         {"model__subclasses": {"solar": 3}, "loss": "focal"},
     ),
     (
         {"model__subclasses": {"solar": 3}, "model__weights": "none"},
-        "with model.weights 'none' there are no features to tell the types apart by",
+        "with model.weights 'none' there are no useful features to find subtypes with",
         {"model__subclasses": {"solar": 3}},
     ),
     (
         {"model__subclasses": {"solar": 3}, "train__sampler": "progressive"},
-        "train.sampler 'progressive' would even out types in place of classes",
+        "train.sampler 'progressive' would rebalance subtypes instead of classes",
         {"train__sampler": "progressive"},
     ),
     (
         {"model__subclasses": {"solar": 3}, "train__classifier": "tau_normalised"},
-        "train.classifier 'tau_normalised' makes the last layer anew class by class",
+        "train.classifier 'tau_normalised' makes the last layer again for classes",
         {"train__classifier": "tau_normalised"},
     ),
 ]

@@ -13,22 +13,24 @@ ROOT = Path(__file__).resolve().parents[2]
 CASES = [
     (
         {"weighting__scheme": "inverse_share"},
-        "weighting.scheme 'inverse_share' weights the positive entries of each label, which task 'multiclass' has not",
+        "weighting.scheme 'inverse_share' weights the positive entries of each label; it is for task 'multilabel', "
+        "not 'multiclass'",
         {"weighting__scheme": "inverse_share", "task": "multilabel"},
     ),
     (
         {"weighting__scheme": "balanced", "task": "multilabel"},
-        "weighting.scheme 'balanced' weights whole examples, which task 'multilabel' has not",
+        "weighting.scheme 'balanced' weights whole images by their one class; it is for task 'multiclass', not "
+        "'multilabel'",
         {"weighting__scheme": "balanced"},
     ),
     (
         {"oversample__strategy": "ml_ros"},
-        "oversample.strategy 'ml_ros' looks at sets of labels",
+        "oversample.strategy 'ml_ros' compares sets of labels",
         {"oversample__strategy": "ml_ros", "task": "multilabel"},
     ),
     (
         {"decide__calibrator": "vector", "task": "multilabel"},
-        "decide.calibrator 'vector' has a bias for each of the classes that exclude each other",
+        "decide.calibrator 'vector' needs exactly one class per image",
         {"decide__calibrator": "vector"},
     ),
     (
@@ -43,7 +45,7 @@ CASES = [
     ),
     (
         {"train__sampler": "progressive", "task": "multilabel"},
-        "train.sampler 'progressive' evens out classes that exclude each other",
+        "train.sampler 'progressive' needs exactly one class per image; with task 'multilabel' set it to 'as_drawn'",
         {"train__sampler": "progressive"},
     ),
     (
@@ -68,9 +70,9 @@ def test_a_task_with_the_same_link_is_refused_what_its_model_is(third_task):
     assert list(tasks.refused(content)) == []
     content["decide"]["at_least"] = 1
     content["weighting"]["scheme"] = "inverse_share"
-    assert [line.split(", which")[0] for line in tasks.refused(content)] == [
+    assert [line.split("; it is for")[0] for line in tasks.refused(content)] == [
         "params.yaml: weighting.scheme 'inverse_share' weights the positive entries of each label",
-        "params.yaml: decide.at_least is for task 'multilabel'; with one class per image each gets exactly one",
+        "params.yaml: decide.at_least is for task 'multilabel'; with one class per image set it to 0",
     ]
 
 

@@ -10,27 +10,28 @@ CASES = [
     ),
     (
         {"train__accumulate": 5, "train__batch_size": 8},
-        "train.accumulate is 5, which leaves parts of fewer than two examples of train.batch_size 8; lower it to at",
+        "train.accumulate is 5, which cuts batches of train.batch_size 8 into parts of fewer than two examples; lower "
+        "it to at",
         {"train__accumulate": 4, "train__batch_size": 8},
     ),
     (
         {"weighting__defer_frac": 0.8},
-        "weighting.defer_frac is 0.8, but with weighting.scheme 'none' nothing is deferred",
+        "weighting.defer_frac is 0.8, but with weighting.scheme 'none' there is nothing to defer",
         {"weighting__defer_frac": 0.8, "weighting__scheme": "balanced"},
     ),
     (
         {"oversample__defer_frac": 0.8},
-        "oversample.defer_frac is 0.8, but with oversample.strategy 'none' nothing is deferred",
+        "oversample.defer_frac is 0.8, but with oversample.strategy 'none' there is nothing to defer",
         {"oversample__defer_frac": 0.8, "oversample__strategy": "over"},
     ),
     (
         {"weighting__defer_frac": 0.8, "weighting__scheme": "balanced", "train__epochs": 1},
-        "weighting.defer_frac is 0.8, which leaves no epoch of 1 for weighting.scheme 'balanced'",
+        "weighting.defer_frac is 0.8, but with train.epochs 1 no epoch is left for weighting.scheme 'balanced'",
         {"weighting__defer_frac": 0.8, "weighting__scheme": "balanced", "train__epochs": 2},
     ),
     (
         {"train__mix": "cutmix"},
-        "with model.freeze 'backbone' the head sees features alone; take 'mixup'",
+        "with model.freeze 'backbone' the head only sees features; take 'mixup'",
         {"train__mix": "cutmix", "model__freeze": "none"},
     ),
     (
@@ -40,17 +41,17 @@ CASES = [
     ),
     (
         {"train__classifier": "retrained"},
-        "with model.freeze 'backbone' nothing else is trained in the first place; take oversample.strategy 'over'",
+        "with model.freeze 'backbone' only the head is trained anyway; take oversample.strategy 'over'",
         {"train__classifier": "retrained", "model__freeze": "none", "decide__calibrator": "temperature"},
     ),
     (
         {"train__sampler": "progressive", "train__epochs": 1},
-        "which leaves no epoch of 1 for even shares",
+        "which needs at least 2 epochs",
         {"train__sampler": "progressive", "train__epochs": 2},
     ),
     (
         {"train__mix": "mixup", "train__batch_size": 1},
-        "train.batch_size 1 leaves nothing to mix with",
+        "train.batch_size 1 there is no second example to mix with",
         {"train__mix": "mixup", "train__batch_size": 2},
     ),
     (

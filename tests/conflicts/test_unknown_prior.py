@@ -5,8 +5,8 @@ import pytest
 CASES = [
     (
         {"loss": "focal", "decide__calibrator": "temperature"},
-        "what loss 'focal' does to the prior has no closed form; set it to 'auto' or one of ['vector', 'platt', "
-        "'isotonic']",
+        "loss 'focal' changes the prior in a way that has no closed form; set decide.calibrator to 'auto' or one of "
+        "['vector', 'platt', 'isotonic']",
         {"loss": "focal", "decide__calibrator": "vector"},
     ),
     (
@@ -16,27 +16,27 @@ CASES = [
     ),
     (
         {"oversample__strategy": "over", "task": "multilabel", "decide__calibrator": "temperature"},
-        "what oversample.strategy 'over' does to the prior has no closed form",
+        "oversample.strategy 'over' changes the prior in a way",
         {"oversample__strategy": "over", "task": "multilabel", "decide__calibrator": "isotonic"},
     ),
     (
         {"loss": "average_precision", "decide__calibrator": "temperature"},
-        "what loss 'average_precision' does to the prior has no closed form",
+        "loss 'average_precision' changes the prior in a way",
         {"loss": "average_precision", "decide__calibrator": "vector"},
     ),
     (
         {"weighting__defer_frac": 0.8, "weighting__scheme": "balanced", "decide__calibrator": "temperature"},
-        "what weighting.defer_frac does to the prior has no closed form",
+        "weighting.defer_frac changes the prior in a way",
         {"weighting__scheme": "balanced", "decide__calibrator": "temperature"},
     ),
     (
         {"train__mix": "mixup", "decide__calibrator": "temperature"},
-        "what train.mix 'mixup' does to the prior has no closed form",
+        "train.mix 'mixup' changes the prior in a way",
         {"train__mix": "mixup", "decide__calibrator": "vector"},
     ),
     (
         {"train__sampler": "progressive", "decide__calibrator": "temperature"},
-        "what train.sampler 'progressive' does to the prior has no closed form",
+        "train.sampler 'progressive' changes the prior in a way",
         {
             "train__sampler": "progressive",
             "train__classifier": "retrained",
@@ -46,7 +46,7 @@ CASES = [
     ),
     (
         {"oversample__defer_frac": 0.5, "oversample__strategy": "over", "decide__calibrator": "temperature"},
-        "what oversample.defer_frac does to the prior has no closed form",
+        "oversample.defer_frac changes the prior in a way",
         {
             "oversample__defer_frac": 0.5,
             "oversample__strategy": "over",
@@ -57,17 +57,17 @@ CASES = [
     ),
     (
         {"train__mix": "mixup", "loss": "focal", "decide__calibrator": "temperature"},
-        "what loss 'focal' and train.mix 'mixup' do to the prior has no closed form",
+        "loss 'focal' and train.mix 'mixup' change the prior in a way",
         {"train__mix": "mixup", "loss": "focal"},
     ),
     (
         {"train__classifier": "tau_normalised", "decide__calibrator": "temperature"},
-        "what train.classifier 'tau_normalised' does to the prior has no closed form",
+        "train.classifier 'tau_normalised' changes the prior in a way",
         {"train__classifier": "tau_normalised", "decide__calibrator": "vector"},
     ),
     (
         {"loss": "seesaw", "decide__calibrator": "temperature"},
-        "what loss 'seesaw' does to the prior has no closed form",
+        "loss 'seesaw' changes the prior in a way",
         {"loss": "logit_adjustment", "decide__calibrator": "temperature"},
     ),
 ]

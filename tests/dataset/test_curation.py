@@ -36,12 +36,12 @@ def test_two_spellings_of_a_path_are_one_image(task, spelling):
     ("path", "reason"),
     [
         ("", "the row names no image"),
-        ("/data/a.png", "its path is absolute; it should begin below ingest.root"),
-        ("//data/a.png", "its path is absolute; it should begin below ingest.root"),
+        ("/data/a.png", "its path is absolute; expected a path below ingest.root"),
+        ("//data/a.png", "its path is absolute; expected a path below ingest.root"),
         ("..", "its path leaves ingest.root"),
         ("../a.png", "its path leaves ingest.root"),
         ("a/../../b.png", "its path leaves ingest.root"),
-        ("a\udce9.png", "its path is no UTF-8"),
+        ("a\udce9.png", "its path is not UTF-8"),
     ],
 )
 def test_a_path_that_names_nothing_below_the_folder_is_refused(task, path, reason):
@@ -61,8 +61,8 @@ def test_rows_that_contradict_each_other_are_all_refused():
     assert [(found.where, kind, reason) for found, kind, reason in refused] == [
         ("labels.csv row 2", "rejected", "exactly one label is needed, found ['a', 'b']"),
         ("labels.csv row 3", "rejected", "exactly one label is needed, found ['a', 'b']"),
-        ("labels.csv row 4", "rejected", "the image stands in several groups: ['north', 'south']"),
-        ("labels.csv row 5", "rejected", "the image stands in several groups: ['north', 'south']"),
+        ("labels.csv row 4", "rejected", "the image is in several groups: ['north', 'south']"),
+        ("labels.csv row 5", "rejected", "the image is in several groups: ['north', 'south']"),
     ]
 
 
@@ -88,7 +88,7 @@ def test_of_many_labels_an_image_in_several_groups_is_still_refused():
     rows = [row("x", "a", 2, "north"), row("x", "b", 3)]
     usable, refused = curation.join(rows, "multilabel")
     assert usable == []
-    assert {reason for _, _, reason in refused} == {"the image stands in several groups: ['', 'north']"}
+    assert {reason for _, _, reason in refused} == {"the image is in several groups: ['', 'north']"}
     assert len(refused) == 2
 
 
@@ -135,8 +135,8 @@ def test_a_merged_class_joins_one_that_has_the_new_name_already():
     [
         (["rof"], {}, r"ingest\.exclude names 'rof', which no row has; expected one of .*; did you mean 'roof'\?"),
         ([], {"new": ("roof", "dor")}, r"ingest\.merge\.new names 'dor', which no row has; .* did you mean 'door'\?"),
-        (["roof"], {"new": ("roof", "door")}, "name 'roof' 2 times; once is needed"),
-        ([], {"new": ("roof",), "other": ("roof",)}, "name 'roof' 2 times; once is needed"),
+        (["roof"], {"new": ("roof", "door")}, "name 'roof' 2 times; name it once"),
+        ([], {"new": ("roof",), "other": ("roof",)}, "name 'roof' 2 times; name it once"),
         ([], {"a|b": ("roof",)}, r"ingest\.merge makes a class 'a\|b'; expected a name without '\|'"),
         ([], {"": ("roof",)}, r"ingest\.merge makes a class ''; expected a name"),
     ],
@@ -157,8 +157,8 @@ def test_rare_classes_are_dropped():
     kept, left_out = curation.treat_rare(RARE, 2, "drop")
     assert kept == RARE[:2]
     assert left_out == [
-        (RARE[2].rows[0], "excluded", "fewer than 2 images bear 'b'"),
-        (RARE[3].rows[0], "excluded", "fewer than 2 images bear 'c'"),
+        (RARE[2].rows[0], "excluded", "fewer than 2 images have 'b'"),
+        (RARE[3].rows[0], "excluded", "fewer than 2 images have 'c'"),
     ]
 
 
@@ -179,7 +179,7 @@ MANY = [image("1", "a", "b"), image("2", "a", "c"), image("3", "b", "c", "d"), i
 def test_of_many_labels_a_rare_one_is_dropped_and_with_it_only_images_that_have_no_other():
     kept, left_out = curation.treat_rare(MANY, 2, "drop")
     assert labels_of(kept) == {"1": ("a", "b"), "2": ("a", "c"), "3": ("b", "c", "d"), "4": ("d",)}
-    assert left_out == [(MANY[4].rows[0], "excluded", "fewer than 2 images bear 'f'")]
+    assert left_out == [(MANY[4].rows[0], "excluded", "fewer than 2 images have 'f'")]
 
 
 def test_of_many_labels_rare_ones_become_other_once_per_image():

@@ -95,13 +95,11 @@ def test_classes_that_look_otherwise_there_are_refused_and_nothing_is_put_in_the
     with pytest.raises(config.InputError) as caught:
         choose(unlabelled(images([0.7, 0.3], 3000, 1, moved=-1.0)[0]))
     text = str(caught.value)
-    assert text.startswith(
-        "params.yaml: decide.target is 'estimated', but no shares of the classes explain the scores (p"
-    )
-    assert "images of the same class look otherwise there than in validation. Label some images from there" in text
+    assert text.startswith("params.yaml: decide.target is 'estimated', but no class shares explain the scores (p")
+    assert "images of the same class look different there than in validation. Label some images from there" in text
     assert "(p = " in text
     assert text.endswith(
-        "Label some images from there; state its shares by hand under decide.target, or set it to 'natural'"
+        "Label some images from there; state the shares by hand in decide.target, or set it to 'natural'"
     )
 
 
@@ -113,7 +111,9 @@ def test_too_few_images_there_or_of_a_class_here_are_refused():
 
 
 def test_logits_of_other_classes_are_refused():
-    with pytest.raises(config.InputError, match=r"its classes are \['solar', 'plain'\], those of the model"):
+    with pytest.raises(
+        config.InputError, match=r"the unlabelled logits have classes \['solar', 'plain'\], the model has"
+    ):
         choose(unlabelled(images([0.5, 0.5], 500, 1)[0], NAMES[::-1]))
 
 
@@ -121,14 +121,14 @@ def test_a_model_that_cannot_tell_the_classes_apart_is_refused():
     noise = RNG(0).normal(size=(4000, 2))
     opened = prior.Prior("multiclass", NAMES, (4000, 400), (4000, 400), (4000, 400), *3 * (4400,), ())
     val = validation(noise, images(HERE, 4000, 0)[1])
-    with pytest.raises(config.InputError, match=r"the model tells some classes apart too badly .*: separation 0\.0"):
+    with pytest.raises(config.InputError, match=r"the model cannot distinguish some classes .*\(separation 0\.0"):
         decide.choose(val, opened, (), settings(calibrator="vector"), ASKED, unlabelled(noise[:500]))
 
 
 def test_em_that_does_not_come_to_rest_is_refused(monkeypatch):
     whole = label_shift.estimate
     monkeypatch.setattr(label_shift, "estimate", lambda probs, own: whole(probs, own, max_iterations=2))
-    with pytest.raises(config.InputError, match="EM did not come to rest in 2 steps"):
+    with pytest.raises(config.InputError, match="EM did not converge in 2 steps"):
         choose(unlabelled(images([0.5, 0.5], 500, 1)[0]))
 
 
@@ -158,7 +158,7 @@ def test_of_many_labels_each_has_a_share_of_its_own():
     chosen = choose_labels(unlabelled(of_labels(np.array([0.1, 0.4]), 3000, 1)[0], LABELS))
     assert chosen.target == pytest.approx((0.1, 0.4), abs=0.04)
     assert all(low < share < high for low, share, high in zip(*intervals(chosen), strict=True))
-    with pytest.raises(config.InputError, match="no shares of the classes explain the scores of 'seldom'"):
+    with pytest.raises(config.InputError, match="no class shares explain the scores of 'seldom'"):
         choose_labels(unlabelled(of_labels(np.array([0.1, 0.4]), 3000, 1, moved=-1.5)[0], LABELS))
 
 
@@ -204,7 +204,9 @@ def test_of_many_labels_the_least_p_value_counts_as_often_as_there_are_labels(p_
     if stands:
         assert choose_labels(found).estimated.p_value == pytest.approx(2 * p_value)
         return
-    with pytest.raises(config.InputError, match=r"\(p = 0.008, below 0.01\).*or other labels, which these scores see"):
+    with pytest.raises(
+        config.InputError, match=r"\(p = 0.008, below 0.01\).*or other labels that raise the same scores"
+    ):
         choose_labels(found)
 
 

@@ -26,7 +26,7 @@ def test_a_calibrator_without_a_bias_is_refused_where_a_line_is_unknown_and_ever
     known, unknown = prior_ledger.Line("split", "train", (1.0, 2.0)), prior_ledger.Line("loss", "focal", None)
     validation.refuse_unknown("temperature", (known,))
     validation.refuse_unknown("platt", (known, unknown))
-    with pytest.raises(config.InputError, match=r"what loss = focal, train\.mix = mixup does to the prior has no"):
+    with pytest.raises(config.InputError, match=r"the effect of loss = focal, train\.mix = mixup on the prior has no"):
         validation.refuse_unknown("temperature", (known, unknown, prior_ledger.Line("train.mix", "mixup", None)))
 
 

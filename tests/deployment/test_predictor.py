@@ -259,7 +259,7 @@ def test_raw_logits_of_unlabelled_images_are_those_of_the_pipeline_and_need_no_d
     assert (found.classes, found.fingerprint) == (NAMES, predictions.fingerprint(tmp_path, "val"))
     rows = slice(None) if fold == "mean" else [list(found.image_ids).index("there/small.png")]
     np.testing.assert_allclose(found.logits[rows], test.logits[rows], atol=1e-4)
-    with pytest.raises(SystemExit, match="an image stands twice"):
+    with pytest.raises(SystemExit, match="an image occurs twice"):
         cli.main(["predict", "there", "there/small.png", "--logits", "data/unlabelled/there.parquet"])
 
 

@@ -119,7 +119,7 @@ def test_a_weighted_optimum_is_undone_by_the_threshold_w_over_one_plus_w(p, w):
 def test_wrong_schemes_and_counts_of_many_labels_are_refused():
     with pytest.raises(ValueError, match=r"'balanced'; expected one of .* for many labels"):
         label_weights("balanced", [1], 2)
-    with pytest.raises(ValueError, match="must lie between 0 and the number of draws"):
+    with pytest.raises(ValueError, match="must be between 0 and the number of samples"):
         label_weights("none", [3], 2)
 
 

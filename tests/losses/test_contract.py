@@ -296,7 +296,7 @@ def test_some_losses_rebalance_by_class_counts_and_say_why_weights_would_be_too_
     for name in adjusting:
         refusal = losses.refuses_weights(name, "balanced")
         assert refusal is not None
-        assert "already moves the prior by class counts; weights on top would correct twice" in refusal
+        assert "already corrects for class counts, and weights would correct twice" in refusal
 
 
 def test_a_loss_asks_for_a_head_there_is_and_refuses_others():

@@ -118,5 +118,5 @@ def test_a_task_with_the_link_of_another_takes_its_losses(third_task):
     loss = losses.build("ldam", task=third_task, class_counts=[9, 1], example_count=10, params={"max_margin": 0.0})
     assert loss(torch.zeros(1, 2), torch.tensor([1])).item() == pytest.approx(0.6931, abs=1e-4)
     block = {"gamma": 2.0, "alpha": 0.25}
-    with pytest.raises(config.InputError, match=r"losses\.focal\.alpha is 0\.25, which weighs a label"):
+    with pytest.raises(config.InputError, match=r"losses\.focal\.alpha is 0\.25, which weights present labels"):
         losses.build("focal", task=third_task, class_counts=[1, 1], example_count=2, params=block)

@@ -127,7 +127,7 @@ def test_with_alpha_it_is_torchvisions_sigmoid_focal_loss(alpha, gamma):
 
 
 def test_an_alpha_is_for_many_labels_and_lies_between_0_and_1():
-    with pytest.raises(ValueError, match=r"alpha is 0.25; expected a number in \(0, 1\), and many labels"):
+    with pytest.raises(ValueError, match=r"alpha is 0.25; expected a number in \(0, 1\), and multilabel targets"):
         focal(*a_batch(), gamma=2.0, alpha=0.25)
     with pytest.raises(ValueError, match=r"alpha is 1.0; expected"):
         focal(torch.zeros(2, 2), torch.eye(2), gamma=2.0, alpha=1.0)

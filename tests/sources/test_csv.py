@@ -100,7 +100,7 @@ def test_a_missing_table_says_what_to_set(tmp_path):
 
 
 def test_an_empty_table_says_what_its_first_row_should_be(tmp_path):
-    assert "is empty; its first row should name the columns" in refusal(tmp_path, "")
+    assert "is empty; expected a first row with the names of the columns" in refusal(tmp_path, "")
 
 
 def test_a_missing_column_is_named_with_the_one_that_was_meant(tmp_path):
@@ -112,7 +112,7 @@ def test_a_missing_column_is_named_with_the_one_that_was_meant(tmp_path):
 @pytest.mark.parametrize(("row", "count"), [("a.png", 1), ("a.png,roof,more", 3)])
 def test_a_row_with_too_few_or_too_many_cells_is_named(tmp_path, row, count):
     text = refusal(tmp_path, f"image,label\nb.png,roof\n{row}\n")
-    assert text.endswith(f"row 3: found {count} cells, expected 2")
+    assert f"row 3: found {count} cells, expected 2; put cells that contain ',' in double quotes" in text
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_links_are_followed_to_files_and_folders(tmp_path):
 def test_a_link_to_a_folder_around_it_is_refused(tmp_path, target):
     touch(tmp_path, "roof/north/a.png")
     (tmp_path / "roof" / "north" / "link").symlink_to(target)
-    with pytest.raises(InputError, match=r"north/link: this link leads to a folder in which it lies; remove it"):
+    with pytest.raises(InputError, match=r"north/link: this link leads to a folder that contains it; remove it"):
         folder.read(tmp_path, PARAMS)
 
 
@@ -78,7 +78,7 @@ def test_two_links_that_lead_to_each_other_are_refused(tmp_path):
     touch(tmp_path, "a/a.png", "b/b.png")
     (tmp_path / "a" / "to_b").symlink_to("../b")
     (tmp_path / "b" / "to_a").symlink_to("../a")
-    with pytest.raises(InputError, match=r"a/to_b/to_a: this link leads to a folder in which it lies"):
+    with pytest.raises(InputError, match=r"a/to_b/to_a: this link leads to a folder that contains it"):
         folder.read(tmp_path, PARAMS)
 
 

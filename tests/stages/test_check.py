@@ -106,22 +106,22 @@ def test_a_typo_in_a_section_is_refused_with_what_was_meant():
     content = changed(trian=shipped()["train"], train=...)
     assert check.problems(content) == [
         f"params.yaml: trian is not a section; expected one of {known}; did you mean 'train'?",
-        "params.yaml: train is missing",
+        "params.yaml: section train is missing; add it",
     ]
 
 
 @pytest.mark.parametrize("value", [None, 3, "text", []])
 def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
     assert fault(tile=value) == (
-        f"params.yaml: tile is {value!r}; expected a section with keys ['size_px', 'overlap_px']"
+        f"params.yaml: tile is {value!r}; expected a section with the keys ['size_px', 'overlap_px']"
     )
 
 
 @pytest.mark.parametrize(
     ("name", "value", "part"),
     [
-        ("train__epochs", 0, "train.epochs is 0; input should be greater than or equal to 1"),
-        ("train__epochs", "40", "train.epochs is '40'; input should be a valid integer"),
+        ("train__epochs", 0, "train.epochs is 0; expected a number of at least 1"),
+        ("train__epochs", "40", "train.epochs is '40'; expected a whole number"),
         ("train__epochs", ..., "train.epochs is missing"),
         ("train__epoch", 3, "train.epoch is not a parameter"),
         ("split__duplicates__max_distance", 16, "split.duplicates.max_distance is 16"),
@@ -130,33 +130,33 @@ def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
         ("model__head", "cosin", "model.head is 'cosin'; expected one of ['linear', 'cosine', "),
         ("model__head", "cosin", "did you mean 'cosine'?"),
         ("model__pool", "max", "model.pool is 'max'; expected one of ['avg', 'avg_max', 'as_made']"),
-        ("model__hidden", 0, "model.hidden is 0; input should be greater than or equal to 1"),
-        ("model__freeze_first", 0, "model.freeze_first is 0; input should be greater than or equal to 1"),
+        ("model__hidden", 0, "model.hidden is 0; expected a number of at least 1"),
+        ("model__freeze_first", 0, "model.freeze_first is 0; expected a number of at least 1"),
         ("model__weights", "bundeld", "expected one of ['bundled', 'imagenet', 'none']; did you mean 'bundled'?"),
         ("model__weights", "a.onnx", "or name a .safetensors or .pth file in models/pretrained/"),
         ("model__weights", "models/pretrained/a.pth", "expected the name of a file, as seen from models/pretrained/"),
         ("model__weights", "../a.pth", "expected the name of a file, as seen from models/pretrained/"),
         ("model__backbone", "tf_eficientnet_lite0", "did you mean 'tf_efficientnet_lite0'"),
-        ("train__first_rate_frac", 0.0, "train.first_rate_frac is 0.0; input should be greater than 0"),
-        ("model__subclasses", {"solar": 1}, "model.subclasses.solar is 1; input should be greater than or equal to 2"),
+        ("train__first_rate_frac", 0.0, "train.first_rate_frac is 0.0; expected a number above 0"),
+        ("model__subclasses", {"solar": 1}, "model.subclasses.solar is 1; expected a number of at least 2"),
         ("predict__tta", "flip", "predict.tta is 'flip'; expected one of ['none', 'flips', 'dihedral']; did you mean"),
         ("predict__average", "mean", "expected one of ['logits', 'probabilities']"),
-        ("train__members", 0, "train.members is 0; input should be greater than or equal to 1"),
-        ("train__fraction", 0.0, "train.fraction is 0.0; input should be greater than 0"),
+        ("train__members", 0, "train.members is 0; expected a number of at least 1"),
+        ("train__fraction", 0.0, "train.fraction is 0.0; expected a number above 0"),
         ("weighting__scheme", "balancd", "did you mean 'balanced'?"),
         ("task", "multiklass", "task is 'multiklass'; expected one of ['multiclass', 'multilabel']; did you mean"),
-        ("evaluate__at_prevalence", [0.5, 1.0], "evaluate.at_prevalence.1 is 1.0; input should be less than 1"),
+        ("evaluate__at_prevalence", [0.5, 1.0], "entry 2 of evaluate.at_prevalence is 1.0; expected a number below 1"),
         ("decide__floor", 1, "decide.floor is 1"),
-        ("train__pretrain_frac", 1.0, "train.pretrain_frac is 1.0; input should be less than 1"),
+        ("train__pretrain_frac", 1.0, "train.pretrain_frac is 1.0; expected a number below 1"),
         ("losses__auc_pairwise__power", 4, "losses.auc_pairwise.power is 4"),
-        ("seed", -1, "seed is -1; input should be greater than or equal to 0"),
-        ("seed", 1.0, "seed is 1.0; input should be a valid integer"),
+        ("seed", -1, "seed is -1; expected a number of at least 0"),
+        ("seed", 1.0, "seed is 1.0; expected a whole number"),
         ("loss", "focl", "loss is 'focl'; expected one of"),
         ("loss", "focl", "did you mean 'focal'?"),
         ("losses__focal__gamma", -1.0, "losses.focal.gamma is -1.0"),
         ("losses__focal__gama", 1.0, "losses.focal.gama is not a parameter; expected one of ['gamma', 'alpha']"),
         ("losses__focl", {}, "losses.focl is 'focl'; expected one of"),
-        ("losses__focal", None, "losses.focal is None; input should be a valid dictionary"),
+        ("losses__focal", None, "losses.focal is null; expected a mapping, such as {name: value}"),
         ("ingest__source", "cvs", "ingest.source is 'cvs'; expected one of ['csv', 'folder']; did you mean 'csv'?"),
         ("ingest__sources__csv__delimiter", ";;", "ingest.sources.csv.delimiter is ';;'"),
         ("ingest__sources__fodler", {}, "ingest.sources.fodler is 'fodler'"),
@@ -174,15 +174,15 @@ def test_each_wrong_value_is_refused_once(name, value, part):
 def test_a_merge_of_no_list_is_refused_and_one_of_a_list_is_not():
     text = fault(ingest__merge={"new": "ab"})
     assert text.startswith("params.yaml: ")
-    assert "ingest.merge.new is 'ab'; input should be a valid tuple" in text
+    assert "ingest.merge.new is 'ab'; expected a list, such as [ab]" in text
     assert check.problems(changed(ingest__merge={"new": ["a", "b"]}, ingest__exclude=["c"])) == []
 
 
 def test_combinations_are_looked_at_once_every_single_value_is_right():
-    tile = shipped()["tile"]
-    overlap = f"params.yaml: tile.overlap_px must be below tile.size_px ({tile['size_px']})"
-    assert fault(tile__overlap_px=tile["size_px"]) == overlap
-    assert "train.epochs is 0" in fault(tile__overlap_px=tile["size_px"], train__epochs=0)
+    size = shipped()["tile"]["size_px"]
+    overlap = f"params.yaml: tile.overlap_px is {size}; expected a number below tile.size_px, {size}; lower it"
+    assert fault(tile__overlap_px=size) == overlap
+    assert "train.epochs is 0" in fault(tile__overlap_px=size, train__epochs=0)
 
 
 def test_checking_builds_no_loss(monkeypatch):
@@ -205,14 +205,48 @@ def test_every_fault_of_a_file_is_told_at_once():
     ]
 
 
-def test_a_refusal_names_the_way_back_and_writes_nothing(repository):
+def test_a_refusal_says_what_to_do_and_writes_nothing(repository):
     path = repository / config.PATH
     path.write_text(path.read_text().replace("\ntile:", "\ntiel:"))
     with pytest.raises(InputError) as caught:
         check.main(repository)
     assert "tiel is not a section" in str(caught.value)
-    assert str(caught.value).endswith("or go back to the committed one with `git checkout -- params.yaml`.")
+    assert str(caught.value).splitlines()[-1] == "Fix params.yaml and run `dvc repro` again."
+    assert "To undo" not in str(caught.value), "there is no commit"
     assert list(repository.iterdir()) == [path]
+
+
+def git(folder: Path, *arguments: str) -> None:
+    command = ["git", "-c", "user.name=n", "-c", "user.email=e", *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def test_a_refusal_says_how_to_undo_the_one_change_that_caused_it(repository):
+    git(repository, "init")
+    git(repository, "add", config.PATH)
+    git(repository, "commit", "-m", "parameters")
+    path = repository / config.PATH
+    text = path.read_text()
+    path.write_text(
+        text.replace("  root: data/raw/demo", "  root: data/raw/mine").replace("  epochs: 60", "  epochs: 0")
+    )
+    with pytest.raises(InputError) as caught:
+        check.main(repository)
+    assert str(caught.value).splitlines() == [
+        "params.yaml: train.epochs is 0; expected a number of at least 1",
+        "To undo only the change of train.epochs, write `epochs: 60` in section `train` again, as in the last commit.",
+        "Fix params.yaml and run `dvc repro` again.",
+    ]
+    path.write_text(text.replace("\nloss: cross_entropy", "\nloss: focl"))
+    assert list(check.undo(repository, config.load(repository), ["params.yaml: loss is 'focl'"])) == [
+        "To undo only the change of loss, write `loss: cross_entropy` again, as in the last commit."
+    ]
+
+
+def test_without_git_a_refusal_names_no_former_value(repository, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    content = changed(train__epochs=0)
+    assert list(check.undo(repository, content, check.problems(content))) == []
 
 
 def test_a_file_of_weights_that_is_not_there_is_refused_before_anything_runs(repository):
@@ -232,7 +266,7 @@ def test_the_stage_ends_with_a_message_and_without_a_traceback(repository):
     command = [sys.executable, "-m", "counterpoise.stages.check"]
     found = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
     assert found.returncode == 1
-    assert "params.yaml: seed is 'zero'; input should be a valid integer" in found.stderr
+    assert "params.yaml: seed is 'zero'; expected a whole number" in found.stderr
     assert "Traceback" not in found.stderr
 
 

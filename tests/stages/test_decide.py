@@ -104,7 +104,9 @@ def test_an_unknown_ledger_takes_vector_without_an_offset():
 
 @pytest.mark.parametrize("calibrator", ["none", "temperature"])
 def test_an_unknown_ledger_refuses_a_calibrator_without_a_bias(calibrator):
-    message = rf"decide.calibrator is '{calibrator}', but what loss = focal does to the prior has no closed form; set"
+    message = (
+        rf"decide.calibrator is '{calibrator}', but the effect of loss = focal on the prior has no closed form; set"
+    )
     with pytest.raises(config.InputError, match=message):
         decide.choose(small(), opened((300, 100)), UNKNOWN, params(calibrator), ASKED)
 
@@ -311,14 +313,12 @@ def test_main_reads_unlabelled_predictions_of_this_model_and_of_no_other(tmp_pat
     unlabelled.write(path, unlabelled.Unlabelled(names, CLASSES, there, predictions.fingerprint(tmp_path, "val")))
     decide.main(tmp_path, asked)
     assert decision.read(tmp_path).target == pytest.approx((0.5, 0.5), abs=0.06)
-    assert "target estimated from 1000 unlabelled images; check of what that assumes: p = 0." in capsys.readouterr().out
+    assert "target estimated from 1000 unlabelled images; check of the assumption: p = 0." in capsys.readouterr().out
     before = (tmp_path / decision.PATH).read_bytes()
     decide.main(tmp_path, asked)
     assert (tmp_path / decision.PATH).read_bytes() == before
     predictions.write(tmp_path, "val", predictions_of(log_posterior(x, [0.75, 0.25]) + 1e-3, targets))
-    with pytest.raises(
-        config.InputError, match=r"another model made the logits of data/unlabelled, or asked in .*with"
-    ):
+    with pytest.raises(config.InputError, match=r"the logits in data/unlabelled are of another model, or of .*with"):
         decide.main(tmp_path, asked)
 
 
@@ -431,7 +431,10 @@ def test_a_floor_out_of_reach_is_no_threshold_and_is_said(tmp_path, capsys):
     assert chosen.thresholds[0] is not None
     assert chosen.thresholds[1] is None
     assert chosen.val_decided[1][:2] == (0, 0)
-    assert "precision_floor 0.7 is unattainable on validation, so never decided: ['seldom']" in capsys.readouterr().err
+    assert (
+        "no threshold reaches decide.floor 0.7 on validation with confidence, so these classes are never decided: "
+        in capsys.readouterr().err
+    )
 
 
 def test_no_image_is_left_without_a_label_where_one_is_asked_for():
@@ -481,7 +484,7 @@ def test_of_two_classes_the_positive_one_gets_a_threshold(rule):
 def test_rules_for_two_classes_refuse_three():
     ids, names = ("a", "b", "c"), ("x", "y", "z")
     val = predictions.Predictions(ids, ids, names, names, np.eye(3, dtype=np.float32))
-    with pytest.raises(config.InputError, match="needs two classes or many labels; there are 3 classes"):
+    with pytest.raises(config.InputError, match="needs two classes, or task multilabel; there are 3 classes"):
         decide.choose(val, opened((5, 4, 3), classes=("x", "y", "z")), (), params(rule="f_beta"), ASKED)
 
 

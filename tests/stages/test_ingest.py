@@ -61,6 +61,9 @@ def raw(tmp_path):
     return folder
 
 
+MISSING = "the image does not exist; expected its path below ingest.root, with folder and suffix"
+
+
 def fill(raw: Path, labels: Sequence[tuple[str, str]], missing: Sequence[str] = ()) -> None:
     """Write `labels.csv` with these (image, label) rows, and a picture for each image."""
     with (raw / "labels.csv").open("w", encoding="utf-8", newline="") as file:
@@ -181,19 +184,19 @@ def test_every_unusable_row_is_listed_with_its_reason(tmp_path, raw, capsys):
     assert set(found) == listed
     assert {kind for kind, _ in found.values()} == {"rejected"}
     by_image = {image: reason for (_, image), (_, reason) in found.items()}
-    assert by_image["missing.png"] == "the image does not exist"
+    assert by_image["missing.png"] == MISSING
     assert by_image["empty.png"] == "the file is empty"
     assert by_image["words.png"] == "not an image in a known format"
     assert by_image["cut.png"].startswith("cannot be decoded: ")
-    assert by_image["folder"] == "the image is a folder"
+    assert by_image["folder"] == "the path is a folder, not an image"
     for image in ("../../../outside.png", "link.png", "linked/outside.png", "nul\0.png"):
         assert by_image[image] == "its path leaves ingest.root"
-    assert by_image[str(tmp_path / "outside.png")] == "its path is absolute; it should begin below ingest.root"
+    assert by_image[str(tmp_path / "outside.png")] == "its path is absolute; expected a path below ingest.root"
     assert "too long" in by_image["n" * 300]
     assert by_image["unlabelled.png"] == "the row has no label"
     assert by_image[""] == "the row names no image"
     assert by_image["both.png"] == "exactly one label is needed, found ['NA', 'roof']"
-    assert "WARNING: 16 of 19 rows are unusable; data/rejected.csv says why" in capsys.readouterr().err
+    assert "WARNING: 16 of 19 rows are unusable; data/rejected.csv lists the reasons" in capsys.readouterr().err
 
 
 def test_links_inside_the_folder_and_a_linked_folder_are_followed(tmp_path, raw):
@@ -236,23 +239,40 @@ def test_too_many_unusable_rows_stop_the_run_with_reasons_and_examples(tmp_path,
     with pytest.raises(InputError) as caught:
         ingest.main(tmp_path, params(max_rejected_frac=0.49))
     assert str(caught.value).splitlines() == [
-        "3 of 6 rows are unusable, more than ingest.max_rejected_frac = 0.49 allows:",
-        "  labels.csv row 5: image 'x.png': the image does not exist (2 such rows)",
-        "  labels.csv row 7: image 'z.png': the row has no label (1 such rows)",
+        "3 of 6 rows are unusable, more than ingest.max_rejected_frac = 0.49 allows. Correct the rows, or raise "
+        "ingest.max_rejected_frac to go on without them:",
+        f"  labels.csv row 5: image 'x.png': {MISSING} (and 1 more row)",
+        "  labels.csv row 7: image 'z.png': the row has no label",
     ]
     assert (tmp_path / manifest.PATH).read_bytes() == before
 
 
-@pytest.mark.parametrize("labels", [[], [("a.png", "a")], [("a.png", "a"), ("b.png", "a")]])
-def test_fewer_than_two_classes_are_refused(tmp_path, raw, labels):
+@pytest.mark.parametrize(
+    ("labels", "settings", "message"),
+    [
+        ([], {}, "no image was found; expected images of at least two classes; check ingest.root"),
+        ([("a.png", "a"), ("b.png", "a")], {}, "all 2 images have the class 'a' and no other; expected at least two"),
+        (
+            [("a.png", "a"), ("b.png", "a")],
+            {"exclude": ["a"]},
+            r"no usable image is left of 2 rows. Most frequent reason \(2 of them\): ingest.exclude names 'a'. Correct",
+        ),
+        (
+            [("a.png", "a"), ("b.png", "b")],
+            {"rare": {"min_images": 2, "action": "drop"}},
+            "no usable image is left of 2 rows.*fewer than 2 images have 'a'",
+        ),
+    ],
+)
+def test_fewer_than_two_classes_are_refused_and_the_cause_is_named(tmp_path, raw, labels, settings, message):
     fill(raw, labels)
-    with pytest.raises(InputError, match=rf"{ROOT}: at least two classes are needed, .* in {len(labels)} images"):
-        ingest.main(tmp_path, params())
+    with pytest.raises(InputError, match=rf"^{ROOT}: {message}"):
+        ingest.main(tmp_path, params(**settings))
 
 
 def test_a_class_name_with_the_separator_is_refused(tmp_path, raw):
     fill(raw, [("a|b/1.png", ""), ("c/2.png", "")])
-    with pytest.raises(InputError, match=r"class name 'a\|b' holds '\|'; rename it"):
+    with pytest.raises(InputError, match=r"class name 'a\|b' contains '\|'; rename it"):
         ingest.main(tmp_path, params(source="folder"))
 
 
@@ -284,7 +304,7 @@ def test_many_labels_of_an_image_are_joined_and_none_is_an_answer(tmp_path, raw,
     assert found["labels"].tolist() == ["roof|solar", "", "roof|solar", "tree"]
     assert classes.read(tmp_path) == classes.Classes(("roof", "solar", "tree"), (2, 2, 1), 4)
     assert len(rejected.read(tmp_path)) == 0
-    assert capsys.readouterr().out == "4 images: roof 2, solar 2, tree 1; 1 with none\n"
+    assert capsys.readouterr().out == "4 images: roof 2, solar 2, tree 1; 1 without a label\n"
 
 
 def test_every_row_of_an_image_that_cannot_be_used_is_listed_and_counts(tmp_path, raw):
@@ -292,11 +312,13 @@ def test_every_row_of_an_image_that_cannot_be_used_is_listed_and_counts(tmp_path
     fill(raw, labels, missing=["gone.png", "./gone.png"])
     ingest.main(tmp_path, params(task="multilabel", max_rejected_frac=0.4))
     assert reasons(tmp_path) == {
-        ("labels.csv row 4", "gone.png"): ("rejected", "the image does not exist"),
-        ("labels.csv row 5", "./gone.png"): ("rejected", "the image does not exist"),
+        ("labels.csv row 4", "gone.png"): ("rejected", MISSING),
+        ("labels.csv row 5", "./gone.png"): ("rejected", MISSING),
         ("labels.csv row 6", "gone.png"): ("excluded", "repeats labels.csv row 4"),
     }
-    with pytest.raises(InputError, match=r"2 of 5 rows are unusable.*\n.*the image does not exist \(2 such rows\)"):
+    with pytest.raises(
+        InputError, match=r"2 of 5 rows are unusable.*\n.*the image does not exist; .* \(and 1 more row\)"
+    ):
         ingest.main(tmp_path, params(task="multilabel", max_rejected_frac=0.39))
 
 
@@ -309,19 +331,29 @@ def test_of_many_labels_exclude_merge_and_rare_work_together(tmp_path, raw):
     assert classes.read(tmp_path) == classes.Classes(("ab", "c"), (3, 3), 6)
     assert reasons(tmp_path) == {
         ("labels.csv row 4", "2.png"): ("excluded", "ingest.exclude names 'd'"),
-        ("labels.csv row 8", "6.png"): ("excluded", "fewer than 3 images bear 'e'"),
+        ("labels.csv row 8", "6.png"): ("excluded", "fewer than 3 images have 'e'"),
     }
 
 
-@pytest.mark.parametrize("cells", [["", ""], ["a", "a"], ["a|b", "a|b"]])
-def test_many_labels_of_which_none_tells_images_apart_are_refused(cells):
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["", ""], "none of the 2 images has a label; expected at least one label that some images have"),
+        (["a", "a"], "all 2 images have the class 'a' and no other.*With task 'multilabel', images without any label"),
+        (
+            ["a|b", "a|b"],
+            r"every one of the 2 images has all 2 labels, \['a', 'b'\]; expected a label that some images",
+        ),
+    ],
+)
+def test_labels_that_do_not_distinguish_images_are_refused_and_the_cause_is_named(cells, message):
     rows = [Row(f"row {number}", f"{number}.png", tuple(cell.split("|")), "") for number, cell in enumerate(cells)]
     rows = [row if any(row.labels) else Row(row.where, row.image, (), "") for row in rows]
-    with pytest.raises(InputError, match=r"or with many labels one that some images do not bear; found .* in 2 images"):
+    with pytest.raises(InputError, match=message):
         assemble(rows, params(task="multilabel"))
 
 
-def test_of_many_labels_one_that_some_images_bear_is_enough():
+def test_one_label_that_some_images_have_is_enough():
     rows = [Row("1", "1.png", ("a",), ""), Row("2", "2.png", (), "")]
     assert assemble(rows, params(task="multilabel")).classes == classes.Classes(("a",), (1,), 2)
 
@@ -329,7 +361,7 @@ def test_of_many_labels_one_that_some_images_bear_is_enough():
 def test_with_many_classes_the_most_frequent_are_named_at_the_end(capsys):
     rows = [Row("", f"{name}-{copy}", (f"c{name:02d}",), "") for name in range(52) for copy in range(60 - name)]
     assert ingest.summarise(assemble(rows, params())) == (
-        "1794 images: c00 60, c01 59, c02 58, c03 57, c04 56, c05 55, and 46 more"
+        "1794 images: c00 60, c01 59, c02 58, c03 57, c04 56, c05 55, and 46 more with 9 to 54 each"
     )
 
 
@@ -338,7 +370,7 @@ def test_a_thousand_classes_with_one_image_each_are_classes():
     found = assemble(rows, params())
     assert found.classes.names == tuple(f"c{number:04d}" for number in range(1000))
     assert found.classes.counts == (1,) * 1000
-    assert ingest.summarise(found).endswith("c0005 1, and 994 more")
+    assert ingest.summarise(found).endswith("c0005 1, and 994 more with 1 each")
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
@@ -387,7 +419,7 @@ def test_a_name_that_is_no_utf_8_is_refused_and_listed_in_letters(tmp_path, raw)
         pytest.skip("this file system takes no such name")
     ingest.main(tmp_path, params(source="folder"))
     assert manifest.read(tmp_path)["image_id"].tolist() == ["x/a.png", "y/b.png"]
-    assert reasons(tmp_path) == {("x/\\udce9.png", "x/\\udce9.png"): ("rejected", "its path is no UTF-8")}
+    assert reasons(tmp_path) == {("x/\\udce9.png", "x/\\udce9.png"): ("rejected", "its path is not UTF-8")}
 
 
 def test_the_content_of_a_file_counts_and_not_its_suffix(tmp_path, raw):
@@ -400,7 +432,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, raw):
     fill(raw, [*GOOD, ("pipe.png", "NA")], missing=["pipe.png"])
     os.mkfifo(raw / "pipe.png")
     ingest.main(tmp_path, params())
-    assert list(reasons(tmp_path).values()) == [("rejected", "the image is no file")]
+    assert list(reasons(tmp_path).values()) == [("rejected", "the path is not a regular file")]
 
 
 def test_a_bomb_is_refused_without_its_pixels(tmp_path, raw, monkeypatch):
@@ -431,7 +463,7 @@ def test_a_path_with_a_leading_slash_is_refused_wherever_it_leads(tmp_path, raw)
         file.write(f"{raw}/b.png,NA\n")
     ingest.main(tmp_path, params())
     ((kind, reason),) = reasons(tmp_path).values()
-    assert (kind, reason) == ("rejected", "its path is absolute; it should begin below ingest.root")
+    assert (kind, reason) == ("rejected", "its path is absolute; expected a path below ingest.root")
 
 
 def test_a_folder_behind_a_link_outwards_is_refused_image_by_image(tmp_path, raw):
@@ -445,7 +477,7 @@ def test_a_folder_behind_a_link_outwards_is_refused_image_by_image(tmp_path, raw
     assert {image: reason for (_, image), (_, reason) in reasons(tmp_path).items()} == {
         "z/c.png": "its path leaves ingest.root",
         "z/d.png": "its path leaves ingest.root",
-        "gone": "the image does not exist",
+        "gone": MISSING,
     }
 
 
@@ -457,7 +489,7 @@ def test_equal_files_under_different_labels_are_told_loudly(tmp_path, raw, capsy
     ingest.main(tmp_path, params(task=task))
     assert capsys.readouterr().err == (
         "WARNING: 3 images have the same bytes as others with other labels, such as 'a.png' (x) and 'c.png' (y); "
-        "correct their labels, or leave them out\n"
+        "correct their labels, or remove them\n"
     )
 
 
@@ -500,7 +532,7 @@ def test_ctrl_c_ends_decoding_at_once_without_a_traceback_or_half_an_artifact(tm
         _, told = child.communicate(timeout=60)
     assert time.perf_counter() - begin < 0.1 * 1000 / (os.cpu_count() or 1)
     assert child.returncode == 130
-    assert [line for line in told.splitlines() if line] == ["interrupted; `dvc repro` goes on from here"]
+    assert [line for line in told.splitlines() if line] == ["interrupted; run `dvc repro` to continue"]
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["raw"]
 
 

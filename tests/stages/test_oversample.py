@@ -117,7 +117,7 @@ def test_the_seed_decides_which_tiles_get_the_odd_draw():
 def test_more_draws_than_an_epoch_can_hold_are_refused(monkeypatch):
     monkeypatch.setattr(oversample, "MAX_DRAWS", 100)
     assert len(oversample.draw(table_of(50, 10), CLASSES, params(), 0, task="multiclass")[0]) == 100
-    with pytest.raises(config.InputError, match=r"'over' draws 102 times from 61 tiles, more than 100 in one epoch"):
+    with pytest.raises(config.InputError, match=r"'over' makes 102 samples of 61 tiles, more than 100 in one epoch"):
         oversample.draw(table_of(51, 10), CLASSES, params(), 0, task="multiclass")
 
 
@@ -195,8 +195,11 @@ def test_the_change_is_said_by_hand():
     members = dataset_tasks.find("multilabel").members(table["labels"].tolist(), MARKS.names)
     repeats = oversample.repeats_of(table, drawn)
     assert dataset_tasks.find("multilabel").describe_draws(members, repeats) == (
-        "tiles to draws: labels each 1 to 1.5, with several labels 0.25 to 0.5, MeanIR 2 to 1.5, "
-        "SCUMBLE 0.0447 to 0.0286"
+        "before -> after oversampling: labels per tile 1 -> 1.5, share with several labels 0.25 -> 0.5, "
+        "MeanIR 2 -> 1.5, SCUMBLE 0.0447 -> 0.0286"
+    )
+    assert dataset_tasks.find("multilabel").describe_draws(members, np.ones_like(repeats)) == (
+        "labels per tile 1, share with several labels 0.25, MeanIR 2, SCUMBLE 0.0447"
     )
 
 
@@ -216,7 +219,7 @@ def test_main_draws_from_train_only_and_writes_the_counts(tmp_path, capsys):
     assert drawn["tile_id"].str.startswith("train").all()
     assert drawn.groupby("tile_id").size().to_dict() == {f"train{row}": 1 if row < 6 else 3 for row in range(8)}
     assert (opened.natural_counts, opened.train_counts, opened.drawn_counts) == ((2862, 138), (6, 2), (6, 6))
-    assert capsys.readouterr().out == "12 draws: plain 6, solar 6\n"
+    assert capsys.readouterr().out == "12 samples per epoch: plain 6, solar 6\n"
 
 
 def test_main_runs_without_tiles_of_val_and_test(tmp_path):
@@ -240,8 +243,10 @@ def test_main_draws_many_labels_and_says_what_changed(tmp_path, capsys):
     assert len(drawn) == opened.drawn_total == 62
     assert opened.train_pairs == opened.drawn_pairs == ((0, 8, 2), (8, 0, 0), (2, 0, 0))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"62 draws: a 34, b {opened.drawn_counts[1]}, c {opened.drawn_counts[2]}"
-    assert lines[1].startswith("tiles to draws: labels each 0.96 to 0.968, with several labels 0.2 to 0.161, MeanIR ")
+    assert lines[0] == f"62 samples per epoch: a 34, b {opened.drawn_counts[1]}, c {opened.drawn_counts[2]}"
+    assert lines[1].startswith(
+        "before -> after oversampling: labels per tile 0.96 -> 0.968, share with several labels 0.2 -> 0.161, MeanIR "
+    )
 
 
 def test_main_gives_equal_bytes_twice(tmp_path):
@@ -256,7 +261,7 @@ def test_main_gives_equal_bytes_twice(tmp_path):
 
 @pytest.mark.parametrize("strategy", resampling.OF_LABEL_SETS)
 def test_strategies_for_many_labels_are_refused_with_one_class_per_image(tmp_path, strategy):
-    with pytest.raises(config.InputError, match=rf"'{strategy}', which looks at sets .* \['none', 'over', 'under'"):
+    with pytest.raises(config.InputError, match=rf"'{strategy}', which compares sets .* \['none', 'over', 'under'"):
         oversample.main(tmp_path, read_params(params(strategy)))
 
 
@@ -291,4 +296,4 @@ def test_a_part_of_train_is_drawn_from_and_counted(tmp_path, capsys):
         ) == pytest.approx([0.5, 0.5])
         seen.append(set(drawn["tile_id"]))
     assert seen[0] < seen[1] < seen[2]
-    assert capsys.readouterr().out.splitlines()[0] == "15 of 60 tiles of train, by train.fraction"
+    assert capsys.readouterr().out.splitlines()[0] == "15 of 60 training tiles are used (train.fraction 0.25)"

@@ -258,7 +258,7 @@ def test_undefined_figures_are_said_to_be_so(tmp_path):
     build(tmp_path, ("a", "b", "rare"), test_counts=[12, 12, 0])
     text = Page(made(tmp_path)).text
     assert "n/a" in text
-    assert "Recall is undefined: no test image allows it." in text
+    assert "Recall is undefined: no test image has class 'rare'." in text
 
 
 def test_a_class_without_test_images_is_named(tmp_path):

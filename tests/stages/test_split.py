@@ -255,7 +255,19 @@ def test_balance_is_exact_with_groups_and_crossing_duplicates_too(seed):
 
 def test_a_class_that_is_too_small_for_every_split_is_named():
     result = assign(table_of(["plain"] * 50 + ["solar"] * 2))
-    assert result.warnings == ("class 'solar' (2 images) is too small to be everywhere: none in ['val']",)
+    assert result.warnings == (
+        "class 'solar' is absent from val: it has only 2 images; label more, or drop or group rare classes by "
+        "ingest.rare",
+    )
+
+
+def test_a_class_in_one_group_is_named_with_its_images_and_units():
+    groups = [f"{row}" for row in range(50)] + ["one"] * 20
+    result = assign(table_of(["plain"] * 50 + ["ok"] * 20, groups=groups))
+    assert result.warnings[0] == (
+        "class 'ok' is absent from val and test: its 20 images form only 1 unit of images that share a group or are "
+        "duplicates, and a unit is never split up; see data/clusters.csv"
+    )
 
 
 def test_a_large_cluster_warns_and_says_where_to_look():
@@ -263,7 +275,7 @@ def test_a_large_cluster_warns_and_says_where_to_look():
     pictures[:10] = pictures[0]
     warnings = assign(table_of(["a"] * 30), pictures=pictures).warnings
     assert len(warnings) == 1
-    assert warnings[0].startswith("10 images are taken for duplicates of 'image00000.png'; look at data/clusters.csv")
+    assert warnings[0].startswith("10 images count as duplicates of 'image00000.png'; check them in data/clusters.csv")
 
 
 def test_nine_duplicates_do_not_warn():
@@ -294,8 +306,9 @@ def test_where_each_image_stands_alone_the_order_of_the_rows_does_not_matter():
 def test_many_small_classes_are_counted_after_the_first_ones():
     table = table_of(["plain"] * 90 + [f"c{index:02d}" for index in range(25)])
     warnings = assign(table).warnings
-    assert len(warnings) == 21
-    assert warnings[-1].startswith("5 more classes are too small to be everywhere; ingest.rare")
+    assert len(warnings) == 4
+    assert warnings[-1].startswith("22 more classes are absent from some split: ['c03', 'c04', ")
+    assert warnings[-1].endswith("'c22'] and 2 more; see ingest.rare")
 
 
 # Many labels per image.
@@ -383,7 +396,7 @@ def test_images_without_any_label_are_split_by_the_shares():
 def test_labels_that_are_too_small_are_named():
     table = table_of(["a|b"] * 2 + ["a"] * 40)
     warnings = assign_labels(table, classes.Classes(("a", "b"), (42, 2), 42)).warnings
-    assert warnings == ("class 'b' (2 images) is too small to be everywhere: none in ['val']",)
+    assert [warning.split(";")[0] for warning in warnings] == ["class 'b' is absent from val: it has only 2 images"]
 
 
 def test_one_label_per_image_is_split_alike_by_either_task():
@@ -440,7 +453,7 @@ def test_main_gives_equal_bytes_twice(repository):
 
 
 def test_shares_that_leave_nothing_to_train_on_are_refused(repository):
-    with pytest.raises(config.InputError, match=r"split.val_frac \+ split.test_frac leave nothing to train on"):
+    with pytest.raises(config.InputError, match=r"split.val_frac \+ split.test_frac leave no images for train"):
         split.main(repository.root, read_params(seed=0, chosen=params(val_frac=0.5, test_frac=0.5)))
 
 
@@ -458,7 +471,9 @@ def test_main_splits_images_with_many_labels(tmp_path, capsys):
 
 
 def test_balancing_many_labels_is_refused_with_the_reason(repository):
-    with pytest.raises(config.InputError, match=r"split.balance is true, but .* brings its frequent ones along"):
+    with pytest.raises(
+        config.InputError, match=r"split.balance is true, but .* of a rare class also have frequent ones"
+    ):
         split.main(repository.root, read_params(seed=0, task="multilabel", chosen=params(balance=True)))
 
 

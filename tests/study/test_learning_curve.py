@@ -165,8 +165,8 @@ def test_the_command_prints_the_table_and_draws_a_picture_that_stands_alone(
     cli.main(["learning-curve", "--fractions", "1/4", "0.5", "1", "--replicates", "2", "--out", "curve.svg"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in lines[1:4]] == [["1/4", "40", "10"], ["1/2", "80", "20"], ["1", "160", "40"]]
-    assert lines[5].startswith("Twice the labels (320 images, 80 of solar) would bring ")
-    assert "of average precision of solar" in lines[5]
+    assert lines[5].startswith("Twice the labels (320 images, 80 of solar) would change ")
+    assert "would change average precision of solar by" in lines[5]
     svg = ElementTree.parse(root / "curve.svg").getroot()
     assert "--s0" in "".join(svg.itertext())
     assert "twice the labels, 320 images" in "".join(svg.itertext())
@@ -175,7 +175,7 @@ def test_the_command_prints_the_table_and_draws_a_picture_that_stands_alone(
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["--fractions", "1/2", "1"], "--fractions: found 1/2, 1; expected at least three different ones"),
+        (["--fractions", "1/2", "1"], "--fractions: found 1/2, 1; expected at least three different numbers"),
         (["--fractions", "1/2", "1", "2"], "--fractions: found 1/2, 1, 2; expected"),
         (["--replicates", "1"], "--replicates: found 1; expected at least 2"),
     ],

@@ -35,9 +35,9 @@ def test_the_sentence_says_what_is_known_and_what_is_not() -> None:
         return learning_curve_report.sentence(result, result.curves[0])
 
     assert sentence(0.03, 0.01, 0.05) == (
-        "Twice the labels (20 images, 6 of solar) would bring +0.030 [+0.010, +0.050] of average precision of solar."
+        "Twice the labels (20 images, 6 of solar) would change average precision of solar by +0.030 [+0.010, +0.050]."
     )
-    assert "that may be nothing, as the interval holds 0." in sentence(0.03, -0.01, 0.05)
+    assert "this may be no change, since the interval contains 0." in sentence(0.03, -0.01, 0.05)
     assert "no power law fits 7 of 100 resamples" in sentence(0.03, 0.01, 0.05, 7)
     assert "no power law fits average precision of solar" in sentence(float("nan"), float("nan"), float("nan"))
 
@@ -53,9 +53,9 @@ def test_the_table_has_a_row_for_each_share_and_begins_its_words_with_the_class_
     )
     lines = learning_curve_report.table(result).splitlines()
     assert lines[2].split() == ["1/2", "20", "2", "0.200", "[0.100,", "0.300]", "0.200", "[0.100,", "0.300]"]
-    assert [line.rpartition(" of ")[2] for line in lines[5:6]] == ["solar."]
-    assert lines[6].endswith("of first.")
-    assert "is stated at 4.6 % of it, the share that the target holds; guessing has 0.046." in lines[7]
+    assert [" would change of solar by " in line for line in lines[5:7]] == [True, False]
+    assert " would change first by " in lines[6]
+    assert "is for 4.6 % of it, its share in the target; no skill has 0.046." in lines[7]
 
 
 def test_a_picture_without_all_labels_or_without_a_fit_leaves_out_what_comes_after() -> None:
@@ -65,4 +65,4 @@ def test_a_picture_without_all_labels_or_without_a_fit_leaves_out_what_comes_aft
         a_curve(nan, nan, nan),
         learning_curve_report.LearningCurves((Fraction(1, 2),), (5, 20), (1, 6), "solar", 0.3, 9, result.curves),
     ):
-        assert "by a power law" not in learning_curve_report.chart(other)
+        assert "from a power law" not in learning_curve_report.chart(other)

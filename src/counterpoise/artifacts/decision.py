@@ -39,9 +39,9 @@ class Estimated:
         images: Number of unlabelled images.
         low: (c,) lower ends of 95 % intervals of `target`.
         high: (c,) upper ends.
-        iterations: Steps of EM; of many labels, the most that a label took.
-        separation: How well the model tells the classes apart, 0 to 1; of many labels, that of the worst one.
-        p_value: Of the check that validation's classes in these shares explain the scores; of many labels, the least
+        iterations: Steps of EM; for multilabel, the most that a label took.
+        separation: How well the model distinguishes the classes, 0 to 1; for multilabel, that of the worst one.
+        p_value: Of the check that validation's classes in these shares explain the scores; for multilabel, the least
             one times their number.
     """
 
@@ -70,19 +70,19 @@ class Decision:
             `isotonic` (a curve for each class).
         pooled: Labels with too few validation images of their own, whose calibration is that of all labels together.
         scale: Factor of each logit.
-        bias: Summand of each logit; zero for calibrators without one.
+        bias: Added to each logit; zero for calibrators without one.
         ledger: What each remedy did to the prior.
-        natural: Prior of the manifest; of many labels it does not sum to 1.
+        natural: Prior of the manifest; for multilabel it does not sum to 1.
         seen: Prior that the model was made to see; `None` where a remedy has no closed form.
         val: Prior of validation.
         target: Prior of deployment.
-        val_offset: Step 1, log val - log seen (of many labels, of the odds); zero for a calibrator with a bias, which
+        val_offset: Step 1, log val - log seen (for multilabel, of the odds); zero for a calibrator with a bias, which
             swallows the prior.
-        target_offset: Step 2, log target - log val (of many labels, of the odds).
+        target_offset: Step 2, log target - log val (for multilabel, of the odds).
         rule: Name of the decision rule.
         gain: `multiclass`: (c, c) what deciding j is worth when k is true, `gain[k][j]`; else empty.
         thresholds: `multilabel`: for each label the least probability at the target prior; `None` where no threshold
-            keeps what the rule promises, so that the label is never decided; else empty.
+            keeps what the rule needs, so that the label is never decided; else empty.
         at_least: `multilabel`: labels that each image gets at the least.
         val_images: Number of validation images of each class on which all of this rests.
         val_total: Number of validation images.
@@ -192,7 +192,7 @@ def _check_once(decision: Decision) -> None:
     learns = decision.calibrator in calibrators.WITH_BIAS
     if learns and any(decision.val_offset):
         raise storage.ArtifactError(
-            f"{PATH}: calibrator {decision.calibrator!r} learned the prior of validation by itself; val_offset "
+            f"{PATH}: calibrator {decision.calibrator!r} learned the prior of validation itself; val_offset "
             f"{decision.val_offset} would correct it twice"
         )
     if not learns and (any(decision.bias) or decision.knots):

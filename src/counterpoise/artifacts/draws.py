@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 PATH = "data/draws.csv"
 COLUMNS = {
     "tile_id": str,
-    "view": int,  # 0 = the tile as it is, 1..views = an augmented view of it
+    "view": int,  # 0 = the unchanged tile, 1..views = an augmented view of it
 }
 
 

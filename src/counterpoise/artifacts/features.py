@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FOLDER = "data/features"
 COLUMNS = {
     "tile_id": str,
-    "view": int,  # 0 = the tile as it is
+    "view": int,  # 0 = the unchanged tile
 }
 RUNTIMES = ("torch", "onnxruntime")
 """What computed the features; they agree to rounding."""
@@ -96,4 +96,6 @@ def _check(split: str, features: Features) -> None:
             f"{path(split)}: expected float32 ({len(features.index)}, d), found {values.dtype} {values.shape}"
         )
     if not np.isfinite(values).all():
-        raise storage.ArtifactError(f"{path(split)}: the backbone gave values that are not finite")
+        raise storage.ArtifactError(
+            f"{path(split)}: the backbone gave values that are not finite; set model.precision to float32"
+        )

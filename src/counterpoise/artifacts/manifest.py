@@ -15,8 +15,8 @@ COLUMNS = {
     "image_id": str,  # path below `ingest.root`, unique
     "path": str,  # path below the repository
     "labels": str,  # class names joined by `|`; empty = none
-    "raw_labels": str,  # as they stood before classes were merged or grouped, joined likewise
-    "group": str,  # images of one group never straddle a split; never empty
+    "raw_labels": str,  # before classes were merged or grouped, joined likewise
+    "group": str,  # images of one group are never split up; never empty
     "width_px": int,  # after EXIF rotation
     "height_px": int,
     "sha256": str,  # of the file's bytes
@@ -27,7 +27,7 @@ def write(root: Path, table: pd.DataFrame) -> None:
     """Check and write the manifest.
 
     Raises:
-        storage.ArtifactError: Columns or types are wrong, an image stands twice or has no group, or rows are not
+        storage.ArtifactError: Columns or types are wrong, an image occurs twice or has no group, or rows are not
             sorted.
     """
     storage.check_table(root / PATH, table, COLUMNS)

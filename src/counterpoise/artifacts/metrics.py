@@ -1,6 +1,6 @@
 """`reports/metrics.json`: the headline figures on test, four significant digits, with intervals beside them.
 
-At most 15 scalars stand at the top, since `dvc metrics diff` shows a line for each; lists are ignored there.
+At most 15 scalars are at the top, since `dvc metrics diff` shows a line for each; lists are ignored there.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Card:
         hidden: Units of the head's hidden layer; some heads have none.
         width: How many features the head reads.
         members: Networks that were trained.
-        subclasses: Class name -> number of types that the network tells apart.
+        subclasses: Class name -> number of subtypes that the network distinguishes.
     """
 
     task: str
@@ -66,12 +66,12 @@ def write(root: Path, card: Card, *weights: dict[str, torch.Tensor]) -> None:
     """Write a model with the weights of each member, whole or not at all.
 
     Raises:
-        ValueError: The card speaks of another number of members.
+        ValueError: The card states another number of members.
     """
     from safetensors.torch import save_file
 
     if len(weights) != card.members:
-        raise ValueError(f"the card speaks of {card.members} members; found weights of {len(weights)}")
+        raise ValueError(f"the card states {card.members} members; found weights of {len(weights)}")
     with storage.replacing(root / FOLDER, folder=True) as folder:
         storage.write_json(folder / "model.json", asdict(card))
         for member, own in enumerate(weights):

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 FOLDER = "reports/plots"
 COLUMNS: dict[str, dict[str, type]] = {
-    # One row per test image: what it is, and what was decided; of many labels, of the class that matters and the rest.
+    # One row per test image: what it is, and what was decided; for multilabel, of the class that matters and the rest.
     "confusion": {"actual": str, "decided": str},
     # The class that matters against the rest, by rising threshold on its probability.
     "precision_recall": {"recall": float, "precision": float, "threshold": float},
-    # How often the most probable class is right (of many labels: how often a label is there), by its probability; `way`
+    # How often the most probable class is right (for multilabel: how often a label is there), by its probability; `way`
     # is raw or calibrated.
     "calibration": {
         "way": str,

@@ -43,7 +43,7 @@ def write(root: Path, split: str, predictions: Predictions) -> None:
     """Check and write predictions.
 
     Raises:
-        storage.ArtifactError: Lengths differ, an image stands twice, or a logit is not finite.
+        storage.ArtifactError: Lengths differ, an image occurs twice, or a logit is not finite.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -101,7 +101,7 @@ def read(root: Path, split: str) -> Predictions:
 def _check(split: str, predictions: Predictions) -> None:
     count = len(predictions.image_ids)
     if len(set(predictions.image_ids)) != count:
-        raise storage.ArtifactError(f"{path(split)}: an image stands twice")
+        raise storage.ArtifactError(f"{path(split)}: an image occurs twice")
     if not len(predictions.groups) == len(predictions.labels) == count:
         raise storage.ArtifactError(f"{path(split)}: groups or labels are missing for some images")
     if predictions.logits.shape != (count, len(predictions.classes)):

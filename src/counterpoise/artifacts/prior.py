@@ -21,12 +21,12 @@ class Prior:
         natural_counts: Images per class in the manifest, before any balancing.
         train_counts: Tiles per class in train.
         drawn_counts: Draws per class in one epoch.
-        natural_total: Images in the manifest; of many labels, counts do not add up to it.
+        natural_total: Images in the manifest; for multilabel, counts do not add up to it.
         train_total: Tiles in train.
         drawn_total: Draws in one epoch.
         ledger: What the split and the draws did to the prior.
-        train_pairs: (c, c) tiles that bear both classes, the diagonal 0; empty for `multiclass`.
-        drawn_pairs: (c, c) draws that bear both classes.
+        train_pairs: (c, c) tiles that have both classes, the diagonal 0; empty for `multiclass`.
+        drawn_pairs: (c, c) draws that have both classes.
     """
 
     task: str

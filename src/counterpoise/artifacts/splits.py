@@ -22,7 +22,7 @@ def write(root: Path, table: pd.DataFrame) -> None:
     """Check and write the splits.
 
     Raises:
-        storage.ArtifactError: A split has an unknown name, or an image stands twice.
+        storage.ArtifactError: A split has an unknown name, or an image occurs twice.
     """
     storage.check_table(root / PATH, table, COLUMNS)
     _check(root, table)

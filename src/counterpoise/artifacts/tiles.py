@@ -85,7 +85,7 @@ def writing(root: Path, split: str, *, shard_bytes: int = SHARD_BYTES) -> Iterat
         shard_bytes: A new shard begins once this many bytes are written.
 
     Raises:
-        storage.ArtifactError: A tile stands twice.
+        storage.ArtifactError: A tile occurs twice.
     """
     import pandas as pd
 

@@ -23,7 +23,7 @@ def write(root: Path, history: Sequence[Mapping[str, float]], summary: Mapping[s
     Args:
         root: The repository.
         history: For each epoch, its figures, such as `val/loss`.
-        summary: What stands beside the last figures, such as `best_epoch`.
+        summary: What is stored beside the last figures, such as `best_epoch`.
     """
     from dvclive.live import Live
 

@@ -42,7 +42,7 @@ def write(path: Path, predictions: Unlabelled) -> None:
     """Check and write, rows sorted by image.
 
     Raises:
-        storage.ArtifactError: An image stands twice, lengths differ, or a logit is not finite.
+        storage.ArtifactError: An image occurs twice, lengths differ, or a logit is not finite.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -66,7 +66,7 @@ def read(root: Path, where: str) -> Unlabelled:
 
     Raises:
         storage.ArtifactError: There is none, one is damaged, they are of different models or classes, or an image
-            stands twice.
+            occurs twice.
     """
     place = root / where
     paths = sorted(place.glob("*.parquet")) if place.is_dir() else [place]
@@ -108,7 +108,7 @@ def _read(path: Path, where: str) -> Unlabelled:
 
 def _check(where: str, predictions: Unlabelled) -> None:
     if len(set(predictions.image_ids)) != len(predictions.image_ids):
-        raise storage.ArtifactError(f"{where}: an image stands twice")
+        raise storage.ArtifactError(f"{where}: an image occurs twice")
     expected: Sequence[int] = (len(predictions.image_ids), len(predictions.classes))
     if predictions.logits.shape != expected:
         raise storage.ArtifactError(f"{where}: logits of shape {predictions.logits.shape}, expected {expected}")

@@ -44,7 +44,7 @@ class Check:
         low: (c,) lower ends of intervals of the shares that hold the truth in 95 % of the cases or more.
         high: (c,) upper ends.
         p_value: The probability of scores as odd as these or odder, if classes look as they did in validation.
-        separation: How well the model tells the classes apart, from 0 (two look the same) to 1.
+        separation: How well the model distinguishes the classes, from 0 (two look the same) to 1.
     """
 
     low: Floats
@@ -106,7 +106,7 @@ def _normalised(joint: Floats) -> Floats:
 
 
 def separation(val: Floats, targets: NDArray[np.int64], prior: Floats) -> float:
-    """Say how well a model tells classes apart, from 0 to 1.
+    """Say how well a model distinguishes classes, from 0 to 1.
 
     The least singular value of the table of mean probabilities under equal shares, a row for each true class: 1 if the
     model is always sure and right; 0 if two classes (or mixtures of classes) get the same probabilities, so that no

@@ -68,7 +68,7 @@ def importance(positives: NDArray[np.bool_], prevalence: float, weights: ArrayLi
 def expected_precision(
     counts: tuple[int, int, int, int], prevalence: float, *, level: float = 0.95
 ) -> tuple[float, intervals.Interval]:
-    """Say which precision a confusion table promises at another prevalence.
+    """Compute the precision that a confusion table implies at another prevalence.
 
     Args:
         counts: True positives, false positives, false negatives, true negatives, as counted elsewhere.

@@ -1,4 +1,4 @@
-"""The prior ledger: what each remedy does to the class prior that a model sees, and the way back."""
+"""The prior ledger: what each remedy does to the class prior that a model sees, and how to undo it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Line:
     """One line of the ledger.
 
     Attributes:
-        piece: The switch in `params.yaml` that this line speaks of, such as `weighting.scheme`.
+        piece: The switch in `params.yaml` that this line is about, such as `weighting.scheme`.
         remedy: Its value, such as `balanced`.
         factors: For each class, by how much the remedy multiplies its prior, up to a common scale; all equal where
             the remedy leaves the prior alone; `None` where the effect has no closed form (`unknown`). For many labels
@@ -39,7 +39,7 @@ def factors(before: ArrayLike, after: ArrayLike, totals: tuple[float, float], *,
         before: (c,) counts.
         after: (c,) counts.
         totals: Number of examples before and after.
-        task: What the labels mean; of many labels the factors are those of the odds.
+        task: What the labels mean; for multilabel the factors are those of the odds.
 
     Returns:
         (c,) factors; 1 everywhere where the proportions stayed.
@@ -61,7 +61,7 @@ def seen(natural: ArrayLike, ledger: Sequence[Line], *, task: str) -> NDArray[np
     Args:
         natural: (c,) prior of the manifest.
         ledger: Every line that applies.
-        task: What the labels mean; of many labels the lines multiply the odds of each label.
+        task: What the labels mean; for multilabel the lines multiply the odds of each label.
 
     Returns:
         (c,) shares, which of one class per image sum to 1; or `None` if a line is unknown.

@@ -30,7 +30,7 @@ class Command(Protocol):
 
 
 def names() -> list[str]:
-    """List the commands there are, as they are typed."""
+    """List the commands, as the user types them."""
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
 
@@ -52,5 +52,5 @@ def checked_params(root: Path) -> dict[str, Any]:
     content = config.load(root)
     outlines.recall(root)
     if faults := check.problems(content):
-        raise InputError("\n".join(faults))
+        raise InputError("\n".join([*faults, *check.undo(root, content, faults)]))
     return content

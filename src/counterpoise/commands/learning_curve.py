@@ -10,16 +10,20 @@ from pathlib import Path
 from counterpoise import commands
 from counterpoise.config import InputError
 
-HELP = "say with an interval what twice the labels would bring"
+HELP = "estimate how much twice as many labels would help"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how much is trained, and where the picture goes."""
     parser.add_argument(
-        "--fractions", nargs="+", default=[], metavar="F", help="parts of train to learn from; 1/8 1/4 1/2 1"
+        "--fractions",
+        nargs="+",
+        default=[],
+        metavar="F",
+        help="shares of train to train on (default: 1/8 1/4 1/2 1)",
     )
-    parser.add_argument("--replicates", type=int, default=5, metavar="R", help="trainings on each of them; 5")
-    parser.add_argument("--out", metavar="FILE", help="an SVG file to draw the curves into")
+    parser.add_argument("--replicates", type=int, default=5, metavar="R", help="trainings per share (default: 5)")
+    parser.add_argument("--out", metavar="FILE", help="SVG file for a plot of the curves")
 
 
 def run(arguments: argparse.Namespace) -> str:
@@ -34,7 +38,7 @@ def run(arguments: argparse.Namespace) -> str:
     content = commands.checked_params(Path.cwd())
     train_sizes = _fractions(arguments.fractions) or learning_curve.TRAIN_SIZES
     if arguments.out is not None and not Path(arguments.out).absolute().parent.is_dir():
-        raise InputError(f"--out: there is no folder {Path(arguments.out).parent}")
+        raise InputError(f"--out: the folder {Path(arguments.out).parent} does not exist; create it first")
     data = learning_curve.read(Path.cwd(), content)
     curves = learning_curve.measure(data, content, train_sizes, arguments.replicates)
     if arguments.out is not None:
@@ -46,4 +50,4 @@ def _fractions(texts: Sequence[str]) -> list[Fraction]:
     try:
         return [Fraction(text) for text in texts]
     except (ValueError, ZeroDivisionError) as error:
-        raise InputError(f"--fractions: found {texts}; expected numbers such as 1/4 or 0.25") from error
+        raise InputError(f"--fractions: found {list(texts)}; expected numbers such as 1/4 or 0.25") from error

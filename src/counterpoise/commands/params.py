@@ -14,13 +14,13 @@ from pydantic.fields import FieldInfo
 from counterpoise import commands, config, sources
 from counterpoise.config import InputError
 
-HELP = "say what every parameter of params.yaml means, and what it accepts"
+HELP = "explain the parameters of params.yaml and what they accept"
 SHARED = {
-    "task": "What the labels mean: multiclass, exactly one class per image; multilabel, any number of them.",
-    "loss": "Name of a file of losses/; its parameters stand under losses.<name>.",
-    "seed": "Decides split, views, draws and resamples; at least 0. Training has its own, train.seed.",
+    "task": "Kind of labels. multiclass: exactly one class per image; multilabel: any number of labels, also none.",
+    "loss": "Name of the loss; its parameters are in losses.<name>. docs/losses.md explains each one.",
+    "seed": "Random seed of split, views, sampling and bootstrap, at least 0. Training has its own, train.seed.",
 }
-"""The scalars at the top of `params.yaml`, which have no section that could explain them."""
+"""The parameters at the top of `params.yaml`, which are in no section."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def show(content: Mapping[str, Any], names: Sequence[str]) -> str:
         names: Sections or parameters.
 
     Raises:
-        InputError: No parameter bears one of the names.
+        InputError: No parameter has one of the names.
     """
     rows = list(explain(content))
     for name in names:

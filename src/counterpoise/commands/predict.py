@@ -10,17 +10,17 @@ from typing import Any
 from counterpoise import commands
 from counterpoise.config import InputError
 
-HELP = "say what the built model sees in images of your own"
+HELP = "predict the classes of your own images"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the images, and what is written of them."""
-    parser.add_argument("image", nargs="+", help="image files")
-    parser.add_argument("--top", type=int, default=3, metavar="K", help="name the K most probable classes; 3")
+    """Declare the images, and what is written for them."""
+    parser.add_argument("image", nargs="+", help="image file, or with --logits also a folder of images")
+    parser.add_argument("--top", type=int, default=3, metavar="K", help="show the K most probable classes (default: 3)")
     parser.add_argument(
         "--logits",
         metavar="FILE",
-        help="write raw logits to this parquet file instead, for decide.target: estimated; a folder means its files",
+        help="write raw logits to this parquet file instead, as input of decide.target: estimated",
     )
 
 
@@ -44,7 +44,7 @@ def show_classes(root: Path, content: Mapping[str, Any], images: Sequence[str], 
 
     lines = []
     for answer in predictor.answer(root, [Path(image) for image in images], content, top):
-        lines.append(f"{answer.image}: {', '.join(answer.decided) or 'none reaches its threshold'}")
+        lines.append(f"{answer.image}: {', '.join(answer.decided) or 'no label reaches its threshold'}")
         lines += [f"    {prob:6.3f}  {name}" for name, prob in answer.ranked]
     return "\n".join(lines)
 
@@ -55,7 +55,7 @@ def write_logits(root: Path, content: Mapping[str, Any], images: Sequence[str], 
     Args:
         root: A repository in which the pipeline was run.
         content: Its checked parameters.
-        images: Image files; of a folder, every file below it whose name does not begin with a dot.
+        images: Image files. A folder means every file below it, except hidden ones.
         out: Parquet file to write.
 
     Returns:
@@ -70,7 +70,7 @@ def write_logits(root: Path, content: Mapping[str, Any], images: Sequence[str], 
 
     paths = [path for image in images for path in _files(Path(image))]
     if not paths:
-        raise InputError(f"no image in {images}")
+        raise InputError(f"no image found in {images}; expected image files, or folders that contain some")
     card = model.read_card(root)
     logits = predictor.logits(root, paths, content)
     fingerprint = predictions.fingerprint(root, "val")

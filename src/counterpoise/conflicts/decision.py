@@ -1,4 +1,4 @@
-"""What makes no sense of targets, costs and images without labels, by which `decide` decides."""
+"""Conflicts between settings of `decide`: target, costs and unlabelled images."""
 
 from __future__ import annotations
 
@@ -20,19 +20,24 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(target, Mapping) and (fault := prior_ledger.refuses(target, task=content["task"])):
         yield f"{PATH}: decide.target {fault}"
     if rule == "least_cost" and not costs:
-        yield f"{PATH}: decide.rule is 'least_cost', but decide.costs states no cost"
+        yield f"{PATH}: decide.rule is 'least_cost', but decide.costs is empty; state the costs, or choose another rule"
     if costs and rule != "least_cost":
-        yield f"{PATH}: decide.costs is given, but rule {rule!r} does not use it; set rule to 'least_cost'"
+        yield (
+            f"{PATH}: decide.costs is given, but decide.rule {rule!r} does not use it; set decide.rule to "
+            f"'least_cost', or decide.costs to {{}}"
+        )
 
 
 def _unlabelled(where: str) -> Iterator[str]:
-    """Refuse a place outside, and one that the pipeline fills: predictions of test would decide how test is decided."""
+    """Refuse a place outside, and one that the pipeline fills: no choice may use predictions for test."""
     parts = Path(where).parts
     if Path(where).is_absolute() or ".." in parts or not parts:
-        yield f"{PATH}: decide.unlabelled is {where!r}; expected a file or folder inside the repository"
+        yield (
+            f"{PATH}: decide.unlabelled is {where!r}; expected a file or folder inside the repository, such as "
+            "data/unlabelled"
+        )
     elif parts[0] in ("results", "models", "reports"):
         yield (
-            f"{PATH}: decide.unlabelled is {where!r}, which stages of the pipeline make; nothing that is chosen may "
-            "depend on predictions of test. Name a file of `counterpoise predict --logits`, such as "
-            "data/unlabelled/there.parquet"
+            f"{PATH}: decide.unlabelled is {where!r}, which the pipeline writes; no choice may depend on predictions "
+            "for test. Set it to a file of `counterpoise predict --logits`, such as data/unlabelled/there.parquet"
         )

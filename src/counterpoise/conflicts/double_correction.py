@@ -10,35 +10,40 @@ from counterpoise.config import PATH
 from counterpoise.imbalance import resampling
 
 
-def evening_switches(train: Mapping[str, Any]) -> list[str]:
-    """List the sampler and the classifier of section `train`, with their values, where they even out the classes."""
+def rebalancing_switches(train: Mapping[str, Any]) -> dict[str, str]:
+    """Find the sampler and the classifier of section `train` where they rebalance the classes.
+
+    Returns:
+        Name and value, as an error names them -> the value that switches it off.
+    """
     switches = (("sampler", "as_drawn"), ("classifier", "as_trained"))
-    return [f"train.{key} {train[key]!r}" for key, usual in switches if train[key] != usual]
+    return {f"train.{key} {train[key]!r}": usual for key, usual in switches if train[key] != usual}
 
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse a sampler or a classifier that evens out the classes beside another remedy that does."""
+    """Refuse a sampler or a classifier that rebalances the classes if another remedy does the same."""
     loss, train = content["loss"], content["train"]
     scheme, strategy = content["weighting"]["scheme"], content["oversample"]["strategy"]
-    for name in evening_switches(train):
+    for name in rebalancing_switches(train):
         if scheme != "none":
-            yield f"{PATH}: {name} evens out the classes, and so does weighting.scheme {scheme!r}; take one of the two"
-        if losses.adjusts(loss) and name != "train.classifier 'retrained'":  # for whose draws the loss is built anew
-            yield f"{PATH}: {name} evens out the classes, and so does loss {loss!r}; take one of the two"
+            yield f"{PATH}: {name} rebalances the classes, and so does weighting.scheme {scheme!r}; take one of the two"
+        if losses.adjusts(loss) and name != "train.classifier 'retrained'":  # which builds the loss again
+            yield f"{PATH}: {name} rebalances the classes, and so does loss {loss!r}; take one of the two"
     if train["sampler"] == "progressive" and strategy != "none":
         yield (
-            f"{PATH}: train.sampler is 'progressive', which begins with the shares that there are, but "
-            f"oversample.strategy {strategy!r} has changed them; set one of the two back"
+            f"{PATH}: train.sampler is 'progressive', which starts from the natural class shares, but "
+            f"oversample.strategy {strategy!r} changes them; set train.sampler to 'as_drawn', or oversample.strategy "
+            "to 'none'"
         )
     if train["classifier"] == "tau_normalised" and content["model"]["head"] == "cosine":
         yield (
-            f"{PATH}: train.classifier is 'tau_normalised', which evens out the lengths of the classes' weights, but "
-            "with model.head 'cosine' all have the same length already; set one of the two back"
+            f"{PATH}: train.classifier is 'tau_normalised', which makes the weights of all classes equally long, but "
+            "with model.head 'cosine' they already are; set train.classifier to 'as_trained', or model.head to 'linear'"
         )
 
 
 def refused_of_exclusive_classes(content: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse what even draws of classes that exclude each other rule out."""
+    """Refuse what has no effect, or the opposite one, once classes have equally many samples; multiclass only."""
     if content["oversample"]["strategy"] in resampling.EVEN:
         yield from _by_even_draws(content)
     if content["train"]["classifier"] == "tau_normalised":
@@ -46,7 +51,7 @@ def refused_of_exclusive_classes(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _by_even_draws(content: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse what goes by counts that the draws have made the same for all classes."""
+    """Refuse what uses class counts where oversampling has made all counts the same."""
     loss, scheme, strategy = content["loss"], content["weighting"]["scheme"], content["oversample"]["strategy"]
     idle = losses.prior_factors(loss, [1, 1], content["losses"][loss]) == (1.0, 1.0)
     for name, by_counts in (
@@ -55,19 +60,19 @@ def _by_even_draws(content: Mapping[str, Any]) -> Iterator[str]:
     ):
         if by_counts:
             yield (
-                f"{PATH}: {name} goes by the draws of a class, which oversample.strategy {strategy!r} makes the "
-                "same for all, so that it would change nothing; take one of the two"
+                f"{PATH}: {name} uses the samples per class, but with oversample.strategy {strategy!r} all classes "
+                "have equally many, so it would change nothing; take one of the two"
             )
 
 
 def _normalised(sampler: str, strategy: str) -> Iterator[str]:
-    """Refuse to normalise the weights of classes whose draws were even."""
+    """Refuse to normalise the weights of classes that had equally many samples."""
     for name, evens in (
         ("train.sampler 'progressive'", sampler == "progressive"),
         (f"oversample.strategy {strategy!r}", strategy != "none"),
     ):
         if evens:
             yield (
-                f"{PATH}: train.classifier 'tau_normalised' evens out what training on uneven draws left, but "
-                f"{name} evens out the draws; take one of the two"
+                f"{PATH}: train.classifier 'tau_normalised' corrects what training on imbalanced samples causes, but "
+                f"{name} balances the samples; take one of the two"
             )

@@ -1,4 +1,4 @@
-"""What makes no sense with the loss; the reasons are its own."""
+"""Conflicts between the loss and other settings; each loss states the reasons itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from counterpoise.config import PATH
 
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse a task, a head, class weights and parameters that do not go together with the loss."""
+    """Refuse a task, a head, class weights and parameters that do not work with the loss."""
     loss, task, scheme = content["loss"], content["task"], content["weighting"]["scheme"]
     if refusal := losses.refuses_task(loss, task):
         yield refusal
@@ -25,7 +25,7 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
     elif content["train"]["pretrain_frac"]:
         yield (
             f"{PATH}: train.pretrain_frac is {content['train']['pretrain_frac']}, but loss {loss!r} needs no epochs of "
-            "plain cross-entropy before it; set it to 0, or loss to one of "
+            "plain cross-entropy before it; set train.pretrain_frac to 0, or loss to one of "
             f"{list(filter(losses.ranks, losses.names()))}"
         )
 
@@ -33,15 +33,18 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
 def _rankings(loss: str, train: Mapping[str, Any]) -> Iterator[str]:
     """Refuse epochs and batches that leave a loss over pairs or rankings nothing to compare."""
     if train["pretrain_frac"] and train["epochs"] == 1:
-        yield f"{PATH}: train.pretrain_frac is {train['pretrain_frac']}, which leaves no epoch of 1 for loss {loss!r}"
+        yield (
+            f"{PATH}: train.pretrain_frac is {train['pretrain_frac']}, but with train.epochs 1 no epoch is left for "
+            f"loss {loss!r}; raise train.epochs"
+        )
     if train["accumulate"] > 1:
         yield (
-            f"{PATH}: train.accumulate is {train['accumulate']}, but loss {loss!r} looks at pairs of examples or at "
-            "ranks within a batch, and there would be none across its parts; set it to 1"
+            f"{PATH}: train.accumulate is {train['accumulate']}, but loss {loss!r} compares examples within a "
+            "batch, and could not compare examples of different parts; set train.accumulate to 1"
         )
     for key, usual in (("sampler", "as_drawn"), ("mix", "none")):
         if train[key] != usual:
             yield (
-                f"{PATH}: train.{key} is {train[key]!r}, but loss {loss!r} looks at pairs of examples or at ranks, "
-                f"which need stratified batches of unmixed ones; set it to {usual!r}"
+                f"{PATH}: train.{key} is {train[key]!r}, but loss {loss!r} compares examples with each other, "
+                f"which needs stratified batches of unmixed examples; set train.{key} to {usual!r}"
             )

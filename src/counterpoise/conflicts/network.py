@@ -1,4 +1,4 @@
-"""What makes no sense of backbone, head, pooling and freezing."""
+"""Conflicts between backbone, head, pooling and freezing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from counterpoise.config import PATH, InputError
 from counterpoise.networks import outlines, pretrained
 
 POOL_OF_HEAD = {"concat_pool": "avg_max"}
-"""Heads that make sense with one way of pooling alone."""
+"""Heads that work with one way of pooling alone."""
 
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
@@ -18,7 +18,7 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
     name, pool = model["backbone"], POOL_OF_HEAD.get(model["head"])
     if pool is not None and model["pool"] != pool:
         yield (
-            f"{PATH}: model.head is {model['head']!r}, which reads the mean and the maximum of each map, but "
+            f"{PATH}: model.head is {model['head']!r}, which needs the mean and the maximum of each feature map, but "
             f"model.pool is {model['pool']!r}; set model.pool to {pool!r}, or model.head to 'dense'"
         )
     try:
@@ -30,8 +30,8 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
         yield refusal
     if model["freeze"] == "all_but_batchnorm" and not outline.has_batchnorm:
         yield (
-            f"{PATH}: model.freeze is 'all_but_batchnorm', but {name!r} has no batch norm, so that nothing of it would "
-            "be trained; take 'backbone', which computes features once, or another value"
+            f"{PATH}: model.freeze is 'all_but_batchnorm', but {name!r} has no batch norm, so nothing of it "
+            "would be trained; take 'backbone', which computes features only once, or another value"
         )
     yield from _blocks(model, first_rate_frac, outline.blocks)
 
@@ -41,17 +41,17 @@ def _blocks(model: Mapping[str, Any], first_rate_frac: float, blocks: int) -> It
     name, freeze, freeze_first = model["backbone"], model["freeze"], model["freeze_first"]
     if freeze == "first_n" and blocks and freeze_first >= blocks:
         yield (
-            f"{PATH}: model.freeze_first is {freeze_first}, but {name!r} has {blocks} blocks, of which one at least "
-            "must be left to train; lower it, or set model.freeze to 'backbone', which freezes all"
+            f"{PATH}: model.freeze_first is {freeze_first}, but {name!r} has {blocks} blocks, and at least one "
+            "must be trained; lower it, or set model.freeze to 'backbone', which freezes all"
         )
     if first_rate_frac < 1 and freeze == "backbone":
         yield (
-            f"{PATH}: train.first_rate_frac is {first_rate_frac}, but with model.freeze 'backbone' no block of it is "
-            "trained; set it to 1.0, or model.freeze to another value"
+            f"{PATH}: train.first_rate_frac is {first_rate_frac}, but with model.freeze 'backbone' no block is "
+            "trained; set train.first_rate_frac to 1.0, or model.freeze to another value"
         )
     for where, needs_blocks in (
         ("model.freeze is 'first_n'", freeze == "first_n"),
         (f"train.first_rate_frac is {first_rate_frac}", first_rate_frac < 1),
     ):
         if needs_blocks and not blocks:
-            yield f"{PATH}: {where}, but timm does not say into which blocks {name!r} is divided; take another value"
+            yield f"{PATH}: {where}, but timm does not say which blocks {name!r} has; take another value"

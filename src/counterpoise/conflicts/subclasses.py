@@ -1,4 +1,4 @@
-"""What makes no sense with a class that is split into types."""
+"""Conflicts between visual subtypes of a class and other settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from counterpoise.config import PATH
 
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse types of classes where something else counts on the classes themselves."""
+    """Refuse subtypes where something else needs the classes themselves."""
     train, model = content["train"], content["model"]
     if not model["subclasses"]:
         return
@@ -19,13 +19,13 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
         yield refusal
     if model["weights"] == "none":
         yield (
-            f"{given} with model.weights 'none' there are no features to tell the types apart by; set it to {{}}, or "
-            "begin with other weights"
+            f"{given} with model.weights 'none' there are no useful features to find subtypes with; set "
+            "model.subclasses to {}, or choose other weights"
         )
     if train["sampler"] == "progressive":
-        yield f"{given} train.sampler 'progressive' would even out types in place of classes; set one of the two back"
+        yield f"{given} train.sampler 'progressive' would rebalance subtypes instead of classes; take one of the two"
     if train["classifier"] != "as_trained":
         yield (
-            f"{given} train.classifier {train['classifier']!r} makes the last layer anew class by class; set one of "
-            "the two back"
+            f"{given} train.classifier {train['classifier']!r} makes the last layer again for classes, not for "
+            "subtypes; take one of the two"
         )

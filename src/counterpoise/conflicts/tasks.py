@@ -1,4 +1,4 @@
-"""What is made for tasks of one link alone."""
+"""Settings that exist for tasks of one link only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ONLY_FOR = (
         "scheme",
         ONE_CLASS,
         tuple(name for name in class_weights.SCHEMES if name != "none"),
-        "weights whole examples",
+        "weights whole images by their one class",
     ),
     (
         "weighting",
@@ -25,43 +25,46 @@ ONLY_FOR = (
         tuple(name for name in class_weights.LABEL_SCHEMES if name != "none"),
         "weights the positive entries of each label",
     ),
-    ("oversample", "strategy", MANY_LABELS, resampling.OF_LABEL_SETS, "looks at sets of labels"),
-    ("decide", "calibrator", ONE_CLASS, ("vector",), "has a bias for each of the classes that exclude each other"),
+    ("oversample", "strategy", MANY_LABELS, resampling.OF_LABEL_SETS, "compares sets of labels"),
+    ("decide", "calibrator", ONE_CLASS, ("vector",), "needs exactly one class per image"),
 )
-"""Section, key, the task that they are made for, values, and what they do."""
+"""Section, key, the task that they are for, values, and what they do."""
 
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse what is made for tasks with another link than that of this task."""
+    """Refuse what is for tasks with another link than that of this task."""
     task = content["task"]
     link = tasks.find(task).LINK
     for section, key, suits, values, does in ONLY_FOR:
         value = content[section][key]
         if link != tasks.find(suits).LINK and value in values:
-            yield f"{PATH}: {section}.{key} {value!r} {does}, which task {task!r} has not; it is for task {suits!r}"
+            yield f"{PATH}: {section}.{key} {value!r} {does}; it is for task {suits!r}, not {task!r}; set another value"
     yield from BY_LINK[link](content)
 
 
 def _exclusive_classes(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse what one class per image rules out."""
     if content["decide"]["at_least"]:
-        yield f"{PATH}: decide.at_least is for task 'multilabel'; with one class per image each gets exactly one"
+        yield f"{PATH}: decide.at_least is for task 'multilabel'; with one class per image set it to 0"
     yield from double_correction.refused_of_exclusive_classes(content)
     yield from subclasses.refused(content)
 
 
 def _many_labels(content: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse what counts on classes that exclude each other."""
+    """Refuse what needs classes that exclude each other."""
     if content["split"]["balance"]:
-        yield f"{PATH}: split.balance needs exactly one class per image: of many labels, one cannot be evened out alone"
-    for name in double_correction.evening_switches(content["train"]):
-        yield f"{PATH}: {name} evens out classes that exclude each other; with task 'multilabel' set it back"
+        yield (
+            f"{PATH}: split.balance needs exactly one class per image: with several labels, balancing one label "
+            "changes others; set it to false"
+        )
+    for name, usual in double_correction.rebalancing_switches(content["train"]).items():
+        yield f"{PATH}: {name} needs exactly one class per image; with task 'multilabel' set it to {usual!r}"
     if content["model"]["subclasses"]:
         yield (
             f"{PATH}: model.subclasses is {content['model']['subclasses']}, but with task 'multilabel' the "
-            "probabilities of two labels do not add up, since an image may bear both; set it to {}"
+            "probabilities of two labels do not add up, since an image may have both; set it to {}"
         )
 
 
 BY_LINK = {"softmax": _exclusive_classes, "sigmoid": _many_labels}
-"""What makes no sense with tasks of each link."""
+"""The conflicts of tasks with each link."""

@@ -1,4 +1,4 @@
-"""What makes no sense of epochs, batches and members of an ensemble."""
+"""Conflicts between epochs, batches and members of an ensemble."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
     if not losses.ranks(content["loss"]):
         yield from _parts(train["accumulate"], train["batch_size"])
     if train["mix"] != "none" and train["batch_size"] == 1:
-        yield f"{PATH}: train.mix is {train['mix']!r}, but train.batch_size 1 leaves nothing to mix with"
+        yield (
+            f"{PATH}: train.mix is {train['mix']!r}, but with train.batch_size 1 there is no second example to mix "
+            "with; raise train.batch_size"
+        )
     if predict["average"] == "probabilities" and train["members"] == 1 and predict["tta"] == "none":
         yield (
             f"{PATH}: predict.average is 'probabilities', but with train.members 1 and predict.tta 'none' there is "
-            "nothing to average; set one of these, or average to 'logits'"
+            "nothing to average; set one of these two, or predict.average to 'logits'"
         )
 
 
@@ -35,33 +38,39 @@ def _frozen_backbone(train: Mapping[str, Any]) -> Iterator[str]:
         )
     if train["mix"] == "cutmix":
         yield (
-            f"{PATH}: train.mix is 'cutmix', which pastes parts of images, but with model.freeze 'backbone' the head "
-            "sees features alone; take 'mixup', or set model.freeze to 'none'"
+            f"{PATH}: train.mix is 'cutmix', which mixes parts of images, but with model.freeze 'backbone' the head "
+            "only sees features; take 'mixup', or set model.freeze to 'none'"
         )
     if train["classifier"] == "retrained":
         yield (
-            f"{PATH}: train.classifier is 'retrained', but with model.freeze 'backbone' nothing else is trained in the "
-            "first place; take oversample.strategy 'over', which draws classes evenly from the beginning"
+            f"{PATH}: train.classifier is 'retrained', but with model.freeze 'backbone' only the head is trained "
+            "anyway; take oversample.strategy 'over' instead, which trains it on balanced classes from the start"
         )
 
 
 def _epochs(content: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse what begins later but is switched off, or finds no epoch left."""
+    """Refuse what starts later but is switched off, or has no epoch left."""
     train = content["train"]
     for section, key in (("weighting", "scheme"), ("oversample", "strategy")):
         frac, value = content[section]["defer_frac"], content[section][key]
         if frac and value == "none":
-            yield f"{PATH}: {section}.defer_frac is {frac}, but with {section}.{key} 'none' nothing is deferred"
+            yield (
+                f"{PATH}: {section}.defer_frac is {frac}, but with {section}.{key} 'none' there is nothing to defer; "
+                f"set {section}.defer_frac to 0"
+            )
         elif frac and train["epochs"] == 1:
-            yield f"{PATH}: {section}.defer_frac is {frac}, which leaves no epoch of 1 for {section}.{key} {value!r}"
+            yield (
+                f"{PATH}: {section}.defer_frac is {frac}, but with train.epochs 1 no epoch is left for "
+                f"{section}.{key} {value!r}; raise train.epochs"
+            )
     if train["sampler"] == "progressive" and train["epochs"] == 1:
-        yield f"{PATH}: train.sampler is 'progressive', which leaves no epoch of 1 for even shares; raise train.epochs"
+        yield f"{PATH}: train.sampler is 'progressive', which needs at least 2 epochs; raise train.epochs"
 
 
 def _parts(accumulate: int, batch_size: int) -> Iterator[str]:
     """Refuse batches in parts where there is nothing to cut."""
     if accumulate > 1 and 2 * accumulate > batch_size:
         yield (
-            f"{PATH}: train.accumulate is {accumulate}, which leaves parts of fewer than two examples of "
-            f"train.batch_size {batch_size}; lower it to at most {max(1, batch_size // 2)}"
+            f"{PATH}: train.accumulate is {accumulate}, which cuts batches of train.batch_size {batch_size} "
+            f"into parts of fewer than two examples; lower it to at most {max(1, batch_size // 2)}"
         )

@@ -1,4 +1,4 @@
-"""Remedies of which no closed form says what they do to the prior, beside a calibrator that cannot learn it."""
+"""Remedies with an unknown effect on the prior, together with a calibrator that cannot learn the prior."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
     calibrator = content["decide"]["calibrator"]
     unknown = list(_unknown(content))
     if unknown and calibrator not in ("auto", *calibrators.WITH_BIAS):
-        do = "does" if len(unknown) == 1 else "do"
+        change = "changes" if len(unknown) == 1 else "change"
         yield (
-            f"{PATH}: decide.calibrator is {calibrator!r}, but what {' and '.join(unknown)} {do} to the prior has no "
-            f"closed form; set it to 'auto' or one of {list(calibrators.WITH_BIAS)}, which learn the prior from "
-            "validation"
+            f"{PATH}: decide.calibrator is {calibrator!r}, but {' and '.join(unknown)} {change} the prior in a way "
+            f"that has no closed form; set decide.calibrator to 'auto' or one of {list(calibrators.WITH_BIAS)}, which "
+            "learn the prior from validation"
         )
 
 
 def _unknown(content: Mapping[str, Any]) -> Iterator[str]:
-    """Name what will be unknown in the ledger."""
+    """Name what the ledger will list as unknown."""
     loss, train, oversample = content["loss"], content["train"], content["oversample"]
     if losses.prior_factors(loss, [1, 1], content["losses"][loss]) is None:
         yield f"loss {loss!r}"
@@ -32,7 +32,7 @@ def _unknown(content: Mapping[str, Any]) -> Iterator[str]:
         yield "weighting.defer_frac"
     if oversample["strategy"] != "none" and not tasks.find(content["task"]).RESAMPLING_HAS_CLOSED_FORM:
         yield f"oversample.strategy {oversample['strategy']!r}"
-    if train["classifier"] != "retrained":  # which begins again with even draws, unmixed
+    if train["classifier"] != "retrained":  # which starts again from balanced, unmixed samples
         if oversample["defer_frac"]:
             yield "oversample.defer_frac"
         for key, usual in (("sampler", "as_drawn"), ("mix", "none")):

@@ -1,6 +1,6 @@
 """Which images remain, and under which labels: rows joined by image, classes left out, merged and grouped.
 
-The same functions treat one label per image and many; only `join` asks for the task.
+The same functions handle one label per image and several; only `join` asks for the task.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Labelled:
     Attributes:
         image: Its path below `ingest.root` in clean form, `image_id` from here on.
         labels: Class names, sorted, each once; empty = none of the classes.
-        group: Images of one group never straddle a split; empty = none.
+        group: Images of one group are never split up; empty = none.
         rows: The raw rows that said so.
     """
 
@@ -45,11 +45,11 @@ def refuse(image: Labelled, kind: str, reason: str) -> list[Refusal]:
 
 
 def join(rows: Iterable[Row], task: str) -> tuple[list[Labelled], list[Refusal]]:
-    """Join rows that speak of the same image to the union of their labels, and refuse what no task can use.
+    """Join rows of the same image to the union of their labels, and refuse what cannot be used.
 
     Args:
         rows: Raw rows.
-        task: What the labels mean; which of them an image cannot bear is refused, too.
+        task: What the labels mean. Labels that an image of this task cannot have are refused.
 
     Returns:
         Usable images, and what was refused. A row that adds no label to those before it is `excluded` as a
@@ -72,15 +72,15 @@ def join(rows: Iterable[Row], task: str) -> tuple[list[Labelled], list[Refusal]]
         if reason:
             refused += [(row, "rejected", reason) for row in same]
             continue
-        telling: list[Row] = []
+        kept: list[Row] = []
         stated: set[str] = set()
         for row in same:
-            if telling and stated.issuperset(row.labels):
+            if kept and stated.issuperset(row.labels):
                 refused.append((row, "excluded", f"repeats {same[0].where}"))
             else:
-                telling.append(row)
+                kept.append(row)
             stated.update(row.labels)
-        usable.append(Labelled(image, classes, same[0].group, tuple(telling)))
+        usable.append(Labelled(image, classes, same[0].group, tuple(kept)))
     return usable, refused
 
 
@@ -88,24 +88,62 @@ def _fault_of_path(image: str) -> str | None:
     if not image:
         return "the row names no image"
     if image.startswith("/"):
-        return "its path is absolute; it should begin below ingest.root"
+        return "its path is absolute; expected a path below ingest.root"
     if image.split("/")[0] == "..":
         return "its path leaves ingest.root"
     try:
         image.encode()
     except UnicodeEncodeError:  # a name of a file that is no UTF-8 reaches Python with lone surrogates
-        return "its path is no UTF-8"
+        return "its path is not UTF-8"
     return None
 
 
 def _fault_of_groups(rows: Sequence[Row]) -> str | None:
     groups = sorted({row.group for row in rows})
-    return f"the image stands in several groups: {groups}" if len(groups) > 1 else None
+    return f"the image is in several groups: {groups}" if len(groups) > 1 else None
 
 
 def count(images: Iterable[Labelled]) -> Counter[str]:
-    """Count the images that bear each class."""
+    """Count the images that have each class."""
     return Counter(label for image in images for label in image.labels)
+
+
+def fault_of_classes(images: Sequence[Labelled], refused: Sequence[Refusal]) -> str | None:
+    """Say why there is nothing to distinguish; `None` if some label is on some images and not on others.
+
+    Args:
+        images: All usable images.
+        refused: Rows that are not used.
+
+    Returns:
+        What was found, what is expected, and what to do.
+    """
+    counts, settings = count(images), "ingest.exclude, ingest.merge and ingest.rare"
+    if not images and not refused:
+        return "no image was found; expected images of at least two classes; check ingest.root and ingest.source"
+    if not images:
+        reason, rows = Counter(reason for _, _, reason in refused).most_common(1)[0]
+        return (
+            f"no usable image is left of {len(refused)} rows. Most frequent reason ({rows} of them): {reason}. "
+            f"Correct the rows, or check {settings}"
+        )
+    if not counts:
+        return (
+            f"none of the {len(images)} images has a label; expected at least one label that some images have; check "
+            f"the column of the labels, and {settings}"
+        )
+    if len(counts) == 1 and all(image.labels for image in images):
+        return (
+            f"all {len(images)} images have the class {min(counts)!r} and no other; expected at least two classes. If "
+            "each class has a folder, set ingest.root to the folder above them. Otherwise add images of another class, "
+            f"or check {settings}. With task 'multilabel', images without any label are enough"
+        )
+    if all(number == len(images) for number in counts.values()):
+        return (
+            f"every one of the {len(images)} images has all {len(counts)} labels, {sorted(counts)}; expected a label "
+            f"that some images lack; add such images, or check the labels and {settings}"
+        )
+    return None
 
 
 def relabel(
@@ -113,7 +151,7 @@ def relabel(
 ) -> tuple[list[Labelled], list[Refusal]]:
     """Rename and remove labels.
 
-    An image that loses its last label is left out, since it would not be true that it shows none of the classes.
+    An image that loses its last label is left out, since it does show one of the classes.
 
     Args:
         images: With any number of labels.
@@ -163,7 +201,7 @@ def choose(
     used = Counter([*exclude, *(name for old in merge.values() for name in old)])
     for name, times in used.items():
         if times > 1:
-            raise InputError(f"{PATH}: ingest.exclude and ingest.merge name {name!r} {times} times; once is needed")
+            raise InputError(f"{PATH}: ingest.exclude and ingest.merge name {name!r} {times} times; name it once")
     for new in merge:
         if not new or labels.SEPARATOR in new:
             raise InputError(
@@ -174,7 +212,7 @@ def choose(
 
 
 def treat_rare(images: Sequence[Labelled], min_images: int, action: str) -> tuple[list[Labelled], list[Refusal]]:
-    """Treat the classes that fewer images bear than `min_images`.
+    """Keep, drop or group the classes with fewer images than `min_images`.
 
     Args:
         images: With any number of labels.
@@ -190,4 +228,4 @@ def treat_rare(images: Sequence[Labelled], min_images: int, action: str) -> tupl
         "drop": dict.fromkeys(few),
         "other": dict.fromkeys(few, OTHER),
     }
-    return relabel(images, new_names[action], f"fewer than {min_images} images bear")
+    return relabel(images, new_names[action], f"fewer than {min_images} images have")

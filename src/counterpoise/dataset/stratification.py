@@ -1,4 +1,4 @@
-"""Dealing images out to splits: every class in proportion, and nothing parted that belongs together."""
+"""Stratified splits: every class in proportion, and units never split up."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def deal(
     *,
     sizes: NDArray[np.int64] | None = None,
 ) -> Ints:
-    """Deal units to splits by iterative stratification.
+    """Assign units to splits by iterative stratification.
 
-    The class with the fewest undealt images comes first; each of its units, in random order with large ones first,
+    The class with the fewest images left comes first; each of its units, in random order with large ones first,
     goes to the split that still wants most of that class, and of equal ones to the split that still wants most
     images, then to the first. A unit with many labels is taken off what its split wants of each of them.
 
@@ -75,7 +75,7 @@ def deal(
             want images in the proportion in which they want labels.
 
     Returns:
-        (u,) the split of each unit, in 0..s-1; units without any label are dealt last, to the split that still wants
+        (u,) the split of each unit, in 0..s-1; units without any label come last, to the split that still wants
         most images.
 
     Source: Sechidis, Tsoumakas, Vlahavas (2011), On the Stratification of Multi-Label Data, algorithm 1. Departures:
@@ -120,7 +120,7 @@ def deal(
 
 
 def even_out(
-    dealt: Ints,
+    assigned: Ints,
     members: NDArray[np.int64] | csr_array,
     wanted: NDArray[np.float64],
     rng: np.random.Generator,
@@ -128,12 +128,12 @@ def even_out(
 ) -> Ints:
     """Move units from split to split as long as that brings all labels, and the numbers of images, closer to wanted.
 
-    Of units with many labels the last ones are dealt by what they hold of one label, whatever that does to others. A
+    Of units with many labels the last ones are placed by one of their labels, whatever that does to others. A
     unit is moved where it lowers sum_s sum_l (wanted_sl - got_sl)^2 / n_l most, with n_l the images of label l, and all
     images as one label more; all units come in random order, again until none moves, `PASSES` times at most.
 
     Args:
-        dealt: (u,) split of each unit.
+        assigned: (u,) split of each unit.
         members: (u, c) images of each label in each unit, dense or sparse.
         wanted: (s, c) images of each label that each split should get.
         rng: Decides the order.
@@ -154,9 +154,9 @@ def even_out(
 
     table = csr_array(hstack([csr_array(members), csr_array(sizes[:, None])]))
     targets = np.column_stack([wanted, wanted.sum(axis=1) * sizes.sum() / max(wanted.sum(), 1)])
-    left = targets - np.stack([table[dealt == split].sum(axis=0) for split in range(len(wanted))])
+    left = targets - np.stack([table[assigned == split].sum(axis=0) for split in range(len(wanted))])
     totals = np.maximum(np.asarray(table.sum(axis=0)).ravel(), 1)
-    result = dealt.copy()
+    result = assigned.copy()
     for _ in range(PASSES):
         before = result.copy()
         for unit in rng.permutation(len(result)):

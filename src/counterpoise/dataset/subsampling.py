@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def choose(table: pd.DataFrame, units: Mapping[str, str], fraction: float, seed: int) -> NDArray[np.int64]:
     """Choose a part of the tiles of train.
 
-    Units are taken whole: images that must stay together, with all their tiles. Of the n units that bear the same
+    Units are taken whole: images that must stay together, with all their tiles. Of the n units that have the same
     labels, in random order, number j (from 0) belongs to every part above (j + u) / n, with one u in [0, 1) for them
     all; so each such set of labels gives its share, to within one unit and without bias. Where a class would be left
     out, the first of its units is taken too. For one seed a smaller part lies within a larger one.

@@ -42,10 +42,10 @@ def probabilities(
 
 
 def raw(logits: NDArray[np.floating], task: str) -> tuple[Floats, NDArray[np.bool_]]:
-    """Use raw logits, (n, c), as they are: neither calibrated, nor corrected for a prior, nor under a rule.
+    """Use raw logits, (n, c), unchanged: neither calibrated, nor corrected for a prior, nor under a rule.
 
     Returns:
-        Their softmax, and the most probable class, one in each row; of many labels their sigmoid, and those from 0.5
+        Their softmax, and the most probable class, one in each row; for multilabel their sigmoid, and those from 0.5
         on. Both (n, c).
     """
     link = calibration_links.of_task(task)
@@ -54,7 +54,7 @@ def raw(logits: NDArray[np.floating], task: str) -> tuple[Floats, NDArray[np.boo
 
 
 def most_probable(probs: Floats, task: str) -> NDArray[np.bool_]:
-    """Decide for the most probable class, one in each row; of many labels for those from 0.5 on. Both (n, c)."""
+    """Decide for the most probable class, one in each row; for multilabel for those from 0.5 on. Both (n, c)."""
     return calibration_links.of_task(task).most_probable(probs)
 
 
@@ -72,7 +72,7 @@ def decided(decision: Decision, probs: Floats) -> NDArray[np.bool_]:
 
 
 def never_decided(decision: Decision) -> list[str]:
-    """Name the classes that no probability decides for, since validation cannot promise what the rule asks."""
+    """Name the classes that are never decided, since no threshold on validation reaches what the rule needs."""
     return links.of_task(decision.task).never_decided(decision)
 
 
@@ -82,7 +82,7 @@ def with_rule(decision: Decision, val: Predictions, truth: NDArray[np.bool_], ru
     Args:
         decision: All but the rule.
         val: Predictions of validation.
-        truth: (n, c) what its images bear.
+        truth: (n, c) the labels of its images.
         rule: What the decision should be good for.
 
     Raises:
@@ -96,13 +96,13 @@ def with_rule(decision: Decision, val: Predictions, truth: NDArray[np.bool_], ru
 
 
 def at_prevalence(decision: Decision, share: float, val: Predictions, truth: NDArray[np.bool_], rule: Rule) -> Moved:
-    """Decide anew for another share of the class that matters.
+    """Decide again for another share of the class that matters.
 
     Args:
         decision: All but the rule.
         share: In (0, 1); the other classes keep their proportions.
         val: Predictions of validation.
-        truth: (n, c) what its images bear.
+        truth: (n, c) the labels of its images.
         rule: What the decision should be good for.
     """
     link = calibration_links.of_task(decision.task)

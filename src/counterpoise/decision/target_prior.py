@@ -1,4 +1,4 @@
-"""The prior of deployment: natural, stated, or estimated from unlabelled predictions unless that is refused."""
+"""The prior of deployment: natural, stated, or estimated from unlabelled predictions."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from counterpoise.decision.links import ShiftProblem
 
 Floats = NDArray[np.float64]
 LEAST_IMAGES = 100
-"""With fewer unlabelled images nothing is estimated."""
+"""Minimum number of unlabelled images for an estimate."""
 LEAST_VALIDATION = 10
-"""With fewer images of a class in validation, nobody knows what the class looks like there."""
+"""Minimum number of validation images of each class, to know what the class looks like."""
 LEAST_SEPARATION = 0.05
-"""With less of it (`shift.separation`), the model cannot tell some classes apart, nor their shares."""
+"""Minimum of `label_shift.separation`; with less, the model cannot distinguish some classes, nor their shares."""
 LEVEL = 0.01
 """The check rejects below this."""
-OR_OTHERS = ", or other labels, which these scores see as well, are more frequent there"
-INSTEAD = "state its shares by hand under decide.target, or set it to 'natural'"
+OR_OTHERS = ", or other labels that raise the same scores are more frequent there"
+INSTEAD = "state the shares by hand in decide.target, or set it to 'natural'"
 
 
 def move(
@@ -42,7 +42,7 @@ def move(
     Args:
         decision: Calibrated on validation.
         val: Predictions of validation.
-        truth: (m, c) what its images bear.
+        truth: (m, c) labels of its images.
         target: `natural`, `estimated`, or shares by class name.
         unlabelled: For `estimated`, raw logits of unlabelled images of deployment, of the same model.
 
@@ -87,20 +87,20 @@ def stated(shares: Mapping[str, float], decision: Decision) -> Floats:
 def estimate(
     decision: Decision, val: Predictions, truth: NDArray[np.bool_], unlabelled: Unlabelled
 ) -> tuple[Floats, Estimated]:
-    """Estimate the target prior, and check what that assumes; of many labels, label by label.
+    """Estimate the target prior, and check its assumption; for multilabel, label by label.
 
     Args:
         decision: Calibrated, whatever its target.
         val: Predictions of validation.
-        truth: (m, c) what its images bear.
+        truth: (m, c) labels of its images.
         unlabelled: Raw logits of unlabelled images of deployment, of the same model.
 
     Returns:
         (c,) prior, and what it rests on.
 
     Raises:
-        InputError: There are too few images, there or of a class in validation; the model cannot tell classes apart; EM
-            did not come to rest; or validation's classes, in whatever shares, do not explain the scores.
+        InputError: There are too few unlabelled images, or validation images of a class; the model cannot distinguish
+            classes; EM did not converge; or validation's classes, in whatever shares, do not explain the scores.
     """
     link = links.of_task(decision.task)
     _refuse_too_few(decision, unlabelled, link.few_images(truth, LEAST_VALIDATION), link.SIDES)
@@ -125,7 +125,9 @@ def estimate(
 def _refuse_too_few(decision: Decision, unlabelled: Unlabelled, few: Sequence[int], sides: str) -> None:
     if unlabelled.classes != decision.classes:
         classes = list(unlabelled.classes)
-        raise InputError(_refusal(f"its classes are {classes}, those of the model {list(decision.classes)}"))
+        raise InputError(
+            _refusal(f"the unlabelled logits have classes {classes}, the model has {list(decision.classes)}")
+        )
     images = len(unlabelled.logits)
     if images < LEAST_IMAGES:
         raise InputError(_refusal(f"there are {images} unlabelled images; at least {LEAST_IMAGES} are needed"))
@@ -135,20 +137,20 @@ def _refuse_too_few(decision: Decision, unlabelled: Unlabelled, few: Sequence[in
 
 
 def _solve(problem: ShiftProblem, groups: NDArray[np.str_]) -> tuple[label_shift.Estimate, label_shift.Check]:
-    """Estimate the shares of one problem, unless the model cannot tell its classes apart."""
+    """Estimate the shares of one problem, unless the model cannot distinguish its classes."""
     apart = label_shift.separation(problem.val, problem.targets, problem.prior)
     if apart < LEAST_SEPARATION:
         classes = "some classes" if problem.label is None else f"images with and without {problem.label!r}"
         raise InputError(
             _refusal(
-                f"the model tells {classes} apart too badly for their shares to show: separation {apart:.3f}, at least "
-                f"{LEAST_SEPARATION} is needed"
+                f"the model cannot distinguish {classes} well enough to estimate shares (separation {apart:.3f}, at "
+                f"least {LEAST_SEPARATION} is needed)"
             )
         )
     by_em = label_shift.estimate(problem.unlabelled, problem.prior)
     if not by_em.converged:
         of_label = "" if problem.label is None else f" of {problem.label!r}"
-        raise InputError(_refusal(f"EM{of_label} did not come to rest in {by_em.iterations} steps"))
+        raise InputError(_refusal(f"EM{of_label} did not converge in {by_em.iterations} steps"))
     check = label_shift.check(problem.unlabelled, problem.val, problem.targets, groups, problem.prior, by_em.prior)
     return by_em, check
 
@@ -156,9 +158,9 @@ def _solve(problem: ShiftProblem, groups: NDArray[np.str_]) -> tuple[label_shift
 def _unexplained(label: str | None, p_value: float) -> str:
     of_label, others = ("", "") if label is None else (f" of {label!r}", OR_OTHERS)
     return _refusal(
-        f"no shares of the classes explain the scores{of_label} (p = {p_value:.2g}, below {LEVEL}), so that an "
-        f"estimate would mean nothing: images of the same class look otherwise there than in validation{others}. Label "
-        "some images from there"
+        f"no class shares explain the scores{of_label} (p = {p_value:.2g}, below {LEVEL}), so an estimate would be "
+        f"meaningless: images of the same class look different there than in validation{others}. Label some images "
+        "from there"
     )
 
 

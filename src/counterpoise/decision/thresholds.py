@@ -124,8 +124,8 @@ def for_precision_floor(
         level: Confidence, in (0, 1).
 
     Returns:
-        Threshold on the probability at the prior of deployment, in [0, 1]; `None` where validation cannot promise the
-        floor at any: "unattainable" is an answer.
+        Threshold on the probability at the prior of deployment, in [0, 1]; `None` where no threshold reaches the
+        floor on validation.
 
     Example:
         >>> many = np.repeat([0.9, 0.1], 200)

@@ -32,7 +32,7 @@ def calibrate(
 
     Args:
         val: Predictions of validation.
-        prior: What labels mean, and how many images bear each before any balancing.
+        prior: What labels mean, and how many images have each before any balancing.
         ledger: Every line that applies to the model.
         calibrator: Its name; `auto` takes `temperature` where the prior that the model saw is known, else one that
             learns it from validation.
@@ -100,8 +100,9 @@ def refuse_unknown(calibrator: str, ledger: Sequence[prior_ledger.Line]) -> None
     if unknown and calibrator not in calibrators.WITH_BIAS:
         pieces = ", ".join(f"{line.piece} = {line.remedy}" for line in unknown)
         raise InputError(
-            f"{PATH}: decide.calibrator is {calibrator!r}, but what {pieces} does to the prior has no closed form; "
-            f"set it to 'auto' or one of {list(calibrators.WITH_BIAS)}, which learn the prior from validation"
+            f"{PATH}: decide.calibrator is {calibrator!r}, but the effect of {pieces} on the prior has no closed "
+            f"form; set decide.calibrator to 'auto' or one of {list(calibrators.WITH_BIAS)}, which learn the prior "
+            "from validation"
         )
 
 
@@ -132,6 +133,6 @@ def count(truth: NDArray[np.bool_], decided: NDArray[np.bool_]) -> Counts:
 
 
 def counted(decision: Decision, val: Predictions, truth: NDArray[np.bool_]) -> Decision:
-    """Add the counts of what a decision decides on validation, whose images bear `truth`, (n, c)."""
+    """Add the counts of what a decision decides on validation, whose true labels are `truth`, (n, c)."""
     decided = rules.decided(decision, rules.probabilities(decision, val.logits))
     return replace(decision, val_decided=count(truth, decided))

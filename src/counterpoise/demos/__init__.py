@@ -18,7 +18,7 @@ class Demo(Protocol):
 
 
 def names() -> list[str]:
-    """List the demo sets there are."""
+    """List the demo sets."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 

@@ -6,8 +6,8 @@ solid and a regular drawing of one icon share a group. 52 categories have 20 ico
 least one of them; counted in drawings, 54 have 20 or more, in 1,515 drawings. The largest is `humanitarian` (343
 drawings), the smallest `fruits-vegetables` (7).
 
-Two kinds of icon are left out. Brands, since their licence asks not to use a logo but for what it stands for, and since
-a logo does not look like its category. Icons without a category, since nobody filed them anywhere, which does not mean
+Two kinds of icon are left out. Brands, since their licence asks to use a logo only for its brand, and since a logo does
+not look like its category. Icons without a category, since nobody filed them anywhere, which does not mean
 that no category is true; in 6.6.0 these are brands only (439 of 492 drawings), so that every drawing has a label.
 
 Icons: CC BY 4.0, fonts: SIL OFL 1.1. Source: https://fontawesome.com, as the Python package fontawesomefree.

@@ -1,4 +1,4 @@
-"""The figures that stand in `metrics.json`, and what a reader must know of them."""
+"""The figures of `metrics.json`, and what a reader must know about them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRIOR_TOLERANCE = 0.02
 def headline(
     scores: Mapping[str, Mapping[str, Score]], classes: pd.DataFrame, truth: Truth, decision: Decision, task: Task
 ) -> Metrics:
-    """Pick the figures that stand in `metrics.json`, and say what a reader must know.
+    """Pick the figures of `metrics.json`, and say what a reader must know about them.
 
     Args:
         scores: For each variant its figures.
@@ -51,33 +51,48 @@ def headline(
 
 
 def explanations(decision: Decision, task: Task) -> tuple[str, str]:
-    """Say what the figures are of: the first two notes, whatever the run."""
+    """Explain the figures: the first two notes of every run."""
     one = [name for name in task.HEADLINES if name in OF_POSITIVE]
     return (
-        f"{', '.join(['recall', 'precision', *one])}: class {decision.positive!r} against the rest",
-        f"decided by rule {decision.rule!r} at the target prior; {task.RAW}_raw: {task.RAW_RULE} before any correction",
+        f"{', '.join(['recall', 'precision', *one])}: class {decision.positive!r} against all others",
+        f"decisions by rule {decision.rule!r} at the target prior; {task.RAW}_raw: {task.RAW_RULE}, of raw logits",
     )
 
 
 def warnings(selected: Mapping[str, Score], truth: Truth, decision: Decision, task: Task) -> Iterator[str]:
-    """Say what a reader must know of this run's figures: undefined ones, absent classes, another prior."""
+    """Warn about the figures of this run: undefined ones, absent classes, another prior."""
     resamples = len(truth.weights)
     for name, (value, interval) in selected.items():
         if np.isnan(value):
-            yield f"{name} is undefined: {'it is never decided' if name == 'precision' else 'no test image allows it'}"
+            yield f"{name} is undefined: {_undefined(name, truth, decision.positive)}"
         elif interval.undefined:
-            yield f"{name}: {interval.undefined} of {resamples} resamples left out, since a class is absent in them"
+            yield (
+                f"{name}: its interval leaves out {interval.undefined} of {resamples} resamples, in which a class is "
+                "absent"
+            )
     class_counts = truth.targets.sum(axis=0)
     absent = [name for name, count in zip(decision.classes, class_counts, strict=True) if not count]
     if absent:
-        yield f"classes without a test image, left out of every mean: {absent}"
+        yield f"classes without a test image are left out of every mean: {absent}"
     resampled_counts = truth.weights @ truth.targets[:, class_counts > 0].astype(np.int32)
     lacking = int((resampled_counts == 0).any(axis=1).sum())
     if lacking:
         means = ", ".join(name for name in selected if name in task.MEANS_OVER_CLASSES)
-        yield f"{means}: {lacking} of {resamples} resamples lack a class, which their means leave out"
+        yield f"{means}: in {lacking} of {resamples} resamples a class is absent, and their means leave it out"
     if np.abs(class_counts / len(truth.targets) - np.array(decision.target)).max() > PRIOR_TOLERANCE:
         yield (
-            "the classes' shares in test are not those of the target prior: "
-            f"{task.DEPEND_ON_SHARES} hold for test's shares, not for deployment's"
+            "the class shares in test differ from the target prior: "
+            f"{task.DEPEND_ON_SHARES} hold for the shares in test, not for those in deployment"
         )
+
+
+def _undefined(name: str, truth: Truth, positive: str) -> str:
+    """Say why a figure of the class that matters is undefined."""
+    of_class = truth.targets[:, truth.positive]
+    if name == "precision":
+        return f"class {positive!r} is never decided on test"
+    if not of_class.any():
+        return f"no test image has class {positive!r}"
+    if of_class.all():
+        return f"every test image has class {positive!r}"
+    return "test has too few classes"

@@ -20,7 +20,7 @@ def prevalence_table(logits: Floats, variants: Mapping[str, Variant], decision: 
 
     Images of test are weighed so that the class has the stated share. `raw`: raw logits; `as it is`: the decision of
     the run; `re-decided`: the one that `decide` made for that share. `raw expected`, `expected`: precision that
-    validation's own counts promise for raw logits, and for the decision of the run.
+    validation's own counts imply for raw logits, and for the decision of the run.
 
     Args:
         logits: (n, c) raw logits of test.
@@ -48,7 +48,7 @@ def prevalence_table(logits: Floats, variants: Mapping[str, Variant], decision: 
 def _rows(
     place: str, share: float, variants: Mapping[str, Variant], decision: Decision, truth: Truth
 ) -> list[tuple[object, ...]]:
-    """Make the rows of one share: what validation promises, then what test shows of each variant."""
+    """Make the rows of one share: what is expected from validation, then what test shows for each variant."""
     rows: list[tuple[object, ...]] = []
     for name, counts in (("raw expected", decision.val_raw), ("expected", decision.val_decided)):
         value, interval = prevalence.expected_precision(counts[truth.positive], share)

@@ -106,11 +106,11 @@ def label_weights(scheme: str, label_counts: ArrayLike, total: float) -> Weights
     With k_l positives of label l among n draws: `none` 1; `negatives_over_positives` (n - k_l) / k_l; `inverse_share`
     sum k / k_l. They are not normalised. A weight w turns a true probability p into w p / (w p + 1 - p), so that the
     threshold 0.5 means p = 1 / (1 + w): the ledger holds w as the factor of the odds. A label that is never drawn, or
-    borne by every draw, gets weight 1: there is nothing to weigh against each other.
+    present in every draw, gets weight 1: there is nothing to weigh against each other.
 
     Args:
         scheme: One of the names above.
-        label_counts: (c,) draws that bear each label, in one epoch.
+        label_counts: (c,) draws that have each label, in one epoch.
         total: n, draws in one epoch.
 
     Returns:
@@ -127,7 +127,7 @@ def label_weights(scheme: str, label_counts: ArrayLike, total: float) -> Weights
         raise ValueError(f"weighting.scheme is {scheme!r}; expected one of {list(LABEL_SCHEMES)} for many labels")
     counts = np.asarray(label_counts, dtype=np.float64)
     if (counts < 0).any() or (counts > total).any():
-        raise ValueError(f"label counts {counts.tolist()} must lie between 0 and the number of draws, {total:g}")
+        raise ValueError(f"label counts {counts.tolist()} must be between 0 and the number of samples, {total:g}")
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = LABEL_SCHEMES[scheme](counts, total)
     return np.where((counts > 0) & (counts < total), weights, 1.0)

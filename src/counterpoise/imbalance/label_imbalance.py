@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 Members = NDArray[np.bool_]
-"""(n, c): which classes each tile bears; of one class per tile, one in each row."""
+"""(n, c): which classes each tile has; of one class per tile, one in each row."""
 
 
 def label_sets(members: Members) -> Counts:
@@ -39,7 +39,7 @@ def label_sets(members: Members) -> Counts:
 
 
 def label_counts(members: Members, repeats: Counts | None = None) -> Counts:
-    """Count the draws that bear each label.
+    """Count the draws that have each label.
 
     Args:
         members: (n, c) labels of each tile.
@@ -56,7 +56,7 @@ def label_counts(members: Members, repeats: Counts | None = None) -> Counts:
 
 
 def pairs(members: Members, repeats: Counts | None = None) -> Counts:
-    """Count the draws that bear two labels together.
+    """Count the draws that have two labels together.
 
     Args:
         members: (n, c) labels of each tile.
@@ -79,10 +79,10 @@ def imbalance_ratios(counts: ArrayLike) -> Floats:
     """Say by how much the most frequent label outnumbers each label: IRLbl, max_k n_k / n_l.
 
     Args:
-        counts: (c,) examples that bear each label.
+        counts: (c,) examples that have each label.
 
     Returns:
-        (c,) ratios, 1 or more; infinite for a label that nothing bears.
+        (c,) ratios, 1 or more; infinite for a label that nothing has.
 
     Source: Charte, Rivera, del Jesus, Herrera (2015), as in `repeats`.
 
@@ -95,13 +95,13 @@ def imbalance_ratios(counts: ArrayLike) -> Floats:
 
 
 def mean_imbalance_ratio(counts: ArrayLike) -> float:
-    """Average the imbalance ratios: MeanIR. Labels that nothing bears are left out (nan if nothing bears any).
+    """Average the imbalance ratios: MeanIR. Labels that nothing has are left out (nan if nothing has any).
 
     A label's ratio lies above the mean if and only if its count lies below the harmonic mean of the counts, since
     max_k n_k cancels.
 
     Args:
-        counts: (c,) examples that bear each label.
+        counts: (c,) examples that have each label.
 
     Source: Charte, Rivera, del Jesus, Herrera (2015), as in `repeats`.
 
@@ -125,10 +125,10 @@ def scumble(members: Members, repeats: Counts | None = None) -> float:
         repeats: (n,) how often each tile is drawn; once without it. The imbalance ratios are those of the draws.
 
     Returns:
-        The mean over draws that bear a label; nan if there are none.
+        The mean over draws that have a label; nan if there are none.
 
     Source: Charte, Rivera, del Jesus, Herrera (2014), Concurrence among imbalanced labels and its influence on
-        multilabel resampling algorithms. Both means run over the labels that an example bears, as in the authors'
+        multilabel resampling algorithms. Both means run over the labels that an example has, as in the authors'
         `mldr`; examples without any label, which would divide by zero, are left out of the last mean.
 
     Example:
@@ -148,7 +148,7 @@ def scumble(members: Members, repeats: Counts | None = None) -> float:
 
 
 def _table(members: Members) -> csr_array:
-    """Hold as sparse integers: with a thousand labels hardly any of them is borne."""
+    """Hold as sparse integers: with a thousand labels hardly any of them is present."""
     from scipy.sparse import csr_array
 
     rows, columns = np.nonzero(members)

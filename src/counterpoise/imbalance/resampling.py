@@ -141,7 +141,7 @@ def _lp_rus(members: Members, threshold: float, resize_frac: float, rng: np.rand
 def _ml_ros(members: Members, threshold: float, resize_frac: float, rng: np.random.Generator) -> Counts:
     """Draw tiles of minority labels again, label after label in turn, until each has come down to the MeanIR.
 
-    A minority label is one with IRLbl above the MeanIR, as it was before. Of each in turn one tile that bears it is
+    A minority label is one with IRLbl above the MeanIR, as it was before. Of each in turn one tile that has it is
     drawn once more, at random; a label whose IRLbl has sunk to the MeanIR leaves. Other labels of the tile come along.
 
     Example:
@@ -171,7 +171,7 @@ def _ml_ros(members: Members, threshold: float, resize_frac: float, rng: np.rand
 
 
 def _ml_rus(members: Members, threshold: float, resize_frac: float, rng: np.random.Generator) -> Counts:
-    """Leave out tiles that bear majority labels alone, in random order, while they are majority labels.
+    """Leave out tiles that have majority labels alone, in random order, while they are majority labels.
 
     A majority label is one with IRLbl below the MeanIR. Labels that have come up to the MeanIR of what is left protect
     their tiles from then on, so that no label overtakes another by far, and none vanishes.
@@ -205,10 +205,9 @@ def _ml_rus(members: Members, threshold: float, resize_frac: float, rng: np.rand
 def _single_label(members: Members, threshold: float, resize_frac: float, rng: np.random.Generator) -> Counts:
     """Draw tiles with a single label again, the rarest label first, until it has caught up with the next, and so on.
 
-    With n_l tiles that bear label l, alone or not, the label's tiles without another one get max(0, level - n_l) more
-    draws, evenly; the level, at most max_k n_k, is the one that uses up the total. Labels that never stand alone are
-    passed over. No tile with several labels is drawn again, which is what one does who fears to touch them; see
-    `scumble` and `pairs` for what it does to them.
+    With n_l tiles that have label l, alone or not, the label's tiles without another one get max(0, level - n_l) more
+    draws, evenly; the level, at most max_k n_k, is the one that uses up the total. Labels that never occur alone are
+    skipped. No tile with several labels is repeated; see `scumble` and `pairs` for the effect on them.
 
     Example:
         >>> members = np.array([[1, 0]] * 5 + [[1, 1]] * 2 + [[0, 1]], dtype=bool)  # 7 of the first, 3 of the second
@@ -260,24 +259,24 @@ def repeats(
     With n_k tiles of class k: `none` once each; `over` n_max draws of every class; `under` n_min draws of every
     class, each tile at most once; `square_root` sqrt(n_k n_max) draws, half-way to `over` on a log scale;
     `repeat_factor` max(1, sqrt(threshold / share_k)) draws of each tile. Fractions are rounded at random without
-    bias. A class without tiles stays without draws. Of many labels per tile, `over`, `under` and `square_root` take
-    every distinct label set for a class (no label at all is one too), so that `over` draws very much and `under` very
+    bias. A class without tiles stays without draws. With several labels per tile, `over`, `under` and `square_root`
+    treat every distinct label set as a class (no label at all is one too), so `over` draws very much and `under` very
     little where many sets occur once; `repeat_factor` takes the largest factor of a tile's labels, with share_k the
-    share of tiles that bear label k.
+    share of tiles that have label k.
 
     For many labels alone, by a share of the tiles (`resize_frac`):
 
     - `lp_ros` draws rare label sets more often, up to the mean size of a label set;
     - `lp_rus` leaves out tiles of frequent label sets, down to the mean size;
     - `ml_ros` draws tiles of rare labels (IRLbl > MeanIR) more often, label after label in turn;
-    - `ml_rus` leaves out tiles that bear frequent labels alone (IRLbl < MeanIR);
-    - `single_label` draws tiles that bear one rare label and no other more often.
+    - `ml_rus` leaves out tiles that have frequent labels alone (IRLbl < MeanIR);
+    - `single_label` draws tiles that have one rare label and no other more often.
 
-    They stop before the share where nothing is left to even out.
+    They stop before the share once everything is balanced.
 
     Args:
         strategy: One of the names above.
-        members: (n, c) which classes each tile bears.
+        members: (n, c) which classes each tile has.
         rng: Decides which tiles get the odd draw.
         threshold: Share of the tiles below which `repeat_factor` repeats a class, in (0, 1].
         resize_frac: By which share of the tiles the last five grow or shrink the draws, in (0, 1].
@@ -293,8 +292,8 @@ def repeats(
         Neurocomputing 163, for LP-ROS, LP-RUS, ML-ROS, ML-RUS. Departures. All: numbers of draws in place of
         copies; the total is met exactly instead of in whole rounds, and rounds stop where no label or set is left.
         LP-ROS, LP-RUS: fractions of a set's share are rounded at random; what LP-ROS adds is spread evenly over the
-        tiles of a set, which bear the same labels, instead of at random. ML-RUS: one pass in random order over all
-        tiles, as in the authors' `mldr.resampling` (Mulan goes through the majority labels in turn); a tile that bears
+        tiles of a set, which have the same labels, instead of at random. ML-RUS: one pass in random order over all
+        tiles, as in the authors' `mldr.resampling` (Mulan goes through the majority labels in turn); a tile that has
         a minority label is kept, as there; one without any label is kept too, unlike there; the MeanIR is that of what
         is left instead of the first one, with which it would go on after the labels are even.
 

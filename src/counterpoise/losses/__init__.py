@@ -2,13 +2,13 @@
 
 A file `losses/<name>.py` holds a docstring, `TASKS` that it is defined for, `class Params(Section)` with its block of
 `params.yaml`, the function `<name>(logits, targets, *, ...)`, `build(...)` as below, and
-`prior_factors(params, class_counts)`, its line in the prior ledger. It may say more of itself:
+`prior_factors(params, class_counts)`, its line in the prior ledger. It may declare more:
 
 - `ONLY`, a clause that says why, if one of the tasks `multiclass` and `multilabel` is not among `TASKS`;
 - `RANKS = True`, a loss over pairs or rankings: its values are shares, and it takes no class weights;
 - `ADJUSTS = True`, a loss that rebalances by class counts itself, so that class weights would correct twice;
 - `STATEFUL = True`, a loss that keeps something from batch to batch for each class: it is built as an `nn.Module`;
-- `HEAD`, the only head that it makes sense with, and `HEAD_REASON`, a clause that says why;
+- `HEAD`, the only head that it works with, and `HEAD_REASON`, a clause that says why;
 - `conflicts(params, target_ndim=..., weighting_scheme=...)`, which yields a line for each fault of its parameters.
 
 All of this can be read without torch: a file imports torch only inside the functions that compute.
@@ -75,7 +75,7 @@ def module(name: str) -> LossModule:
 
 
 def ranks(name: str) -> bool:
-    """Say whether a loss looks at pairs or rankings: its values are shares, and it takes no class weights."""
+    """Say whether a loss compares pairs or rankings: its values are shares, and it takes no class weights."""
     return bool(getattr(module(name), "RANKS", False))
 
 
@@ -105,7 +105,7 @@ def refuses_task(name: str, task: str) -> str | None:
 
 
 def refuses_weights(name: str, scheme: str) -> str | None:
-    """Say why a loss does not go together with class weights; `None` if it does.
+    """Say why a loss does not work with class weights; `None` if it does.
 
     Args:
         name: One of `names()`.
@@ -115,20 +115,20 @@ def refuses_weights(name: str, scheme: str) -> str | None:
         return None
     if ranks(name):
         return (
-            f"{config.PATH}: weighting.scheme is {scheme!r}, but loss {name!r} looks at pairs of examples or at ranks, "
-            "in which a class has no weight of its own; set it to 'none'"
+            f"{config.PATH}: weighting.scheme is {scheme!r}, but loss {name!r} compares examples with each other, "
+            "so classes have no weights; set weighting.scheme to 'none'"
         )
     if adjusts(name):
         return (
-            f"{config.PATH}: weighting.scheme is {scheme!r}, but loss {name!r} already moves the prior by class "
-            "counts; weights on top would correct twice; set it to 'none' (oversampling goes together with it, since "
-            "the loss is built from the counts of the draws)"
+            f"{config.PATH}: weighting.scheme is {scheme!r}, but loss {name!r} already corrects for class "
+            "counts, and weights would correct twice; set weighting.scheme to 'none' (oversampling is allowed, since "
+            "the loss uses the samples per epoch)"
         )
     return None
 
 
 def refuses_head(name: str, head: str) -> str | None:
-    """Say why a loss does not go together with a head; `None` if it does.
+    """Say why a loss does not work with a head; `None` if it does.
 
     Args:
         name: One of `names()`.
@@ -139,26 +139,29 @@ def refuses_head(name: str, head: str) -> str | None:
     if head == needed:
         return None
     reason: str = loss.HEAD_REASON  # type: ignore[attr-defined]
-    return f"{config.PATH}: model.head is {head!r}, but {reason}; set it to {needed!r}"
+    return f"{config.PATH}: model.head is {head!r}, but {reason}; set model.head to {needed!r}"
 
 
 def refuses_subclasses(name: str) -> str | None:
-    """Say why a loss does not go together with classes that are split into types; `None` if it does.
+    """Say why a loss does not work with classes that are split into subtypes; `None` if it does.
 
     Args:
         name: One of `names()`.
     """
     if ranks(name):
-        reason = "looks at pairs of examples or at ranks, of classes and not of their types"
+        reason = "compares examples of classes, not of their subtypes"
     elif stateful(name):
-        reason = "keeps a memory of the classes that it saw, which are types while training and classes on validation"
+        reason = "keeps averages per class, which would be of subtypes in training and of classes on validation"
     else:
         return None
-    return f"{config.PATH}: model.subclasses is given, but loss {name!r} {reason}; set it to {{}}, or take another loss"
+    return (
+        f"{config.PATH}: model.subclasses is given, but loss {name!r} {reason}; set model.subclasses to {{}}, or take "
+        "another loss"
+    )
 
 
 def conflicts(name: str, params: Mapping[str, Any], *, task: str, weighting_scheme: str = "none") -> Iterator[str]:
-    """Ask a loss which of its parameters make no sense with the task or the class weights.
+    """Ask a loss which of its parameters do not work with the task or the class weights.
 
     Args:
         name: One of `names()`.
@@ -167,7 +170,7 @@ def conflicts(name: str, params: Mapping[str, Any], *, task: str, weighting_sche
         weighting_scheme: `weighting.scheme` of `params.yaml`.
 
     Yields:
-        A line for each fault: what was found, why it makes no sense, what to do.
+        A line for each fault: what was found, why it cannot work, what to do.
 
     Raises:
         config.InputError: A parameter is unknown, missing or out of range.
@@ -190,12 +193,12 @@ def build(name: str, *, task: str, class_counts: Sequence[int], example_count: i
 
     Returns:
         `loss(logits, targets)`: logits (n, c) float and targets (n,) int64 give values (n,) in nats, whose mean is
-        the loss of the batch; of many labels, targets (n, c) in {0, 1} give values (n, c). A loss with a state of its
+        the loss of the batch; for multilabel, targets (n, c) in {0, 1} give values (n, c). A loss with a state of its
         own is an `nn.Module`; if its parameters have bounds, it is `Constrained`.
 
     Raises:
         config.InputError: There is no such loss, it is not defined for the task, or a parameter is unknown, missing,
-            out of range or senseless with the task.
+            out of range or not for the task.
     """
     loss = module(name)
     refusal = refuses_task(name, task)

@@ -21,14 +21,14 @@ class Params(Section):
     """Block `losses.asymmetric`."""
 
     gamma_pos: float = Field(ge=0, le=10)
-    """Focus on hard examples where the label is borne (of the true class), in [0, 10]; 0 is none."""
+    """Focus on hard examples where the label is present (for the true class), in [0, 10]; 0 is no focus."""
     gamma_neg: float = Field(ge=0, le=10)
-    """The same where the label is not borne (of the other classes), in [0, 10]."""
+    """Focus on hard examples where the label is absent (for the other classes), in [0, 10]; 0 is no focus."""
     clip: float = Field(ge=0, lt=1)
-    """Many labels only: the probability up to which a label that is not borne costs nothing, in [0, 1)."""
+    """Multilabel only: an absent label costs nothing up to this probability, in [0, 1)."""
     label_smoothing: float = Field(ge=0, lt=1)
-    """One class per image only: share of the target that is spread evenly over all classes, in [0, 1); at 0 gamma_neg
-    has no effect."""
+    """Multiclass only: share of the target that is spread evenly over all classes, in [0, 1); at 0 gamma_neg has no
+    effect."""
 
 
 def asymmetric(
@@ -48,14 +48,14 @@ def asymmetric(
 
     Args:
         logits: (n, c) float.
-        targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}.
+        targets: (n,) int64 in 0..c-1; or, for multilabel, (n, c) in {0, 1}.
         gamma_pos: At least 0.
         gamma_neg: At least 0.
-        clip: m in [0, 1), of many labels.
+        clip: m in [0, 1), for multilabel.
         label_smoothing: s in [0, 1), of one class per example.
 
     Returns:
-        (n,) values in nats, or (n, c) of many labels, in the logits' type.
+        (n,) values in nats, or (n, c) for multilabel, in the logits' type.
 
     Raises:
         ValueError: A parameter is out of range.

@@ -30,7 +30,7 @@ def auc_margin(
 ) -> Tensor:
     """Compute the AUC margin loss, whose minimum over a, b and maximum over alpha >= 0 needs single examples alone.
 
-    For each class k that some examples bear and some do not, with p = softmax(z)_k as the score (of many labels
+    For each class k that some examples have and some do not, with p = softmax(z)_k as the score (for multilabel
     sigmoid(z_k); with two classes sigmoid(z_1 - z_0), for class 1 alone, since both classes have the same pairs), E+
     the mean over its positives and E- that over its negatives,
 
@@ -42,7 +42,7 @@ def auc_margin(
 
     Args:
         logits: (n, c) float.
-        targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}.
+        targets: (n,) int64 in 0..c-1; or, for multilabel, (n, c) in {0, 1}.
         a: (k,) where the scores of positives gather, one for each class; (1,) with two classes.
         b: (k,) where those of negatives do.
         alpha: (k,) at least 0. Minimise over a and b, maximise over alpha.
@@ -50,7 +50,7 @@ def auc_margin(
         saddle: Use the a, b and alpha of the saddle point of this batch in place of those given.
 
     Returns:
-        (n,) shares whose mean is the loss of the batch, or (n, c) of many labels, in the logits' type; zeros where no
+        (n,) shares whose mean is the loss of the batch, or (n, c) for multilabel, in the logits' type; zeros where no
         class has both positives and negatives. At the saddle point the loss lies in [0, 1/2 + (1 + margin)^2];
         elsewhere, and single shares anywhere, may be negative.
 

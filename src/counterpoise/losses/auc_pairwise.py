@@ -25,17 +25,17 @@ class Params(Section):
     margin: float = Field(gt=0, le=100)
     """By how much a positive should score above a negative, in logits, in (0, 100]."""
     power: int = Field(ge=1, le=3)
-    """1 is a hinge, 2 its square, 3 its cube."""
+    """Power of the hinge: 1, 2 (its square) or 3 (its cube)."""
 
 
 def auc_pairwise(logits: Tensor, targets: Tensor, *, margin: float, power: int) -> Tensor:
     """Compute by how much positives fail to score above negatives, over all pairs of the batch.
 
-    For each class that some examples bear and some do not, with scores s, the loss is the mean over pairs of a positive
+    For each class that some examples have and some do not, with scores s, the loss is the mean over pairs of a positive
     i and a negative j of max(0, margin - (s_i - s_j))^power; the loss of the batch is the mean over these classes. Half
     of a pair's value goes to the share of either example.
 
-    The score is the log-odds: of many labels the logit; of classes that exclude each other z_k - log sum_{j != k} exp
+    The score is the log-odds: for multilabel the logit; of classes that exclude each other z_k - log sum_{j != k} exp
     z_j, which orders examples as the probability of class k does, and which with two classes is z_1 - z_0 (both
     classes then have the same pairs).
 
@@ -44,12 +44,12 @@ def auc_pairwise(logits: Tensor, targets: Tensor, *, margin: float, power: int) 
 
     Args:
         logits: (n, c) float.
-        targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}.
+        targets: (n,) int64 in 0..c-1; or, for multilabel, (n, c) in {0, 1}.
         margin: Above 0, in logits.
         power: 1, 2 or 3. A pair exactly at the margin has slope 0, for power 1 too.
 
     Returns:
-        (n,) shares whose mean is the loss of the batch, or (n, c) of many labels, in the logits' type; zeros where no
+        (n,) shares whose mean is the loss of the batch, or (n, c) for multilabel, in the logits' type; zeros where no
         class has a pair. The unit is logits^power.
 
     Raises:
@@ -63,7 +63,7 @@ def auc_pairwise(logits: Tensor, targets: Tensor, *, margin: float, power: int) 
         Loss; they expand the square about 0, where large sums cancel, and we do not.
         Faults elsewhere: `PairwiseAUCLoss` of LibAUC has subtracted a row of negatives from a row of positives, so that
         with equal numbers only the i-th meets the i-th, and otherwise it stops. `roc_star_loss` divides by the number
-        of pairs that are *wrong*, so that mending one may raise it, thins negatives by the number of positives, and
+        of pairs that are *wrong*, so that correcting one may raise it, thins negatives by the number of positives, and
         turns a NaN into a loss of 0. The loop in Rust and Hocking's repository reads the score of the last positive
         where it means that of the negative.
 
@@ -87,7 +87,7 @@ def auc_pairwise(logits: Tensor, targets: Tensor, *, margin: float, power: int) 
 
 
 def _one_against_rest(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Score each class by its log-odds, and say who bears it; two classes are one problem."""
+    """Score each class by its log-odds, and say who has it; two classes are one problem."""
     import torch
     from torch.nn import functional
 

@@ -24,21 +24,22 @@ class Params(Section):
     """Block `losses.average_precision`."""
 
     tau: float = Field(gt=0, le=100)
-    """Temperature of the sigmoid in logits, in (0, 100]: two scores further apart than a few tau count as ordered."""
+    """Temperature of the sigmoid in logits, in (0, 100]: two scores that differ by more than a few tau count as
+    ordered."""
 
 
 def average_precision(logits: Tensor, targets: Tensor, *, tau: float) -> Tensor:
     """Compute one minus a smooth average precision, the mean over the classes of the batch.
 
-    For each class that some examples bear and some do not, with scores s, positives P, negatives N and
-    G_ij = sigmoid((s_j - s_i) / tau), about 1 where j stands before i, the precision at the place of positive i is
+    For each class that some examples have and some do not, with scores s, positives P, negatives N and
+    G_ij = sigmoid((s_j - s_i) / tau), about 1 where j ranks before i, the precision at the place of positive i is
 
         (1 + sum_{j in P, j != i} G_ij) / (1 + sum_{j in P, j != i} G_ij + sum_{j in N} G_ij)
 
     and the loss of the class is one minus the mean of these over P. The loss of the batch is the mean over these
     classes. The whole value of a positive is its share; negatives have none.
 
-    The score is the log-odds: of many labels the logit; of classes that exclude each other z_k - log sum_{j != k} exp
+    The score is the log-odds: for multilabel the logit; of classes that exclude each other z_k - log sum_{j != k} exp
     z_j, which orders examples as the probability of class k does. Two classes are two problems: the average precision
     of one is not that of the other.
 
@@ -47,12 +48,12 @@ def average_precision(logits: Tensor, targets: Tensor, *, tau: float) -> Tensor:
 
     Args:
         logits: (n, c) float.
-        targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}.
+        targets: (n,) int64 in 0..c-1; or, for multilabel, (n, c) in {0, 1}.
         tau: Above 0, in logits. As it goes to 0, distinct scores give one minus average precision itself, whose slope
             is 0.
 
     Returns:
-        (n,) shares whose mean is the loss of the batch, in [0, 1], or (n, c) of many labels, in the logits' type; zeros
+        (n,) shares whose mean is the loss of the batch, in [0, 1], or (n, c) for multilabel, in the logits' type; zeros
         where no class has both positives and negatives.
 
     Raises:
@@ -101,14 +102,14 @@ def _lost() -> type[torch.autograd.Function]:
     from torch.autograd.function import once_differentiable
 
     class Lost(torch.autograd.Function):
-        """One minus the precision at the place of each positive; pairs are computed anew for the gradient."""
+        """One minus the precision at the place of each positive; pairs are computed again for the gradient."""
 
         @staticmethod
         def forward(ctx: Any, scores: Tensor, rows: Tensor, negatives: Tensor, tau: float) -> Tensor:  # noqa: ANN401
             lost = torch.empty_like(scores[rows])
             for part in _chunks(rows, scores):
                 before = ((scores - scores[rows[part], None]) / tau).sigmoid()
-                # An example stands half before itself, where it should count 1.
+                # An example ranks half before itself, where it should count 1.
                 lost[part] = (before @ negatives) / (before.sum(dim=1) + 0.5)
             ctx.save_for_backward(scores, rows, negatives, lost)
             ctx.tau = tau
@@ -140,7 +141,7 @@ def _chunks(rows: Tensor, scores: Tensor) -> list[slice]:
 
 
 def _one_against_rest(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Score each class by its log-odds, and say who bears it."""
+    """Score each class by its log-odds, and say who has it."""
     import torch
     from torch.nn import functional
 

@@ -55,7 +55,7 @@ def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, 
 
 
 def prior_factors(params: Params, class_counts: Sequence[int]) -> tuple[float, ...] | None:
-    """Even out the prior: factors in proportion to 1 / n_k, which average 1 over the draws.
+    """Balance the prior: factors in proportion to 1 / n_k, which average 1 over the draws.
 
     At the minimum n_k exp z_k is in proportion to the true probability of class k, so exp z_k is to that over n_k.
     """

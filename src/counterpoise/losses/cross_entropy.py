@@ -20,7 +20,8 @@ class Params(Section):
     """Block `losses.cross_entropy`."""
 
     label_smoothing: float = Field(ge=0, lt=1)
-    """Share of the target that is spread evenly over all classes, or over yes and no of each label, in [0, 1)."""
+    """Share of the target that is spread evenly over all classes (multilabel: over present and absent of each label),
+    in [0, 1)."""
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
@@ -31,11 +32,11 @@ def cross_entropy(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0
 
     Args:
         logits: (n, c) float.
-        targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}.
+        targets: (n,) int64 in 0..c-1; or, for multilabel, (n, c) in {0, 1}.
         label_smoothing: s in [0, 1).
 
     Returns:
-        (n,) values in nats, or (n, c) of many labels, in the logits' type.
+        (n,) values in nats, or (n, c) for multilabel, in the logits' type.
 
     Raises:
         ValueError: s is out of range.

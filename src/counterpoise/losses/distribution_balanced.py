@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TASKS = ("multilabel",)
-ONLY = "it weighs labels by what else an image bears, and of one class per image there is never anything else"
+ONLY = "it weights labels by the other labels of an image, and with one class per image there are none"
 ADJUSTS = True
 
 
@@ -24,13 +24,13 @@ class Params(Section):
     alpha: float = Field(ge=0, le=10)
     """Smallest weight, in [0, 10]; the largest is alpha + 1."""
     beta: float = Field(ge=0, le=100)
-    """How steeply the weight rises with r, in [0, 100]; 0 gives every entry alpha + 1/2."""
+    """How steeply the weight rises with r (docs/losses.md), in [0, 100]; 0 gives every entry alpha + 1/2."""
     mu: float = Field(ge=0, le=10)
     """The r at which the weight is alpha + 1/2, in [0, 10]."""
     tolerance: float = Field(ge=1, le=100)
-    """lambda of the paper, in [1, 100]: by how much sooner labels that are not borne stop pulling; 1 is no sooner."""
+    """lambda of the paper, in [1, 100]: how much sooner absent labels stop pulling on the logits; 1 is no sooner."""
     kappa: float = Field(ge=0, le=1)
-    """Share of the log-odds of the draws, divided by lambda, that is taken off the logits, in [0, 1]."""
+    """Share of the log-odds of the samples, divided by lambda, that is subtracted from the logits, in [0, 1]."""
 
 
 def distribution_balanced(
@@ -45,22 +45,22 @@ def distribution_balanced(
     tolerance: float,
     kappa: float,
 ) -> Tensor:
-    """Compute cross-entropy of many labels, weighted by example and label, and flattened where a label is absent.
+    """Compute multilabel cross-entropy, weighted by example and label, and flattened where a label is absent.
 
-    With n_k of N draws bearing label k, p_k = n_k / N, lambda the tolerance:
+    With n_k of N draws with label k, p_k = n_k / N, lambda the tolerance:
 
-        r_k = (1 / n_k) / (sum of 1 / n_i over labels i that the example bears),  w_k = alpha + sigmoid(beta (r_k - mu))
+        r_k = (1 / n_k) / (sum of 1 / n_i over labels i that the example has),  w_k = alpha + sigmoid(beta (r_k - mu))
         nu_k = (kappa / lambda) log(1 / p_k - 1)
         value = w_k log(1 + exp(-(z_k - nu_k)))                       where label k is present
                 w_k / lambda log(1 + exp(lambda (z_k - nu_k)))        where it is not
 
     r_k is how often the example would be drawn for the sake of label k, out of how often it would be drawn at all if
-    each label were drawn equally often. The rarer the labels it bears, the less the others count.
+    each label were drawn equally often. The rarer the labels it has, the less the others count.
 
     Args:
         logits: (n, c) float.
         targets: (n, c) in {0, 1}.
-        class_counts: (c,) float, draws that bear each label. 0 counts as half a draw, and all as all but half a draw,
+        class_counts: (c,) float, draws that have each label. 0 counts as half a draw, and all as all but half a draw,
             as in the prior ledger.
         example_count: N.
         alpha: At least 0.
@@ -70,8 +70,8 @@ def distribution_balanced(
         kappa: At least 0.
 
     Returns:
-        (n, c) values in nats, in the logits' type. An example that bears no label has weights alpha + 1, the limit for
-        one that bears a label far more frequent than any other: nothing that it bears would have it drawn too often.
+        (n, c) values in nats, in the logits' type. An example that has no label has weights alpha + 1, the limit for
+        one that has a label far more frequent than any other: nothing that it has would have it drawn too often.
 
     Raises:
         ValueError: A parameter is out of range.
@@ -126,5 +126,5 @@ def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, 
 
 
 def prior_factors(params: Params, class_counts: Sequence[int]) -> tuple[float, ...] | None:
-    """Say unknown: weights depend on what else an example bears, and tolerance bends the odds."""
+    """Say unknown: weights depend on what else an example has, and tolerance bends the odds."""
     return None

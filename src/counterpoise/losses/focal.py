@@ -22,32 +22,32 @@ class Params(Section):
     gamma: float = Field(ge=0, le=10)
     """Focus on hard examples, in [0, 10]; 0 is cross-entropy."""
     alpha: float | None = Field(gt=0, lt=1)
-    """Many labels only: weight of an entry where the label is borne, in (0, 1), while 1 - alpha is that of the others;
-    null gives both the weight 1."""
+    """Multilabel only: weight of the entries whose label is present, in (0, 1); the others have 1 - alpha. null gives
+    both the weight 1."""
 
 
 def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None = None) -> Tensor:
     """Compute cross-entropy times (1 - p_t)^gamma, so that examples which are right already count little.
 
-    The value is -(1 - p_t)^gamma log p_t, with p_t the softmax probability of the true class; of many labels, for each
+    The value is -(1 - p_t)^gamma log p_t, with p_t the softmax probability of the true class; for multilabel, for each
     of them, the sigmoid probability of what is true; with an alpha, times alpha where the label is present and
     1 - alpha where it is not. Class weights are not part of it: they multiply the value, and p_t stays a probability.
 
     Args:
         logits: (n, c) float, raw (not probabilities).
-        targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}.
+        targets: (n,) int64 in 0..c-1; or, for multilabel, (n, c) in {0, 1}.
         gamma: At least 0.
-        alpha: In (0, 1), of many labels alone; `None` for no such weights.
+        alpha: In (0, 1), for multilabel alone; `None` for no such weights.
 
     Returns:
-        (n,) values in nats, or (n, c) of many labels, in the logits' type.
+        (n,) values in nats, or (n, c) for multilabel, in the logits' type.
 
     Raises:
         ValueError: gamma is negative, alpha is out of range, or there is one class per example and an alpha.
 
     Source: Lin et al. (2017), Focal Loss for Dense Object Detection, equation 4; for one class per example with
         softmax in place of sigmoid; with alpha equation 5. It has no default here: their 0.25, which torchvision's
-        `sigmoid_focal_loss` takes unless told otherwise, gives an entry whose label is present a third of the weight of
+        `sigmoid_focal_loss` takes by default, gives an entry whose label is present a third of the weight of
         one whose label is not. Of one class per example alpha is a class weight: `weighting.scheme`.
 
     Example:
@@ -61,7 +61,7 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float, alpha: float | None 
     if gamma < 0:
         raise ValueError(f"gamma is {gamma}; expected a number of at least 0")
     if alpha is not None and (not 0 < alpha < 1 or targets.ndim == 1):
-        raise ValueError(f"alpha is {alpha}; expected a number in (0, 1), and many labels")
+        raise ValueError(f"alpha is {alpha}; expected a number in (0, 1), and multilabel targets")
     if targets.ndim == 2:
         log_p_t = functional.logsigmoid(logits * (2 * targets.to(logits.dtype) - 1))
     else:
@@ -84,13 +84,13 @@ def conflicts(params: Params, *, target_ndim: int, weighting_scheme: str) -> Ite
         return
     if target_ndim == 1:
         yield (
-            f"{PATH}: losses.focal.alpha is {params.alpha}, which weighs a label that is borne against one that is not "
-            "(of one class per image, weighting.scheme gives each class a weight); set alpha to null"
+            f"{PATH}: losses.focal.alpha is {params.alpha}, which weights present labels against absent ones (for one "
+            "class per image, weighting.scheme gives each class a weight); set losses.focal.alpha to null"
         )
     elif weighting_scheme != "none":
         yield (
             f"{PATH}: losses.focal.alpha is {params.alpha} and weighting.scheme is {weighting_scheme!r}, which both "
-            "weigh the entries whose label is borne; set alpha to null or scheme to 'none'"
+            "weight the present labels; set losses.focal.alpha to null, or weighting.scheme to 'none'"
         )
 
 

@@ -21,9 +21,10 @@ class Params(Section):
     """Block `losses.gradient_harmonized`."""
 
     bins: int = Field(ge=1, le=1000)
-    """Parts into which [0, 1] is cut, from 1 to 1000; 1 is cross-entropy."""
+    """Number of parts into which gradient sizes in [0, 1] are divided, from 1 to 1000; 1 is cross-entropy."""
     momentum: float = Field(ge=0, lt=1)
-    """Share of the earlier batches in the moving average of how full the parts are, in [0, 1); 0 is the batch alone."""
+    """Share of earlier batches in the moving average of how full the parts are, in [0, 1); 0 uses only the batch
+    itself."""
 
 
 def gradient_harmonized(
@@ -31,7 +32,7 @@ def gradient_harmonized(
 ) -> Tensor:
     """Compute cross-entropy divided by how many values have a gradient of about the same size.
 
-    With g the size of the gradient, 1 - p_t (of many labels, for each of them, |sigmoid(z) - y|), [0, 1] cut into bins
+    With g the size of the gradient, 1 - p_t (for multilabel, for each of them, |sigmoid(z) - y|), [0, 1] cut into bins
     of equal width, and R_j the share of the values whose g lies in bin j, the value is
 
         cross-entropy / (m R_j)
@@ -41,18 +42,18 @@ def gradient_harmonized(
 
     Args:
         logits: (n, c) float.
-        targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}.
+        targets: (n,) int64 in 0..c-1; or, for multilabel, (n, c) in {0, 1}.
         bins: At least 1.
         momentum: In [0, 1).
         moving: (bins,) weighted sum of the shares of earlier batches, none if `None`. It is updated in place.
 
     Returns:
-        (n,) values in nats, or (n, c) of many labels, in the logits' type.
+        (n,) values in nats, or (n, c) for multilabel, in the logits' type.
 
     Raises:
         ValueError: A parameter is out of range.
 
-    Source: Li, Liu, Wang (2019), Gradient Harmonized Single-stage Detector, GHM-C, of many labels. Of one
+    Source: Li, Liu, Wang (2019), Gradient Harmonized Single-stage Detector, GHM-C, for multilabel. Of one
         class per example 1 - p_t is the natural form: the size of the gradient at the true class, and half the sum of
         its sizes, with one value per example; it is theirs for two classes, of which z_1 - z_0 is the logit. Departures
         from the paper: m is the number of bins that are not empty, as in its code (mmdetection, `GHMC`), where the
@@ -118,7 +119,7 @@ def module_class() -> type[nn.Module]:
             self.momentum = momentum
 
         def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-            """Compute the values of a batch; where gradients are off, the moving average stays as it is."""
+            """Compute the values of a batch; where gradients are off, the moving average does not change."""
             if not self.training:
                 return gradient_harmonized(logits, targets, bins=1)
             moving = self.moving if torch.is_grad_enabled() else self.moving.clone()

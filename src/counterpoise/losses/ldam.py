@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TASKS = ("multiclass",)
-ONLY = "its margin stands between the true class and the others of one softmax, which exclude each other"
+ONLY = "its margin is between the true class and the others of one softmax, which exclude each other"
 HEAD = "cosine"
 HEAD_REASON = (
-    "the margins of loss 'ldam' mean nothing where the lengths of features and weights are free, since a network "
-    "outgrows them"
+    "the margins of loss 'ldam' need features and weights of fixed length, since otherwise longer weights make the "
+    "margins irrelevant"
 )
 
 
@@ -26,8 +26,8 @@ class Params(Section):
     """Block `losses.ldam`."""
 
     max_margin: float = Field(ge=0, le=60)
-    """Margin of the rarest class, in logits, in [0, 60]: the published margin in cosine, 0.5, times the scale of the
-    head, 30, is 15; 0 is cross-entropy."""
+    """Margin of the rarest class, in logits, in [0, 60]; 0 is cross-entropy. The published margin is 15: 0.5 in cosine,
+    times 30, the scale of the head."""
 
 
 def ldam(logits: Tensor, targets: Tensor, *, class_counts: Sequence[int], max_margin: float) -> Tensor:

@@ -23,7 +23,7 @@ class Params(Section):
     """Block `losses.logit_adjustment`."""
 
     tau: float = Field(ge=0, le=10)
-    """Multiple of the log prior, in [0, 10]; 0 is cross-entropy, 1 evens out the prior."""
+    """Multiple of the log prior, in [0, 10]; 0 is cross-entropy, 1 rebalances the classes completely."""
 
 
 def logit_adjustment(logits: Tensor, targets: Tensor, *, class_counts: Sequence[int], tau: float) -> Tensor:

@@ -21,7 +21,7 @@ class Params(Section):
     """Block `losses.ohem`."""
 
     fraction: float = Field(gt=0, le=1)
-    """Share of the values of a batch that is kept, the largest of them, in (0, 1]; 1 is cross-entropy."""
+    """Share of the values of a batch that is kept, the largest ones, in (0, 1]; 1 is cross-entropy."""
 
 
 def ohem(logits: Tensor, targets: Tensor, *, fraction: float) -> Tensor:
@@ -34,11 +34,11 @@ def ohem(logits: Tensor, targets: Tensor, *, fraction: float) -> Tensor:
 
     Args:
         logits: (n, c) float.
-        targets: (n,) int64 in 0..c-1; or, of many labels, (n, c) in {0, 1}, in which case n c values compete.
+        targets: (n,) int64 in 0..c-1; or, for multilabel, (n, c) in {0, 1}, in which case n c values compete.
         fraction: In (0, 1].
 
     Returns:
-        (n,) values in nats, or (n, c) of many labels, in the logits' type.
+        (n,) values in nats, or (n, c) for multilabel, in the logits' type.
 
     Raises:
         ValueError: fraction is out of range.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TASKS = ("multiclass",)
-ONLY = "it weighs classes against each other within one softmax, in which they exclude each other"
+ONLY = "it weights classes against each other within one softmax, in which they exclude each other"
 ADJUSTS = True
 
 
@@ -23,9 +23,10 @@ class Params(Section):
     """Block `losses.seesaw`."""
 
     p: float = Field(ge=0, le=10)
-    """Mitigation, in [0, 10]: how much less an example of a frequent class pushes down rarer ones; 0 is not at all."""
+    """Mitigation, in [0, 10]: how much less an example of a frequent class suppresses rarer classes; 0 is no
+    difference."""
     q: float = Field(ge=0, le=10)
-    """Compensation, in [0, 10]: how much more it pushes down classes that score above its own; 0 is not at all."""
+    """Compensation, in [0, 10]: how much more it suppresses classes that score above its own; 0 is no difference."""
 
 
 def seesaw(logits: Tensor, targets: Tensor, *, class_counts: Sequence[int], p: float, q: float) -> Tensor:
@@ -51,9 +52,9 @@ def seesaw(logits: Tensor, targets: Tensor, *, class_counts: Sequence[int], p: f
     Source: Wang et al. (2021), Seesaw Loss for Long-Tailed Instance Segmentation, mitigation and compensation factor.
         Departures: n are the draws of an epoch, where theirs count what training has met so far (in proportion, the
         two soon agree); the normalised classifier that goes with it there is `model.head: cosine`, with another scale;
-        objects are not told from background. The constant C is that of their code (mmdetection). That code also takes
-        sigma_i for 0.01 where it is below, so that no C exceeds 100^q; here as in the formula C has no bound, and stays
-        finite since its logarithm, q max(0, z_j - z_i), is what is added. It counts a class never met as met once.
+        there is no background. The constant C is that of their code (mmdetection). That code also takes sigma_i for
+        0.01 where it is below, so that no C exceeds 100^q. Here, as in the formula, C has no bound, and stays finite
+        since its logarithm, q max(0, z_j - z_i), is what is added. It counts a class never met as met once.
 
     Example:
         >>> import torch
@@ -83,7 +84,7 @@ def build(*, target_ndim: int, class_counts: Sequence[int], example_count: int, 
 def prior_factors(params: Params, class_counts: Sequence[int]) -> tuple[float, ...] | None:
     """Leave the prior alone for p = q = 0; otherwise factors differ from image to image.
 
-    S_ij depends on the true class, so that no one shift of the logits stands for it. Of two classes with S_01 = s and
+    S_ij depends on the true class, so that no single shift of the logits describes it. Of two classes with S_01 = s and
     S_10 = 1, let the second be true with probability eta. Mitigation alone then gives odds that are 1 / sqrt(s) times
     too large where eta = 1/2, and 1 / s times where eta goes to 0.
     """

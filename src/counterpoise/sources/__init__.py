@@ -21,9 +21,9 @@ class Row:
 
     Attributes:
         where: Its place, in words for the user, such as `labels.csv row 17`.
-        image: Path of the image below the source's folder, with `/`, as it stands there.
-        labels: Class names as they stand there.
-        group: Images of one group never straddle a split; empty = none.
+        image: Path of the image below the source's folder, with `/`, as the labels give it.
+        labels: Class names, as the labels give them.
+        group: Images of one group are never split up; empty = none.
     """
 
     where: str
@@ -42,7 +42,7 @@ class Source(Protocol):
 
 
 def names() -> list[str]:
-    """List the sources there are."""
+    """List the sources."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 

@@ -32,18 +32,19 @@ class Params(Section):
     """Block `ingest.sources.csv`."""
 
     file: Annotated[str, AfterValidator(_below)]
-    """Path of the table below `ingest.root`."""
+    """Path of the table, below `ingest.root`."""
     image_column: str
-    """Column with the path of the image below `ingest.root`."""
+    """Column with the path of the image, below `ingest.root`, with its suffix."""
     label_column: str
-    """Column with the label, or the labels joined by `|`."""
+    """Column with the label; several labels are separated by `|`."""
     join_columns: tuple[str, ...] = Field(strict=False)
-    """Columns whose cells are joined to each label with a `/`: with `[cell_type]`, label `defective` of a cell of type
-    `mono` becomes `defective/mono`. Empty for none."""
+    """Columns whose cells are appended to each label after a `/`. With `[cell_type]`, the label `defective` of a cell
+    of type `mono` becomes `defective/mono`. Empty for none."""
     group_column: str
-    """Column with the image's group, such as the site or the patient; empty where there is none."""
+    """Column with the group of the image, such as the site or the patient; empty if there is none. A group is never
+    split up."""
     delimiter: Annotated[str, AfterValidator(_separates)]
-    """The one character that separates columns."""
+    """The character that separates columns."""
 
 
 def read(folder: Path, params: Params) -> list[Row]:
@@ -57,12 +58,15 @@ def read(folder: Path, params: Params) -> list[Row]:
         One row for each row of the table, in its order.
 
     Raises:
-        InputError: The table is missing, lies elsewhere, is no UTF-8, lacks a column or has it twice, or has a row
+        InputError: The table is missing, elsewhere, or not UTF-8; lacks a column or has one twice; or has a row
             with too few or too many cells.
     """
     path = folder / params.file
     if not path.is_file():
-        raise InputError(f"{path}: the labels file does not exist; set ingest.root and ingest.sources.csv.file")
+        raise InputError(
+            f"{path}: the labels file does not exist; set ingest.root and ingest.sources.csv.file, or ingest.source to "
+            "folder"
+        )
     if inside(folder.resolve(), params.file) is None:
         raise InputError(f"{path}: the labels file is a link that leaves ingest.root; put the file itself there")
     data = path.read_bytes()
@@ -83,7 +87,7 @@ def read(folder: Path, params: Params) -> list[Row]:
 def _rows(path: Path, table: Iterator[list[str]], params: Params) -> list[Row]:
     header = next(table, None)
     if not header:
-        raise InputError(f"{path}: the labels file is empty; its first row should name the columns")
+        raise InputError(f"{path}: the labels file is empty; expected a first row with the names of the columns")
     wanted = [
         params.image_column,
         params.label_column,
@@ -103,7 +107,10 @@ def _rows(path: Path, table: Iterator[list[str]], params: Params) -> list[Row]:
             continue
         where = f"{params.file} row {number}"
         if len(cells) != len(header):
-            raise InputError(f"{path} row {number}: found {len(cells)} cells, expected {len(header)}")
+            raise InputError(
+                f"{path} row {number}: found {len(cells)} cells, expected {len(header)}; put cells that contain "
+                f"{params.delimiter!r} in double quotes"
+            )
         names = tuple(name.strip() for name in labels.split(cells[label].strip()) if name.strip())
         names = tuple("/".join([name, *(cells[column].strip() for column in joined)]) for name in names)
         rows.append(Row(where, cells[image].strip(), names, cells[group[0]].strip() if group else ""))

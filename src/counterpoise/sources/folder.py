@@ -30,7 +30,7 @@ def read(folder: Path, params: Params) -> list[Row]:
         InputError: The folder is missing, holds no folder with images, or a link makes a circle.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: the folder does not exist; set ingest.root")
+        raise InputError(f"{folder}: the folder does not exist; set ingest.root to the folder above the class folders")
     rows = []
     for path in _walk(folder, ()):
         parts = path.relative_to(folder).parts
@@ -39,7 +39,9 @@ def read(folder: Path, params: Params) -> list[Row]:
             image = "/".join(parts)
             rows.append(Row(image, image, (parts[0],), ""))
     if not rows:
-        raise InputError(f"{folder}: expected a folder per class with images ({' '.join(SUFFIXES)}); found none")
+        raise InputError(
+            f"{folder}: expected a folder per class with images ({' '.join(SUFFIXES)}); found none; check ingest.root"
+        )
     return rows
 
 
@@ -47,7 +49,7 @@ def _walk(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
     """Yield what is neither folder nor hidden, through links, too; `above` are the folders around, without links."""
     here = folder.resolve()
     if here in above:
-        raise InputError(f"{folder}: this link leads to a folder in which it lies; remove it")
+        raise InputError(f"{folder}: this link leads to a folder that contains it; remove it")
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue

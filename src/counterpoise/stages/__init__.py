@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -15,14 +15,16 @@ from counterpoise import config, storage
 P = TypeVar("P", bound=config.Section)
 
 REFUSALS = {
-    errno.ENOSPC: "the disk is full; make room, and run `dvc repro` again",
-    errno.EDQUOT: "your quota of the disk is used up; make room, and run `dvc repro` again",
-    errno.EFBIG: "the file would be larger than the system allows; raise `ulimit -f`, and run `dvc repro` again",
-    errno.EROFS: "the file system is read-only; make it writable, and run `dvc repro` again",
-    errno.EACCES: "permission denied; give this user access, and run `dvc repro` again",
-    errno.EPERM: "permission denied; give this user access, and run `dvc repro` again",
+    errno.ENOSPC: "the disk is full; free some space and run `dvc repro` again",
+    errno.EDQUOT: "your disk quota is used up; free some space and run `dvc repro` again",
+    errno.EFBIG: "the file would be larger than the system allows; raise `ulimit -f` and run `dvc repro` again",
+    errno.EROFS: "the file system is read-only; make it writable and run `dvc repro` again",
+    errno.EACCES: "permission denied; give this user access and run `dvc repro` again",
+    errno.EPERM: "permission denied; give this user access and run `dvc repro` again",
 }
-"""What the system may refuse a stage, and what a person can do about it."""
+"""Errors of the operating system, and what a person can do about them."""
+SHOWN = 6
+"""Number of classes that console output lists one by one."""
 
 
 def run(main: Callable[[Path, P], None], params: type[P]) -> None:
@@ -50,7 +52,7 @@ def ending_in_words() -> Iterator[None]:
 
 
 def _end_interrupted() -> None:
-    print("\ninterrupted; `dvc repro` goes on from here", file=sys.stderr)
+    print("\ninterrupted; run `dvc repro` to continue", file=sys.stderr)
     sys.exit(130)
 
 
@@ -65,5 +67,31 @@ if sys.argv[:1] == ["-m"]:  # Python is looking for a stage, whose imports take 
 
 
 def warn(message: str) -> None:
-    """Say loudly what a person should know although the stage goes on."""
+    """Print a warning; the stage goes on."""
     print(f"WARNING: {message}", file=sys.stderr)
+
+
+def count_of(number: int, noun: str) -> str:
+    """Write a number with its noun.
+
+    Example:
+        >>> count_of(1, "image"), count_of(20, "image")
+        ('1 image', '20 images')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def list_counts(names: Sequence[str], counts: Sequence[int]) -> str:
+    """List the first few classes with their counts, and the range of the others.
+
+    Example:
+        >>> list_counts(["a", "b", "c", "d", "e", "f", "g", "h"], [9, 8, 7, 6, 5, 4, 3, 1])
+        'a 9, b 8, c 7, d 6, e 5, f 4, and 2 more with 1 to 3 each'
+        >>> list_counts(["a", "b"], [9, 8])
+        'a 9, b 8'
+    """
+    parts = [f"{name} {count}" for name, count in zip(names[:SHOWN], counts, strict=False)]
+    if others := counts[SHOWN:]:
+        span = f"{min(others)} to {max(others)}" if min(others) < max(others) else f"{max(others)}"
+        parts.append(f"and {len(others)} more with {span} each")
+    return ", ".join(parts)

@@ -6,10 +6,15 @@ Reads `params.yaml`. Writes the constant `results/params.ok`, so that checking r
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
-from collections.abc import Iterator, Mapping
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from counterpoise import config, conflicts, demos, losses, sources, stages
 from counterpoise.artifacts import params_ok
@@ -26,6 +31,9 @@ SHARED: dict[str, type[Section] | None] = {
     "losses": None,
 }
 """The keys of `params.yaml` that belong to no single stage."""
+_DOTTED = re.compile(r"\b(?:[a-z_]+(?:\.\w+)+|loss|task|seed)\b")
+"""A parameter that a message names."""
+_ABSENT = object()
 
 
 def sections() -> dict[str, type[Section]]:
@@ -45,13 +53,13 @@ def problems(content: Mapping[str, Any]) -> list[str]:
         content: What `config.load` read.
 
     Returns:
-        A line for each fault: where, what was found, what was expected, what to do. Combinations are looked at once
+        A line for each fault: where, what was found, what was expected, what to do. Combinations are checked once
         every single value is right.
     """
     own = sections()
     known = {**SHARED, **own}
     faults = [f"{PATH}: {name} is not a section; {suggest(name, known)}" for name in content if name not in known]
-    faults += [f"{PATH}: {name} is missing" for name in known if name not in content]
+    faults += [f"{PATH}: section {name} is missing; add it" for name in known if name not in content]
     for name, section in known.items():
         if name in content and section is not None:
             faults += _faults(section, content[name], name)
@@ -75,7 +83,7 @@ def _part(params: type[Section], content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _faults(section: type[Section], content: object, where: str) -> list[str]:
     if not isinstance(content, Mapping):
-        return [f"{PATH}: {where} is {content!r}; expected a section with keys {list(section.model_fields)}"]
+        return [f"{PATH}: {where} is {content!r}; expected a section with the keys {list(section.model_fields)}"]
     try:
         config.validate(section, content, where)
     except InputError as error:
@@ -84,7 +92,7 @@ def _faults(section: type[Section], content: object, where: str) -> list[str]:
 
 
 def _names(content: Mapping[str, Any]) -> list[str]:
-    """Check names that an open set knows, and the parameters of each of its members."""
+    """Check the names of losses, sources, demo sets and policies, and the parameters of each."""
     ingest, demo = content["ingest"], content["demo"]["name"]
     names = [
         ("loss", content["loss"], list(content["losses"])),
@@ -119,19 +127,59 @@ def _missing(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def undo(root: Path, content: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:
+    """Say how to undo each uncommitted change that a fault names, without losing other changes.
+
+    Args:
+        root: The repository.
+        content: What `config.load` read.
+        faults: What `problems` found.
+
+    Yields:
+        A line for each parameter that a fault names and that has another value in the last commit. None where there is
+        no git, or no commit of `params.yaml`.
+    """
+    committed = _committed(root)
+    for name in dict.fromkeys(_DOTTED.findall("\n".join(faults))):
+        before, now = _value(committed, name), _value(content, name)
+        if before is _ABSENT or before == now or isinstance(before, Mapping):
+            continue
+        *owner, key = name.split(".")
+        line = yaml.safe_dump({key: before}, default_flow_style=True, width=math.inf, allow_unicode=True).strip()[1:-1]
+        place = f" in section `{'.'.join(owner)}`" if owner else ""
+        yield f"To undo only the change of {name}, write `{line}`{place} again, as in the last commit."
+
+
+def _committed(root: Path) -> Mapping[str, Any]:
+    """Read the parameters of the last commit; empty where there are none."""
+    command = ["git", "show", f"HEAD:./{PATH}"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, encoding="utf-8", check=True)
+        return config.parse(done.stdout)
+    except (OSError, subprocess.CalledProcessError, UnicodeDecodeError, InputError):
+        return {}
+
+
+def _value(content: object, name: str) -> object:
+    for part in name.split("."):
+        if not isinstance(content, Mapping) or part not in content:
+            return _ABSENT
+        content = content[part]
+    return content
+
+
 def main(root: Path) -> None:
     """Check and write the constant.
 
     Raises:
-        InputError: Something is wrong; the way back is named.
+        InputError: Something is wrong. The message says how to undo the changes that caused it.
     """
     content = config.load(root)
     outlines.recall(root)
     faults = problems(content) or list(_missing(root, content))
     outlines.keep(root)
     if faults:
-        back = f"Mend {PATH}, or go back to the committed one with `git checkout -- {PATH}`."
-        raise InputError("\n".join([*faults, back]))
+        raise InputError("\n".join([*faults, *undo(root, content, faults), f"Fix {PATH} and run `dvc repro` again."]))
     params_ok.write(root)
 
 

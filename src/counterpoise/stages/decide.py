@@ -1,6 +1,6 @@
 """Choose how logits become probabilities and decisions, from validation alone.
 
-With `target: estimated` unlabelled images of deployment say in which shares classes are met there, and nothing else.
+With `target: estimated`, unlabelled images of deployment are used only to estimate the class shares there.
 
 Reads `results/predictions/val.parquet`, `models/model/`, `data/prior.json`, and the folder or file that
 `decide.unlabelled` names. Writes `models/decision.json`.
@@ -32,34 +32,36 @@ class Decide(Section):
     """Section `decide`."""
 
     calibrator: Literal["auto", "none", "temperature", "vector", "platt", "isotonic"]
-    """From logits to probabilities; `vector` needs one class per image. `auto` takes `temperature`
-    where the ledger knows the prior that the model saw; where it does not, `vector` (one class per image) or `platt`
-    (many labels), which learn the prior from validation."""
+    """How logits become probabilities. `none`: no calibration; `temperature`: one factor; `vector` (multiclass only),
+    `platt` and `isotonic` also have a bias, which learns the prior from validation. `auto` takes `temperature` if the
+    ledger knows the prior that the model saw, otherwise `vector` (multiclass) or `platt` (multilabel)."""
     target: Literal["natural", "estimated"] | dict[str, float]
-    """Prior of deployment: `natural`, as in the labels before any balancing; a share for each class, where of many
-    labels those that are not stated stay natural; or `estimated` from unlabelled predictions (`unlabelled`), which
-    assumes that images of a class look there as they do here, and of many labels those without it, too. That is
-    checked, as far as scores show it, and a failure stops the run."""
+    """Class shares in deployment. `natural`: as in the labels, before any balancing. {class: share}: for multiclass a
+    share for every class, with sum 1; for multilabel any labels, the others stay natural. `estimated`: from unlabelled
+    images (`unlabelled`), assuming that images with and without a class look there as they do here; a check of this
+    assumption stops the run if it fails."""
     unlabelled: str
-    """Where `estimated` finds raw logits of images of deployment, as `counterpoise predict --logits` writes them: a
-    parquet file, or a folder of such files. The path must exist, whatever the target."""
+    """For `estimated`: raw logits of images from deployment, as `counterpoise predict --logits` writes them; a parquet
+    file, or a folder of such files. The path must exist, whatever the target."""
     rule: Literal["most_probable", "balanced", "least_cost", "f_beta", "precision_floor"]
-    """What a decision should be good for: accuracy; balanced accuracy; the least cost; F_beta;
-    a precision. The last two set a threshold for each label, or for the positive one of two classes."""
+    """What the decision optimises: `most_probable`, accuracy; `balanced`, balanced accuracy; `least_cost`, the costs;
+    `f_beta`, F-beta; `precision_floor`, recall at a given precision. The last two set a threshold for each label, or
+    for the positive one of two classes."""
     costs: dict[str, dict[str, float]]
-    """`least_cost` only. One class per image: {truth: {decision: cost}}; many labels: {label: {missed: cost,
-    false_alarm: cost}}. What is not stated costs 1, a right decision 0."""
+    """`least_cost` only. Multiclass: {truth: {decision: cost}}; multilabel: {label: {missed: cost, false_alarm: cost}}.
+    Costs that are not stated are 1; a right decision costs 0."""
     beta: float = Field(gt=0, le=10)
     """`f_beta` only: how much more recall counts than precision, in (0, 10]."""
     floor: float = Field(gt=0, lt=1)
-    """`precision_floor` only: the precision that validation must promise with confidence, in (0, 1)."""
+    """`precision_floor` only: minimum precision that is expected from validation with confidence, in (0, 1)."""
     at_least: int = Field(ge=0)
-    """Many labels only: images get at least so many labels, the most probable ones; 0 allows none."""
+    """Multilabel only: minimum number of labels per image, at least 0; the most probable labels are added. 0 allows
+    none."""
     min_positives: int = Field(ge=1)
-    """Many labels only: labels with fewer positives (or negatives) in validation share one calibration."""
+    """Multilabel only: labels with fewer positives (or negatives) in validation share one calibration; at least 1."""
     search_positives: int = Field(ge=1)
-    """`f_beta` only: from so many positives in validation on, the threshold is searched on their truths; with fewer it
-    follows from the calibrated probabilities, which varies less."""
+    """`f_beta` only: with at least this many positives in validation, the threshold is searched on the true labels.
+    With fewer, it is computed from the calibrated probabilities, which varies less. At least 1."""
 
 
 class Params(Section):
@@ -81,7 +83,7 @@ def choose(
 
     Args:
         val: Predictions of validation.
-        prior: What labels mean, and how many images bear each before any balancing.
+        prior: What labels mean, and how many images have each before any balancing.
         ledger: Every line that applies to the model.
         params: Section `decide`.
         matters: The class that matters, and other shares of it to decide for.
@@ -124,8 +126,8 @@ def of_this_model(root: Path, where: str) -> unlabelled.Unlabelled:
         InputError: There are none, or another model made them; the command that makes them is named.
     """
     command = (
-        "write them with `counterpoise predict --logits data/unlabelled/there.parquet IMAGES`, with images of the "
-        "place where the model is deployed"
+        "write them with `counterpoise predict --logits data/unlabelled/there.parquet IMAGES`, for images from the "
+        "place of deployment"
     )
     try:
         scores = unlabelled.read(root, where)
@@ -133,8 +135,8 @@ def of_this_model(root: Path, where: str) -> unlabelled.Unlabelled:
         raise InputError(f"{PATH}: decide.target is 'estimated', but {error}; {command}") from error
     if scores.fingerprint != predictions.fingerprint(root, "val"):
         raise InputError(
-            f"{PATH}: decide.target is 'estimated', but another model made the logits of {where}, or asked in another "
-            f"way (`tile`, `predict`); {command}"
+            f"{PATH}: decide.target is 'estimated', but the logits in {where} are of another model, or of other "
+            f"settings of `tile` or `predict`; {command}"
         )
     return scores
 
@@ -146,14 +148,17 @@ def main(root: Path, params: Params) -> None:
     decision = choose(predictions.read(root, "val"), prior, card.ledger, params.decide, params.evaluate, scores)
     decision_file.write(root, decision)
     if decision.pooled:
-        warn(f"too few validation images for a calibration of their own, shared one taken: {list(decision.pooled)}")
+        warn(f"too few validation images for a separate calibration; these labels share one: {list(decision.pooled)}")
     if never := rules.never_decided(decision):
-        warn(f"{decision.rule} {params.decide.floor} is unattainable on validation, so never decided: {never}")
+        warn(
+            f"no threshold reaches decide.floor {params.decide.floor} on validation with confidence, so these classes "
+            f"are never decided: {never}; lower decide.floor, or label more images"
+        )
     print(f"calibrator {decision.calibrator}, rule {decision.rule}, class that matters {decision.positive}")
     print(f"prior seen {_shares(decision.seen)}, target {_shares(decision.target)}")
     if decision.estimated is not None:
         images, p_value = decision.estimated.images, decision.estimated.p_value
-        print(f"target estimated from {images} unlabelled images; check of what that assumes: p = {p_value:.2g}")
+        print(f"target estimated from {images} unlabelled images; check of the assumption: p = {p_value:.2g}")
 
 
 def _shares(shares: tuple[float, ...] | None) -> str:

@@ -19,7 +19,7 @@ class Demo(Section):
     """Section `demo`."""
 
     name: str
-    """A file of `demos/`, such as `elpv`; `none` leaves an empty folder."""
+    """Demo data set: `elpv`, solar cells (multiclass); `icons`, pictograms (multilabel); `none`, an empty folder."""
 
 
 class Params(Section):
@@ -29,7 +29,7 @@ class Params(Section):
 
 
 def main(root: Path, params: Params) -> None:
-    """Write the folder anew."""
+    """Write the folder again."""
     with storage.replacing(root / FOLDER, folder=True) as folder:
         if params.demo.name != "none":
             demos.find(params.demo.name).write(folder)

@@ -34,7 +34,7 @@ class Evaluate(Positive):
     model_config = Section.model_config
 
     resamples: int = Field(ge=100)
-    """Bootstrap resamples behind the intervals of composite figures."""
+    """Number of bootstrap resamples for the intervals of composite figures, at least 100."""
 
 
 class Params(Section):

@@ -28,40 +28,38 @@ from counterpoise.config import InputError, Section
 from counterpoise.dataset import curation
 from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
-from counterpoise.stages import run, warn
+from counterpoise.stages import count_of, list_counts, run, warn
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SHOWN = 6
-"""So many classes are named at the end."""
 
 
 class Rare(Section):
     """Block `ingest.rare`: what becomes of classes with few images."""
 
     min_images: int = Field(ge=1)
-    """A class with fewer images is rare."""
+    """A class with fewer images than this is rare; at least 1."""
     action: Literal["keep", "drop", "other"]
-    """`keep` it, `drop` its label (and images without another one), or group all rare classes as one named `other`."""
+    """What to do with rare classes. `keep` them; `drop` their label, and images without another label; or group them
+    all as one class named `other`."""
 
 
 class Ingest(Section):
     """Section `ingest`."""
 
     root: str
-    """Folder with the images and their labels, below the repository."""
+    """Folder with the images and their labels, inside the repository."""
     source: str
-    """What kind of labels: a file of `sources/`."""
+    """Where the labels come from: `csv`, a table; or `folder`, one folder per class."""
     sources: dict[str, dict[str, Any]]
     """The parameters of each source."""
     exclude: tuple[str, ...] = Field(strict=False)
-    """Classes that are left out, and with them the images that have no other."""
+    """Classes to leave out. Images that have no other class are left out too."""
     merge: dict[str, Annotated[tuple[str, ...], Field(strict=False)]]
-    """New class name: the classes that it joins."""
+    """Classes to merge, as {new name: [old names]}."""
     rare: Rare
     max_rejected_frac: float = Field(ge=0, le=1)
-    """Stop if a larger share of the rows is unusable, in [0, 1]."""
+    """Stop if more than this share of the rows is unusable, in [0, 1]."""
 
 
 class Params(Section):
@@ -83,7 +81,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Ingested:
-    """All that this stage writes, and what a person should know of it."""
+    """All that this stage writes, and its warnings."""
 
     manifest: pd.DataFrame
     classes: classes.Classes
@@ -107,11 +105,11 @@ def decode(folder: Path, image: str) -> Decoded | str:
         return "its path leaves ingest.root"
     try:
         if path.exists() and not path.is_file():  # reading a pipe would wait forever
-            return "the image is a folder" if path.is_dir() else "the image is no file"
+            return "the path is a folder, not an image" if path.is_dir() else "the path is not a regular file"
         data = path.read_bytes()
         picture = images.decode(data)
     except FileNotFoundError:
-        return "the image does not exist"
+        return "the image does not exist; expected its path below ingest.root, with folder and suffix"
     except OSError as error:
         return f"the image cannot be read: {error.strerror}"
     except images.ImageError as error:
@@ -144,7 +142,7 @@ def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded |
         All that this stage writes.
 
     Raises:
-        InputError: Too many rows are unusable, or no class is left that tells images apart.
+        InputError: Too many rows are unusable, or no two classes are left to distinguish.
     """
     settings = params.ingest
     usable, refused = curation.join(rows, params.task)
@@ -161,6 +159,8 @@ def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded |
     refused += left_out
     stop_if_too_many(refused, len(rows), settings.max_rejected_frac)
     usable.sort(key=lambda image: image.image)
+    if fault := curation.fault_of_classes(usable, refused):
+        raise InputError(f"{settings.root}: {fault}")
     ordered = order_classes(usable, settings.root)
     pictures = np.stack([decoded[image.image].thumbnail for image in usable])
     warned = find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
@@ -168,26 +168,21 @@ def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded |
 
 
 def order_classes(usable: Sequence[Labelled], root: str) -> classes.Classes:
-    """Count the classes and put the most frequent first, of equals by name.
+    """Count the classes and sort them by decreasing count, then by name.
 
     Raises:
-        InputError: Every class is borne by all images or a name holds the separator of labels.
+        InputError: A name contains the separator of labels.
     """
     counts = curation.count(usable)
-    if all(count == len(usable) for count in counts.values()):
-        raise InputError(
-            f"{root}: at least two classes are needed, or with many labels one that some images do not bear; "
-            f"found {dict(counts)} in {len(usable)} images"
-        )
     for name in counts:
         if labels.SEPARATOR in name:
-            raise InputError(f"{root}: class name {name!r} holds '{labels.SEPARATOR}'; rename it")
+            raise InputError(f"{root}: class name {name!r} contains '{labels.SEPARATOR}'; rename it")
     order = sorted(counts, key=lambda name: (-counts[name], name))
     return classes.Classes(tuple(order), tuple(counts[name] for name in order), len(usable))
 
 
 def find_disagreements(usable: Sequence[Labelled], sha256: Sequence[str]) -> tuple[str, ...]:
-    """Warn if files with the same bytes bear different labels.
+    """Warn if files with the same bytes have different labels.
 
     Args:
         usable: Images.
@@ -207,7 +202,7 @@ def find_disagreements(usable: Sequence[Labelled], sha256: Sequence[str]) -> tup
     pair = " and ".join(f"{image.image!r} ({', '.join(image.labels) or 'no label'})" for image in (first, other))
     return (
         f"{sum(map(len, differing))} images have the same bytes as others with other labels, such as {pair}; "
-        "correct their labels, or leave them out",
+        "correct their labels, or remove them",
     )
 
 
@@ -247,7 +242,7 @@ def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: f
     """Stop the run if more than a share of the rows is unusable.
 
     Raises:
-        InputError: It is; the most frequent reasons are named with an example.
+        InputError: It is. The message lists the most frequent reasons, each with an example.
     """
     unusable = [(row, reason) for row, kind, reason in refused if kind == "rejected"]
     if len(unusable) <= max_rejected_frac * rows:
@@ -255,19 +250,20 @@ def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: f
     lines = []
     for reason, count in Counter(reason for _, reason in unusable).most_common(5):
         row = next(row for row, cause in unusable if cause == reason)
-        lines.append(f"  {row.where}: image {row.image!r}: {reason} ({count} such rows)")
-    share = f"{len(unusable)} of {rows} rows are unusable"
-    raise InputError("\n".join([f"{share}, more than ingest.max_rejected_frac = {max_rejected_frac} allows:", *lines]))
+        others = f" (and {count_of(count - 1, 'more row')})" if count > 1 else ""
+        lines.append(f"  {row.where}: image {row.image!r}: {reason}{others}")
+    head = (
+        f"{len(unusable)} of {rows} rows are unusable, more than ingest.max_rejected_frac = {max_rejected_frac} "
+        "allows. Correct the rows, or raise ingest.max_rejected_frac to go on without them:"
+    )
+    raise InputError("\n".join([head, *lines]))
 
 
 def summarise(result: Ingested) -> str:
     """Say in a line how many images there are of each class."""
-    names, counts = result.classes.names, result.classes.counts
-    parts = [f"{name} {count}" for name, count in zip(names[:SHOWN], counts, strict=False)]
-    if len(names) > SHOWN:
-        parts.append(f"and {len(names) - SHOWN} more")
     unlabelled = int((result.manifest["labels"] == "").sum())
-    return f"{result.classes.images} images: {', '.join(parts)}" + (f"; {unlabelled} with none" if unlabelled else "")
+    listed = list_counts(result.classes.names, result.classes.counts)
+    return f"{result.classes.images} images: {listed}" + (f"; {unlabelled} without a label" if unlabelled else "")
 
 
 def main(root: Path, params: Params) -> None:
@@ -280,7 +276,7 @@ def main(root: Path, params: Params) -> None:
     result = assemble(rows, partial(decode_all, folder), params)
     unusable = int((result.rejected["kind"] == "rejected").sum())
     if unusable:
-        warn(f"{unusable} of {len(rows)} rows are unusable; {rejected.PATH} says why")
+        warn(f"{unusable} of {len(rows)} rows are unusable; {rejected.PATH} lists the reasons")
     for warning in result.warnings:
         warn(warning)
     manifest.write(root, result.manifest)

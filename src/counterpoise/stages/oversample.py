@@ -23,13 +23,13 @@ from counterpoise.dataset import subsampling
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.imbalance import resampling
 from counterpoise.imbalance.label_imbalance import label_counts
-from counterpoise.stages import run
+from counterpoise.stages import list_counts, run
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MAX_DRAWS = 50_000_000
-"""More draws than this in one epoch are refused."""
+"""More samples than this in one epoch are refused."""
 
 
 class Oversample(Drawn):
@@ -49,15 +49,16 @@ class Oversample(Drawn):
         "ml_rus",
         "single_label",
     ]
-    """How often a tile is drawn. `over`, `under`, `square_root` even out classes, or with many labels
-    distinct label sets; `repeat_factor` repeats tiles of rare classes. Many labels alone: `lp_ros`, `lp_rus` draw rare
-    label sets more often, frequent ones less; `ml_ros`, `ml_rus` the same by single labels; `single_label` repeats
-    tiles that bear one rare label and no other."""
+    """How often each tile is sampled in an epoch. `none`: once. `over`, `under` and `square_root` balance classes (for
+    multilabel: distinct label sets) fully by repeating, fully by leaving out, or half-way by repeating; `repeat_factor`
+    repeats tiles of rare classes. Multilabel only: `lp_ros` and `lp_rus` sample rare label sets more often, or frequent
+    ones less often; `ml_ros` and `ml_rus` do the same for single labels; `single_label` repeats tiles that have one
+    rare label and no other."""
     repeat_threshold: float = Field(gt=0, le=1)
-    """`repeat_factor` only: classes with a smaller share of the tiles are repeated, in (0, 1]."""
+    """`repeat_factor` only: classes with a smaller share of the tiles than this are repeated, in (0, 1]."""
     resize_frac: float = Field(gt=0, le=1)
-    """`lp_ros`, `lp_rus`, `ml_ros`, `ml_rus`, `single_label` only: by which share of the tiles of train the draws grow
-    or shrink, in (0, 1]; less where nothing is left to even out."""
+    """`lp_ros`, `lp_rus`, `ml_ros`, `ml_rus`, `single_label` only: by which share of the training tiles the samples per
+    epoch grow or shrink, in (0, 1]; less once everything is balanced."""
 
 
 class Params(Section):
@@ -75,10 +76,10 @@ def draw(
     """Draw one epoch.
 
     The line `split` of the ledger compares tiles of train with images of the manifest, so that it also holds what
-    tiling did: a class of large images has more tiles than its share of images. With many labels the factors are those
-    of each label's odds, and the line `oversample.strategy` is unknown unless every tile is drawn once: a tile drawn
-    again brings all its labels along, so that resampling does not multiply the odds of each label by one number. Draws
-    that hold from a later epoch on alone are unknown, too.
+    tiling did: a class of large images has more tiles than its share of images. For multilabel the factors are those of
+    each label's odds, and the line `oversample.strategy` is unknown unless every tile is drawn once: a repeated tile
+    repeats all its labels, so resampling does not multiply the odds of each label by one number. Oversampling that
+    begins in a later epoch is unknown too.
 
     Args:
         table: Index of the training tiles, or of the part that is learned from.
@@ -107,7 +108,7 @@ def draw(
     )
     if repeats.sum() > MAX_DRAWS:
         raise InputError(
-            f"{config.PATH}: oversample.strategy {params.strategy!r} draws {repeats.sum()} times from {len(table)} "
+            f"{config.PATH}: oversample.strategy {params.strategy!r} makes {repeats.sum()} samples of {len(table)} "
             f"tiles, more than {MAX_DRAWS} in one epoch; group rare classes by ingest.rare, or take another strategy"
             f"{data.FEWER_DRAWS}"
         )
@@ -144,7 +145,7 @@ def repeats_of(table: pd.DataFrame, drawn: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def main(root: Path, params: Params) -> None:
-    """Draw and write, and say what changed.
+    """Draw and write, and print what changed.
 
     Raises:
         InputError: The strategy is one for many labels, and the task has one class per image.
@@ -153,21 +154,18 @@ def main(root: Path, params: Params) -> None:
     if strategy in data.REFUSED_STRATEGIES:
         plain = [name for name in resampling.STRATEGIES if name not in data.REFUSED_STRATEGIES]
         raise InputError(
-            f"{config.PATH}: oversample.strategy is {strategy!r}, which looks at sets of labels, but with task "
+            f"{config.PATH}: oversample.strategy is {strategy!r}, which compares sets of labels, but with task "
             f"{params.task!r} each image has one class; set it to one of {plain}"
         )
     table, labelled = tiles.read(root, "train").table, classes.read(root)
     if params.train.fraction < 1:
         tiles_before = len(table)
         table = table.iloc[subsampling.choose(table, clusters.units(root), params.train.fraction, params.seed)]
-        print(f"{len(table)} of {tiles_before} tiles of train, by train.fraction")
+        print(f"{len(table)} of {tiles_before} training tiles are used (train.fraction {params.train.fraction:g})")
     drawn, prior = draw(table, labelled, params.oversample, params.seed, task=params.task)
     draws.write(root, drawn)
     prior_file.write(root, prior)
-    print(
-        f"{len(drawn)} draws: "
-        + ", ".join(f"{name} {count}" for name, count in zip(prior.classes, prior.drawn_counts, strict=True))
-    )
+    print(f"{len(drawn)} samples per epoch: {list_counts(prior.classes, prior.drawn_counts)}")
     members = data.members(table["labels"].tolist(), labelled.names)
     if summary := data.describe_draws(members, repeats_of(table, drawn)):
         print(summary)

@@ -1,11 +1,12 @@
 """Assign every image to train, val or test.
 
 Reads `data/manifest.csv`, `data/classes.json`, `data/thumbnails.npy`. Writes `data/splits.csv`, `data/clusters.csv`.
-Groups, exact and near duplicates never straddle a split.
+Groups, exact and near duplicates are never split up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,16 +21,18 @@ from counterpoise.config import InputError, Section
 from counterpoise.dataset import stratification
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.dataset.near_duplicates import find_duplicates
-from counterpoise.stages import run, warn
+from counterpoise.stages import count_of, run, warn
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ORDER = ("train", "test", "val")
-"""Who is served first where a class is too small for all: nothing can be learnt or said without train and test."""
+"""Which split comes first if a class is too small for all three: training and testing need the class most."""
 LARGE_CLUSTER = 10
-THIN_NAMED = 20
-"""As many classes that are too small to be everywhere are named one by one."""
+THIN_NAMED = 3
+"""Number of classes that a warning of their own names; the rest share one."""
+LISTED = 20
+"""Number of names in the warning about the rest."""
 UNUSED = "unused"
 
 
@@ -37,21 +40,22 @@ class Duplicates(Section):
     """Block `split.duplicates`: what counts as a near duplicate."""
 
     max_distance: int = Field(ge=0, le=15)
-    """Perceptual hashes that differ in at most this many of 64 bits make a candidate, in 0..15."""
+    """Two images are candidates for near duplicates if their perceptual hashes differ in at most this many of 64 bits,
+    in 0..15."""
     min_correlation: float = Field(gt=0, le=1)
-    """A candidate is confirmed from this correlation of pixels on, in (0, 1]."""
+    """Candidates are duplicates if the correlation of their pixels is at least this, in (0, 1]."""
 
 
 class Split(Section):
     """Section `split`."""
 
     val_frac: float = Field(gt=0, lt=1)
-    """Share of each class that goes to val, in (0, 1)."""
+    """Share of each class that goes to validation, in (0, 1)."""
     test_frac: float = Field(gt=0, lt=1)
     """Share of each class that goes to test, in (0, 1)."""
     balance: bool
-    """Give train and val equally many images of each class, as many as the rarest has; the rest goes to test. For one
-    class per image alone."""
+    """Whether train and validation get equally many images of each class, as many as the rarest class allows; the rest
+    goes to test. Multiclass only."""
     duplicates: Duplicates
 
 
@@ -83,8 +87,8 @@ def find_units(
         params: What counts as a near duplicate.
 
     Returns:
-        The table of clusters, and the (k, 2) rows of confirmed pairs that lie in two clusters, since clusters are
-        stars and no chains; `assign` sets one side of such a pair aside where they would straddle.
+        The table of clusters, and the (k, 2) rows of confirmed pairs that are in two clusters, since clusters are stars
+        and not chains. If `assign` puts the two into different splits, it makes one of them unused.
     """
     import pandas as pd
 
@@ -120,8 +124,8 @@ def assign(
 ) -> Assigned:
     """Assign every image to a split.
 
-    With many labels per image every label is dealt in proportion, and so are the images without any. With one, what a
-    class was merged from is dealt in proportion, too, as far as there is enough of it.
+    For multilabel, every label is split in proportion, and so are the images without any. For multiclass, the classes
+    that were merged into a class are split in proportion too, as far as there are enough images.
 
     Args:
         table: The manifest.
@@ -155,7 +159,7 @@ def assign(
     if params.balance:
         _trim(split, members.argmax(axis=1), seeds.generator(seed, "balance"))
     result = pd.DataFrame({"image_id": table["image_id"], "split": split})
-    return Assigned(result, units, (*_thin_classes(split, members, labelled), *_large(units), *aside))
+    return Assigned(result, units, (*_thin_classes(split, members, unit, labelled.names), *_large(units), *aside))
 
 
 def _wanted(counts: NDArray[np.float64], params: Split) -> NDArray[np.float64]:
@@ -167,7 +171,7 @@ def _wanted(counts: NDArray[np.float64], params: Split) -> NDArray[np.float64]:
     shares = np.array([fracs[name] for name in ORDER])
     if not params.balance:
         return shares[:, None] * counts
-    # Whole numbers, the same for every class, so that what is left over goes to test and nothing need be trimmed.
+    # Whole numbers, the same for every class: the rest goes to test, and nothing has to be trimmed.
     exact = (shares * counts.min()).round(9)
     equal = np.floor(exact)
     short = int(counts.min() - equal.sum())
@@ -178,7 +182,7 @@ def _wanted(counts: NDArray[np.float64], params: Split) -> NDArray[np.float64]:
 
 
 def _trim(split: NDArray[np.object_], targets: NDArray[np.int64], rng: np.random.Generator) -> None:
-    """Even out train and val exactly: what a unit brought beyond the least class of its split becomes unused."""
+    """Balance train and val exactly: images beyond the smallest class of their split become unused."""
     for name in ("train", "val"):
         counts = np.bincount(targets[split == name], minlength=int(targets.max()) + 1)
         for index, count in enumerate(counts):
@@ -197,37 +201,52 @@ def _set_aside(split: NDArray[np.object_], crossing: NDArray[np.int64], copies: 
         same = (copies == copies[row]) & (split == split[row])
         count += int(same.sum())
         split[same] = UNUSED
-    return [f"{count} images are unused, since near duplicates of them are in another split"] if count else []
+    if not count:
+        return []
+    verb = "is" if count == 1 else "are"
+    return [f"{count_of(count, 'image')} {verb} unused, since near duplicates of them are in another split"]
 
 
-def _thin_classes(split: NDArray[np.object_], members: NDArray[np.bool_], labelled: classes.Classes) -> list[str]:
+def _thin_classes(
+    split: NDArray[np.object_], members: NDArray[np.bool_], unit: NDArray[np.int64], names: Sequence[str]
+) -> list[str]:
+    """Warn about classes that a split lacks, and say whether images or units are too few."""
     present = np.stack([members[split == side].any(axis=0) for side in splits.NAMES])
     thin = np.flatnonzero(~present.all(axis=0))
-    warnings = [
-        f"class {labelled.names[index]!r} ({labelled.counts[index]} images) is too small to be everywhere: none in "
-        f"{[side for side, there in zip(splits.NAMES, present[:, index], strict=True) if not there]}"
-        for index in thin[:THIN_NAMED]
-    ]
-    if len(thin) > THIN_NAMED:
-        warnings.append(
-            f"{len(thin) - THIN_NAMED} more classes are too small to be everywhere; ingest.rare drops or groups them"
-        )
+    warnings = []
+    for index in thin[:THIN_NAMED]:
+        absent = [side for side, there in zip(splits.NAMES, present[:, index], strict=True) if not there]
+        images, blocks = int(members[:, index].sum()), len(np.unique(unit[members[:, index]]))
+        reason = f"it has only {count_of(images, 'image')}; label more, or drop or group rare classes by ingest.rare"
+        if blocks < images:
+            reason = (
+                f"its {images} images form only {count_of(blocks, 'unit')} of images that share a group or are "
+                f"duplicates, and a unit is never split up; see {clusters.PATH}"
+            )
+        warnings.append(f"class {names[index]!r} is absent from {' and '.join(absent)}: {reason}")
+    if rest := [names[index] for index in thin[THIN_NAMED:]]:
+        more = f" and {len(rest) - LISTED} more" if len(rest) > LISTED else ""
+        verb = "class is" if len(rest) == 1 else "classes are"
+        warnings.append(f"{len(rest)} more {verb} absent from some split: {rest[:LISTED]}{more}; see ingest.rare")
     return warnings
 
 
 def _large(units: pd.DataFrame) -> list[str]:
     sizes = units.loc[units["kind"] != "single", "centre"].value_counts()
     return [
-        f"{size} images are taken for duplicates of {centre!r}; look at {clusters.PATH}, and raise "
-        "split.duplicates.min_correlation if they are not"
+        f"{size} images count as duplicates of {centre!r}; check them in {clusters.PATH}, and raise "
+        "split.duplicates.min_correlation if they are different"
         for centre, size in sizes[sizes >= LARGE_CLUSTER].items()
     ]
 
 
 def main(root: Path, params: Params) -> None:
-    """Find duplicates, assign, and say loudly what is odd."""
+    """Find duplicates, assign images to splits, and warn about what is unusual."""
     if params.split.val_frac + params.split.test_frac >= 1:
-        raise InputError(f"{config.PATH}: split.val_frac + split.test_frac leave nothing to train on")
+        raise InputError(
+            f"{config.PATH}: split.val_frac + split.test_frac leave no images for train; lower them until their sum is "
+            "below 1"
+        )
     if params.split.balance and (reason := dataset_tasks.find(params.task).NO_BALANCE):
         raise InputError(f"{config.PATH}: split.balance is true, but with task {params.task!r} {reason}")
     table = manifest.read(root)

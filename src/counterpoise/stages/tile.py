@@ -28,9 +28,9 @@ class Tile(Section):
     """Section `tile`."""
 
     size_px: int = Field(ge=16)
-    """Side of a tile; larger images are cut into windows of this size."""
+    """Side of a tile in pixels, at least 16. Larger images are cut into windows of this size."""
     overlap_px: int = Field(ge=0)
-    """Least overlap of neighbouring windows, below `size_px`."""
+    """Minimum overlap of neighbouring windows in pixels, from 0 to below `size_px`."""
 
 
 class Params(Section):
@@ -69,7 +69,7 @@ def load(root: Path, path: str, sha256: str) -> bytes:
     try:
         data = (root / path).read_bytes()
     except FileNotFoundError as error:
-        raise InputError(f"{path}: the image is gone since ingest read it; run `dvc repro`") from error
+        raise InputError(f"{path}: the image has disappeared since ingest read it; run `dvc repro`") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise InputError(f"{path}: the image has changed since ingest read it; run `dvc repro`")
     return data
@@ -78,7 +78,10 @@ def load(root: Path, path: str, sha256: str) -> bytes:
 def main(root: Path, params: Params) -> None:
     """Cut and pack the images of each split."""
     if params.tile.overlap_px >= params.tile.size_px:
-        raise InputError(f"{config.PATH}: tile.overlap_px must be below tile.size_px")
+        raise InputError(
+            f"{config.PATH}: tile.overlap_px is {params.tile.overlap_px}; expected a number below tile.size_px, "
+            f"{params.tile.size_px}"
+        )
     table = manifest.read(root).merge(splits.read(root), on="image_id", validate="one_to_one")
     for split in splits.NAMES:
         part = table[table["split"] == split]

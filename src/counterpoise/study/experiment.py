@@ -92,7 +92,7 @@ def changed(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     """Set parameters by their dotted names, as `dvc exp run -S` would.
 
     Args:
-        content: As `config.load` returns it; it stays as it is.
+        content: As `config.load` returns it; it is not changed.
         changes: Dotted name -> value.
 
     Raises:
@@ -206,7 +206,7 @@ def _once(part: tiles.Tiles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def evaluate(outcome: Outcome, split: str) -> tuple[dict[str, scores.Variant], NDArray[np.int64] | NDArray[np.bool_]]:
-    """Use the logits of a split three ways, `raw`, `calibrated` and `decided`; see `scores.variants`.
+    """Use the logits of a split in three variants, `raw`, `calibrated` and `decided`; see `scores.variants`.
 
     Returns:
         Probabilities and decisions of each, and the targets of the images: (n,) classes, or (n, c) labels.

@@ -62,9 +62,11 @@ def measure(data: Data, content: Mapping[str, Any], train_sizes: Sequence[Fracti
     sizes = sorted(set(train_sizes))
     if len(sizes) < 3 or not 0 < sizes[0] <= sizes[-1] <= 1:
         listed = ", ".join(map(str, sizes)) or "none"
-        raise InputError(f"--fractions: found {listed}; expected at least three different ones, in (0, 1]")
+        raise InputError(f"--fractions: found {listed}; expected at least three different numbers in (0, 1]")
     if replicates < 2:
-        raise InputError(f"--replicates: found {replicates}; expected at least 2, whose differences are a measure")
+        raise InputError(
+            f"--replicates: found {replicates}; expected at least 2, since their differences give the interval"
+        )
     content = without_targets_from_elsewhere(content)
     scores, counts, decision = _train_all(data, content, sizes, replicates)
     rng = seeds.generator(content["seed"], "replicates of the learning curve")
@@ -87,7 +89,7 @@ def without_targets_from_elsewhere(content: Mapping[str, Any]) -> dict[str, Any]
     changes: dict[str, Any] = {"evaluate.at_prevalence": []}
     if content["decide"]["target"] == "estimated":
         print(
-            "decide.target is 'estimated', from images that these networks do not see; figures are of natural shares",
+            "decide.target is 'estimated', which the learning curve does not use; figures are for the natural shares",
             file=sys.stderr,
         )
         changes["decide.target"] = "natural"
@@ -100,7 +102,7 @@ def _train_all(
     """Train at every size as often as there are replicates.
 
     Returns:
-        Name -> (r, f, 1 + b) scores; (r, f, 2) images learned from, and how many of them bear the class that matters;
+        Name -> (r, f, 1 + b) scores; (r, f, 2) images learned from, and how many of them have the class that matters;
         and the last decision.
     """
     runs = [(replicate, size) for replicate in range(replicates) for size in reversed(sizes)]
@@ -141,7 +143,7 @@ def as_many_steps(train: Mapping[str, Any], train_size: Fraction, draws: int) ->
     """Return the parameters by which a part of train takes as many steps as the whole, but for rounding to epochs.
 
     Epochs, and all that is counted in them, are as many more as each has fewer steps: else what few labels lack, and
-    what few steps lack, could not be told apart.
+    what few steps lack, could not be distinguished.
 
     Args:
         train: Section `train`.
@@ -171,7 +173,7 @@ def validation_scores(val: Predictions, decision: Decision, weights: NDArray[np.
         weights: (b, n) how often each resample holds each image.
 
     Returns:
-        Of one class per image balanced accuracy under the rule, of many labels mean average precision at validation's
+        Of one class per image balanced accuracy under the rule, for multilabel mean average precision at validation's
         shares; then average precision of the class that matters, at its share in the target.
     """
     probs = rules.probabilities(decision, val.logits)
@@ -191,7 +193,7 @@ def validation_scores(val: Predictions, decision: Decision, weights: NDArray[np.
 
 
 def count_images(table: pd.DataFrame, decision: Decision) -> tuple[int, int]:
-    """Count the images of an index of tiles, and those that bear the class that matters."""
+    """Count the images of an index of tiles, and those that have the class that matters."""
     images = table.drop_duplicates("image_id")
     truth = labels.indicators(images["labels"].tolist(), decision.classes)
     return len(images), int(truth[:, decision.classes.index(decision.positive)].sum())

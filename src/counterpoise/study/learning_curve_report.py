@@ -49,7 +49,7 @@ class LearningCurves:
     Attributes:
         train_sizes: (f,) shares of train, in rising order.
         images: (f + 1,) images of train at each size, means over the replicates; and twice all of them.
-        positives: (f + 1,) how many of them bear the class that matters.
+        positives: (f + 1,) how many of them have the class that matters.
         positive: The class that matters.
         prevalence: Its share in the target, at which its average precision is stated; guessing has as much.
         resamples: Of validation and replicates.
@@ -99,12 +99,11 @@ def table(result: LearningCurves) -> str:
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines += ["", *(sentence(result, curve) for curve in reversed(result.curves))]
     lines.append(
-        f"Average precision of {result.positive} is stated at {write_prevalence(result.prevalence)} of it, the share "
-        f"that the target holds; guessing has {result.prevalence:.3f}. "
-        "Brackets are 95 % intervals over replicates and images of validation, whose figures these are. As epochs, "
-        "calibration and thresholds were chosen on it too, levels are somewhat too high; small parts choose among more "
-        "epochs, so that the gain may be somewhat larger. What is said of labels that there are not yet rests on a "
-        "power law besides, for which no interval can vouch."
+        f"Average precision of {result.positive} is for {write_prevalence(result.prevalence)} of it, its share in the "
+        f"target; no skill has {result.prevalence:.3f}. All figures are measured on validation. Brackets are 95 % "
+        "intervals over replicates and validation images. Validation also chose epochs, calibration and thresholds, so "
+        "all figures are slightly too high. Small parts choose among more epochs, so the gain may be slightly larger. "
+        "The estimate for twice the labels also assumes a power law; the interval does not cover this assumption."
     )
     return "\n".join(lines)
 
@@ -117,18 +116,20 @@ def sentence(result: LearningCurves, curve: Curve) -> str:
     """Say what twice the labels would bring to one figure."""
     twice = f"Twice the labels ({result.images[-1]:.0f} images, {result.positives[-1]:.0f} of {result.positive})"
     if not np.isfinite(curve.gain):
-        return f"{twice}: no power law fits {curve.name}, so that nothing can be said; more replicates may help."
+        return f"{twice}: no power law fits {curve.name}, so there is no estimate; more replicates may help."
     interval = curve.gain_interval
-    text = f"{twice} would bring {curve.gain:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}] of {curve.name}"
+    text = f"{twice} would change {curve.name} by {curve.gain:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
     if interval.low <= 0 <= interval.high:
-        text += "; that may be nothing, as the interval holds 0"
+        text += "; this may be no change, since the interval contains 0"
     if interval.undefined:
-        text += f"; no power law fits {interval.undefined} of {result.resamples} resamples, which are left out"
+        text += (
+            f"; no power law fits {interval.undefined} of {result.resamples} resamples, which the interval leaves out"
+        )
     return f"{text}."
 
 
 def chart(result: LearningCurves) -> str:
-    """Draw the curves as an SVG that stands alone."""
+    """Draw the curves as an SVG that needs no other file."""
     measures = [
         dot_whisker.Measure(
             f"{'all' if size == 1 else size} of train, {result.images[index]:.0f} images",
@@ -143,7 +144,7 @@ def chart(result: LearningCurves) -> str:
     }
     if beyond:
         measures.append(
-            dot_whisker.Measure(f"twice the labels, {result.images[-1]:.0f} images", beyond, "by a power law")
+            dot_whisker.Measure(f"twice the labels, {result.images[-1]:.0f} images", beyond, "from a power law")
         )
     alt = " ".join(sentence(result, curve) for curve in reversed(result.curves))
     svg = dot_whisker.dots_by_way(measures, title="Learning curves, on validation", alt=alt)

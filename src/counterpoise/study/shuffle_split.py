@@ -1,4 +1,4 @@
-"""The images of a built problem, dealt to splits anew: what holds for one choice of images only shows on others."""
+"""New splits of the images of a built problem, to see whether a result holds for other images too."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def read(root: Path) -> Images:
 def shuffle_split(
     images: Images, known: classes.Classes, content: Mapping[str, Any], seed: int, *, keep_test: bool
 ) -> dict[str, str]:
-    """Split images again, near duplicates together.
+    """Assign images to new splits, near duplicates together.
 
     Args:
         images: All of them.
         known: Their classes.
         content: Parameters, of which `task` and section `split` are used.
         seed: Decides which image goes where.
-        keep_test: Leave test as it was built, and deal train and val alone, in their proportions.
+        keep_test: Keep test as it was built, and assign only train and val, in their proportions.
 
     Returns:
         image_id -> split.

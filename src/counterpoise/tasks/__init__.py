@@ -1,8 +1,8 @@
 """The open set of tasks: what the labels of an image mean, a file per task, found by its name.
 
 A file `tasks/<name>.py` holds `LINK`, the name of the file in `calibration/links/` that says what a logit means, and
-the functions of `TaskModule`. How such images are split and drawn is in `dataset/tasks/<name>.py`, how predictions are
-scored in `evaluation/tasks/<name>.py`, and how the page shows them in `report/tasks/<name>.py`.
+the functions of `TaskModule`. How such images are split and sampled is in `dataset/tasks/<name>.py`, how predictions
+are scored in `evaluation/tasks/<name>.py`, and how the page shows them in `report/tasks/<name>.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class TaskModule(Protocol):
     """Whether the prior ledger knows what resampling does to the prior."""
 
     def fault_of_labels(self, labels: Sequence[str]) -> str | None:
-        """Say why an image cannot bear these labels; `None` if it can."""
+        """Say why an image cannot have these labels; `None` if it can."""
 
     def encode(self, cells: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64] | NDArray[np.bool_]:
         """Turn n cells of labels, joined by `|`, into targets: (n,) class indices, or (n, c) booleans."""

@@ -20,10 +20,10 @@ def fault_of_labels(labels: Sequence[str]) -> str | None:
 
 
 def encode(cells: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_]:
-    """Say which classes each cell bears, (n, c).
+    """Say which classes each cell has, (n, c).
 
     Raises:
-        ValueError: A cell bears what is no class.
+        ValueError: A cell has a label that is no class.
     """
     from counterpoise import labels  # imports numpy, and what a task says of itself is read without it
 

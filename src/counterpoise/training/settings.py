@@ -15,59 +15,61 @@ class Train(Portion):
     model_config = ConfigDict(extra="forbid")
 
     seed: int = Field(ge=0)
-    """Decides initialisation, order, dropout and augmentation; apart from `seed`, which decides the split."""
+    """Random seed of initialisation, order, dropout and augmentation, at least 0. The seed at the top decides the split
+    instead."""
     members: int = Field(ge=1, le=100)
-    """Networks that are trained, which differ in initialisation, order, dropout and augmentation; `predict.average`
-    says how they speak as one. The first is the one that 1 alone would train."""
+    """Number of networks to train and combine, in 1..100. They differ in initialisation, order, dropout and
+    augmentation; `predict.average` says how they are combined. The first is the same network as with 1."""
     epochs: int = Field(ge=1)
-    """At most this many passes over the draws."""
+    """Maximum number of passes over all samples, at least 1."""
     batch_size: int = Field(ge=1)
-    """Examples per step; batches of one epoch are of nearly equal size."""
+    """Examples per step, at least 1. Batches of one epoch have nearly equal sizes."""
     accumulate: int = Field(ge=1)
-    """Parts that each batch is cut into, which go through the network one after the other and whose gradients are added
-    up before the step: less memory for the same batch, except that batch norm, and a loss that looks at its batch, see
-    a part at a time. Fewer where a part would be a single example. Not for losses over pairs or rankings."""
+    """Number of parts of each batch, at least 1. The parts go through the network one after the other, and their
+    gradients are added before the step. This needs less memory for the same batch. Only batch norm, and losses that
+    compare examples of a batch, see one part at a time. If a part would be a single example, there are fewer parts. Not
+    for losses over pairs or rankings."""
     compile: bool
-    """Whether `torch.compile` makes the network quicker while it trains; it takes a minute or so first, and needs a C++
-    compiler on the CPU."""
+    """Whether to speed up training with `torch.compile`. It needs about a minute at first, and a C++ compiler on the
+    CPU."""
     pretrain_frac: float = Field(ge=0, lt=1)
     """Losses over pairs or rankings only: share of the epochs, in [0, 1), that train with plain cross-entropy first, so
-    that the ranking begins with scores that mean something. If above 0 it is at least one epoch, and at least one is
-    left. The best epoch is looked for among the others."""
+    the ranking starts from useful scores. Above 0, this is at least one epoch, and at least one epoch with the loss
+    remains. The best epoch is chosen among the later ones."""
     learning_rate: float = Field(gt=0)
-    """Highest rate of AdamW, that of the head."""
+    """Peak learning rate of AdamW for the head, above 0."""
     first_rate_frac: float = Field(gt=0, le=1)
-    """Rate of the backbone's first block that is trained as a share of the head's, in (0, 1]; blocks between them rise
-    from one to the other by equal factors. 1 gives all the same rate."""
+    """Learning rate of the first trained block of the backbone, as a share of the head's rate, in (0, 1]. Rates of the
+    blocks between them rise by equal factors. 1 gives all the same rate."""
     weight_decay: float = Field(ge=0)
-    """Decoupled weight decay of AdamW; it spares biases and norms."""
+    """Decoupled weight decay of AdamW, at least 0. Biases and norms are not decayed."""
     schedule: Literal["cosine", "step", "constant"]
-    """How the rate falls."""
+    """How the learning rate falls."""
     step_epochs: int = Field(ge=1)
-    """`step` only: the rate is divided by ten every so many epochs."""
+    """`step` only: the learning rate is divided by ten every this many epochs, at least 1."""
     warmup_epochs: float = Field(ge=0)
-    """The rate rises during these first epochs."""
+    """Number of first epochs in which the learning rate rises, at least 0."""
     monitor: Literal["loss", "balanced_accuracy", "average_precision", "none"]
-    """Validation figure by which the best epoch is chosen: the training's own loss with its weights (least), balanced
-    accuracy of the most probable class (of many labels: the mean over labels, each decided from a probability of 0.5
-    on; most), or mean average precision over the classes present (most). `none` keeps the last epoch, where a small
-    validation would choose by chance and the schedule ends at rest."""
+    """Validation figure that chooses the best epoch. `loss` (min): the training loss with its weights.
+    `balanced_accuracy` (max): of the most probable class; for multilabel the mean over labels, each decided from a
+    probability of 0.5 on. `average_precision` (max): the mean over the classes present. `none`: keep the last epoch,
+    for a validation set so small that it would choose by chance, with a schedule that ends at a low rate."""
     patience: int = Field(ge=1)
-    """Stop after so many epochs without a better figure; those of `pretrain_frac` do not count, nor does anything where
-    `monitor` is `none`."""
+    """Stop after this many epochs without a better figure, at least 1. Epochs of `pretrain_frac` do not count. Without
+    effect if `monitor` is `none`."""
     augment: str
-    """Policy applied anew at every draw; `none` where the backbone is frozen."""
+    """Augmentation policy, applied again each time that a tile is shown; `none` if the backbone is frozen."""
     sampler: Literal["as_drawn", "progressive"]
-    """`as_drawn`: an epoch is the draws in random order. `progressive`: as many, but from the shares that classes have
-    in the first epoch to equal ones in the last."""
+    """Order of an epoch. `as_drawn`: all samples in random order. `progressive`: equally many samples, whose class
+    shares move from the natural ones in the first epoch to equal ones in the last."""
     mix: Literal["none", "mixup", "cutmix"]
-    """Examples are mixed in pairs, features where the backbone is frozen."""
+    """Mix examples in pairs; with a frozen backbone their features are mixed."""
     mix_alpha: float = Field(gt=0)
-    """`mixup` and `cutmix` only: shares are drawn from Beta(mix_alpha, mix_alpha)."""
+    """`mixup` and `cutmix` only: shares come from Beta(mix_alpha, mix_alpha), above 0."""
     classifier: Literal["as_trained", "retrained", "tau_normalised"]
-    """The last layer. `retrained`: the head is trained anew on the features that the network has learned, of every tile
-    of train as it is, drawn so that classes are even (cRT). `tau_normalised`: each class's weights are divided by their
-    length to a power that decides best on validation, and the bias is dropped."""
+    """The last layer. `as_trained`: keep it. `retrained` (cRT): train a new head on the learned features of the
+    unchanged training tiles, with equally many samples of each class. `tau_normalised`: divide the weights of each
+    class by a power of their length, chosen on validation, and drop the bias."""
 
 
 class Settings(Section):

@@ -32,7 +32,7 @@ class Fit:
 
     Attributes:
         scale: (c,) factors.
-        bias: (c,) summands.
+        bias: (c,) added to the logits.
         pooled: (c,) whether a label has too few positives or negatives of its own, so that it borrowed from all.
         knots: c curves, those of `isotonic`; empty for all other calibrators.
     """
@@ -88,11 +88,11 @@ def check(name: str, logits: Floats, offset: Floats) -> None:
     if not len(logits):
         raise ValueError("calibration needs at least one validation image")
     if name in WITH_BIAS and np.any(offset):
-        raise ValueError(f"{name!r} learns the prior of validation by itself; an offset would correct it twice")
+        raise ValueError(f"{name!r} learns the prior of validation itself; an offset would correct it twice")
 
 
 def ends(positives: NDArray[np.bool_]) -> tuple[float, float]:
-    """Say which probabilities so many examples can speak of: from 1 / (negatives + 2) to 1 - 1 / (positives + 2).
+    """Say which probabilities this many examples can support: from 1 / (negatives + 2) to 1 - 1 / (positives + 2).
 
     That is the rule of succession for the case that all negatives, or all positives, lay in one place: no place could
     hold evidence for less, or for more. Swapping both sides swaps the ends.

@@ -102,7 +102,7 @@ ONE_VS_REST: tuple[str, ...] = ()
 
 
 def fit(name: str, logits: Floats, targets: NDArray[np.bool_], offset: Floats, *, min_positives: int = 10) -> Fit:
-    """Fit a calibrator of many labels on validation, label by label.
+    """Fit a calibrator for multilabel on validation, label by label.
 
     `temperature`: sigmoid(z / T_l + offset_l), T_l in [0.05, 100]; a label with too few positives or negatives takes
     the T that suits all labels together. `platt`: sigmoid(a_l z + b_l), held near the fit of all labels together (one
@@ -113,7 +113,7 @@ def fit(name: str, logits: Floats, targets: NDArray[np.bool_], offset: Floats, *
     Args:
         name: One of `CALIBRATORS`.
         logits: (n, c) raw logits of validation.
-        targets: (n, c) what the images bear.
+        targets: (n, c) what the images have.
         offset: (c,) in nats, what the ledger adds; it stays in place while fitting.
         min_positives: Positives, and negatives, from which on a label is fitted by itself.
 

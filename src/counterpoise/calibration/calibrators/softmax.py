@@ -106,7 +106,7 @@ def fit(name: str, logits: Floats, targets: NDArray[np.int64], offset: Floats, *
     """Fit a calibrator on validation.
 
     `temperature`: softmax(z / T + offset), one T in [0.05, 100]; `vector`: softmax(w * z + b + offset), a factor and
-    a summand for each class, held near 1 and 0 by a gaussian prior worth one example; both by the log-likelihood.
+    a bias for each class, held near 1 and 0 by a gaussian prior worth one example; both by the log-likelihood.
     With s_k the log-odds of class k against the rest, `platt`: q_k = sigmoid(a_k s_k + b_k), by the log-likelihood of
     Platt's smoothed targets; `isotonic`: q_k the rising step of s_k with the least squared error, straight between its
     knots, at least 1 / (n_other + 2) and at most 1 - 1 / (n_k + 2) of validation's images, so that no probability is

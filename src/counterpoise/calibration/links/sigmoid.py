@@ -91,8 +91,8 @@ def confusion_tables(targets: NDArray[np.int64], logits: Floats, probs: Floats) 
 def prior_of_counts(counts: ArrayLike, total: float) -> Floats:
     """Turn label counts into a prior in which no label is impossible or certain.
 
-    A label with count 0 is counted as 0.5, and one that every example bears as its count less 0.5, so that log-odds
-    stay finite; other counts are taken as they are.
+    A label with count 0 is counted as 0.5, and one that every example has as its count less 0.5, so that log-odds
+    stay finite; other counts are unchanged.
 
     Args:
         counts: (c,) non-negative counts.

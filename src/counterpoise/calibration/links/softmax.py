@@ -1,4 +1,4 @@
-"""One softmax over all classes, which exclude each other: logits are log-probabilities up to a common summand."""
+"""One softmax over all classes, which exclude each other: logits are log-probabilities up to a common constant."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def confusion_tables(targets: NDArray[np.int64], logits: Floats, probs: Floats) 
 def prior_of_counts(counts: ArrayLike, total: float) -> Floats:
     """Turn class counts into a prior in which no class is impossible.
 
-    A class with count 0 is counted as 0.5, so that its logarithm stays finite; other counts are taken as they are.
+    A class with count 0 is counted as 0.5, so that its logarithm stays finite; other counts are unchanged.
 
     Args:
         counts: (c,) non-negative counts.

@@ -1,6 +1,6 @@
 """The open set of what splitting and drawing do differently from task to task, a file per task, found by its name.
 
-A file `dataset/tasks/<name>.py` bears the name of a file of `tasks/` and holds the functions of `TaskData`.
+A file `dataset/tasks/<name>.py` has the name of a file of `tasks/` and holds the functions of `TaskData`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Members = NDArray[np.bool_]
-"""(n, c): which classes each image or tile bears."""
+"""(n, c): which classes each image or tile has."""
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -27,21 +27,21 @@ class TaskData(Protocol):
     """What every file of this folder offers."""
 
     NO_BALANCE: str | None
-    """Why `split.balance` makes no sense, as a clause and what to do; `None` where it does."""
+    """Why `split.balance` does not work, as a clause, and what to do; `None` where it works."""
     REFUSED_STRATEGIES: tuple[str, ...]
     """Strategies of drawing that have nothing to look at."""
     FEWER_DRAWS: str
-    """What else helps against too many draws, in words that follow "take another strategy"."""
+    """What else helps against too many samples, in words that follow "take another strategy"."""
 
     def members(self, cells: Sequence[str], classes: Sequence[str]) -> Members:
-        """Say which classes each of n cells bears, (n, c).
+        """Say which classes each of n cells has, (n, c).
 
         Raises:
-            ValueError: A cell bears what is no class, or what no image of this task bears.
+            ValueError: A cell has a label that is no class, or labels that no image of this task can have.
         """
 
     def strata(self, table: pd.DataFrame, members: Members, least_frac: float) -> Members:
-        """Say what each image of a manifest is dealt by, (n, k), where the smallest split gets `least_frac` of all."""
+        """Return the strata of each image, (n, k) booleans, where the smallest split gets `least_frac` of all."""
 
     def improve(
         self, dealt: Ints, members: Ints | csr_array, wanted: Floats, rng: np.random.Generator, sizes: Ints
@@ -54,10 +54,10 @@ class TaskData(Protocol):
         """Say by how much draws multiplied each class's prior, from counts (c,); `None` if no number says it."""
 
     def pairs(self, members: Members, repeats: Ints | None = None) -> tuple[tuple[int, ...], ...]:
-        """Count the draws that bear two classes together, (c, c); empty where none can."""
+        """Count the samples that have two classes together, (c, c); empty where none can."""
 
     def describe_draws(self, members: Members, repeats: Ints) -> str | None:
-        """Say in one line what draws did to tiles with several labels; `None` where there are none."""
+        """Say in one line what sampling changed for tiles with several labels; `None` where there are none."""
 
 
 def find(task: str) -> TaskData:

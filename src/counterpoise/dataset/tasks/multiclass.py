@@ -22,7 +22,7 @@ FEWER_DRAWS = ""
 
 
 def members(cells: Sequence[str], classes: Sequence[str]) -> Members:
-    """Say which class each cell bears, (n, c), one in each row.
+    """Say which class each cell has, (n, c), one in each row.
 
     Raises:
         ValueError: A cell is no class name.
@@ -31,9 +31,9 @@ def members(cells: Sequence[str], classes: Sequence[str]) -> Members:
 
 
 def strata(table: pd.DataFrame, members: Members, least_frac: float) -> Members:
-    """Deal each image by its label before merging, or by its class where too few have that label.
+    """Stratify images by their label before merging, or by their class where too few have that label.
 
-    Few are those of which the smallest split would not get one.
+    Too few means that the smallest split would get none of them.
 
     Args:
         table: The manifest.
@@ -52,7 +52,7 @@ def strata(table: pd.DataFrame, members: Members, least_frac: float) -> Members:
 
 
 def improve(dealt: Ints, members: Ints | csr_array, wanted: Floats, rng: np.random.Generator, sizes: Ints) -> Ints:
-    """Leave the splits (u,) as they were dealt: of one class each, every unit already went where it was wanted."""
+    """Return the splits (u,) unchanged: with one class per image, stratification needs no second pass."""
     return dealt
 
 

@@ -31,7 +31,7 @@ class Rule:
         name: `decide.rule`.
         costs: `least_cost` alone: what errors cost, by class name.
         beta: `f_beta` alone: how much more recall counts than precision, positive.
-        floor: `precision_floor` alone: the precision that validation must promise, in (0, 1).
+        floor: `precision_floor` alone: the minimum precision expected from validation, in (0, 1).
         search_positives: `f_beta` alone: from so many positives on, the threshold is searched on their truths.
         at_least: Many labels alone: labels that each image gets at the least.
     """
@@ -50,7 +50,7 @@ class Scored:
 
     Attributes:
         probs: (n, c) calibrated probabilities under validation's own prior.
-        truth: (n, c) what its images bear.
+        truth: (n, c) the labels of its images.
         groups: (n,) group of each image.
     """
 
@@ -119,7 +119,7 @@ def threshold(decision: Decision, rule: Rule, val: Scored, index: int) -> float 
     """Choose the threshold of one class against the rest on validation, for one of the rules `OF_VALIDATION`.
 
     Returns:
-        Threshold on the probability at the target prior, in [0, 1]; `None` where validation promises it at none.
+        Threshold on the probability at the target prior, in [0, 1]; `None` where no threshold reaches it on validation.
     """
     probs, positives = val.probs[:, index], val.truth[:, index]
     before, after = decision.val[index], decision.target[index]

@@ -93,12 +93,12 @@ def decided(decision: Decision, probs: Floats) -> NDArray[np.bool_]:
 
 
 def never_decided(decision: Decision) -> list[str]:
-    """Name the labels without a threshold, since validation cannot promise what the rule asks at any."""
+    """Name the labels without a threshold, since none reaches what the rule needs on validation."""
     return [name for name, limit in zip(decision.classes, decision.thresholds, strict=True) if limit is None]
 
 
 def few_images(truth: NDArray[np.bool_], least: int) -> list[int]:
-    """List the labels that fewer than `least` images bear, or all but fewer, among (m, c)."""
+    """List the labels that fewer than `least` images have, or all but fewer, among (m, c)."""
     bearing = truth.sum(axis=0)
     return np.flatnonzero(np.minimum(bearing, len(truth) - bearing) < least).tolist()
 

@@ -146,8 +146,8 @@ def with_rule(decision: Decision, rule: Rule, val: Scored) -> Decision:
     if rule.name in OF_VALIDATION:
         if len(decision.classes) != 2:
             raise ValueError(
-                f"decide.rule {rule.name!r} sets a threshold on one class against the other, so that it needs "
-                f"two classes or many labels; there are {len(decision.classes)} classes"
+                f"decide.rule {rule.name!r} sets a threshold on one class against the other, so it needs "
+                f"two classes, or task multilabel; there are {len(decision.classes)} classes"
             )
         positive = decision.classes.index(decision.positive)
         values = gain_of_threshold(threshold(decision, rule, val, positive), positive)
@@ -162,7 +162,7 @@ def decided(decision: Decision, probs: Floats) -> NDArray[np.bool_]:
 
 
 def never_decided(decision: Decision) -> list[str]:
-    """Name the classes whose decision is worth nothing, since validation cannot promise what the rule asks."""
+    """Name the classes that are never decided, since no threshold on validation reaches what the rule needs."""
     return [name for name, values in zip(decision.classes, decision.gain, strict=True) if not any(values)]
 
 

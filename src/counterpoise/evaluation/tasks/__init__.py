@@ -23,8 +23,8 @@ class Task(Protocol):
     """What every file of this folder offers.
 
     Attributes:
-        HEADLINES: Figures of the decision that stand in `metrics.json`.
-        RAW: The figure that stands there raw as well, so that a diff shows what correction and rule did.
+        HEADLINES: Figures of the decision in `metrics.json`.
+        RAW: The figure that is there raw as well, so that a diff shows what correction and rule did.
         RAW_RULE: How raw logits decide, in words.
         MEANS_OVER_CLASSES: Figures that are means over the classes present.
         LEARNING_CURVE: The figure of all classes that a learning curve shows, in words.
@@ -45,7 +45,7 @@ class Task(Protocol):
         """Compute that figure, a float, or (b,) for weights (b, n) of b resamples."""
 
     def no_skill(self, truth: Truth) -> dict[str, float]:
-        """Compute what stands in `metrics.json` to compare the figures of all classes with."""
+        """Compute the entries of `metrics.json` to compare the figures of all classes with."""
 
     def per_class(self, variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.DataFrame:
         """Compute precision, recall and average precision of each class: the table `classes`."""
