@@ -1,16 +1,16 @@
-"""How many images per second does a frozen backbone take in on a CPU, by PyTorch and by ONNX Runtime?
+"""Images per second of a frozen backbone on a CPU, in PyTorch and in ONNX Runtime.
 
-Run `python benchmarks/embedding.py` from the top of the repository; it takes a minute or two, downloads nothing, and
-writes to a temporary folder alone: 512 tiles of 300 px that it draws itself, half JPEG and half PNG. Three networks
-with the same weights turn them into features at 160 px, in batches of 64, each with decoding by the loader's processes:
+Run `python benchmarks/embedding.py` from the top of the repository. It takes a minute or two, downloads nothing, and
+writes only to a temporary folder: 512 random tiles of 300 px, half JPEG and half PNG. Three networks with the same
+weights compute features at 160 px, in batches of 64; the loader's processes decode the tiles each time:
 
-- `eager`: PyTorch with weights and images channels first, which is its default;
-- `channels last`: PyTorch with weights and images channels last, which is what we use where nothing faster is there;
-- `onnx`: the graph that `networks/inference.freeze` returns; its export is timed apart.
+- `eager`: PyTorch with weights and images channels first, its default;
+- `channels last`: PyTorch with weights and images channels last, which we use where ONNX Runtime cannot serve;
+- `onnx`: the graph that `networks/inference.freeze` returns. Its export is timed separately.
 
-Five rounds alternate, after one that is not counted. Printed are medians of images per second, the median over rounds
-of the ratio to channels last, and the largest difference to it. Others that use the machine at the time make single
-rounds noisy; ratios within a round less so.
+After one warm-up round, five rounds alternate between the networks. The script prints median images per second, the
+median over rounds of the ratio to channels last, and the largest difference to channels last. Other work on the machine
+makes single rounds noisy; ratios within a round are steadier.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def main() -> None:
         write_tiles(root, Setup(tiles=arguments.tiles, tile_px=300))
         backbone = backbones.build_backbone(name, "none", 0).eval()
         start = time.perf_counter()
-        graph = inference.freeze(backbone, name, input_px, devices.pick("cpu", "float32"), root)
+        graph = inference.freeze(backbone, name, input_px, devices.pick("cpu", "float32"))
         print(
             f"{torch.get_num_threads()} threads; export, load and check of {name}: {time.perf_counter() - start:.1f} s"
         )

@@ -76,7 +76,7 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDA
     card = model.read_card(root)
     members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     compute = devices.pick(content["model"]["device"], content["model"]["precision"])
-    network = _whole(card, members, content, compute, root)
+    network = _whole(card, members, content, compute)
     rows = []
     for path in paths:
         of_tiles = inference.outputs(network, _tiles(path, card, content), compute).numpy()
@@ -85,15 +85,14 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDA
 
 
 def _whole(
-    card: model.Card, members: Sequence[nn.Module], content: Mapping[str, Any], compute: devices.Compute, root: Path
+    card: model.Card, members: Sequence[nn.Module], content: Mapping[str, Any], compute: devices.Compute
 ) -> nn.Module:
     """Put the members together, behind one backbone where it is frozen, averaged over views as `predict` does."""
     how, views = content["predict"]["average"], tta.VIEWS[content["predict"]["tta"]]
     if card.frozen:
         heads = ensembling.Averaged(members, tta.VIEWS["none"], how, card.task)
         backbone = build_backbone(card.backbone, card.backbone_weights, content["seed"], card.pool)
-        architecture = f"{card.backbone} with pool {card.pool}"
-        members = [Network(inference.freeze(backbone, architecture, card.input_px, compute, root), heads)]
+        members = [Network(inference.freeze(backbone, card.backbone, card.input_px, compute), heads)]
     return ensembling.Averaged(members, views, how, card.task)
 
 

@@ -1,13 +1,12 @@
-"""What a network gives for batches of inputs, without gradients: the one loop that predicting and embedding share.
+"""Forward passes without gradients: the one loop that predicting and embedding share.
 
-A frozen backbone on a CPU is computed by ONNX Runtime, everything else by PyTorch.
+ONNX Runtime computes a frozen backbone on a CPU; PyTorch computes everything else.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -17,31 +16,30 @@ from counterpoise.networks import onnx_graph
 from counterpoise.networks.devices import Compute
 
 
-def freeze(backbone: nn.Module, architecture: str, input_px: int, compute: Compute, root: Path) -> nn.Module:
-    """Prepare a backbone that is trained no more for fast forward passes.
+def freeze(backbone: nn.Module, name: str, input_px: int, compute: Compute) -> nn.Module:
+    """Prepare a backbone that no longer trains for fast forward passes.
 
     Args:
         backbone: With its weights, on the CPU.
-        architecture: What else than its weights decides its output; see `onnx_graph.load`.
+        name: Its name in timm, for messages.
         input_px: Side of the images.
         compute: Device and precision.
-        root: The repository, where exported graphs are kept.
 
     Returns:
-        Its ONNX graph on a CPU in float32; the backbone itself elsewhere, and where it cannot be exported, which a line
-        on standard error says.
+        Its ONNX graph on a CPU in float32. The backbone itself on other devices and in other precisions, and where the
+        export fails; a line on standard error then gives the reason.
     """
     if compute.device.type != "cpu" or compute.precision != torch.float32:
         return backbone
     try:
-        return onnx_graph.load(backbone, architecture, input_px, root)
+        return onnx_graph.convert(backbone, input_px)
     except onnx_graph.ExportError as error:
-        print(f"PyTorch computes {architecture}, slower than ONNX Runtime would: {error}", file=sys.stderr)
+        print(f"{name} runs in PyTorch, which is slower than ONNX Runtime: {error}", file=sys.stderr)
         return backbone
 
 
 def runtime(network: nn.Module) -> str:
-    """Name what computes a network that `freeze` returned: `onnxruntime` or `torch`."""
+    """Name the library that runs a network returned by `freeze`: `onnxruntime` or `torch`."""
     return "onnxruntime" if isinstance(network, onnx_graph.OnnxGraph) else "torch"
 
 
@@ -55,7 +53,7 @@ def outputs(
         batches: Inputs of the network, on any device.
         compute: Device and precision.
         total: Number of inputs, for the progress bar.
-        label: What the progress bar says; empty for no bar.
+        label: Text of the progress bar; empty for no bar.
 
     Returns:
         (n, ...) float32 on the CPU; empty without a batch.

@@ -1,10 +1,10 @@
 """Run the frozen part of the network once for every tile, and for every augmented view of train and val.
 
 Reads `data/tiles/{train,val,test}` and, where `model.weights` names it, a file in `models/pretrained/`. Writes
-`data/features/{train,val,test}/`. Neither loss nor draws play a part, nor does the head, so that every loss and every
-replicate shares the features. Where predictions are averaged over views (`predict.tta`), those of val and test are
-computed too. Where the backbone is trained, or a part of it, an index says so; else it says what computed the features,
-ONNX Runtime (on a CPU in float32) or PyTorch.
+`data/features/{train,val,test}/`. Features depend on neither the loss, the samples per epoch, nor the head, so all
+losses and replicates share them. With `predict.tta`, the stage also computes the views of val and test. `index.json`
+records whether the backbone is frozen and which library computed the features: ONNX Runtime (on a CPU in float32) or
+PyTorch. Without a frozen backbone there are no features.
 """
 
 from __future__ import annotations
@@ -74,8 +74,7 @@ def main(root: Path, params: Params) -> None:
     compute = devices.pick(params.model.device, params.model.precision)
     backbone = backbones.build_backbone(params.model.backbone, params.model.weights, params.seed, params.model.pool)
     backbone.to(memory_format=torch.channels_last)
-    architecture = f"{params.model.backbone} with pool {params.model.pool}"
-    frozen = inference.freeze(backbone, architecture, params.model.input_px, compute, root)
+    frozen = inference.freeze(backbone, params.model.backbone, params.model.input_px, compute)
     for split in splits.NAMES:
         part = tiles.read(root, split)
         views = 0 if split == "test" else params.oversample.views
