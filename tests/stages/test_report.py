@@ -259,12 +259,13 @@ def test_undefined_figures_are_said_to_be_so(tmp_path):
     text = Page(made(tmp_path)).text
     assert "n/a" in text
     assert "Recall is undefined: no test image has class 'rare'." in text
+    assert "Average precision is undefined: no test image has class 'rare'." in text
 
 
 def test_a_class_without_test_images_is_named(tmp_path):
     build(tmp_path, ("a", "b", "absent", "rare"), test_counts=[12, 12, 0, 12])
     assert (
-        "1 class is absent from test. There are no figures for “absent”. Means over classes leave them out."
+        "1 class is absent from test. There are no figures for “absent”. Means over classes leave out what is absent."
         in Page(made(tmp_path)).text
     )
 
@@ -373,6 +374,8 @@ def test_labels_that_share_a_calibration_and_a_floor_out_of_reach_are_warned_of(
     assert "The requested precision is unattainable for" in text
     assert "labels share one calibration" in text
     assert "unattainable" in text
+    assert "Rule “precision_floor” finds no threshold on validation for any label: none is ever decided." in text
+    assert "All labels share one calibration (pooled), because validation has too few of their images." in text
 
 
 def test_resampled_labels_show_which_occur_together(tmp_path):

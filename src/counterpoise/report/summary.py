@@ -37,7 +37,8 @@ class FigureGroup:
 def lede(facts: Facts) -> tuple[str, str]:
     """Describe the problem and the outcome."""
     total, own, name = facts.classes.images, facts.classes.counts[facts.positive], quote(facts.positive_name)
-    share = f"{write_prevalence(own / total)} of them: {counted(own, 'image')}, 1 in {total / own:.0f}."
+    share = f"{write_prevalence(own / total)} of them: {counted(own, 'image')}"
+    share += f", 1 in {total / own:.0f}." if total / own >= 1.5 else "."
     problem = f"{facts.task.problem(facts)} The one that matters, {name}, {facts.words.has_share} {share}"
     on = facts.test_counts
     if not on.positives:
@@ -52,13 +53,13 @@ def lede(facts: Facts) -> tuple[str, str]:
     interval = f" (95 % interval: {write_share(span[0])} to {write_share(span[1])})" if span else ""
     outcome = f"Among {counted(on.total, 'test image')}, the model {finds} with this {noun}{interval}. "
     few = f" Too few test images have this {noun} to judge the model." if on.positives < FEW_IMAGES else ""
-    return problem, outcome + _alarms(on, noun) + few
+    return problem, outcome + _alarms(on) + few
 
 
-def _alarms(on: Counts, noun: str) -> str:
+def _alarms(on: Counts) -> str:
     """Say how many alarms are right, compared with no skill."""
     if not on.predicted:
-        return f"It never decides for this {noun}."
+        return "It raises no alarm."
     if not on.tp:
         return f"It raises {counted(on.fp, 'alarm')}, none of which is right."
     verb = "is" if on.tp == 1 else "are"
@@ -125,7 +126,7 @@ def headline(facts: Facts) -> tuple[FigureGroup, ...]:
         ),
     )
     return (
-        FigureGroup(f"The class that matters: {quote(facts.positive_name)}", own),
+        FigureGroup(f"The {facts.words.noun} that matters: {quote(facts.positive_name)}", own),
         FigureGroup(f"All {facts.label_count}", facts.task.headline_figures(facts)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy as np
 from counterpoise.report.charts.texts import write_prevalence
 from counterpoise.report.facts import FEW_IMAGES, Facts, counted, listed, quote
 from counterpoise.report.sections.prevalence import find_shift
+from counterpoise.report.sections.variants import SCORES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +107,7 @@ def _absent(facts: Facts) -> Iterator[Finding]:
         number = facts.count_classes(len(absent), " is", " are")
         yield Finding(
             f"{number} absent from test.",
-            f"There are no figures for {listed(absent)}. Means over {facts.words.nouns} leave them out.",
+            f"There are no figures for {listed(absent)}. Means over {facts.words.nouns} leave out what is absent.",
         )
 
 
@@ -221,7 +223,7 @@ def _unknown_prior(facts: Facts) -> Iterator[Finding]:
 def _notes(facts: Facts) -> Iterator[Finding]:
     for note in facts.metrics.notes[EXPLANATIONS:]:
         if not _is_technical(note):
-            headline, colon, detail = _sentence(note).partition(": ")
+            headline, colon, detail = _sentence(note, facts).partition(": ")
             yield Finding(headline + colon.rstrip(), detail)
 
 
@@ -231,7 +233,7 @@ def _left_out(facts: Facts) -> Iterator[Finding]:
         reasons = facts.rejected.loc[facts.rejected["kind"] == "rejected", "reason"].value_counts()
         yield Finding(
             f"{counted(unusable, 'row')} of the raw labels could not be used.",
-            f"The most frequent reason: {reasons.index[0]} ({reasons.iloc[0]}). data/rejected.csv lists all of them.",
+            f"The most frequent reason: {reasons.index[0]} ({reasons.iloc[0]}). data/rejected.csv lists every row.",
         )
     unused = facts.split_totals["unused"]
     if unused:
@@ -256,7 +258,8 @@ def _clusters(facts: Facts) -> Iterator[Finding]:
 def explanations(facts: Facts) -> tuple[str, ...]:
     """Return the notes that explain the figures, as sentences; notes about resampling come last."""
     notes = facts.metrics.notes
-    return tuple(map(_sentence, [*notes[:EXPLANATIONS], *filter(_is_technical, notes[EXPLANATIONS:])]))
+    chosen = [*notes[:EXPLANATIONS], *filter(_is_technical, notes[EXPLANATIONS:])]
+    return tuple(_sentence(note, facts) for note in chosen)
 
 
 def _is_technical(note: str) -> bool:
@@ -264,5 +267,10 @@ def _is_technical(note: str) -> bool:
     return "resamples" in note or note.startswith("classes without a test image")
 
 
-def _sentence(note: str) -> str:
-    return f"{note[:1].upper()}{note[1:]}."
+def _sentence(note: str, facts: Facts) -> str:
+    """Write a note as a sentence, with the names of figures as in the table of all figures."""
+    figures = {*facts.metrics.figures, *SCORES}
+    words = re.sub(
+        r"(?<!')\b\w+\b(?!')", lambda match: match[0].replace("_", " ") if match[0] in figures else match[0], note
+    )
+    return f"{words[:1].upper()}{words[1:]}."

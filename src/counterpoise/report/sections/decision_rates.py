@@ -91,4 +91,4 @@ def decision_rates(facts: Facts) -> Part:
     folds = folded_classes(facts, "Test images, by label.", ("with the label", *counts), cells)
     caption = f"Tick: the share of test images that have the label.{shown_classes(facts)}"
     heading = "How often each label is decided"
-    return Part("called", heading, (text, why), as_markup({"": chart}), caption, short="How often decided", folds=folds)
+    return Part("called", heading, (text, why), as_markup({"": chart}), caption, short="Decision rates", folds=folds)

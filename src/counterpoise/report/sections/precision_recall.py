@@ -24,7 +24,9 @@ def precision_recall(facts: Facts) -> Part:
     )
     chart = curves.precision_recall([one], title=f"Precision and recall of {name}", alt=alt, no_skill=on.prevalence)
     text = f"The decision finds {on.tp} of {counted(on.positives, 'image')} of {quote(name)}"
-    text += f"; {on.tp} of its {counted(on.predicted, 'alarm')} are right." if on.predicted else "; it raises no alarm."
+    verb = "is" if on.tp == 1 else "are"
+    right = f"{on.tp} of its {counted(on.predicted, 'alarm')} {verb} right"
+    text += f"; {right}." if on.predicted else "; it raises no alarm."
     reachable = curve.loc[curve["recall"] >= 0.5, "precision"]
     if len(reachable):
         text += (

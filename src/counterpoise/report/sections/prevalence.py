@@ -157,7 +157,7 @@ def at_prevalences(facts: Facts) -> Part:
     ]
     charts |= {title: _chart(facts, figure, title, variants) for figure, title in FIGURES.items()}
     rule = facts.decision.rule
-    second = "Precision depends on the share of the class; recall does not."
+    second = f"Precision depends on the share of the {facts.words.noun}; recall does not."
     stated = facts.decision.prevalences
     if stated and redecides:
         second += f" Adapted: rule “{rule}” decides again for that share."

@@ -31,7 +31,7 @@ def ledger(facts: Facts) -> Part:
         Track(facts.names[k], [None if step is None else step[k] for step in shares], series)
         for series, k in enumerate(sorted(selected, key=lambda k: k != facts.positive))
     ]
-    alt = "Share of each class, line by line. " + "; ".join(
+    alt = f"Share of each {facts.words.noun}, line by line. " + "; ".join(
         f"{track.name}: "
         + ", ".join(
             f"{' '.join(step.split())} {'unknown' if share is None else write_prevalence(share)}"
@@ -55,8 +55,9 @@ def ledger(facts: Facts) -> Part:
         "Prior ledger",
         _text(facts),
         as_markup({"": shares_by_step(steps, tracks, title="Prior ledger", alt=alt)}),
-        "The chart shows the share of a class after each line of the ledger. If a curve bends, a remedy changed the "
-        "share that the model sees. Offsets on the logits undo this, first to validation, then to the target.",
+        f"The chart shows the share of a {facts.words.noun} after each line of the ledger. If a curve bends, a remedy "
+        "changed the share that the model sees. Offsets on the logits undo this, first to validation, then to the "
+        "target.",
         tables=(table,),
         folds=folds,
     )

@@ -25,16 +25,21 @@ def thresholds(facts: Facts) -> Part:
         rows, title="Threshold of each label", alt=alt, upper=_upper(facts), reference_name="share in deployment"
     )
     known = [limit for limit in decision.thresholds if limit is not None]
-    text = f"Rule “{decision.rule}” gives each label its own threshold"
-    text += f": from {write_value(min(known), 3)} to {write_value(max(known), 3)}." if known else "."
-    if never := len(names) - len(known):
-        verb = "is" if never == 1 else "are"
-        text += f" {counted(never, 'label')} {verb} never decided: validation supports no threshold."
+    text = f"Rule “{decision.rule}” finds no threshold on validation for any label: none is ever decided."
+    if known:
+        text = f"Rule “{decision.rule}” gives each label its own threshold"
+        text += f": from {write_value(min(known), 3)} to {write_value(max(known), 3)}."
+    if known and (never := len(names) - len(known)):
+        text += f" For {counted(never, 'label')} it finds no threshold on validation, so they are never decided."
     if decision.at_least:
         text += f" Every image gets at least {counted(decision.at_least, 'label')}, the most probable first."
     pooled = len(decision.pooled)
-    calibrated = counted(len(names) - pooled, "label has its own calibration", "labels have their own calibration")
-    calibrated += f"; {pooled} share one (pooled), because validation has too few of their images." if pooled else "."
+    separate = len(names) - pooled
+    calibrated = counted(separate, "label has its own calibration", "labels have their own calibration")
+    if pooled:
+        first = f"{calibrated}; {pooled} share one" if separate else "All labels share one calibration"
+        calibrated = f"{first} (pooled), because validation has too few of their images"
+    calibrated += "."
     cells = {
         k: (
             write_count(decision.val_images[k]),

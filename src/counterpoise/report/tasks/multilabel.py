@@ -102,8 +102,7 @@ def findings(facts: Facts) -> Iterator[Finding]:
             why += f"{counts[decision_rates.MOVED].sum()} labels."
         yield Finding(
             f"A threshold of 0.5 on raw outputs decides {raw} labels, but test has {present}.",
-            f"{why} Calibrated and decided by rule “{facts.decision.rule}”, it is "
-            f"{counts[decision_rates.DECIDED].sum()}.",
+            f"{why} After calibration, rule “{facts.decision.rule}” decides {counts[decision_rates.DECIDED].sum()}.",
         )
 
 
