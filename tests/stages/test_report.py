@@ -270,6 +270,50 @@ def test_a_class_without_test_images_is_named(tmp_path):
     )
 
 
+def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(tmp_path):
+    build(tmp_path / "few", ("a", "b", "rare"), test_counts=[60, 40, 6])
+    build(tmp_path / "one", ("a", "b", "rare"), test_counts=[60, 40, 1])
+    build(tmp_path / "enough", ("a", "b", "rare"), test_counts=[60, 40, 10])
+    few, one, enough = (Page(made(tmp_path / name)).text for name in ("few", "one", "enough"))
+    assert "Among 106 test images, the model finds 5 of the 6 with this class (95 % interval: " in few.replace(
+        "\xa0", " "
+    )
+    assert "Too few test images have this class to judge the model." in few
+    assert "the model finds the only one with this class" in one
+    assert "Too few test images" not in enough
+
+
+@pytest.mark.parametrize(("raw", "text"), [((0.50, 0.60), "too few images to tell"), ((0.70, 0.90), "lowered it")])
+def test_a_calibration_error_fell_only_if_its_intervals_do_not_overlap(tmp_path, raw, text):
+    build(tmp_path)
+    table = plots.read(tmp_path, "scores")
+    of_error = table["figure"] == "expected_calibration_error"
+    table.loc[of_error & (table["way"] == "raw"), ["value", "low", "high"]] = (sum(raw) / 2, *raw)
+    table.loc[of_error & (table["way"] == "calibrated"), ["value", "low", "high"]] = (0.45, 0.35, 0.55)
+    plots.write(tmp_path, {name: plots.read(tmp_path, name) for name in plots.COLUMNS} | {"scores": table})
+    assert text in Page(made(tmp_path)).text.partition("mean gap between probability")[2][:200]
+
+
+def test_gains_and_losses_of_the_decision_are_named(tmp_path):
+    build(tmp_path)
+    table = plots.read(tmp_path, "scores").set_index(["way", "figure"])
+    ends = {
+        "balanced_accuracy": ((0.3, 0.2, 0.4), (0.6, 0.5, 0.7)),
+        "accuracy": ((0.8, 0.7, 0.9), (0.5, 0.4, 0.6)),
+        "macro_f1": ((0.5, 0.4, 0.6), (0.55, 0.45, 0.65)),
+        "matthews": ((0.4, 0.3, 0.5), (0.4, 0.3, 0.5)),
+    }
+    for figure, values in ends.items():
+        for way, value in zip(("raw", "decided"), values, strict=True):
+            table.loc[(way, figure), ["value", "low", "high"]] = value
+    tables = {name: plots.read(tmp_path, name) for name in plots.COLUMNS} | {"scores": table.reset_index()}
+    plots.write(tmp_path, tables)
+    assert (
+        "It raised balanced accuracy (0.30 to 0.60), lowered accuracy (0.80 to 0.50) and did not change Matthews "
+        "correlation (at 0.40). For macro F1 (0.50 to 0.55), the intervals of raw and re-decided overlap"
+    ) in Page(made(tmp_path)).text
+
+
 def test_a_test_split_without_the_class_that_matters_gives_a_page(tmp_path):
     build(tmp_path, ("a", "b", "rare"), test_counts=[12, 12, 0])
     text = Page(made(tmp_path)).text

@@ -64,11 +64,11 @@ def _alarms(on: Counts) -> str:
         return f"It raises {counted(on.fp, 'alarm')}, none of which is right."
     verb = "is" if on.tp == 1 else "are"
     text = (
-        f"Of its {counted(on.predicted, 'alarm')}, {write_count(on.tp)} {verb} right ({write_share(on.precision)}; "
-        f"random guessing, or no skill: {write_prevalence(on.prevalence)})"
+        f"Of its {counted(on.predicted, 'alarm')}, {write_count(on.tp)} {verb} right: {write_share(on.precision)}, "
+        f"against {write_prevalence(on.prevalence)} for no skill (random guessing)."
     )
     each = round(on.fp / on.tp)
-    return f"{text}: about {counted(each, 'false alarm')} for each image found." if each > 1 else f"{text}."
+    return f"{text} That is about {counted(each, 'false alarm')} for each image found." if each > 1 else text
 
 
 def dot_groups(counts: Counts, scale: float = 1.0) -> list[Group]:

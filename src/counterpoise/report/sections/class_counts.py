@@ -58,6 +58,7 @@ def class_counts(facts: Facts) -> Part:
         (text, _remarks(facts)),
         as_markup(charts),
         f"The rarest: {quote(facts.positive_name)} and others. Bars have a logarithmic scale." if facts.folded else "",
+        short="Images",
         folds=_every_class(facts, columns) + _left_out(facts),
     )
 

@@ -58,7 +58,7 @@ def co_occurrence(facts: Facts) -> Part:
     counts = ((facts.prior.train_counts, facts.prior.train_total), (facts.prior.drawn_counts, facts.prior.drawn_total))
     shares = [write_prevalence(count[own] / max(total, 1)) for count, total in counts]
     mattering = f"{quote(facts.positive_name)} is on {shares[0]} of the tiles and {shares[1]} of the samples."
-    return Part("together", "Labels that occur together", (text, mattering), as_markup(charts), short="Pairs of labels")
+    return Part("together", "Labels that occur together", (text, mattering), as_markup(charts), short="Pairs")
 
 
 def per_draw(facts: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

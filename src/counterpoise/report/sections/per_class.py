@@ -10,8 +10,8 @@ from counterpoise.report.facts import Facts, counted, quote
 from counterpoise.report.parts import Part, as_markup, folded_classes, shown_classes
 
 MEASURES = {
-    "precision": "Precision: share of decisions that are right",
-    "recall": "Recall: share of images that are found",
+    "precision": "Precision: share of right decisions",
+    "recall": "Recall: share of images found",
     "average_precision": "Average precision: quality of the ranking",
 }
 

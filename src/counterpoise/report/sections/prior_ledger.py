@@ -58,6 +58,7 @@ def ledger(facts: Facts) -> Part:
         f"The chart shows the share of a {facts.words.noun} after each line of the ledger. If a curve bends, a remedy "
         "changed the share that the model sees. Offsets on the logits undo this, first to validation, then to the "
         "target.",
+        short="Ledger",
         tables=(table,),
         folds=folds,
     )
