@@ -110,10 +110,10 @@ def _lines(facts: Facts, selected: Sequence[int]) -> tuple[tuple[str, ...], ...]
 
 
 def _ends(facts: Facts) -> list[tuple[str, list[str]]]:
-    rests_on = facts.decision.estimated
-    if rests_on is None:
+    estimate = facts.decision.estimated
+    if estimate is None:
         return []
-    ends = zip(rests_on.low, rests_on.high, strict=True)
+    ends = zip(estimate.low, estimate.high, strict=True)
     return [("target, 95 % interval", [f"{write_value(low, 3)} to {write_value(high, 3)}" for low, high in ends])]
 
 
@@ -153,15 +153,15 @@ def _text(facts: Facts) -> tuple[str, ...]:
 def _estimated(facts: Facts) -> tuple[str, ...]:
     """Explain how the target was estimated; empty for a natural or a stated one."""
     decision, k = facts.decision, facts.positive
-    rests_on = decision.estimated
-    if rests_on is None:
+    estimate = decision.estimated
+    if estimate is None:
         return ()
-    low, share, high = (write_value(values[k], 3) for values in (rests_on.low, decision.target, rests_on.high))
+    low, share, high = (write_value(values[k], 3) for values in (estimate.low, decision.target, estimate.high))
     return (
-        f"The target prior was estimated from {counted(rests_on.images, 'unlabelled image')} of deployment: "
+        f"The target prior was estimated from {counted(estimate.images, 'unlabelled image')} of deployment: "
         f"{quote(facts.positive_name)} {share}, 95 % interval {low} to {high}. This assumes that images of a "
         f"{facts.words.noun} look the same there as in validation. Their scores do not contradict this "
-        f"(p = {write_value(rests_on.p_value, 2)}).",
+        f"(p = {write_value(estimate.p_value, 2)}).",
     )
 
 

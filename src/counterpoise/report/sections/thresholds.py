@@ -30,7 +30,8 @@ def thresholds(facts: Facts) -> Part:
         text = f"Rule “{decision.rule}” gives each label its own threshold"
         text += f": from {write_value(min(known), 3)} to {write_value(max(known), 3)}."
     if known and (never := len(names) - len(known)):
-        text += f" For {counted(never, 'label')} it finds no threshold on validation, so they are never decided."
+        without = counted(never, "label has", "labels have")
+        text += f" {without} no threshold, because none satisfies the rule on validation."
     if decision.at_least:
         text += f" Every image gets at least {counted(decision.at_least, 'label')}, the most probable first."
     pooled = len(decision.pooled)

@@ -69,7 +69,7 @@ def problem(facts: Facts) -> str:
 def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
     """Choose a figure of the ranking, two of labels, and one of whole images."""
     figures, images = facts.metrics.figures, len(facts.targets)
-    present, guess = figures.get("classes_present", 0), figures.get("no_skill_mean_average_precision")
+    present, no_skill = figures.get("classes_present", 0), figures.get("no_skill_mean_average_precision")
     tp, fn = (sum(getattr(count, cell) for count in facts.counts) for cell in ("tp", "fn"))
     exact = int((~facts.mistaken).sum())
     raw = facts.score("raw", "macro_f1")
@@ -78,8 +78,8 @@ def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
             facts,
             "mean_average_precision",
             "Mean average precision",
-            f"{present:.0f} labels present; no skill {write_value(guess, 3)}",
-            guess,
+            f"{present:.0f} labels present; no skill {write_value(no_skill, 3)}",
+            no_skill,
         ),
         headline_figure(facts, "macro_f1", "Macro F1", f"all labels weigh the same; raw {write_value(raw)}"),
         headline_figure(facts, "micro_f1", "Micro F1", f"{write_count(tp)} of {counted(tp + fn, 'label')} found"),
