@@ -288,7 +288,7 @@ def test_reliability_leaves_out_empty_bins_and_says_how_full_the_others_are() ->
     assert svg.count("see-through") == 2
 
 
-def test_a_way_keeps_its_colour_where_another_way_is_absent() -> None:
+def test_a_variant_keeps_its_colour_if_another_is_absent() -> None:
     both = {"raw": PointEstimate(0.5), "calibrated": PointEstimate(0.6)}
     svg = dots_by_way(
         [Measure("recall", both), Measure("loss", {"calibrated": PointEstimate(0.1)})], title="t", alt="a"
@@ -331,7 +331,8 @@ def test_as_many_dots_are_drawn_as_there_are_images() -> None:
 def test_errors_are_drawn_on_one_scale() -> None:
     svg = errors_by_class([Errors("a", 3, 1, 4), Errors("b", 1, 0, 0)], title="t", alt="a")
     printed = texts(svg)
-    assert "3 of 4 found, 4 wrong" in printed
+    assert "3 of 4 found, 4 false alarms" in printed
+    assert "1 of 1 found, 0 false alarms" in printed
     found = [float(e.get("width", 0)) for e in parse(svg).iter() if e.get("class") == "part found"]
     assert found[0] == pytest.approx(3 * found[1], rel=1e-3)
 
@@ -346,9 +347,9 @@ def test_a_step_that_is_not_known_is_bridged_and_said_to_be_so() -> None:
     assert "dashed" not in whole
 
 
-def test_a_gauge_has_a_text_alternative_and_a_tick_where_guessing_stands() -> None:
+def test_a_gauge_has_a_text_alternative_and_a_tick_at_no_skill() -> None:
     svg = gauge(PointEstimate(0.58, 0.53, 0.64), title="Balanced accuracy", reference=0.25)
-    assert 'aria-label="Balanced accuracy: 0.58 [0.53, 0.64], between 0 and 1; guessing 0.25"' in svg
+    assert 'aria-label="Balanced accuracy: 0.58 [0.53, 0.64], between 0 and 1; no skill 0.25"' in svg
     assert "tick" in svg
     assert "mark" not in gauge(PointEstimate(None), title="Precision")
 

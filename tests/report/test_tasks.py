@@ -58,5 +58,5 @@ def test_a_third_task_is_found_by_its_file(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "third.py").write_text(THIRD)
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path)])
     assert tasks.names() == ["multiclass", "multilabel", "third"]
-    promised = {*tasks.Task.__annotations__, *(name for name in vars(tasks.Task) if not name.startswith("_"))}
-    assert all(hasattr(tasks.find("third"), name) for name in promised)
+    required = {*tasks.Task.__annotations__, *(name for name in vars(tasks.Task) if not name.startswith("_"))}
+    assert all(hasattr(tasks.find("third"), name) for name in required)

@@ -100,7 +100,7 @@ def build(
 ) -> None:
     """Write every artifact that the page is made from, about 10 images per class and split; decide and score for real.
 
-    Of many labels, every third image bears the next class too. `draws_of` says how often training tiles are drawn, in
+    For multilabel, every third image has the next class too. `draws_of` says how often training tiles are repeated, in
     turn.
     """
     rng = np.random.default_rng(0)
@@ -246,7 +246,7 @@ def test_the_page_loads_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_figures_of_metrics_json_stand_on_the_page(tmp_path, task):
+def test_figures_of_metrics_json_are_on_the_page(tmp_path, task):
     build(tmp_path, task=task)
     text = Page(made(tmp_path)).text
     figures = metrics.read(tmp_path).figures
@@ -259,20 +259,65 @@ def test_undefined_figures_are_said_to_be_so(tmp_path):
     text = Page(made(tmp_path)).text
     assert "n/a" in text
     assert "Recall is undefined: no test image has class 'rare'." in text
+    assert "Average precision is undefined: no test image has class 'rare'." in text
 
 
 def test_a_class_without_test_images_is_named(tmp_path):
     build(tmp_path, ("a", "b", "absent", "rare"), test_counts=[12, 12, 0, 12])
     assert (
-        "1 class is absent from test. Nothing is known of “absent”; means over classes leave them out."
+        "1 class is absent from test. There are no figures for “absent”. Means over classes leave out what is absent."
         in Page(made(tmp_path)).text
     )
+
+
+def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(tmp_path):
+    build(tmp_path / "few", ("a", "b", "rare"), test_counts=[60, 40, 6])
+    build(tmp_path / "one", ("a", "b", "rare"), test_counts=[60, 40, 1])
+    build(tmp_path / "enough", ("a", "b", "rare"), test_counts=[60, 40, 10])
+    few, one, enough = (Page(made(tmp_path / name)).text for name in ("few", "one", "enough"))
+    assert "Among 106 test images, the model finds 5 of the 6 with this class (95 % interval: " in few.replace(
+        "\xa0", " "
+    )
+    assert "Too few test images have this class to judge the model." in few
+    assert "the model finds the only one with this class" in one
+    assert "Too few test images" not in enough
+
+
+@pytest.mark.parametrize(("raw", "text"), [((0.50, 0.60), "too few images to tell"), ((0.70, 0.90), "lowered it")])
+def test_a_calibration_error_fell_only_if_its_intervals_do_not_overlap(tmp_path, raw, text):
+    build(tmp_path)
+    table = plots.read(tmp_path, "scores")
+    of_error = table["figure"] == "expected_calibration_error"
+    table.loc[of_error & (table["way"] == "raw"), ["value", "low", "high"]] = (sum(raw) / 2, *raw)
+    table.loc[of_error & (table["way"] == "calibrated"), ["value", "low", "high"]] = (0.45, 0.35, 0.55)
+    plots.write(tmp_path, {name: plots.read(tmp_path, name) for name in plots.COLUMNS} | {"scores": table})
+    assert text in Page(made(tmp_path)).text.partition("mean gap between probability")[2][:200]
+
+
+def test_gains_and_losses_of_the_decision_are_named(tmp_path):
+    build(tmp_path)
+    table = plots.read(tmp_path, "scores").set_index(["way", "figure"])
+    ends = {
+        "balanced_accuracy": ((0.3, 0.2, 0.4), (0.6, 0.5, 0.7)),
+        "accuracy": ((0.8, 0.7, 0.9), (0.5, 0.4, 0.6)),
+        "macro_f1": ((0.5, 0.4, 0.6), (0.55, 0.45, 0.65)),
+        "matthews": ((0.4, 0.3, 0.5), (0.4, 0.3, 0.5)),
+    }
+    for figure, values in ends.items():
+        for way, value in zip(("raw", "decided"), values, strict=True):
+            table.loc[(way, figure), ["value", "low", "high"]] = value
+    tables = {name: plots.read(tmp_path, name) for name in plots.COLUMNS} | {"scores": table.reset_index()}
+    plots.write(tmp_path, tables)
+    assert (
+        "It raised balanced accuracy (0.30 to 0.60), lowered accuracy (0.80 to 0.50) and did not change Matthews "
+        "correlation (at 0.40). For macro F1 (0.50 to 0.55), the intervals of raw and re-decided overlap"
+    ) in Page(made(tmp_path)).text
 
 
 def test_a_test_split_without_the_class_that_matters_gives_a_page(tmp_path):
     build(tmp_path, ("a", "b", "rare"), test_counts=[12, 12, 0])
     text = Page(made(tmp_path)).text
-    assert "nothing is known of it" in text
+    assert "None of the 24 test images has it, so this run cannot judge the model on it." in text
     assert "there is no curve" in text
 
 
@@ -290,23 +335,23 @@ def test_a_threshold_is_marked_with_two_classes_and_a_decision_with_more(tmp_pat
     build(tmp_path / "three", ("a", "b", "rare"))
     two, three = Page(made(tmp_path / "two")).text, Page(made(tmp_path / "three")).text
     assert "at the threshold: recall" in two
-    assert "may lie off the curve" not in two
-    assert "as decided: recall" in three
-    assert "may lie off the curve" in three
+    assert "can be off the curve" not in two
+    assert "current decision: recall" in three
+    assert "can be off the curve" in three
 
 
-def test_a_vanished_learning_rate_and_a_loss_that_stands_still_are_warned_of(tmp_path):
+def test_a_vanished_learning_rate_and_a_loss_that_hardly_changes_are_warned_of(tmp_path):
     build(tmp_path, rates=SYSTEM_D, losses=[0.9, 0.501, 0.5, 0.5, 0.5])
     text = Page(made(tmp_path)).text
     assert "The learning rate vanished after epoch 2 of 5." in text
-    assert "The training loss stood still: from epoch 2 to 5" in text
+    assert "The training loss hardly changed: from epoch 2 to 5" in text
 
 
 def test_healthy_training_is_not_warned_of(tmp_path):
     build(tmp_path)
     text = Page(made(tmp_path)).text
     assert "vanished" not in text
-    assert "stood still" not in text
+    assert "hardly changed" not in text
 
 
 def the_ledger_of(*factors: float) -> tuple[prior_ledger.Line, ...]:
@@ -325,29 +370,29 @@ def test_too_many_labels_under_a_threshold_of_a_half_are_shown_and_undone(tmp_pa
     raw, moved = int((probs >= 0.5).sum()), int((probs >= [0.9, 0.8]).sum())
     assert raw > 1.2 * 28 > moved > 0
     assert "called" in {attributes.get("id") for _, attributes in page.tags}
-    assert f"Test bears 28 labels. Raw outputs from 0.5 on decide {raw}, the rule " in page.text
-    assert f"raw outputs from w / (1 + w) on {moved}." in page.text
-    assert f"A threshold of 0.5 on raw outputs decides {raw} labels, where test bears 28." in page.text
+    assert f"Test has 28 labels. On raw outputs, a threshold of 0.5 decides {raw} and " in page.text
+    assert f"a threshold of w / (1 + w) decides {moved}. Rule “balanced” decides " in page.text
+    assert f"A threshold of 0.5 on raw outputs decides {raw} labels, but test has 28." in page.text
     assert "0.5 means p = 0.1" in page.text
-    assert "so does what the ledger adds to the logits" in page.text
+    assert "so does the offset that the ledger adds to the logits" in page.text
 
 
 def test_a_calibrator_that_learned_the_prior_is_said_to_have_undone_the_ledger(tmp_path):
     build(tmp_path, task="multilabel", ledger=the_ledger_of(9.0, 4.0), skill=3.0, calibrator="platt")
     text = Page(made(tmp_path)).text
     assert "so does “platt”, which learned the odds of validation." in text
-    assert "“platt” learned the prior of validation by itself, so that step 1 adds nothing." in text
+    assert "“platt” learned the prior of validation, so step 1 adds nothing." in text
 
 
 def test_an_unknown_factor_of_the_odds_is_called_so(tmp_path):
     build(tmp_path, task="multilabel", ledger=the_ledger_of(), skill=3.0, calibrator="platt")
     text = Page(made(tmp_path)).text
-    assert "no closed form here, so calibration alone undoes it" in text
+    assert "no closed form here, so only calibration can undo it" in text
     assert "w / (1 + w)" not in text
 
 
 @pytest.mark.parametrize(("task", "factors"), [("multilabel", (1.0, 1.0)), ("multiclass", (1.0, 4.0))])
-def test_what_did_not_raise_odds_of_labels_is_not_spoken_of(tmp_path, task, factors):
+def test_a_remedy_that_did_not_raise_odds_of_labels_is_not_mentioned(tmp_path, task, factors):
     build(tmp_path, task=task, ledger=the_ledger_of(*factors))
     page = Page(made(tmp_path))
     assert "called" not in {attributes.get("id") for _, attributes in page.tags}
@@ -361,31 +406,33 @@ def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path,
     assert ("The best epoch is the last one (3)" in Page(made(tmp_path)).text) == warned
 
 
-def test_an_interval_that_holds_the_value_of_guessing_is_warned_of(tmp_path):
+def test_an_interval_that_contains_no_skill_is_warned_of(tmp_path):
     build(tmp_path, skill=0.0)
-    assert "may be told apart no better than by guessing." in Page(made(tmp_path)).text
+    assert "may have no skill." in Page(made(tmp_path)).text
 
 
 def test_labels_that_share_a_calibration_and_a_floor_out_of_reach_are_warned_of(tmp_path):
     names = ("a", "b", "rare")
     build(tmp_path, names, task="multilabel", rule="precision_floor", floor=0.95, min_positives=30, skill=0.5)
     text = Page(made(tmp_path)).text
-    assert "The precision asked for is unattainable for" in text
+    assert "The requested precision is unattainable for" in text
     assert "labels share one calibration" in text
     assert "unattainable" in text
+    assert "Rule “precision_floor” finds no threshold on validation for any label: none is ever decided." in text
+    assert "All labels share one calibration (pooled), because validation has too few of their images." in text
 
 
-def test_resampled_labels_show_what_became_of_those_that_come_together(tmp_path):
-    build(tmp_path / "as it is", ("a", "b", "c"), task="multilabel")
+def test_resampled_labels_show_which_occur_together(tmp_path):
+    build(tmp_path / "plain", ("a", "b", "c"), task="multilabel")
     build(tmp_path / "drawn", ("a", "b", "c"), task="multilabel", draws_of=(3, 1, 1))
-    before, after = (Page(made(tmp_path / name)) for name in ("as it is", "drawn"))
-    assert "Labels that come together" not in before.headings
-    assert "Labels that come together" in after.headings
-    assert "A tile that is drawn again brings all its labels along." in after.text
+    before, after = (Page(made(tmp_path / name)) for name in ("plain", "drawn"))
+    assert "Labels that occur together" not in before.headings
+    assert "Labels that occur together" in after.headings
+    assert "Repeating a tile repeats all its labels." in after.text
 
 
 def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
-    """Validated on 784 : 784, tested on [[2615, 247], [15, 122]]: 33 % is precision, and validation promised it."""
+    """Validated on 784 : 784, tested on [[2615, 247], [15, 122]]: a precision of 33 % was expected from validation."""
     names = ("no panel", "panel")
 
     def decided(split: str, tp: int, fp: int, fn: int, tn: int) -> predictions.Predictions:
@@ -417,11 +464,11 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     with tiles.writing(tmp_path, "test"):
         pass
     text = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0)))).text
-    assert "In validation 50 % of the images were “panel”, in test 4.6 %." in text
-    assert "it was 86 % on validation and 89 % on test" in text
-    assert re.search(r"promised 0\.33 \[0\.2[5-9], 0\.3[6-9]\]\. Test shows 0\.33 ", text)
-    assert "Precision fell because the prevalence fell: nothing broke." in text
-    assert "Without correction and rule" not in text  # which changed nothing
+    assert "The share of “panel” is 50 % in validation and 4.6 % in test." in text
+    assert "it is 86 % on validation and 89 % on test" in text
+    assert re.search(r"from validation is 0\.33 \[0\.2[5-9], 0\.3[6-9]\]; measured on test: 0\.33 ", text)
+    assert "The change of the share alone can explain why precision fell." in text
+    assert "raw logits without correction and rule" not in text  # which changed nothing
 
 
 def test_the_page_says_what_correction_and_rule_regain_at_the_prevalence_of_deployment(tmp_path):
@@ -431,8 +478,8 @@ def test_the_page_says_what_correction_and_rule_regain_at_the_prevalence_of_depl
     texts = [f"{rows['target', way, 'precision']:.2f}" for way in ("raw", "raw expected", "as it is")]
     assert texts[0] != texts[2]
     assert re.search(
-        rf"by raw logits has a precision of {texts[0]} \[.*where validation promised {texts[1]} \[.*"
-        rf"With them, precision is {texts[2]} ",
+        rf"raw logits without correction and rule .* have precision {texts[0]} \[.*"
+        rf"expected from validation: {texts[1]} \[.*Re-decided, precision is {texts[2]} ",
         page.text,
     )
 
@@ -450,7 +497,7 @@ def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path)
     page = Page(made(tmp_path)).text
     assert "estimated from 1200 unlabelled images of deployment: “rare”" in page
     assert "95 % interval 0.410 to 0.580" in page
-    assert "look there as in validation; their scores do not speak against it (p = 0.37)" in page
+    assert "look the same there as in validation. Their scores do not contradict this (p = 0.37)." in page
     assert "target, 95 % interval" in page
 
 
@@ -464,7 +511,7 @@ def test_an_unknown_line_of_the_ledger_is_written_as_unknown(tmp_path):
     build(tmp_path, ledger=ledger)
     text = Page(made(tmp_path)).text
     assert "unknown" in text
-    assert "What loss = focal did to the class prior has no closed form." in text
+    assert "The effect of loss = focal on the class prior has no closed form." in text
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])

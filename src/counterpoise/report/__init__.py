@@ -1,1 +1,1 @@
-"""The page that a person looks at: facts, warnings, sections, charts; `index.html.j2` and `style.css` lay them out."""
+"""The HTML report: facts, warnings, sections and charts. `index.html.j2` and `style.css` define its layout."""

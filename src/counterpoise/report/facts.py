@@ -1,4 +1,4 @@
-"""Everything the report page is made from: the artifacts of one run, and what follows from them by counting."""
+"""The artifacts of one run, and the counts derived from them: the input of every section of the report."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from counterpoise.artifacts.predictions import Predictions
 from counterpoise.artifacts.prior import Prior
 from counterpoise.decision import rules
 from counterpoise.report import tasks
+from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.texts import write_count
 from counterpoise.report.words import Words
 
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN_CLASSES = 20
-"""Of more classes than this, figures show the rarest first and fold the others away."""
+"""With more classes than this, charts show the rarest ones, and a folded table shows the others."""
+FEW_IMAGES = 10
+"""A rate over fewer images is too uncertain to be useful."""
 SPLITS = ("train", "val", "test", "unused")
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What was decided for one class: true and false positives, false and true negatives, in images."""
+    """Numbers of true and false positives and of false and true negatives of one class, in images."""
 
     tp: int
     fp: int
@@ -41,37 +44,37 @@ class Counts:
 
     @property
     def positives(self) -> int:
-        """Images of the class."""
+        """Number of images of the class."""
         return self.tp + self.fn
 
     @property
     def predicted(self) -> int:
-        """Images decided to be of it."""
+        """Number of images for which the class was decided."""
         return self.tp + self.fp
 
     @property
     def total(self) -> int:
-        """All images."""
+        """Number of all images."""
         return self.tp + self.fp + self.fn + self.tn
 
     @property
     def recall(self) -> float:
-        """Share of its images that are decided so; NaN where there are none."""
+        """Share of the images of the class that were found; NaN if there are none."""
         return self.tp / self.positives if self.positives else float("nan")
 
     @property
     def false_positive_rate(self) -> float:
-        """Share of the other images that are decided so; NaN where there are none."""
+        """Share of the other images that raised a false alarm; NaN if there are none."""
         return self.fp / (self.fp + self.tn) if self.fp + self.tn else float("nan")
 
     @property
     def precision(self) -> float:
-        """Share of the decisions that are right; NaN where there are none."""
+        """Share of the decisions for the class that are right; NaN if there are none."""
         return self.tp / self.predicted if self.predicted else float("nan")
 
     @property
     def prevalence(self) -> float:
-        """Share of the images that are of it; NaN where there are none."""
+        """Share of all images that have the class; NaN if there are none."""
         return self.positives / self.total if self.total else float("nan")
 
 
@@ -80,21 +83,21 @@ class Facts:
     """The artifacts of one run.
 
     Attributes:
-        classes: Classes and their images before any split.
+        classes: Class names, and the number of images of each before the split.
         manifest: Every usable image.
-        rejected: Every row of the raw labels that became no image.
+        rejected: Every row of the raw labels that was left out of the data.
         splits: The split of every image.
-        clusters: Which images stay on one side of a split.
+        clusters: Units: images that stay in the same split.
         train_tiles: Index of the training tiles.
-        draws: What one epoch draws.
-        prior: Class counts up to one epoch of training.
-        card: What is said of the model.
+        draws: The samples of one epoch.
+        prior: Class counts in the labels, the training tiles and the samples of one epoch.
+        card: Metadata of the model.
         curves: Training curves, one row per epoch.
-        best_epoch: The epoch whose weights were kept, from 1; None where training does not say.
-        decision: How logits become decisions.
+        best_epoch: The epoch whose weights were kept, counted from 1; None if unknown.
+        decision: The calibration, prior correction and rule that turn logits into decisions.
         metrics: The headline figures.
         tables: The tables of `reports/plots/` by name.
-        test: Raw logits of test.
+        test: Raw logits of the test images.
     """
 
     classes: Classes
@@ -128,12 +131,12 @@ class Facts:
 
     @cached_property
     def task(self) -> tasks.Task:
-        """What the task does differently on the page."""
+        """The parts of the report that depend on the task."""
         return tasks.find(self.decision.task)
 
     @property
     def words(self) -> Words:
-        """The words of the page that differ from task to task."""
+        """The words that depend on the task."""
         return self.task.WORDS
 
     @property
@@ -148,18 +151,18 @@ class Facts:
 
     @cached_property
     def split_counts(self) -> dict[str, NDArray[np.int64]]:
-        """For train, val, test and unused, the images of each class."""
+        """Number of images of each class in train, val, test and unused."""
         joined = self.splits.merge(self.manifest[["image_id", "labels"]], on="image_id", validate="one_to_one")
         return {split: labels.counts(joined.loc[joined["split"] == split, "labels"], self.names) for split in SPLITS}
 
     @cached_property
     def split_totals(self) -> dict[str, int]:
-        """For train, val, test and unused, the number of images."""
+        """Number of images in train, val, test and unused."""
         return {split: int((self.splits["split"] == split).sum()) for split in SPLITS}
 
     @cached_property
     def targets(self) -> NDArray[np.bool_]:
-        """The labels of every test image, shape (n, c); of one class per image, one in each row."""
+        """Labels of the test images, shape (n, c). For multiclass, one entry per row is true."""
         return labels.indicators(self.test.labels, self.names)
 
     @cached_property
@@ -169,17 +172,17 @@ class Facts:
 
     @cached_property
     def decided(self) -> NDArray[np.bool_]:
-        """What was decided for every test image, shape (n, c); of one class per image, one in each row."""
+        """Decisions for the test images, shape (n, c). For multiclass, one entry per row is true."""
         return rules.decided(self.decision, self.probs)
 
     @cached_property
     def mistaken(self) -> NDArray[np.bool_]:
-        """Test images that are not decided wholly rightly, shape (n,)."""
+        """Whether a test image has at least one wrong decision, shape (n,)."""
         return np.asarray((self.targets != self.decided).any(axis=1))
 
     @cached_property
     def counts(self) -> tuple[Counts, ...]:
-        """What was decided on test, class by class."""
+        """Counts of the decisions on test, for each class."""
         cells = (
             self.targets & self.decided,
             ~self.targets & self.decided,
@@ -191,24 +194,24 @@ class Facts:
 
     @property
     def test_counts(self) -> Counts:
-        """What was decided on test for the class that matters."""
+        """Counts of the decisions on test for the class that matters."""
         return self.counts[self.positive]
 
     @property
     def val_counts(self) -> Counts:
-        """What was decided on validation for the class that matters."""
+        """Counts of the decisions on validation for the class that matters."""
         return Counts(*self.decision.val_decided[self.positive])
 
     @cached_property
     def confusion(self) -> NDArray[np.int64]:
-        """Test images by actual (row) and decided class (column), of one class per image."""
+        """Number of test images by actual (row) and decided class (column), for multiclass."""
         table = np.zeros((len(self.names), len(self.names)), dtype=np.int64)
         np.add.at(table, (self.targets.argmax(axis=1), self.decided.argmax(axis=1)), 1)
         return table
 
     @cached_property
     def shown(self) -> tuple[int, ...]:
-        """Indices of the classes that figures show: of many classes, the one that matters and the rarest."""
+        """Indices of the classes in charts. With many classes: the one that matters and the rarest."""
         count = len(self.names)
         if count <= SHOWN_CLASSES:
             return tuple(range(count))
@@ -218,31 +221,36 @@ class Facts:
 
     @cached_property
     def folded(self) -> tuple[int, ...]:
-        """Indices of the other classes, which tables fold away."""
+        """Indices of the other classes, which are in folded tables."""
         return tuple(sorted(set(range(len(self.names))) - set(self.shown)))
 
     @property
     def label_count(self) -> str:
-        """What `names` are, and how many: "4 classes" or "52 labels"."""
+        """The number of classes with its noun, such as "4 classes" or "52 labels"."""
         return self.count_classes(len(self.names))
 
     def count_classes(self, number: int, one: str = "", several: str = "") -> str:
-        """Write a number of classes; `one` or `several` follows the noun, such as " is" or " are"."""
+        """Write a number of classes with its noun, then `one` or `several`, such as " is" or " are"."""
         return counted(number, self.words.noun + one, self.words.nouns + several)
 
     def score(self, variant: str, figure: str) -> float:
-        """Look up one figure of `scores.csv`; NaN where there is none."""
+        """Look up one figure of `scores.csv`; NaN if there is none."""
+        value = self.estimate(variant, figure).value
+        return float("nan") if value is None else value
+
+    def estimate(self, variant: str, figure: str) -> PointEstimate:
+        """Look up one figure of `scores.csv` with its interval."""
         table = self.tables["scores"]
-        values = table.loc[(table["way"] == variant) & (table["figure"] == figure), "value"]
-        return float(values.iloc[0]) if len(values) else float("nan")
+        rows = table[(table["way"] == variant) & (table["figure"] == figure)].to_dict("records")
+        return PointEstimate.from_row(rows[0]) if rows else PointEstimate(None)
 
     def remedy(self, piece: str) -> str:
-        """Look up what a switch of the ledger is set to; "none" where no line speaks of it."""
+        """Look up the value of a switch in the ledger; "none" if the ledger has no line for it."""
         return next((line.remedy for line in self.decision.ledger if line.piece == piece), "none")
 
 
 def quote(name: str) -> str:
-    """Put a class name in quotation marks, cut where it is very long.
+    """Put a class name in quotation marks, and shorten it if it is very long.
 
     Example:
         >>> quote("defective")
@@ -252,7 +260,7 @@ def quote(name: str) -> str:
 
 
 def listed(names: list[str], most: int = 6) -> str:
-    """Write a list in words, cut to `most` entries.
+    """Write a list in words, with at most `most` entries.
 
     Example:
         >>> listed(["a", "b", "c"]), listed(["a", "b", "c"], 2)

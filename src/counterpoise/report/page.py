@@ -1,4 +1,4 @@
-"""The page as a file: pictures encoded into it, and the template `index.html.j2` filled."""
+"""Render the report from the template `index.html.j2`, with embedded pictures."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from counterpoise.report.parts import rows
 from counterpoise.report.sections.mistakes import galleries
 
 PICTURE_PX = 160
-"""Longer side of a picture on the page."""
+"""Longer side of a picture in the report."""
 JPEG_QUALITY = 80
 LONGEST_NAME = 40
-"""Characters of a class name in the head of a table, or under a picture."""
+"""Largest number of characters of a class name in the head of a table or under a picture."""
 FOLDER = Path(__file__).parent
-"""Of the template and the style sheet."""
+"""The folder with the template and the style sheet."""
 
 
 def encode(data: bytes) -> str:
-    """Shrink an encoded image to a JPEG of at most 160 px, as a data URI."""
+    """Shrink an encoded image to a JPEG of at most 160 px and return it as a data URI."""
     image = Image.fromarray(images.decode(data))
     image.thumbnail((PICTURE_PX, PICTURE_PX), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
@@ -38,7 +38,7 @@ def encode(data: bytes) -> str:
 
 
 def breakable(text: str) -> Markup:
-    """Let a browser break a long name after a dot, an underscore or a slash.
+    """Allow line breaks in a long name after a dot, an underscore or a slash.
 
     Example:
         >>> breakable("a_b & c")
@@ -48,7 +48,7 @@ def breakable(text: str) -> Markup:
 
 
 def cut_name(text: str) -> str:
-    """Cut a very long name where it would push everything else away.
+    """Shorten a very long name so that the rest of the line stays visible.
 
     Example:
         >>> len(cut_name("x" * 200)), cut_name("short")
@@ -58,7 +58,7 @@ def cut_name(text: str) -> str:
 
 
 def tied(text: str) -> str:
-    """Keep a number with its per cent sign, and an interval, on one line.
+    """Keep a number and its per cent sign, or both ends of an interval, on one line.
 
     Example:
         >>> tied("4 % [0.1, 0.2]").replace(chr(160), "_")
@@ -68,16 +68,16 @@ def tied(text: str) -> str:
 
 
 def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, cut: bool) -> str:
-    """Fill the template.
+    """Render the report.
 
     Args:
-        facts: The run.
-        most_mistakes: How many wrongly decided images to show at most.
-        picture: From an image id to a data URI.
-        cut: Whether images are cut into several tiles, of which pictures show the first.
+        facts: The artifacts of the run.
+        most_mistakes: Largest number of wrongly decided images to show.
+        picture: Returns the data URI of an image id.
+        cut: Whether images have several tiles. Pictures show the first.
 
     Returns:
-        The page.
+        The HTML text.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
@@ -93,8 +93,8 @@ def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, c
         picture=summary.picture(facts),
         settings=summary.settings(facts),
         headline=summary.headline(facts),
-        test=f"Test: {counted(len(facts.targets), 'image')}, {write_count(facts.test_counts.positives)} of the class "
-        "that matters. Brackets: 95 % intervals. A tick is the value of guessing.",
+        test=f"Test: {counted(len(facts.targets), 'image')}, {write_count(facts.test_counts.positives)} with the "
+        f"{facts.words.noun} that matters. Brackets: 95 % intervals. Tick: no skill, the score of random guessing.",
         figures=summary.figures(facts),
         explanations=warnings.explanations(facts),
         findings=warnings.find(facts),

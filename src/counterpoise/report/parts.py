@@ -1,4 +1,4 @@
-"""What a part of the report page is: a heading, sentences computed from the facts, a figure, tables."""
+"""The parts of the report: a heading, text, charts and tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from counterpoise.report.facts import SHOWN_CLASSES, Facts, quote
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts; the first `text_columns` columns are words, the others numbers."""
+    """A table of strings. The first `text_columns` columns hold words, the others numbers."""
 
     caption: str
     head: tuple[str, ...]
@@ -23,7 +23,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Fold:
-    """Tables that open on demand."""
+    """Tables that are hidden until the reader opens them."""
 
     summary: str
     tables: tuple[Table, ...]
@@ -31,18 +31,18 @@ class Fold:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the page.
+    """One part of the report.
 
     Attributes:
-        anchor: Its id.
+        anchor: Its HTML id.
         heading: Its heading.
         text: Paragraphs above or beside the figure.
-        charts: Heading (may be empty) to SVG.
-        caption: Below the figure.
-        row: Neighbours with the same name here share a row on a wide screen; empty for a row of its own.
-        short: Its name in the list of contents, where the heading is too long.
-        tables: Below the caption.
-        folds: Below the tables.
+        charts: Maps the heading of a chart (may be empty) to its SVG.
+        caption: Text below the charts.
+        row: Neighbours with the same value share a row on a wide screen; empty for a separate row.
+        short: Its name in the menu, if the heading is too long.
+        tables: Tables below the caption.
+        folds: Folded tables below the others.
     """
 
     anchor: str
@@ -57,12 +57,12 @@ class Part:
 
 
 def as_markup(charts: Mapping[str, str]) -> dict[str, Markup]:
-    """Say that charts are markup, whose texts are escaped."""
+    """Mark charts as safe markup: their texts are already escaped."""
     return {heading: Markup(chart) for heading, chart in charts.items()}
 
 
 def rows(parts: Sequence[Part]) -> list[tuple[Part, ...]]:
-    """Put neighbours that share a row together."""
+    """Group neighbours that share a row."""
     keyed = [(part.row or part.anchor, part) for part in parts]
     return [tuple(part for _, part in group) for _, group in groupby(keyed, key=lambda pair: pair[0])]
 
@@ -70,13 +70,13 @@ def rows(parts: Sequence[Part]) -> list[tuple[Part, ...]]:
 def folded_classes(
     facts: Facts, caption: str, head: tuple[str, ...], cells: Mapping[int, tuple[str, ...]]
 ) -> tuple[Fold, ...]:
-    """Fold the more frequent of many classes away, as a table.
+    """Put the classes that charts leave out into a folded table.
 
     Args:
-        facts: The run.
-        caption: Of the table.
-        head: Of its columns after the name.
-        cells: For each class index what stands there.
+        facts: The artifacts of the run.
+        caption: Caption of the table.
+        head: Names of its columns after the first.
+        cells: Maps the index of a class to the cells of its row.
     """
     rest = facts.folded
     if not rest:
@@ -86,7 +86,7 @@ def folded_classes(
 
 
 def shown_classes(facts: Facts) -> str:
-    """Say which classes a figure shows, where it does not show them all."""
+    """Say which classes a chart shows, if it does not show all."""
     if not facts.folded:
         return ""
     return f" Shown: {quote(facts.positive_name)} and the rarest, {SHOWN_CLASSES} {facts.words.nouns} in all."

@@ -1,4 +1,4 @@
-"""The top of the report page: what the problem is, how it ended, as a picture and in figures."""
+"""The top of the report: the problem, the outcome, and the headline figures."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from counterpoise.report.charts.dots import Group, dots
 from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_count, write_prevalence, write_share, write_value
-from counterpoise.report.facts import Counts, Facts, counted, quote
+from counterpoise.report.facts import FEW_IMAGES, Counts, Facts, counted, quote
 from counterpoise.report.parts import Table
 
 
 @dataclass(frozen=True)
 class HeadlineFigure:
-    """A headline figure with its interval, and the counts and comparisons without which it says nothing."""
+    """A headline figure with its interval, its counts, and the value of no skill."""
 
     label: str
     value: str
@@ -28,53 +28,71 @@ class HeadlineFigure:
 
 @dataclass(frozen=True)
 class FigureGroup:
-    """Headline figures that are about the same thing."""
+    """Headline figures of one class, or of all classes."""
 
     heading: str
     figures: tuple[HeadlineFigure, ...]
 
 
 def lede(facts: Facts) -> tuple[str, str]:
-    """Say what the problem is, and how it ended, in a sentence each."""
+    """Describe the problem and the outcome."""
     total, own, name = facts.classes.images, facts.classes.counts[facts.positive], quote(facts.positive_name)
-    share = f"{write_prevalence(own / total)} of them: {counted(own, 'image')}, 1 in {total / own:.0f}."
+    share = f"{write_prevalence(own / total)} of them: {counted(own, 'image')}"
+    share += f", 1 in {total / own:.0f}." if total / own >= 1.5 else "."
     problem = f"{facts.task.problem(facts)} The one that matters, {name}, {facts.words.has_share} {share}"
     on = facts.test_counts
     if not on.positives:
-        return problem, f"None of the {counted(on.total, 'test image')} shows it, so nothing is known of it."
-    outcome = f"Among {counted(on.total, 'test image')}, {on.tp} of its {write_count(on.positives)} were found"
+        return (
+            problem,
+            f"None of the {counted(on.total, 'test image')} has it, so this run cannot judge the model on it.",
+        )
+    noun, span = facts.words.noun, facts.metrics.intervals.get("recall")
+    finds = f"finds {on.tp} of the {write_count(on.positives)}"
     if on.positives == 1:
-        outcome = f"The only one among {counted(on.total, 'test image')} was {'found' if on.tp else 'missed'}"
+        finds = f"{'finds' if on.tp else 'misses'} the only one"
+    interval = f" (95 % interval: {write_share(span[0])} to {write_share(span[1])})" if span else ""
+    outcome = f"Among {counted(on.total, 'test image')}, the model {finds} with this {noun}{interval}. "
+    few = f" Too few test images have this {noun} to judge the model." if on.positives < FEW_IMAGES else ""
+    return problem, outcome + _alarms(on) + few
+
+
+def _alarms(on: Counts) -> str:
+    """Say how many alarms are right, compared with no skill."""
     if not on.predicted:
-        return problem, f"{outcome}: it was never decided."
-    return problem, (
-        f"{outcome}, and {counted(on.fp, 'other')} called so too: {write_share(on.precision)} of such calls are right, "
-        f"where guessing gets {write_prevalence(on.prevalence)}."
+        return "It raises no alarm."
+    if not on.tp:
+        return f"It raises {counted(on.fp, 'alarm')}, none of which is right."
+    verb = "is" if on.tp == 1 else "are"
+    text = (
+        f"Of its {counted(on.predicted, 'alarm')}, {write_count(on.tp)} {verb} right: {write_share(on.precision)}, "
+        f"against {write_prevalence(on.prevalence)} for no skill (random guessing)."
     )
+    each = round(on.fp / on.tp)
+    return f"{text} That is about {counted(each, 'false alarm')} for each image found." if each > 1 else text
 
 
 def dot_groups(counts: Counts, scale: float = 1.0) -> list[Group]:
-    """Say which images are missed, found, wrongly called so, and none of these; `scale` multiplies their numbers."""
+    """Group images into missed, found, false alarms and others; `scale` multiplies their numbers."""
     return [
         Group("missed", scale * counts.fn, "missed"),
         Group("found", scale * counts.tp, "found"),
-        Group("wrongly called so", scale * counts.fp, "alarm"),
+        Group("false alarm" if round(scale * counts.fp) == 1 else "false alarms", scale * counts.fp, "alarm"),
         Group("others", scale * counts.tn, "rest"),
     ]
 
 
 def picture(facts: Facts) -> Markup:
-    """Draw every test image as a dot: what was found, missed and wrongly called so of the class that matters."""
+    """Draw every test image as a dot: found, missed, false alarm, or other."""
     on, name = facts.test_counts, quote(facts.positive_name)
     alt = (
         f"Of {counted(on.total, 'test image')}, {on.positives} are {name}: {on.tp} found, {on.fn} missed; "
-        f"{on.fp} others are wrongly called so."
+        f"{counted(on.fp, 'false alarm')} among the others."
     )
     return Markup(dots(dot_groups(on), title=f"{name} among the test images", alt=alt, noun="test image"))
 
 
 def settings(facts: Facts) -> tuple[tuple[str, str], ...]:
-    """List what the run was made with, as the ledger and the model say it."""
+    """List the main settings of the run, as recorded in the ledger and the model."""
     backbone = f"{facts.card.backbone}{', frozen' if facts.card.frozen else ''}"
     return (
         ("Loss", facts.card.loss),
@@ -87,7 +105,7 @@ def settings(facts: Facts) -> tuple[tuple[str, str], ...]:
 
 
 def headline(facts: Facts) -> tuple[FigureGroup, ...]:
-    """Make the headline figures: of the class that matters, and of all."""
+    """Make the headline figures of the class that matters, and of all classes."""
     on = facts.test_counts
     no_skill = write_value(on.prevalence, 3)
     own = (
@@ -96,19 +114,19 @@ def headline(facts: Facts) -> tuple[FigureGroup, ...]:
             facts,
             "precision",
             "Precision",
-            f"{on.tp} of {counted(on.predicted, 'decision')} right; no skill {no_skill}",
+            f"{on.tp} of {counted(on.predicted, 'alarm')} right; no skill {no_skill}",
             on.prevalence,
         ),
         headline_figure(
             facts,
             "average_precision",
             "Average precision",
-            f"ranking of its images; no skill {no_skill}",
+            f"quality of the ranking; no skill {no_skill}",
             on.prevalence,
         ),
     )
     return (
-        FigureGroup(f"The class that matters: {quote(facts.positive_name)}", own),
+        FigureGroup(f"The {facts.words.noun} that matters: {quote(facts.positive_name)}", own),
         FigureGroup(f"All {facts.label_count}", facts.task.headline_figures(facts)),
     )
 
@@ -117,11 +135,11 @@ def headline_figure(facts: Facts, key: str, label: str, counts: str, no_skill: f
     """Look up a figure of `metrics.json`, and draw it.
 
     Args:
-        facts: The run.
-        key: Its name there.
-        label: Its name on the page.
-        counts: What it is a share of, and what to compare it with.
-        no_skill: The value of guessing; None for no tick.
+        facts: The artifacts of the run.
+        key: The name of the figure in `metrics.json`.
+        label: Its name in the report.
+        counts: The counts behind it, and what to compare it with.
+        no_skill: The value of no skill; None for no tick.
     """
     value, span = facts.metrics.figures.get(key), facts.metrics.intervals.get(key)
     low, high = span or (None, None)
@@ -131,7 +149,7 @@ def headline_figure(facts: Facts, key: str, label: str, counts: str, no_skill: f
 
 
 def figures(facts: Facts) -> Table:
-    """List every figure of `metrics.json` as it stands there."""
+    """List every figure of `metrics.json`."""
     rows = tuple(
         (
             name.replace("_", " "),
@@ -140,4 +158,4 @@ def figures(facts: Facts) -> Table:
         )
         for name, value in facts.metrics.figures.items()
     )
-    return Table("As in reports/metrics.json.", ("figure", "value", "95 % interval"), rows)
+    return Table("All figures of reports/metrics.json.", ("figure", "value", "95 % interval"), rows)

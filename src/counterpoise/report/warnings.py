@@ -1,7 +1,8 @@
-"""What a reader of the report must be warned of, found by rules on the facts of one run."""
+"""Warnings for readers of the report: rules that check the facts of one run."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,34 +10,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from counterpoise.report.charts.texts import write_prevalence
-from counterpoise.report.facts import Facts, counted, listed, quote
+from counterpoise.report.facts import FEW_IMAGES, Facts, counted, listed, quote
 from counterpoise.report.sections.prevalence import find_shift
+from counterpoise.report.sections.variants import SCORES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FEW_IMAGES = 10
-"""A rate of fewer images is hardly known."""
 LARGE_CLUSTER = 10
-"""So many images that may not be separated are either a series or a false alarm of the search for duplicates."""
+"""A unit with this many images is either a series, or an error of the search for duplicates."""
 REST_OF_RATE = 0.01
-"""Epochs which together hold less than this share of all learning rate change next to nothing."""
+"""Epochs that together have less than this share of the summed learning rate hardly change the model."""
 STILL = 0.01
-"""A loss that moves by less than this share stands still."""
+"""A loss that changes by less than this share has stopped improving."""
 EXPLANATIONS = 2
-"""The first notes of `metrics.json` explain its figures; those that follow are warnings."""
+"""The number of notes of `metrics.json` that explain its figures; the notes after them are warnings."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One warning: the fact, in one sentence, and what follows from it."""
+    """One warning: a fact in one sentence, and its consequence or remedy."""
 
     headline: str
     detail: str
 
 
 def find(facts: Facts) -> list[Finding]:
-    """Collect every warning, what makes figures meaningless first."""
+    """Collect all warnings, the most serious first."""
     rules = (
         _prevalence,
         _absent,
@@ -56,14 +56,14 @@ def find(facts: Facts) -> list[Finding]:
 
 
 def idle_from(rates: list[float]) -> int | None:
-    """Find where training had all but ended, since the learning rate had vanished.
+    """Find the epoch after which the learning rate was almost zero.
 
     Args:
-        rates: Learning rate of each epoch.
+        rates: The learning rate of each epoch.
 
     Returns:
-        The number of epochs that did the work, if all later ones, half of all or more, together hold less than 1 % of
-        the learning rate; else None, as of fewer than three epochs.
+        The number of epochs up to there, if the later ones are at least half of all epochs and together have less than
+        1 % of the summed learning rate. Otherwise, and for fewer than three epochs, None.
 
     Example:
         >>> idle_from([1e-4, 1e-5, 1e-6, 1e-7, 1e-8]), idle_from([1.0, 0.8, 0.5, 0.2, 0.0])
@@ -78,7 +78,7 @@ def idle_from(rates: list[float]) -> int | None:
 
 
 def stands_still(losses: list[float]) -> bool:
-    """Say whether the training loss moved by less than 1 % after the first epoch.
+    """Say whether the training loss changed by less than 1 % after the first epoch.
 
     Example:
         >>> stands_still([0.9, 0.501, 0.5, 0.5]), stands_still([0.9, 0.5, 0.4, 0.3])
@@ -96,8 +96,8 @@ def _prevalence(facts: Facts) -> Iterator[Finding]:
         shares = [write_prevalence(counts.prevalence) for counts in (shift.val, shift.test)]
         yield Finding(
             f"{name} is {shares[0]} of validation, but {shares[1]} of test.",
-            f"Precision changes with the share, recall does not. Validation promised a precision of "
-            f"{shift.expected.text} for test; it shows {shift.shown.text}.",
+            f"Precision changes with the share, recall does not. Precision expected from validation: "
+            f"{shift.expected.text}; measured on test: {shift.shown.text}.",
         )
 
 
@@ -107,16 +107,24 @@ def _absent(facts: Facts) -> Iterator[Finding]:
         number = facts.count_classes(len(absent), " is", " are")
         yield Finding(
             f"{number} absent from test.",
-            f"Nothing is known of {listed(absent)}; means over {facts.words.nouns} leave them out.",
+            f"There are no figures for {listed(absent)}. Means over {facts.words.nouns} leave out what is absent.",
         )
 
 
 def _few_images(facts: Facts) -> Iterator[Finding]:
     for split, count, consequence in (
-        ("test", facts.split_counts["test"], "Their figures are hardly known: read the intervals, not the values."),
-        ("validation", np.array(facts.decision.val_images), "Calibration and decisions for them rest on little."),
+        (
+            "test",
+            facts.split_counts["test"],
+            "These are too few for reliable figures: read the intervals, not the values.",
+        ),
+        (
+            "validation",
+            np.array(facts.decision.val_images),
+            "These are too few for a reliable calibration and decision.",
+        ),
     ):
-        least = int(split == "test")  # of those that are absent from test another rule speaks
+        least = int(split == "test")  # `_absent` warns about classes without a test image
         few = [index for index in np.argsort(count, kind="stable") if least <= count[index] < FEW_IMAGES]
         if few:
             names = listed([f"{quote(facts.names[index])} ({count[index]})" for index in few])
@@ -130,9 +138,9 @@ def _too_wide(facts: Facts) -> Iterator[Finding]:
     unclear = ranked[(ranked["low"] <= ranked["no_skill"]) & (ranked["no_skill"] <= ranked["high"])]
     if len(unclear):
         yield Finding(
-            f"{facts.count_classes(len(unclear))} may be told apart no better than by guessing.",
-            f"{listed([quote(name) for name in unclear['class']])}: the interval of average precision holds the value "
-            "of guessing. More test images would narrow it.",
+            f"The ranking of {facts.count_classes(len(unclear))} may have no skill.",
+            f"{listed([quote(name) for name in unclear['class']])}: the interval of average precision contains the "
+            "value of no skill. More test images would narrow the interval.",
         )
 
 
@@ -148,10 +156,10 @@ def _never_decided(facts: Facts) -> Iterator[Finding]:
         if count.positives and not count.predicted and name not in out_of_reach
     ]
     if missed:
-        advice = "" if facts.decision.rule == "balanced" else "; rule “balanced” gives rare classes more weight"
+        advice = "" if facts.decision.rule == "balanced" else " Rule “balanced” gives rare classes more weight."
         yield Finding(
             f"{facts.count_classes(len(missed), ' is', ' are')} present in test, but never decided.",
-            f"{listed(missed)}: rule “{facts.decision.rule}” does not choose them{advice}.",
+            f"Rule “{facts.decision.rule}” never chooses {listed(missed)}.{advice}",
         )
 
 
@@ -159,9 +167,9 @@ def _unattainable(facts: Facts) -> Iterator[Finding]:
     never = [quote(name) for name in facts.task.unattainable(facts)]
     if never:
         yield Finding(
-            f"The precision asked for is unattainable for {facts.count_classes(len(never))}.",
-            f"{listed(never)}: no threshold keeps it with confidence on validation, so that none is decided. Lower "
-            "decide.floor, or label more images.",
+            f"The requested precision is unattainable for {facts.count_classes(len(never))}.",
+            f"{listed(never)}: on validation, no threshold reaches it with confidence, so the model never decides for "
+            "them. Lower decide.floor, or label more images.",
         )
 
 
@@ -169,8 +177,8 @@ def _pooled(facts: Facts) -> Iterator[Finding]:
     if facts.decision.pooled:
         yield Finding(
             f"{counted(len(facts.decision.pooled), 'label shares', 'labels share')} one calibration.",
-            f"{listed([quote(name) for name in facts.decision.pooled])}: validation holds too few of their images for "
-            "one of their own (decide.min_positives).",
+            f"{listed([quote(name) for name in facts.decision.pooled])}: validation has too few of their images for "
+            "separate calibrations (decide.min_positives).",
         )
 
 
@@ -180,23 +188,23 @@ def _training(facts: Facts) -> Iterator[Finding]:
     if "learning_rate" in curves and (working := idle_from(curves["learning_rate"].tolist())) is not None:
         yield Finding(
             f"The learning rate vanished after epoch {working} of {epochs}.",
-            f"All later epochs together hold less than {100 * REST_OF_RATE:g} % of the learning rate, so they trained "
-            "next to nothing. Lower the rate less often, or train for fewer epochs.",
+            f"All later epochs together have less than {100 * REST_OF_RATE:g} % of the summed learning rate, so they "
+            "hardly changed the model. Lower the rate less often, or train for fewer epochs.",
         )
     if "train/loss" in curves and stands_still(curves["train/loss"].tolist()):
         yield Finding(
-            f"The training loss stood still: from epoch 2 to {epochs} it moved by less than {100 * STILL:g} %.",
-            "The model may have stopped learning: look at the learning rate and its schedule.",
+            f"The training loss hardly changed: from epoch 2 to {epochs} by less than {100 * STILL:g} %.",
+            "The model may have stopped learning. Check the learning rate and its schedule.",
         )
     if facts.best_epoch is not None and facts.best_epoch == epochs > 1 and _improves(curves):
         yield Finding(
             f"The best epoch is the last one ({epochs}).",
-            "Validation was still improving when training ended: more epochs may give a better model.",
+            "Validation was still improving when training ended. More epochs may give a better model.",
         )
 
 
 def _improves(curves: pd.DataFrame) -> bool:
-    """Say whether any monitored figure was never as good as at last."""
+    """Say whether any validation figure was best in the last epoch."""
     monitored = [
         curves[name] * (-1 if name == "val/loss" else 1) for name in map(str, curves) if name.startswith("val/")
     ]
@@ -207,15 +215,15 @@ def _unknown_prior(facts: Facts) -> Iterator[Finding]:
     unknown = [f"{line.piece} = {line.remedy}" for line in facts.decision.ledger if line.factors is None]
     if unknown:
         yield Finding(
-            f"What {listed(unknown)} did to the class prior has no closed form.",
-            f"The calibrator “{facts.decision.calibrator}” learns the prior from validation instead.",
+            f"The effect of {listed(unknown)} on the class prior has no closed form.",
+            f"Instead, the calibrator “{facts.decision.calibrator}” has learned the prior of validation.",
         )
 
 
 def _notes(facts: Facts) -> Iterator[Finding]:
     for note in facts.metrics.notes[EXPLANATIONS:]:
         if not _is_technical(note):
-            headline, colon, detail = _sentence(note).partition(": ")
+            headline, colon, detail = _sentence(note, facts).partition(": ")
             yield Finding(headline + colon.rstrip(), detail)
 
 
@@ -225,13 +233,13 @@ def _left_out(facts: Facts) -> Iterator[Finding]:
         reasons = facts.rejected.loc[facts.rejected["kind"] == "rejected", "reason"].value_counts()
         yield Finding(
             f"{counted(unusable, 'row')} of the raw labels could not be used.",
-            f"Most often: {reasons.index[0]} ({reasons.iloc[0]}). data/rejected.csv lists every row.",
+            f"The most frequent reason: {reasons.index[0]} ({reasons.iloc[0]}). data/rejected.csv lists every row.",
         )
     unused = facts.split_totals["unused"]
     if unused:
         yield Finding(
             f"{counted(unused, 'image is', 'images are')} in no split.",
-            "Near duplicates of them are in another split, or balancing left them over.",
+            "Near duplicates of images in another split are left out, and so are images that balancing does not need.",
         )
 
 
@@ -240,23 +248,29 @@ def _clusters(facts: Facts) -> Iterator[Finding]:
     large = sizes[sizes >= LARGE_CLUSTER]
     if len(large):
         yield Finding(
-            f"{counted(len(large), 'set')} of {LARGE_CLUSTER} or more images may not be separated; the largest has "
+            f"{counted(len(large), 'unit has', 'units have')} {LARGE_CLUSTER} or more images; the largest has "
             f"{large.iloc[0]}: {quote(str(large.index[0]))}.",
-            "Each counts as one when intervals are computed. If they are neither a group nor duplicates, raise "
-            "split.duplicates.min_correlation.",
+            "The images of a unit are never split up, and intervals resample whole units. If these images are neither "
+            "a group nor duplicates, raise split.duplicates.min_correlation.",
         )
 
 
 def explanations(facts: Facts) -> tuple[str, ...]:
-    """Return the notes that explain the headline figures, as sentences; what only a statistician asks stands last."""
+    """Return the notes that explain the figures, as sentences; notes about resampling come last."""
     notes = facts.metrics.notes
-    return tuple(map(_sentence, [*notes[:EXPLANATIONS], *filter(_is_technical, notes[EXPLANATIONS:])]))
+    chosen = [*notes[:EXPLANATIONS], *filter(_is_technical, notes[EXPLANATIONS:])]
+    return tuple(_sentence(note, facts) for note in chosen)
 
 
 def _is_technical(note: str) -> bool:
-    """Say whether a note is of resamples, or of absent classes, of which `_absent` warns."""
+    """Say whether a note is about resamples, or about absent classes, for which `_absent` has a warning."""
     return "resamples" in note or note.startswith("classes without a test image")
 
 
-def _sentence(note: str) -> str:
-    return f"{note[:1].upper()}{note[1:]}."
+def _sentence(note: str, facts: Facts) -> str:
+    """Write a note as a sentence, with the names of figures as in the table of all figures."""
+    figures = {*facts.metrics.figures, *SCORES}
+    words = re.sub(
+        r"(?<!')\b\w+\b(?!')", lambda match: match[0].replace("_", " ") if match[0] in figures else match[0], note
+    )
+    return f"{words[:1].upper()}{words[1:]}."

@@ -1,4 +1,4 @@
-"""The words of the page that differ from task to task."""
+"""The words of the report that depend on the task."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ class Words:
     """Nouns and sentences of one task.
 
     Attributes:
-        noun: What the name of a class stands for.
-        nouns: Its plural.
+        noun: What the name of a class means, such as "label".
+        nouns: The plural of `noun`.
         has_share: The verb before the share of a class, as in "is 5 % of the images" or "is on 5 % of the images".
-        shares_remark: What a reader must know of the shares of the classes; empty for nothing.
-        observed: What the calibration plot counts.
-        calibration_unit: What its bins hold, in the plural.
-        calibration_scope: What it looks at, as a sentence.
-        prior: What a remedy changes.
-        prior_factor: What a line of the ledger multiplies.
-        raw_rule: How raw logits decide; `{name}` stands for the class that matters.
-        mistake_kinds: What is said of a class under a picture: right, not decided, and wrongly decided.
-        mistakes_note: What a reader must know of the probabilities under pictures, as a sentence.
+        shares_remark: A remark about the shares of the classes; may be empty.
+        observed: What the calibration chart counts.
+        calibration_unit: What its bins contain, in the plural.
+        calibration_scope: Which probabilities it shows, as a sentence.
+        prior: What a remedy changes, such as "the class prior".
+        prior_factor: What a line of the ledger multiplies, such as "odds".
+        raw_rule: How raw logits decide; `{name}` is replaced by the class that matters.
+        mistake_kinds: The words under a picture for a class that was found, missed, and wrongly decided.
+        mistakes_note: A remark about the probabilities under pictures, as a sentence.
     """
 
     noun: str

@@ -1,9 +1,9 @@
-"""Write the page that a person looks at.
+"""Write the HTML report.
 
-Reads what every other stage says of its work: `data/classes.json`, `manifest.csv`, `rejected.csv`, `splits.csv`,
+Reads the results of the other stages: `data/classes.json`, `manifest.csv`, `rejected.csv`, `splits.csv`,
 `clusters.csv`, `draws.csv`, `prior.json`, `tiles/train/`, `tiles/test/`; `models/model/model.json`, `decision.json`;
 `results/train/`, `results/predictions/test.parquet`; `reports/metrics.json`, `plots/`. Writes `reports/index.html`:
-one file without script or network, which holds its pictures.
+a single file with embedded pictures, without scripts or network access.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ class Report(Section):
     """Section `report`."""
 
     mistakes: int = Field(ge=0, le=200)
-    """How many wrongly decided test images to show as pictures, at most."""
+    """Largest number of wrongly decided test images to show as pictures."""
 
 
 class Params(Section):
-    """What this stage reads."""
+    """Parameters that this stage reads."""
 
     report: Report
 
 
 def main(root: Path, params: Params) -> None:
-    """Read everything, write the page."""
-    from counterpoise.report import page  # imports jinja2, which `check` does without
+    """Read the artifacts of all stages and write the report."""
+    from counterpoise.report import page  # imports jinja2, which `check` does not need
     from counterpoise.report.facts import Facts
 
     best = training.best_epoch(root)

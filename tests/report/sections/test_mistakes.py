@@ -45,13 +45,13 @@ def test_misses_take_up_to_half_of_the_places() -> None:
 def test_a_picture_says_what_was_found_missed_and_wrong() -> None:
     missed, others = mistakes.galleries(MISTAKES, 10, lambda image_id: f"data:{image_id}")
     assert missed.heading == "Missed: “rare”"
-    assert missed.text.startswith("2 of 2 such images")
+    assert missed.text.startswith("2 of 2 images, lowest probability of this label first")
     first = missed.mistakes[0]
     assert first.picture == "data:1.png"
     assert first.alt == "1.png: actual a, rare, decided b"
     assert [(outcome.word, [one.name for one in outcome.classes]) for outcome in first.outcomes] == [
         ("missed", ["rare", "a"]),
-        ("wrong", ["b"]),
+        ("false alarm", ["b"]),
     ]
     assert others.mistakes[0].alt == "3.png: actual nothing, decided b"
 

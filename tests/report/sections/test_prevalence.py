@@ -11,9 +11,9 @@ SYSTEM_A_TEST = Counts(122, 247, 15, 2615)
 
 def shift(val: Counts, test: Counts, shown: PointEstimate | None = None) -> Shift:
     value, interval = maths.expected_precision((val.tp, val.fp, val.fn, val.tn), test.prevalence)
-    promised = PointEstimate(value, interval.low, interval.high)
+    expected = PointEstimate(value, interval.low, interval.high)
     around = PointEstimate(test.precision, test.precision - 0.03, test.precision + 0.03)
-    return Shift(val, test, promised, shown or around)
+    return Shift(val, test, expected, shown or around)
 
 
 def said(one: Shift) -> str:
@@ -29,37 +29,54 @@ def test_counts_know_the_four_rates_of_a_confusion() -> None:
 
 def test_precision_that_fell_with_the_prevalence_is_no_fault() -> None:
     text = said(shift(SYSTEM_A_VAL, SYSTEM_A_TEST))
-    assert "In validation 50 % of the images were “panel”, in test 4.6 %." in text
-    assert "it was 86 % on validation and 89 % on test" in text
-    assert (
-        "it was 91 % on validation, and at 4.6 % the same decisions promised 0.33 [0.28, 0.38]. Test shows 0.33" in text
-    )
-    assert text.endswith("Precision fell because the prevalence fell: nothing broke.")
+    assert "The share of “panel” is 50 % in validation and 4.6 % in test." in text
+    assert "it is 86 % on validation and 89 % on test" in text
+    assert "it is 91 % on validation. At a share of 4.6 %" in text
+    assert "precision expected from validation is 0.33 [0.28, 0.38]; measured on test: 0.33" in text
+    assert text.endswith("The change of the share alone can explain why precision fell.")
 
 
-def test_precision_below_the_promise_is_not_excused_by_the_prevalence() -> None:
+def test_precision_below_the_expected_one_is_not_explained_by_the_prevalence() -> None:
     text = said(shift(SYSTEM_A_VAL, Counts(122, 1000, 15, 1862)))
-    assert "less than promised" in text
-    assert "nothing broke" not in text
+    assert "That is lower than expected, and the intervals do not overlap: test images may differ" in text
+    assert "can explain" not in text
 
 
-def test_recall_that_changed_is_not_excused_by_the_prevalence() -> None:
+def test_recall_that_changed_is_not_explained_by_the_prevalence() -> None:
     test = Counts(60, 121, 77, 2741)
     text = said(shift(SYSTEM_A_VAL, test))
-    assert "it was 86 % on validation and 44 % on test" in text
+    assert "it is 86 % on validation and 44 % on test" in text
     assert "Recall should be the same" in text
-    assert "nothing broke" not in text
+    assert "test images may differ from validation images in more than the share." in text
+    assert "can explain" not in text
 
 
-def test_few_images_excuse_nothing() -> None:
+def test_few_images_explain_nothing() -> None:
     text = said(shift(Counts(5, 0, 0, 5), Counts(2, 4, 0, 94)))
-    assert "too few images to say" in text
+    assert "too few images to tell" in text
 
 
-def test_equal_prevalences_ask_whether_the_promise_was_kept() -> None:
+def test_few_images_of_the_class_explain_nothing_even_if_intervals_are_narrow() -> None:
+    text = said(shift(Counts(9, 1, 0, 990), Counts(9, 1, 0, 990)))
+    assert "too few images to tell whether validation and test differ" in text
+
+
+def test_an_interval_without_width_is_no_evidence() -> None:
+    text = said(shift(Counts(90, 200, 10, 1900), Counts(0, 190, 100, 1910), PointEstimate(0.0, 0.0, 0.0)))
+    assert "too few images to tell" in text
+    assert "may differ" not in text
+
+
+def test_values_outside_the_interval_of_each_other_may_differ() -> None:
+    expected, shown = PointEstimate(0.24, 0.12, 0.40), PointEstimate(0.06, 0.00, 0.17)
+    text = said(Shift(Counts(40, 90, 10, 900), Counts(40, 90, 10, 900), expected, shown))
+    assert "The values differ, but the intervals overlap: there are too few images to tell" in text
+
+
+def test_equal_prevalences_compare_precision_with_the_expected_one() -> None:
     text = said(shift(Counts(90, 200, 10, 1900), Counts(88, 190, 12, 1910)))
-    assert "about the same share" in text
-    assert "The promise was kept." in text
+    assert "The share of “panel” is about the same in validation (4.5 %) and test (4.5 %)." in text
+    assert "These figures show no difference between validation and test." in text
 
 
 def test_what_is_never_decided_has_no_precision_to_compare() -> None:

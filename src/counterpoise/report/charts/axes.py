@@ -1,4 +1,4 @@
-"""Scales, round ticks, and axes."""
+"""Scales, round ticks and axes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from counterpoise.report.charts.svg import label, line
 
 Scale = Callable[[float], float]
-"""From a value to a coordinate."""
+"""A function from a value to a coordinate."""
 
 
 def linear(domain: tuple[float, float], span: tuple[float, float]) -> Scale:
-    """Return the map from values to coordinates; values outside the domain stay on its edge.
+    """Return the function from values to coordinates; values outside the domain are clipped to it.
 
     Example:
         >>> to_x = linear((0, 1), (100, 300))
@@ -33,9 +33,9 @@ def nice_ticks(low: float, high: float, target: int = 4, *, whole: bool = False)
 
     Args:
         low: Smallest value to show.
-        high: Largest value to show; where it equals `low`, the range is opened by half of it on both sides.
-        target: Number of steps wished for.
-        whole: Only whole numbers, as for epochs.
+        high: Largest value to show. If it equals `low`, the range is extended by half of it on both sides.
+        target: Approximate number of steps.
+        whole: Whether to use whole numbers only, as for epochs.
 
     Returns:
         Ascending ticks; the first is at most `low` and the last at least `high`.
@@ -62,7 +62,7 @@ def nice_ticks(low: float, high: float, target: int = 4, *, whole: bool = False)
 
 
 def write_power(value: float) -> str:
-    """Write a very small or large value as mantissa and exponent.
+    """Write a very small or large value with mantissa and exponent.
 
     Example:
         >>> write_power(1e-7), write_power(2.5e-5)
@@ -73,7 +73,7 @@ def write_power(value: float) -> str:
 
 
 def tick_texts(ticks: Sequence[float]) -> list[str]:
-    """Write ticks with the same number of decimals, the fewest that tell them apart exactly.
+    """Write ticks with the same number of decimals: the fewest that show their exact values.
 
     Example:
         >>> tick_texts([0.0, 0.25, 0.5])
@@ -104,23 +104,23 @@ def axes(
     y_texts: Sequence[str] | None = None,
     flush: bool = False,
 ) -> tuple[str, Scale, Scale]:
-    """Draw hairlines, tick labels and axis titles; the outer ticks are the domain of the scales.
+    """Draw grid lines, tick labels and axis titles. The outer ticks are the domain of the scales.
 
     Args:
-        x_ticks: Ascending values along the horizontal axis, at least one.
-        y_ticks: Ascending values along the vertical axis; empty for none.
-        left: Left edge of the plot, in units of the viewBox, as are the others.
+        x_ticks: Ascending values on the horizontal axis, at least one.
+        y_ticks: Ascending values on the vertical axis; empty for no axis.
+        left: Left edge of the plot, in units of the viewBox, like the other edges.
         right: Right edge.
         top: Upper edge.
         bottom: Lower edge.
         x_label: Title under the horizontal axis.
-        y_label: Title above the vertical axis, written horizontally.
-        x_domain: Ends of the horizontal axis where they are not ticks; ticks beyond them are left out.
-        y_texts: What to write at the vertical ticks; None writes their values.
-        flush: Keep the outer labels of the horizontal axis between `left` and `right`.
+        y_label: Title above the vertical axis, horizontal.
+        x_domain: Ends of the horizontal axis, if they are not ticks. Ticks beyond them are left out.
+        y_texts: Labels of the vertical ticks; None for their values.
+        flush: Whether to keep the outer labels of the horizontal axis between `left` and `right`.
 
     Returns:
-        The drawing, the scale from x values to coordinates, and that from y values.
+        The drawing, the scale of x values, and the scale of y values.
     """
     low, high = x_domain or (x_ticks[0], x_ticks[-1])
     x_ticks = [tick for tick in x_ticks if low <= tick <= high]

@@ -1,4 +1,4 @@
-"""Bars from zero with intervals: one measure per class, and the small gauge of a headline figure."""
+"""Bars with intervals: one measure per class, and the small gauge of a headline figure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from counterpoise.report.charts.texts import shown, write_value
 GAUGE = 200.0
 """Width of a gauge."""
 REST = 6
-"""Index of the quiet colour, for what is not in focus."""
+"""Index of the grey colour, for rows that are not in focus."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Row:
 
     Attributes:
         name: The class.
-        estimate: Its figure.
-        reference: Its no-skill value, drawn as a tick; None for none.
-        focus: Whether it is the class to look at; where one is, the others are drawn in grey.
-        text: What is printed in place of the estimate's own text.
+        estimate: Its value.
+        reference: Its no-skill value, drawn as a tick; None for no tick.
+        focus: Whether to highlight the class. If one is highlighted, the others are grey.
+        text: Printed instead of the text of the estimate, if not empty.
     """
 
     name: str
@@ -56,15 +56,15 @@ def bars_with_intervals(
     reference_name: str = "no skill",
     series: int = 0,
 ) -> str:
-    """Draw one measure per class: a bar from zero, its interval, and the printed figure with its support.
+    """Draw one measure per class: a bar from zero, its interval, and the value with its support.
 
     Args:
         rows: Classes, from top to bottom.
         title: Short name of the chart.
         alt: Text alternative.
         upper: Right end of the axis, which starts at 0.
-        reference_name: What the tick of a row stands for.
-        series: Index of the colour, so that several measures can differ.
+        reference_name: The meaning of the ticks.
+        series: Index of the colour.
 
     Returns:
         An SVG.
@@ -106,28 +106,28 @@ def bars_with_intervals(
 
 
 def gauge(estimate: PointEstimate, *, title: str, reference: float | None = None, upper: float = 1.0) -> str:
-    """Draw one figure between 0 and `upper`, with its interval, and a tick where guessing stands.
+    """Draw one figure between 0 and `upper`, with its interval and a tick at the value of no skill.
 
     Args:
         estimate: The figure.
         title: Its name.
-        reference: The value of guessing; None for no tick.
-        upper: Right end.
+        reference: The value of no skill; None for no tick.
+        upper: Right end of the axis.
 
     Returns:
         An SVG of 200 by 18 units.
     """
     to_x, middle = linear((0, upper), (2, GAUGE - 2)), 9.0
-    value, interval, guess = finite(estimate.value), estimate.interval, finite(reference)
+    value, interval, no_skill = finite(estimate.value), estimate.interval, finite(reference)
     body = [rect(0, middle - 4, GAUGE, 8, "track", 4)]
     if value is not None:
         body.append(rect(0, middle - 4, to_x(value), 8, "bar s0", 4))
-    if guess is not None:
-        body.append(line(to_x(guess), middle - 8, to_x(guess), middle + 8, "tick"))
+    if no_skill is not None:
+        body.append(line(to_x(no_skill), middle - 8, to_x(no_skill), middle + 8, "tick"))
     if interval is not None:
         body.append(whisker(to_x(interval[0]), middle, to_x(interval[1]), middle, 0))
     if value is not None:
         body.append(marker(to_x(value), middle, 5, 0))
     alt = f"{title}: {estimate.text}, between 0 and {upper:g}"
-    alt += "" if guess is None else f"; guessing {write_value(guess)}"
+    alt += "" if no_skill is None else f"; no skill {write_value(no_skill)}"
     return svg(GAUGE, 18, body, title=title, alt=alt, kind="gauge", max_width=0)

@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""The confusion matrix."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def confusion_matrix(
     """Draw actual classes (rows) against decided classes (columns), shaded by the share of the row.
 
     Args:
-        counts: Number of images, shape (classes, classes); rows are the truth.
-        names: Classes, in the order of rows and columns.
+        counts: Number of images, shape (classes, classes); rows are actual classes.
+        names: Class names, in the order of rows and columns.
         title: Short name of the chart.
         alt: Text alternative.
 
     Returns:
-        An SVG; from five classes on it is wider, and scrolls on a phone.
+        An SVG. With five classes or more it is wider, and scrolls on a phone.
 
     Raises:
-        ValueError: the matrix is not square, or not of the size of the names.
+        ValueError: if the shape of the matrix does not match the number of names.
     """
     matrix = np.nan_to_num(np.asarray(counts, dtype=float), nan=0.0, posinf=0.0, neginf=0.0)
     classes = len(names)
     if matrix.shape != (classes, classes) and not (classes == 0 and matrix.size == 0):
-        raise ValueError(f"the confusion matrix has shape {matrix.shape}; expected {(classes, classes)}, as names")
+        raise ValueError(f"the confusion matrix has shape {matrix.shape}; expected {(classes, classes)}, one per name")
     if classes == 0:
         return nothing(title, alt, "confusion")
     width, min_width, side = (WIDTH, 0.0, 100.0) if classes <= 4 else (560.0, 500.0, 112.0)
@@ -64,12 +64,12 @@ def confusion_matrix(
 
 @dataclass(frozen=True)
 class _Heads:
-    """The names above the columns: their lines (or one turned line each), and the room that they leave.
+    """The names above the columns, and the space that is left for the cells.
 
     Attributes:
-        lines: For each column.
-        size: Font size of lines that are not turned.
-        turned: Whether names are written aslant, since they do not fit.
+        lines: The lines of the name of each column.
+        size: Font size of names that are not rotated.
+        turned: Whether names are rotated, because they do not fit otherwise.
         cell: Width of a column.
         top: Upper edge of the first row.
     """
@@ -82,7 +82,7 @@ class _Heads:
 
 
 def _place_heads(names: Sequence[str], width: float, side: float) -> _Heads:
-    """Write names in two lines where they fit, else aslant."""
+    """Write names in up to two lines if they fit, else rotate them."""
     cell = min((width - side - 8) / len(names), 96.0)
     for size in (12.0, 11.0):
         lines = [wrap(name, cell - 4, size) for name in names]
@@ -107,7 +107,7 @@ def _draw_heads(names: Sequence[str], heads: _Heads, side: float) -> list[str]:
 
 
 def _draw_name(name: str, support: float, side: float, y: float, height: float) -> list[str]:
-    """Write a class and its number of images beside its row."""
+    """Write a class name and its number of images beside its row."""
     lines = wrap(name, side - 10, 12)
     lines = [shorten(name, side - 10, 12)] if height < 46 else lines
     first = y + height / 2 - 7 * len(lines) + 4
@@ -120,7 +120,7 @@ def _draw_name(name: str, support: float, side: float, y: float, height: float) 
 def _draw_cell(
     box: tuple[float, float, float, float], count: float, support: float, tip: str, *, right: bool
 ) -> list[str]:
-    """Shade a cell, at x and y with width and height, by its share of the row, and write its count and that share."""
+    """Draw a cell, shaded by its share of the row, with its count and share. `box`: x, y, width, height."""
     x, y, width, height = box
     share = count / support if support > 0 else 0.0
     shade = el(

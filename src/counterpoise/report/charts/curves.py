@@ -1,4 +1,4 @@
-"""Charts in the unit square: precision against recall, and observed share against probability."""
+"""Precision-recall curves and calibration curves."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class PRCurve:
     """One curve of `precision_recall`.
 
     Attributes:
-        name: What the curve belongs to.
-        recall: Recall per threshold, ascending or descending, shape (n,).
-        precision: Precision per threshold, shape (n,).
-        operating_point: Recall and precision at the threshold in use; None for no marker.
-        operating_point_name: Where it is, as the legend says it.
+        name: The class, or another name for the legend.
+        recall: Recall at each threshold, ascending or descending, shape (n,).
+        precision: Precision at each threshold, shape (n,).
+        operating_point: Recall and precision of the current decision; None for no marker.
+        operating_point_name: Its name in the legend.
     """
 
     name: str
@@ -33,13 +33,13 @@ class PRCurve:
 
 @dataclass(frozen=True)
 class Calibration:
-    """One series of `reliability`: per bin the mean predicted probability and the observed share.
+    """One series of `reliability`: the mean predicted probability and the observed share of each bin.
 
     Attributes:
-        name: Such as "raw" or "calibrated".
-        predicted: Mean predicted probability per bin, shape (bins,), in [0, 1].
-        observed: Observed share per bin with its interval and its count.
-        series: Index of the colour; None takes the order.
+        name: A name such as "raw" or "calibrated".
+        predicted: Mean predicted probability of each bin, shape (bins,), in [0, 1].
+        observed: Observed share of each bin with its interval and count.
+        series: Index of the colour; None uses the position.
     """
 
     name: str
@@ -49,19 +49,19 @@ class Calibration:
 
 
 def precision_recall(curves: Sequence[PRCurve], *, title: str, alt: str, no_skill: float | None = None) -> str:
-    """Draw precision against recall in steps, with the no-skill line and the threshold in use.
+    """Draw precision against recall as steps, with the no-skill line and the current decision.
 
     Args:
-        curves: One or several.
+        curves: One or more curves.
         title: Short name of the chart.
         alt: Text alternative.
-        no_skill: Precision of a ranking by chance, the prevalence; None for no line.
+        no_skill: Precision of a random ranking, which is the prevalence; None for no line.
 
     Returns:
-        An SVG with one line of legend per curve.
+        An SVG with one legend entry per curve.
 
     Raises:
-        ValueError: a curve has another number of recalls than of precisions.
+        ValueError: if recall and precision of a curve have different lengths.
     """
     frame, to_x, to_y, bottom = _unit_square("recall", "precision")
     body = [frame]
@@ -75,7 +75,7 @@ def precision_recall(curves: Sequence[PRCurve], *, title: str, alt: str, no_skil
         if len(curve.recall) != len(curve.precision):
             raise ValueError(
                 f"curve {curve.name!r} has {len(curve.recall)} recalls and "
-                f"{len(curve.precision)} precisions; expected as many"
+                f"{len(curve.precision)} precisions; expected the same number"
             )
         pairs = [
             (r, p)
@@ -109,16 +109,16 @@ def reliability(series: Sequence[Calibration], *, title: str, alt: str, unit: st
     """Draw the observed share against the predicted probability, with intervals and the diagonal.
 
     Args:
-        series: Such as raw and calibrated; an empty bin is left out.
+        series: Series such as raw and calibrated. Empty bins are left out.
         title: Short name of the chart.
         alt: Text alternative.
-        unit: What bins hold.
+        unit: What bins contain, in the plural.
 
     Returns:
-        An SVG; the area of a point grows with the count of its bin.
+        An SVG. The area of a point grows with the count of its bin.
 
     Raises:
-        ValueError: a series has another number of predictions than of observed shares.
+        ValueError: if predictions and observed shares of a series have different lengths.
     """
     frame, to_x, to_y, bottom = _unit_square("predicted probability", "observed share")
     body = [frame, line(to_x(0), to_y(0), to_x(1), to_y(1), "reference")]
@@ -129,7 +129,7 @@ def reliability(series: Sequence[Calibration], *, title: str, alt: str, unit: st
         if len(one.predicted) != len(one.observed):
             raise ValueError(
                 f"series {one.name!r} has {len(one.predicted)} predictions and "
-                f"{len(one.observed)} observed shares; expected as many"
+                f"{len(one.observed)} observed shares; expected the same number"
             )
         bins = [
             (x, y, e)
@@ -147,7 +147,7 @@ def reliability(series: Sequence[Calibration], *, title: str, alt: str, unit: st
             tip = f"{one.name}: predicted {write_value(x)}, observed {e.text}"
             body.append(marker(to_x(x), to_y(y), radius, s, shape=shape, class_="mark see-through", tip=tip))
         known = [e.count for _, _, e in bins if e.count is not None]
-        detail = "no filled bin" if not bins else ""
+        detail = "all bins are empty" if not bins else ""
         if known:
             least, largest = write_count(min(known)), write_count(max(known))
             sizes = f"{least} to {largest}" if least != largest else least
@@ -160,7 +160,7 @@ def reliability(series: Sequence[Calibration], *, title: str, alt: str, unit: st
 
 
 def _steps(pairs: Sequence[tuple[float, float]], to_x: Scale, to_y: Scale) -> str:
-    """Write a path of steps whose area is the average precision: each recall has its own precision."""
+    """Write the curve as steps, so that the area below it is the average precision."""
     x, y = num(to_x(0)), num(to_y(pairs[0][1]))
     path = [f"M{x} {y}"]
     for recall, precision in pairs:
@@ -172,7 +172,7 @@ def _steps(pairs: Sequence[tuple[float, float]], to_x: Scale, to_y: Scale) -> st
 
 
 def _unit_square(x_label: str, y_label: str) -> tuple[str, Scale, Scale, float]:
-    """Draw two axes from 0 to 1; also return both scales and the lower edge."""
+    """Draw two axes from 0 to 1; return the drawing, both scales and the lower edge."""
     ticks = nice_ticks(0, 1)
     bottom = 326.0
     frame, to_x, to_y = axes(ticks, ticks, 36, WIDTH - 14, 30, bottom, x_label=x_label, y_label=y_label)

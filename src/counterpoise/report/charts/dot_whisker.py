@@ -1,4 +1,4 @@
-"""Figures side by side: the value of each way to do a thing, with its interval."""
+"""Values with intervals, one row per variant, such as raw, calibrated and re-decided."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Measure:
     """One block of `dots_by_way`.
 
     Attributes:
-        name: Of the metric, or of the place.
-        ways: The value of each way.
-        note: Such as "lower is better".
-        reference: A value to compare with, drawn as a tick, such as that of guessing; None for none.
+        name: Name of the metric or of the place.
+        variants: The value of each variant.
+        note: A remark such as "lower is better".
+        reference: A value to compare with, such as that of no skill, drawn as a tick; None for no tick.
     """
 
     name: str
-    ways: Mapping[str, PointEstimate] = field(default_factory=dict)
+    variants: Mapping[str, PointEstimate] = field(default_factory=dict)
     note: str = ""
     reference: float | None = None
 
@@ -37,32 +37,32 @@ def dots_by_way(
     series: Mapping[str, int] | None = None,
     reference_name: str = "no skill",
 ) -> str:
-    """Draw, metric by metric, the value of each way (raw, calibrated, re-decided) with its interval.
+    """Draw, for each metric, the value of each variant (such as raw, calibrated, re-decided) with its interval.
 
     Args:
-        measures: Blocks, from top to bottom; a way keeps its colour and shape through all of them.
+        measures: Blocks, from top to bottom. A variant has the same colour and shape in all of them.
         title: Short name of the chart.
         alt: Text alternative.
-        domain: Ends of the common axis; None takes 0 to 1, or more where the values need it.
-        series: Index of the colour of each way; None takes their order.
-        reference_name: What the tick of a block stands for.
+        domain: Ends of the common axis; None for 0 to 1, extended if the values need it.
+        series: Index of the colour of each variant; None uses their order.
+        reference_name: The meaning of the ticks.
 
     Returns:
         An SVG.
     """
-    ways = list(dict.fromkeys(way for measure in measures for way in measure.ways))
-    if not ways:
+    variants = list(dict.fromkeys(variant for measure in measures for variant in measure.variants))
+    if not variants:
         return nothing(title, alt, "ways")
     if domain is None:
-        estimates = [e for measure in measures for e in measure.ways.values()]
+        estimates = [e for measure in measures for e in measure.variants.values()]
         ends = [finite(v) for e in estimates for v in (e.value, *(e.interval or ()))]
         values = [v for v in ends if v is not None]
         domain = (min([0.0, *values]), max([1.0, *values]))
-    printed = [[e.text.split(", n =")[0] for e in measure.ways.values()] for measure in measures]
-    left = 10 + min(max(text_width(shown(way), 12) for way in ways), 92.0) + 8
+    printed = [[e.text.split(", n =")[0] for e in measure.variants.values()] for measure in measures]
+    left = 10 + min(max(text_width(shown(variant), 12) for variant in variants), 92.0) + 8
     right = WIDTH - 8 - max(text_width(text, 12) for texts in printed for text in texts) - 8
     head, pitch = 24.0, 21.0
-    bottom = sum(head + pitch * len(measure.ways) + 8 for measure in measures) + 4
+    bottom = sum(head + pitch * len(measure.variants) + 8 for measure in measures) + 4
     frame, to_x, _ = axes(nice_ticks(*domain, 2), (), left, right, 22, bottom)
     body = [frame]
     y = 0.0
@@ -84,19 +84,19 @@ def dots_by_way(
             room -= note_width + 10
         body.append(label(8, y + 18, shown(measure.name), class_="strong halo", max_width=room))
         y += head
-        if (guess := finite(measure.reference)) is not None and measure.ways:
-            tip = el("title", escape(f"{reference_name} = {write_value(guess)}"))
-            foot = y + pitch * len(measure.ways) - 3
-            body.append(el("line", tip, x1=to_x(guess), y1=y + 3, x2=to_x(guess), y2=foot, class_="tick"))
-        for (way, e), text in zip(measure.ways.items(), texts, strict=True):
-            shape, middle = ways.index(way), y + pitch / 2
-            s = shape if series is None else series[way]
-            body.append(label(10, middle + 4, shown(way), size=12, max_width=92))
+        if (tick := finite(measure.reference)) is not None and measure.variants:
+            tip = el("title", escape(f"{reference_name} = {write_value(tick)}"))
+            foot = y + pitch * len(measure.variants) - 3
+            body.append(el("line", tip, x1=to_x(tick), y1=y + 3, x2=to_x(tick), y2=foot, class_="tick"))
+        for (variant, e), text in zip(measure.variants.items(), texts, strict=True):
+            shape, middle = variants.index(variant), y + pitch / 2
+            s = shape if series is None else series[variant]
+            body.append(label(10, middle + 4, shown(variant), size=12, max_width=92))
             value, interval = finite(e.value), e.interval
             if interval is not None:
                 body.append(whisker(to_x(interval[0]), middle, to_x(interval[1]), middle, s))
             if value is not None:
-                body.append(marker(to_x(value), middle, 4.5, s, shape=shape, tip=f"{way}: {e.text}"))
+                body.append(marker(to_x(value), middle, 4.5, s, shape=shape, tip=f"{variant}: {e.text}"))
             class_ = "" if value is not None else "muted"
             body.append(label(WIDTH - 8, middle + 4, text, size=12, anchor="end", class_=class_))
             y += pitch

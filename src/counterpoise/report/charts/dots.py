@@ -1,4 +1,4 @@
-"""Images as dots: how many are found, missed and wrongly called, so that a prevalence can be seen."""
+"""Images as dots, which show how rare a class is, and how many images are found, missed and false alarms."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from counterpoise.report.charts.svg import el, label, num, svg
 from counterpoise.report.charts.texts import write_count
 
 MOST_DOTS = 1000
+"""Largest number of dots in a chart."""
 Kind = Literal["missed", "found", "alarm", "rest"]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Images that are drawn alike; `name` follows their number, as in "19 found"."""
+    """Images that are drawn in the same way. `name` follows their number, as in "19 found"."""
 
     name: str
     count: float
@@ -33,18 +34,18 @@ def dots(
     noun: str = "image",
     most: int = MOST_DOTS,
 ) -> str:
-    """Draw a dot for each image, or for several where there are too many, group after group.
+    """Draw one dot per image, or per several images if there are many, group by group.
 
     Args:
-        groups: From the first dot to the last, with their numbers, which need not be whole.
+        groups: Groups in drawing order. Their counts need not be whole numbers.
         title: Short name of the chart.
         alt: Text alternative.
-        notes: Lines under the legend.
-        noun: What a dot is.
-        most: So many dots are drawn at most.
+        notes: Lines below the legend.
+        noun: What a dot represents.
+        most: Largest number of dots.
 
     Returns:
-        An SVG; a group that holds anything has a dot at least.
+        An SVG. Every group that is not empty has at least one dot.
     """
     total = sum(group.count for group in groups)
     drawn = apportion([group.count for group in groups], min(most, round(total)))
@@ -77,14 +78,14 @@ def dots(
 
 
 def apportion(counts: Sequence[float], number: int) -> list[int]:
-    """Share whole dots out by largest remainder; what is more than nothing gets one at least.
+    """Distribute dots over counts by largest remainder; every count above 0 gets at least one.
 
     Args:
-        counts: At least 0 each.
-        number: Dots in all, as far as that leaves one for each.
+        counts: Numbers of at least 0.
+        number: Total number of dots, more if needed to give each count above 0 one.
 
     Returns:
-        Dots of each.
+        The number of dots of each count.
 
     Example:
         >>> apportion([0.4, 99.6, 0.0], 50), apportion([2, 1], 3)
@@ -104,7 +105,7 @@ def apportion(counts: Sequence[float], number: int) -> list[int]:
 
 
 def _rows(first: int, end: int, columns: int, pitch: float) -> str:
-    """Write a run of dots as lines, row by row; the dashes of each begin anew."""
+    """Write a run of dots as dashed lines, one per row."""
     path = []
     while first < end:
         row, column = divmod(first, columns)
@@ -116,7 +117,7 @@ def _rows(first: int, end: int, columns: int, pitch: float) -> str:
 
 
 def _legend(body: list[str], groups: Sequence[Group], top: float) -> float:
-    """Write a swatch and a number for each group, two in a line; return the lower edge."""
+    """Draw a swatch and a number for each group, two per line, and return the lower edge."""
     for i, group in enumerate(groups):
         x, y = 8 + (i % 2) * (WIDTH / 2), top + 10 + 21 * (i // 2)
         swatch = f"M{num(x + 6)} {num(y)}h0.1"

@@ -1,4 +1,4 @@
-"""Shares before and after: two points on one line."""
+"""Shares before and after a change: two points on one line."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def changes(rows: Sequence[Change], *, title: str, alt: str, names: tuple[str, s
         rows: From top to bottom.
         title: Short name of the chart.
         alt: Text alternative.
-        names: What the two points are.
+        names: The names of both points in the legend.
 
     Returns:
-        An SVG, whose axis is in per cent and begins at 0.
+        An SVG. Its axis is in per cent and starts at 0.
     """
     if not rows:
         return nothing(title, alt, "changes")

@@ -1,4 +1,4 @@
-"""What becomes of the images of each class: found, missed, and wrongly called so."""
+"""Numbers of found images, missed images and false alarms of each class."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Errors:
 
         Example:
             >>> Errors("a", 3, 1, 5).text
-            '3 of 4 found, 5 wrong'
+            '3 of 4 found, 5 false alarms'
         """
         of = f"{write_count(self.found)} of {write_count(self.found + self.missed)} found"
-        return f"{of}, {write_count(self.alarms)} wrong"
+        return f"{of}, {write_count(self.alarms)} false alarm{'' if self.alarms == 1 else 's'}"
 
 
-KINDS = (("found", "found"), ("missed", "missed"), ("alarms", "wrongly called so"))
+KINDS = (("found", "found"), ("missed", "missed"), ("alarms", "false alarms"))
 
 
 def errors_by_class(rows: Sequence[Errors], *, title: str, alt: str) -> str:
-    """Draw the images of each class, found and missed, and after them those wrongly called so, on one scale.
+    """Draw for each class the found and missed images and the false alarms, on one scale.
 
     Args:
         rows: Classes, from top to bottom.

@@ -1,4 +1,4 @@
-"""What several charts share: their width, a figure with its interval, a legend, an empty chart."""
+"""Shared parts of charts: the width, a figure with its interval, a legend, an empty chart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from counterpoise.report.charts.svg import SERIES, finite, label, line, marker, 
 from counterpoise.report.charts.texts import write_count, write_value
 
 WIDTH = 400.0
-"""Of a chart, in units of its viewBox, unless it says otherwise."""
+"""Default width of a chart, in units of its viewBox."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class PointEstimate:
     """A figure with its interval and its support.
 
     Attributes:
-        value: Point estimate; None or NaN where it is undefined.
-        low: Lower end of the interval; None or NaN for none.
+        value: The point estimate; None or NaN if it is undefined.
+        low: Lower end of the interval; None or NaN if there is none.
         high: Upper end of the interval.
-        count: Number of images (or objects) behind the figure; None leaves it unprinted.
+        count: The support: number of images behind the figure; None does not print it.
     """
 
     value: float | None
@@ -31,15 +31,25 @@ class PointEstimate:
 
     @classmethod
     def from_row(cls, row: Mapping[Any, Any], count: int | None = None) -> PointEstimate:
-        """Read a value with its interval from a row of a table; what is undefined has no interval."""
+        """Read a value with its interval from a row of a table. An undefined value gets no interval."""
         value = finite(row["value"])
         return cls(value, count=count) if value is None else cls(value, row["low"], row["high"], count)
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Both ends of the interval, or None if one is missing."""
+        """Both ends of the interval; None if one is missing."""
         low, high = finite(self.low), finite(self.high)
         return None if low is None or high is None else (low, high)
+
+    def overlaps(self, other: PointEstimate) -> bool:
+        """Say whether the intervals of two figures overlap; so they do if one is unknown.
+
+        Example:
+            >>> PointEstimate(0.4, 0.3, 0.5).overlaps(PointEstimate(0.6, 0.5, 0.7))
+            True
+        """
+        one, two = self.interval, other.interval
+        return one is None or two is None or (one[0] <= two[1] and two[0] <= one[1])
 
     @property
     def text(self) -> str:
@@ -57,14 +67,14 @@ class PointEstimate:
 
 
 def legend(entries: Sequence[tuple[str, str, int]], top: float) -> tuple[str, float]:
-    """Write a line per series: swatch, name, and a detail on a second line if there is one.
+    """Draw one entry per series: swatch, name, and a second line with the detail, if any.
 
     Args:
-        entries: Name, detail, and index of the colour; the shape of the point follows from the order.
+        entries: Name, detail, and index of the colour of each series. The order sets the shape of the point.
         top: Upper edge.
 
     Returns:
-        The drawing, and its lower edge.
+        The drawing and its lower edge.
     """
     body, y = [], top
     for shape, (name, detail, series) in enumerate(entries):
@@ -79,6 +89,6 @@ def legend(entries: Sequence[tuple[str, str, int]], top: float) -> tuple[str, fl
 
 
 def nothing(title: str, alt: str, kind: str) -> str:
-    """Return a chart that says that there is nothing to draw."""
+    """Draw a chart with the text "nothing to draw"."""
     body = [label(WIDTH / 2, 40, "nothing to draw", anchor="middle", class_="muted")]
     return svg(WIDTH, 72, body, title=title, alt=alt, kind=kind)

@@ -1,4 +1,4 @@
-"""Curves over epochs, or over ranks."""
+"""Line charts over epochs or ranks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from counterpoise.report.charts.texts import shown
 
 @dataclass(frozen=True)
 class Line:
-    """One series of `line_chart`; `x` defaults to 1, 2, ... (epochs), the colour to the order."""
+    """One series of `line_chart`. `x` defaults to 1, 2, ... (epochs), `series` to the position."""
 
     name: str
     y: Sequence[float | None]
@@ -35,23 +35,23 @@ def line_chart(
     mark_name: str = "best epoch",
     log: bool = False,
 ) -> str:
-    """Draw curves over epochs, each labelled at its end; missing values leave a gap.
+    """Draw curves over epochs with a label at the end of each. Missing values leave a gap.
 
     Args:
-        lines: Series; one without a finite value is named under the chart.
+        lines: Series. One without a finite value is named below the chart.
         title: Short name of the chart.
         alt: Text alternative.
-        x_label: Title of the horizontal axis, whose ticks are whole numbers.
+        x_label: Title of the horizontal axis. Its ticks are whole numbers.
         y_label: Title of the vertical axis.
-        mark: Epoch of the vertical marker; None for none.
-        mark_name: What the marker stands for.
-        log: Draw y on a logarithmic axis, as for learning rates; zero and below then count as missing.
+        mark: Position of the vertical marker, such as the best epoch; None for no marker.
+        mark_name: The text above the marker, before its position.
+        log: Whether the y axis is logarithmic. Values of 0 and below then count as missing.
 
     Returns:
         An SVG.
 
     Raises:
-        ValueError: a series has another number of x than of y.
+        ValueError: if x and y of a series have different lengths.
     """
     runs_of = {i: _runs(track, log) for i, track in enumerate(lines)}
     tracks = [
@@ -98,7 +98,7 @@ def line_chart(
 
 @dataclass(frozen=True)
 class _Track:
-    """A line that has something to draw: its runs of points without a gap, and the index of its colour."""
+    """A line with at least one point: its runs of points without a gap, and the index of its colour."""
 
     name: str
     runs: list[list[tuple[float, float]]]
@@ -106,7 +106,7 @@ class _Track:
 
 
 def _draw_mark(x: float, text: str, top: float, bottom: float) -> list[str]:
-    """Draw a vertical line, and write above it what it stands for."""
+    """Draw a vertical line with a text above it."""
     half = text_width(text, 12) / 2
     at = min(max(x, half + 2), WIDTH - half - 2)
     return [
@@ -116,7 +116,7 @@ def _draw_mark(x: float, text: str, top: float, bottom: float) -> list[str]:
 
 
 def _draw_track(track: _Track, to_x: Scale, to_y: Scale, right: float, y_name: float) -> list[str]:
-    """Draw the runs of a line, a point at its end, and a leader to its name where that stands apart."""
+    """Draw the runs of a line, a point at its end, and a leader to its name if that is not beside it."""
     body = []
     for run in track.runs:
         if len(run) > 1:
@@ -133,17 +133,17 @@ def _draw_track(track: _Track, to_x: Scale, to_y: Scale, right: float, y_name: f
 
 
 def _powers(exponents: Sequence[float]) -> list[str]:
-    """Write powers of ten: as counts where all of them are, else as mantissa and exponent."""
+    """Write powers of ten: as counts if all are from 1 to 1,000,000, else as mantissa and exponent."""
     if all(0 <= exponent <= 6 for exponent in exponents):
         return [f"{10**exponent:,.0f}" for exponent in exponents]
     return [write_power(10.0**exponent) for exponent in exponents]
 
 
 def _runs(track: Line, log: bool) -> list[list[tuple[float, float]]]:
-    """Cut a series at its missing values, and take log10 of y where the axis is logarithmic."""
+    """Split a series at its missing values, and take log10 of y if the axis is logarithmic."""
     xs = track.x if len(track.x) else range(1, len(track.y) + 1)
     if len(xs) != len(track.y):
-        raise ValueError(f"line {track.name!r} has {len(xs)} x and {len(track.y)} y; expected as many")
+        raise ValueError(f"line {track.name!r} has {len(xs)} x and {len(track.y)} y; expected the same number")
     runs: list[list[tuple[float, float]]] = [[]]
     for x, y in ((finite(x), finite(y)) for x, y in zip(xs, track.y, strict=True)):
         if x is None or y is None or (log and y <= 0):

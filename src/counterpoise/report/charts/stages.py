@@ -1,4 +1,4 @@
-"""Counts of each class through the stages: a table whose cells hold bars."""
+"""Counts of each class at each stage: a table with bars in its cells."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ class Stage:
     """One column of `counts_through_stages`.
 
     Attributes:
-        name: Heading, such as "train".
-        counts: Images per class, in the order of the rows.
-        total: What the shares refer to; None takes the sum. With several labels per image, give the number of
-            images.
+        name: Its heading, such as "train".
+        counts: Number of images of each class, in the order of the rows.
+        total: The denominator of the shares; None for the sum. For multilabel, pass the number of images.
     """
 
     name: str
@@ -39,26 +38,28 @@ def counts_through_stages(
     scale: Literal["share", "log"] = "share",
     focus: int | None = None,
 ) -> str:
-    """Draw the number of images of each class at each stage, as a table whose cells hold bars.
+    """Draw the number of images of each class at each stage, as a table with bars in its cells.
 
     Args:
-        names: Classes, from top to bottom.
+        names: Class names, from top to bottom.
         stages: Columns, from left to right.
         title: Short name of the chart.
         alt: Text alternative.
-        scale: "share" draws and prints the share of the stage (a full cell is 100 %); "log" prints the count and draws
-            log(1 + count), and a full cell is the largest count.
-        focus: Row of the class to look at; the others are drawn in grey. None for none.
+        scale: "share" prints and draws the share at the stage; a full cell is 100 %. "log" prints the count and draws
+            log(1 + count); a full cell is the largest count.
+        focus: Row of the class to highlight; the others are grey. None for no highlight.
 
     Returns:
         An SVG.
 
     Raises:
-        ValueError: a stage has another number of counts than there are names.
+        ValueError: if the counts of a stage do not match the number of names.
     """
     for stage in stages:
         if len(stage.counts) != len(names):
-            raise ValueError(f"stage {stage.name!r} has {len(stage.counts)} counts; expected {len(names)}, as names")
+            raise ValueError(
+                f"stage {stage.name!r} has {len(stage.counts)} counts; expected {len(names)}, one per name"
+            )
     if not names or not stages:
         return nothing(title, alt, "stages")
     counts = np.array([stage.counts for stage in stages], dtype=float)
@@ -96,7 +97,7 @@ def counts_through_stages(
                 body.append(rect(x, y + 41, length, 7, f"fill s{colour}", min(2.0, length / 2)))
     height = top + pitch * len(names)
     body.append(line(left, height, right, height, "hair"))
-    body.append(label(left, height + 18, "in all", size=12, class_="muted"))
+    body.append(label(left, height + 18, "total", size=12, class_="muted"))
     for s, total in enumerate(totals):
         body.append(label(left + s * column, height + 35, write_count(total), size=size, class_="muted"))
     return svg(WIDTH, height + 42, body, title=title, alt=alt, kind="stages")

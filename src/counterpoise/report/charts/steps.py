@@ -1,4 +1,4 @@
-"""The prior ledger as a picture: the share of each class, one line of the ledger below the other."""
+"""The prior ledger as a chart: the share of each class after each line."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from counterpoise.report.charts.svg import SERIES, el, finite, label, line, mark
 from counterpoise.report.charts.texts import shown, write_prevalence
 
 SIDE = 158.0
-"""Width of the names of the lines."""
+"""Width of the column with the names of the lines."""
 UNKNOWN = ": unknown"
-"""A step whose name ends so stands out."""
+"""The end of the name of a step that is highlighted."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """One class: its share at each step, None where it is not known, and the index of its colour."""
+    """One class: its share at each step (None if unknown), and the index of its colour."""
 
     name: str
     shares: Sequence[float | None]
@@ -28,11 +28,11 @@ class Track:
 
 
 def shares_by_step(steps: Sequence[str], tracks: Sequence[Track], *, title: str, alt: str) -> str:
-    """Draw shares on a logarithmic axis, from step to step downwards; what is unknown is bridged by dashes.
+    """Draw shares on a logarithmic axis, with steps from top to bottom. Dashes bridge unknown shares.
 
     Args:
-        steps: Names, from top to bottom; a line break in one is kept.
-        tracks: Classes.
+        steps: Names, from top to bottom. Line breaks in them are kept.
+        tracks: The classes to draw.
         title: Short name of the chart.
         alt: Text alternative.
 
@@ -40,11 +40,13 @@ def shares_by_step(steps: Sequence[str], tracks: Sequence[Track], *, title: str,
         An SVG.
 
     Raises:
-        ValueError: a class has another number of shares than there are steps.
+        ValueError: if the shares of a class do not match the number of steps.
     """
     for track in tracks:
         if len(track.shares) != len(steps):
-            raise ValueError(f"track {track.name!r} has {len(track.shares)} shares; expected {len(steps)}, as steps")
+            raise ValueError(
+                f"track {track.name!r} has {len(track.shares)} shares; expected {len(steps)}, one per step"
+            )
     known = [share for track in tracks for share in map(finite, track.shares) if share is not None and share > 0]
     if not known:
         return nothing(title, alt, "steps")
@@ -64,7 +66,7 @@ def shares_by_step(steps: Sequence[str], tracks: Sequence[Track], *, title: str,
         for j, text in enumerate(lines):
             class_ = "alarm" if text.endswith(UNKNOWN) else "muted" if j else ""
             body.append(label(2, y + 4 - 7 * (len(lines) - 1) + 14 * j, text, size=12, max_width=SIDE, class_=class_))
-    for track in reversed(tracks):  # the first is on top
+    for track in reversed(tracks):  # drawn last, the first is on top
         points = [
             (to_x(math.log10(share)), top + (i + 0.5) * pitch, i)
             for i, share in enumerate(map(finite, track.shares))
@@ -82,7 +84,7 @@ def shares_by_step(steps: Sequence[str], tracks: Sequence[Track], *, title: str,
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return shares of 1, 2 or 5 times a power of ten that span [low, high], fewer where they are many."""
+    """Return shares of 1, 2 or 5 times a power of ten that span [low, high]; fewer for a wide range."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for factors in ((1, 2, 5), (1, 3), (1,)):
         every = [factor * 10.0**power for power in range(first, last + 1) for factor in factors]

@@ -1,4 +1,4 @@
-"""SVG primitives for `charts`: elements, text that fits, points and intervals. Strings only, no colours."""
+"""SVG primitives for `charts`: elements, text that fits, points and intervals. They set no colours."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 
 EM = 0.6
-"""Mean width of a character in font sizes; generous, so that the widest of the system fonts still fits."""
+"""Mean width of a character in font sizes. It is large enough for the widest system font."""
 
 SERIES = 7
-"""Number of series classes, `s0` to `s6`, that the style sheet colours."""
+"""Number of CSS classes for series, `s0` to `s6`, that have a colour in the style sheet."""
 
 
 def finite(value: float | None) -> float | None:
-    """Return the value as a float, or None where it is missing, NaN or infinite.
+    """Return the value as a float, or None if it is missing, NaN or infinite.
 
     Example:
         >>> finite(0.5), finite(float("nan")), finite(None)
@@ -29,7 +29,7 @@ def finite(value: float | None) -> float | None:
 
 
 def escape(text: str) -> str:
-    """Escape a text for XML, and drop the characters that XML 1.0 cannot hold at all.
+    """Escape a text for XML, and drop characters that XML 1.0 does not allow.
 
     Example:
         >>> escape('a < "b"' + chr(0))
@@ -45,7 +45,7 @@ def num(value: float) -> str:
     """Write a coordinate with at most two decimals.
 
     Raises:
-        ValueError: the value is NaN or infinite, which would make the drawing invalid.
+        ValueError: if the value is NaN or infinite, which would make the drawing invalid.
 
     Example:
         >>> num(12.0), num(1 / 3)
@@ -61,9 +61,9 @@ def el(name: str, content: str = "", /, **attributes: str | float) -> str:
     """Write one element; `class_` and `stroke_width` become `class` and `stroke-width`.
 
     Args:
-        name: Tag.
-        content: Children, already escaped.
-        attributes: Texts (escaped here) or finite numbers in units of the viewBox.
+        name: The tag.
+        content: The children, already escaped.
+        attributes: Strings (escaped here) or finite numbers in units of the viewBox.
 
     Returns:
         The element as a string.
@@ -80,7 +80,7 @@ def el(name: str, content: str = "", /, **attributes: str | float) -> str:
 
 
 def text_width(text: str, size: float) -> float:
-    """PointEstimate the width of a text, in the unit of its font size; East Asian wide characters count one em.
+    """Estimate the width of a text, in the unit of its font size. East Asian wide characters count as one em.
 
     Example:
         >>> round(text_width("abc", 10), 1), round(text_width("日本", 10), 1)
@@ -92,7 +92,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def shorten(text: str, width: float, size: float) -> str:
-    """Cut a text that is wider than `width` and end it with an ellipsis.
+    """Shorten a text that is wider than `width` and end it with an ellipsis.
 
     Example:
         >>> shorten("functional", 36, 10)
@@ -106,7 +106,7 @@ def shorten(text: str, width: float, size: float) -> str:
 
 
 def wrap(text: str, width: float, size: float) -> list[str]:
-    """Break a name after a space, underscore, hyphen or slash into at most two lines, each cut to `width`.
+    """Break a name after a space, underscore, hyphen or slash into at most two lines, each shortened to `width`.
 
     Example:
         >>> wrap("probably_functional", 72, 11)
@@ -131,7 +131,7 @@ def label(
     max_width: float = math.inf,
     rotate: float = 0,
 ) -> str:
-    """Write a text at its baseline, cut to `max_width`; a cut text keeps its full length as a tooltip.
+    """Draw a text at its baseline, shortened to `max_width`. The tooltip of a shortened text has its full length.
 
     Args:
         x: Anchor point.
@@ -164,14 +164,14 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> str:
 
 
 def rect(x: float, y: float, width: float, height: float, class_: str, radius: float = 0) -> str:
-    """Draw a rectangle; a width below zero is drawn as zero."""
+    """Draw a rectangle; a negative width counts as zero."""
     return el("rect", x=x, y=y, width=max(width, 0), height=max(height, 0), rx=radius, class_=class_)
 
 
 def marker(
     x: float, y: float, radius: float, series: int, *, shape: int = 0, class_: str = "mark", tip: str = ""
 ) -> str:
-    """Draw a point of a series; shapes 0 to 3 are circle, diamond, square and triangle, then they repeat."""
+    """Draw a point of a series. Shapes 0 to 3 are circle, diamond, square and triangle; then they repeat."""
     classes = f"{class_} s{series % SERIES}"
     inside = el("title", escape(tip)) if tip else ""
     if shape % 4 == 0:
@@ -197,7 +197,7 @@ def whisker(x1: float, y1: float, x2: float, y2: float, series: int, cap: float 
 
 
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Move label positions apart to at least `gap`, in their order, and inside [low, high] if they fit.
+    """Move label positions apart by at least `gap`, without changing their order, within [low, high] if they fit.
 
     Example:
         >>> spread([50, 50, 90], 10, 0, 100)
@@ -240,10 +240,10 @@ def svg(
         height: Height of the viewBox.
         body: Elements, in order of drawing.
         title: Short name, also the tooltip.
-        alt: Text alternative: what a reader who does not see the chart should know.
-        kind: Second class of the element, the name of the chart.
-        min_width: CSS px under which the chart does not shrink (its figure then scrolls).
-        max_width: CSS px that it does not exceed; None takes 1.25 times its width, 0 sets no limit.
+        alt: Text alternative for readers who cannot see the chart.
+        kind: Name of the chart, used as a CSS class.
+        min_width: Smallest width in CSS px; on narrower screens the chart scrolls.
+        max_width: Largest width in CSS px; None for 1.25 times `width`, 0 for no limit.
 
     Returns:
         The chart as a string without line breaks.

@@ -1,4 +1,4 @@
-"""How the page writes numbers and names."""
+"""How the report writes numbers and names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_value(value: float | None, digits: int = 2) -> str:
 
 
 def write_count(count: float) -> str:
-    """Write a whole number; thousands are separated from 10,000 on.
+    """Write a whole number, with a separator for thousands from 10,000 on.
 
     Example:
         >>> write_count(1508), write_count(224000)
@@ -36,7 +36,7 @@ def write_count(count: float) -> str:
 
 
 def write_share(share: float) -> str:
-    """Write a share as a percentage; only nothing is 0 % and only everything is 100 %.
+    """Write a share as a percentage. Only exactly 0 is written as 0 %, and only exactly 1 as 100 %.
 
     Example:
         >>> write_share(0.041), write_share(0.001), write_share(0.999), write_share(1.0)
@@ -50,7 +50,7 @@ def write_share(share: float) -> str:
 
 
 def write_prevalence(share: float) -> str:
-    """Write the share of a class as a percentage with two significant digits, since rare classes need them.
+    """Write the share of a class as a percentage with two significant digits, which rare classes need.
 
     Example:
         >>> write_prevalence(0.0457), write_prevalence(0.5), write_prevalence(0.0004), write_prevalence(1.0)
@@ -67,5 +67,5 @@ def write_prevalence(share: float) -> str:
 
 
 def shown(name: str) -> str:
-    """Return the name, or a stand-in for one that would be invisible."""
+    """Return the name, or "(unnamed)" if it is blank."""
     return name if name.strip() else "(unnamed)"

@@ -1,1 +1,1 @@
-"""The sections of the report page, a file for each topic: from facts to a `Part`; `report/tasks` lists them."""
+"""The sections of the report, one file per topic. Each turns facts into a `Part`; `report/tasks` lists them."""

@@ -1,4 +1,4 @@
-"""The part of the report page that shows whether probabilities mean what they say."""
+"""The section of the report that compares predicted probabilities with observed frequencies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from counterpoise.report.charts import curves
 from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_value
 from counterpoise.report.facts import Facts
 from counterpoise.report.parts import Part, as_markup
@@ -14,7 +13,7 @@ from counterpoise.report.sections.variants import COLOURS
 
 
 def calibration(facts: Facts) -> Part:
-    """Show whether probabilities mean what they say."""
+    """Compare predicted probabilities with observed frequencies, raw and calibrated."""
     table = facts.tables["calibration"]
     series = []
     for variant in dict.fromkeys(table["way"]):
@@ -32,14 +31,7 @@ def calibration(facts: Facts) -> Part:
         for one in series
     )
     chart = curves.reliability(series, title="Calibration", alt=alt, unit=words.calibration_unit)
-    raw, calibrated = (facts.score(variant, "expected_calibration_error") for variant in ("raw", "calibrated"))
-    text = ""
-    if finite(raw) is not None and finite(calibrated) is not None:
-        change = "fell" if calibrated < raw else "did not fall"
-        text = (
-            f"The gap between what is said and what is so (expected calibration error) {change}: "
-            f"{write_value(raw, 3)} raw, {write_value(calibrated, 3)} calibrated by “{facts.decision.calibrator}”. "
-        )
+    text = _change(*(facts.estimate(variant, "expected_calibration_error") for variant in ("raw", "calibrated")))
     rows = table[table["way"] == "calibrated"]
     if len(rows):
         predicted, observed_share = (
@@ -47,7 +39,20 @@ def calibration(facts: Facts) -> Part:
         )
         text += facts.task.calibrated_sentence(predicted, observed_share)
     caption = (
-        f"{words.calibration_scope} Points below the diagonal: too sure. Larger points hold more "
+        f"{words.calibration_scope} Below the diagonal, the model is too confident. Larger points hold more "
         f"{words.calibration_unit}."
     )
     return Part("calibration", "Calibration", (text,), as_markup({"": chart}), caption, "decided")
+
+
+def _change(raw: PointEstimate, calibrated: PointEstimate) -> str:
+    """Say whether the error changed by more than its intervals."""
+    if raw.value is None or calibrated.value is None:
+        return ""
+    text = (
+        "The expected calibration error, the mean gap between probability and observed frequency, is "
+        f"{raw.text} raw and {calibrated.text} calibrated. "
+    )
+    if raw.overlaps(calibrated):
+        return text + "The intervals overlap: there are too few images to tell whether calibration helped. "
+    return text + ("Calibration lowered it. " if calibrated.value < raw.value else "Calibration raised it. ")

@@ -1,4 +1,4 @@
-"""The part of the report page that shows what drawing tiles again did to labels that come together."""
+"""The section of the report that shows how oversampling changed which labels occur together."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from counterpoise.report.facts import Facts, counted, quote
 from counterpoise.report.parts import Part, as_markup
 
 PAIRS = 5
-"""So many pairs that gained most are shown, and as many that lost."""
+"""Number of pairs shown that gained most, and of those that lost most."""
 MOST_LABELS = 5
-"""Draws with so many labels or more are shown together."""
+"""Samples with this many labels or more are counted together."""
 
 
 def resampled(facts: Facts) -> bool:
-    """Say whether tiles were drawn unequally often, so that labels may come together otherwise than before."""
+    """Say whether sampling changed the counts of labels, and so possibly which labels occur together."""
     prior = facts.prior
     return prior.drawn_counts != prior.train_counts
 
 
 def co_occurrence(facts: Facts) -> Part:
-    """Show what drawing tiles again did to labels that come together."""
+    """Show how oversampling changed which labels occur together."""
     each, times = per_draw(facts)
     before, after = (np.bincount(each.clip(max=MOST_LABELS), weight, MOST_LABELS + 1) for weight in (None, times))
     names = [*(counted(n, "label") for n in range(MOST_LABELS)), f"{MOST_LABELS} labels or more"]
@@ -39,30 +39,30 @@ def co_occurrence(facts: Facts) -> Part:
         heading: changes(
             rows,
             title=heading,
-            alt=f"{heading}, from training tiles to draws. " + "; ".join(f"{row.name}: {row.text}" for row in rows),
-            names=("of training tiles", "of draws"),
+            alt=f"{heading}, from training tiles to samples. " + "; ".join(f"{row.name}: {row.text}" for row in rows),
+            names=("of training tiles", "of samples"),
         )
-        for heading, rows in (("Labels on one draw", numbers), ("Pairs that gained or lost most", pairs))
+        for heading, rows in (("Labels per sample", numbers), ("Pairs that changed most", pairs))
         if rows
     }
     mean, several = (
         tuple(float(np.average(values, weights=weight)) for weight in (None, times)) for values in (each, each > 1)
     )
     text = (
-        f"A tile that is drawn again brings all its labels along. By “{facts.remedy('oversample.strategy')}” an epoch "
-        f"has {counted(facts.prior.drawn_total, 'draw')} of {counted(facts.prior.train_total, 'tile')}: "
-        f"{write_value(mean[0])} labels on each became {write_value(mean[1])}, and those with several went from "
-        f"{write_prevalence(several[0])} to {write_prevalence(several[1])}."
+        f"Repeating a tile repeats all its labels. With strategy “{facts.remedy('oversample.strategy')}”, an epoch has "
+        f"{counted(facts.prior.drawn_total, 'sample')} of {counted(facts.prior.train_total, 'tile')}. The mean number "
+        f"of labels is {write_value(mean[0])} per tile and {write_value(mean[1])} per sample. Several labels are on "
+        f"{write_prevalence(several[0])} of the tiles and {write_prevalence(several[1])} of the samples."
     )
     own = facts.positive
     counts = ((facts.prior.train_counts, facts.prior.train_total), (facts.prior.drawn_counts, facts.prior.drawn_total))
     shares = [write_prevalence(count[own] / max(total, 1)) for count, total in counts]
-    mattering = f"{quote(facts.positive_name)} went from {shares[0]} of the tiles to {shares[1]} of the draws."
-    return Part("together", "Labels that come together", (text, mattering), as_markup(charts), short="Together")
+    mattering = f"{quote(facts.positive_name)} is on {shares[0]} of the tiles and {shares[1]} of the samples."
+    return Part("together", "Labels that occur together", (text, mattering), as_markup(charts), short="Pairs")
 
 
 def per_draw(facts: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count the labels of each training tile, and how often it is drawn; (n,) each."""
+    """Count the labels of each training tile, and its samples per epoch; shape (n,) each."""
     tiles = facts.train_tiles
     each = np.array([len(labels.split(cell)) for cell in tiles["labels"]], dtype=np.int64)
     times = tiles["tile_id"].map(facts.draws["tile_id"].value_counts()).fillna(0).to_numpy()
@@ -70,7 +70,7 @@ def per_draw(facts: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def moved_pairs(facts: Facts) -> list[Change]:
-    """Find the pairs of labels whose share of the draws gained most over their share of the tiles, or lost most."""
+    """Find the pairs of labels whose share rises or falls most from tiles to samples."""
     prior = facts.prior
     before, after = (
         np.triu(np.array(pairs, dtype=np.float64)) / max(total, 1)

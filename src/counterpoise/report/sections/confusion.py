@@ -1,4 +1,4 @@
-"""The part of the report page that shows which classes are taken for which, or which labels are missed."""
+"""The section of the report that shows which classes are confused, or which labels are missed."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from counterpoise.report.facts import Facts, counted, quote
 from counterpoise.report.parts import Part, Table, as_markup, folded_classes, shown_classes
 
 MATRIX_CLASSES = 15
-"""A confusion matrix of more classes is a table of the most confused pairs."""
+"""With more classes, a table of the most confused pairs replaces the matrix."""
 WIDE_CLASSES = 5
-"""From so many classes on the matrix needs a row of its own."""
+"""With this many classes or more, the matrix has a separate row."""
 PAIRS = 20
-"""So many pairs that table lists."""
+"""Largest number of pairs in that table."""
 
 
 def confusion(facts: Facts) -> Part:
-    """Show which classes are taken for which."""
+    """Show which classes are confused."""
     names, table = facts.names, facts.confusion
     errors = table.copy()
     np.fill_diagonal(errors, 0)
     support = table.sum(axis=1)
     pairs = [(int(k), int(j)) for k, j in zip(*np.nonzero(errors), strict=True)]
     pairs.sort(key=lambda pair: (-errors[pair], pair))
-    text = f"All {counted(int(table.sum()), 'test image')} are decided rightly."
+    text = f"All {counted(int(table.sum()), 'test image')} are decided correctly."
     if pairs:
         actual, decided = pairs[0]
         text = (
-            f"{write_count(errors.sum())} of {counted(int(table.sum()), 'test image')} are decided wrongly. Most often "
-            f"{quote(names[actual])} is taken for {quote(names[decided])}: {write_count(errors[actual, decided])} of "
-            f"{write_count(support[actual])}."
+            f"{write_count(errors.sum())} of {counted(int(table.sum()), 'test image')} are decided wrongly. The most "
+            f"frequent mistake: {quote(names[actual])} is taken for {quote(names[decided])} "
+            f"({write_count(errors[actual, decided])} of {counted(int(support[actual]), 'image')})."
         )
     if len(names) <= MATRIX_CLASSES:
         alt = "; ".join(
@@ -40,7 +40,7 @@ def confusion(facts: Facts) -> Part:
             for k in range(len(names))
         )
         matrix = confusion_matrix(table, names, title="Confusion matrix", alt=f"Confusion matrix. {alt}")
-        caption = "Rows: what images are. Columns: what was decided. Shade and percentage: share of the row."
+        caption = "Rows: actual classes. Columns: decided classes. Shade and percentage: share of the row."
         row = "decided" if len(names) < WIDE_CLASSES else ""
         return Part("confusion", "Confusion", (text,), as_markup({"": matrix}), caption, row)
     rows = tuple(
@@ -60,20 +60,20 @@ def confusion(facts: Facts) -> Part:
 
 
 def label_errors(facts: Facts) -> Part:
-    """Show of each of many labels what is found, missed and wrongly decided."""
+    """Show how often each label is found, missed and wrongly decided."""
     counts, images = facts.counts, len(facts.targets)
     tp, fn, fp = (sum(getattr(count, cell) for count in counts) for cell in ("tp", "fn", "fp"))
     exact = images - int(facts.mistaken.sum())
     text = (
-        f"Of {counted(tp + fn, 'label')} on {counted(images, 'test image')}, {write_count(tp)} are found; "
-        f"{write_count(fp)} are decided wrongly. {counted(exact, 'image is', 'images are')} wholly right."
+        f"Of {counted(tp + fn, 'label')} on {counted(images, 'test image')}, the model finds {write_count(tp)}. It "
+        f"raises {counted(fp, 'false alarm')}. {counted(exact, 'image has', 'images have')} no error."
     )
     worst = max(range(len(counts)), key=lambda k: (counts[k].fp, -k))
     if counts[worst].fp:
-        text += f" Most often wrong: {quote(facts.names[worst])}, {counted(counts[worst].fp, 'time')}."
+        text += f" {quote(facts.names[worst])} has the most false alarms: {write_count(counts[worst].fp)}."
     cells = {k: (write_count(counts[k].tp), write_count(counts[k].fn), write_count(counts[k].fp)) for k in facts.folded}
-    folds = folded_classes(facts, "Test images, by label.", ("found", "missed", "wrongly called so"), cells)
-    caption = f"A label is no other label’s rival, so there is no table of one against the other.{shown_classes(facts)}"
+    folds = folded_classes(facts, "Test images, by label.", ("found", "missed", "false alarms"), cells)
+    caption = f"An image can have several labels, so there is no table of actual by decided.{shown_classes(facts)}"
     return Part(
         "confusion", "Confusion", (text,), as_markup({"": _errors_by_class(facts)}), caption, "labels", folds=folds
     )

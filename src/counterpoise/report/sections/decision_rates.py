@@ -1,4 +1,4 @@
-"""The part of the report page that shows how often each of many labels is decided, raw and by the rule."""
+"""The section of the report that shows how often each label is decided, raw and by the rule."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from counterpoise.report.sections.prior_ledger import MATERIAL, prior_seen
 from counterpoise.report.sections.variants import COLOURS
 
 RAW, MOVED, DECIDED = "raw, 0.5", "raw, moved", "re-decided"
-"""How a label is decided: by raw outputs from 0.5 on, or from w / (1 + w) on, or as the rule does."""
+"""How a label is decided: raw with threshold 0.5, raw with threshold w / (1 + w), or by the rule."""
 
 
 def raised(facts: Facts) -> bool:
-    """Say whether raw outputs of labels hold under other odds than those of the labels, or under unknown ones."""
+    """Say whether the remedies changed the odds of labels, or changed them by an unknown factor."""
     factors = odds_factors(facts)
     return factors is None or bool(np.max(np.maximum(factors, 1 / factors)) > MATERIAL)
 
 
 def odds_factors(facts: Facts) -> NDArray[np.float64] | None:
-    """Compute by how much the whole ledger multiplies the odds of each label, (c,); None where a line is unknown."""
+    """Compute the factor of the whole ledger on the odds of each label, (c,); None if a line is unknown."""
     decision = facts.decision
     seen = prior_seen(decision, decision.ledger)
     return None if seen is None else np.exp(prior_ledger.offset(decision.natural, seen, task=decision.task))
 
 
 def decided_counts(facts: Facts) -> dict[str, NDArray[np.int64]]:
-    """Count the test images on which each label is decided by raw outputs, by them with threshold moved, by the rule.
+    """Count the test images for which each label is decided, for each of the three thresholds.
 
     Returns:
-        `RAW`, `MOVED`, `DECIDED` to (c,) counts; `MOVED`, raw outputs from w / (1 + w) on, is there where w is known.
+        Maps `RAW`, `MOVED` and `DECIDED` to (c,) counts; without `MOVED` if w is unknown.
     """
     factors, raw = odds_factors(facts), facts.test.logits
     decided = {RAW: raw >= 0}
@@ -46,7 +46,7 @@ def decided_counts(facts: Facts) -> dict[str, NDArray[np.int64]]:
 
 
 def decision_rates(facts: Facts) -> Part:
-    """Show how often each label is decided by a threshold of 0.5 on raw outputs, and once the ledger is undone."""
+    """Compare how often labels are decided by a threshold of 0.5 on raw outputs, and after correction."""
     factors, counts, images = odds_factors(facts), decided_counts(facts), len(facts.targets)
     present = facts.targets.sum(axis=0)
 
@@ -57,8 +57,8 @@ def decision_rates(facts: Facts) -> Part:
 
     measures = [measure(k) for k in facts.shown]
     alt = "Share of test images on which a label is decided. " + "; ".join(
-        f"{m.name}: {write_value(m.reference or 0.0)} bear it, "
-        + ", ".join(f"{variant} {share.text}" for variant, share in m.ways.items())
+        f"{m.name}: {write_value(m.reference or 0.0)} have it, "
+        + ", ".join(f"{variant} {share.text}" for variant, share in m.variants.items())
         for m in measures
     )
     chart = dots_by_way(
@@ -66,21 +66,21 @@ def decision_rates(facts: Facts) -> Part:
         title="How often each label is decided",
         alt=alt,
         series={RAW: COLOURS["raw"], MOVED: COLOURS["calibrated"], DECIDED: COLOURS["re-decided"]},
-        reference_name="bear the label",
+        reference_name="share of images with the label",
     )
     totals = {variant: write_count(number.sum()) for variant, number in counts.items()}
     text = (
-        f"Test bears {counted(int(present.sum()), 'label')}. Raw outputs from 0.5 on decide {totals[RAW]}, the rule "
-        f"{totals[DECIDED]}."
+        f"Test has {counted(int(present.sum()), 'label')}. On raw outputs, a threshold of 0.5 decides {totals[RAW]}"
+        + (f" and a threshold of w / (1 + w) decides {totals[MOVED]}" if MOVED in totals else "")
+        + f". Rule “{facts.decision.rule}” decides {totals[DECIDED]}."
     )
-    why = "What a remedy did to the odds has no closed form here, so calibration alone undoes it."
+    why = "The effect of a remedy on the odds has no closed form here, so only calibration can undo it."
     if factors is not None:
-        text = f"{text[:-1]}; raw outputs from w / (1 + w) on {totals[MOVED]}."
         why = (
-            "The ledger multiplies the odds of each label by w, which makes w p / (w p + 1 − p) of a probability p: a "
-            "threshold of 0.5 then means p = 1 / (1 + w). Moving the threshold to w / (1 + w) undoes that, and so does "
+            "The ledger multiplies the odds of each label by w. This turns a probability p into w p / (w p + 1 − p), "
+            "so a threshold of 0.5 on it means p = 1 / (1 + w). A threshold of w / (1 + w) undoes this, and so does "
             + (
-                "what the ledger adds to the logits, which is −log w where validation has the shares of all labels."
+                "the offset that the ledger adds to the logits (−log w if validation has the natural shares)."
                 if any(facts.decision.val_offset)
                 else f"“{facts.decision.calibrator}”, which learned the odds of validation."
             )
@@ -88,7 +88,7 @@ def decision_rates(facts: Facts) -> Part:
     cells = {
         k: (write_count(present[k]), *(write_count(number[k]) for number in counts.values())) for k in facts.folded
     }
-    folds = folded_classes(facts, "Test images, by label.", ("bear it", *counts), cells)
-    caption = f"The tick is the share of test images that bear the label.{shown_classes(facts)}"
+    folds = folded_classes(facts, "Test images, by label.", ("with the label", *counts), cells)
+    caption = f"Tick: the share of test images that have the label.{shown_classes(facts)}"
     heading = "How often each label is decided"
-    return Part("called", heading, (text, why), as_markup({"": chart}), caption, short="Decided", folds=folds)
+    return Part("called", heading, (text, why), as_markup({"": chart}), caption, short="Decision rates", folds=folds)

@@ -1,4 +1,4 @@
-"""The mistakes of the report page: which to show, and what is said of each."""
+"""The section of the report that shows the worst mistakes as pictures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from counterpoise.report.facts import Facts, counted, quote
 
 MOST_NAMES = 3
-"""So many labels of a kind are named under a picture."""
+"""Largest number of labels of one kind that are named under a picture."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ClassProbability:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Classes of one image that share a fate: `found`, `missed` or `alarm`; `more` of them are not named."""
+    """Classes of one image with the same outcome: `found`, `missed` or `alarm`; `more` of them are not named."""
 
     word: str
     style: str
@@ -34,7 +34,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrongly decided image: its id, its classes by what became of them, a text alternative, and a data URI."""
+    """A wrongly decided image: its id, its classes by outcome, a text alternative, and a data URI."""
 
     image_id: str
     outcomes: tuple[Outcome, ...]
@@ -44,7 +44,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Mistakes of one kind under a heading."""
+    """Mistakes of one kind, with a heading."""
 
     heading: str
     text: str
@@ -55,13 +55,13 @@ def worst(facts: Facts, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]
     """Pick the most confident mistakes.
 
     Args:
-        facts: The run.
-        most: How many at most.
+        facts: The artifacts of the run.
+        most: Largest number of images.
 
     Returns:
-        Rows of test: missed images of the class that matters, by rising probability of it, up to half of `most` (or
-        more, where other mistakes are too few); and other images with a class that they do not bear, by falling
-        probability of it.
+        Two lists of rows of test. The first has missed images of the class that matters, the lowest probability of it
+        first, up to half of `most` (more, if there are too few other mistakes). The second has other images with a
+        false alarm, the highest probability of the wrong class first.
     """
     k = facts.positive
     missed = np.flatnonzero(facts.targets[:, k] & ~facts.decided[:, k])
@@ -78,9 +78,9 @@ def galleries(facts: Facts, most: int, picture: Callable[[str], str]) -> tuple[G
     """Show the worst mistakes.
 
     Args:
-        facts: The run.
-        most: How many pictures at most.
-        picture: From an image id to a data URI.
+        facts: The artifacts of the run.
+        most: Largest number of pictures.
+        picture: Returns the data URI of an image id.
 
     Returns:
         Up to two galleries; empty ones are left out.
@@ -89,18 +89,23 @@ def galleries(facts: Facts, most: int, picture: Callable[[str], str]) -> tuple[G
     k, wrongly = facts.positive, facts.decided & ~facts.targets
     lost = facts.targets[:, k] & ~facts.decided[:, k]
     kinds = (
-        (f"Missed: {quote(facts.positive_name)}", missed, int(lost.sum()), "those given the least probability of it"),
         (
-            "Wrong with most confidence",
+            f"Missed: {quote(facts.positive_name)}",
+            missed,
+            int(lost.sum()),
+            f"lowest probability of this {facts.words.noun}",
+        ),
+        (
+            "Most confident mistakes",
             others,
             int((wrongly.any(axis=1) & ~lost).sum()),
-            f"those with the highest probability of a wrong {facts.words.noun}",
+            f"highest probability of a wrong {facts.words.noun}",
         ),
     )
     return tuple(
         Gallery(
             heading,
-            f"{len(rows)} of {counted(total, 'such image')}, {which} first.",
+            f"{len(rows)} of {counted(total, 'image')}, {which} first.",
             tuple(_mistake(facts, int(row), picture) for row in rows),
         )
         for heading, rows, total, which in kinds

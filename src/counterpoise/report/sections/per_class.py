@@ -1,4 +1,4 @@
-"""The part of the report page that shows precision, recall and average precision of each class."""
+"""The section of the report with precision, recall and average precision of each class."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from counterpoise.report.facts import Facts, counted, quote
 from counterpoise.report.parts import Part, as_markup, folded_classes, shown_classes
 
 MEASURES = {
-    "precision": "Precision: share of decisions right",
+    "precision": "Precision: share of right decisions",
     "recall": "Recall: share of images found",
-    "average_precision": "Average precision: quality of ranking",
+    "average_precision": "Average precision: quality of the ranking",
 }
 
 
@@ -30,19 +30,19 @@ def per_class(facts: Facts) -> Part:
         alt = f"{heading}. " + "; ".join(f"{row.name}: {row.estimate.text}" for row in rows)
         charts[heading] = bars_with_intervals(rows, title=heading, alt=alt)
     recalls = table[(table["measure"] == "recall") & table["value"].notna()].sort_values("value", kind="stable")
-    text = f"No {facts.words.noun} has a test image."
+    text = f"No {facts.words.noun} has test images."
     if len(recalls):
         worst, best = recalls.iloc[0], recalls.iloc[-1]
         text = (
-            f"Found best: {quote(best['class'])}, recall {write_value(best['value'])} of "
-            f"{counted(int(best['count']), 'image')}. Found worst: {quote(worst['class'])}, recall "
-            f"{write_value(worst['value'])} of {counted(int(worst['count']), 'image')}."
+            f"Highest recall: {quote(best['class'])}, {write_value(best['value'])} "
+            f"({counted(int(best['count']), 'image')}). Lowest recall: {quote(worst['class'])}, "
+            f"{write_value(worst['value'])} ({counted(int(worst['count']), 'image')})."
         )
         if worst["value"] == best["value"]:
-            text = f"Every {facts.words.noun} that test holds has the same recall, {write_value(best['value'])}."
+            text = f"Every {facts.words.noun} in test has the same recall, {write_value(best['value'])}."
     caption = (
-        "n is what the rate is a share of: decisions for precision, images for recall. Lines: 95 % intervals. The tick "
-        f"is the value of guessing, which is the share of the {facts.words.noun} in test.{shown_classes(facts)}"
+        "n is the support: decisions for precision, images for recall and average precision. Lines: 95 % intervals. "
+        f"Tick: no skill, which is the share of the {facts.words.noun} in test.{shown_classes(facts)}"
     )
     cells = {
         k: tuple(
@@ -52,7 +52,7 @@ def per_class(facts: Facts) -> Part:
         for k in facts.folded
     }
     head = tuple(measure.replace("_", " ") for measure in MEASURES)
-    folds = folded_classes(facts, "Value, 95 % interval, and what it is a share of.", head, cells)
+    folds = folded_classes(facts, "Value, 95 % interval, and support n.", head, cells)
     return Part(
         "per-class",
         f"{facts.words.noun.capitalize()} by {facts.words.noun}",

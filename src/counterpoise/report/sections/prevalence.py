@@ -1,4 +1,4 @@
-"""The part of the report page that carries precision from one prevalence to another."""
+"""The section of the report that shows precision and recall at other prevalences."""
 
 from __future__ import annotations
 
@@ -11,40 +11,41 @@ from counterpoise.report.charts.dots import dots
 from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_count, write_prevalence, write_share
-from counterpoise.report.facts import Counts, Facts, quote
+from counterpoise.report.facts import FEW_IMAGES, Counts, Facts, counted, quote
 from counterpoise.report.parts import Part, as_markup
 from counterpoise.report.summary import dot_groups
 
 APART = 1.25
-"""Two prevalences whose ratio is larger than this differ, as said in words."""
+"""The text calls two prevalences different if their ratio is larger than this."""
 ALIKE = 1.1
-"""Two prevalences whose ratio is smaller than this are one."""
+"""Two prevalences count as equal if their ratio is smaller than this."""
 DISTINCT = 1.6
-"""Pictures of prevalences whose ratio is smaller than this would look alike."""
+"""Two prevalences get separate pictures if their ratio is larger than this."""
 PICTURES = 3
 TOO_WIDE = 0.5
-"""An interval of precision that is wider than this promises nothing."""
+"""An interval of precision wider than this is too uncertain for a comparison."""
 VARIANTS = {
-    "raw expected": "raw promise",
-    "raw": "raw",
-    "expected": "promised",
-    "as it is": "as it is",
-    "re-decided": "re-decided",
+    "raw expected": "raw expected",
+    "raw": "raw measured",
+    "expected": "expected",
+    "as it is": "measured",
+    "re-decided": "adapted",
 }
-COLOURS = {"raw promise": 3, "raw": 1, "promised": 6, "as it is": 0, "re-decided": 2}
+"""Variants of `prevalence.csv` -> their names in the charts."""
+COLOURS = {"raw expected": 3, "raw measured": 1, "expected": 6, "measured": 0, "adapted": 2}
 RAW = ("raw expected", "raw")
 FIGURES = {"precision": "Precision", "recall": "Recall", "average_precision": "Average precision"}
 
 
 @dataclass(frozen=True)
 class Shift:
-    """The class that matters on validation and on test, and what the one promised for the other.
+    """The class that matters on validation and on test, with the precision expected and measured on test.
 
     Attributes:
         val: Counts on validation.
         test: Counts on test.
-        expected: Precision that validation's rates give at test's prevalence.
-        shown: Precision on test.
+        expected: Precision expected from validation, at the prevalence of test.
+        shown: Precision measured on test.
     """
 
     val: Counts
@@ -54,18 +55,28 @@ class Shift:
 
     @property
     def moved(self) -> bool:
-        """Whether the prevalences differ enough to say so."""
+        """Whether the prevalences of validation and test differ."""
         return _ratio(self.val.prevalence, self.test.prevalence) > APART
 
     @property
-    def consistent(self) -> bool | None:
-        """Whether the interval on test meets the expected one; None where one is undefined."""
-        one, other = self.expected.interval, self.shown.interval
-        return None if one is None or other is None else one[0] <= other[1] and other[0] <= one[1]
+    def too_few(self) -> bool:
+        """Whether there are too few images to compare: few of the class, or an interval that says nothing."""
+        widths = [span[1] - span[0] for one in (self.expected, self.shown) if (span := one.interval) is not None]
+        few = min(self.val.positives, self.test.positives) < FEW_IMAGES
+        return few or len(widths) < 2 or min(widths) == 0 or max(widths) > TOO_WIDE
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the expected and the measured precision lie in the interval of each other."""
+        values, spans = (self.shown.value, self.expected.value), (self.expected.interval, self.shown.interval)
+        return all(
+            value is not None and span is not None and span[0] <= value <= span[1]
+            for value, span in zip(values, spans, strict=True)
+        )
 
     @property
     def recall_consistent(self) -> bool:
-        """Whether both recalls can be one, by their 95 % intervals."""
+        """Whether the 95 % intervals of both recalls overlap."""
         (low, high), (other_low, other_high) = (
             intervals.wilson(counts.tp, counts.positives) for counts in (self.val, self.test)
         )
@@ -73,7 +84,7 @@ class Shift:
 
 
 def find_shift(facts: Facts) -> Shift | None:
-    """Compare validation and test; None where a side lacks images with or without the class that matters."""
+    """Compare validation and test; None if one has no images with, or none without, the class that matters."""
     expected, shown = (_look_up(facts, "test", variant, "precision") for variant in ("expected", "as it is"))
     val, test = facts.val_counts, facts.test_counts
     if not 0 < val.positives < val.total or not 0 < test.positives < test.total:
@@ -82,45 +93,49 @@ def find_shift(facts: Facts) -> Shift | None:
 
 
 def explain(shift: Shift, name: str) -> tuple[str, ...]:
-    """Say in plain words why precision on test is not that of validation, and whether anything is broken."""
+    """Explain why precision on test differs from validation, and whether anything else may have changed."""
     val, test = shift.val, shift.test
     if not test.predicted:
         return (
-            f"{name} is never decided on test, so that there is no precision to compare. Validation and test hold "
-            f"{write_prevalence(val.prevalence)} and {write_prevalence(test.prevalence)} of it.",
+            f"{name} is never decided on test, so there is no precision to compare. Its share is "
+            f"{write_prevalence(val.prevalence)} in validation and {write_prevalence(test.prevalence)} in test.",
         )
     if not shift.moved:
         return (
-            f"Validation and test hold about the same share of {name}: {write_prevalence(val.prevalence)} and "
-            f"{write_prevalence(test.prevalence)}. Validation promised a precision of {shift.expected.text}; test "
-            f"shows {shift.shown.text}. {_verdict(shift)}",
+            f"The share of {name} is about the same in validation ({write_prevalence(val.prevalence)}) and test "
+            f"({write_prevalence(test.prevalence)}). Precision expected from validation: {shift.expected.text}; "
+            f"measured on test: {shift.shown.text}. {_verdict(shift)}",
         )
     direction = "fell" if test.prevalence < val.prevalence else "rose"
     return (
-        f"In validation {write_prevalence(val.prevalence)} of the images were {name}, in test "
-        f"{write_prevalence(test.prevalence)}. Recall does not depend on that share: it was {write_share(val.recall)} "
-        f"on validation and {write_share(test.recall)} on test.",
-        f"Precision does depend on it: it was {_percent(val.precision)} on validation, and at "
-        f"{write_prevalence(test.prevalence)} the same decisions promised {shift.expected.text}. Test shows "
-        f"{shift.shown.text}. {_verdict(shift, direction)}",
+        f"The share of {name} is {write_prevalence(val.prevalence)} in validation and "
+        f"{write_prevalence(test.prevalence)} in test. Recall does not depend on the share: it is "
+        f"{write_share(val.recall)} on validation and {write_share(test.recall)} on test.",
+        f"Precision does depend on it: it is {_percent(val.precision)} on validation. At a share of "
+        f"{write_prevalence(test.prevalence)}, precision expected from validation is {shift.expected.text}; measured "
+        f"on test: {shift.shown.text}. {_verdict(shift, direction)}",
     )
 
 
 def _verdict(shift: Shift, direction: str = "") -> str:
-    ends = (shift.expected.interval, shift.shown.interval)
-    if shift.consistent is None or any(end is not None and end[1] - end[0] > TOO_WIDE for end in ends):
-        return "These are too few images to say whether anything else changed."
-    if not shift.consistent:
-        low = (shift.shown.interval or (0.0, 0.0))[1] < (shift.expected.interval or (0.0, 0.0))[0]
-        than = "less" if low else "more"
-        return f"That is {than} than promised: test images differ from validation in more than the share."
+    """Judge the precision on test; `direction` says how the share moved, empty if it did not."""
+    differ = f"test images may differ from validation images{' in more than the share' if direction else ''}."
+    question = "anything else changed" if direction else "validation and test differ"
+    if shift.too_few:
+        return f"There are too few images to tell whether {question}."
+    if not shift.shown.overlaps(shift.expected):
+        than = "lower" if (shift.shown.value or 0.0) < (shift.expected.value or 0.0) else "higher"
+        return f"That is {than} than expected, and the intervals do not overlap: {differ}"
     if not shift.recall_consistent:
         return (
-            "Recall should be the same, though, and is not: test images differ from validation in more than the share."
+            f"Recall should be the same, but is {write_share(shift.val.recall)} on validation and "
+            f"{write_share(shift.test.recall)} on test, and the intervals do not overlap: {differ}"
         )
+    if not shift.agrees:
+        return f"The values differ, but the intervals overlap: there are too few images to tell whether {question}."
     if direction:
-        return f"Precision {direction} because the prevalence {direction}: nothing broke."
-    return "The promise was kept."
+        return f"The change of the share alone can explain why precision {direction}."
+    return "These figures show no difference between validation and test."
 
 
 def at_prevalences(facts: Facts) -> Part:
@@ -129,7 +144,9 @@ def at_prevalences(facts: Facts) -> Part:
     heading = "At other prevalences"
     shift = find_shift(facts)
     if shift is None:
-        text = f"Validation or test lacks images with or without {name}: nothing can be carried to another prevalence."
+        text = (
+            f"Validation or test has no images with {name}, or none without it: other prevalences cannot be computed."
+        )
         return Part("prevalence", heading, (text,))
     charts = {}
     for place, share in _pictured(facts, shift):
@@ -140,23 +157,23 @@ def at_prevalences(facts: Facts) -> Part:
     ]
     charts |= {title: _chart(facts, figure, title, variants) for figure, title in FIGURES.items()}
     rule = facts.decision.rule
-    second = "Recall stays whatever the share is; precision does not."
+    second = f"Precision depends on the share of the {facts.words.noun}; recall does not."
     stated = facts.decision.prevalences
     if stated and redecides:
-        second += f" Re-decided: rule “{rule}” applied anew to a share."
+        second += f" Adapted: rule “{rule}” decides again for that share."
     elif stated:
-        second += f" Rule “{rule}” decides the same for every share."
+        second += f" Rule “{rule}” makes the same decisions for every share."
     texts = (*explain(shift, name), *([_regained(facts)] if moves else []), second)
     caption = (
-        "Dots: as many images, with the recall and the false alarms of test. Promised: by the decisions on validation. "
-        "As it is: test images weighed to that share, which is held fixed, so that intervals are narrower than in the "
-        "headline. No skill: the share itself."
+        "Dots: 1000 images or more, with the recall and the false alarm rate of test. Expected: from the decisions on "
+        "validation. Measured: on test images, weighted to that share. The share is fixed, so intervals are narrower "
+        "than in the headline. Raw: without correction and rule. Tick: no skill, which is the share itself."
     )
     return Part("prevalence", heading, texts, as_markup(charts), caption, short="Prevalence")
 
 
 def _regained(facts: Facts) -> str:
-    """Say what precision and recall raw logits would have in deployment, and what correction and rule make of it."""
+    """Compare precision and recall in deployment of raw logits with those of the decision."""
     share, name = facts.decision.target[facts.positive], quote(facts.positive_name)
     raw, decided = (
         [_look_up(facts, "target", variant, figure).text for figure in ("precision", "recall")]
@@ -165,14 +182,14 @@ def _regained(facts: Facts) -> str:
     how = facts.words.raw_rule.format(name=name)
     expected = _look_up(facts, "target", "raw expected", "precision").text
     return (
-        f"Without correction and rule, at {write_prevalence(share)} as in deployment, {how} by raw logits has a "
-        f"precision of {raw[0]}, where validation promised {expected}, and a recall of {raw[1]}. With them, precision "
-        f"is {decided[0]} and recall {decided[1]}."
+        f"At {write_prevalence(share)}, as in deployment, raw logits without correction and rule ({how}) have "
+        f"precision {raw[0]} (expected from validation: {expected}) and recall {raw[1]}. Re-decided, precision is "
+        f"{decided[0]} and recall {decided[1]}."
     )
 
 
 def _pictured(facts: Facts, shift: Shift) -> list[tuple[str, float]]:
-    """Choose shares that differ: validation's, test's, and the stated ones from the most common down."""
+    """Choose different shares: those of validation and test, then the stated ones, the largest first."""
     stated = sorted((other.prevalence for other in facts.decision.prevalences), reverse=True)
     candidates = [(", as in validation", shift.val.prevalence), (", as in test", shift.test.prevalence)]
     candidates += [(", as in deployment", facts.decision.target[facts.positive]), *(("", share) for share in stated)]
@@ -196,7 +213,7 @@ def _picture(on: Counts, share: float, name: str) -> str:
     notes = (f"recall {write_share(on.recall)}, precision {_percent(precision)}",)
     alt = (
         f"Of {write_count(images)} images of which {write_prevalence(share)} are {name}: {shown.tp} found, {shown.fn} "
-        f"missed, {shown.fp} others wrongly called so; {notes[0]}."
+        f"missed, {counted(shown.fp, 'false alarm')}; {notes[0]}."
     )
     return dots(dot_groups(shown), title=f"{name} at {write_prevalence(share)}", alt=alt, notes=notes)
 
@@ -214,7 +231,9 @@ def _chart(facts: Facts, figure: str, title: str, variants: Sequence[str]) -> st
                 estimates[VARIANTS[row["way"]]] = PointEstimate.from_row(row)
         no_skill = None if figure == "recall" else share
         measures.append(Measure(f"At {write_prevalence(share)}{_words(place)}", estimates, reference=no_skill))
-    alt = "; ".join(f"{m.name}: " + ", ".join(f"{variant} {e.text}" for variant, e in m.ways.items()) for m in measures)
+    alt = "; ".join(
+        f"{m.name}: " + ", ".join(f"{variant} {e.text}" for variant, e in m.variants.items()) for m in measures
+    )
     title = f"{title} at other prevalences"
     return dots_by_way(
         measures,
@@ -226,14 +245,14 @@ def _chart(facts: Facts, figure: str, title: str, variants: Sequence[str]) -> st
 
 
 def _domain(measures: list[Measure]) -> tuple[float, float]:
-    """End the axis where the figures end, since the precision of what is rare would crowd at 0."""
-    ends = [end for m in measures for e in m.ways.values() for end in (e.value, *(e.interval or ()))]
+    """End the axis at the largest value, since the precision of a rare class is close to 0."""
+    ends = [end for m in measures for e in m.variants.values() for end in (e.value, *(e.interval or ()))]
     known = [value for value in map(finite, [*ends, *(m.reference for m in measures)]) if value is not None]
     return 0.0, max([0.02, *known])
 
 
 def _without_repetition(places: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Leave the target out where test has nearly its share."""
+    """Leave out the target if test has nearly the same share."""
     test = next((share for place, share in places if place == "test"), None)
     return [
         (place, share) for place, share in places if place != "target" or test is None or _ratio(share, test) > ALIKE
@@ -241,15 +260,15 @@ def _without_repetition(places: list[tuple[str, float]]) -> list[tuple[str, floa
 
 
 def _differ(facts: Facts, variant: str) -> bool:
-    """Say whether precision or recall of a variant differ from those of the run's decision, where both are stated."""
+    """Say whether precision or recall of a variant differ from those of the decision of the run."""
     table = facts.tables["prevalence"]
     decided = table[table["figure"] != "average_precision"]
     keys = ["place", "prevalence", "figure"]
     values = {name: rows.set_index(keys)["value"] for name, rows in decided.groupby("way")}
     if not {"as it is", variant} <= set(values):
         return False
-    as_it_is, other = values["as it is"].align(values[variant], join="inner")
-    return bool(((as_it_is - other).abs() > 1e-9).any() or (as_it_is.isna() != other.isna()).any())
+    measured, other = values["as it is"].align(values[variant], join="inner")
+    return bool(((measured - other).abs() > 1e-9).any() or (measured.isna() != other.isna()).any())
 
 
 def _look_up(facts: Facts, place: str, variant: str, figure: str) -> PointEstimate:

@@ -1,4 +1,4 @@
-"""The part of the report page that shows the prior ledger, line by line, and what is added to the logits."""
+"""The section of the report that shows the prior ledger and the offsets on the logits."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from counterpoise.report.facts import Facts, counted, listed, quote
 from counterpoise.report.parts import Fold, Part, Table, as_markup
 
 SELECTED = 5
-"""So many classes are followed line by line."""
+"""Largest number of classes in the chart and the first table."""
 MATERIAL = 1.05
-"""A factor larger than this changes a prior, as said in words."""
+"""The text names a factor if it is larger than this."""
 
 
 def ledger(facts: Facts) -> Part:
-    """Show what each remedy did to the prior, and the way back."""
+    """Show how each remedy changed the prior, and the offsets that undo it."""
     selected = _selected(facts)
     decision = facts.decision
     lines = [f"× {line.piece}\n= {line.remedy}{UNKNOWN if line.factors is None else ''}" for line in decision.ledger]
@@ -31,7 +31,7 @@ def ledger(facts: Facts) -> Part:
         Track(facts.names[k], [None if step is None else step[k] for step in shares], series)
         for series, k in enumerate(sorted(selected, key=lambda k: k != facts.positive))
     ]
-    alt = "Share of each class, line by line. " + "; ".join(
+    alt = f"Share of each {facts.words.noun}, line by line. " + "; ".join(
         f"{track.name}: "
         + ", ".join(
             f"{' '.join(step.split())} {'unknown' if share is None else write_prevalence(share)}"
@@ -40,8 +40,8 @@ def ledger(facts: Facts) -> Part:
         for track in tracks
     )
     caption = (
-        "Shares, then the factor by which each remedy multiplies the "
-        f"{facts.words.prior_factor}, then what is added to the logits."
+        "Rows: shares; the factor by which each remedy multiplies the "
+        f"{facts.words.prior_factor}; the offsets that are added to the logits."
     )
     table = Table(caption, ("", *(facts.names[k] for k in selected)), _lines(facts, selected))
     folds: tuple[Fold, ...] = ()
@@ -52,11 +52,12 @@ def ledger(facts: Facts) -> Part:
         folds = (Fold(f"All {facts.label_count}", (everything,)),)
     return Part(
         "ledger",
-        "The prior, line by line",
+        "Prior ledger",
         _text(facts),
         as_markup({"": shares_by_step(steps, tracks, title="Prior ledger", alt=alt)}),
-        "Drawn: the share of a class after each line. Where lines bend, a remedy made the model see another share than "
-        "there is; the way back to validation and to the target is added to the logits.",
+        f"The chart shows the share of a {facts.words.noun} after each line of the ledger. If a curve bends, a remedy "
+        "changed the share that the model sees. Offsets on the logits undo this, first to validation, then to the "
+        "target.",
         short="Ledger",
         tables=(table,),
         folds=folds,
@@ -64,12 +65,12 @@ def ledger(facts: Facts) -> Part:
 
 
 def prior_seen(decision: Decision, lines: Sequence[prior_ledger.Line]) -> NDArray[np.float64] | None:
-    """Compute the prior after some lines of the ledger, (c,); None where one of them is unknown."""
+    """Compute the prior after some lines of the ledger, (c,); None if one of them is unknown."""
     return prior_ledger.seen(decision.natural, lines, task=decision.task)
 
 
 def _selected(facts: Facts) -> list[int]:
-    """Pick classes to follow: all of a few; else the class that matters, the rarest and the most frequent."""
+    """Select the classes to show: all if there are few; else the one that matters, the rarest, the most frequent."""
     count = len(facts.names)
     if count <= SELECTED:
         return list(range(count))
@@ -100,19 +101,19 @@ def _lines(facts: Facts, selected: Sequence[int]) -> tuple[tuple[str, ...], ...]
     written += [
         ("= seen by the model", unknown if decision.seen is None else share(decision.seen)),
         ("validation", share(decision.val)),
-        ("step 1: from seen to validation, nats", [_signed(value) for value in decision.val_offset]),
+        ("step 1: offset from seen to validation, in nats", [_signed(value) for value in decision.val_offset]),
         ("target", share(decision.target)),
         *_ends(facts),
-        ("step 2: from validation to target, nats", [_signed(value) for value in decision.target_offset]),
+        ("step 2: offset from validation to target, in nats", [_signed(value) for value in decision.target_offset]),
     ]
     return tuple((name, *(cells[k] for k in selected)) for name, cells in written)
 
 
 def _ends(facts: Facts) -> list[tuple[str, list[str]]]:
-    rests_on = facts.decision.estimated
-    if rests_on is None:
+    estimate = facts.decision.estimated
+    if estimate is None:
         return []
-    ends = zip(rests_on.low, rests_on.high, strict=True)
+    ends = zip(estimate.low, estimate.high, strict=True)
     return [("target, 95 % interval", [f"{write_value(low, 3)} to {write_value(high, 3)}" for low, high in ends])]
 
 
@@ -126,41 +127,41 @@ def _text(facts: Facts) -> tuple[str, ...]:
     unknown = [f"{line.piece} = {line.remedy}" for line in decision.ledger if line.factors is None]
     what = facts.words.prior
     text = (
-        f"Changed {what} by more than 5 %: {listed(changing)}."
+        f"{listed(changing)} changed {what} by more than 5 %."
         if changing
-        else f"Where its effect is known, no switch changed {what} by more than 5 %."
+        else f"No switch with a known effect changed {what} by more than 5 %."
     )
     if unknown:
         text += (
-            f" There is no closed form of what {listed(unknown)} did to it, so “{decision.calibrator}” learned the "
-            "prior of validation."
+            f" The effect of {listed(unknown)} has no closed form, so “{decision.calibrator}” learned the prior of "
+            "validation."
         )
     elif decision.calibrator in calibrators.WITH_BIAS:
-        text += f" “{decision.calibrator}” learned the prior of validation by itself, so that step 1 adds nothing."
+        text += f" “{decision.calibrator}” learned the prior of validation, so step 1 adds nothing."
     paragraphs = (text, *_estimated(facts))
     offsets = [np.abs(values).max() for values in (decision.val_offset, decision.target_offset)]
     if max(offsets) < 0.005:
-        return *paragraphs, "No prior is corrected by what is added to the logits."
+        return *paragraphs, "The offsets on the logits are close to zero."
     own = [_signed(values[facts.positive], 2) for values in (decision.val_offset, decision.target_offset)]
     first = f"{own[0]} nats from the share seen to that of validation, " if any(decision.val_offset) else ""
     return *paragraphs, (
-        f"What is added to the logit of {quote(facts.positive_name)}: {first}{own[1]} from validation to deployment; "
-        f"to no logit more than {write_value(max(offsets))} in one step."
+        f"Offsets on the logit of {quote(facts.positive_name)}: {first}{own[1]} nats from validation to deployment. "
+        f"The largest offset of any {facts.words.noun} in one step is {write_value(max(offsets))} nats."
     )
 
 
 def _estimated(facts: Facts) -> tuple[str, ...]:
-    """Say what an estimated target rests on; nothing of a natural or a stated one."""
+    """Explain how the target was estimated; empty for a natural or a stated one."""
     decision, k = facts.decision, facts.positive
-    rests_on = decision.estimated
-    if rests_on is None:
+    estimate = decision.estimated
+    if estimate is None:
         return ()
-    low, share, high = (write_value(values[k], 3) for values in (rests_on.low, decision.target, rests_on.high))
+    low, share, high = (write_value(values[k], 3) for values in (estimate.low, decision.target, estimate.high))
     return (
-        f"The target prior was estimated from {counted(rests_on.images, 'unlabelled image')} of deployment: "
-        f"{quote(facts.positive_name)} {share}, 95 % interval {low} to {high}. That assumes that images of a "
-        f"{facts.words.noun} look there as in validation; their scores do not speak against it "
-        f"(p = {write_value(rests_on.p_value, 2)}).",
+        f"The target prior was estimated from {counted(estimate.images, 'unlabelled image')} of deployment: "
+        f"{quote(facts.positive_name)} {share}, 95 % interval {low} to {high}. This assumes that images of a "
+        f"{facts.words.noun} look the same there as in validation. Their scores do not contradict this "
+        f"(p = {write_value(estimate.p_value, 2)}).",
     )
 
 

@@ -1,4 +1,4 @@
-"""The part of the report page that shows the threshold of each of many labels."""
+"""The section of the report that shows the threshold of each label."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from counterpoise.report.parts import Part, as_markup, folded_classes, shown_cla
 
 
 def thresholds(facts: Facts) -> Part:
-    """Show the threshold of each label, and on how many images of validation it rests."""
+    """Show the threshold of each label, and its support in validation."""
     decision, names = facts.decision, facts.names
     alone = [name not in decision.pooled for name in names]
     rows = []
@@ -25,29 +25,36 @@ def thresholds(facts: Facts) -> Part:
         rows, title="Threshold of each label", alt=alt, upper=_upper(facts), reference_name="share in deployment"
     )
     known = [limit for limit in decision.thresholds if limit is not None]
-    text = f"Rule “{decision.rule}” gives each label a threshold of its own"
-    text += f": from {write_value(min(known), 3)} to {write_value(max(known), 3)}." if known else "."
-    if never := len(names) - len(known):
-        text += f" For {counted(never, 'label')} validation promises no threshold: never decided."
+    text = f"Rule “{decision.rule}” finds no threshold on validation for any label: none is ever decided."
+    if known:
+        text = f"Rule “{decision.rule}” gives each label its own threshold"
+        text += f": from {write_value(min(known), 3)} to {write_value(max(known), 3)}."
+    if known and (never := len(names) - len(known)):
+        without = counted(never, "label has", "labels have")
+        text += f" {without} no threshold, because none satisfies the rule on validation."
     if decision.at_least:
-        text += f" Every image gets {counted(decision.at_least, 'label')} at least, the most probable."
+        text += f" Every image gets at least {counted(decision.at_least, 'label')}, the most probable first."
     pooled = len(decision.pooled)
-    calibrated = f"{counted(len(names) - pooled, 'label is', 'labels are')} calibrated alone"
-    calibrated += f"; {pooled} share one calibration (pooled), for want of validation images." if pooled else "."
+    separate = len(names) - pooled
+    calibrated = counted(separate, "label has its own calibration", "labels have their own calibration")
+    if pooled:
+        first = f"{calibrated}; {pooled} share one" if separate else "All labels share one calibration"
+        calibrated = f"{first} (pooled), because validation has too few of their images"
+    calibrated += "."
     cells = {
         k: (
             write_count(decision.val_images[k]),
             "unattainable" if decision.thresholds[k] is None else write_value(decision.thresholds[k], 3),
-            "alone" if alone[k] else "pooled",
+            "own" if alone[k] else "pooled",
         )
         for k in facts.folded
     }
-    folds = folded_classes(facts, "Threshold of each label.", ("in validation", "threshold", "calibrated"), cells)
-    caption = f"n: images of validation that bear the label.{shown_classes(facts)}"
+    folds = folded_classes(facts, "Threshold of each label.", ("validation images", "threshold", "calibration"), cells)
+    caption = f"n: validation images that have the label.{shown_classes(facts)}"
     return Part("thresholds", "Thresholds", (text, calibrated), as_markup({"": chart}), caption, "labels", folds=folds)
 
 
 def _upper(facts: Facts) -> float:
-    """End the axis of thresholds where they end."""
+    """Return the end of the axis: the largest threshold or share shown, at least 0.1."""
     shown = [facts.decision.thresholds[k] or 0.0 for k in facts.shown]
     return max(0.1, *shown, *(facts.decision.target[k] for k in facts.shown))

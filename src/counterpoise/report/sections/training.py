@@ -1,4 +1,4 @@
-"""The part of the report page that shows the curves of training."""
+"""The section of the report with the training curves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from counterpoise.report.parts import Part, as_markup
 
 
 def training(facts: Facts) -> Part:
-    """Show the curves of training."""
+    """Show the training curves."""
     curves = facts.curves
     epochs = (curves["step"] + 1).tolist() if "step" in curves else list(range(1, len(curves) + 1))
 
@@ -29,7 +29,7 @@ def training(facts: Facts) -> Part:
     if losses:
         charts["Loss"] = chart(losses, "Loss")
     if monitored:
-        charts["Watched on validation"] = chart(monitored, "Figures on validation")
+        charts["Validation figures, raw"] = chart(monitored, "Figures on validation")
     if "learning_rate" in curves:
         rates = curves["learning_rate"]
         positive = rates[rates > 0]
@@ -39,11 +39,16 @@ def training(facts: Facts) -> Part:
     text += f"; the weights of epoch {facts.best_epoch} were kept." if facts.best_epoch is not None else "."
     if len(losses) == 2:
         row = curves.iloc[-1 if facts.best_epoch is None else min(facts.best_epoch, len(curves)) - 1]
-        text += f" There the loss is {write_value(row['train/loss'])} on train and {write_value(row['val/loss'])} on "
-        text += "validation."
-    dropout = (", with dropout", ", without") if facts.card.dropout else ("", "")
-    caption = f"Loss on train is measured during the epoch{dropout[0]}; on validation after it{dropout[1]}."
-    return Part("training", "Training", (text,), as_markup(charts), caption if len(losses) == 2 else "")
+        text += f"{'' if facts.best_epoch is None else ' At that epoch,'} the loss is"
+        text += f" {write_value(row['train/loss'])} on train and {write_value(row['val/loss'])} on validation."
+    dropout = (", with dropout", ", without dropout") if facts.card.dropout else ("", "")
+    caption = f"The train loss is measured during the epoch{dropout[0]}; the validation loss after it{dropout[1]}."
+    caption = caption if len(losses) == 2 else ""
+    if monitored:
+        caption += (
+            f" Validation figures are means over all {facts.words.nouns}, raw; the headline shows test, re-decided."
+        )
+    return Part("training", "Training", (text,), as_markup(charts), caption.strip())
 
 
 _COLOURS = {"train/loss": 6, "val/loss": 0, "learning_rate": 0}

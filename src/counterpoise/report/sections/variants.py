@@ -1,4 +1,4 @@
-"""The part of the report page that shows what the same model scores raw, calibrated and re-decided."""
+"""The section of the report that scores the same model raw, calibrated and re-decided."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 from counterpoise.report.charts.dot_whisker import Measure, dots_by_way
 from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_value
-from counterpoise.report.facts import Facts
+from counterpoise.report.facts import Facts, listed
 from counterpoise.report.parts import Part, as_markup
 
 NAMES = {"raw": "raw", "calibrated": "calibrated", "decided": "re-decided"}
 COLOURS = {"raw": 6, "calibrated": 0, "re-decided": 2}
-"""Index of the colour of each variant, wherever it is drawn."""
+"""Index of the colour of each variant, in every chart."""
 SCORES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -23,7 +22,7 @@ SCORES = {
     "exact_match": "Exact match",
     "mean_average_precision": "Mean average precision",
     "average_precision": "Average precision",
-    "roc_auc": "Area under ROC",
+    "roc_auc": "ROC AUC",
     "expected_calibration_error": "Expected calibration error",
     "brier_score": "Brier score",
     "coverage": "Coverage",
@@ -36,12 +35,14 @@ OF_PROBABILITIES = (
     "brier_score",
 )
 IN_LABELS = ("coverage",)
-"""Figures that are numbers of labels, and need another axis."""
+"""Figures that are numbers of labels and need a separate axis."""
 LOWER_IS_BETTER = ("expected_calibration_error", "brier_score", "coverage")
+VERBS = {"rose": "raised", "fell": "lowered", "same": "did not change"}
+"""How the text says that a figure changed."""
 
 
 def variants(facts: Facts) -> Part:
-    """Show what the same model scores raw, calibrated and re-decided."""
+    """Show the scores of the same model raw, calibrated and re-decided."""
     table = facts.tables["scores"]
 
     def chart(figures: Sequence[str], shown: Sequence[str], title: str, *, most: float | None = None) -> str:
@@ -52,7 +53,7 @@ def variants(facts: Facts) -> Part:
             estimates = {NAMES[variant]: PointEstimate.from_row(rows[variant]) for variant in shown if variant in rows}
             measures.append(Measure(_title(figure), estimates, note))
         alt = "; ".join(
-            f"{m.name}: " + ", ".join(f"{variant} {e.text}" for variant, e in m.ways.items()) for m in measures
+            f"{m.name}: " + ", ".join(f"{variant} {e.text}" for variant, e in m.variants.items()) for m in measures
         )
         domain = None if most is None else (0.0, most)
         return dots_by_way(measures, title=title, alt=f"{title}. {alt}", domain=domain, series=COLOURS)
@@ -66,34 +67,41 @@ def variants(facts: Facts) -> Part:
             list(NAMES)[:2],
             None,
         ),
-        "Labels to look through": (
+        "Labels to read": (
             [figure for figure in figures if figure in IN_LABELS],
             list(NAMES)[:2],
             float(len(facts.names)),
         ),
     }
     charts = {title: chart(names, shown, title, most=most) for title, (names, shown, most) in kinds.items() if names}
-    figure = facts.task.JUDGED_BY
-    raw, final = (facts.score(variant, figure) for variant in ("raw", "decided"))
-    sentence = ""
-    if finite(raw) is not None and finite(final) is not None:
-        verb = "left" if write_value(raw) == write_value(final) else "moved"
-        sentence = (
-            f"Without any new training, correcting the prior and deciding by rule “{facts.decision.rule}” {verb} "
-            f"{_title(figure).lower().replace('f1', 'F1')} {_from_to(raw, final)}."
-        )
+    decisions = kinds["Quality of the decisions"][0]
+    sentence = _compare(facts, sorted(decisions, key=lambda figure: figure != facts.task.JUDGED_BY))
     advice = (
-        "A remedy that only moves the threshold gains nothing once both are re-decided: compare remedies in the row "
-        "“re-decided”, and by average precision, which no threshold changes."
+        "A remedy that only moves the threshold improves raw scores, but not re-decided ones. Compare remedies by "
+        "their re-decided scores, and by average precision, which no threshold changes."
     )
-    heading, caption = "Three ways to use the same model", facts.task.variants_caption(facts)
-    return Part("ways", heading, (sentence, advice), as_markup(charts), caption, short="Three ways")
+    heading, caption = "Three scores of one model", facts.task.variants_caption(facts)
+    return Part("ways", heading, (sentence, advice), as_markup(charts), caption, short="Three scores")
+
+
+def _compare(facts: Facts, figures: Sequence[str]) -> str:
+    """Say which figures rose and fell from raw to re-decided, and for which the intervals overlap."""
+    moved: dict[str, list[str]] = {"rose": [], "fell": [], "overlap": [], "same": []}
+    for figure in figures:
+        raw, final = (facts.estimate(variant, figure) for variant in ("raw", "decided"))
+        if raw.value is None or final.value is None:
+            continue
+        name = _title(figure).lower().replace("f1", "F1").replace("matthews", "Matthews")
+        same = write_value(raw.value) == write_value(final.value)
+        kind = "overlap" if raw.overlaps(final) else "rose" if final.value > raw.value else "fell"
+        values = f"at {write_value(raw.value)}" if same else f"{write_value(raw.value)} to {write_value(final.value)}"
+        moved["same" if same else kind].append(f"{name} ({values})")
+    changes = [f"{verb} {listed(moved[kind])}" for kind, verb in VERBS.items() if moved[kind]]
+    text = f"Re-deciding needs no new training. It {listed(changes)}." if changes else ""
+    if moved["overlap"]:
+        text += f" For {listed(moved['overlap'])}, the intervals of raw and re-decided overlap: too few images to tell."
+    return text.strip()
 
 
 def _title(figure: str) -> str:
     return SCORES.get(figure, figure.replace("_", " "))
-
-
-def _from_to(before: float, after: float) -> str:
-    first, second = write_value(before), write_value(after)
-    return f"at {first}" if first == second else f"from {first} to {second}"

@@ -1,7 +1,7 @@
-"""The open set of tasks, as far as the page goes: a file per task, found by its name.
+"""The open set of tasks for the report: one file per task, found by its name.
 
-A file `report/tasks/<name>.py` holds what `Task` lists. What it does not do differently it takes from another task's
-file, or from `report.sections`.
+A file `report/tasks/<name>.py` defines everything that `Task` lists. It may import parts of it from the file of another
+task, or from `report.sections`.
 """
 
 from __future__ import annotations
@@ -22,46 +22,46 @@ if TYPE_CHECKING:
 
 
 class Task(Protocol):
-    """What every file of this folder offers.
+    """What every file of this folder defines.
 
     Attributes:
         WORDS: Nouns and sentences.
-        JUDGED_BY: The figure of decisions by which the variants of the predictions are told apart in words.
+        JUDGED_BY: The figure of decisions that the text names first when it compares raw with re-decided.
     """
 
     WORDS: Words
     JUDGED_BY: str
 
     def parts(self, facts: Facts) -> list[Part]:
-        """Make the parts of the page, in the order of reading."""
+        """Make the parts of the report, in reading order."""
 
     def problem(self, facts: Facts) -> str:
-        """Say how many images there are, and of what, in a sentence."""
+        """Say how many images and classes there are, in a sentence."""
 
     def headline_figures(self, facts: Facts) -> tuple[HeadlineFigure, ...]:
         """Choose the headline figures of all classes."""
 
     def findings(self, facts: Facts) -> Iterator[Finding]:
-        """Warn of what only this task knows."""
+        """Yield the warnings that only this task has."""
 
     def unattainable(self, facts: Facts) -> list[str]:
-        """Name the classes for which validation promises no threshold that keeps the precision asked for."""
+        """Name the classes for which no threshold reaches the requested precision on validation."""
 
     def decides_by_threshold(self, facts: Facts) -> bool:
         """Say whether the class that matters is decided by a threshold on its own probability."""
 
     def moves_prior(self, factors: Sequence[float]) -> bool:
-        """Say whether a line of the ledger changes the prior enough to be named."""
+        """Say whether a line of the ledger changes the prior by more than 5 %."""
 
     def calibrated_sentence(self, predicted: float, observed: float) -> str:
-        """Compare the mean calibrated probability with the share that came true."""
+        """Compare the mean calibrated probability with the observed share."""
 
     def variants_caption(self, facts: Facts) -> str:
-        """Explain the three variants of the predictions."""
+        """Explain the three scores: raw, calibrated and re-decided."""
 
 
 def names() -> list[str]:
-    """List the tasks there are."""
+    """List all tasks."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
@@ -69,7 +69,7 @@ def find(name: str) -> Task:
     """Find the file of a task.
 
     Raises:
-        config.InputError: There is no such task.
+        config.InputError: if there is no such task.
     """
     if name not in names():
         raise config.InputError(f"{config.PATH}: task is {name!r}; {config.suggest(name, names())}")

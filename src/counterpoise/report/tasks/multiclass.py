@@ -1,4 +1,4 @@
-"""The page of one class per image: classes are each other's rivals, and one of them is right."""
+"""The report for multiclass: each image has exactly one class."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ WORDS = Words(
     nouns="classes",
     has_share="is",
     shares_remark="",
-    observed="right decisions",
+    observed="correct decisions",
     calibration_unit="images",
-    calibration_scope="Of the most probable class.",
+    calibration_scope="The chart shows the probability of the most probable class.",
     prior="the class prior",
-    prior_factor="prior, up to a common scale",
+    prior_factor="prior (up to a common scale)",
     raw_rule="the most probable class",
     mistake_kinds=("found", "actual", "decided"),
-    mistakes_note="Below 0.5, or below that of the actual class, a decision follows from the rule, which weighs "
-    "classes against each other.",
+    mistakes_note="The decided class can have a probability below 0.5, or below that of the actual class, because the "
+    "rule gives classes different weights.",
 )
 JUDGED_BY = "balanced_accuracy"
 
 
 def parts(facts: Facts) -> list[Part]:
-    """Make the parts of the page: how it ended, what it is worth, and how it came about."""
+    """Make the parts of the report: the outcome, its quality, and how the model was made."""
     return [
         at_prevalences(facts),
         precision_recall(facts),
@@ -54,7 +54,7 @@ def parts(facts: Facts) -> list[Part]:
 
 
 def problem(facts: Facts) -> str:
-    """Say how many images there are, and of how many classes."""
+    """Say how many images and classes there are."""
     return f"{counted(facts.classes.images, 'image')} in {facts.label_count}."
 
 
@@ -67,7 +67,7 @@ def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
             facts,
             "balanced_accuracy",
             "Balanced accuracy",
-            f"{counted(present, 'class', 'classes')}; guessing {write_value(1 / present, 2 if present <= 50 else 4)}; "
+            f"{counted(present, 'class', 'classes')}; no skill {write_value(1 / present, 2 if present <= 50 else 4)}; "
             f"raw {write_value(raw)}",
             1 / present,
         ),
@@ -81,12 +81,12 @@ def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
 
 
 def findings(facts: Facts) -> Iterator[Finding]:
-    """Warn of nothing that other tasks do not know as well."""
+    """Yield no warnings of its own."""
     yield from ()
 
 
 def unattainable(facts: Facts) -> list[str]:
-    """Name the classes that no decision is worth anything for."""
+    """Name the classes that rule `precision_floor` never decides."""
     decision = facts.decision
     if decision.rule != "precision_floor":
         return []
@@ -94,27 +94,28 @@ def unattainable(facts: Facts) -> list[str]:
 
 
 def decides_by_threshold(facts: Facts) -> bool:
-    """Say whether there are two classes: the decision among more compares them."""
+    """Say whether there are two classes. With more, the decision compares all of them."""
     return len(facts.names) == 2
 
 
 def moves_prior(factors: Sequence[float]) -> bool:
-    """Say whether factors differ among themselves: a common one leaves the prior alone."""
+    """Say whether the factors differ. A common factor does not change the prior."""
     return max(factors) > MATERIAL * min(factors)
 
 
 def calibrated_sentence(predicted: float, observed: float) -> str:
     """Compare the mean probability of the most probable class with how often it is right."""
     return (
-        f"Calibrated, the most probable class is given {write_share(predicted)} on average, and is right for "
-        f"{write_share(observed)} of the images."
+        f"After calibration, the most probable class has an average probability of {write_share(predicted)}, and it is "
+        f"right for {write_share(observed)} of the images."
     )
 
 
 def variants_caption(facts: Facts) -> str:
-    """Explain the three variants of the predictions."""
+    """Explain the three scores: raw, calibrated and re-decided."""
     return (
-        f"Raw: softmax of the logits, most probable class. Calibrated: by “{facts.decision.calibrator}”, moved to the "
-        "target prior, most probable class. Re-decided: the same probabilities under the rule. Average precision and "
-        f"ROC: {quote(facts.positive_name)} against the rest. Lines: 95 % intervals."
+        f"Raw: softmax of the logits, most probable class. Calibrated: probabilities corrected by "
+        f"“{facts.decision.calibrator}” and for the target prior, most probable class. Re-decided: the same "
+        f"probabilities, decided by rule “{facts.decision.rule}”. Average precision and ROC AUC: "
+        f"{quote(facts.positive_name)} against all others. Lines: 95 % intervals."
     )

@@ -1,4 +1,4 @@
-"""The page of many labels per image: each label is a question of its own, with a threshold of its own."""
+"""The report for multilabel: an image has any number of labels, and each label has its own threshold."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from counterpoise.report.warnings import Finding
 from counterpoise.report.words import Words
 
 TOO_MANY = 1.2
-"""Labels decided on more than so many times the images that have them are too many."""
+"""Raw outputs decide too many labels if they decide more than this many times the labels present."""
 WORDS = Words(
     noun="label",
     nouns="labels",
     has_share="is on",
-    shares_remark="An image bears several labels, so that shares add up to more than 100 %.",
-    observed="labels that are there",
+    shares_remark="An image can have several labels, so the shares can add up to more than 100 %.",
+    observed="labels that are present",
     calibration_unit="pairs",
-    calibration_scope="Over all pairs of image and label.",
+    calibration_scope="The chart shows all pairs of image and label.",
     prior="the odds of a label",
     prior_factor="odds",
-    raw_rule="{name} from a probability of 0.5 on",
-    mistake_kinds=("found", "missed", "wrong"),
-    mistakes_note="A label is decided from its own threshold on.",
+    raw_rule="a threshold of 0.5 for {name}",
+    mistake_kinds=("found", "missed", "false alarm"),
+    mistakes_note="Each label has its own threshold.",
 )
 JUDGED_BY = "macro_f1"
 
 
 def parts(facts: Facts) -> list[Part]:
-    """Make the parts of the page: how it ended, what it is worth, and how it came about."""
+    """Make the parts of the report: the outcome, its quality, and how the model was made."""
     return [
         at_prevalences(facts),
         precision_recall(facts),
@@ -60,16 +60,16 @@ def parts(facts: Facts) -> list[Part]:
 
 
 def problem(facts: Facts) -> str:
-    """Say how many images there are, with how many labels."""
+    """Say how many images and labels there are."""
     images = facts.classes.images
     each = sum(facts.classes.counts) / images
-    return f"{counted(images, 'image')} with {facts.label_count}, {each:.1f} on each on average."
+    return f"{counted(images, 'image')} and {facts.label_count}; an image has {each:.1f} labels on average."
 
 
 def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
-    """Choose a figure of ranking, two of labels, and one of images."""
+    """Choose a figure of the ranking, two of labels, and one of whole images."""
     figures, images = facts.metrics.figures, len(facts.targets)
-    present, guess = figures.get("classes_present", 0), figures.get("no_skill_mean_average_precision")
+    present, no_skill = figures.get("classes_present", 0), figures.get("no_skill_mean_average_precision")
     tp, fn = (sum(getattr(count, cell) for count in facts.counts) for cell in ("tp", "fn"))
     exact = int((~facts.mistaken).sum())
     raw = facts.score("raw", "macro_f1")
@@ -78,31 +78,31 @@ def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
             facts,
             "mean_average_precision",
             "Mean average precision",
-            f"{present:.0f} labels present; no skill {write_value(guess, 3)}",
-            guess,
+            f"{present:.0f} labels present; no skill {write_value(no_skill, 3)}",
+            no_skill,
         ),
-        headline_figure(facts, "macro_f1", "Macro F1", f"each label counts alike; raw {write_value(raw)}"),
+        headline_figure(facts, "macro_f1", "Macro F1", f"all labels weigh the same; raw {write_value(raw)}"),
         headline_figure(facts, "micro_f1", "Micro F1", f"{write_count(tp)} of {counted(tp + fn, 'label')} found"),
         headline_figure(
-            facts, "exact_match", "Exact match", f"{write_count(exact)} of {counted(images, 'image')} wholly right"
+            facts, "exact_match", "Exact match", f"{write_count(exact)} of {counted(images, 'image')} with no error"
         ),
     )
 
 
 def findings(facts: Facts) -> Iterator[Finding]:
-    """Warn of a threshold of 0.5 on raw outputs where a remedy raised them."""
+    """Warn if a threshold of 0.5 on raw outputs decides too many labels because a remedy raised their odds."""
     if not decision_rates.raised(facts):
         return
     counts, present = decision_rates.decided_counts(facts), int(facts.targets.sum())
     raw = int(counts[decision_rates.RAW].sum())
     if raw > TOO_MANY * present:
-        why = "What a remedy did to the odds has no closed form."
+        why = "The effect of a remedy on the odds has no closed form."
         if decision_rates.MOVED in counts:
-            why = "A remedy raised the odds of labels by w: moving the threshold to w / (1 + w) decides "
-            why += f"{counts[decision_rates.MOVED].sum()}."
+            why = "A remedy multiplied the odds of a label by w. A threshold of w / (1 + w) decides "
+            why += f"{counts[decision_rates.MOVED].sum()} labels."
         yield Finding(
-            f"A threshold of 0.5 on raw outputs decides {raw} labels, where test bears {present}.",
-            f"{why} Calibrated and under rule “{facts.decision.rule}” it is {counts[decision_rates.DECIDED].sum()}.",
+            f"A threshold of 0.5 on raw outputs decides {raw} labels, but test has {present}.",
+            f"{why} After calibration, rule “{facts.decision.rule}” decides {counts[decision_rates.DECIDED].sum()}.",
         )
 
 
@@ -113,7 +113,7 @@ def unattainable(facts: Facts) -> list[str]:
 
 
 def decides_by_threshold(facts: Facts) -> bool:
-    """Say whether a label is decided alone: not where an image gets a number of labels at least, and there are many."""
+    """Say whether the threshold alone decides. It does not if images get a minimum number of labels."""
     return len(facts.names) == 2 or not facts.decision.at_least
 
 
@@ -123,18 +123,19 @@ def moves_prior(factors: Sequence[float]) -> bool:
 
 
 def calibrated_sentence(predicted: float, observed: float) -> str:
-    """Compare the mean probability of a label with how often it is there."""
+    """Compare the mean probability of a label with how often it is present."""
     return (
-        f"Calibrated, a label is given {write_prevalence(predicted)} on average, and is there in "
+        f"After calibration, a label has an average probability of {write_prevalence(predicted)}, and it is present in "
         f"{write_prevalence(observed)} of the cases."
     )
 
 
 def variants_caption(facts: Facts) -> str:
-    """Explain the three variants of the predictions."""
+    """Explain the three scores: raw, calibrated and re-decided."""
     return (
-        f"Raw: sigmoid of the logits, decided from 0.5 on. Calibrated: by “{facts.decision.calibrator}”, moved to the "
-        "target prior, from 0.5 on. Re-decided: the same probabilities under the rule. Average precision and ROC: "
-        f"{quote(facts.positive_name)} alone. Coverage: how many labels one must look through, the most probable "
-        "first, to meet all that an image bears. Lines: 95 % intervals."
+        f"Raw: sigmoid of the logits, threshold 0.5. Calibrated: probabilities corrected by "
+        f"“{facts.decision.calibrator}” and for the target prior, threshold 0.5. Re-decided: the same probabilities, "
+        f"decided by rule “{facts.decision.rule}”. Average precision and ROC AUC: {quote(facts.positive_name)} only. "
+        "Coverage: how many labels you have to read, the most probable first, to see all true labels of an image. "
+        "Lines: 95 % intervals."
     )
