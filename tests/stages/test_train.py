@@ -1192,8 +1192,8 @@ def test_the_share_of_time_that_the_loop_waited_is_printed_and_written_nowhere(
 
     monkeypatch.setattr(FeatureInputs, "batches", slow)
     train.main(root, config.validate(train.Params, content))
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("waited for the loader in "))
-    assert float(line.split()[5].rstrip("%")) > 50
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("waiting for data: "))
+    assert float(line.split()[3].rstrip("%")) > 50
     assert not [column for column in training.read(root) if "wait" in str(column)]
 
 
