@@ -254,7 +254,7 @@ def test_without_a_network_the_file_to_fetch_is_named(
     said = str(refusal.value)
     assert f"model.weights is 'imagenet', but the weights of {name!r} could not be downloaded (" in said
     assert f"download {address} on a machine with a network" in said
-    assert f"copy it into models/pretrained/, for example as {name}.safetensors, and set model.weights to that name" in said
+    assert f"copy it into models/pretrained/, for example as {name}.safetensors, and set model.weights" in said
     assert "'bundled' (backbones ['tf_efficientnet_lite0']) or 'none'" in said
 
 

@@ -192,7 +192,7 @@ def test_near_duplicates_in_two_clusters_never_straddle_and_one_is_set_aside(bal
     result = assign(table, params(balance=balance), pictures=pictures)
     assert all(len(sides_of(result, pair)) <= 1 for pair in crossing.tolist())
     assert (result.splits["split"] == "unused").any()
-    assert any("images are unused, since near duplicates" in warning for warning in result.warnings)
+    assert any("images are unused, because near duplicates" in warning for warning in result.warnings)
     assert units["unit"].nunique() > 40
 
 
@@ -256,7 +256,7 @@ def test_balance_is_exact_with_groups_and_crossing_duplicates_too(seed):
 def test_a_class_that_is_too_small_for_every_split_is_named():
     result = assign(table_of(["plain"] * 50 + ["solar"] * 2))
     assert result.warnings == (
-        "class 'solar' is absent from val: it has only 2 images; label more, or drop or group rare classes by "
+        "class 'solar' is absent from val: it has only 2 images; label more, or drop or group rare classes with "
         "ingest.rare",
     )
 
