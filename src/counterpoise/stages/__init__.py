@@ -1,4 +1,4 @@
-"""One module per DVC stage: parameters, a pure function, and `main`, which alone reads and writes files."""
+"""One module per DVC stage: parameters, a pure function, and `main`, the only function that accesses files."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ if sys.argv[:1] == ["-m"]:  # imports of a stage take seconds, so Ctrl-C may com
 
 
 def warn(message: str) -> None:
-    """Print a warning; the stage goes on."""
+    """Print a warning. The stage continues."""
     print(f"WARNING: {message}", file=sys.stderr)
 
 

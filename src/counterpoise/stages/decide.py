@@ -38,11 +38,11 @@ class Decide(Section):
     target: Literal["natural", "estimated"] | dict[str, float]
     """Class shares in deployment. `natural`: as in the labels, before any balancing. {class: share}: for multiclass a
     share for every class, with sum 1; for multilabel any labels, the others stay natural. `estimated`: from unlabelled
-    images (`unlabelled`), assuming that images with and without a class look there as they do here; a check of this
-    assumption stops the run if it fails."""
+    images (`unlabelled`), assuming that deployment differs only in the class shares, not in how images of a class look;
+    a check of this assumption stops the run if it fails."""
     unlabelled: str
     """For `estimated`: raw logits of images from deployment, as `counterpoise predict --logits` writes them; a parquet
-    file, or a folder of such files. The path must exist, whatever the target."""
+    file, or a folder of such files. The path must exist for every target."""
     rule: Literal["most_probable", "balanced", "least_cost", "f_beta", "precision_floor"]
     """What the decision optimises: `most_probable`, accuracy; `balanced`, balanced accuracy; `least_cost`, the costs;
     `f_beta`, F-beta; `precision_floor`, recall at a given precision. The last two set a threshold for each label, or
