@@ -1,4 +1,4 @@
-"""What every test stands on."""
+"""Settings and fixtures of all tests."""
 
 import signal
 import sys
@@ -13,18 +13,18 @@ import counterpoise.evaluation.tasks
 import counterpoise.report.tasks
 import counterpoise.tasks
 
-# A shell lets jobs in its background ignore Ctrl-C, and programs that tests start there, to interrupt them, inherit it.
+# Background jobs of a shell ignore Ctrl-C, and their child processes inherit this. Some tests interrupt such processes.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # An example may take longer than 200 ms where several processes share a core.
 hypothesis.settings.register_profile("counterpoise", deadline=None)
 hypothesis.settings.load_profile("counterpoise")
 
-DEAR_FILES = ("test_pipeline.py", "stages/test_train.py", "decision/test_ledger.py", "training/test_gpu.py")
-"""Files whose tests take most time, from the dearest on; a process that got one last would keep all others waiting."""
+SLOW_FILES = ("test_pipeline.py", "stages/test_train.py", "decision/test_ledger.py", "training/test_gpu.py")
+"""The slowest test files, slowest first. If one of them started last, all other processes would wait for it."""
 
 OF_TASKS = (counterpoise.tasks, counterpoise.dataset.tasks, counterpoise.evaluation.tasks, counterpoise.report.tasks)
-"""The open sets that hold a file for each task."""
+"""Packages with one module per task."""
 
 
 MADE_UP = {
@@ -35,18 +35,18 @@ MADE_UP = {
         "WORDS = dataclasses.replace(multiclass.WORDS, noun='grade', nouns='grades')\n"
     ),
 }
-"""What a made-up task does in its own way."""
+"""What the made-up task of `third_task` does differently."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the dear files begin: several processes share the tests file by file, in this order."""
-    places = {Path(__file__).parent / name: place for place, name in enumerate(DEAR_FILES)}
+    """Run the slow files first: processes share the tests file by file, in this order."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(SLOW_FILES)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture
 def third_task(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Add a task that is `multiclass` with words of its own: one file in each open set of tasks, and nothing else."""
+    """Add a task that is `multiclass` with other words, by adding one file to each package of tasks."""
     name = "ordinal"
     for package in OF_TASKS:
         folder = tmp_path_factory.mktemp(package.__name__)

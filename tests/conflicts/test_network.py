@@ -8,12 +8,12 @@ from counterpoise.networks.outlines import Outline
 CASES = [
     (
         {"model__backbone": "resnet18"},
-        "model.weights is 'bundled', but no pip package brings weights of 'resnet18'",
+        "model.weights is 'bundled', but no pip package has weights for 'resnet18'",
         {"model__backbone": "resnet18", "model__weights": "imagenet"},
     ),
     (
         {"model__backbone": "efficientnet_b8", "model__weights": "imagenet"},
-        "model.weights is 'imagenet', but timm has no weights of 'efficientnet_b8'",
+        "model.weights is 'imagenet', but timm has no weights for 'efficientnet_b8'",
         {"model__backbone": "efficientnet_b0", "model__weights": "imagenet"},
     ),
     (
@@ -24,12 +24,12 @@ CASES = [
     ),
     (
         {"model__backbone": "test_vit", "model__weights": "none", "model__pool": "avg_max"},
-        "model.pool is 'avg_max', but timm's 'test_vit' cannot pool in this way",
+        "model.pool is 'avg_max', but timm's 'test_vit' does not support this pooling",
         {"model__backbone": "test_vit", "model__weights": "none"},
     ),
     (
         {"model__backbone": "vit_tiny_patch16_224", "model__weights": "none", "model__input_px": 64},
-        "model.backbone does not take pictures of model.input_px 64",
+        "model.backbone does not accept images of model.input_px 64",
         {"model__backbone": "test_resnet", "model__weights": "none", "model__input_px": 64},
     ),
     (

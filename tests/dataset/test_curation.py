@@ -137,8 +137,8 @@ def test_a_merged_class_joins_one_that_has_the_new_name_already():
         ([], {"new": ("roof", "dor")}, r"ingest\.merge\.new names 'dor', which no row has; .* did you mean 'door'\?"),
         (["roof"], {"new": ("roof", "door")}, "name 'roof' 2 times; name it once"),
         ([], {"new": ("roof",), "other": ("roof",)}, "name 'roof' 2 times; name it once"),
-        ([], {"a|b": ("roof",)}, r"ingest\.merge makes a class 'a\|b'; expected a name without '\|'"),
-        ([], {"": ("roof",)}, r"ingest\.merge makes a class ''; expected a name"),
+        ([], {"a|b": ("roof",)}, r"ingest\.merge has the new class name 'a\|b'; expected a name that .* has no '\|'"),
+        ([], {"": ("roof",)}, r"ingest\.merge has the new class name ''; expected a name that is not empty"),
     ],
 )
 def test_names_of_no_class_and_names_used_twice_are_refused(exclude, merge, message):

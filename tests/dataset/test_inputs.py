@@ -237,7 +237,7 @@ def test_a_pass_that_was_broken_off_leaves_nothing_to_the_next(
     broken_off = found.batches(in_order(COUNT, 2))
     next(broken_off)
     assert torch.equal(everything(found, batch_size=2), expected)
-    with pytest.raises(RuntimeError, match="before the last one had ended"):
+    with pytest.raises(RuntimeError, match="before the previous pass had ended"):
         next(broken_off)
 
 

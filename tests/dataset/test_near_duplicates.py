@@ -257,7 +257,7 @@ def test_another_order_of_images_gives_the_same_duplicates() -> None:
     [
         (np.zeros((2, 32, 31), np.uint8), ["a", "b"], {}, r"thumbnails have shape \(2, 32, 31\)"),
         (np.zeros((2, 32, 32), np.float32), ["a", "b"], {}, "dtype float32; expected"),
-        (np.zeros((2, 32, 32), np.uint8), ["a"], {}, r"sha256 has shape \(1,\); expected one per thumbnail"),
+        (np.zeros((2, 32, 32), np.uint8), ["a"], {}, r"sha256 has shape \(1,\); expected one hash per thumbnail"),
         (
             np.zeros((2, 32, 32), np.uint8),
             ["a", "b"],
@@ -265,7 +265,7 @@ def test_another_order_of_images_gives_the_same_duplicates() -> None:
             "max_distance is 16; expected 0 to 15",
         ),
         (np.zeros((2, 32, 32), np.uint8), ["a", "b"], {"min_correlation": 0.0}, "min_correlation is 0.0"),
-        (np.eye(2, 1024, dtype=np.uint8).reshape(2, 32, 32), ["a", "a"], {}, "of the same sha256"),
+        (np.eye(2, 1024, dtype=np.uint8).reshape(2, 32, 32), ["a", "a"], {}, "of files with the same sha256"),
     ],
 )
 def test_wrong_arguments_are_refused_at_the_door(

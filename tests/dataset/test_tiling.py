@@ -55,7 +55,7 @@ def test_a_long_strip_is_cut_along_its_length_alone():
 
 @pytest.mark.parametrize("sizes", [(0, 5, 3), (5, 0, 3), (5, 5, 0), (-1, 5, 3)])
 def test_sizes_must_be_positive(sizes):
-    with pytest.raises(ValueError, match="sizes must be positive"):
+    with pytest.raises(ValueError, match="expected positive sizes"):
         windows(sizes[0], sizes[1], sizes[2], 0)
 
 

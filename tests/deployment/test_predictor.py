@@ -235,7 +235,7 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("text")
     with pytest.raises(config.InputError, match=r"text\.png: not an image"):
         predictor.answer(tmp_path, [tmp_path / "text.png"], content(), top=1)
-    with pytest.raises(config.InputError, match=r"none\.png: cannot be read: No such file"):
+    with pytest.raises(config.InputError, match=r"none\.png: the image cannot be read: No such file"):
         predictor.answer(tmp_path, [tmp_path / "none.png"], content(), top=1)
 
 

@@ -170,7 +170,7 @@ def test_a_process_without_an_example_waits_for_nothing(both: list[dict[str, Any
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("ranks", "which 2 processes would tear apart; train it in one process"),
+        ("ranks", "but each of 2 processes sees only a part; train in one process"),
         ("too small for batch norm", "the smallest batch has 3 examples"),
     ],
 )
@@ -182,7 +182,7 @@ def test_what_several_processes_cannot_do_is_refused(case: str, words: str, both
 
 def test_a_batch_of_one_is_refused_where_batch_norm_would_stop() -> None:
     told = trained("linear", count=5, batch_size=2)["error"]
-    assert "the smallest batch has 1 example; batch norm knows no variance" in told
+    assert "the smallest batch has 1 example, but batch norm needs at least 2 per process" in told
     assert "processes" not in told
     assert "history" in trained("linear", count=4, batch_size=2)
     assert "history" in trained("narrow", count=3, batch_size=1)
@@ -191,8 +191,8 @@ def test_a_batch_of_one_is_refused_where_batch_norm_would_stop() -> None:
 @pytest.mark.parametrize(
     ("device", "words"),
     [
-        ("cuda", r"torchrun started 3 processes on a machine with 2 GPUs; lower --nproc-per-node"),
-        ("mps", r"model\.device is 'mps', where one process alone can train; leave torchrun out"),
+        ("cuda", r"torchrun started 3 processes on a machine with 2 GPUs, .* needs a GPU; lower --nproc-per-node"),
+        ("mps", r"model\.device is 'mps', which supports only one training process; run the stage without torchrun"),
     ],
 )
 def test_processes_without_a_device_of_their_own_are_refused(

@@ -74,10 +74,10 @@ def test_a_design_effect_of_two_is_half_the_trials() -> None:
     ("successes", "trials", "level", "message"),
     [
         (5, 4, 0.95, "found 5 successes of 4 trials .* expected 0 <= successes <= trials"),
-        ([0, -1], [1, 1], 0.95, r"found -1 successes of 1 trials \(1 such\)"),
+        ([0, -1], [1, 1], 0.95, r"found -1 successes of 1 trials \(1 of 2 are wrong\)"),
         (np.nan, 4, 0.95, "found nan successes"),
         (1, np.inf, 0.95, "of inf trials"),
-        (1, 4, 95, "level: found 95; expected a share between 0 and 1"),
+        (1, 4, 95, "level: found 95; expected a number between 0 and 1"),
     ],
 )
 def test_impossible_counts_and_levels_are_refused(successes: Any, trials: Any, level: float, message: str) -> None:
@@ -138,7 +138,7 @@ def test_design_effect_restores_the_coverage_that_grouping_takes_from_wilson() -
 @pytest.mark.parametrize(
     ("successes", "groups", "message"),
     [
-        ([1, 0], [1, 2, 3], r"successes: found shape \(2,\), .* expected \(3,\) of 0 and 1"),
+        ([1, 0], [1, 2, 3], r"successes: found shape \(2,\), .* expected shape \(3,\), .* with values 0 and 1"),
         ([1, 0.5], [1, 2], r"expected .* 0 and 1"),
         ([1], [[1]], r"groups: found shape \(1, 1\); expected \(n,\)"),
     ],

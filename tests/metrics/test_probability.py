@@ -92,10 +92,10 @@ def test_an_empty_bin_is_nan_with_count_zero() -> None:
         (
             [[0.5, 0.5], [0.5, 0.4998]],
             [0, 1],
-            r"probs: found 1 of 2 rows such as row 1, .*sum to 1 within 1e-4",
+            r"probs: 1 of 2 rows are not probabilities, such as row 1, .*sum to 1 within 1e-4",
         ),
-        ([[1.5, -0.5]], [0], "were logits passed"),
-        ([[np.nan, 1.0]], [0], "probs: found 1 of 1 rows"),
+        ([[1.5, -0.5]], [0], "are they logits"),
+        ([[np.nan, 1.0]], [0], "probs: 1 of 1 rows are not probabilities"),
         ([0.5, 0.5], [0, 1], r"probs: found shape \(2,\); expected \(n, c\)"),
         ([[0.5, 0.5]], [2], "targets: found values from 2 to 2; expected 0 to 1"),
         ([[0.5, 0.5]], [0, 1], r"targets: found int64 of shape \(2,\); expected integers of shape \(1,\)"),

@@ -67,7 +67,7 @@ def test_no_examples_leave_rankings_undefined() -> None:
         ([0, 2], [0.1, 0.2], "positives: found .* expected .* 0 and 1"),
         ([[0, 1]], [[0.1, 0.2]], r"positives: found shape \(1, 2\)"),
         ([0, 1], [0.1], r"scores: found shape \(1,\); expected \(2,\)"),
-        ([0, 1], [0.1, np.nan], "scores: found 1 of 2 not finite"),
+        ([0, 1], [0.1, np.nan], "scores: 1 of 2 values are not finite"),
     ],
 )
 def test_rankings_of_what_cannot_be_ranked_are_refused(metric: Any, positives: Any, scores: Any, message: str) -> None:
@@ -115,5 +115,5 @@ def test_a_curve_without_positives_is_empty() -> None:
 
 
 def test_a_curve_of_resamples_is_refused() -> None:
-    with pytest.raises(ValueError, match="resampled curves differ in length"):
+    with pytest.raises(ValueError, match="curves of resamples differ in length"):
         ranking.precision_recall_curve([0, 1], [0.1, 0.2], np.ones((3, 2)))

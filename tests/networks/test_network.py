@@ -91,12 +91,12 @@ def test_the_width_is_measured_as_timms_own_figure_is_not_always_that_of_the_fea
 
 
 def test_a_size_that_a_backbone_does_not_take_is_refused() -> None:
-    with pytest.raises(InputError, match=r"does not take pictures of model\.input_px 64"):
+    with pytest.raises(InputError, match=r"does not accept images of model\.input_px 64"):
         width(build_backbone("vit_tiny_patch16_224", "none", 0), 64)
 
 
 def test_pooling_that_a_backbone_cannot_do_is_refused() -> None:
-    with pytest.raises(InputError, match=r"model\.pool is 'avg_max', but timm's 'test_vit' cannot"):
+    with pytest.raises(InputError, match=r"model\.pool is 'avg_max', but timm's 'test_vit' does not support"):
         build_backbone("test_vit", "none", 0, "avg_max")
 
 
@@ -197,7 +197,7 @@ def test_the_last_layer_is_the_one_that_gives_the_logits() -> None:
     for name in ("linear", "concat_pool", "dense"):
         assert last_layer(build_head(name, 8, 3, 0.5, seed=0)).out_features == 3
     backbone = torch.nn.Linear(8, 8)
-    with pytest.raises(ValueError, match="ends in Cosine, not in a linear layer"):
+    with pytest.raises(ValueError, match="last layer of the network is Cosine; expected a linear layer"):
         last_layer(Network(backbone, build_head("cosine", 8, 3, 0.5, seed=0)))
 
 
@@ -311,7 +311,9 @@ def test_auto_takes_cuda_then_mps_then_the_cpu(
 @pytest.mark.parametrize("name", ["cuda", "mps"])
 def test_a_device_that_is_not_there_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     there_is(monkeypatch, cuda=False, mps=False)
-    with pytest.raises(InputError, match=rf"model\.device is '{name}', which this machine .* does not have"):
+    with pytest.raises(
+        InputError, match=rf"model\.device is '{name}', but this machine .*; set model\.device to 'auto'"
+    ):
         pick_device(name)
     assert pick_device("cpu").type == "cpu"
 

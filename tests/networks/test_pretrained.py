@@ -69,7 +69,7 @@ def test_bundled_weights_give_the_features_of_a_network_loaded_by_name() -> None
 
 
 def test_bundled_weights_of_another_backbone_are_refused_with_what_there_is() -> None:
-    with pytest.raises(InputError, match=r"weights of 'test_efficientnet'; bundled are .*lite0.*'none'"):
+    with pytest.raises(InputError, match=r"weights for 'test_efficientnet', only for .*lite0.*'none'"):
         build_backbone("test_efficientnet", "bundled", 0)
 
 
@@ -81,7 +81,7 @@ def test_bundled_weights_without_their_package_say_what_to_install(monkeypatch: 
 
 def test_weights_of_another_shape_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(pretrained.BUNDLED, "test_efficientnet", lambda: {"a": torch.zeros(2)})
-    with pytest.raises(InputError, match="do not fit"):
+    with pytest.raises(InputError, match="do not match"):
         build_backbone("test_efficientnet", "bundled", 0)
 
 
@@ -172,12 +172,12 @@ def test_what_does_not_fit_is_refused_with_the_differences(folder: Path) -> None
     with pytest.raises(InputError) as refusal:
         build_backbone("test_resnet", "a.pth", seed=0)
     said = str(refusal.value)
-    assert said.startswith("models/pretrained/a.pth does not hold the weights of model.backbone 'test_resnet': ")
+    assert said.startswith("models/pretrained/a.pth: these are not the weights of model.backbone 'test_resnet': ")
     for part in (
         "1 missing (bn1.bias)",
         "1 unknown (tail.weight)",
         "1 of another shape (bn1.weight (3,) instead of (32,))",
-        "name the backbone that they are of",
+        "set model.backbone in params.yaml to the backbone of this file",
     ):
         assert part in said
 
@@ -201,7 +201,7 @@ class Code:
 
 def test_code_in_a_file_is_not_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"a": Code()}, folder / "a.pth")
-    with pytest.raises(InputError, match=r"a\.pth holds more than tensors.*as \.safetensors"):
+    with pytest.raises(InputError, match=r"a\.pth: the file contains more than tensors.*as \.safetensors"):
         build_backbone("test_resnet", "a.pth", seed=0)
     assert "this ran" not in capsys.readouterr().out
 
@@ -209,13 +209,13 @@ def test_code_in_a_file_is_not_run(folder: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("suffix", pretrained.SUFFIXES)
 def test_a_damaged_file_is_refused(suffix: str, folder: Path) -> None:
     (folder / f"a{suffix}").write_bytes(b"damaged" * 9)
-    with pytest.raises(InputError, match=rf"models/pretrained/a\{suffix} (cannot be read|holds more)"):
+    with pytest.raises(InputError, match=rf"models/pretrained/a\{suffix}: (cannot be read|the file contains more)"):
         build_backbone("test_resnet", f"a{suffix}", seed=0)
 
 
 def test_a_file_without_weights_is_refused(folder: Path) -> None:
     torch.save([torch.zeros(2)], folder / "a.pth")
-    with pytest.raises(InputError, match="holds no weights by name; expected the state_dict"):
+    with pytest.raises(InputError, match="the file has no named weights; expected the state_dict"):
         build_backbone("test_resnet", "a.pth", seed=0)
 
 
@@ -252,9 +252,9 @@ def test_without_a_network_the_file_to_fetch_is_named(
     with pytest.raises(InputError) as refusal:
         build_backbone(name, "imagenet", seed=0)
     said = str(refusal.value)
-    assert f"model.weights is 'imagenet', but those of {name!r} could not be downloaded (" in said
-    assert f"fetch {address} where there is a network" in said
-    assert f"put it into models/pretrained/, say as {name}.safetensors, and set model.weights to that name" in said
+    assert f"model.weights is 'imagenet', but the weights of {name!r} could not be downloaded (" in said
+    assert f"download {address} on a machine with a network" in said
+    assert f"copy it into models/pretrained/, for example as {name}.safetensors, and set model.weights" in said
     assert "'bundled' (backbones ['tf_efficientnet_lite0']) or 'none'" in said
 
 

@@ -289,7 +289,7 @@ def test_main_takes_the_models_whole_ledger_and_writes_what_choose_says(tmp_path
     written = decision.read(tmp_path)
     assert written == decide.choose(small(), opened((300, 100)), ledger, params(), ASKED)
     assert written.seen == pytest.approx((0.25, 0.75))
-    assert "seen 0.250 : 0.750, target 0.750 : 0.250" in capsys.readouterr().out
+    assert "saw: 0.250 : 0.750; target: 0.750 : 0.250" in capsys.readouterr().out
 
 
 def test_main_needs_nothing_of_the_test_split(tmp_path):
@@ -318,7 +318,9 @@ def test_main_reads_unlabelled_predictions_of_this_model_and_of_no_other(tmp_pat
     decide.main(tmp_path, asked)
     assert (tmp_path / decision.PATH).read_bytes() == before
     predictions.write(tmp_path, "val", predictions_of(log_posterior(x, [0.75, 0.25]) + 1e-3, targets))
-    with pytest.raises(config.InputError, match=r"the logits in data/unlabelled are of another model, or of .*with"):
+    with pytest.raises(
+        config.InputError, match=r"the logits in data/unlabelled are from another model, or from .*with"
+    ):
         decide.main(tmp_path, asked)
 
 

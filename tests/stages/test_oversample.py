@@ -117,7 +117,7 @@ def test_the_seed_decides_which_tiles_get_the_odd_draw():
 def test_more_draws_than_an_epoch_can_hold_are_refused(monkeypatch):
     monkeypatch.setattr(oversample, "MAX_DRAWS", 100)
     assert len(oversample.draw(table_of(50, 10), CLASSES, params(), 0, task="multiclass")[0]) == 100
-    with pytest.raises(config.InputError, match=r"'over' makes 102 samples of 61 tiles, more than 100 in one epoch"):
+    with pytest.raises(config.InputError, match=r"gives 102 samples of 61 tiles, more than the maximum of 100 in one"):
         oversample.draw(table_of(51, 10), CLASSES, params(), 0, task="multiclass")
 
 

@@ -299,5 +299,7 @@ def test_a_frozen_backbone_averages_the_features_of_views_and_asks_for_those_tha
         mean = logits[:count].mean(axis=0)
         expected = [mean[[1, 2, 4]].mean(axis=0), mean[3], mean[0]]
         np.testing.assert_allclose(logits_by(root, a_params(tta=tta)), expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(config.InputError, match=r"predict\.tta is 'dihedral', but its views have no features"):
+    with pytest.raises(
+        config.InputError, match=r"predict\.tta is 'dihedral', but the features of its views are missing"
+    ):
         logits_by(root, a_params(tta="dihedral"))

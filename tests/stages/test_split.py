@@ -192,7 +192,7 @@ def test_near_duplicates_in_two_clusters_never_straddle_and_one_is_set_aside(bal
     result = assign(table, params(balance=balance), pictures=pictures)
     assert all(len(sides_of(result, pair)) <= 1 for pair in crossing.tolist())
     assert (result.splits["split"] == "unused").any()
-    assert any("images are unused, since near duplicates" in warning for warning in result.warnings)
+    assert any("images are unused, because near duplicates" in warning for warning in result.warnings)
     assert units["unit"].nunique() > 40
 
 
@@ -205,7 +205,7 @@ def test_of_a_crossing_pair_the_train_image_is_set_aside_with_all_its_copies():
     copies[1] = 0  # images 0 and 1 look the same, 2 does not
     result = assign(table, crossing=np.array([[0, test]]), copies=copies)
     assert result.splits["split"].tolist() == ["unused", "unused", *sides[2:]]
-    assert result.warnings == ("2 images are unused, since near duplicates of them are in another split",)
+    assert result.warnings == ("2 images are unused, because near duplicates are in another split",)
 
 
 def test_a_crossing_pair_on_one_side_is_left_alone():
@@ -256,7 +256,7 @@ def test_balance_is_exact_with_groups_and_crossing_duplicates_too(seed):
 def test_a_class_that_is_too_small_for_every_split_is_named():
     result = assign(table_of(["plain"] * 50 + ["solar"] * 2))
     assert result.warnings == (
-        "class 'solar' is absent from val: it has only 2 images; label more, or drop or group rare classes by "
+        "class 'solar' is absent from val: it has only 2 images; label more, or drop or group rare classes with "
         "ingest.rare",
     )
 
@@ -441,7 +441,7 @@ def test_main_writes_what_the_pure_functions_say(repository, capsys):
     assert written["split"].value_counts().to_dict() == {"train": 48, "val": 16, "test": 16}
     assert written["split"][0] == written["split"][1]
     assert found["kind"].value_counts().to_dict() == {"single": 78, "near": 2}
-    assert capsys.readouterr().out == "train 48, val 16, test 16, unused 0\n"
+    assert capsys.readouterr().out == "images: train 48, val 16, test 16, unused 0\n"
 
 
 def test_main_gives_equal_bytes_twice(repository):
@@ -467,7 +467,7 @@ def test_main_splits_images_with_many_labels(tmp_path, capsys):
     for rows in (slice(0, 20), slice(20, 60), slice(60, 80)):
         counts = written[rows].value_counts()
         assert counts.to_dict() == {"train": counts.sum() * 0.6, "val": counts.sum() * 0.2, "test": counts.sum() * 0.2}
-    assert capsys.readouterr().out == "train 48, val 16, test 16, unused 0\n"
+    assert capsys.readouterr().out == "images: train 48, val 16, test 16, unused 0\n"
 
 
 def test_balancing_many_labels_is_refused_with_the_reason(repository):

@@ -122,7 +122,7 @@ def test_an_image_that_is_gone_or_changed_since_ingest_is_named(root):
         tile.main(root, PARAMS)
     path.unlink()
     with pytest.raises(
-        InputError, match=r"raw/small\.bmp: the image has disappeared since ingest read it; run `dvc repro`"
+        InputError, match=r"raw/small\.bmp: the image has been removed since ingest read it; run `dvc repro`"
     ):
         tile.main(root, PARAMS)
     assert not list((root / tiles.FOLDER).iterdir())

@@ -88,7 +88,8 @@ def test_other_losses_do_not_rank() -> None:
 @pytest.mark.parametrize(("scheme", "total"), [("balanced", None), ("negatives_over_positives", 40)])
 def test_a_ranking_with_class_weights_is_refused(scheme: str, total: int | None) -> None:
     with pytest.raises(
-        config.InputError, match=f"weighting.scheme is '{scheme}', but loss 'auc_pairwise' compares examples"
+        config.InputError,
+        match=f"weighting.scheme is '{scheme}', but loss 'auc_pairwise' compares examples with each other",
     ):
         objective.build(a_prior(total=total), "auc_pairwise", RANKING, weights(scheme))
 

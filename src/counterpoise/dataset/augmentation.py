@@ -57,23 +57,23 @@ POLICIES: dict[str, Callable[[Any], list[Any]]] = {
     "standard": _standard,
     "strong": _strong,
 }
-"""`none`; `flips`; `dihedral`: the eight turns and flips of a square; `standard`: dihedral, small shifts, turns and
-contrast; `strong`: larger ones with shear, noise and holes. All but `none` assume that up and down mean nothing, as
-from the air or under a microscope."""
+"""`dihedral`: the eight rotations and flips of a square. `standard`: `dihedral`, with small shifts, rotations and
+changes of contrast. `strong`: larger changes, with shear, noise and holes. All policies except `none` assume that
+images have no natural orientation, as in aerial or microscope images."""
 
 
 @cache
 def _composed(policy: str) -> Any:  # noqa: ANN401
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for its newest version
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # do not look for a new version online
     import albumentations
     import cv2
 
-    cv2.setNumThreads(0)  # processes share the cores already; and one forked from a pool of threads would wait for them
+    cv2.setNumThreads(0)  # workers share the cores already, and a fork of a thread pool would hang
     return albumentations.Compose(POLICIES[policy](albumentations))
 
 
 def prepare(policy: str) -> None:
-    """Import what a policy needs, which takes a second or two, now rather than at its first image."""
+    """Import the libraries of a policy, which takes one or two seconds, before the first image needs them."""
     if policy != "none":
         _composed(policy)
 
@@ -84,20 +84,20 @@ def apply(policy: str, image: RGB, seed: int) -> RGB:
     Args:
         policy: Name of a policy.
         image: uint8 (height, width, 3).
-        seed: Decides every random choice.
+        seed: Seed of all random choices.
 
     Returns:
-        uint8 (height, width, 3); the same for the same arguments. `dihedral` and stronger policies may swap height
+        uint8 (height, width, 3). Equal arguments give equal results. `dihedral` and stronger policies may swap height
         and width.
 
     Raises:
-        KeyError: There is no such policy.
+        KeyError: The policy does not exist.
     """
     if policy == "none":
         return image
     compose = _composed(policy)
-    # One stream for all transforms: `set_random_seed` would give each its own from the same seed, so that all would
-    # draw the same numbers, and two flips would always happen together.
+    # Use one random stream for all transforms. `set_random_seed` would give each transform a stream with the same seed,
+    # so all would use the same numbers, and both flips would always happen together.
     compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
     result: RGB = compose(image=image)["image"]
     return result

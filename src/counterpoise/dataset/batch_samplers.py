@@ -1,4 +1,4 @@
-"""Which examples an epoch shows, in which order, in which batches."""
+"""Batch samplers: the examples of an epoch, their order, and their batches."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Batches = list[NDArray[np.int64]]
 
 
 def shuffled(count: int, batch_size: int, rng: np.random.Generator) -> Batches:
-    """Cut a permutation of 0..count-1 into batches of nearly equal size.
+    """Split a permutation of 0..count-1 into batches of nearly equal size.
 
-    No batch is a small rest, which would count as much as a full batch: sizes differ by one at most.
+    Sizes differ by at most one. A small last batch would have the same weight in training as a full batch.
 
     Example:
         >>> [len(batch) for batch in shuffled(9, 4, np.random.default_rng(0))]
@@ -26,7 +26,7 @@ def shuffled(count: int, batch_size: int, rng: np.random.Generator) -> Batches:
 
 
 def drawn_before(order: Batches) -> Batches:
-    """Count, for every draw of an epoch, how often its example was drawn before, so that copies can differ.
+    """Count, for every sample of an epoch, how often its example occurred before, so that repeats can differ.
 
     Example:
         >>> [times.tolist() for times in drawn_before([np.array([3, 5]), np.array([3, 3])])]
@@ -44,21 +44,20 @@ def drawn_before(order: Batches) -> Batches:
 
 
 def stratified(strata: NDArray[np.int64], batch_size: int, rng: np.random.Generator) -> Batches:
-    """Cut a permutation into batches of nearly equal size in which strata have nearly equal shares.
+    """Split a permutation into batches of nearly equal size in which each stratum has nearly the same share.
 
-    Examples are laid out by stratum, in random order within each, and assigned to the batches in turn: with b batches,
-    each gets n_k / b examples of stratum k, rounded up or down. Strata of label sets that follow each other should
-    differ in frequent labels (`links.sigmoid.strata`): the two rarest labels are then rounded as classes are, of others
-    a batch may get a few more or less.
+    Examples are sorted by stratum, in random order within each stratum, and assigned to the batches in turn. With b
+    batches, each gets n_k / b examples of stratum k, rounded up or down. If strata are label sets, consecutive strata
+    should differ in frequent labels (`links.sigmoid.strata`). Then the counts of the two rarest labels are also only
+    rounded; counts of other labels may differ by a few between batches.
 
     Args:
-        strata: (n,) the stratum of each example, from 0.
-        batch_size: At most so many examples in a batch.
-        rng: Decides who goes with whom, and the order of the batches.
+        strata: (n,) stratum of each example, from 0.
+        batch_size: Maximum number of examples in a batch.
+        rng: Decides which examples share a batch, and the order of the batches.
 
     Returns:
-        As many batches as `shuffled` would cut. A stratum with fewer examples than there are batches is missing in
-        some.
+        As many batches as `shuffled` returns. A stratum with fewer examples than batches is absent from some batches.
 
     Example:
         >>> strata = np.array([0, 0, 0, 0, 0, 0, 1, 1])
@@ -72,25 +71,26 @@ def stratified(strata: NDArray[np.int64], batch_size: int, rng: np.random.Genera
 
 
 def progressive(targets: NDArray[np.int64], progress: float, batch_size: int, rng: np.random.Generator) -> Batches:
-    """Draw as many examples as there are, on the way from the shares that classes have to equal ones.
+    """Sample n examples with class shares between the natural ones (progress 0) and equal ones (progress 1).
 
-    With n examples, n_k of class k, and c classes present, an example of class k is expected
-    (1 - progress) + progress n / (c n_k) times; chance rounds, so that no example and no class is a whole draw off.
+    With n examples, n_k of class k, and c classes present, the expected number of samples of an example of class k is
+    (1 - progress) + progress n / (c n_k). It is rounded at random: the counts of each example and of each class differ
+    from their expected values by less than one.
 
     Args:
         targets: (n,) class indices.
-        progress: In [0, 1]; 0 shows every example once, 1 every class equally often.
-        batch_size: At most so many examples in a batch.
-        rng: Decides which examples get the odd draw, and the order.
+        progress: In [0, 1]. 0 shows every example once; 1 shows every class equally often.
+        batch_size: Maximum number of examples in a batch.
+        rng: Decides how counts are rounded, and the order.
 
     Returns:
         Batches of nearly equal size.
 
     Raises:
-        ValueError: progress is out of range.
+        ValueError: `progress` is out of range.
 
     Source: Kang et al. (2020), Decoupling Representation and Classifier for Long-Tailed Recognition, equation 2. They
-        draw with replacement, at random; here repeats are spread evenly, which has the same mean and less noise.
+        sample with replacement. Here repeats are spread evenly, which has the same mean and less variance.
 
     Example:
         >>> targets = np.array([0, 0, 0, 1])

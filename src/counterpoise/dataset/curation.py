@@ -1,6 +1,6 @@
-"""Which images remain, and under which labels: rows joined by image, classes left out, merged and grouped.
+"""Curation of the labels: join rows by image, exclude and merge classes, and group rare classes.
 
-The same functions handle one label per image and several; only `join` asks for the task.
+Most functions are the same for images with one label and with several. Only `join` depends on the task.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from counterpoise.config import PATH, InputError, suggest
 from counterpoise.sources import Row
 
 OTHER = "other"
-"""Name of the class that joins the rare ones."""
+"""Name of the class into which rare classes are merged."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """An image and what the raw labels say of it.
+    """An image and its labels.
 
     Attributes:
-        image: Its path below `ingest.root` in clean form, `image_id` from here on.
-        labels: Class names, sorted, each once; empty = none of the classes.
-        group: Images of one group are never split up; empty = none.
-        rows: The raw rows that said so.
+        image: Normalised path of the image below `ingest.root`. Later stages call it `image_id`.
+        labels: Class names, sorted, each once; empty if the image has none of the classes.
+        group: Images of one group stay in the same split; empty if the image has no group.
+        rows: The raw rows of this image.
     """
 
     image: str
@@ -36,24 +36,24 @@ class Labelled:
 
 
 Refusal = tuple[Row, str, str]
-"""A row that is not used, `rejected` or `excluded`, and why."""
+"""A row that is not used, its kind (`rejected` or `excluded`), and the reason."""
 
 
 def refuse(image: Labelled, kind: str, reason: str) -> list[Refusal]:
-    """Refuse every row of an image."""
+    """List all rows of an image as not used."""
     return [(row, kind, reason) for row in image.rows]
 
 
 def join(rows: Iterable[Row], task: str) -> tuple[list[Labelled], list[Refusal]]:
-    """Join rows of the same image to the union of their labels, and refuse what cannot be used.
+    """Join the rows of each image to the union of their labels, and reject rows that cannot be used.
 
     Args:
         rows: Raw rows.
-        task: What the labels mean. Labels that an image of this task cannot have are refused.
+        task: `multiclass` or `multilabel`. It decides which sets of labels an image may have.
 
     Returns:
-        Usable images, and what was refused. A row that adds no label to those before it is `excluded` as a
-        repetition.
+        Usable images, and the rows that are not used. A row that adds no label to the earlier rows of its image is
+        `excluded` as a repetition.
 
     Example:
         >>> rows = [Row("row 2", "./a.png", ("roof",), ""), Row("row 3", "a.png", ("solar",), "")]
@@ -93,7 +93,7 @@ def _fault_of_path(image: str) -> str | None:
         return "its path leaves ingest.root"
     try:
         image.encode()
-    except UnicodeEncodeError:  # a name of a file that is no UTF-8 reaches Python with lone surrogates
+    except UnicodeEncodeError:  # Python reads a file name that is not UTF-8 with lone surrogates
         return "its path is not UTF-8"
     return None
 
@@ -109,14 +109,14 @@ def count(images: Iterable[Labelled]) -> Counter[str]:
 
 
 def fault_of_classes(images: Sequence[Labelled], refused: Sequence[Refusal]) -> str | None:
-    """Say why there is nothing to distinguish; `None` if some label is on some images and not on others.
+    """Check that some label is present in some images and absent from others.
 
     Args:
         images: All usable images.
         refused: Rows that are not used.
 
     Returns:
-        What was found, what is expected, and what to do.
+        An error message, or `None` if there is such a label.
     """
     counts, settings = count(images), "ingest.exclude, ingest.merge and ingest.rare"
     if not images and not refused:
@@ -151,15 +151,15 @@ def relabel(
 ) -> tuple[list[Labelled], list[Refusal]]:
     """Rename and remove labels.
 
-    An image that loses its last label is left out, since it does show one of the classes.
+    An image that loses its last label is left out, because it is not an image without any class.
 
     Args:
-        images: With any number of labels.
-        new_names: Old name -> new name, or `None` to remove the label; other labels stay.
-        reason: Why labels are removed; the names follow.
+        images: Images with any number of labels.
+        new_names: Old name -> new name, or `None` to remove the label. Other labels are unchanged.
+        reason: Reason for removing labels. The names of the labels are appended to it.
 
     Returns:
-        The remaining images, and the rows of those that were left out.
+        The remaining images, and the rows of the images that are left out.
 
     Example:
         >>> images = [Labelled("1", ("a", "b"), "", ()), Labelled("2", ("b",), "", ()), Labelled("3", (), "", ())]
@@ -180,18 +180,19 @@ def relabel(
 def choose(
     images: Sequence[Labelled], exclude: Sequence[str], merge: Mapping[str, Sequence[str]]
 ) -> tuple[list[Labelled], list[Refusal]]:
-    """Leave out and merge classes.
+    """Exclude and merge classes.
 
     Args:
-        images: With any number of labels.
+        images: Images with any number of labels.
         exclude: Classes to leave out.
-        merge: New name -> classes that it joins.
+        merge: New name -> classes to merge.
 
     Returns:
-        The remaining images under their new labels, and the rows that were left out.
+        The remaining images with their new labels, and the rows that are left out.
 
     Raises:
-        InputError: A name is no class, a class is merged twice, or excluded and merged, or a new name is impossible.
+        InputError: A name is not a class, a class is merged twice or both excluded and merged, or a new name is
+            invalid.
     """
     known = sorted(count(images))
     for key, mentioned in [("exclude", exclude), *((f"merge.{new}", old) for new, old in merge.items())]:
@@ -205,22 +206,23 @@ def choose(
     for new in merge:
         if not new or labels.SEPARATOR in new:
             raise InputError(
-                f"{PATH}: ingest.merge makes a class {new!r}; expected a name without {labels.SEPARATOR!r}"
+                f"{PATH}: ingest.merge has the new class name {new!r}; expected a name that is not empty and has no "
+                f"{labels.SEPARATOR!r}"
             )
     new_names: dict[str, str | None] = {name: new for new, old in merge.items() for name in old}
     return relabel(images, new_names | dict.fromkeys(exclude), "ingest.exclude names")
 
 
 def treat_rare(images: Sequence[Labelled], min_images: int, action: str) -> tuple[list[Labelled], list[Refusal]]:
-    """Keep, drop or group the classes with fewer images than `min_images`.
+    """Keep, drop or group classes with fewer than `min_images` images.
 
     Args:
-        images: With any number of labels.
+        images: Images with any number of labels.
         min_images: A class with fewer images is rare.
-        action: `keep` them, `drop` their label, or group them as `other`, with any class of that name.
+        action: `keep` rare classes, `drop` their labels, or merge them into the class `other`.
 
     Returns:
-        The remaining images, and the rows that were left out.
+        The remaining images, and the rows that are left out.
     """
     few = [name for name, images_count in count(images).items() if images_count < min_images]
     new_names: dict[str, dict[str, str | None]] = {

@@ -1,4 +1,4 @@
-"""From tiles back to the images that they were cut from."""
+"""Aggregation of the predictions of tiles to predictions of images."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 
 def fold(logits: NDArray[np.float32], image: NDArray[np.int64], how: str) -> NDArray[np.float32]:
-    """Fold the logits of tiles into those of their images, class by class.
+    """Aggregate the logits of tiles to logits of images, for each class.
 
     Args:
-        logits: (n, c) of tiles.
-        image: (n,) number of the image that each tile was cut from; every number from 0 on occurs.
+        logits: (n, c) logits of tiles.
+        image: (n,) number of the image of each tile. Every number from 0 to the maximum occurs.
         how: `mean` or `max`.
 
     Returns:

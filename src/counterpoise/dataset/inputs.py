@@ -1,4 +1,4 @@
-"""Batches for a network: rows of a feature array, or tiles decoded, augmented and resized in worker processes."""
+"""Input batches of a network: stored features, or tiles that worker processes decode, augment and resize."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from counterpoise.networks.devices import Compute
 
 Indices = NDArray[np.int64]
 PREFETCHED = 2
-"""Batches that each process has ready; more take memory, and are of no use once the network is what takes time."""
+"""Batches that each worker prepares in advance. More use memory, and do not help if the network is the bottleneck."""
 
 
 class Inputs(Protocol):
-    """Examples that a network can be fed with, by their number."""
+    """Network inputs, addressed by example number."""
 
     def __len__(self) -> int:
         """Count the examples."""
@@ -38,12 +38,12 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class Chance:
-    """What decides how a pass over examples augments them.
+    """What decides the augmentation of the examples in one pass.
 
     Attributes:
-        seed: Of the training.
-        epoch: From 0.
-        drawn_before: For each batch, how often each of its examples was drawn before in this epoch, by any process.
+        seed: Seed of the training.
+        epoch: The epoch, from 0.
+        drawn_before: For each batch, how often each of its examples occurred before in this epoch, in any process.
     """
 
     seed: int
@@ -57,7 +57,7 @@ class FeatureInputs:
 
     Attributes:
         values: float32 (m, d).
-        rows: (n,) the row of `values` that each example shows.
+        rows: (n,) row of `values` for each example.
     """
 
     values: NDArray[np.float32]
@@ -68,24 +68,25 @@ class FeatureInputs:
         return len(self.rows)
 
     def batches(self, order: Sequence[Indices], chance: Chance | None = None) -> Iterator[Tensor]:
-        """Yield float32 (b, d) for each batch; chance has no part in it."""
+        """Yield float32 (b, d) for each batch. `chance` is ignored, since features are not augmented."""
         for numbers in order:
             yield torch.from_numpy(np.ascontiguousarray(self.values[self.rows[numbers]]))
 
 
 @dataclass(frozen=True)
 class TileInputs:
-    """Tiles, decoded when they are needed.
+    """Tiles that are decoded when they are needed.
 
     Attributes:
-        tiles: Where they lie.
-        rows: (n,) the tile that each example shows.
-        views: (n,) 0 for the tile as it is, else the number of its augmented view.
-        input_px: Side of the square that the network sees.
+        tiles: The stored tiles.
+        rows: (n,) tile of each example.
+        views: (n,) augmented view of each example; 0 for the unchanged tile.
+        input_px: Side of the square input of the network, in pixels.
         policy: Augmentation policy of the views.
-        seed: Decides the views.
-        on_the_fly: Policy that is applied anew in every epoch, after the view, if chance is given; `none` for nothing.
-        backbone: Name of the network, which decides how channels are normalised.
+        seed: Seed of the views.
+        on_the_fly: Augmentation policy that is applied after the view, differently in every epoch, if `chance` is
+            given; `none` for no augmentation.
+        backbone: Name of the backbone, which decides the normalisation of channels.
     """
 
     tiles: Tiles
@@ -102,10 +103,10 @@ class TileInputs:
         return len(self.rows)
 
     def batches(self, order: Sequence[Indices], chance: Chance | None = None) -> Iterator[Tensor]:
-        """Yield float32 (b, 3, s, s), normalised, channels last, for each batch, augmented if chance decides how.
+        """Yield float32 (b, 3, s, s), normalised, channels last, for each batch; augmented if `chance` is given.
 
-        The processes that decode are started at the first pass and wait for the next one, as long as this object
-        lives; one pass must end before another begins.
+        The first pass starts the worker processes. They wait for the next pass as long as this object exists. A pass
+        must end before the next one starts.
         """
         loader = self._loader(min(len(order), workers_count()))
         keys = _keys(order, chance)
@@ -116,12 +117,12 @@ class TileInputs:
                 break
             yield backbones.normalise(batch.permute(0, 3, 1, 2), mean, std)
         if loader.sampler.keys is not keys:
-            raise RuntimeError("a pass over these tiles was begun before the last one had ended")
+            raise RuntimeError("a new pass over these tiles started before the previous pass had ended")
 
     def _loader(self, workers: int) -> _Loader:
         if workers not in self._loaders:
             for policy in (self.policy if self.views.any() else "none", self.on_the_fly):
-                augmentation.prepare(policy)  # once here, not in every process that is forked from this one
+                augmentation.prepare(policy)  # once here, not in every forked worker
             self._loaders[workers] = _Loader(replace(self), workers)
         return self._loaders[workers]
 
@@ -130,7 +131,7 @@ class TileInputs:
         return {}
 
     def image(self, number: int, draw: Draw | None = None) -> images.RGB:
-        """Make the picture of one example, uint8 (input_px, input_px, 3), augmented as a draw decides."""
+        """Compute the image of one example, uint8 (input_px, input_px, 3), augmented if `draw` is given."""
         row, view = int(self.rows[number]), int(self.views[number])
         tile_id = self.tiles.table["tile_id"].iat[row]
         image = images.resize(images.decode(self.tiles.load(row)), self.input_px)
@@ -145,13 +146,13 @@ class TileInputs:
 
 
 Draw = tuple[int, int, int]
-"""Seed of a training, epoch, and how often the example was drawn in that epoch before."""
+"""Seed of the training, epoch, and how often the example occurred before in that epoch."""
 Key = tuple[int, Draw | None]
-"""Number of an example, and what decides how it is augmented."""
+"""Number of an example, and what decides its augmentation."""
 
 
 class _Loader:
-    """A `DataLoader` whose processes outlive an epoch: what they decode is said by keys, which change."""
+    """A `DataLoader` whose workers persist between epochs. The keys of its sampler say what to decode next."""
 
     def __init__(self, inputs: TileInputs, workers: int) -> None:
         self.sampler = _Sampler()
@@ -167,7 +168,7 @@ class _Loader:
 
 
 class _Sampler:
-    """The keys of each batch, of the pass that begins next."""
+    """The keys of each batch of the next pass."""
 
     def __init__(self) -> None:
         self.keys: list[list[Key]] = []
@@ -191,7 +192,7 @@ class _Decoded(Dataset[Tensor]):
 
 
 def _keys(order: Sequence[Indices], chance: Chance | None) -> list[list[Key]]:
-    """Pair each number with what decides how it is augmented; an example that is drawn again is augmented anew."""
+    """Pair each example number with what decides its augmentation. Repeats of an example are augmented differently."""
     if chance is None:
         return [[(number, None) for number in numbers.tolist()] for numbers in order]
     keys: list[list[Key]] = []
@@ -202,35 +203,35 @@ def _keys(order: Sequence[Indices], chance: Chance | None) -> list[list[Key]]:
 
 
 def _leave_interrupts_to_the_parent(worker: int) -> None:
-    """Ignore Ctrl-C, which a terminal sends to every process: the parent ends its workers in order."""
+    """Ignore Ctrl-C, which a terminal sends to all processes, so that the parent can stop its workers cleanly."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def workers_count() -> int:
-    """Say how many processes decode: one per core that this process may use, at most 8.
+    """Return the number of worker processes: one per core that this process may use, at most 8.
 
-    Where `torchrun` started several trainings on this machine, they share its cores.
+    Processes that `torchrun` started on the same machine share its cores.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, min(cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 8))
 
 
 def in_order(count: int, batch_size: int) -> list[Indices]:
-    """Cut 0..count-1 into batches of nearly equal size, in order."""
+    """Split 0..count-1 into batches of nearly equal size, in order."""
     return list(np.array_split(np.arange(count), max(1, -(-count // batch_size))))
 
 
 def infer(
     network: nn.Module, inputs: Inputs, batch_size: int, compute: Compute, label: str = ""
 ) -> NDArray[np.float32]:
-    """Compute what a network makes of every input, without gradients.
+    """Compute the outputs of a network for all inputs, without gradients.
 
     Args:
-        network: It is moved to the device, and put into evaluation mode.
+        network: The network; moved to the device and set to evaluation mode.
         inputs: n examples.
-        batch_size: Examples that go through the network at a time.
+        batch_size: Examples per forward pass.
         compute: Device and precision.
-        label: What the progress bar says; empty for no bar.
+        label: Label of the progress bar; empty for no bar.
 
     Returns:
         float32 (n, ...).

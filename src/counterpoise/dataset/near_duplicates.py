@@ -1,9 +1,9 @@
-"""Exact and near duplicates: a hash proposes pairs, pixels confirm them, and stars, not chains, join them.
+"""Exact and near duplicates. A hash proposes pairs, the correlation of pixels confirms them, and clusters join them.
 
-All functions read thumbnails: uint8 (n, 32, 32), made by Pillow's
-`image.convert("L").resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)`. Found are copies that
-were re-encoded, resized or brightened. Not sought are flips, rotations and crops (2 % off every side leaves
-a correlation of about 0.8): an image and its mirror image are two images here.
+All functions read thumbnails: uint8 (n, 32, 32), made with Pillow's
+`image.convert("L").resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)`. The functions find copies that were
+re-encoded, resized or brightened. They do not find flips, rotations and crops: an image and its mirror image count as
+two images, and a crop of 2 % on every side lowers the correlation to about 0.8.
 """
 
 from collections.abc import Iterator
@@ -27,18 +27,18 @@ _GREY_IMAGES = 100
 
 @dataclass(frozen=True, eq=False)
 class Duplicates:
-    """What belongs together; every array but the last has one entry per image, in the order given."""
+    """Clusters of duplicates. Every array except the last has one entry per image, in the order of the images."""
 
     cluster: Ints
-    """(n,) label, 0 to the number of clusters - 1, numbered by their first image."""
+    """(n,) number of the cluster of each image, from 0, in the order of their first images."""
     centre: Ints
-    """(n,) index of the image that the others of its cluster were each confirmed against."""
+    """(n,) index of the cluster centre. All images of a cluster are confirmed duplicates of its centre."""
     kind: NDArray[np.str_]
     """(n,) `single`: alone in its cluster; `exact`: another image has the same bytes; `near`: the rest."""
     correlation: Floats
-    """(n,) with the centre, as `correlate` defines it; 1 for equal thumbnails."""
+    """(n,) correlation with the centre, as in `correlate`; 1 for equal thumbnails."""
     crossing: Ints
-    """(k, 2) index pairs i < j, confirmed but in different clusters: see `clusters`."""
+    """(k, 2) index pairs i < j of confirmed duplicates in different clusters; see `clusters`."""
 
 
 def find_duplicates(
@@ -48,23 +48,23 @@ def find_duplicates(
     max_distance: int = MAX_DISTANCE,
     min_correlation: float = MIN_CORRELATION,
 ) -> Duplicates:
-    """Find the images which must stay on one side of a split.
+    """Find images that must stay in the same split.
 
-    Equal thumbnails are one item from the start (thousands of black images make no pairs), and candidates
-    are confirmed block by block, so memory grows with the confirmed pairs alone.
+    Images with equal thumbnails are treated as one item, so thousands of black images give no pairs. Candidates are
+    confirmed block by block, so memory grows only with the number of confirmed pairs.
 
     Args:
         thumbnails: (n, 32, 32) uint8, grey, 0 to 255.
         sha256: (n,) strings, the hash of each file. Equal files must have equal thumbnails.
-        max_distance: bits, 0 to 15, by which the hashes of a candidate pair may differ.
-        min_correlation: above 0, at most 1; see `correlate`.
+        max_distance: Maximum number of different bits between the hashes of a candidate pair, 0 to 15.
+        min_correlation: Minimum correlation of duplicates, above 0, at most 1; see `correlate`.
 
     Returns:
-        The clusters, and the confirmed pairs that cross their borders. Another order of the images changes
-        the partition only where images have equally many confirmed neighbours.
+        The clusters, and the confirmed pairs between clusters. The order of the images changes the clusters only if
+        images have equally many confirmed neighbours.
 
     Raises:
-        ValueError: a shape, dtype or range is wrong, or equal files have different thumbnails.
+        ValueError: A shape, dtype or range is wrong, or equal files have different thumbnails.
 
     Example:
         >>> ramp = np.tile(np.arange(32, dtype=np.uint8), (32, 1))
@@ -75,14 +75,17 @@ def find_duplicates(
     _check(thumbnails, max_distance=max_distance, min_correlation=min_correlation)
     file = np.unique(np.asarray(sha256, dtype=np.str_), return_inverse=True)[1]
     if file.shape != (len(thumbnails),):
-        raise ValueError(f"sha256 has shape {file.shape}; expected one per thumbnail, ({len(thumbnails)},)")
+        raise ValueError(f"sha256 has shape {file.shape}; expected one hash per thumbnail, ({len(thumbnails)},)")
     rows = np.ascontiguousarray(thumbnails).reshape(-1, THUMBNAIL_PX**2).view(f"V{THUMBNAIL_PX**2}").ravel()
     _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
     key = first[inverse]
     key_of_file = np.zeros(len(file), dtype=np.int64)
     key_of_file[file] = key
     if (odd := np.flatnonzero(key_of_file[file] != key)).size:
-        raise ValueError(f"images {odd[:3].tolist()}: other thumbnails than files of the same sha256; read again")
+        raise ValueError(
+            f"images {odd[:3].tolist()}: their thumbnails differ from those of files with the same sha256; run ingest "
+            "again"
+        )
 
     items = np.sort(first)
     distinct = thumbnails[items]
@@ -98,21 +101,21 @@ def find_duplicates(
 
 
 def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Hash what an image shows at low frequencies: which of 8 x 8 DCT coefficients exceed their median.
+    """Hash the low frequencies of images: each bit says whether one of 8 x 8 DCT coefficients exceeds their median.
 
     Args:
         thumbnails: (n, 32, 32) uint8, grey, 0 to 255.
 
     Returns:
-        (n,) uint64; 0 for a flat image. Mostly 31 bits are set, so most distances are even.
+        (n,) uint64; 0 for an image of a single grey value. Usually 31 bits are set, so most distances are even.
 
     Raises:
-        ValueError: shape or dtype is wrong.
+        ValueError: The shape or dtype is wrong.
 
     Source:
         Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions". Departures:
-        frequencies 0 to 7 (his are 1 to 8); the constant one is left out of the median and has bit 0;
-        coefficients are rounded to 0.001, so that noise of the arithmetic sets no bits.
+        frequencies are 0 to 7 instead of 1 to 8; the constant term is not part of the median, and its bit is 0;
+        coefficients are rounded to 0.001, so rounding errors set no bits.
 
     Example:
         >>> ramp = np.tile(np.arange(32, dtype=np.uint8), (32, 1))
@@ -133,22 +136,22 @@ def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def clusters(keys: ArrayLike, pairs: Ints) -> tuple[Ints, Ints, Ints]:
-    """Join images in stars: a centre, and neighbours that were each confirmed against it. Nothing chains.
+    """Cluster images into stars: a centre and its confirmed neighbours. Chains of neighbours are not joined.
 
-    Equal keys are one item. The item with the most confirmed neighbours (the earliest of equals) becomes a
-    centre, its neighbours that are still free join it, and so on.
+    Images with equal keys are one item. The item with the most confirmed neighbours (the earliest on ties) becomes a
+    centre, and its neighbours that are not in a cluster yet join it. This repeats until no pairs are left.
 
     Args:
-        keys: (n,) anything that sorts; equal means the same image.
-        pairs: (m, 2) integer indices below n, confirmed.
+        keys: (n,) sortable values; equal values mean the same image.
+        pairs: (m, 2) integer indices below n of confirmed pairs.
 
     Returns:
-        Label (n,), numbered by first image; index of the centre (n,), the first of its copies; and the
-        crossing pairs (k, 2), i < j, sorted: confirmed, but in two clusters. Each copy of one image is
-        paired with the first copy of the other, which suffices because copies share a cluster.
+        Cluster number (n,), in the order of first images; index of the centre (n,), which is the first of its copies;
+        and sorted crossing pairs (k, 2), i < j: confirmed pairs in different clusters. Each copy of one image is paired
+        with the first copy of the other, which is enough because copies share a cluster.
 
     Raises:
-        ValueError: shape, dtype or range is wrong.
+        ValueError: A shape, dtype or range is wrong.
 
     Example:
         >>> chained = np.array([[0, 1], [1, 2], [2, 3]])
@@ -182,7 +185,7 @@ def clusters(keys: ArrayLike, pairs: Ints) -> tuple[Ints, Ints, Ints]:
 
 
 def _cells(counts: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """Count through rows of `counts[row]` cells: (row, offset), in blocks of bounded size."""
+    """Enumerate (row, offset) for rows with `counts[row]` cells each, in blocks of limited size."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
     for low in range(0, total, _BLOCK_COMPARISONS):
@@ -194,7 +197,7 @@ def _cells(counts: Ints) -> Iterator[tuple[Ints, Ints]]:
 
 
 def _candidate_blocks(hashes: NDArray[np.uint64], max_distance: int) -> Iterator[Ints]:
-    """Yield candidate pairs, each once, i < j, in blocks: of distinct hashes, multiplied out to images."""
+    """Yield candidate pairs of images, each once, i < j, in blocks: all images of each pair of close hashes."""
     distinct, inverse, size = np.unique(hashes, return_inverse=True, return_counts=True)
     members, starts = np.argsort(inverse, kind="stable"), np.cumsum(size) - size
     repeated = np.flatnonzero(size > 1)
@@ -207,7 +210,10 @@ def _candidate_blocks(hashes: NDArray[np.uint64], max_distance: int) -> Iterator
 
 
 def _close(hashes: NDArray[np.uint64], max_distance: int) -> Iterator[tuple[Ints, Ints]]:
-    """Yield index pairs of distinct hashes within the distance, each in the first band that nearly agrees."""
+    """Yield index pairs of distinct hashes within the distance, each once, at the first 16-bit band that nearly agrees.
+
+    If two hashes differ in at most d bits, at least one of their four bands differs in at most d // 4 bits.
+    """
     bands = hashes[:, None] >> np.arange(0, 64, 16, dtype=np.uint64) & np.uint64(0xFFFF)
     radius = max_distance // 4
     flips = [sum(1 << bit for bit in bits) for k in range(radius + 1) for bits in combinations(range(16), k)]
@@ -227,7 +233,7 @@ def _close(hashes: NDArray[np.uint64], max_distance: int) -> Iterator[tuple[Ints
 
 
 def moments_of(thumbnails: NDArray[np.uint8]) -> tuple[Floats, Floats, Floats, float]:
-    """Per image: mean, norm of the centred pixels (inf if flat), product with the mean image; its square."""
+    """Return, per image, mean, norm of centred pixels (inf if flat), product with the mean image; and its square."""
     rows = thumbnails.reshape(-1, THUMBNAIL_PX**2)
     blocks = [slice(start, start + _BLOCK_IMAGES) for start in range(0, len(rows), _BLOCK_IMAGES)]
     level, along = rows.mean(axis=1, dtype=np.float64), np.zeros(len(rows))
@@ -244,21 +250,23 @@ def moments_of(thumbnails: NDArray[np.uint8]) -> tuple[Floats, Floats, Floats, f
 
 
 def correlate(thumbnails: NDArray[np.uint8], pairs: Ints, moments: tuple[Floats, Floats, Floats, float]) -> Floats:
-    """Correlate the pixels of pairs of images, once what all images share is taken out.
+    """Correlate the pixels of pairs of images, after subtracting what all images have in common.
 
-    Each image is centred and scaled to norm 1; the mean image (of all, and of 100 grey ones, so that small
-    sets and sets full of copies keep their pictures) is subtracted; r is the cosine of what is left.
-    Untouched pixels say little: in ELPV, whose solar cells share a grid, 1,054 of 4,442 candidates pass
-    0.98; here 163 do, most of them neighbouring cells with the same crystals or streaks. Products are sums of exact
-    integers: (u - m)(v - m) = uv - um - vm + mm.
+    Each image is centred and scaled to norm 1. Then the mean image is subtracted, and r is the cosine of the results.
+    The mean includes 100 grey images, so it does not remove the content of small sets or of sets full of copies.
+
+    Correlations of the original pixels say little. The solar cells of ELPV share a grid: 1,054 of 4,442 candidates
+    exceed 0.98. After subtraction 163 do, most of them neighbouring cells with the same crystals or streaks.
+
+    Products are sums of exact integers: (u - m)(v - m) = uv - um - vm + mm.
 
     Args:
         thumbnails: (n, 32, 32) uint8, grey, 0 to 255.
         pairs: (m, 2) integer indices below n.
-        moments: Of all thumbnails, by `moments_of`, since their mean counts.
+        moments: Moments of all thumbnails, from `moments_of`.
 
     Returns:
-        r (m,), -1 to 1, rounded to 6 decimals. Equal thumbnails have r = 1; a flat image has r = 0 with every other.
+        r (m,), -1 to 1, rounded to 6 decimals. Equal thumbnails have r = 1. A constant image has r = 0 with all others.
 
     Example:
         >>> ramp = np.tile(np.arange(32, dtype=np.uint8), (32, 1))

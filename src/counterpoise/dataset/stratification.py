@@ -1,4 +1,4 @@
-"""Stratified splits: every class in proportion, and units never split up."""
+"""Stratified splits: every class has the same share of each split, and units stay together."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 PASSES = 10
-"""So often `even_out` goes through all units at most."""
+"""Maximum number of passes of `even_out` over all units."""
 
 
 def units(*keys: ArrayLike) -> Ints:
-    """Join what shares any key: the connected components of "has the same group" and "is a duplicate".
+    """Join images that share any key: the connected components of "has the same group" and "is a duplicate".
 
     Args:
-        keys: One or more arrays of shape (n,); equal entries of one array belong together.
+        keys: One or more arrays of shape (n,). Images with equal entries in one array belong together.
 
     Returns:
-        (n,) number of each image's unit, in 0..u-1, numbered by first image.
+        (n,) unit of each image, in 0..u-1, in the order of first images.
 
     Raises:
         ValueError: The keys differ in length.
@@ -63,25 +63,25 @@ def deal(
 ) -> Ints:
     """Assign units to splits by iterative stratification.
 
-    The class with the fewest images left comes first; each of its units, in random order with large ones first,
-    goes to the split that still wants most of that class, and of equal ones to the split that still wants most
-    images, then to the first. A unit with many labels is taken off what its split wants of each of them.
+    The class with the fewest unassigned images comes first. Its units are assigned in random order, large ones first.
+    Each unit goes to the split that needs the most images of that class. On ties it goes to the split that needs the
+    most images in total, then to the first split. A unit with several labels reduces the need of its split for each of
+    them. Units without any label come last, and go to the split that needs the most images.
 
     Args:
-        members: (u, c) images of each class in each unit, dense or sparse.
-        wanted: (s, c) images of each class that each split should get.
+        members: (u, c) number of images of each class in each unit, dense or sparse.
+        wanted: (s, c) number of images of each class that each split should get.
         rng: Decides the order of the units.
-        sizes: (u,) images of each unit; without it the sum of its classes, as if each image had one label. Splits
-            want images in the proportion in which they want labels.
+        sizes: (u,) number of images of each unit. By default the sum over its classes, as for one label per image. The
+            total number of images of a split is in proportion to its labels in `wanted`.
 
     Returns:
-        (u,) the split of each unit, in 0..s-1; units without any label come last, to the split that still wants
-        most images.
+        (u,) split of each unit, in 0..s-1.
 
     Source: Sechidis, Tsoumakas, Vlahavas (2011), On the Stratification of Multi-Label Data, algorithm 1. Departures:
-        units of images in place of images; large ones first, as small ones can make up for them (large by images:
-        by labels, the first split would get the images with many labels); of splits that want the same, the first in
-        place of a random one.
+        it assigns units of images instead of images; large units come first, since small ones can balance them (size
+        counts images, because with labels the first split would get the images with many labels); on ties it takes the
+        first split instead of a random one.
 
     Example:
         >>> deal(np.array([[1], [1], [1], [1]]), np.array([[3.0], [1.0]]), np.random.default_rng(0)).tolist().count(0)
@@ -126,24 +126,24 @@ def even_out(
     rng: np.random.Generator,
     sizes: Ints,
 ) -> Ints:
-    """Move units from split to split as long as that brings all labels, and the numbers of images, closer to wanted.
+    """Improve a multilabel split: move units between splits while this brings all counts closer to `wanted`.
 
-    Of units with many labels the last ones are placed by one of their labels, whatever that does to others. A
-    unit is moved where it lowers sum_s sum_l (wanted_sl - got_sl)^2 / n_l most, with n_l the images of label l, and all
-    images as one label more; all units come in random order, again until none moves, `PASSES` times at most.
+    `deal` places the last units by one of their labels and ignores their other labels. This function moves each unit to
+    the split that lowers sum_s sum_l (wanted_sl - got_sl)^2 / n_l most, with n_l images of label l. All images count as
+    one more label. Units come in random order. It stops when no unit moves, or after `PASSES` passes.
 
     Args:
         assigned: (u,) split of each unit.
-        members: (u, c) images of each label in each unit, dense or sparse.
-        wanted: (s, c) images of each label that each split should get.
-        rng: Decides the order.
-        sizes: (u,) images of each unit.
+        members: (u, c) number of images of each label in each unit, dense or sparse.
+        wanted: (s, c) number of images of each label that each split should get.
+        rng: Decides the order of the units.
+        sizes: (u,) number of images of each unit.
 
     Returns:
-        (u,) the split of each unit.
+        (u,) split of each unit.
 
-    Source: Merrillees, Du (2021), Stratified Sampling for Extreme Multi-Label Data, who improve a split with the same
-        aim, by exchanging units at random.
+    Source: Merrillees, Du (2021), Stratified Sampling for Extreme Multi-Label Data. They improve splits for the same
+        purpose, with random exchanges of units.
 
     Example:
         >>> wanted, rng, sizes = np.array([[2.0], [2.0]]), np.random.default_rng(0), np.ones(4, dtype=np.int64)
@@ -163,7 +163,7 @@ def even_out(
             own = slice(table.indptr[unit], table.indptr[unit + 1])
             columns, images = table.indices[own], table.data[own]
             weights = images / totals[columns]
-            # Moving it from a to b changes the sum by 2 sum_l weight_l (left_al - left_bl + images_l).
+            # Moving the unit from a to b changes the sum by 2 sum_l weight_l (left_al - left_bl + images_l).
             pull = left[:, columns] @ weights
             pull[result[unit]] += images @ weights
             best = int(pull.argmax())

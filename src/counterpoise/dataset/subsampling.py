@@ -1,4 +1,4 @@
-"""A part of train that is stratified and nested, as if fewer images had been labelled."""
+"""Stratified, nested subsets of the training set, to simulate fewer labelled images."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ if TYPE_CHECKING:
 
 
 def choose(table: pd.DataFrame, units: Mapping[str, str], fraction: float, seed: int) -> NDArray[np.int64]:
-    """Choose a part of the tiles of train.
+    """Choose a subset of the training tiles.
 
-    Units are taken whole: images that must stay together, with all their tiles. Of the n units that have the same
-    labels, in random order, number j (from 0) belongs to every part above (j + u) / n, with one u in [0, 1) for them
-    all; so each such set of labels gives its share, to within one unit and without bias. Where a class would be left
-    out, the first of its units is taken too. For one seed a smaller part lies within a larger one.
+    The subset has whole units: images that must stay together, with all their tiles. Units with the same set of labels
+    form a stratum. Its n units are put in random order, and unit j (from 0) is in the subset if (j + u) / n is below
+    the fraction, with one random u in [0, 1) per stratum. Each stratum therefore has its exact share, within one unit
+    and without bias. If a class would be absent, its first unit is added. With the same seed, a smaller subset is
+    contained in a larger one.
 
     Args:
-        table: Index of the tiles of train: `image_id`, `labels`.
-        units: image_id -> what must not be separated.
+        table: Index of the training tiles: `image_id`, `labels`.
+        units: image_id -> unit.
         fraction: Share of the units, in (0, 1].
-        seed: Decides which.
+        seed: Decides which units are chosen.
 
     Returns:
-        Rows of the table, in their order; all of them for a fraction of 1.
+        Row numbers of the table, in increasing order; all rows for a fraction of 1.
 
     Raises:
         ValueError: The fraction is out of range.

@@ -1,1 +1,1 @@
-"""What a built model says of new images."""
+"""Predictions for new images."""

@@ -1,4 +1,4 @@
-"""Predictions of the built model for new images: their classes, with calibrated probabilities."""
+"""Predictions of a trained model for new images: decided classes and calibrated probabilities."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Answer:
     """The prediction for one image.
 
     Attributes:
-        image: Its path, as given.
+        image: Path of the image, as the user wrote it.
         ranked: Class names with their probabilities at the target prior, the most probable first.
-        decided: The classes that the rule decides for; of one class per image exactly one, of many labels perhaps none.
+        decided: Classes that the decision rule chooses: exactly one for multiclass, any number for multilabel.
     """
 
     image: str
@@ -38,20 +38,20 @@ class Answer:
 
 
 def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any], top: int) -> list[Answer]:
-    """Predict and decide images as the pipeline does, cut into the same tiles.
+    """Predict and decide new images with the tiles, the model and the rule of the pipeline.
 
     Args:
-        root: A repository in which the pipeline was run.
+        root: A repository in which the pipeline has run.
         paths: Image files.
-        content: Its checked parameters: `tile`, `predict`, `model` and `seed` are used.
-        top: How many classes to name for each image.
+        content: Checked parameters of the repository; `tile`, `predict`, `model` and `seed` are used.
+        top: Number of classes to list for each image.
 
     Returns:
-        An answer for each image, in their order.
+        One answer per image, in the order of `paths`.
 
     Raises:
         InputError: An image cannot be read.
-        ArtifactError: There is no model yet.
+        ArtifactError: No model has been trained yet.
     """
     decided = decision.read(root)
     rows = logits(root, paths, content)
@@ -59,19 +59,19 @@ def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any], top: i
 
 
 def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDArray[np.float32]:
-    """Predict images as the pipeline does, cut into the same tiles, and fold them.
+    """Compute the logits of new images: cut them into tiles as the pipeline does, predict, and aggregate per image.
 
     Args:
-        root: A repository in which a model was trained.
+        root: A repository in which a model has been trained.
         paths: Image files.
-        content: Its checked parameters, as in `answer`.
+        content: Checked parameters of the repository, as in `answer`.
 
     Returns:
         (n, c) raw logits.
 
     Raises:
         InputError: An image cannot be read.
-        ArtifactError: There is no model yet.
+        ArtifactError: No model has been trained yet.
     """
     card = model.read_card(root)
     members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
@@ -87,7 +87,7 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDA
 def _whole(
     card: model.Card, members: Sequence[nn.Module], content: Mapping[str, Any], compute: devices.Compute
 ) -> nn.Module:
-    """Put the members together, behind one backbone where it is frozen, averaged over views as `predict` does."""
+    """Combine the members into one network that averages over members and views. A frozen backbone is shared."""
     how, views = content["predict"]["average"], tta.VIEWS[content["predict"]["tta"]]
     if card.frozen:
         heads = ensembling.Averaged(members, tta.VIEWS["none"], how, card.task)
@@ -101,7 +101,7 @@ def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> Iterator
     try:
         image = images.decode(path.read_bytes())
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        raise InputError(f"{path}: the image cannot be read: {error.strerror}") from error
     except images.ImageError as error:
         raise InputError(f"{path}: {error}") from error
     height, width = image.shape[:2]

@@ -1,1 +1,1 @@
-"""The processes that a training runs in."""
+"""The processes and the precision of training."""

@@ -1,7 +1,7 @@
-"""The arithmetic of a step: autocast, and a scaler that keeps gradients in float16 from vanishing.
+"""Precision of a training step: autocast, and a gradient scaler that prevents underflow in float16.
 
-Both are Lightning Fabric's `MixedPrecision`, whose import takes a second. A head on stored features trains in float32
-whatever the precision, so that it does without.
+Both are part of Lightning Fabric's `MixedPrecision`, whose import takes a second. A head on stored features always
+trains in float32, so it does not import Fabric.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ if TYPE_CHECKING:
     from lightning_fabric.plugins.precision import Precision
 
 MIXED = {torch.bfloat16: "bf16-mixed", torch.float16: "16-mixed"}
-"""Names of Fabric; weights stay in float32."""
+"""Data type -> Fabric's name of the precision. Weights stay in float32."""
 
 
 class Float32:
-    """What `lightning_fabric.plugins.precision.Precision` does, without Fabric: steps in float32."""
+    """Training steps in float32: a replacement for Fabric's `Precision` that does not import Fabric."""
 
     def forward_context(self) -> AbstractContextManager[object]:
-        """Change nothing."""
+        """Return a context that changes nothing."""
         return nullcontext()
 
     def backward(self, tensor: Tensor, model: nn.Module | None) -> None:
-        """Add the gradients of a loss."""
+        """Add the gradients of a loss to those of the parameters."""
         tensor.backward()  # type: ignore[no-untyped-call]
 
     def optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Take the step."""
+        """Take a step of the optimiser."""
         optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing, as there is no state."""
+        """Return an empty dict, since there is no state."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take nothing."""
+        """Do nothing, since there is no state."""
 
 
 def mixed(device: torch.device, dtype: torch.dtype) -> Precision:
-    """Choose the arithmetic of a network.
+    """Build the precision plugin of a network.
 
     Args:
-        device: Where it runs.
-        dtype: `torch.bfloat16` or `torch.float16` for Fabric's mixed precision; `torch.float32` for none.
+        device: Device of the network.
+        dtype: `torch.bfloat16` or `torch.float16` for mixed precision; `torch.float32` for full precision.
     """
     from lightning_fabric.plugins import precision
 

@@ -1,13 +1,15 @@
-"""Several processes that train one network together, started by `torchrun`.
+"""Data-parallel training: several processes, started by `torchrun`, train one network together.
 
-Each takes its share of every batch; gradients are added up, so that all take the step that one process would have
-taken on the whole batch. Where there is one process, nothing here does anything.
+Each process computes its share of every batch, and gradients are summed over processes. All processes then take the
+same step that one process would take on the whole batch. With one process, the functions of this module do nothing.
 
-Lightning Fabric launches the group: devices, nodes, backend. `Fabric.setup`, which wraps the network in
-`DistributedDataParallel`, breaks four things, so that gradients are added up here, once a batch. A
-share may be empty, where the wrapper would wait for ever for a process that computes nothing. Shares may be uneven,
-where it averages over processes. Parameters of a loss are trained, too, which it does not see. Running statistics are
-averaged, where it takes those of the first process.
+Lightning Fabric sets up the process group: devices, nodes, backend. `Fabric.setup`, which wraps the network in
+`DistributedDataParallel` (DDP), is not used, for four reasons. This module sums the gradients once per batch instead.
+
+1. A share may be empty. DDP would wait forever for a process that computes nothing.
+2. Shares may have different sizes. DDP averages over processes as if they were equal.
+3. Losses may have trained parameters. DDP does not see them.
+4. Running statistics are averaged over processes. DDP keeps those of the first process.
 """
 
 from __future__ import annotations
@@ -28,10 +30,10 @@ T = TypeVar("T")
 
 @contextmanager
 def launch(device: torch.device) -> Iterator[None]:
-    """Meet the other processes that `torchrun` started: by nccl on CUDA, each with a GPU of its own, else by gloo.
+    """Join the process group that `torchrun` started: NCCL and one GPU per process on CUDA, otherwise Gloo.
 
     Raises:
-        InputError: There are more processes than GPUs, or the device is one that processes cannot share.
+        InputError: There are more processes than GPUs, or the device does not support several processes.
     """
     world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if world == 1:
@@ -39,17 +41,18 @@ def launch(device: torch.device) -> Iterator[None]:
         return
     if device.type == "cuda" and local > torch.cuda.device_count():
         raise InputError(
-            f"torchrun started {local} processes on a machine with {torch.cuda.device_count()} GPUs; lower "
-            "--nproc-per-node"
+            f"torchrun started {local} processes on a machine with {torch.cuda.device_count()} GPUs, but each process "
+            "needs a GPU; lower --nproc-per-node"
         )
     if device.type not in ("cuda", "cpu"):
         raise InputError(
-            f"{PATH}: model.device is {device.type!r}, where one process alone can train; leave torchrun out"
+            f"{PATH}: model.device is {device.type!r}, which supports only one training process; run the stage without "
+            "torchrun, or set model.device to 'cuda' or 'cpu'"
         )
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the group
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # hide its messages on start
     environment = TorchElasticEnvironment()
     Fabric(
         accelerator=device.type, strategy="ddp", devices=local, num_nodes=world // local, plugins=environment
@@ -66,12 +69,12 @@ def count() -> int:
 
 
 def rank() -> int:
-    """Say which of them this one is, from 0, which alone writes files."""
+    """Return the number of this process, from 0. Only process 0 writes files."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def synchronised(network: nn.Module, device: torch.device) -> nn.Module:
-    """Let batch norm look at the whole batch, on CUDA; on the CPU, where torch cannot, at each process's share."""
+    """On CUDA, compute batch norm statistics over the whole batch. On the CPU, torch supports only each share."""
     if count() == 1 or device.type != "cuda":
         return network
     import timm.layers
@@ -81,7 +84,7 @@ def synchronised(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 def add_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """Replace the gradient of every trained parameter by its sum over processes; one that no process has stays away."""
+    """Replace the gradient of every trained parameter by its sum over processes; `None` stays if no process has one."""
     if count() == 1:
         return
     trained = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
@@ -95,7 +98,7 @@ def add_gradients(optimizer: torch.optim.Optimizer) -> None:
 
 
 def average_buffers(*modules: nn.Module) -> None:
-    """Replace what modules remember (of batch norm, the running mean and variance) by its mean over processes."""
+    """Replace buffers, such as the running statistics of batch norm, by their mean over processes."""
     buffers = [buffer for module in modules for buffer in module.buffers() if buffer.is_floating_point()]
     add(buffers)
     for buffer in buffers if count() > 1 else []:
@@ -103,7 +106,7 @@ def average_buffers(*modules: nn.Module) -> None:
 
 
 def add(tensors: Sequence[Tensor]) -> None:
-    """Replace tensors of one type by their sums over processes, in one message."""
+    """Replace tensors of one data type by their sums over processes, with one all-reduce."""
     if count() == 1 or not tensors:
         return
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
@@ -113,13 +116,13 @@ def add(tensors: Sequence[Tensor]) -> None:
 
 
 def shard(items: Sequence[T]) -> list[T]:
-    """Pick those items of a list that are this process's to compute: the r-th of p pieces of nearly equal length."""
+    """Return the items of a list that this process computes: the r-th of p parts of nearly equal length."""
     bounds = [len(items) * number // count() for number in (rank(), rank() + 1)]
     return list(items[slice(*bounds)])
 
 
 def gather(own: Tensor) -> Tensor:
-    """Put the rows that each process computed of its `shard` items in their order again, on the CPU."""
+    """Collect the rows that each process computed for its `shard` items, in the original order, on the CPU."""
     if count() == 1:
         return own
     rows = [own] * count()
@@ -128,7 +131,7 @@ def gather(own: Tensor) -> Tensor:
 
 
 def broadcast(value: T) -> T:
-    """Take over what the first process holds, so that all decide alike."""
+    """Return the value of the first process in all processes, so that all make the same decisions."""
     if count() == 1:
         return value
     box = [value]

@@ -1,1 +1,1 @@
-"""Figures of decisions, rankings and probabilities, for one weighting of the images or for many at a time."""
+"""Metrics of decisions, rankings and probabilities, for one weighting of the examples or for many at once."""

@@ -1,4 +1,4 @@
-"""What figures accept, and the errors that say what was expected instead."""
+"""Checks of the arguments of metrics. Errors say what was found and what was expected."""
 
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ Values: TypeAlias = np.float64 | FloatArray
 
 
 def confusion_table(confusion: ArrayLike) -> FloatArray:
-    """Check confusion matrices, (..., c, c) counts or weights."""
+    """Check confusion matrices: counts or weights, shape (..., c, c)."""
     table = np.asarray(confusion, dtype=np.float64)
     if table.ndim < 2 or table.shape[-1] != table.shape[-2]:
         raise ValueError(f"confusion: found shape {table.shape}; expected (..., c, c)")
@@ -23,7 +23,7 @@ def confusion_table(confusion: ArrayLike) -> FloatArray:
 
 
 def example_weights(weights: ArrayLike, n: int) -> NDArray[np.number]:
-    """Check weights of n examples: (n,), or (b, n) for b weightings."""
+    """Check weights of n examples: shape (n,), or (b, n) for b weightings."""
     w = np.asarray(weights)
     shape_fits = w.ndim in (1, 2) and w.shape[-1] == n and (w.ndim == 1 or len(w) > 0)
     if w.dtype.kind not in "biuf" or not shape_fits:
@@ -34,7 +34,7 @@ def example_weights(weights: ArrayLike, n: int) -> NDArray[np.number]:
 
 
 def class_indices(name: str, values: ArrayLike, class_count: int, n: int | None = None) -> NDArray[np.int64]:
-    """Check class indices, (n,) from 0 to class_count - 1; an error calls them `name`."""
+    """Check class indices: shape (n,), from 0 to class_count - 1. Error messages call the array `name`."""
     if class_count < 1:
         raise ValueError(f"class_count: found {class_count}; expected at least 1")
     array = np.asarray(values)
@@ -49,7 +49,7 @@ def class_indices(name: str, values: ArrayLike, class_count: int, n: int | None 
 
 
 def binary(positives: ArrayLike) -> NDArray[np.bool_]:
-    """Check which examples are positive, (n,) of 0 and 1."""
+    """Check which examples are positive: shape (n,), values 0 and 1."""
     y = np.asarray(positives)
     if y.ndim != 1 or not np.isin(y, (0, 1)).all():
         raise ValueError(f"positives: found shape {y.shape}, values {np.unique(y)[:5]}; expected (n,) of 0 and 1")
@@ -57,24 +57,24 @@ def binary(positives: ArrayLike) -> NDArray[np.bool_]:
 
 
 def ranking(positives: ArrayLike, scores: ArrayLike, name: str = "scores") -> tuple[NDArray[np.bool_], FloatArray]:
-    """Check which of n examples are positive, and their finite scores; an error calls the scores `name`."""
+    """Check which of n examples are positive, and that their scores are finite. Errors call the scores `name`."""
     y, s = binary(positives), np.asarray(scores, dtype=np.float64)
     if s.shape != y.shape:
-        raise ValueError(f"{name}: found shape {s.shape}; expected {y.shape}, as positives")
+        raise ValueError(f"{name}: found shape {s.shape}; expected {y.shape}, the shape of positives")
     if not np.isfinite(s).all():
-        raise ValueError(f"{name}: found {(~np.isfinite(s)).sum()} of {len(s)} not finite; expected none")
+        raise ValueError(f"{name}: {(~np.isfinite(s)).sum()} of {len(s)} values are not finite; expected finite values")
     return y, s
 
 
 def class_probabilities(probs: ArrayLike, targets: ArrayLike) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Check probabilities, (n, c) in rows that sum to 1, and class indices (n,)."""
+    """Check probabilities, shape (n, c), whose rows sum to 1, and class indices, shape (n,)."""
     p = np.asarray(probs, dtype=np.float64)
     if p.ndim != 2 or p.shape[1] == 0:
         raise ValueError(f"probs: found shape {p.shape}; expected (n, c)")
     invalid = ~((p >= 0).all(1) & (np.abs(p.sum(1) - 1) <= 1e-4))  # true for NaN as well
     if invalid.any():
         raise ValueError(
-            f"probs: found {invalid.sum()} of {len(p)} rows such as row {invalid.argmax()}, {p[invalid.argmax()]}; "
-            "expected finite values of at least 0 that sum to 1 within 1e-4 (were logits passed?)"
+            f"probs: {invalid.sum()} of {len(p)} rows are not probabilities, such as row {invalid.argmax()}, "
+            f"{p[invalid.argmax()]}; expected finite values of at least 0 that sum to 1 within 1e-4 (are they logits?)"
         )
     return p, class_indices("targets", targets, p.shape[1], n=len(p))

@@ -1,4 +1,4 @@
-"""Figures of decisions, computed from a confusion matrix or from many at a time."""
+"""Metrics of decisions, computed from one confusion matrix or from many at once."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,19 +12,19 @@ def confusion_matrix(
 ) -> FloatArray:
     """Count examples by class: ROWS ARE THE TRUTH, COLUMNS ARE THE DECISION (as in scikit-learn).
 
-    `confusion[t, d] = sum of w_i where targets_i = t and decisions_i = d`; row sums are supports.
+    `confusion[t, d] = sum of w_i where targets_i = t and decisions_i = d`. Row sums are the supports of the classes.
 
     Args:
         targets: True class of each example, integers in [0, class_count), shape (n,).
         decisions: Decided class of each example, integers in [0, class_count), shape (n,).
-        class_count: Number of classes c, at least 1; classes that do not occur keep their row and column.
+        class_count: Number of classes c, at least 1. Absent classes also have a row and a column.
         weights: None, (n,) or (b, n); see `metrics.averages`.
 
     Returns:
         Weighted counts, shape (c, c) or (b, c, c).
 
     Raises:
-        ValueError: If lengths differ, a class lies out of range, or a weight is negative or not finite.
+        ValueError: Lengths differ, a class is out of range, or a weight is negative or not finite.
 
     Example:
         >>> confusion_matrix(targets=[0, 0, 0, 1], decisions=[0, 0, 1, 1], class_count=2)
@@ -43,16 +43,16 @@ def confusion_matrix(
 
 
 def recall(confusion: ArrayLike) -> FloatArray:
-    """Share of each true class that was found, `diagonal / row sums`; whatever the prevalence.
+    """Recall of each class, `diagonal / row sums`. It does not depend on the prevalence.
 
     Args:
         confusion: Counts, rows the truth, columns the decision, shape (..., c, c).
 
     Returns:
-        Share in [0, 1] for each class, shape (..., c); NaN for a class without support.
+        Recall in [0, 1] of each class, shape (..., c); NaN for a class without support.
 
     Raises:
-        ValueError: If the table is not square, or a count is negative or not finite.
+        ValueError: The table is not square, or a count is negative or not finite.
 
     Example:
         >>> recall([[2615, 247], [15, 122]]).round(4)  # 122 / 137 panels were found
@@ -69,11 +69,11 @@ def f1(confusion: ArrayLike) -> FloatArray:
         confusion: Counts, rows the truth, columns the decision, shape (..., c, c).
 
     Returns:
-        F1 in [0, 1] for each class, shape (..., c): 0 for a class that is present and never decided (its
-        precision is undefined, this formula is not), NaN for one that is neither present nor decided.
+        F1 in [0, 1] of each class, shape (..., c). It is 0 for a class that is present and never decided (its
+        precision is undefined, but this formula is not), and NaN for a class that is neither present nor decided.
 
     Raises:
-        ValueError: If the table is not square, or a count is negative or not finite.
+        ValueError: The table is not square, or a count is negative or not finite.
 
     Example:
         >>> f1([[3, 0, 0], [1, 0, 0], [0, 0, 0]])  # 6 / 7; present, never decided; absent
@@ -84,7 +84,7 @@ def f1(confusion: ArrayLike) -> FloatArray:
 
 
 def balanced_accuracy(confusion: ArrayLike) -> Values:
-    """Mean recall over the c classes that are present (support > 0); a constant decision scores 1 / c.
+    """Mean recall over the c classes that are present (support > 0). A constant decision scores 1 / c.
 
     Args:
         confusion: Counts, rows the truth, columns the decision, shape (..., c, c).
@@ -93,7 +93,7 @@ def balanced_accuracy(confusion: ArrayLike) -> Values:
         Mean in [0, 1], shape (...); NaN for an empty table.
 
     Raises:
-        ValueError: If the table is not square, or a count is negative or not finite.
+        ValueError: The table is not square, or a count is negative or not finite.
 
     Source: Brodersen et al. 2010, "The balanced accuracy and its posterior distribution", for c classes.
 
@@ -111,13 +111,13 @@ def macro_f1(confusion: ArrayLike) -> Values:
         confusion: Counts, rows the truth, columns the decision, shape (..., c, c).
 
     Returns:
-        Mean in [0, 1], shape (...); NaN for an empty table. A present class never decided counts as 0.
+        Mean in [0, 1], shape (...); NaN for an empty table. A class that is present and never decided counts as 0.
 
     Raises:
-        ValueError: If the table is not square, or a count is negative or not finite.
+        ValueError: The table is not square, or a count is negative or not finite.
 
     Source: Opitz & Burst 2019, "Macro F1 and Macro F1", the mean of F1s. Departure: scikit-learn also
-        averages over absent classes that were decided, as 0.
+        includes absent classes that were decided, with an F1 of 0.
 
     Example:
         >>> round(float(macro_f1([[3, 0, 0], [1, 0, 0], [0, 0, 0]])), 4)  # (6/7 + 0) / 2
@@ -127,20 +127,19 @@ def macro_f1(confusion: ArrayLike) -> Values:
 
 
 def matthews(confusion: ArrayLike) -> Values:
-    """Correlation of truth and decision over c classes, R_K (for two classes: Matthews' phi).
+    """Matthews correlation coefficient of truth and decision over c classes, R_K (phi for two classes).
 
-    `(s * trace - t . d) / sqrt((s^2 - t . t) (s^2 - d . d))`, t the row sums, d the column sums, s the total.
+    `(s * trace - t . d) / sqrt((s^2 - t . t) (s^2 - d . d))` with row sums t, column sums d, and total s.
 
     Args:
         confusion: Counts, rows the truth, columns the decision, shape (..., c, c).
 
     Returns:
-        Correlation in [-1, 1], shape (...); NaN for an empty table. Where all examples share one true class
-        or one decided class it is 0 / 0, and 0 by convention, as in scikit-learn: such a decision knows
-        nothing.
+        Correlation in [-1, 1], shape (...); NaN for an empty table. If all examples have the same true class or
+        the same decided class, the formula is 0 / 0, and the result is 0 by convention, as in scikit-learn.
 
     Raises:
-        ValueError: If the table is not square, or a count is negative or not finite.
+        ValueError: The table is not square, or a count is negative or not finite.
 
     Source: Gorodkin 2004, "Comparing two K-category assignments by a K-category correlation coefficient".
 
@@ -154,7 +153,7 @@ def matthews(confusion: ArrayLike) -> Values:
     t, d = table.sum(-1), table.sum(-2)
     covariance = np.trace(table, axis1=-2, axis2=-1) - (t * d).sum(-1)
     variances = (1 - (t * t).sum(-1)) * (1 - (d * d).sum(-1))
-    # Counting classes is exact, where 1 - sum of squares may round to something other than 0.
+    # Counting classes is exact, while 1 - sum of squares may not round to 0.
     defined = ((t > 0).sum(-1) > 1) & ((d > 0).sum(-1) > 1) & (variances > 0)
     correlation = np.where(defined, covariance / np.sqrt(np.where(defined, variances, 1)), 0)
     return np.where(total > 0, np.clip(correlation, -1, 1), np.nan)[()]

@@ -1,10 +1,10 @@
-"""Intervals for shares and for bootstrapped metrics, which widen where examples come in groups.
+"""Confidence intervals of proportions and of bootstrapped metrics, for grouped examples.
+
+Examples of one group share something, such as a roof, a scene or a patient. They carry less information than the same
+number of independent examples, so intervals become wider.
+"""
 
 from __future__ import annotations
-
-Groups are what the examples share (a roof, a scene, a patient): together they say
-less than as many examples which share nothing.
-"""
 
 import math
 from typing import NamedTuple, TypeAlias
@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Values: TypeAlias = np.float64 | FloatArray
-"""A float for numbers, an array for arrays."""
+"""A float for scalar arguments, an array for array arguments."""
 
 
 class Interval(NamedTuple):
-    """A percentile interval, and how many resamples it leaves out because the metric was undefined (NaN)."""
+    """A percentile interval, and the number of resamples that it ignores because the metric is undefined (NaN)."""
 
     low: float
     high: float
@@ -28,21 +28,21 @@ class Interval(NamedTuple):
 def wilson(
     successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95, design_effect: ArrayLike = 1.0
 ) -> tuple[Values, Values]:
-    """Wilson's score interval of a share.
+    """Wilson's score interval of a proportion.
 
-    `(x + z^2 / 2 -+ z sqrt(x (n - x) / n + z^2 / 4)) / (n + z^2)`, x and n divided by the design effect.
+    `(x + z^2 / 2 -+ z sqrt(x (n - x) / n + z^2 / 4)) / (n + z^2)`, where x and n are divided by the design effect.
 
     Args:
-        successes: Number x of successes, 0 <= x <= n; whole or weighted; any shape.
+        successes: Number x of successes, 0 <= x <= n; integer or weighted; any shape.
         trials: Number n of trials, at least 0; a shape that broadcasts with `successes`.
-        level: Coverage meant, in (0, 1).
-        design_effect: Number of grouped trials that say as much as one independent one, at least 1.
+        level: Nominal coverage, in (0, 1).
+        design_effect: Number of grouped trials with the information of one independent trial, at least 1.
 
     Returns:
-        Low and high end in [0, 1], of the common shape. Without trials they are (0, 1): nothing is known.
+        Lower and upper bound in [0, 1], in the broadcast shape. Without trials they are (0, 1).
 
     Raises:
-        ValueError: If x, n, the level or the design effect is out of range.
+        ValueError: x, n, the level or the design effect is out of range.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference". Dividing x
         and n: Rao & Scott 1992, "A simple method for the analysis of clustered binary data".
@@ -66,26 +66,26 @@ def wilson(
 
 
 def design_effect(successes: ArrayLike, groups: ArrayLike) -> float:
-    """Variance of a share over grouped examples, relative to that over as many independent ones.
+    """Variance of a proportion over grouped examples, relative to the same number of independent examples.
 
     `v / (p (1 - p) / n)` with the variance of a ratio over m groups, `v = m / (m - 1) * sum_g r_g^2 / n^2`,
-    where `r_g = x_g - n_g p` for the x_g successes among the n_g examples of group g.
+    where `r_g = x_g - n_g p` for x_g successes among the n_g examples of group g.
 
     Args:
         successes: Whether each example succeeded, boolean or 0/1, shape (n,).
-        groups: Group of each example, values that can be sorted, shape (n,).
+        groups: Group of each example, sortable values, shape (n,).
 
     Returns:
-        A number of at least 1: n examples say as much as n / it independent ones. It is 1.0 where every group
-        is a single example, and also where nothing can be estimated (no examples, one group, or p of 0 or 1),
-        which is then no evidence that the examples are independent. Below some 20 groups it is itself
-        uncertain.
+        Design effect d of at least 1: n examples have the information of n / d independent examples. It is 1.0 if
+        every group has one example. It is also 1.0 if it cannot be estimated (no examples, one group, or p of 0 or
+        1); this does not mean that the examples are independent. With fewer than about 20 groups the estimate is
+        itself uncertain.
 
     Raises:
-        ValueError: If lengths differ, or a success is not 0 or 1.
+        ValueError: Lengths differ, or a success is not 0 or 1.
 
     Source: Rao & Scott 1992, "A simple method for the analysis of clustered binary data".
-        Departure: values below 1 become 1, so that grouping never narrows an interval.
+        Departure: values below 1 become 1, so grouping never narrows an interval.
 
     Example:
         >>> design_effect([1, 1, 0, 0], groups=["a", "a", "b", "b"])  # r = 1, -1: (2 * 2 / 16) / (1 / 16)
@@ -94,7 +94,8 @@ def design_effect(successes: ArrayLike, groups: ArrayLike) -> float:
     y, codes = np.asarray(successes), _codes(groups)
     if y.shape != codes.shape or not np.isin(y, (0, 1)).all():
         raise ValueError(
-            f"successes: found shape {y.shape}, values {np.unique(y)[:5]}; expected {codes.shape} of 0 and 1, as groups"
+            f"successes: found shape {y.shape}, values {np.unique(y)[:5]}; expected shape {codes.shape}, the shape of "
+            "groups, with values 0 and 1"
         )
     n, total = len(y), float(y.sum())
     m = int(codes.max(initial=-1)) + 1
@@ -106,22 +107,21 @@ def design_effect(successes: ArrayLike, groups: ArrayLike) -> float:
 
 
 def bootstrap_weights(groups: ArrayLike, *, resamples: int, rng: np.random.Generator) -> NDArray[np.int32]:
-    """Resample whole groups with replacement: how often each resample holds each example.
+    """Resample whole groups with replacement, and count how often each resample has each example.
 
-    Each resample draws m of the m groups (a multinomial with equal shares), so that its number of examples
-    varies where the groups differ in size. Use one call for all arms of a comparison: their differences are
-    then paired.
+    Each resample draws m of the m groups (a multinomial with equal probabilities), so its number of examples
+    varies if groups differ in size. Use one call for all models of a comparison, so their differences are paired.
 
     Args:
-        groups: Group of each example, values that can be sorted, shape (n,); all distinct: plain bootstrap.
-        resamples: Number b of resamples, at least 1; a thousand is usual.
-        rng: Source of chance; the same seed gives the same resamples.
+        groups: Group of each example, sortable values, shape (n,). If all are distinct, this is the plain bootstrap.
+        resamples: Number b of resamples, at least 1; 1000 is usual.
+        rng: Random generator; the same seed gives the same resamples.
 
     Returns:
-        Multiplicities of at least 0, shape (b, n), the `weights` of every metric; 4 bytes for each.
+        Counts of at least 0, int32, shape (b, n), to pass as `weights` to every metric.
 
     Raises:
-        ValueError: If there are no examples, or `resamples` is below 1.
+        ValueError: There are no examples, or `resamples` is below 1.
 
     Source: Davison & Hinkley 1997, "Bootstrap methods and their application", section 3.8.
 
@@ -145,17 +145,18 @@ def percentile(values: ArrayLike, *, level: float = 0.95) -> Interval:
 
     Args:
         values: Metric in each resample, NaN where undefined, shape (b,).
-        level: Coverage meant, in (0, 1).
+        level: Nominal coverage, in (0, 1).
 
     Returns:
-        Low and high end, in the unit of the metric, and the number of NaN resamples, which are left out:
-        where that is not small, the interval holds only for samples in which the metric exists. Ends are NaN
-        if all are undefined.
+        Lower and upper bound, in the unit of the metric, and the number of NaN resamples, which are ignored. If
+        many are ignored, the interval describes only samples in which the metric is defined. The bounds are NaN if
+        all values are NaN.
 
     Raises:
-        ValueError: If `values` is empty or not (b,), or the level is out of range.
+        ValueError: `values` is empty or does not have shape (b,), or the level is out of range.
 
-    Source: Efron & Tibshirani 1993, "An introduction to the bootstrap", chapter 13; linear quantiles.
+    Source: Efron & Tibshirani 1993, "An introduction to the bootstrap", chapter 13; quantiles are interpolated
+        linearly.
 
     Example:
         >>> percentile([0.0, 1.0, 2.0, 3.0, 4.0, float("nan")], level=0.5)
@@ -171,18 +172,19 @@ def percentile(values: ArrayLike, *, level: float = 0.95) -> Interval:
 
 
 def centred(values: ArrayLike, estimate: float, *, level: float = 0.95) -> Interval:
-    """Percentile interval moved by the bias that resampling adds, for metrics that grow with every resampling.
+    """Percentile interval minus the bias of resampling, for metrics that are larger on resamples.
 
-    Of a calibration error, which takes absolute values of noisy gaps, resamples have more noise and so larger values;
-    their percentiles may all lie above the estimate. The mean over resamples less the estimate is taken off both ends.
+    A calibration error averages absolute values of noisy gaps. Resamples are noisier, so their values are larger, and
+    all their percentiles may exceed the estimate. This function subtracts the bias from both bounds: the mean over the
+    resamples minus the estimate.
 
     Args:
         values: Metric in each resample, at least 0, NaN where undefined, shape (b,).
         estimate: Metric of the sample, at least 0.
-        level: Coverage meant, in (0, 1).
+        level: Nominal coverage, in (0, 1).
 
     Returns:
-        As `percentile`, with ends of at least 0 that hold the estimate between them.
+        As `percentile`, with bounds of at least 0 that contain the estimate.
 
     Source: Davison & Hinkley 1997, "Bootstrap methods and their application", section 2.4, for the bias.
 
@@ -199,7 +201,7 @@ def centred(values: ArrayLike, estimate: float, *, level: float = 0.95) -> Inter
 
 
 def _closed(low: FloatArray, high: FloatArray, x: FloatArray, n: FloatArray) -> tuple[Values, Values]:
-    """Clip to [0, 1]; 0 successes reach down to 0 and n of n up to 1, free of rounding."""
+    """Clip to [0, 1]. The lower bound is exactly 0 for 0 successes, the upper exactly 1 for n of n."""
     return np.where(x == 0, 0, np.clip(low, 0, 1))[()], np.where(x == n, 1, np.clip(high, 0, 1))[()]
 
 
@@ -208,7 +210,7 @@ def _counts(successes: ArrayLike, trials: ArrayLike) -> tuple[FloatArray, FloatA
     wrong = ~((x >= 0) & (x <= n) & np.isfinite(n))
     if wrong.any():
         raise ValueError(
-            f"found {x[wrong][0]:g} successes of {n[wrong][0]:g} trials ({wrong.sum()} such); "
+            f"found {x[wrong][0]:g} successes of {n[wrong][0]:g} trials ({wrong.sum()} of {wrong.size} are wrong); "
             "expected 0 <= successes <= trials"
         )
     return x, n
@@ -216,7 +218,7 @@ def _counts(successes: ArrayLike, trials: ArrayLike) -> tuple[FloatArray, FloatA
 
 def _level(level: float) -> float:
     if not 0 < level < 1:
-        raise ValueError(f"level: found {level}; expected a share between 0 and 1, such as 0.95")
+        raise ValueError(f"level: found {level}; expected a number between 0 and 1, such as 0.95")
     return level
 
 

@@ -1,6 +1,6 @@
-"""Metrics of many labels per example, for one weighting of the examples, or for b bootstrap resamples at once.
+"""Multilabel metrics, for one weighting of the examples or for b bootstrap resamples at once.
 
-`weights` are as in `metrics.averages`. Truth, decisions and probabilities have shape (n, c): n examples, c labels.
+`metrics.averages` explains `weights`. Truth, decisions and probabilities have shape (n, c): n examples, c labels.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def counts(truth: Booleans, decided: Booleans, weights: ArrayLike | None = None)
 
 
 def macro_f1(truth: Booleans, decided: Booleans, weights: ArrayLike | None = None) -> Values:
-    """Mean F1 over the labels that are present (in an example with weight), `2 TP / (2 TP + FP + FN)` each.
+    """Mean F1, `2 TP / (2 TP + FP + FN)`, over the labels that are present in an example with weight.
 
     Returns:
-        Mean in [0, 1], shape () or (b,); NaN where no label is present. A present label that is never decided counts
+        Mean in [0, 1], shape () or (b,); NaN if no label is present. A label that is present and never decided counts
         as 0.
 
     Example:
@@ -50,10 +50,10 @@ def macro_f1(truth: Booleans, decided: Booleans, weights: ArrayLike | None = Non
 
 
 def micro_f1(truth: Booleans, decided: Booleans, weights: ArrayLike | None = None) -> Values:
-    """F1 over all pairs of example and label at once, `2 sum TP / (2 sum TP + sum FP + sum FN)`.
+    """F1 over all pairs of example and label, `2 sum TP / (2 sum TP + sum FP + sum FN)`.
 
     Returns:
-        In [0, 1], shape () or (b,); NaN where no label is present or decided.
+        F1 in [0, 1], shape () or (b,); NaN if no label is present or decided.
 
     Example:
         >>> float(micro_f1(np.array([[True, False]]), np.array([[True, True]])).round(4))
@@ -64,10 +64,10 @@ def micro_f1(truth: Booleans, decided: Booleans, weights: ArrayLike | None = Non
 
 
 def mean_average_precision(truth: Booleans, probs: FloatArray, weights: ArrayLike | None = None) -> Values:
-    """Mean over the labels that are present of each label's average precision.
+    """Mean average precision over the labels that are present.
 
     Returns:
-        Mean in [0, 1], shape () or (b,); NaN where no label is present.
+        Mean in [0, 1], shape () or (b,); NaN if no label is present.
 
     Example:
         >>> float(mean_average_precision(np.array([[True, False], [False, False]]), np.array([[0.2, 0.1], [0.8, 0.3]])))
@@ -81,11 +81,11 @@ def mean_average_precision(truth: Booleans, probs: FloatArray, weights: ArrayLik
 
 
 def coverage(truth: Booleans, probs: FloatArray, weights: ArrayLike | None = None) -> Values:
-    """How far down the ranking of labels one must go, on average, to meet all labels of an example.
+    """Coverage error: how many top-ranked labels include all true labels of an example, on average.
 
     Returns:
-        Number of labels, at least the mean number per example, shape () or (b,); NaN where no example has a label.
-        Examples without a label are left out.
+        Number of labels, at least the mean number of labels per example, shape () or (b,); NaN if no example has a
+        label. Examples without a label are ignored.
 
     Source: scikit-learn's `coverage_error`. Departure: there, examples without a label count as 0.
 
@@ -101,14 +101,14 @@ def coverage(truth: Booleans, probs: FloatArray, weights: ArrayLike | None = Non
 
 
 def calibration_error(truth: Booleans, probs: FloatArray, weights: ArrayLike | None = None, bins: int = 15) -> Values:
-    """Mean gap of probability and frequency over all pairs of example and label, in bins of equal width.
+    """Expected calibration error over all pairs of example and label, in bins of equal width.
 
-    `sum_m (w_m / w) |share of yes in bin m - mean probability in bin m|`.
+    `sum_m (w_m / w) |share of positives in bin m - mean probability in bin m|`.
 
     Returns:
-        Error in [0, 1], shape () or (b,); NaN without weight.
+        Error in [0, 1], shape () or (b,); NaN if all weights are 0.
 
-    Source: Guo et al. 2017, eq. 3. Departure: the probability of "yes" for every label in place of the top class.
+    Source: Guo et al. 2017, eq. 3. Departure: it uses the probability of every label instead of the top class.
 
     Example:
         >>> float(calibration_error(np.array([[True], [False]]), np.array([[0.9], [0.9]])).round(4))
@@ -121,7 +121,7 @@ def calibration_error(truth: Booleans, probs: FloatArray, weights: ArrayLike | N
 
 
 def reliability(truth: Booleans, probs: FloatArray, bins: int = 15) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean probability, share of yes, and number of pairs of example and label, for each bin with any; (k,) each."""
+    """Return mean probability, share of positives, and number of pairs, (k,) each, for the k bins that have any."""
     member = np.digitize(probs, np.linspace(0, 1, bins + 1)[1:-1], right=True).ravel()
     number, said, yes = (
         np.bincount(member, values, minlength=bins) for values in (None, probs.ravel(), truth.ravel().astype(float))
@@ -131,10 +131,10 @@ def reliability(truth: Booleans, probs: FloatArray, bins: int = 15) -> tuple[Flo
 
 
 def brier(truth: Booleans, probs: FloatArray, weights: ArrayLike | None = None) -> Values:
-    """Mean squared distance of probability and truth over all pairs of example and label.
+    """Mean squared difference of probability and truth over all pairs of example and label.
 
     Returns:
-        In [0, 1], shape () or (b,); NaN without weight.
+        Score in [0, 1], shape () or (b,); NaN if all weights are 0.
 
     Example:
         >>> float(brier(np.array([[True, False]]), np.array([[0.8, 0.4]])).round(4))  # (0.04 + 0.16) / 2
@@ -150,5 +150,5 @@ def _shape(weights: ArrayLike | None) -> tuple[int, ...]:
 
 
 def _weighted_sum(values: FloatArray, weights: ArrayLike | None) -> FloatArray:
-    """Sum (n, k) values over the examples: (k,), or (b, k)."""
+    """Sum (n, k) values over the examples, to (k,) or (b, k)."""
     return np.asarray(values.sum(axis=0) if weights is None else np.asarray(weights, dtype=np.float64) @ values)

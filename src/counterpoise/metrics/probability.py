@@ -1,4 +1,4 @@
-"""Figures of probabilities: calibration error, reliability, Brier score."""
+"""Metrics of probabilities: calibration error, reliability, Brier score."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from counterpoise.metrics.averages import per_weighting, ratio, weighted_mean
 
 
 class Reliability(NamedTuple):
-    """Points of a calibration plot, each (bins,) or (b, bins); an empty bin has count 0 and NaN."""
+    """Points of a calibration plot, shape (bins,) or (b, bins) each. An empty bin has count 0, and NaN elsewhere."""
 
     predicted: FloatArray
     observed: FloatArray
@@ -20,24 +20,24 @@ class Reliability(NamedTuple):
 def expected_calibration_error(
     probs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None, bins: int = 15
 ) -> Values:
-    """Mean gap of the top label's accuracy and confidence, `sum_m (w_m / w) |accuracy_m - confidence_m|`.
+    """Mean gap between accuracy and confidence of the top class, `sum_m (w_m / w) |accuracy_m - confidence_m|`.
 
-    Where one class is rare, this sees the majority almost alone; plot `reliability` of the minority too.
+    If one class is rare, the majority class dominates this error. Plot the `reliability` of the rare class too.
 
     Args:
         probs: Probability of each class, each row summing to 1 within 1e-4, shape (n, c).
         targets: True class of each example, integers in [0, c), shape (n,).
         weights: None, (n,) or (b, n); see `metrics.averages`.
-        bins: Number M of bins of confidence of equal width, ((m - 1) / M, m / M], at least 1.
+        bins: Number M of confidence bins of equal width, ((m - 1) / M, m / M], at least 1.
 
     Returns:
-        Error in [0, 1], shape () or (b,); NaN without weight.
+        Error in [0, 1], shape () or (b,); NaN if all weights are 0.
 
     Raises:
-        ValueError: If shapes disagree, the probabilities are none, or `bins` is below 1.
+        ValueError: Shapes do not match, `probs` are not probabilities, or `bins` is below 1.
 
-    Source: Guo et al. 2017, "On calibration of modern neural networks", eq. 3. Of equal probabilities, the
-        first class is the top label.
+    Source: Guo et al. 2017, "On calibration of modern neural networks", eq. 3. With equal probabilities, the
+        first class is the top class.
 
     Example:
         >>> probs = [[0.9, 0.1], [0.9, 0.1]]
@@ -62,20 +62,21 @@ def reliability(
     *,
     equal_count: bool = False,
 ) -> Reliability:
-    """Mean prediction and observed frequency of one class, by bins of its probability: the calibration plot.
+    """Mean predicted probability and observed frequency of one class in bins: the points of a calibration plot.
 
     Args:
         probs_of_class: Probability of the class, in [0, 1], shape (n,).
-        positives: Whether each example is of the class, boolean or 0/1, shape (n,).
+        positives: Whether each example has the class, boolean or 0/1, shape (n,).
         weights: None, (n,) or (b, n); see `metrics.averages`.
-        bins: Number M of bins ((m - 1) / M, m / M], the first with 0 included, at least 1.
-        equal_count: Cut at quantiles (of the unweighted examples) instead, as rare classes crowd near 0.
+        bins: Number M of bins ((m - 1) / M, m / M], at least 1. The first bin includes 0.
+        equal_count: Use quantiles of the unweighted examples as edges, since probabilities of rare classes
+            concentrate near 0.
 
     Returns:
-        Mean predicted probability, observed frequency, and weight, for each bin.
+        Mean predicted probability, observed frequency, and weight of each bin.
 
     Raises:
-        ValueError: If lengths differ, a probability lies out of range, or `bins` is below 1.
+        ValueError: Lengths differ, a probability is out of range, or `bins` is below 1.
 
     Source: Niculescu-Mizil & Caruana 2005, "Predicting good probabilities with supervised learning".
 
@@ -95,7 +96,7 @@ def reliability(
 
 
 def brier(probs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Values:
-    """Mean squared distance of the probabilities and the truth, `mean_i sum_k (p_ik - [k = t_i])^2`.
+    """Brier score: mean squared difference of probabilities and truth, `mean_i sum_k (p_ik - [k = t_i])^2`.
 
     Args:
         probs: Probability of each class, each row summing to 1 within 1e-4, shape (n, c).
@@ -103,11 +104,11 @@ def brier(probs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
         weights: None, (n,) or (b, n); see `metrics.averages`.
 
     Returns:
-        Score from 0 (certain and right) to 2 (certain and wrong), shape () or (b,); NaN without weight. For
-        two classes it is twice the score that looks at one of them alone.
+        Score from 0 (certain and right) to 2 (certain and wrong), shape () or (b,); NaN if all weights are 0. For
+        two classes it is twice the binary Brier score.
 
     Raises:
-        ValueError: If shapes disagree, the probabilities are none, or the weights do not fit.
+        ValueError: Shapes do not match, `probs` are not probabilities, or the weights are invalid.
 
     Source: Brier 1950, "Verification of forecasts expressed in terms of probability".
 

@@ -1,4 +1,4 @@
-"""Figures of scores by which examples are ranked: average precision, ROC AUC, precision against recall."""
+"""Metrics of rankings by score: average precision, ROC AUC, and the precision-recall curve."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from counterpoise.metrics.averages import per_weighting, ratio
 
 
 class Curve(NamedTuple):
-    """Points of a precision-recall curve, by rising threshold; three arrays of one length."""
+    """Points of a precision-recall curve, by increasing threshold; three arrays of equal length."""
 
     precision: FloatArray
     recall: FloatArray
@@ -18,9 +18,9 @@ class Curve(NamedTuple):
 
 
 def average_precision(positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Values:
-    """Step-wise average precision, `sum_k (R_k - R_(k-1)) P_k`; its no-skill value is the share of positives.
+    """Average precision, `sum_k (R_k - R_(k-1)) P_k`. A random ranking scores the share of positives.
 
-    Computed as the mean, over the positives, of the precision among all examples scored at least as high.
+    It is computed as a mean over the positives: the precision among all examples with at least the same score.
 
     Args:
         positives: Whether each example is positive, boolean or 0/1, shape (n,).
@@ -28,12 +28,12 @@ def average_precision(positives: ArrayLike, scores: ArrayLike, weights: ArrayLik
         weights: None, (n,) or (b, n); see `metrics.averages`.
 
     Returns:
-        Average precision in [0, 1], shape () or (b,); NaN where no positive carries weight.
+        Average precision in [0, 1], shape () or (b,); NaN if no positive has weight.
 
     Raises:
-        ValueError: If lengths differ, a score is not finite, or the weights do not fit.
+        ValueError: Lengths differ, a score is not finite, or the weights are invalid.
 
-    Source: scikit-learn's `average_precision_score`, to which it is equal, ties and weights included.
+    Source: scikit-learn's `average_precision_score`. Results are equal, with ties and weights too.
         Departure: NaN without positives, where scikit-learn warns and returns 0.
 
     Example:
@@ -54,9 +54,9 @@ def average_precision(positives: ArrayLike, scores: ArrayLike, weights: ArrayLik
 
 
 def roc_auc(positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Values:
-    """Probability that a positive scores above a negative, a tie counting one half; 0.5 is no skill.
+    """Probability that a positive scores higher than a negative. Ties count one half; a random ranking scores 0.5.
 
-    `sum_ij w_i w_j ([s_i > s_j] + [s_i = s_j] / 2) / sum_ij w_i w_j`, i over positives, j over negatives.
+    `sum_ij w_i w_j ([s_i > s_j] + [s_i = s_j] / 2) / sum_ij w_i w_j` with positives i and negatives j.
 
     Args:
         positives: Whether each example is positive, boolean or 0/1, shape (n,).
@@ -64,13 +64,13 @@ def roc_auc(positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None =
         weights: None, (n,) or (b, n); see `metrics.averages`.
 
     Returns:
-        Area in [0, 1], shape () or (b,); NaN where positives or negatives carry no weight.
+        Area in [0, 1], shape () or (b,); NaN if no positive or no negative has weight.
 
     Raises:
-        ValueError: If lengths differ, a score is not finite, or the weights do not fit.
+        ValueError: Lengths differ, a score is not finite, or the weights are invalid.
 
-    Source: Hanley & McNeil 1982, "The meaning and use of the area under a ROC curve"; equal to scikit-learn's
-        `roc_auc_score`.
+    Source: Hanley & McNeil 1982, "The meaning and use of the area under a ROC curve". Results are equal to those
+        of scikit-learn's `roc_auc_score`.
 
     Example:
         >>> float(roc_auc([1, 1, 0, 0], [0.9, 0.4, 0.4, 0.1]))  # (1 + 1 + 1/2 + 1) / 4
@@ -90,21 +90,21 @@ def roc_auc(positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None =
 
 
 def precision_recall_curve(positives: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Curve:
-    """Precision and recall of deciding "positive" at `score >= threshold`, for every distinct score.
+    """Precision and recall of the decision `score >= threshold`, with every distinct score as threshold.
 
     Args:
         positives: Whether each example is positive, boolean or 0/1, shape (n,).
         scores: Score of each example, finite, higher is more positive, shape (n,).
-        weights: None or (n,); no resamples here, as their curves differ in length.
+        weights: None or (n,). Resamples are not supported, since their curves differ in length.
 
     Returns:
-        Precision, recall and threshold, of one length, by rising threshold. Empty if no positive has weight.
+        Precision, recall and threshold, of equal length, by increasing threshold. Empty if no positive has weight.
 
     Raises:
-        ValueError: If lengths differ, a score is not finite, or the weights do not fit.
+        ValueError: Lengths differ, a score is not finite, or the weights are invalid.
 
-    Source: scikit-learn's function of the same name, to which it is equal bit for bit; importing that takes a
-        second. Departure: its last point (precision 1, recall 0) belongs to no threshold, and is left out.
+    Source: scikit-learn's function of the same name, whose import takes a second. Results are bitwise equal.
+        Departure: scikit-learn's last point (precision 1, recall 0) has no threshold, and is omitted.
 
     Example:
         >>> curve = precision_recall_curve([1, 0, 1], [0.9, 0.8, 0.7])
@@ -114,19 +114,21 @@ def precision_recall_curve(positives: ArrayLike, scores: ArrayLike, weights: Arr
     y, s = ranking(positives, scores)
     w = np.ones(len(y)) if weights is None else example_weights(weights, len(y)).astype(np.float64)
     if w.ndim != 1:
-        raise ValueError(f"weights: found shape {w.shape}; expected ({len(y)},): resampled curves differ in length")
+        raise ValueError(
+            f"weights: found shape {w.shape}; expected ({len(y)},), since curves of resamples differ in length"
+        )
     if not w[y].sum() > 0:
         return Curve(np.empty(0), np.empty(0), np.empty(0))
     y, s, w = y[w > 0], s[w > 0], w[w > 0]
     ranked = np.argsort(-s, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(s[ranked])), len(s) - 1)  # of each distinct score, from the highest on
+    last = np.append(np.flatnonzero(np.diff(s[ranked])), len(s) - 1)  # per distinct score, highest first
     true_positives, false_positives = (np.cumsum((w * some)[ranked])[last] for some in (y, ~y))
     precision = true_positives / (true_positives + false_positives)
     return Curve(precision[::-1], (true_positives / true_positives[-1])[::-1], s[ranked][last][::-1])
 
 
 def _running_sum(weights: FloatArray, order: NDArray[np.intp]) -> FloatArray:
-    """Sum the (k, n) weights of the first 0, 1, ... examples in an order: shape (k, 1 + len(order))."""
+    """Sum the (k, n) weights of the first 0, 1, ... examples in `order`, to shape (k, 1 + len(order))."""
     sums = np.zeros((len(weights), 1 + len(order)))
     np.cumsum(weights[:, order], axis=1, out=sums[:, 1:])
     return sums

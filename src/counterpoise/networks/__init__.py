@@ -1,1 +1,1 @@
-"""Backbones, heads, their weights, what is frozen, and how several networks are combined."""
+"""Backbones, heads, pretrained weights, freezing, and ensembles of networks."""

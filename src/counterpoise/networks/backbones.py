@@ -1,4 +1,4 @@
-"""Backbones of timm: pooled features of pictures, and how pictures are normalised for them."""
+"""timm backbones: from images to pooled features, and the normalisation of their inputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from counterpoise.config import PATH, InputError, suggest
 from counterpoise.networks import pretrained
 
 POOLS = {"avg": ("avg",), "avg_max": ("catavgmax",), "as_made": ()}
-"""How maps become vectors, by the names of `model.pool` and of timm; without one, timm leaves what the makers chose."""
+"""Values of `model.pool` -> timm's name of the pooling. Without a name, timm keeps the model's own pooling."""
 
 
 def build_backbone(name: str, weights: str, seed: int, pool: str = "avg") -> nn.Module:
@@ -20,15 +20,16 @@ def build_backbone(name: str, weights: str, seed: int, pool: str = "avg") -> nn.
     Args:
         name: A timm model.
         weights: `bundled`, `imagenet`, `none`, or the name of a file in `models/pretrained/`.
-        seed: Decides random weights; without effect on others.
-        pool: `avg`: the mean of each map; `avg_max`: the means, then the maxima; `as_made`: as its makers do, which for
-            transformers is often one token.
+        seed: Seed of random weights. Has no effect on pretrained weights.
+        pool: How feature maps become a vector. `avg`: the mean of each map. `avg_max`: the means, then the maxima.
+            `as_made`: the model's own pooling, which for transformers is often one token.
 
     Returns:
-        A module from (n, 3, s, s), normalised as `normalise` does, to (n, d); `width` measures d.
+        A module from (n, 3, s, s), normalised by `normalise`, to (n, d). `width` measures d.
 
     Raises:
-        InputError: timm has no such model, it cannot pool in this way, or its weights cannot be had.
+        InputError: timm does not have this model, the model does not support this pooling, or its weights are not
+            available.
     """
     import timm
 
@@ -46,19 +47,19 @@ def build_backbone(name: str, weights: str, seed: int, pool: str = "avg") -> nn.
             pretrained.load(backbone, name, weights)
     try:
         backbone.reset_classifier(0, *POOLS[pool])  # type: ignore[operator]
-    except (AssertionError, TypeError) as error:  # by which timm refuses what a model cannot do
+    except (AssertionError, TypeError) as error:  # timm raises these if a model does not support the pooling
         raise InputError(
-            f"{PATH}: model.pool is {pool!r}, but timm's {name!r} cannot pool in this way ({error}); set model.pool to "
-            "'as_made', or take another backbone"
+            f"{PATH}: model.pool is {pool!r}, but timm's {name!r} does not support this pooling ({error}); set "
+            "model.pool to 'as_made', or choose another model.backbone"
         ) from error
     return backbone
 
 
 def width(backbone: nn.Module, input_px: int) -> int:
-    """Count the features that a backbone makes of a picture, by showing it one.
+    """Count the features that a backbone computes per image, with one forward pass.
 
     Raises:
-        InputError: It does not take pictures of this size.
+        InputError: The backbone does not accept images of this size.
     """
     training = backbone.training
     try:
@@ -66,8 +67,8 @@ def width(backbone: nn.Module, input_px: int) -> int:
             features: Tensor = backbone.eval()(torch.zeros(1, 3, input_px, input_px))
     except (AssertionError, RuntimeError) as error:
         raise InputError(
-            f"{PATH}: model.backbone does not take pictures of model.input_px {input_px}: {error}; set the size that "
-            "its makers trained it with, or take another backbone"
+            f"{PATH}: model.backbone does not accept images of model.input_px {input_px}: {error}; set model.input_px "
+            "to the size that the backbone was pretrained with, or choose another model.backbone"
         ) from error
     backbone.train(training)
     return features.shape[1]
@@ -77,11 +78,11 @@ def _nearest_model(name: str) -> str:
     import timm
 
     nearest = suggest(name, timm.list_models()).partition("; ")[2]
-    return nearest or "`timm.list_models()` names those that it has"
+    return nearest or "`timm.list_models()` lists the models that it has"
 
 
 def normalisation(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation, in [0, 1], by which the backbone's makers normalise each channel."""
+    """Return mean and standard deviation of each channel, in [0, 1], that the backbone was pretrained with."""
     import timm
 
     settings: Any = timm.get_pretrained_cfg(backbone)
@@ -89,7 +90,7 @@ def normalisation(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def normalise(batch: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Turn uint8 (n, 3, s, s) into float (n, 3, s, s), (x / 255 - mean) / std for each channel, channels last."""
+    """Normalise uint8 (n, 3, s, s) to float (n, 3, s, s), channels last: (x / 255 - mean) / std for each channel."""
     scale = torch.tensor([1 / (255 * value) for value in std], device=batch.device)[:, None, None]
     shift = torch.tensor([m / s for m, s in zip(mean, std, strict=True)], device=batch.device)[:, None, None]
     return (batch.float() * scale - shift).contiguous(memory_format=torch.channels_last)

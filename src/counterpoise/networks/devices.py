@@ -1,4 +1,4 @@
-"""Where a network runs, and in which precision."""
+"""The device and the floating-point precision of a network."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from counterpoise.config import PATH, InputError
 
 @dataclass(frozen=True)
 class Compute:
-    """Where a network runs, and in which precision.
+    """The device and the floating-point precision of a network.
 
     Attributes:
-        device: Of weights and inputs.
-        precision: Of the arithmetic inside the backbone; weights stay in float32.
+        device: Device of weights and inputs.
+        precision: Data type of the computations inside the backbone. Weights stay in float32.
     """
 
     device: torch.device
     precision: torch.dtype
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Compute in the precision where that is safe; see `autocast`."""
+        """Use the reduced precision for the operations where it is safe; see `autocast`."""
         return autocast(self.device, self.precision)
 
 
@@ -35,28 +35,31 @@ def pick(device: str, precision: str) -> Compute:
         precision: `model.precision`.
 
     Raises:
-        InputError: The device was asked for by name and is not there.
+        InputError: `model.device` names a device that is not available.
     """
     picked = pick_device(device)
     return Compute(picked, pick_precision(precision, picked))
 
 
 def pick_device(name: str) -> torch.device:
-    """Choose where to compute; `auto` takes CUDA, then MPS, then the CPU.
+    """Choose the device; `auto` prefers CUDA, then MPS, then the CPU.
 
     Raises:
-        InputError: The device was asked for by name and is not there.
+        InputError: `model.device` names a device that is not available.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(device for device, there in available.items() if there))
     if not available[name]:
-        raise InputError(f"{PATH}: model.device is {name!r}, which this machine or this build of PyTorch does not have")
+        raise InputError(
+            f"{PATH}: model.device is {name!r}, but this machine or this build of PyTorch does not have it; set "
+            "model.device to 'auto'"
+        )
     return torch.device(name)
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """Choose the arithmetic inside the network; `auto` is bfloat16 or float16 on CUDA, float32 elsewhere."""
+    """Choose the precision inside the network; `auto` is bfloat16 or float16 on CUDA, and float32 elsewhere."""
     if name == "auto":
         if device.type != "cuda":
             return torch.float32
@@ -65,5 +68,5 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
-    """Compute in `precision` where that is safe; nothing changes for float32."""
+    """Use `precision` for the operations where it is safe; float32 changes nothing."""
     return nullcontext() if precision == torch.float32 else torch.autocast(device.type, dtype=precision)

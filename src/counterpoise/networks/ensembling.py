@@ -1,4 +1,4 @@
-"""Several networks, or several views of one picture, that speak as one."""
+"""Averages of predictions: over several networks, or over several views of an image."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from counterpoise.networks.tta import View
 
 
 def average(logits: Sequence[Tensor], how: str, task: str) -> Tensor:
-    """Average what several networks, or several views, say.
+    """Average the predictions of several networks, or of several views of an image.
 
-    `logits`: the mean of the logits, of which softmax makes the normalised geometric mean of the probabilities. A
-    factor that each of them holds for the prior is that of the mean, so that the ledger stays exact. `probabilities`:
-    the mean of the probabilities, as logits again, log p or log p - log (1 - p). The mean of posteriors that were all
-    moved by one factor is not the mean of the posteriors moved by it, so that the ledger holds approximately, the
-    better the more alike they are.
+    `logits` takes the mean of the logits. Its softmax is the normalised geometric mean of the probabilities. If all
+    predictions contain the same prior factor, their mean contains it too, so the prior ledger stays exact.
+
+    `probabilities` takes the mean of the probabilities, and converts it back to logits: log p, or log p - log (1 - p).
+    Multiplying each posterior by a prior factor and then averaging is not the same as averaging first. The prior
+    ledger therefore holds only approximately. The more similar the predictions are, the smaller the error is.
 
     Args:
         logits: k times (n, c).
         how: `logits` or `probabilities`.
-        task: What the labels mean.
+        task: `multiclass` or `multilabel`.
 
     Returns:
-        (n, c); what was given where k is 1. Logits that are finite give logits that are.
+        (n, c) logits. With k = 1 they are unchanged. Finite logits give finite logits.
 
     Raises:
-        ValueError: `how` is none of these.
+        ValueError: `how` has another value.
 
     Example:
         >>> one, other = torch.tensor([[0.0]]), torch.tensor([[3.0]]).log()  # probabilities 1/2 and 3/4
@@ -48,7 +49,7 @@ def average(logits: Sequence[Tensor], how: str, task: str) -> Tensor:
 
 
 class Averaged(nn.Module):
-    """The average over networks and over views of the input; see `average`."""
+    """A module that averages over networks and over views of the input; see `average`."""
 
     def __init__(self, networks: Sequence[nn.Module], views: Sequence[View], how: str, task: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The blocks of a backbone: which of them stay as they came, and how fast each of the others learns."""
+"""The blocks of a backbone: which blocks are frozen, and the learning rate of the others."""
 
 from __future__ import annotations
 
@@ -10,47 +10,49 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from counterpoise.config import PATH, InputError
 
 Blocks = tuple[tuple[str, ...], ...]
-"""Names of the parameters of each block, from the picture on."""
+"""Names of the parameters of each block, in order from input to output."""
 
 
 def blocks(backbone: nn.Module) -> Blocks:
-    """Divide the parameters of a backbone into blocks, as timm's own `group_matcher` does: the stem, then each stage.
+    """Group the parameters of a backbone into blocks with timm's `group_matcher`: the stem, then each stage.
 
-    What follows the last stage belongs to it (the last convolution of EfficientNets), or is a block of its own (the
-    last norm of DenseNets).
+    Layers after the last stage belong to the last stage (the last convolution of EfficientNets), or form another block
+    (the last norm of DenseNets).
 
     Args:
-        backbone: Of timm, without classifier.
+        backbone: A timm model without classifier.
 
     Returns:
-        Every parameter once. `resnet18` has 5 blocks, `efficientnet_b0` 8, `densenet121` 6.
+        The names of all parameters, each in one block. `resnet18` has 5 blocks, `efficientnet_b0` 8, `densenet121` 6.
 
     Raises:
-        InputError: timm does not say how this backbone is divided.
+        InputError: timm does not define blocks for this backbone.
     """
     from timm.models import group_parameters
 
     matcher: Any = getattr(backbone, "group_matcher", None)
     if matcher is None:
         raise InputError(
-            f"{PATH}: timm does not say into which blocks model.backbone is divided; set model.freeze to another value "
-            "than 'first_n', and train.first_rate_frac to 1"
+            f"{PATH}: timm defines no blocks for model.backbone; set model.freeze to a value other than 'first_n', and "
+            "train.first_rate_frac to 1, or choose another model.backbone"
         )
     return tuple(tuple(names) for _, names in sorted(group_parameters(backbone, matcher(coarse=True)).items()))
 
 
 def has_batchnorm(backbone: nn.Module) -> bool:
-    """Say whether there is a batch norm with a scale and a shift to train."""
+    """Return whether the backbone has a batch norm with trainable scale and shift."""
     return any(isinstance(module, _BatchNorm) and module.affine for module in backbone.modules())
 
 
 def freeze(backbone: nn.Module, how: str, first: int) -> None:
-    """Ask for no gradient of what `model.freeze` names; `Network` keeps the statistics of its norms, too.
+    """Turn off gradients for the layers that `model.freeze` selects.
+
+    `Network` also freezes the running statistics of their norms.
 
     Args:
-        backbone: It is changed.
+        backbone: Changed in place.
         how: `none`, `backbone`, `all_but_batchnorm` or `first_n`.
-        first: `first_n` only: how many blocks.
+        first: `first_n` only: number of blocks to freeze.
     """
     if how in ("backbone", "all_but_batchnorm"):
         backbone.requires_grad_(False)
@@ -65,7 +67,7 @@ def freeze(backbone: nn.Module, how: str, first: int) -> None:
 
 
 def hold(backbone: nn.Module) -> None:
-    """Let every module whose parameters are all frozen run as in evaluation: statistics of its norms stay."""
+    """Put every module whose parameters are all frozen into evaluation mode, so running statistics stay fixed."""
     for module in backbone.modules():
         trained = [parameter.requires_grad for parameter in module.parameters()]
         if trained and not any(trained):
@@ -73,18 +75,20 @@ def hold(backbone: nn.Module) -> None:
 
 
 def rate_fracs(backbone: nn.Module, first_frac: float) -> dict[str, float]:
-    """Give block k of the b that are trained the rate first_frac^(1 - k / b), a share of the head's, which is block b.
+    """Compute layer-wise learning rates: block k of b trained blocks gets first_frac^(1 - k / b) of the head's rate.
+
+    Blocks count from 0; the head would be block b.
 
     Args:
-        backbone: Of timm, without classifier.
-        first_frac: Share of the first block that is trained, in (0, 1]; 1 gives all the same rate, and asks timm for no
-            blocks.
+        backbone: A timm model without classifier.
+        first_frac: Rate of the first trained block as a share of the head's rate, in (0, 1]. With 1 all rates are
+            equal, and timm need not define blocks.
 
     Returns:
-        The share of each parameter of these blocks, by name.
+        Name of each parameter in these blocks -> its share of the head's rate.
 
     Source: Howard and Ruder (2018), Universal Language Model Fine-tuning for Text Classification, section 3.2
-    (discriminative fine-tuning); equal factors from block to block as in fastai's `slice(low, high)`.
+    (discriminative fine-tuning). Rates grow by equal factors from block to block, as in fastai's `slice(low, high)`.
     """
     if first_frac == 1:
         return {}

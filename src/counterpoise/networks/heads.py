@@ -1,4 +1,4 @@
-"""Heads, from pooled features to raw logits."""
+"""Classification heads: from pooled features to raw logits."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch.nn import functional
 
 
 class Head(nn.Sequential):
-    """Layers from pooled features to logits, in float32 whatever is computed in front of them.
+    """Layers from pooled features to logits. They always run in float32, even if the backbone does not.
 
-    They cost next to nothing, and bfloat16 knows 8 bits: logits between 16 and 32 would lie 0.125 apart, and images
-    that the network tells apart would tie.
+    bfloat16 has 8 significant bits, so logits between 16 and 32 would be rounded to multiples of 0.125, and different
+    images would get equal scores. Float32 costs almost nothing here.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -24,11 +24,11 @@ class Head(nn.Sequential):
 
 
 Builder = Callable[[int, int, float, int, "Tensor | None"], Head]
-"""From features, classes, dropout, hidden units, and the bias of the last layer."""
+"""Arguments: number of features, number of classes, dropout, hidden units, and bias of the last layer."""
 
 
 def _last(features: int, classes: int, bias: Tensor | None) -> nn.Linear:
-    """Build the layer that gives the logits: zero, so that all images begin with the same, which is the bias."""
+    """Build the layer that computes the logits. Its weights start at zero, so every image starts with the bias."""
     last = nn.Linear(features, classes)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
@@ -38,7 +38,7 @@ def _last(features: int, classes: int, bias: Tensor | None) -> nn.Linear:
 
 
 def _hidden(features: int, units: int) -> nn.Linear:
-    """Build a layer in front of a ReLU, with the initialisation that keeps the size of what passes through.
+    """Build a layer before a ReLU, initialised so that the variance of the activations is preserved.
 
     Source: He et al. (2015), Delving Deep into Rectifiers, equation 10.
     """
@@ -49,14 +49,15 @@ def _hidden(features: int, units: int) -> nn.Linear:
 
 
 def _linear(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> Head:
-    """Batch norm without scale, dropout, linear: on frozen features this is logistic regression."""
+    """Batch norm without scale, dropout, linear. On frozen features this is logistic regression."""
     return Head(nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), _last(features, classes, bias))
 
 
 def _concat_pool(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> Head:
-    """Batch norm, dropout by half, hidden layer, ReLU, batch norm, dropout, linear.
+    """Batch norm, half the dropout, hidden layer, ReLU, batch norm, dropout, linear.
 
-    Source: `create_head` of fastai. Departures: layers have biases, and the last begins at zero and the prior.
+    Source: fastai's `create_head`. Departures: layers have biases; the last layer starts with weights of zero and the
+    prior as bias.
     """
     return Head(
         nn.BatchNorm1d(features),
@@ -81,14 +82,15 @@ def _dense(features: int, classes: int, dropout: float, hidden: int, bias: Tenso
 
 
 COSINE_SCALE = 30.0
-"""By which cosines become logits: s in the code of Cao et al. (2019), Learning Imbalanced Datasets with
-Label-Distribution-Aware Margin Loss. Cosines alone would allow odds of at most exp 2 between two classes."""
+"""Factor from cosines to logits: s in the code of Cao et al. (2019), Learning Imbalanced Datasets with
+Label-Distribution-Aware Margin Loss. Without it, the odds between two classes could not exceed exp 2."""
 
 
 class Cosine(nn.Module):
-    """30 cos(angle between the features and the weights of each class), without a bias.
+    """Logits of 30 cos(angle between the features and the weights of each class), without bias.
 
-    Lengths play no part. Weights begin in random directions, with a length of about 1: a vector of zeros has none.
+    The lengths of the vectors have no effect. Weights start in random directions with a length of about 1, since a zero
+    vector has no direction.
     """
 
     def __init__(self, features: int, classes: int) -> None:
@@ -104,8 +106,8 @@ class Cosine(nn.Module):
 def _cosine(features: int, classes: int, dropout: float, hidden: int, bias: Tensor | None) -> Head:
     """Batch norm without scale, dropout, cosines; no bias.
 
-    Pooled features are seldom negative, so that from their origin all images lie in much the same direction; batch norm
-    moves it to their mean, from which angles tell them apart.
+    Pooled features are rarely negative, so seen from the origin all images lie in a similar direction. Batch norm moves
+    the origin to the mean of the features, where angles differ more.
     """
     return Head(nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), Cosine(features, classes))
 
@@ -126,17 +128,17 @@ def build_head(
     """Build a head from pooled features (n, d) to raw logits (n, c).
 
     Args:
-        name: A name of `HEADS`.
-        features: d.
-        classes: c.
-        dropout: Share of what reaches the last layer that is dropped while training.
-        seed: Decides random weights.
-        bias: (c,) of the last layer, in nats; `None` begins at zero. `cosine` has none.
-        hidden: Units of the hidden layer, where the head has one.
+        name: A key of `HEADS`.
+        features: Number of features d.
+        classes: Number of classes c.
+        dropout: Dropout probability before the last layer.
+        seed: Seed of random weights.
+        bias: (c,) initial bias of the last layer, in nats; `None` for zeros. `cosine` has no bias.
+        hidden: Units of the hidden layer, if the head has one.
 
     Returns:
-        A head. The last layer begins with weights of zero, so that an untrained model gives every image `bias`; that of
-        `cosine` in random directions.
+        A head. The last layer starts with weights of zero, so an untrained model returns `bias` for every image. The
+        weights of `cosine` start in random directions.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -144,12 +146,12 @@ def build_head(
 
 
 def last_layer(network: nn.Module) -> nn.Linear:
-    """Find the linear layer that gives the logits, which is the last module.
+    """Return the linear layer that computes the logits, which is the last module.
 
     Raises:
-        ValueError: The head ends in something else, such as cosines.
+        ValueError: The last module is not linear, as with `cosine`.
     """
     last = list(network.modules())[-1]
     if not isinstance(last, nn.Linear):
-        raise ValueError(f"the network ends in {type(last).__name__}, not in a linear layer")
+        raise ValueError(f"the last layer of the network is {type(last).__name__}; expected a linear layer")
     return last

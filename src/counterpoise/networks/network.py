@@ -1,4 +1,4 @@
-"""A backbone with its head, and how a trained one is built again."""
+"""A backbone with its head, and how to rebuild a trained network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Network(nn.Module):
-    """A backbone and its head, from images to raw logits."""
+    """A backbone with its head: from images to raw logits."""
 
     def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Network(nn.Module):
         return logits
 
     def train(self, mode: bool = True) -> Self:
-        """Switch to training, but for what is frozen, whose batch norms keep their statistics."""
+        """Switch to training mode. Frozen layers stay in evaluation mode, so their batch norm statistics stay fixed."""
         super().train(mode)
         if mode:
             freezing.hold(self.backbone)
@@ -37,11 +37,11 @@ class Network(nn.Module):
 
 
 def rate_fracs(network: nn.Module, first_frac: float) -> dict[str, float]:
-    """Say which share of the head's rate each parameter of the backbone has, by its name in the network.
+    """Return the learning rate of each backbone parameter as a share of the head's rate, by parameter name.
 
     Args:
-        network: A head alone has no backbone, and no entries.
-        first_frac: Share of the backbone's first block, in (0, 1].
+        network: A network, or a head alone, which gives no entries.
+        first_frac: Share for the first block of the backbone, in (0, 1].
     """
     if not isinstance(network, Network):
         return {}
@@ -49,11 +49,13 @@ def rate_fracs(network: nn.Module, first_frac: float) -> dict[str, float]:
 
 
 def sum_back(network: nn.Module, parents: Sequence[int]) -> None:
-    """Let a network, or a head alone, sum the types of each class when predicting; nothing where none is split.
+    """Make a network, or a head alone, sum the subclasses of each class in evaluation mode.
+
+    Without subclasses this does nothing.
 
     Args:
-        network: With as many outputs as `parents` has entries.
-        parents: As `subclasses.parents` returns it.
+        network: Has one output for each entry of `parents`.
+        parents: Class of each output, from `subclasses.parents`.
     """
     if len(parents) > parents[-1] + 1:
         head = network.head if isinstance(network, Network) else network
@@ -62,7 +64,7 @@ def sum_back(network: nn.Module, parents: Sequence[int]) -> None:
 
 
 def rebuild(card: Card, weights: dict[str, Tensor]) -> nn.Module:
-    """Build a trained network again: a head alone where the backbone is frozen, else the whole."""
+    """Rebuild a trained network: only the head if the backbone is frozen, otherwise the whole network."""
     parents = subclasses.parents(card.classes, card.subclasses)
     head = build_head(card.head, card.width, len(parents), card.dropout, seed=0, hidden=card.hidden)
     network = head if card.frozen else Network(build_backbone(card.backbone, "none", 0, card.pool), head)

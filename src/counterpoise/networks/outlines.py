@@ -1,8 +1,8 @@
-"""What is known of a backbone before it has weights, without building it where that was done before.
+"""Properties of backbones that do not depend on their weights, stored so that a backbone is built only once.
 
-`outlines.json` holds the backbones of `params.yaml` and of the presets; `python -m counterpoise.networks.outlines`
-writes it. What else was built is kept in a file of the repository, which git ignores: building a backbone takes
-seconds, and both can be read without torch and timm.
+Building a backbone takes seconds; reading its stored properties needs neither torch nor timm. `outlines.json` has the
+backbones of `params.yaml` and of the presets; `python -m counterpoise.networks.outlines` writes it. Other backbones are
+stored in a file of the user's repository that git ignores.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from counterpoise import storage
 
 TABLE = Path(__file__).with_name("outlines.json")
 TABULATED = ("densenet121", "efficientnet_b0", "resnet18", "tf_efficientnet_lite0")
-"""Backbones of the table: convolutional ones, which take pictures of every size from 32 px on."""
+"""Backbones in `outlines.json`. They are convolutional and accept images of every size from 32 px."""
 TABULATED_POOLS = ("avg", "avg_max", "as_made")
 CACHE = ".outlines.json"
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What is known of a backbone before it has weights.
+    """Properties of a backbone that do not depend on its weights.
 
     Attributes:
-        width: Features of a picture.
-        blocks: How many blocks it is divided into; 0 where timm does not say.
-        has_batchnorm: Whether it has batch norms to train.
-        has_imagenet: Whether timm has weights of it.
+        width: Number of features per image.
+        blocks: Number of blocks; 0 if timm defines none.
+        has_batchnorm: Whether it has trainable batch norms.
+        has_imagenet: Whether timm has pretrained weights for it.
     """
 
     width: int
@@ -41,19 +41,19 @@ class Outline:
 
 _OUTLINES = TypeAdapter(dict[str, Outline])
 _built: dict[str, Outline] = {}
-"""Backbones that this process has built, or recalled from a repository."""
+"""Backbones that this process has built or read from the user's repository."""
 
 
 def outline(name: str, pool: str, input_px: int) -> Outline:
-    """Look up a backbone in the table, then among those that were built before; else build it.
+    """Look up a backbone in the table, then in the stored ones. If it is in neither, build it.
 
     Args:
         name: A timm model.
         pool: A value of `model.pool`.
-        input_px: Side of the square that the network sees.
+        input_px: Side of the square input of the network, in pixels.
 
     Raises:
-        InputError: timm has no such model, or it cannot pool in this way or take pictures of this size.
+        InputError: timm does not have this model, or the model does not support this pooling or image size.
     """
     if name in TABULATED:
         return _OUTLINES.validate_json(TABLE.read_bytes(), strict=True)[f"{name} {pool}"]
@@ -64,7 +64,7 @@ def outline(name: str, pool: str, input_px: int) -> Outline:
 
 
 def measure(name: str, pool: str, input_px: int) -> Outline:
-    """Build a backbone, and look at it; arguments and errors as those of `outline`."""
+    """Build a backbone and measure its properties. Arguments and errors are those of `outline`."""
     from counterpoise.networks import backbones, freezing, pretrained
 
     backbone = backbones.build_backbone(name, "none", 0, pool)
@@ -77,7 +77,7 @@ def measure(name: str, pool: str, input_px: int) -> Outline:
 
 
 def recall(root: Path) -> None:
-    """Take over what was built before in a repository, and forget all else; a damaged file counts as none."""
+    """Replace the properties in memory by those stored in a repository. A damaged file counts as empty."""
     _built.clear()
     try:
         _built.update(_OUTLINES.validate_json((root / CACHE).read_bytes(), strict=True))
@@ -86,7 +86,7 @@ def recall(root: Path) -> None:
 
 
 def keep(root: Path) -> None:
-    """Write what was built since `recall`, beside what was recalled; nothing where there is nothing new."""
+    """Store the backbones that were built since `recall`, in addition to the stored ones. Write only if any are new."""
     built = dict(_built)
     recall(root)
     if built != _built:
@@ -99,7 +99,7 @@ def _key(name: str, pool: str, input_px: int) -> str:
 
 
 def main() -> None:
-    """Build every backbone of the table, and write it."""
+    """Build every backbone of the table, and write the table."""
     table = {f"{name} {pool}": asdict(measure(name, pool, 64)) for name in TABULATED for pool in TABULATED_POOLS}
     storage.write_json(TABLE, table)
 

@@ -1,4 +1,4 @@
-"""A class split into visual types: told apart by the network, summed back in probability."""
+"""Subclasses: split a class into visual types for training, and sum their probabilities for predictions."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch import Tensor, nn
 from counterpoise.config import PATH, InputError, suggest
 
 RESTARTS = 10
-"""Of k-means; the tightest clustering is kept."""
+"""Number of k-means runs; the one with the lowest inertia is used."""
 
 
 def parents(classes: Sequence[str], split: Mapping[str, int]) -> tuple[int, ...]:
-    """Say to which class each output of a network belongs.
+    """Return the class of each output of a network.
 
     Args:
         classes: The c class names.
         split: Class name -> number of types.
 
     Returns:
-        Class indices in rising order: one for a class that is not split, k for one that is split into k.
+        Class indices in increasing order: one entry for a class that is not split, k entries for a class split into k.
 
     Raises:
-        InputError: A name is no class.
+        InputError: `split` has a name that is not a class.
 
     Example:
         >>> parents(("roof", "solar"), {"solar": 3})
@@ -34,14 +34,14 @@ def parents(classes: Sequence[str], split: Mapping[str, int]) -> tuple[int, ...]
     """
     for name in split:
         if name not in classes:
-            raise InputError(f"{PATH}: model.subclasses names {name!r}, which is no class; {suggest(name, classes)}")
+            raise InputError(f"{PATH}: model.subclasses has {name!r}, which is not a class; {suggest(name, classes)}")
     return tuple(index for index, name in enumerate(classes) for _ in range(split.get(name, 1)))
 
 
 class Sums(nn.Module):
-    """From logits of types to logits of classes, log of the sum of exp, when predicting; as they are while training.
+    """Sum types to classes in evaluation mode: the logit of a class is the log-sum-exp of the logits of its types.
 
-    The softmax of the result is the sum of the types' probabilities, exactly.
+    The softmax of the result is exactly the sum of the types' probabilities. In training mode logits are unchanged.
 
     Example:
         >>> sums = Sums((0, 1, 1)).eval()
@@ -54,7 +54,7 @@ class Sums(nn.Module):
         self.class_of_type = tuple(class_of_type)
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Map (n, s) to (n, s) while training, else to (n, c)."""
+        """Map (n, s) to (n, s) in training mode, and to (n, c) in evaluation mode."""
         if self.training:
             return logits
         class_of_type = torch.tensor(self.class_of_type, device=logits.device)
@@ -65,14 +65,14 @@ class Sums(nn.Module):
 
 
 def log_shares(targets: Tensor, class_of_type: Sequence[int]) -> Tensor:
-    """Compute the log of the share of each type in the examples of its class.
+    """Compute the log of each type's share of the examples of its class.
 
     Args:
         targets: (n,) types.
-        class_of_type: (s,) the class of each type, as `parents` returns it.
+        class_of_type: (s,) class of each type, from `parents`.
 
     Returns:
-        (s,) float32; a type without an example counts as half an example.
+        (s,) float32. A type without examples counts as half an example.
     """
     counts = torch.bincount(targets, minlength=len(class_of_type)).double().clamp(min=0.5)
     classes = torch.tensor(class_of_type)
@@ -83,22 +83,22 @@ def log_shares(targets: Tensor, class_of_type: Sequence[int]) -> Tensor:
 def find(
     values: NDArray[np.float32], targets: NDArray[np.int64], classes: Sequence[str], split: Mapping[str, int], seed: int
 ) -> NDArray[np.int64]:
-    """Find the type of each training example, by k-means within its class.
+    """Find the type of each training example with k-means within its class.
 
-    Each feature is divided by its standard deviation over train, as the batch norm of the head does.
+    Each feature is divided by its standard deviation over the training set, as in the batch norm of the head.
 
     Args:
         values: (n, d) features.
         targets: (n,) class indices.
         classes: The c class names.
         split: Class name -> number of types.
-        seed: Decides where k-means begins.
+        seed: Seed of k-means.
 
     Returns:
-        (n,) index among the outputs that `parents` lists; of a class's types the largest comes first.
+        (n,) index into the outputs that `parents` lists. Within a class, types are sorted by decreasing size.
 
     Raises:
-        InputError: A name is no class, or a class has fewer different examples than types are asked for.
+        InputError: `split` has a name that is not a class, or a class has fewer distinct examples than types.
     """
     from sklearn.cluster import KMeans
 
@@ -113,8 +113,9 @@ def find(
         different = len(np.unique(own, axis=0))
         if different < count:
             raise InputError(
-                f"{PATH}: model.subclasses splits {name!r} into {count} types, but train has {different} different "
-                f"examples of it; ask for at most {different}, or leave the class whole"
+                f"{PATH}: model.subclasses splits {name!r} into {count} types, but the training set has only "
+                f"{different} distinct examples of it; lower the number to at most {different}, or remove {name!r} "
+                "from model.subclasses"
             )
         means = KMeans(n_clusters=count, n_init=RESTARTS, random_state=seed % 2**32).fit(own)
         sizes = np.bincount(means.labels_, minlength=count)

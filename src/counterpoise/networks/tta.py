@@ -1,4 +1,4 @@
-"""Test-time augmentation: the views of a picture over which a prediction is averaged."""
+"""Test-time augmentation (TTA): flips and rotations of an image, over which predictions are averaged."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ VIEWS: dict[str, tuple[View, ...]] = {
     "flips": FLIPS,
     "dihedral": (*FLIPS, *(_view(*sides, transposed=True) for sides in ((), (-1,), (-2,), (-1, -2)))),
 }
-"""For each `predict.tta` the views of square images (n, 3, s, s), of which the first is the image as it is. Each is a
-group: the views of a mirrored image are those of the image in another order."""
+"""Values of `predict.tta` -> functions that compute the views of square images (n, 3, s, s). The first view is the
+unchanged image. The views form a group: a mirrored image has the same views in another order."""
 
 
 class Turned(nn.Module):
-    """A view as the first layer of a network."""
+    """A layer that computes one view of its input images."""
 
     def __init__(self, view: View) -> None:
         super().__init__()
         self.view = view
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (n, 3, s, s) to one view of each."""
+        """Map images (n, 3, s, s) to one view of each image."""
         return self.view(images)

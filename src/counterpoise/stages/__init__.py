@@ -1,4 +1,4 @@
-"""One file per DVC stage: what it reads, a pure function, and `main`, which alone reads and writes files."""
+"""One module per DVC stage: parameters, a pure function, and `main`, the only function that accesses files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSALS = {
     errno.EACCES: "permission denied; give this user access and run `dvc repro` again",
     errno.EPERM: "permission denied; give this user access and run `dvc repro` again",
 }
-"""Errors of the operating system, and what a person can do about them."""
+"""Error number of the operating system -> what happened, and what to do about it."""
 SHOWN = 6
 """Number of classes that console output lists one by one."""
 
@@ -35,9 +35,9 @@ def run(main: Callable[[Path, P], None], params: type[P]) -> None:
 
 @contextmanager
 def ending_in_words() -> Iterator[None]:
-    """End the process with a message, and without a traceback, where it is a person who must act.
+    """Exit with a message instead of a traceback if the user can solve the problem.
 
-    The exit code is 1 for a mistake of the user and what the system refuses, 130 for Ctrl-C.
+    The exit code is 1 for input errors and errors of the operating system, and 130 for Ctrl-C.
     """
     try:
         yield
@@ -62,12 +62,12 @@ def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType 
     sys.__excepthook__(kind, error, trace)
 
 
-if sys.argv[:1] == ["-m"]:  # Python is looking for a stage, whose imports take seconds: Ctrl-C may come before `run`
+if sys.argv[:1] == ["-m"]:  # imports of a stage take seconds, so Ctrl-C may come before `run`
     sys.excepthook = _hook
 
 
 def warn(message: str) -> None:
-    """Print a warning; the stage goes on."""
+    """Print a warning. The stage continues."""
     print(f"WARNING: {message}", file=sys.stderr)
 
 

@@ -1,6 +1,6 @@
-"""Refuse wrong names, types, ranges and combinations before anything runs.
+"""Check names, types, ranges and combinations of all parameters before other stages run.
 
-Reads `params.yaml`. Writes the constant `results/params.ok`, so that checking reruns nothing.
+Reads `params.yaml`. Writes `results/params.ok`, whose content never changes, so a check reruns no other stage.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ SHARED: dict[str, type[Section] | None] = {
     "weighting": config.Weighting,
     "losses": None,
 }
-"""The keys of `params.yaml` that belong to no single stage."""
+"""Top-level keys of `params.yaml` that are not named after a stage."""
 _DOTTED = re.compile(r"\b(?:[a-z_]+(?:\.\w+)+|loss|task|seed)\b")
-"""A parameter that a message names."""
+"""Pattern of a parameter name in a message."""
 _ABSENT = object()
 
 
 def sections() -> dict[str, type[Section]]:
-    """Find every section of `params.yaml` that is named after a stage, and what it may hold."""
+    """Find every section of `params.yaml` that is named after a stage, and its model."""
     by_name = {}
     for module in pkgutil.iter_modules(stages.__path__):
         params = getattr(importlib.import_module(f"{stages.__name__}.{module.name}"), "Params", None)
@@ -47,14 +47,14 @@ def sections() -> dict[str, type[Section]]:
 
 
 def problems(content: Mapping[str, Any]) -> list[str]:
-    """List every fault of a parameter file.
+    """List all errors in a parameter file.
 
     Args:
-        content: What `config.load` read.
+        content: Content of the file, from `config.load`.
 
     Returns:
-        A line for each fault: where, what was found, what was expected, what to do. Combinations are checked once
-        every single value is right.
+        A line for each error: where, what was found, what was expected, what to do. Combinations are checked only if
+        every single value is valid.
     """
     own = sections()
     known = {**SHARED, **own}
@@ -118,7 +118,7 @@ def _names(content: Mapping[str, Any]) -> list[str]:
 
 
 def _missing(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
-    """Name the file of weights that is not there."""
+    """Report a missing file of weights."""
     weights = content["model"]["weights"]
     if not (root / pretrained.path(weights)).exists() and weights not in pretrained.KINDS:
         yield (
@@ -132,12 +132,12 @@ def undo(root: Path, content: Mapping[str, Any], faults: Sequence[str]) -> Itera
 
     Args:
         root: The repository.
-        content: What `config.load` read.
-        faults: What `problems` found.
+        content: Content of the file, from `config.load`.
+        faults: Errors, from `problems`.
 
     Yields:
-        A line for each parameter that a fault names and that has another value in the last commit. None where there is
-        no git, or no commit of `params.yaml`.
+        A line for each parameter that is named in an error and has another value in the last commit. Nothing without
+        git, or without a commit of `params.yaml`.
     """
     committed = _committed(root)
     for name in dict.fromkeys(_DOTTED.findall("\n".join(faults))):
@@ -151,7 +151,7 @@ def undo(root: Path, content: Mapping[str, Any], faults: Sequence[str]) -> Itera
 
 
 def _committed(root: Path) -> Mapping[str, Any]:
-    """Read the parameters of the last commit; empty where there are none."""
+    """Read the parameters of the last commit; empty if there are none."""
     command = ["git", "show", f"HEAD:./{PATH}"]
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, encoding="utf-8", check=True)
@@ -169,10 +169,10 @@ def _value(content: object, name: str) -> object:
 
 
 def main(root: Path) -> None:
-    """Check and write the constant.
+    """Check all parameters, and write `results/params.ok`.
 
     Raises:
-        InputError: Something is wrong. The message says how to undo the changes that caused it.
+        InputError: A parameter is wrong. The message says how to undo the change that caused it.
     """
     content = config.load(root)
     outlines.recall(root)

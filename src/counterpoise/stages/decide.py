@@ -1,6 +1,6 @@
-"""Choose how logits become probabilities and decisions, from validation alone.
+"""Choose on validation how logits become probabilities and decisions.
 
-With `target: estimated`, unlabelled images of deployment are used only to estimate the class shares there.
+With `target: estimated`, unlabelled images from deployment are used only to estimate the class shares there.
 
 Reads `results/predictions/val.parquet`, `models/model/`, `data/prior.json`, and the folder or file that
 `decide.unlabelled` names. Writes `models/decision.json`.
@@ -38,11 +38,11 @@ class Decide(Section):
     target: Literal["natural", "estimated"] | dict[str, float]
     """Class shares in deployment. `natural`: as in the labels, before any balancing. {class: share}: for multiclass a
     share for every class, with sum 1; for multilabel any labels, the others stay natural. `estimated`: from unlabelled
-    images (`unlabelled`), assuming that images with and without a class look there as they do here; a check of this
-    assumption stops the run if it fails."""
+    images (`unlabelled`), assuming that deployment differs only in the class shares, not in how images of a class look;
+    a check of this assumption stops the run if it fails."""
     unlabelled: str
     """For `estimated`: raw logits of images from deployment, as `counterpoise predict --logits` writes them; a parquet
-    file, or a folder of such files. The path must exist, whatever the target."""
+    file, or a folder of such files. The path must exist for every target."""
     rule: Literal["most_probable", "balanced", "least_cost", "f_beta", "precision_floor"]
     """What the decision optimises: `most_probable`, accuracy; `balanced`, balanced accuracy; `least_cost`, the costs;
     `f_beta`, F-beta; `precision_floor`, recall at a given precision. The last two set a threshold for each label, or
@@ -79,22 +79,22 @@ def choose(
     matters: Positive,
     scores: unlabelled.Unlabelled | None = None,
 ) -> Decision:
-    """Choose on validation: calibrate, move to the target prior, add the rule, and count what it decides.
+    """Choose on validation: calibrate, correct to the target prior, add the decision rule, and count its decisions.
 
     Args:
-        val: Predictions of validation.
-        prior: What labels mean, and how many images have each before any balancing.
-        ledger: Every line that applies to the model.
+        val: Predictions on validation.
+        prior: The task, and the number of images of each class before any balancing.
+        ledger: All lines of the model's prior ledger.
         params: Section `decide`.
-        matters: The class that matters, and other shares of it to decide for.
-        scores: For target `estimated`, unlabelled predictions of the same model.
+        matters: The class that matters, and other prevalences of it to decide for.
+        scores: For target `estimated`, predictions of the same model for unlabelled images.
 
     Returns:
         The decision, with both steps of the prior correction.
 
     Raises:
-        InputError: The prior that the model saw is unknown and the calibrator has no bias, a name is no class, the
-            rule does not suit the classes, or the target cannot be estimated.
+        InputError: The prior that the model saw is unknown and the calibrator has no bias, a name is not a class, the
+            rule does not support the classes, or the target cannot be estimated.
     """
     truth = labels.indicators(val.labels, val.classes)
     rule = Rule(
@@ -123,7 +123,7 @@ def of_this_model(root: Path, where: str) -> unlabelled.Unlabelled:
     """Read unlabelled predictions.
 
     Raises:
-        InputError: There are none, or another model made them; the command that makes them is named.
+        InputError: There are none, or they are from another model. The message has the command that writes them.
     """
     command = (
         "write them with `counterpoise predict --logits data/unlabelled/there.parquet IMAGES`, for images from the "
@@ -135,14 +135,14 @@ def of_this_model(root: Path, where: str) -> unlabelled.Unlabelled:
         raise InputError(f"{PATH}: decide.target is 'estimated', but {error}; {command}") from error
     if scores.fingerprint != predictions.fingerprint(root, "val"):
         raise InputError(
-            f"{PATH}: decide.target is 'estimated', but the logits in {where} are of another model, or of other "
+            f"{PATH}: decide.target is 'estimated', but the logits in {where} are from another model, or from other "
             f"settings of `tile` or `predict`; {command}"
         )
     return scores
 
 
 def main(root: Path, params: Params) -> None:
-    """Choose and write."""
+    """Choose and write the decision, and print a summary."""
     card, prior = model.read_card(root), prior_file.read(root)
     scores = of_this_model(root, params.decide.unlabelled) if params.decide.target == "estimated" else None
     decision = choose(predictions.read(root, "val"), prior, card.ledger, params.decide, params.evaluate, scores)
@@ -154,8 +154,8 @@ def main(root: Path, params: Params) -> None:
             f"no threshold reaches decide.floor {params.decide.floor} on validation with confidence, so these classes "
             f"are never decided: {never}; lower decide.floor, or label more images"
         )
-    print(f"calibrator {decision.calibrator}, rule {decision.rule}, class that matters {decision.positive}")
-    print(f"prior seen {_shares(decision.seen)}, target {_shares(decision.target)}")
+    print(f"calibrator: {decision.calibrator}; decision rule: {decision.rule}; class that matters: {decision.positive}")
+    print(f"class shares that the model saw: {_shares(decision.seen)}; target: {_shares(decision.target)}")
     if decision.estimated is not None:
         images, p_value = decision.estimated.images, decision.estimated.p_value
         print(f"target estimated from {images} unlabelled images; check of the assumption: p = {p_value:.2g}")

@@ -1,7 +1,7 @@
-"""Write a demo set that came by pip.
+"""Write a demo data set from a pip package.
 
-Reads a pip package. Writes `data/raw/demo/`. Whoever brings their own images sets `ingest.root` and
-`demo.name: none`, or deletes this stage.
+Reads a pip package. Writes `data/raw/demo/`. To use your own images, set `ingest.root` and `demo.name: none`, or delete
+this stage.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Params(Section):
 
 
 def main(root: Path, params: Params) -> None:
-    """Write the folder again."""
+    """Write the folder, in place of an old one."""
     with storage.replacing(root / FOLDER, folder=True) as folder:
         if params.demo.name != "none":
             demos.find(params.demo.name).write(folder)

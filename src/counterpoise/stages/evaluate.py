@@ -1,4 +1,4 @@
-"""Score the decisions on test, with intervals.
+"""Score the decisions on the test set, with confidence intervals.
 
 Reads `results/predictions/test.parquet`, `models/decision.json`. Writes `reports/metrics.json` and `reports/plots/`.
 """
@@ -47,23 +47,26 @@ class Params(Section):
 def score(
     test: predictions.Predictions, decision: decision_file.Decision, params: Evaluate, seed: int
 ) -> tuple[metrics.Metrics, dict[str, pd.DataFrame]]:
-    """Score predictions of test.
+    """Score predictions on the test set.
 
     Args:
         test: Raw logits.
-        decision: How they become decisions, and which class matters.
+        decision: How logits become decisions, and the class that matters.
         params: Section `evaluate`.
-        seed: Decides the resamples.
+        seed: Seed of the bootstrap.
 
     Returns:
-        The headline figures, and the tables behind the plots.
+        The headline metrics, and the tables of the plots.
 
     Raises:
-        ArtifactError: Predictions and decision are of different runs.
+        ArtifactError: Predictions and decision are from different runs.
     """
     names, groups, task = decision.classes, np.asarray(test.groups), tasks.find(decision.task)
     if test.classes != names:
-        raise ArtifactError(f"{predictions.path('test')} has classes {test.classes}, {decision_file.PATH} {names}")
+        raise ArtifactError(
+            f"{predictions.path('test')} has the classes {test.classes}, but {decision_file.PATH} has {names}; run "
+            "`dvc repro`"
+        )
     weights = intervals.bootstrap_weights(groups, resamples=params.resamples, rng=seeds.generator(seed, "bootstrap"))
     truth = Truth(labels.indicators(test.labels, names), groups, weights, names.index(decision.positive))
     logits = test.logits.astype(np.float64)
@@ -83,13 +86,14 @@ def score(
 
 
 def main(root: Path, params: Params) -> None:
-    """Score and write."""
+    """Score and write, and print the metrics with their 95 % intervals."""
     test, decision = predictions.read(root, "test"), decision_file.read(root)
     result, tables = score(test, decision, params.evaluate, params.seed)
     for note in result.notes[2:]:
         warn(note)
     metrics.write(root, result)
     plots.write(root, tables)
+    print(f"{'metric on test':32s}{'value':>9s}  [95 % interval]")
     for name, value in result.figures.items():
         span = result.intervals.get(name)
         print(f"{name:32s}{value:9.4g}" + (f"  [{span[0]:.3f}, {span[1]:.3f}]" if span else ""))

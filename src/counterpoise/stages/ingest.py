@@ -1,7 +1,7 @@
-"""Bring raw labels of any kind into one schema.
+"""Read images and labels, check them, and write them in one schema.
 
 Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/rejected.csv`, and
-`data/thumbnails.npy`. Every image is decoded once; every row that is not used is listed with its reason.
+`data/thumbnails.npy`. Every image is decoded once. `data/rejected.csv` lists every row that is not used, and why.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Rare(Section):
-    """Block `ingest.rare`: what becomes of classes with few images."""
+    """Block `ingest.rare`: what to do with classes that have few images."""
 
     min_images: int = Field(ge=1)
     """A class with fewer images than this is rare; at least 1."""
@@ -71,7 +71,7 @@ class Params(Section):
 
 @dataclass(frozen=True)
 class Decoded:
-    """What is kept of an image: size in px, hash of the file, small grey picture uint8 (s, s)."""
+    """What is kept of an image: size in px, hash of the file, and grey thumbnail, uint8 (s, s)."""
 
     width_px: int
     height_px: int
@@ -95,10 +95,10 @@ def decode(folder: Path, image: str) -> Decoded | str:
 
     Args:
         folder: `ingest.root`, resolved.
-        image: Its path below it.
+        image: Path of the image below `folder`.
 
     Returns:
-        What is kept of it, or the reason why it is unusable.
+        What is kept of the image, or the reason why it is unusable.
     """
     path = sources.inside(folder, image)
     if path is None:
@@ -119,15 +119,15 @@ def decode(folder: Path, image: str) -> Decoded | str:
 
 
 def decode_all(folder: Path, names: Sequence[str]) -> list[Decoded | str]:
-    """Decode images in as many threads as there are cores; Pillow decodes outside the interpreter's lock."""
+    """Decode images with one thread per core. Pillow releases the GIL while it decodes."""
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        # Threads share the filters of warnings, which `images.decode` sets and resets: set them once around all.
+        # `images.decode` sets and resets warning filters, which threads share. Set them once around all threads.
         with warnings.catch_warnings(action="ignore"):
             results = pool.map(partial(decode, folder.resolve()), names)
             return list(tqdm(results, total=len(names), desc="decode", unit="image", delay=1, mininterval=1))
     finally:
-        pool.shutdown(cancel_futures=True)  # or Ctrl-C would wait for all images
+        pool.shutdown(cancel_futures=True)  # otherwise Ctrl-C would wait for all images
 
 
 def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded | str]], params: Params) -> Ingested:
@@ -135,7 +135,7 @@ def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded |
 
     Args:
         rows: Raw rows.
-        look: Decodes the images of these names, or says why it cannot.
+        look: Function that decodes images by name, and returns the reason for each that it cannot decode.
         params: What this stage reads.
 
     Returns:
@@ -207,7 +207,7 @@ def find_disagreements(usable: Sequence[Labelled], sha256: Sequence[str]) -> tup
 
 
 def list_usable(usable: Sequence[Labelled], decoded: dict[str, Decoded], root: str) -> pd.DataFrame:
-    """Make the table of `manifest.csv`."""
+    """Build the table of `manifest.csv`."""
     import pandas as pd
 
     rows = [
@@ -227,7 +227,7 @@ def list_usable(usable: Sequence[Labelled], decoded: dict[str, Decoded], root: s
 
 
 def list_refused(refused: Sequence[Refusal]) -> pd.DataFrame:
-    """Make the table of `rejected.csv`, in which a name of a file that is no UTF-8 is written with escapes."""
+    """Build the table of `rejected.csv`. File names that are not UTF-8 are escaped."""
     import pandas as pd
 
     rows = [(_printable(row.where), _printable(row.image), kind, reason) for row, kind, reason in refused]
@@ -239,10 +239,11 @@ def _printable(text: str) -> str:
 
 
 def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: float) -> None:
-    """Stop the run if more than a share of the rows is unusable.
+    """Stop the run if too many rows are unusable.
 
     Raises:
-        InputError: It is. The message lists the most frequent reasons, each with an example.
+        InputError: More than `max_rejected_frac` of the rows are unusable. The message lists the most frequent reasons,
+            each with an example.
     """
     unusable = [(row, reason) for row, kind, reason in refused if kind == "rejected"]
     if len(unusable) <= max_rejected_frac * rows:
@@ -260,14 +261,14 @@ def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: f
 
 
 def summarise(result: Ingested) -> str:
-    """Say in a line how many images there are of each class."""
+    """List the number of images of each class in one line."""
     unlabelled = int((result.manifest["labels"] == "").sum())
     listed = list_counts(result.classes.names, result.classes.counts)
     return f"{result.classes.images} images: {listed}" + (f"; {unlabelled} without a label" if unlabelled else "")
 
 
 def main(root: Path, params: Params) -> None:
-    """Read the source, decode its images, write the manifest."""
+    """Read the labels, decode the images, and write the manifest."""
     source = sources.find(params.ingest.source)
     block = params.ingest.sources.get(params.ingest.source, {})
     settings = config.validate(source.Params, block, f"ingest.sources.{params.ingest.source}")

@@ -1,7 +1,7 @@
-"""Decide how often each training tile is drawn in one epoch, and as which augmented view.
+"""Choose how often each training tile is sampled in one epoch, and with which augmented views.
 
-Reads `data/tiles/train`, `data/clusters.csv`, `data/classes.json`. Writes `data/draws.csv` and `data/prior.json`, the
-first lines of the prior ledger. No pixels are written.
+Reads `data/tiles/train`, `data/clusters.csv`, `data/classes.json`. Writes `data/draws.csv`, and `data/prior.json` with
+the first lines of the prior ledger. It writes no images.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_DRAWS = 50_000_000
-"""More samples than this in one epoch are refused."""
+"""Maximum number of samples in one epoch."""
 
 
 class Oversample(Drawn):
@@ -73,27 +73,28 @@ class Params(Section):
 def draw(
     table: pd.DataFrame, labelled: classes.Classes, params: Oversample, seed: int, *, task: str
 ) -> tuple[pd.DataFrame, Prior]:
-    """Draw one epoch.
+    """Choose the samples of one epoch.
 
-    The line `split` of the ledger compares tiles of train with images of the manifest, so that it also holds what
-    tiling did: a class of large images has more tiles than its share of images. For multilabel the factors are those of
-    each label's odds, and the line `oversample.strategy` is unknown unless every tile is drawn once: a repeated tile
-    repeats all its labels, so resampling does not multiply the odds of each label by one number. Oversampling that
-    begins in a later epoch is unknown too.
+    The ledger line `split` compares training tiles with images of the manifest, so it includes the effect of tiling: a
+    class with large images has more tiles than its share of images.
+
+    For multilabel, the factors multiply the odds of each label. The line `oversample.strategy` is unknown unless every
+    tile is sampled once: a repeated tile repeats all its labels, so resampling does not multiply the odds of each label
+    by one number. Oversampling that starts in a later epoch is unknown too.
 
     Args:
-        table: Index of the training tiles, or of the part that is learned from.
+        table: Index of the training tiles, or of the subset that `train.fraction` chooses.
         labelled: The classes.
         params: Section `oversample`.
-        seed: Decides which tiles get the odd draw.
-        task: What the labels mean.
+        seed: Decides which tiles are repeated once more than others.
+        task: `multiclass` or `multilabel`.
 
     Returns:
-        One row per draw; the j-th draw of a tile shows view j modulo (views + 1). And the counts before and after,
-        with the ledger.
+        A table with one row per sample, in which the j-th sample of a tile has view j modulo (views + 1); and the class
+        counts before and after sampling, with the ledger.
 
     Raises:
-        InputError: The strategy draws more than `MAX_DRAWS`.
+        InputError: The strategy gives more than `MAX_DRAWS` samples.
     """
     import pandas as pd
 
@@ -108,9 +109,9 @@ def draw(
     )
     if repeats.sum() > MAX_DRAWS:
         raise InputError(
-            f"{config.PATH}: oversample.strategy {params.strategy!r} makes {repeats.sum()} samples of {len(table)} "
-            f"tiles, more than {MAX_DRAWS} in one epoch; group rare classes by ingest.rare, or take another strategy"
-            f"{data.FEWER_DRAWS}"
+            f"{config.PATH}: oversample.strategy {params.strategy!r} gives {repeats.sum()} samples of {len(table)} "
+            f"tiles, more than the maximum of {MAX_DRAWS} in one epoch; group rare classes with ingest.rare, or choose "
+            f"another strategy{data.FEWER_DRAWS}"
         )
     rows = np.repeat(np.arange(len(table)), repeats)
     nth = np.arange(len(rows)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
@@ -140,15 +141,15 @@ def draw(
 
 
 def repeats_of(table: pd.DataFrame, drawn: pd.DataFrame) -> NDArray[np.int64]:
-    """Count how often each of n tiles is drawn, (n,), from a table with a row per draw."""
+    """Count the samples of each of n tiles, (n,), in a table with one row per sample."""
     return np.asarray(table["tile_id"].map(drawn["tile_id"].value_counts()).fillna(0), dtype=np.int64)
 
 
 def main(root: Path, params: Params) -> None:
-    """Draw and write, and print what changed.
+    """Choose and write the samples, and print the class counts.
 
     Raises:
-        InputError: The strategy is one for many labels, and the task has one class per image.
+        InputError: The strategy is for multilabel, but the task is multiclass.
     """
     data, strategy = dataset_tasks.find(params.task), params.oversample.strategy
     if strategy in data.REFUSED_STRATEGIES:

@@ -1,8 +1,8 @@
 """Compute the raw logits of every image of validation and test.
 
-Reads `models/model/`, `data/clusters.csv`, and of val and test `data/tiles/` and `data/features/`. Writes
-`results/predictions/{val,test}.parquet`. The members of a model, and the views
-of a tile, are averaged; the tiles of one image are folded back into one row.
+Reads `models/model/`, `data/clusters.csv`, `data/tiles/{val,test}/` and `data/features/{val,test}/`. Writes
+`results/predictions/{val,test}.parquet`. Predictions are averaged over the members of a model and the views of a tile,
+then aggregated from the tiles to one row per image.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ class Predict(Tta):
     model_config = ConfigDict(extra="forbid")
 
     fold: Literal["mean", "max"]
-    """How the logits of an image follow from those of its tiles."""
+    """How to aggregate the logits of the tiles of an image: `mean` or `max` of each class."""
     average: Literal["logits", "probabilities"]
-    """How the members of a model, and the views of a tile, speak as one: by the mean of their logits, which leaves the
-    prior ledger exact, or of their probabilities, with which it holds approximately."""
+    """What to average over the members of a model and the views of a tile: their `logits`, with which the prior ledger
+    is exact, or their `probabilities`, with which it is approximate."""
     batch_size: int = Field(ge=1)
-    """Tiles that go through the network at a time."""
+    """Number of tiles per forward pass, at least 1."""
 
 
 class Device(Section):
-    """The part of section `model` that predicting needs; all else is said by the model itself."""
+    """The part of section `model` that prediction needs. The trained model stores all other settings."""
 
     model_config = ConfigDict(extra="ignore")
 
     device: Literal["auto", "cpu", "cuda", "mps"]
-    """Where the network runs."""
+    """Device of the network. `auto` prefers CUDA, then MPS, then the CPU."""
     precision: Literal["auto", "float32", "bfloat16", "float16"]
-    """Arithmetic inside the network."""
+    """Precision inside the backbone. `auto`: bfloat16 or float16 on CUDA, otherwise float32."""
 
 
 class Params(Section):
@@ -66,17 +66,17 @@ def fold(
     classes: tuple[str, ...],
     how: str,
 ) -> predictions.Predictions:
-    """Fold tiles back into images.
+    """Aggregate predictions of tiles to predictions of images.
 
     Args:
         table: Index of n tiles.
-        logits: (n, c).
-        units: image_id -> what an interval must resample as a whole.
+        logits: (n, c) logits of the tiles.
+        units: image_id -> unit, which the bootstrap resamples as a whole.
         classes: The c class names.
-        how: `mean` or `max`, over the tiles of an image, class by class.
+        how: `mean` or `max` over the tiles of an image, for each class.
 
     Returns:
-        One row per image, sorted by image_id, with the labels of its first tile: all its tiles have those of the image.
+        One row per image, sorted by image_id. All tiles of an image have the labels of the image.
     """
     image_ids, image = np.unique(table["image_id"].to_numpy().astype(str), return_inverse=True)
     first = np.unique(image, return_index=True)[1]
@@ -101,19 +101,19 @@ def logits_of(
     """Compute the raw logits of every tile, averaged over members and views.
 
     Args:
-        card: What is said of the model.
-        members: Its networks, from features or from images.
+        card: Description of the model.
+        members: Its networks. They map features to logits if the backbone is frozen, otherwise images to logits.
         part: n tiles.
-        stored: Their features, where the backbone is frozen; for `tta` also those of its views.
-        params: Section `predict`: what is averaged, and how.
+        stored: Their features if the backbone is frozen, with those of all views of `tta`; otherwise `None`.
+        params: Section `predict`.
         compute: Device and precision.
-        label: What the progress bar says; empty for no bar.
+        label: Label of the progress bar; empty for no bar.
 
     Returns:
         float32 (n, c).
 
     Raises:
-        InputError: There are no features of the views.
+        InputError: The features of some views are missing.
     """
     import torch
 
@@ -139,15 +139,17 @@ def logits_of(
     for number in range(len(views)):
         rows = np.flatnonzero(stored.index["view"].to_numpy() == -number)
         if len(rows) != count:
-            raise InputError(f"{PATH}: predict.tta is {params.tta!r}, but its views have no features; run `dvc repro`")
+            raise InputError(
+                f"{PATH}: predict.tta is {params.tta!r}, but the features of its views are missing; run `dvc repro`"
+            )
         own = infer(network, FeatureInputs(stored.values, rows), params.batch_size, compute, label)
         logits.append(torch.from_numpy(own))
     return ensembling.average(logits, params.average, card.task).numpy()
 
 
 def main(root: Path, params: Params) -> None:
-    """Predict both splits."""
-    from counterpoise.networks import devices  # imports torch; `check` does without
+    """Predict validation and test."""
+    from counterpoise.networks import devices  # here, since it imports torch, which `check` does not need
     from counterpoise.networks.network import rebuild
 
     card = model.read_card(root)

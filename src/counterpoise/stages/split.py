@@ -1,7 +1,7 @@
 """Assign every image to train, val or test.
 
 Reads `data/manifest.csv`, `data/classes.json`, `data/thumbnails.npy`. Writes `data/splits.csv`, `data/clusters.csv`.
-Groups, exact and near duplicates are never split up.
+Images of one group, exact duplicates and near duplicates stay in the same split.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ORDER = ("train", "test", "val")
-"""Which split comes first if a class is too small for all three: training and testing need the class most."""
+"""Order in which splits get the images of a class that is too small for all three splits."""
 LARGE_CLUSTER = 10
 THIN_NAMED = 3
-"""Number of classes that a warning of their own names; the rest share one."""
+"""Number of classes with a separate warning; the others share one warning."""
 LISTED = 20
 """Number of names in the warning about the rest."""
 UNUSED = "unused"
@@ -69,7 +69,7 @@ class Params(Section):
 
 @dataclass(frozen=True)
 class Assigned:
-    """What this stage writes, and what a person should know of it."""
+    """The files that this stage writes, and its warnings."""
 
     splits: pd.DataFrame
     clusters: pd.DataFrame
@@ -79,16 +79,17 @@ class Assigned:
 def find_units(
     table: pd.DataFrame, pictures: NDArray[np.uint8], params: Duplicates
 ) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """Find what must stay together.
+    """Find units: images that must stay together because they share a group or are duplicates.
 
     Args:
         table: The manifest.
-        pictures: Thumbnails in its order, uint8 (n, s, s).
-        params: What counts as a near duplicate.
+        pictures: Thumbnails of its images, in its order, uint8 (n, s, s).
+        params: Block `split.duplicates`: what counts as a near duplicate.
 
     Returns:
-        The table of clusters, and the (k, 2) rows of confirmed pairs that are in two clusters, since clusters are stars
-        and not chains. If `assign` puts the two into different splits, it makes one of them unused.
+        The table of clusters, and (k, 2) row numbers of confirmed pairs in different clusters. There are such pairs
+        because clusters are stars, not chains. If `assign` puts such a pair into different splits, it makes one of the
+        images unused.
     """
     import pandas as pd
 
@@ -124,18 +125,18 @@ def assign(
 ) -> Assigned:
     """Assign every image to a split.
 
-    For multilabel, every label is split in proportion, and so are the images without any. For multiclass, the classes
-    that were merged into a class are split in proportion too, as far as there are enough images.
+    For multilabel, the split is stratified by every label, and by the absence of all labels. For multiclass, it is also
+    stratified by the classes before merging, if they have enough images.
 
     Args:
         table: The manifest.
         labelled: Its classes.
-        units: What must stay together, as `find_units` returns it.
-        crossing: (k, 2) rows of near duplicates in two units.
-        copies: (n,) images with equal numbers look the same; they are set aside together.
+        units: Table of clusters with the unit of each image, from `find_units`.
+        crossing: (k, 2) row numbers of near duplicates in different units.
+        copies: (n,) numbers; images with equal numbers have equal thumbnails, and become unused together.
         params: Section `split`.
-        seed: Decides who goes where.
-        task: What the labels mean.
+        seed: Decides which unit goes to which split.
+        task: `multiclass` or `multilabel`.
 
     Returns:
         The splits, the clusters, and warnings.
@@ -171,7 +172,7 @@ def _wanted(counts: NDArray[np.float64], params: Split) -> NDArray[np.float64]:
     shares = np.array([fracs[name] for name in ORDER])
     if not params.balance:
         return shares[:, None] * counts
-    # Whole numbers, the same for every class: the rest goes to test, and nothing has to be trimmed.
+    # Use integers, the same for every class. The rest goes to test, so nothing has to be trimmed.
     exact = (shares * counts.min()).round(9)
     equal = np.floor(exact)
     short = int(counts.min() - equal.sum())
@@ -182,7 +183,7 @@ def _wanted(counts: NDArray[np.float64], params: Split) -> NDArray[np.float64]:
 
 
 def _trim(split: NDArray[np.object_], targets: NDArray[np.int64], rng: np.random.Generator) -> None:
-    """Balance train and val exactly: images beyond the smallest class of their split become unused."""
+    """Balance train and val exactly: images in excess of the smallest class of the split become unused."""
     for name in ("train", "val"):
         counts = np.bincount(targets[split == name], minlength=int(targets.max()) + 1)
         for index, count in enumerate(counts):
@@ -191,7 +192,7 @@ def _trim(split: NDArray[np.object_], targets: NDArray[np.int64], rng: np.random
 
 
 def _set_aside(split: NDArray[np.object_], crossing: NDArray[np.int64], copies: NDArray[np.int64]) -> list[str]:
-    """Of near duplicates on two sides, make the one in train unused, else the one in val."""
+    """If near duplicates are in different splits, make the one in train unused, otherwise the one in val."""
     count = 0
     for pair in crossing:
         sides = [split[row] for row in pair]
@@ -204,20 +205,20 @@ def _set_aside(split: NDArray[np.object_], crossing: NDArray[np.int64], copies: 
     if not count:
         return []
     verb = "is" if count == 1 else "are"
-    return [f"{count_of(count, 'image')} {verb} unused, since near duplicates of them are in another split"]
+    return [f"{count_of(count, 'image')} {verb} unused, because near duplicates are in another split"]
 
 
 def _thin_classes(
     split: NDArray[np.object_], members: NDArray[np.bool_], unit: NDArray[np.int64], names: Sequence[str]
 ) -> list[str]:
-    """Warn about classes that a split lacks, and say whether images or units are too few."""
+    """Warn about classes that are absent from a split, and say whether images or units are too few."""
     present = np.stack([members[split == side].any(axis=0) for side in splits.NAMES])
     thin = np.flatnonzero(~present.all(axis=0))
     warnings = []
     for index in thin[:THIN_NAMED]:
         absent = [side for side, there in zip(splits.NAMES, present[:, index], strict=True) if not there]
         images, blocks = int(members[:, index].sum()), len(np.unique(unit[members[:, index]]))
-        reason = f"it has only {count_of(images, 'image')}; label more, or drop or group rare classes by ingest.rare"
+        reason = f"it has only {count_of(images, 'image')}; label more, or drop or group rare classes with ingest.rare"
         if blocks < images:
             reason = (
                 f"its {images} images form only {count_of(blocks, 'unit')} of images that share a group or are "
@@ -241,7 +242,7 @@ def _large(units: pd.DataFrame) -> list[str]:
 
 
 def main(root: Path, params: Params) -> None:
-    """Find duplicates, assign images to splits, and warn about what is unusual."""
+    """Find duplicates, assign images to splits, and print warnings and the sizes of the splits."""
     if params.split.val_frac + params.split.test_frac >= 1:
         raise InputError(
             f"{config.PATH}: split.val_frac + split.test_frac leave no images for train; lower them until their sum is "
@@ -259,7 +260,7 @@ def main(root: Path, params: Params) -> None:
     splits.write(root, result.splits)
     clusters.write(root, result.clusters)
     sizes = result.splits["split"].value_counts()
-    print(", ".join(f"{name} {sizes.get(name, 0)}" for name in (*splits.NAMES, UNUSED)))
+    print("images: " + ", ".join(f"{name} {sizes.get(name, 0)}" for name in (*splits.NAMES, UNUSED)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Cut images into tiles and pack them.
+"""Cut images into tiles, and store the tiles of each split.
 
 Reads `data/manifest.csv`, `data/splits.csv` and the images. Writes `data/tiles/{train,val,test}/`. An image that fits
-into one tile is copied byte for byte; windows of larger ones are stored as PNG.
+into one tile is copied byte for byte. Larger images are cut into windows, which are stored as PNG.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Params(Section):
 
 
 def cut(row: pd.Series, data: bytes, params: Tile) -> Iterator[tiles.Tile]:
-    """Cut one image.
+    """Cut one image into tiles.
 
     Args:
-        row: Its row of the manifest.
-        data: The bytes of its file.
+        row: Row of the image in the manifest.
+        data: Bytes of its file.
         params: Section `tile`.
 
     Yields:
-        Its tiles, each with the labels of the image.
+        The tiles of the image, each with the labels of the image.
     """
     windows = tiling.windows(row["width_px"], row["height_px"], params.size_px, params.overlap_px)
     if len(windows) == 1:
@@ -61,22 +61,22 @@ def cut(row: pd.Series, data: bytes, params: Tile) -> Iterator[tiles.Tile]:
 
 
 def load(root: Path, path: str, sha256: str) -> bytes:
-    """Read an image as `ingest` saw it.
+    """Read the file of an image, and check that it has not changed since `ingest`.
 
     Raises:
-        InputError: It is gone, or its bytes are others.
+        InputError: The file is missing, or its content has changed.
     """
     try:
         data = (root / path).read_bytes()
     except FileNotFoundError as error:
-        raise InputError(f"{path}: the image has disappeared since ingest read it; run `dvc repro`") from error
+        raise InputError(f"{path}: the image has been removed since ingest read it; run `dvc repro`") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise InputError(f"{path}: the image has changed since ingest read it; run `dvc repro`")
     return data
 
 
 def main(root: Path, params: Params) -> None:
-    """Cut and pack the images of each split."""
+    """Cut the images of each split, and write the tiles."""
     if params.tile.overlap_px >= params.tile.size_px:
         raise InputError(
             f"{config.PATH}: tile.overlap_px is {params.tile.overlap_px}; expected a number below tile.size_px, "

@@ -1,9 +1,11 @@
-"""Train one model with the chosen loss.
+"""Train a model with the chosen loss.
 
-Reads `data/draws.csv`, `data/prior.json`, `data/clusters.csv`, of train and val `data/tiles/` and `data/features/`,
-and, where `model.weights` names it, a file in `models/pretrained/`. Writes `models/model/` and `results/train/`. A
-training that was killed goes on from its last epoch and ends with the same weights; of several members those that are
-done are not trained again. `torchrun --nproc-per-node 2 -m counterpoise.stages.train` trains in two processes.
+Reads `data/draws.csv`, `data/prior.json`, `data/clusters.csv`, `data/tiles/{train,val}/`, `data/features/{train,val}/`,
+and the file in `models/pretrained/` that `model.weights` names, if it names one. Writes `models/model/` and
+`results/train/`.
+
+An interrupted training resumes after its last epoch, and ends with the same weights. Members that are already trained
+are not trained again. `torchrun --nproc-per-node 2 -m counterpoise.stages.train` trains with two processes.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ class Params(Settings):
 
 
 def _examples(root: Path, split: str, prior: Prior, params: Params, *, drawn: bool = False) -> Examples:
-    """Read every tile of a split as it is, of train those of the part that is learned from; or the draws."""
+    """Build the examples of a split: every tile once (for train the subset of `train.fraction`), or all samples."""
     from counterpoise.training import examples
 
     part = tiles.read(root, split)
@@ -49,8 +51,8 @@ def _examples(root: Path, split: str, prior: Prior, params: Params, *, drawn: bo
 
 
 def main(root: Path, params: Params) -> None:
-    """Train on what earlier stages wrote."""
-    from counterpoise.engine import process_group  # imports torch, as those below do; `check` does without
+    """Train all members, and write the model and the training curves."""
+    from counterpoise.engine import process_group  # here, since these import torch, which `check` does not need
     from counterpoise.networks import devices
     from counterpoise.training import checkpoints
     from counterpoise.training.examples import feature_width
@@ -83,7 +85,7 @@ def main(root: Path, params: Params) -> None:
 
 
 def _report(members: Sequence[Member], card: model.Card, monitor: str) -> None:
-    """Print what was reached, and how long the network waited for its inputs."""
+    """Print the kept epoch of each member with its metrics, and how long training waited for data."""
     for number, member in enumerate(members):
         best = member.summary["best_epoch"]
         print(
@@ -92,10 +94,10 @@ def _report(members: Sequence[Member], card: model.Card, monitor: str) -> None:
             + ", ".join(f"{k} {v:.3g}" for k, v in member.history[best].items())
         )
     waited = sum(member.waited_frac for member in members) / len(members)
-    print(f"waited for the loader in {waited:.1%} of the time of training")
+    print(f"waiting for data: {waited:.1%} of the training time")
     for line in card.ledger:
         if line.piece == "train.classifier":
-            print(f"classifier {line.remedy}")
+            print(f"classifier: {line.remedy}")
 
 
 if __name__ == "__main__":

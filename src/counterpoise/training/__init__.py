@@ -1,1 +1,1 @@
-"""Training a network: the loop, what it minimises, how the learning rate falls, and what is kept."""
+"""Training of networks: the training loop, objective, learning rate schedule, early stopping and checkpoints."""

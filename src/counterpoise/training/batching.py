@@ -1,4 +1,4 @@
-"""The batches of an epoch, and the parts of them that go through the network of this process."""
+"""The batches of an epoch, and the parts of each batch that this process computes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from counterpoise.training.settings import Train
 
 
 def order(targets: NDArray[np.int64], params: Train, epoch: int, strata: NDArray[np.int64] | None = None) -> Batches:
-    """Deal the examples of an epoch to batches, the same in every process.
+    """Split the examples of an epoch into batches, which are the same in every process.
 
     Args:
         targets: (n,) class indices, or (n, c) in {0, 1}.
         params: Section `train`.
-        epoch: From 0.
-        strata: (n,) by which batches are stratified, as a loss over pairs or ranks needs; `None` for none.
+        epoch: Number of the epoch, from 0.
+        strata: (n,) strata of the examples, for losses over pairs or rankings; `None` for unstratified batches.
     """
     rng = seeds.generator(params.seed, "order", epoch)
     if params.sampler == "progressive":
@@ -32,10 +32,10 @@ def order(targets: NDArray[np.int64], params: Train, epoch: int, strata: NDArray
 
 
 def parts(batch: NDArray[np.int64], accumulate: int) -> list[NDArray[np.int64]]:
-    """Cut this process's share of a batch into the parts whose gradients are added up; a share may be empty.
+    """Split this process's share of a batch into the parts of gradient accumulation. A share may be empty.
 
-    Process r of p takes every p-th example from the r-th on. No part is a single example if that can be helped, since
-    batch norm knows no variance of it, and the number of parts is the same in every process.
+    Process r of p takes every p-th example, starting at example r. The number of parts is the same in every process. If
+    possible, no part is a single example, because batch norm cannot compute its variance.
 
     Example:
         >>> [part.tolist() for part in parts(np.arange(7), 2)]
@@ -49,29 +49,29 @@ def parts(batch: NDArray[np.int64], accumulate: int) -> list[NDArray[np.int64]]:
 
 
 def chance(order: Batches, params: Train, epoch: int) -> Chance:
-    """Say what decides how this process's parts of an epoch are augmented: the same in one process as in many."""
+    """Return the seeds of augmentation for this process's parts. They do not depend on the number of processes."""
     before = [part for times in drawn_before(order) for part in parts(times, params.accumulate)]
     return Chance(params.seed, epoch, before)
 
 
 def check(network: nn.Module, order: Batches, loss: str, *, ranks: bool) -> None:
-    """Refuse a loss that looks at pairs or ranks, which several processes would tear apart, and too small batches.
+    """Check that the loss supports several processes, and that batches are large enough for batch norm.
 
     Raises:
-        InputError: Because of the loss; or because a process would see a single example, of which batch norm knows no
-            variance.
+        InputError: The loss compares examples of a batch, which several processes would split up. Or a process would
+            get a single example, whose variance batch norm cannot compute.
     """
     count = process_group.count()
     if ranks and count > 1:
         raise InputError(
-            f"{PATH}: loss {loss!r} looks at pairs of examples or at ranks within a batch, which {count} processes "
-            "would tear apart; train it in one process"
+            f"{PATH}: loss {loss!r} compares the examples of a batch, but each of {count} processes sees only a part; "
+            "train in one process, without torchrun, or choose another loss"
         )
     least = min(map(len, order))
     if least < 2 * count and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
         size = "1 example" if least == 1 else f"{least} examples"
         sharing = f" for {count} processes" if count > 1 else ""
         raise InputError(
-            f"{PATH}: the smallest batch has {size}{sharing}; batch norm knows no variance of a single one; raise "
+            f"{PATH}: the smallest batch has {size}{sharing}, but batch norm needs at least 2 per process; raise "
             "train.batch_size"
         )

@@ -1,4 +1,4 @@
-"""State of an unfinished training, so that a killed one goes on where it was."""
+"""Checkpoints of an unfinished training, so that an interrupted training can resume."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ CODE = Path(__file__).parents[1]
 
 
 class Checkpoint:
-    """One file in a folder that is no DVC output (DVC deletes outputs before it reruns a stage).
+    """The state of one training, in a file.
 
-    It is found by a hash of all that the training depends on: after a change of inputs, parameters, code or the number
-    of processes, training begins anew.
+    The file is not a DVC output, because DVC deletes outputs before it reruns a stage. Its folder is named by a hash of
+    everything that the training depends on. If inputs, parameters, code or the number of processes change, training
+    starts from the beginning.
     """
 
     def __init__(self, root: Path, parameters: object, inputs: list[Path]) -> None:
@@ -38,19 +39,19 @@ class Checkpoint:
         self.path = root / FOLDER / hashlib.sha256(key.encode()).hexdigest()[:16] / "state.pt"
 
     def load(self) -> dict[str, Any] | None:
-        """Read the last state, on the CPU; `None` if there is none."""
+        """Load the last state to the CPU; `None` if there is none."""
         if not self.path.exists():
             return None
         state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         return state
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the last state."""
+        """Save a state in place of the last one."""
         with storage.replacing(self.path) as temporary:
             torch.save(state, temporary)
 
     def remove(self) -> None:
-        """Forget the training, which is done."""
+        """Delete the state after training has finished."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
-        with suppress(OSError):  # another training may keep its state beside it
+        with suppress(OSError):  # the folder may contain the state of another training
             self.path.parents[1].rmdir()

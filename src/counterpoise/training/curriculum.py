@@ -1,4 +1,4 @@
-"""The course of a training: which examples an epoch shows, and what it minimises."""
+"""The curriculum of a training: the examples and the objective of each epoch."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from counterpoise.training.lr_schedule import first_epochs
 from counterpoise.training.objective import Objective
 
 Goal = Callable[[Tensor, Tensor], Tensor]
-"""From raw logits and targets of a batch to the scalar that a step minimises."""
+"""Function from raw logits and targets of a batch to the scalar that a step minimises."""
 
 
 @dataclass(frozen=True)
 class Curriculum:
-    """What an epoch learns from, and what it minimises.
+    """The examples and the objective of each epoch.
 
     Attributes:
-        train: The draws of one epoch.
-        objective: What is minimised after the first epochs, and on validation always.
-        natural: Every tile of train once, for the first epochs; `None` if the draws hold from the beginning.
-        pretrain_epochs: First epochs, which minimise plain cross-entropy.
-        unweighted_epochs: First epochs in which no class weights hold (deferred re-weighting).
-        natural_epochs: First epochs that show every tile once (deferred re-sampling).
+        train: The samples of one epoch, after oversampling.
+        objective: The objective after the first epochs, and always the validation loss.
+        natural: Every training tile once, for the first epochs; `None` if oversampling is not deferred.
+        pretrain_epochs: Number of first epochs with plain cross-entropy.
+        unweighted_epochs: Number of first epochs without class weights (deferred re-weighting).
+        natural_epochs: Number of first epochs without oversampling (deferred re-sampling).
 
     Raises:
-        ValueError: The first epochs have no examples.
+        ValueError: Oversampling is deferred, but `natural` is `None`.
 
     Source: Cao et al. (2019), Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, section 3.3, for
         deferred re-weighting and re-sampling.
@@ -47,15 +47,15 @@ class Curriculum:
 
     @property
     def settled(self) -> int:
-        """The first epoch that trains as the last one does; the best epoch is looked for from there on."""
+        """The first epoch with the examples and objective of the last epoch. The best epoch is not an earlier one."""
         return max(self.pretrain_epochs, self.unweighted_epochs, self.natural_epochs)
 
     def examples(self, epoch: int) -> Examples:
-        """Return what an epoch, counted from 0, learns from."""
+        """Return the examples of an epoch, counted from 0."""
         return self.natural if epoch < self.natural_epochs and self.natural is not None else self.train
 
     def goal(self, epoch: int) -> Goal:
-        """Return what an epoch, counted from 0, minimises."""
+        """Return the objective of an epoch, counted from 0."""
         if epoch < self.pretrain_epochs:
             return self.objective.link.cross_entropy
         return self.objective.unweighted() if epoch < self.unweighted_epochs else self.objective
@@ -63,10 +63,10 @@ class Curriculum:
 
 @dataclass(frozen=True)
 class Deferred:
-    """Shares of the epochs, in [0, 1), that pass before a remedy holds.
+    """When remedies start, as shares of the epochs in [0, 1).
 
     Attributes:
-        loss: `train.pretrain_frac`; plain cross-entropy until then.
+        loss: `train.pretrain_frac`; the epochs before use plain cross-entropy.
         weights: `weighting.defer_frac`.
         draws: `oversample.defer_frac`.
     """
@@ -79,14 +79,14 @@ class Deferred:
 def curriculum(
     drawn: Examples, natural: Examples | None, goal: Objective, epochs: int, deferred: Deferred
 ) -> Curriculum:
-    """Lay out what each epoch learns from and minimises.
+    """Build the curriculum of a training.
 
     Args:
-        drawn: The draws of one epoch.
-        natural: Every tile of train once, as it is; not needed where no draws are deferred.
-        goal: What is minimised in the end.
-        epochs: Of the training.
-        deferred: Shares of the epochs before losses, weights and draws hold.
+        drawn: The samples of one epoch, after oversampling.
+        natural: Every training tile once, without augmented views; may be `None` if oversampling is not deferred.
+        goal: The objective after the first epochs.
+        epochs: Number of epochs.
+        deferred: Shares of the epochs before the loss, the weights and oversampling start.
     """
     return Curriculum(
         drawn,

@@ -1,4 +1,4 @@
-"""Decoupled classifiers, made after the training: even draws to retrain one, or its weights normalised."""
+"""Decoupled classifiers: after training, retrain the classifier on balanced samples, or normalise its weights."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from counterpoise.networks.heads import last_layer
 from counterpoise.training.examples import Examples
 
 TAUS = tuple(round(0.05 * step, 2) for step in range(21))
-"""Exponents that are tried, from 0 to 1."""
+"""Candidates for the exponent tau, from 0 to 1."""
 
 
 def normalised(weight: Tensor, tau: float) -> Tensor:
-    """Divide the weight vector of each class by its length to the power of tau.
+    """Divide the weight vector of each class by its norm to the power of tau.
 
-    After training on imbalanced data frequent classes have longer vectors, hence larger logits; tau = 1 gives all the
-    same length, tau = 0 leaves them.
+    After training on imbalanced data, frequent classes have longer weight vectors and therefore larger logits. tau = 1
+    gives all vectors the same norm; tau = 0 changes nothing.
 
     Args:
-        weight: (c, d) of the last layer, whose bias is dropped.
-        tau: In [0, 1].
+        weight: (c, d) weights of the last layer. Its bias is not used.
+        tau: Exponent in [0, 1].
 
     Source: Kang et al. (2020), Decoupling Representation and Classifier for Long-Tailed Recognition, equation 3.
 
@@ -50,18 +50,18 @@ def _lengths(weight: Tensor) -> Tensor:
 
 
 def choose_tau(logits: Tensor, weight: Tensor, bias: Tensor, targets: NDArray[np.int64]) -> tuple[float, float]:
-    """Choose the exponent that decides best on validation, by balanced accuracy of the most probable class.
+    """Choose the exponent with the highest balanced accuracy of the most probable class on validation.
 
     Args:
-        logits: (n, c) of the classifier as it was trained, on validation.
-        weight: (c, d) of its last layer.
-        bias: (c,) of its last layer.
+        logits: (n, c) logits of the trained classifier on validation.
+        weight: (c, d) weights of its last layer.
+        bias: (c,) bias of its last layer.
         targets: (n,) classes of validation.
 
     Returns:
-        The least of the best among `TAUS`, and its balanced accuracy.
+        The best exponent of `TAUS` (the smallest one on ties), and its balanced accuracy.
 
-    Source: Kang et al. (2020), section 4.2, where it is chosen on validation, too.
+    Source: Kang et al. (2020), section 4.2, where it is chosen on validation too.
     """
     without_bias, lengths = (logits - bias).double(), _lengths(weight).double().squeeze(1)
     scores = []
@@ -73,20 +73,20 @@ def choose_tau(logits: Tensor, weight: Tensor, bias: Tensor, targets: NDArray[np
 
 
 def even_draws(targets: NDArray[np.int64], prior: Prior, seed: int) -> tuple[NDArray[np.int64], Prior]:
-    """Draw every class as often as the most frequent one, to retrain a classifier on (cRT).
+    """Oversample every class to the size of the most frequent one, to retrain a classifier (cRT).
 
     Args:
-        targets: (n,) class of every tile of train.
-        prior: Counts of train, and the line of the split.
-        seed: Decides which tiles of a class get the odd draw.
+        targets: (n,) class of every training tile.
+        prior: Counts of the training set, and the ledger line of the split.
+        seed: Decides which tiles of a class are repeated once more than the others.
 
     Returns:
-        (m,) the tile that each draw shows, in rising order; and the prior with these draws, whose ledger has their line
-        in place of that of the first draws.
+        (m,) the tile of each sample, in increasing order; and the prior of these samples. In its ledger their line
+        replaces the line of the first sampling.
 
     Source: Kang et al. (2020), Decoupling Representation and Classifier for Long-Tailed Recognition, classifier
-        re-training (cRT). Departures: features are computed once, of tiles that are not augmented; draws are spread
-        evenly over the tiles of a class, not drawn with replacement; the loss is that of `loss`, built for even draws.
+        re-training (cRT). Departures: features are computed once, from tiles without augmentation; all tiles of a class
+        are repeated equally often, instead of sampling with replacement; the loss is `loss`, for balanced classes.
     """
     counts = np.bincount(targets, minlength=len(prior.classes))
     repeats = resampling.spread(
@@ -104,16 +104,16 @@ def even_draws(targets: NDArray[np.int64], prior: Prior, seed: int) -> tuple[NDA
 def renormalise(
     network: nn.Module, val: Examples, compute: Compute, batch_size: int
 ) -> tuple[dict[str, Tensor], prior_ledger.Line]:
-    """Divide the weights of each class by their length to the power tau that is best on validation; drop the bias.
+    """Normalise the weights of the last layer with the tau that is best on validation, and set the bias to zero.
 
     Args:
-        network: Trained; its last layer is changed.
-        val: On which tau is chosen.
+        network: A trained network. Its last layer is changed in place.
+        val: Validation examples, on which tau is chosen.
         compute: Device and precision.
-        batch_size: Examples that go through the network at a time.
+        batch_size: Examples per forward pass.
 
     Returns:
-        Its weights, and the line of the ledger, which names tau.
+        The weights of the network, and the ledger line, which has tau.
     """
     last = last_layer(network)
     logits = torch.from_numpy(infer(network, val.inputs, batch_size, compute))

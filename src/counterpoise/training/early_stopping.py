@@ -1,4 +1,4 @@
-"""Early stopping: the curves of a training, its best epoch so far, and whether it goes on."""
+"""Early stopping: the training curves, the best epoch so far, and whether to continue."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 @dataclass
 class Progress:
-    """What a training has reached; a checkpoint holds these attributes by name.
+    """The progress of a training. A checkpoint stores these attributes by name.
 
     Attributes:
-        history: Figures of each epoch.
-        best: Weights of the best epoch, on the CPU; empty before there is one.
-        best_epoch: From 0; -1 before there is one.
+        history: Metrics of each epoch.
+        best: Weights of the best epoch, on the CPU; empty at first.
+        best_epoch: The best epoch, from 0; -1 at first.
         best_score: Score of the best epoch; higher is better.
     """
 
@@ -29,9 +29,9 @@ class Progress:
         """Add an epoch, and keep its weights if it is the best.
 
         Args:
-            figures: Of the epoch.
-            network: As it is after the epoch.
-            monitor: `train.monitor`, by which the best epoch is chosen.
+            figures: Metrics of the epoch.
+            network: The network after the epoch.
+            monitor: `train.monitor`, which chooses the best epoch.
             settled: First epoch that may be the best, from 0.
         """
         epoch = len(self.history)
@@ -42,18 +42,18 @@ class Progress:
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
 
     def is_over(self, *, epochs: int, patience: int, settled: int) -> bool:
-        """Say whether all epochs are done, or the last `patience` of those that count brought nothing better."""
+        """Return whether all epochs are done, or the score has not improved for `patience` epochs from `settled` on."""
         epoch = len(self.history)
         return epoch >= epochs or epoch - max(self.best_epoch + 1, settled) >= patience
 
 
 def monitored(monitor: str) -> str:
-    """Name the validation figure that must be a number: that of `train.monitor`, the loss where it is `none`."""
+    """Return the name of the validation metric of `train.monitor`; for `none` it is the loss, which must be finite."""
     return "val/loss" if monitor == "none" else f"val/{monitor}"
 
 
 def score(figures: Mapping[str, float], epoch: int, monitor: str) -> float:
-    """Compute what is greatest at the epoch to keep; not a number where the figure is none.
+    """Compute the score of an epoch; the epoch with the highest score is kept. NaN if the metric is NaN.
 
     Example:
         >>> figures = {"val/loss": 0.5, "val/balanced_accuracy": 0.9}

@@ -1,4 +1,4 @@
-"""Examples: inputs of a network with their targets."""
+"""Examples: inputs of a network and their targets."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from counterpoise.training.settings import Settings
 
 @dataclass(frozen=True)
 class Examples:
-    """What a network is trained or validated on.
+    """Training or validation examples.
 
     Attributes:
         inputs: n inputs.
-        targets: (n,) int64 class indices; or, of many labels, (n, c) int64 in {0, 1}.
-        tiles: (n,) number of the tile that each example shows; needed for `model.subclasses` alone.
+        targets: int64: (n,) class indices, or for multilabel (n, c) in {0, 1}.
+        tiles: (n,) number of the tile of each example; needed only for `model.subclasses`.
     """
 
     inputs: Inputs
@@ -36,7 +36,7 @@ class Examples:
     def batches(
         self, order: Batches, device: torch.device, chance: Chance | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield inputs and targets of each batch of example numbers, on a device, augmented if chance decides how."""
+        """Yield inputs and targets of each batch of example numbers on a device, augmented if `chance` is given."""
         for inputs, numbers in zip(self.inputs.batches(order, chance), order, strict=True):
             yield inputs.to(device, non_blocking=True), self.targets[torch.from_numpy(numbers)].to(device)
 
@@ -50,16 +50,16 @@ def from_tiles(
     params: Settings,
     split: str,
 ) -> Examples:
-    """Make examples of tiles.
+    """Build examples from tiles.
 
     Args:
         part: The tiles of a split.
-        stored: Their features, where the backbone is frozen.
-        rows: (n,) which tile each example shows.
-        views: (n,) as which view.
+        stored: Their features if the backbone is frozen, otherwise `None`.
+        rows: (n,) tile of each example.
+        views: (n,) augmented view of each example; 0 for the unchanged tile.
         prior: Task and classes.
         params: All settings.
-        split: `train` is augmented on the fly.
+        split: Name of the split. Only `train` is augmented on the fly.
     """
     encoded = tasks.find(prior.task).encode(part.table["labels"].tolist(), prior.classes)
     targets = torch.from_numpy(encoded[rows].astype(np.int64))
@@ -83,21 +83,21 @@ def from_tiles(
 
 
 def with_types(drawn: Examples, natural: Examples, types: NDArray[np.int64]) -> tuple[Examples, Examples]:
-    """Set types in place of classes as targets; a draw has the type of its tile, whatever its view.
+    """Replace class targets by subclass types. All views of a tile have the same type.
 
     Args:
-        drawn: The draws of an epoch.
+        drawn: The samples of an epoch, after oversampling.
         natural: Every tile once.
-        types: (n,) of `natural`.
+        types: (n,) type of each example of `natural`.
 
     Returns:
-        Both, with types as targets.
+        Both sets of examples, with types as targets.
 
     Raises:
-        ValueError: It is not known which tile each example shows.
+        ValueError: The examples have no `tiles`.
     """
     if drawn.tiles is None or natural.tiles is None:
-        raise ValueError("model.subclasses needs to know which tile each example shows")
+        raise ValueError("tiles is None; model.subclasses needs the tile of each example")
     of_tile = np.zeros(natural.tiles.max() + 1, dtype=np.int64)
     of_tile[natural.tiles] = types
     return (
@@ -107,7 +107,7 @@ def with_types(drawn: Examples, natural: Examples, types: NDArray[np.int64]) -> 
 
 
 def feature_width(examples: Examples) -> int | None:
-    """Count the stored features of an example; `None` where examples are images."""
+    """Count the stored features per example; `None` if the examples are images."""
     return examples.inputs.values.shape[1] if isinstance(examples.inputs, FeatureInputs) else None
 
 

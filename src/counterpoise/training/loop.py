@@ -1,4 +1,4 @@
-"""Fit a network: the loop over epochs and steps."""
+"""The training loop over epochs and steps."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The outcome of a training.
+    """The result of a training.
 
     Attributes:
-        weights: Of the best epoch.
-        history: For each epoch, its figures. `train/loss` is what that epoch minimised, `val/loss` always the loss.
-        best_epoch: From 0.
-        waited_frac: Share of the time of training, in [0, 1], in which the loop waited for its next batch.
+        weights: Weights of the best epoch.
+        history: Metrics of each epoch. `train/loss` is the objective of that epoch, `val/loss` the final objective.
+        best_epoch: The best epoch, from 0.
+        waited_frac: Share of the training time, in [0, 1], that was spent waiting for the next batch.
     """
 
     weights: dict[str, Tensor]
@@ -57,18 +57,18 @@ def fit(
     """Train a network and keep its best epoch.
 
     Args:
-        network: From inputs to raw logits (n, c); it is changed.
-        curriculum: What each epoch learns from and minimises. Parameters of the loss are trained, too.
-        val: By which the best epoch is chosen.
+        network: Maps inputs to raw logits (n, c). Changed in place.
+        curriculum: Examples and objective of each epoch. Parameters of the loss are trained too.
+        val: Validation examples, which choose the best epoch.
         params: Section `train`.
         compute: Device and precision.
-        checkpoint: Where the state is kept after every epoch; `None` for nowhere.
+        checkpoint: Where to save the state after every epoch; `None` to save nothing.
 
     Returns:
-        The weights of the best epoch and the curves.
+        The weights of the best epoch, and the training curves.
 
     Raises:
-        InputError: The monitored figure was never a number, `torch.compile` failed, or `batching.check` refused.
+        InputError: The monitored metric was NaN in every epoch, `torch.compile` failed, or `batching.check` failed.
     """
     learner, progress, clock = _learner(network, curriculum, params, compute), Progress(), _Clock()
     state = process_group.broadcast(checkpoint.load() if checkpoint and process_group.rank() == 0 else None)
@@ -86,27 +86,27 @@ def fit(
                 checkpoint.save(learner.state(progress))
     if not progress.best:
         raise InputError(
-            f"{PATH}: {monitored(params.monitor)} was no number in any of {len(progress.history)} epochs; the training "
-            f"diverged; lower train.learning_rate, which is {params.learning_rate}"
+            f"{PATH}: training diverged: {monitored(params.monitor)} was not a number in any of "
+            f"{len(progress.history)} epochs; lower train.learning_rate, which is {params.learning_rate}"
         )
     return Fitted(progress.best, progress.history, progress.best_epoch, clock.waited_frac)
 
 
 _STATEFUL = ("network", "loss", "optimizer", "precision")
-"""Attributes of a learner that a checkpoint holds."""
+"""Attributes of a learner that a checkpoint stores."""
 
 
 @dataclass(frozen=True)
 class _Learner:
-    """What a step changes, and how it computes.
+    """The state that a training step changes, and how the step is computed.
 
     Attributes:
-        network: From inputs to logits.
-        compiled: The same, compiled if that is wanted.
-        loss: The loss, if it has parameters or a memory; else empty.
-        optimizer: Of both.
-        precision: Of the arithmetic.
-        device: Where all of it lies.
+        network: Maps inputs to logits.
+        compiled: The compiled network, or the same network without `train.compile`.
+        loss: The loss if it has parameters or buffers, otherwise an empty module.
+        optimizer: Optimiser of the network and the loss.
+        precision: Precision of the step.
+        device: Device of network and loss.
     """
 
     network: nn.Module
@@ -117,11 +117,11 @@ class _Learner:
     device: torch.device
 
     def state(self, progress: Progress) -> dict[str, Any]:
-        """Collect what a checkpoint holds."""
+        """Return the state for a checkpoint."""
         return {name: getattr(self, name).state_dict() for name in _STATEFUL} | vars(progress)
 
     def resume(self, state: dict[str, Any]) -> Progress:
-        """Go back to a state that was saved."""
+        """Restore a saved state."""
         for name in _STATEFUL:
             getattr(self, name).load_state_dict(state[name])
         return Progress(**{name: state[name] for name in vars(Progress())})
@@ -129,7 +129,7 @@ class _Learner:
 
 @dataclass
 class _Clock:
-    """Seconds of training so far, and those in which it waited for a batch."""
+    """Seconds of training so far, and seconds of waiting for batches."""
 
     trained_s: float = 0.0
     waited_s: float = 0.0
@@ -139,7 +139,7 @@ class _Clock:
         return self.waited_s / self.trained_s if self.trained_s else 0.0
 
     def timed(self, stream: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches, and note how long each of them took to come."""
+        """Yield batches, and add up the time that each took to arrive."""
         while True:
             began_s = time.perf_counter()
             batch = next(stream, None)
@@ -172,7 +172,7 @@ def _bar(epochs: int, done: int) -> tqdm[NoReturn]:
 
 
 def _generators(device: torch.device) -> list[torch.device]:
-    """List the devices whose random state a training must leave alone, beside the CPU's."""
+    """List the devices, other than the CPU, whose random state must be restored after training."""
     return [device] if device.type == "cuda" else []
 
 
@@ -217,15 +217,15 @@ def _step(
     """Take a step of the optimiser.
 
     Args:
-        learner: Its weights are changed.
+        learner: Network, loss and optimiser. Changed in place.
         stream: Inputs and targets of each part.
-        sizes: Examples in each part of the batch that is this process's.
-        batch_size: Examples in the whole batch.
-        goal: What is minimised.
+        sizes: Number of examples in each part of this process's share of the batch.
+        batch_size: Number of examples in the whole batch.
+        goal: The objective to minimise.
         params: Section `train`.
 
     Returns:
-        The sum of the losses over the examples of each part.
+        The loss of each part, summed over its examples.
     """
     learner.optimizer.zero_grad(set_to_none=True)
     sums = []
@@ -241,7 +241,7 @@ def _step(
 
 
 def _loss(learner: _Learner, inputs: Tensor, targets: Tensor, goal: Goal, params: Train) -> Tensor:
-    """Compute what one step minimises, of the batch as it is or mixed in pairs."""
+    """Compute the objective of one part of a batch, with mixup or CutMix if `train.mix` asks for it."""
     mixed = None if params.mix == "none" else mixup.mix(params.mix, inputs, params.mix_alpha)
     with learner.precision.forward_context():
         logits = learner.compiled(inputs if mixed is None else mixed.inputs)
@@ -250,10 +250,10 @@ def _loss(learner: _Learner, inputs: Tensor, targets: Tensor, goal: Goal, params
 
 
 def _compiled(network: nn.Module) -> nn.Module:
-    """Compile what a network computes, not the network, whose weights keep their names.
+    """Compile the forward pass of a network. The network itself is unchanged, so its weights keep their names.
 
     Raises:
-        InputError: At the first batch, if it cannot be compiled.
+        InputError: Compilation failed, at the first batch.
     """
     compiled = torch.compile(network)
 

@@ -1,4 +1,4 @@
-"""What changes in the course of a training: the learning rate, and what holds in the last epochs alone."""
+"""Schedules: the learning rate during training, and the epoch at which a deferred remedy starts."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ SCHEDULES: dict[str, Callable[[float, float, float], float]] = {
 
 
 def factor(name: str, epoch: float, *, epochs: float, warmup_epochs: float, step_epochs: float) -> float:
-    """Compute the factor at a moment of training.
+    """Compute the factor of the learning rate at a point of training.
 
-    It rises from near 0 to 1 in a straight line during warm-up; then `constant` stays, `cosine` falls to 0 at the end,
-    and `step` is divided by ten every `step_epochs`.
+    During warm-up the factor rises linearly from near 0 to 1. Then `constant` stays at 1, `cosine` falls to 0 at the
+    end, and `step` is divided by ten every `step_epochs`.
 
     Args:
         name: `constant`, `cosine` or `step`.
-        epoch: Epochs done so far, with fraction.
-        epochs: Of the whole training.
-        warmup_epochs: At the beginning, 0 for none.
-        step_epochs: For `step`.
+        epoch: Number of epochs so far, with fraction.
+        epochs: Total number of epochs.
+        warmup_epochs: Number of warm-up epochs; 0 for none.
+        step_epochs: `step` only: number of epochs between two steps.
 
     Returns:
-        In [0, 1].
+        A factor in [0, 1].
 
     Source: Loshchilov and Hutter (2017), SGDR, equation 5, for `cosine`.
 
@@ -40,14 +40,14 @@ def factor(name: str, epoch: float, *, epochs: float, warmup_epochs: float, step
 
 
 def first_epochs(frac: float, epochs: int) -> int:
-    """Count the epochs in which something that begins later does not hold yet.
+    """Count the epochs before a deferred remedy starts.
 
     Args:
         frac: Share of the epochs, in [0, 1).
-        epochs: Of the whole training.
+        epochs: Total number of epochs.
 
     Returns:
-        0 for 0; otherwise the nearest number to the share, but one epoch before and one after at least.
+        0 if `frac` is 0. Otherwise the rounded share, with at least one epoch before and one epoch after.
 
     Example:
         >>> first_epochs(0.0, 60), first_epochs(0.8, 60), first_epochs(0.01, 60), first_epochs(0.99, 2)

@@ -1,4 +1,4 @@
-"""The members of a model: each is trained in all its parts, and a card says how to build and use them."""
+"""The members of an ensemble: how to train each of them, and the card that describes how to rebuild them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from counterpoise.training.settings import Settings, Train
 
 
 def build(section: Model, seed: int, classes: int, width: int | None, bias: Tensor | None = None) -> nn.Module:
-    """Build what is trained: a head on features of a width, or for `None` a whole network.
+    """Build the network to train: only a head if the backbone is frozen, otherwise a backbone with its head.
 
     Args:
         section: Section `model`.
-        seed: `train.seed`, from which the seed of the initial weights is derived.
-        classes: Outputs.
-        width: Features of a frozen backbone.
-        bias: (classes,) at which the last layer begins; `None` begins at zero.
+        seed: `train.seed`. The seed of the initial weights is derived from it.
+        classes: Number of outputs.
+        width: Number of features of the frozen backbone; `None` for a whole network.
+        bias: (classes,) initial bias of the last layer; `None` for zeros.
     """
     seed = _initial_seed(seed)
     if width is not None:
@@ -55,21 +55,22 @@ def _deferred(params: Settings) -> Deferred:
 
 
 def schedule_lines(params: Train) -> tuple[prior_ledger.Line, ...]:
-    """Return the lines of the ledger for what changes the prior in the course of training; none where nothing does."""
+    """Return the ledger lines of the settings that change the prior during training: `train.sampler`, `train.mix`."""
     switches = [("train.sampler", params.sampler, "as_drawn"), ("train.mix", params.mix, "none")]
     return tuple(prior_ledger.Line(piece, value, None) for piece, value, usual in switches if value != usual)
 
 
 @dataclass(frozen=True)
 class Member:
-    """A trained member of the model.
+    """A trained member of an ensemble.
 
     Attributes:
-        weights: Of the best epoch, and of the classifier that was made after it.
-        ledger: Every line of the prior ledger.
-        history: Of the first training, as `loop.Fitted` has it.
-        summary: `best_epoch`, from 0; of a retrained classifier also its own, `classifier_epoch`.
-        waited_frac: Of the first training, as `loop.Fitted` has it; it is no part of any file, as times differ.
+        weights: Weights of the best epoch, with the decoupled classifier if there is one.
+        ledger: All lines of the prior ledger.
+        history: Metrics of each epoch of the first training; see `loop.Fitted`.
+        summary: `best_epoch`, from 0; with a retrained classifier also its best epoch, `classifier_epoch`.
+        waited_frac: Share of the first training spent waiting for batches; see `loop.Fitted`. It differs between runs,
+            so no file has it.
     """
 
     weights: dict[str, Tensor]
@@ -87,18 +88,18 @@ def fit_member(
     params: Settings,
     checkpoint: checkpoints.Checkpoint | None = None,
 ) -> Member:
-    """Train a member in all its parts: objective, network, the course of training, classifier.
+    """Train one member: build the objective and the network, train it, then decouple the classifier if asked to.
 
     Args:
-        drawn: The draws of one epoch.
-        natural: Every tile of train once, as it is.
-        val: By which the best epoch, and what else there is to choose, are chosen.
-        prior: Counts of the draws, and the first lines of the ledger.
-        params: All settings, of this member.
-        checkpoint: Where the state of the first training is kept.
+        drawn: The samples of one epoch, after oversampling.
+        natural: Every training tile once, without augmented views.
+        val: Validation examples, which choose the best epoch and tau.
+        prior: Counts of the samples, and the first lines of the ledger.
+        params: All settings of this member.
+        checkpoint: Where to save the state of the first training.
 
     Raises:
-        InputError: Settings do not suit each other, or the training diverged.
+        InputError: Settings cannot be combined, or training diverged.
     """
     compute = devices.pick(params.model.device, params.model.precision)
     goal, lines = objective.build(prior, params.loss, params.losses[params.loss], params.weighting)
@@ -127,7 +128,10 @@ def fit_member(
     weights, lines, summary = fitted.weights, (*lines, *schedule_lines(params.train)), {"best_epoch": fitted.best_epoch}
     if params.train.classifier == "retrained":
         if not isinstance(network, Network):
-            raise InputError(f"{PATH}: train.classifier 'retrained' needs images; model.freeze must not be 'backbone'")
+            raise InputError(
+                f"{PATH}: train.classifier 'retrained' needs a trained backbone, but model.freeze is 'backbone'; set "
+                "one of them to another value"
+            )
         again, lines = retrain(network, unaugmented(natural), val, prior, params, compute)
         weights, summary = again.weights, summary | {"classifier_epoch": again.best_epoch}
     elif params.train.classifier == "tau_normalised":
@@ -144,7 +148,7 @@ def fit_members(
     params: Settings,
     saved: Sequence[checkpoints.Checkpoint] = (),
 ) -> list[Member]:
-    """Train every member; the first as if it were alone, the others with seeds derived from `train.seed`.
+    """Train all members. The first uses `train.seed`, as with one member; the others use seeds derived from it.
 
     Args:
         drawn: As in `fit_member`.
@@ -152,7 +156,7 @@ def fit_members(
         val: As in `fit_member`.
         prior: As in `fit_member`.
         params: All settings.
-        saved: For each member, where its state is kept; empty for nowhere.
+        saved: Where to save the state of each member; empty to save nothing.
     """
     states: Sequence[checkpoints.Checkpoint | None] = saved or [None] * params.train.members
     settings = [as_member(params, member) for member in range(params.train.members)]
@@ -160,7 +164,7 @@ def fit_members(
 
 
 def as_member(params: Settings, member: int) -> Settings:
-    """Return the settings of a single member, from 0."""
+    """Return the settings of one member, counted from 0."""
     seed = params.train.seed
     own = seeds.derive(seed, "member", member) if member else seed
     return params.model_copy(update={"train": params.train.model_copy(update={"seed": own, "members": 1})})
@@ -169,19 +173,19 @@ def as_member(params: Settings, member: int) -> Settings:
 def retrain(
     network: Network, natural: Examples, val: Examples, prior: Prior, params: Settings, compute: Compute
 ) -> tuple[loop.Fitted, tuple[prior_ledger.Line, ...]]:
-    """Train a new head on the features that a network has learned, on draws in which classes are even.
+    """Train a new head on the learned features, with equally many samples of each class.
 
     Args:
-        network: Trained; its backbone stays, its head is left behind.
-        natural: Every tile of train as it is.
-        val: By which the best epoch is chosen.
-        prior: Counts of train, and the line of the split.
-        params: Settings of both trainings; the second mixes nothing and defers no draws.
+        network: A trained network. Its backbone is kept, its head is replaced.
+        natural: Every training tile once, without augmented views.
+        val: Validation examples, which choose the best epoch.
+        prior: Counts of the training set, and the ledger line of the split.
+        params: Settings of both trainings. The second one uses no mixup, and does not defer oversampling.
         compute: Device and precision.
 
     Returns:
-        The weights of the whole, with the curves of the head; and the ledger, in which even draws stand in place of
-        those of the first training.
+        The weights of the whole network with the training curves of the head; and the ledger, in which the balanced
+        samples replace those of the first training.
     """
     rows, redrawn = decoupling.even_draws(natural.targets.numpy(), prior, params.seed)
     goal, lines = objective.build(redrawn, params.loss, params.losses[params.loss], params.weighting)
@@ -202,10 +206,10 @@ def retrain(
 
 
 def describe(members: Sequence[Member], prior: Prior, loss: str, section: Model, width: int | None) -> model.Card:
-    """Say what is needed to build and use the members, heads on so many features or, for `None`, whole networks.
+    """Describe what is needed to rebuild and use the members.
 
-    Their lines of the ledger are the same, but for what a remedy chose on validation, such as tau, which stands there
-    of each.
+    `width` is the number of features of a frozen backbone; `None` for whole networks. All members have the same ledger
+    lines, except for values chosen on validation, such as tau. The card lists these values for all members.
     """
     lines = [
         replace(same[0], remedy=" / ".join(dict.fromkeys(line.remedy for line in same)))
@@ -240,9 +244,9 @@ def _typed(
     train_seed: int,
     compute: Compute,
 ) -> tuple[Examples, Examples]:
-    """Set types in place of classes as targets, which are clusters of features.
+    """Replace class targets by types, which are clusters of features.
 
-    `seed` decides the clusters, `train_seed` the weights of a backbone that begins at random.
+    `seed` decides the clusters, `train_seed` the random weights of a backbone that is not pretrained.
     """
     plain = unaugmented(natural)
     if isinstance(plain.inputs, FeatureInputs):

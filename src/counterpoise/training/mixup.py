@@ -1,4 +1,4 @@
-"""Mixtures of two examples, in place of each."""
+"""Mixup and CutMix: replace each example by a mixture of two."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 NAMES = ("mixup", "cutmix")
-"""`mixup` averages two examples pixel by pixel (or feature by feature); `cutmix` pastes a rectangle of one."""
+"""`mixup` averages two examples pixel by pixel (or feature by feature). `cutmix` pastes a rectangle of one image into
+the other."""
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,9 @@ class Mixed:
     """A batch of mixtures.
 
     Attributes:
-        inputs: As given, mixed.
-        partner: (n,) int64, the example of the batch that each was mixed with.
-        share: Of the example itself, in [0, 1]; its partner has the rest. One number for the batch.
+        inputs: Mixed inputs, in the shape of the original inputs.
+        partner: (n,) int64, the example of the batch with which each example was mixed.
+        share: Share of the example itself, in [0, 1]; its partner has the rest. One number for the whole batch.
     """
 
     inputs: Tensor
@@ -26,28 +27,29 @@ class Mixed:
     share: float
 
     def loss(self, of_own: Tensor, of_partner: Tensor) -> Tensor:
-        """Average the losses by the two labels of each mixture, which is the cross-entropy of a mixed label."""
+        """Average the losses for both labels of each mixture. For cross-entropy this is the loss of the mixed label."""
         return self.share * of_own + (1 - self.share) * of_partner
 
 
 def mix(name: str, inputs: Tensor, alpha: float) -> Mixed:
     """Mix each example of a batch with another one.
 
-    The share is drawn from Beta(alpha, alpha), by torch's own generator; of `cutmix` it is the area that is left.
+    The share is sampled from Beta(alpha, alpha) with torch's global generator. For `cutmix` it is the share of the area
+    that the rectangle does not cover.
 
     Args:
         name: `mixup` or `cutmix`.
         inputs: (n, 3, h, w) images; for `mixup` also (n, d) features.
-        alpha: Above 0; a small one leaves most mixtures close to one of the two.
+        alpha: Parameter of the Beta distribution, above 0. Small values give mixtures close to one of the two examples.
 
     Returns:
-        The mixtures; of a batch of one example, itself.
+        The mixtures. A batch of one example is unchanged.
 
     Raises:
-        ValueError: The name is unknown, or `cutmix` is asked for without images.
+        ValueError: The name is unknown, or the inputs of `cutmix` are not images.
 
-    Source: Zhang et al. (2018), mixup: Beyond Empirical Risk Minimization; Yun et al. (2019), CutMix. Both as
-        torchvision has them, which pairs neighbours in a (shuffled) batch.
+    Source: Zhang et al. (2018), mixup: Beyond Empirical Risk Minimization; Yun et al. (2019), CutMix. Both use the
+        implementation of torchvision, which pairs neighbours in a (shuffled) batch.
     """
     from torchvision.transforms import v2
 
@@ -55,11 +57,11 @@ def mix(name: str, inputs: Tensor, alpha: float) -> Mixed:
         raise ValueError(f"mix is {name!r}; expected one of {list(NAMES)}")
     if name == "cutmix" and inputs.ndim != 4:
         raise ValueError(
-            f"cutmix pastes rectangles of images (n, 3, h, w); found inputs of shape {tuple(inputs.shape)}"
+            f"cutmix needs images of shape (n, 3, h, w); found inputs of shape {tuple(inputs.shape)}; use 'mixup'"
         )
     count = len(inputs)
     transform = (v2.MixUp if name == "mixup" else v2.CutMix)(alpha=alpha, num_classes=count)
-    # Where each example is a class of its own, the mixed labels say who was mixed with whom.
+    # With a different class for each example, the mixed labels show which examples were mixed.
     pictures, shares = transform(
         inputs if inputs.ndim == 4 else inputs[:, :, None, None], torch.arange(count, device=inputs.device)
     )

@@ -1,4 +1,4 @@
-"""What training minimises: a loss with the weights of classes, and what both do to the prior that a model sees."""
+"""The training objective: a loss with class weights, and their effect on the prior that a model sees."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from counterpoise.config import PATH, InputError, Weighting
 
 @dataclass(frozen=True)
 class Objective:
-    """The loss of a batch: the mean of the loss's values, each times the weight of its class.
+    """The objective of a batch: the mean of the loss values, each multiplied by the weight of its class.
 
-    Of many labels, the weight of a label multiplies its positive entries alone. Shares of a ranking have no weights.
+    For multilabel, the weight of a label multiplies only its positive entries. Losses over rankings have no weights.
 
     Attributes:
-        loss: As `losses.build` returns it.
+        loss: A loss from `losses.build`.
         class_weights: (c,) float32.
-        task: What the labels mean.
-        ranks: Whether the loss looks at pairs or rankings, so that batches must be stratified.
-        summed: Where the network tells types of classes apart, the loss of their sums, (n, classes), on validation.
-        name: Of the loss, for messages.
+        task: `multiclass` or `multilabel`.
+        ranks: Whether the loss compares pairs or rankings of examples, so that batches must be stratified.
+        summed: With subclasses, the objective for logits that are summed to classes, (n, classes), on validation.
+        name: Name of the loss, for messages.
     """
 
     loss: losses.Loss
@@ -51,7 +51,7 @@ class Objective:
 
     @cached_property
     def link(self) -> links.Link:
-        """What the logits mean."""
+        """The link between logits and probabilities."""
         return links.of_task(self.task)
 
     def unweighted(self) -> Objective:
@@ -63,19 +63,19 @@ class Objective:
 def build(
     prior: Prior, loss: str, block: Mapping[str, Any], weights: Weighting
 ) -> tuple[Objective, tuple[prior_ledger.Line, ...]]:
-    """Build what is minimised, from the counts of the draws, and the ledger that goes with it.
+    """Build the objective from the class counts of the samples, and the ledger with its effect on the prior.
 
     Args:
-        prior: Task, counts, and the lines of split and draws.
+        prior: Task, counts, and the ledger lines of split and oversampling.
         loss: Name of the loss.
-        block: Its parameters.
+        block: Parameters of the loss.
         weights: Section `weighting`.
 
     Returns:
-        The objective, and every line of the ledger up to and including the loss.
+        The objective, and all ledger lines up to and including the loss.
 
     Raises:
-        InputError: The weights, or the loss, do not suit the task, or not each other.
+        InputError: The loss or the weights do not support the task, or they cannot be combined.
     """
     refusal = losses.refuses_weights(loss, weights.scheme)
     if refusal:
@@ -98,20 +98,20 @@ def build(
 def over_types(
     objective: Objective, prior: Prior, loss: str, block: Mapping[str, Any], parents: Sequence[int]
 ) -> Objective:
-    """Build what is minimised where classes are split into types, which the network tells apart while training.
+    """Build the objective for classes that are split into types, which the network distinguishes during training.
 
-    The loss is built, and weighed, by the counts of the class to which a type belongs. So each type of a class is moved
-    by the factor of the class, and their sum by the same one: the ledger holds as it does without types.
+    The loss and the weights of a type use the counts of its class. Each type is therefore multiplied by the prior
+    factor of its class, and so is their sum. The ledger is the same as without types.
 
     Args:
-        objective: As `build` returned it.
-        prior: Counts of the draws.
+        objective: The objective without types, from `build`.
+        prior: Counts of the samples.
         loss: Name of the loss.
-        block: Its parameters.
-        parents: (s,) the class of each output.
+        block: Parameters of the loss.
+        parents: (s,) class of each output.
 
     Raises:
-        InputError: The loss cannot be built type by type.
+        InputError: The loss does not support subclasses.
     """
     refusal = losses.refuses_subclasses(loss)
     if refusal:
@@ -122,19 +122,19 @@ def over_types(
 
 
 def initial_bias(prior: Prior, lines: Sequence[prior_ledger.Line], *, draws_deferred: bool = False) -> Tensor:
-    """Compute the logits that know the prior which training shows, and nothing else.
+    """Compute the initial bias of the last layer: the logits of the prior that training shows.
 
-    A model that begins there need not spend its first epochs on learning that a class is rare; with many labels and few
-    steps it would otherwise end far from it, and calibration would have to mend what no prior explains.
+    With this bias, the first epochs need not learn that a class is rare. With many labels and few steps, a model
+    without it would end far from the prior, and calibration would have to correct an error that no prior explains.
 
     Args:
-        prior: The draws.
-        lines: The ledger; of its lines on weights and loss, those that are known count.
-        draws_deferred: Whether training begins with every tile of train once, before the draws hold.
+        prior: Counts of the samples.
+        lines: The ledger. Its lines of weights and loss count if their factors are known.
+        draws_deferred: Whether oversampling is deferred, so that training starts with every training tile once.
 
     Returns:
-        (c,) log prior, or log-odds of each label; zeros for a loss of classes that holds their counts itself, but of
-        which the ledger does not know what it makes of them.
+        (c,) log prior, or log-odds of each label. Zeros for a multiclass loss that contains the class counts, but whose
+        effect on the prior the ledger does not know.
 
     Source: Lin et al. (2017), Focal Loss for Dense Object Detection, section 4.1, for the bias of rare labels.
     """
@@ -146,10 +146,10 @@ def initial_bias(prior: Prior, lines: Sequence[prior_ledger.Line], *, draws_defe
         shown = link.prior_of_counts(prior.drawn_counts, prior.drawn_total)
     known = [line for line in lines if line.piece in ("weighting.scheme", "loss") and line.factors is not None]
     seen = prior_ledger.seen(shown, known, task=prior.task)
-    assert seen is not None  # known lines alone
+    assert seen is not None  # all lines are known
     return torch.from_numpy(link.initial_logits(seen, held_by_loss=by_counts)).float()
 
 
 def _factors(class_weights: NDArray[np.float64]) -> tuple[float, ...]:
-    """Leave the prior of a class that is never drawn alone: its weight of 0 multiplies nothing."""
+    """Return prior factors. A class without samples has a weight of 0, which multiplies nothing; its factor is 1."""
     return tuple(weight if weight > 0 else 1.0 for weight in class_weights.tolist())

@@ -1,4 +1,4 @@
-"""The optimiser of a training: what is decayed, and at which rate."""
+"""The optimiser: its parameter groups, their weight decay and learning rates."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ def adamw(
     weight_decay: float,
     rate_fracs: Mapping[str, float] | None = None,
 ) -> torch.optim.AdamW:
-    """Build AdamW, with weight decay for matrices and filters of a network alone.
+    """Build AdamW. Only matrices and filters of the network have weight decay.
 
     Args:
-        network: Its parameters that ask for a gradient are trained.
-        others: Parameters that are trained beside it, such as those of a loss.
-        learning_rate: Above 0.
-        weight_decay: Decoupled; it spares biases, norms and `others`.
-        rate_fracs: Names of parameters of the network, and their rate as a share of `learning_rate`; that of all others
-            is 1.
+        network: Its parameters with `requires_grad` are trained.
+        others: Other trained parameters, such as those of a loss.
+        learning_rate: Learning rate, above 0.
+        weight_decay: Decoupled weight decay. Not applied to biases, norms and `others`.
+        rate_fracs: Parameter name -> learning rate as a share of `learning_rate`. The share of other parameters is 1.
 
     Returns:
-        The optimiser, whose first group has the full rate.
+        The optimiser. Its first group has the full learning rate.
 
     Source: Loshchilov and Hutter (2019), Decoupled Weight Decay Regularization.
     """
@@ -48,6 +47,6 @@ def adamw(
 
 
 def set_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Give every parameter its share of a rate from the next step on."""
+    """Set the learning rate for the next steps; each parameter group gets its share of it."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group["rate_frac"]

@@ -1,4 +1,4 @@
-"""Section `train` of the parameters, and all of them that a training reads."""
+"""Section `train` of `params.yaml`, and all settings of a training."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class Train(Portion):
     warmup_epochs: float = Field(ge=0)
     """Number of first epochs in which the learning rate rises, at least 0."""
     monitor: Literal["loss", "balanced_accuracy", "average_precision", "none"]
-    """Validation figure that chooses the best epoch. `loss` (min): the training loss with its weights.
+    """Validation metric that chooses the best epoch. `loss` (min): the training loss with its weights.
     `balanced_accuracy` (max): of the most probable class; for multilabel the mean over labels, each decided from a
     probability of 0.5 on. `average_precision` (max): the mean over the classes present. `none`: keep the last epoch,
     for a validation set so small that it would choose by chance, with a schedule that ends at a low rate."""
     patience: int = Field(ge=1)
-    """Stop after this many epochs without a better figure, at least 1. Epochs of `pretrain_frac` do not count. Without
+    """Stop after this many epochs without a better metric, at least 1. Epochs of `pretrain_frac` do not count. Without
     effect if `monitor` is `none`."""
     augment: str
     """Augmentation policy, applied again each time that a tile is shown; `none` if the backbone is frozen."""
@@ -73,7 +73,7 @@ class Train(Portion):
 
 
 class Settings(Section):
-    """What a training reads."""
+    """All settings that training reads."""
 
     loss: str
     losses: dict[str, dict[str, Any]]

@@ -1,4 +1,4 @@
-"""The figures of validation, by which the best epoch is chosen."""
+"""Validation metrics, which choose the best epoch."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from counterpoise.training.objective import Objective
 def validate(
     network: nn.Module, val: Examples, objective: Objective, compute: Compute, batch_size: int
 ) -> dict[str, float]:
-    """Compute loss and figures of validation; several processes share the work and agree on the result.
+    """Compute validation loss and metrics. Several processes share the work and return the same result.
 
     Args:
-        network: It is put into evaluation mode.
-        val: n examples.
-        objective: The loss with its weights.
+        network: The network; set to evaluation mode.
+        val: n validation examples.
+        objective: The loss with its class weights.
         compute: Device and precision.
-        batch_size: Examples that go through the network at a time.
+        batch_size: Examples per forward pass.
 
     Returns:
-        `val/loss`, and what `figures` returns; not a number where a logit is not finite.
+        `val/loss` and the metrics of `figures`; all NaN if a logit is not finite.
     """
     order = process_group.shard(in_order(len(val.inputs), batch_size))
     own = inference.outputs(network, val.inputs.batches(order), compute)
@@ -47,10 +47,10 @@ def figures(logits: Tensor, targets: Tensor, link: Link) -> dict[str, float]:
     Args:
         logits: (n, c) float64.
         targets: (n,) class indices, or (n, c) in {0, 1}.
-        link: What the logits mean.
+        link: The link between logits and probabilities.
 
     Returns:
-        Balanced accuracy, and mean average precision over the classes present; both without any correction.
+        Balanced accuracy, and the mean average precision over the classes present. Both use uncorrected logits.
     """
     probs, truth = link.tensor_probabilities(logits).numpy(), link.truth(targets.numpy(), logits.shape[1])
     precisions = [ranking.average_precision(truth[:, k], probs[:, k]) for k in np.flatnonzero(truth.any(axis=0))]

@@ -1,6 +1,6 @@
-"""The open set of what splitting and drawing do differently from task to task, a file per task, found by its name.
+"""How splitting and sampling differ between tasks: one module per task, found by name.
 
-A file `dataset/tasks/<name>.py` has the name of a file of `tasks/` and holds the functions of `TaskData`.
+For each module of `tasks/`, the module `dataset/tasks/<name>.py` with the same name defines what `TaskData` lists.
 """
 
 from __future__ import annotations
@@ -24,49 +24,49 @@ Floats = NDArray[np.float64]
 
 
 class TaskData(Protocol):
-    """What every file of this folder offers."""
+    """What every module of this folder defines."""
 
     NO_BALANCE: str | None
-    """Why `split.balance` does not work, as a clause, and what to do; `None` where it works."""
+    """The end of an error message: why `split.balance` does not work, and what to do. `None` if it works."""
     REFUSED_STRATEGIES: tuple[str, ...]
-    """Strategies of drawing that have nothing to look at."""
+    """Sampling strategies that do not support this task."""
     FEWER_DRAWS: str
-    """What else helps against too many samples, in words that follow "take another strategy"."""
+    """The end of an error message: what else gives fewer samples. It follows "choose another strategy"."""
 
     def members(self, cells: Sequence[str], classes: Sequence[str]) -> Members:
-        """Say which classes each of n cells has, (n, c).
+        """Return which classes each of n cells of the label column has, (n, c).
 
         Raises:
-            ValueError: A cell has a label that is no class, or labels that no image of this task can have.
+            ValueError: A cell has a label that is not a class, or labels that an image of this task cannot have.
         """
 
     def strata(self, table: pd.DataFrame, members: Members, least_frac: float) -> Members:
-        """Return the strata of each image, (n, k) booleans, where the smallest split gets `least_frac` of all."""
+        """Return the strata of each image, (n, k) booleans. The smallest split gets `least_frac` of all images."""
 
     def improve(
         self, dealt: Ints, members: Ints | csr_array, wanted: Floats, rng: np.random.Generator, sizes: Ints
     ) -> Ints:
-        """Improve the splits (u,) of units, of which `stratification.even_out` explains the arguments."""
+        """Improve the splits (u,) of units. `stratification.even_out` explains the arguments."""
 
     def draw_factors(
         self, strategy: str, train: Ints, drawn: Ints, totals: tuple[int, int]
     ) -> tuple[float, ...] | None:
-        """Say by how much draws multiplied each class's prior, from counts (c,); `None` if no number says it."""
+        """Return the factors by which sampling multiplied the class priors, from counts (c,); `None` if unknown."""
 
     def pairs(self, members: Members, repeats: Ints | None = None) -> tuple[tuple[int, ...], ...]:
-        """Count the samples that have two classes together, (c, c); empty where none can."""
+        """Count the samples that have both of two classes, (c, c); empty if no image can have two classes."""
 
     def describe_draws(self, members: Members, repeats: Ints) -> str | None:
-        """Say in one line what sampling changed for tiles with several labels; `None` where there are none."""
+        """Describe in one line how sampling changed the labels per tile; `None` if tiles have one label each."""
 
 
 def find(task: str) -> TaskData:
-    """Find what a task does differently.
+    """Import the module of a task.
 
     Raises:
-        ValueError: There is no file for the task, although `tasks/` has one.
+        ValueError: This folder has no module for the task.
     """
     if task not in {module.name for module in pkgutil.iter_modules(__path__)}:
-        raise ValueError(f"task {task!r} has no file in {__name__.replace('.', '/')}/")
+        raise ValueError(f"task {task!r} has no module in {__name__.replace('.', '/')}/; add {task}.py")
     data: TaskData = importlib.import_module(f"{__name__}.{task}")
     return data

@@ -1,4 +1,4 @@
-"""Splitting and drawing where each image has exactly one class."""
+"""Splitting and sampling for multiclass: each image has exactly one class."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ FEWER_DRAWS = ""
 
 
 def members(cells: Sequence[str], classes: Sequence[str]) -> Members:
-    """Say which class each cell has, (n, c), one in each row.
+    """Return which class each cell of the label column has, (n, c), one class per row.
 
     Raises:
-        ValueError: A cell is no class name.
+        ValueError: A cell is not a class name.
     """
     return np.eye(len(classes), dtype=np.bool_)[labels.targets(cells, classes)]
 
 
 def strata(table: pd.DataFrame, members: Members, least_frac: float) -> Members:
-    """Stratify images by their label before merging, or by their class where too few have that label.
+    """Stratify images by their label before merging.
 
-    Too few means that the smallest split would get none of them.
+    If a label has so few images that the smallest split would get none, its images are stratified by class.
 
     Args:
         table: The manifest.
-        members: (n, c), not looked at.
+        members: (n, c), not used.
         least_frac: Share of the smallest split.
 
     Returns:
-        (n, k) booleans, one in each row.
+        (n, k) booleans, one stratum per row.
     """
     import pandas as pd
 
@@ -57,15 +57,15 @@ def improve(dealt: Ints, members: Ints | csr_array, wanted: Floats, rng: np.rand
 
 
 def draw_factors(strategy: str, train: Ints, drawn: Ints, totals: tuple[int, int]) -> tuple[float, ...] | None:
-    """Compare the shares of the classes (c,) in the draws with those in train."""
+    """Return class shares of the samples divided by class shares of the training set, (c,)."""
     return prior_ledger.factors(train, drawn, totals, task="multiclass")
 
 
 def pairs(members: Members, repeats: Ints | None = None) -> tuple[tuple[int, ...], ...]:
-    """No two classes come together."""
+    """Return nothing, since no image has two classes."""
     return ()
 
 
 def describe_draws(members: Members, repeats: Ints) -> str | None:
-    """No tile has several labels."""
+    """Return `None`, since no tile has several labels."""
     return None

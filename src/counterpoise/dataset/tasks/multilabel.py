@@ -1,4 +1,4 @@
-"""Splitting and sampling where an image has any number of labels."""
+"""Splitting and sampling for multilabel: an image has any number of labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 NO_BALANCE: str | None = (
-    "no choice of images has equally many of each class, since images of a rare class also have frequent ones; set it "
+    "no choice of images balances the classes, since images of a rare class also have frequent ones; set split.balance "
     "to false, and rebalance with oversample.strategy or weighting.scheme instead"
 )
 REFUSED_STRATEGIES: tuple[str, ...] = ()
@@ -25,26 +25,26 @@ FEWER_DRAWS = ", such as 'lp_ros', which adds at most the share oversample.resiz
 
 
 def members(cells: Sequence[str], classes: Sequence[str]) -> Members:
-    """Say which labels each cell has, (n, c).
+    """Return which labels each cell of the label column has, (n, c).
 
     Raises:
-        ValueError: A cell has a label that is no class.
+        ValueError: A cell has a label that is not a class.
     """
     return labels.indicators(cells, classes)
 
 
 def strata(table: pd.DataFrame, members: Members, least_frac: float) -> Members:
-    """Stratify images by each label, and by the absence of all labels as one label more: (n, c + 1)."""
+    """Stratify images by each label, and by the absence of all labels as one more stratum: (n, c + 1)."""
     return np.column_stack([members, ~members.any(axis=1)])
 
 
 def improve(dealt: Ints, members: Ints | csr_array, wanted: Floats, rng: np.random.Generator, sizes: Ints) -> Ints:
-    """Improve the splits for all labels: the last units were placed by one of their labels only."""
+    """Improve the splits for all labels, since the last units were placed by only one of their labels."""
     return stratification.even_out(dealt, members, wanted, rng, sizes)
 
 
 def draw_factors(strategy: str, train: Ints, drawn: Ints, totals: tuple[int, int]) -> tuple[float, ...] | None:
-    """Return ones where every tile is drawn once, and else `None`.
+    """Return ones without oversampling, otherwise `None`.
 
     A repeated tile repeats all its labels, so resampling does not multiply the odds of each label by one number.
     """
@@ -52,20 +52,20 @@ def draw_factors(strategy: str, train: Ints, drawn: Ints, totals: tuple[int, int
 
 
 def pairs(members: Members, repeats: Ints | None = None) -> tuple[tuple[int, ...], ...]:
-    """Count the samples that have two labels together, (c, c), the diagonal 0."""
+    """Count the samples that have both of two labels, (c, c), with a diagonal of 0."""
     return tuple(map(tuple, label_imbalance.pairs(members, repeats).tolist()))
 
 
 def describe_draws(members: Members, repeats: Ints) -> str | None:
-    """Say in one line what sampling changed for tiles with several labels.
+    """Describe in one line how sampling changed the labels per tile.
 
     Args:
         members: (n, c) labels of each tile.
-        repeats: (n,) how often each tile is drawn.
+        repeats: (n,) number of samples of each tile.
 
     Returns:
-        The mean number of labels, the share with several labels, MeanIR, and SCUMBLE (`nan` where there are no labels),
-        before and after oversampling.
+        The mean number of labels, the share of tiles with several labels, MeanIR, and SCUMBLE (`nan` if there are no
+        labels), before and after oversampling.
     """
     each = members.sum(axis=1)
     both = (np.ones_like(repeats), repeats)
