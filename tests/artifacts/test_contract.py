@@ -55,8 +55,8 @@ TABLES: dict[Any, list[Any]] = {
     clusters: [("a.png", "a.png", "a.png", "single", 1.0), ("b, c.png", "a.png", "a.png", "near", 0.1 + 0.2)],
     draws: [("a.png", 0), ("a.png", 2), ("b.png@0,16", 0)],
     manifest: [
-        ("NA.png", "raw/NA.png", "NA", "nan", "null", 30, 20, "00ff"),
-        ('é, "x".png', 'raw/é, "x".png', "Dächer, alt", "Dächer|x", "two\nlines", 3, 4, "11"),
+        ("NA.png", "raw/NA.png", "NA", "nan", "null", "", 30, 20, "00ff"),
+        ('é, "x".png', 'raw/é, "x".png', "Dächer, alt", "Dächer|x", "two\nlines", "val", 3, 4, "11"),
     ],
     rejected: [("labels.csv row 2", "", "rejected", "the row names no image")],
     splits: [("NA", "train"), ("b", "val"), ("c", "test"), ("d", "unused")],

@@ -115,7 +115,7 @@ def build(
     ids = [f"images/{number:05}.png" for number in range(len(rows))]
     cells = [cell for cell, _ in rows]
     table = pd.DataFrame({"image_id": ids, "path": [f"data/raw/{image}" for image in ids], "labels": cells})
-    table = table.assign(raw_labels=cells, group=ids, width_px=20, height_px=10, sha256="0" * 64)
+    table = table.assign(raw_labels=cells, group=ids, split="", width_px=20, height_px=10, sha256="0" * 64)
     counts = tuple(labels.counts(cells, names).tolist())
     manifest.write(root, table)
     classes.write(root, classes.Classes(tuple(names), counts, len(ids)))

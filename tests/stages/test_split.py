@@ -43,6 +43,7 @@ def table_of(
             "labels": list(labels),
             "raw_labels": list(labels) if raw_labels is None else list(raw_labels),
             "group": ids if groups is None else [str(group) for group in groups],
+            "split": "",
             "width_px": 64,
             "height_px": 64,
             "sha256": ids if sha256 is None else list(sha256),

@@ -27,12 +27,14 @@ class Labelled:
         labels: Class names, sorted, each once; empty = none of the classes.
         group: Images of one group are never split up; empty = none.
         rows: The raw rows that said so.
+        split: The split that the raw labels give it, `train`, `val` or `test`; empty = none.
     """
 
     image: str
     labels: tuple[str, ...]
     group: str
     rows: tuple[Row, ...]
+    split: str = ""
 
 
 Refusal = tuple[Row, str, str]
@@ -68,7 +70,7 @@ def join(rows: Iterable[Row], task: str) -> tuple[list[Labelled], list[Refusal]]
     fault_of_labels = tasks.find(task).fault_of_labels
     for image, same in by_image.items():
         classes = tuple(sorted({label for row in same for label in row.labels}))
-        reason = _fault_of_path(image) or fault_of_labels(classes) or _fault_of_groups(same)
+        reason = _fault_of_path(image) or fault_of_labels(classes) or _fault_of_groups(same) or _fault_of_splits(same)
         if reason:
             refused += [(row, "rejected", reason) for row in same]
             continue
@@ -80,7 +82,7 @@ def join(rows: Iterable[Row], task: str) -> tuple[list[Labelled], list[Refusal]]
             else:
                 kept.append(row)
             stated.update(row.labels)
-        usable.append(Labelled(image, classes, same[0].group, tuple(kept)))
+        usable.append(Labelled(image, classes, same[0].group, tuple(kept), same[0].split))
     return usable, refused
 
 
@@ -101,6 +103,11 @@ def _fault_of_path(image: str) -> str | None:
 def _fault_of_groups(rows: Sequence[Row]) -> str | None:
     groups = sorted({row.group for row in rows})
     return f"the image is in several groups: {groups}" if len(groups) > 1 else None
+
+
+def _fault_of_splits(rows: Sequence[Row]) -> str | None:
+    splits = sorted({row.split for row in rows})
+    return f"the image is in several splits: {splits}" if len(splits) > 1 else None
 
 
 def count(images: Iterable[Labelled]) -> Counter[str]:

@@ -24,12 +24,14 @@ class Row:
         image: Path of the image below the source's folder, with `/`, as the labels give it.
         labels: Class names, as the labels give them.
         group: Images of one group are never split up; empty = none.
+        split: The split that the labels give the image, `train`, `val` or `test`; empty = none.
     """
 
     where: str
     image: str
     labels: tuple[str, ...]
     group: str
+    split: str = ""
 
 
 class Source(Protocol):

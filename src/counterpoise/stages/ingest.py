@@ -217,6 +217,7 @@ def list_usable(usable: Sequence[Labelled], decoded: dict[str, Decoded], root: s
             labels.join(image.labels),
             labels.join(sorted({name for row in image.rows for name in row.labels})),
             image.group or image.image,
+            image.split,
             decoded[image.image].width_px,
             decoded[image.image].height_px,
             decoded[image.image].sha256,
