@@ -99,7 +99,18 @@ class Backbone(Section):
     """Precision of the backbone's arithmetic; `auto`: bfloat16 or float16 on CUDA, float32 elsewhere."""
 
 
-class Model(Backbone):
+class Subclasses(Section):
+    """The part of section `model` that `split` reads too: names of classes that must exist."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    subclasses: dict[str, Annotated[int, Field(ge=2, le=100)]]
+    """Multiclass only. {class: k}, with k in 2..100, splits a class into k visual subtypes, by clustering its training
+    features. The network is trained on subtypes; their probabilities are summed for the decision. With dvc: `dvc exp
+    run -S +model.subclasses.solar=3`."""
+
+
+class Model(Subclasses, Backbone):
     """Section `model`: the network."""
 
     model_config = ConfigDict(extra="forbid")
@@ -118,19 +129,22 @@ class Model(Backbone):
     """`concat_pool` and `dense` only: units of the hidden layer, at least 1. Its activation is ReLU."""
     dropout: float = Field(ge=0, lt=1)
     """Dropout before the last layer, in [0, 1); half of it before the hidden layer of `concat_pool`."""
-    subclasses: dict[str, Annotated[int, Field(ge=2, le=100)]]
-    """Multiclass only. {class: k}, with k in 2..100, splits a class into k visual subtypes, by clustering its training
-    features. The network is trained on subtypes; their probabilities are summed for the decision. With dvc: `dvc exp
-    run -S +model.subclasses.solar=3`."""
 
 
 class Positive(Section):
-    """The part of section `evaluate` that `decide` reads too: which class matters, and at which other prevalences."""
+    """The part of section `evaluate` that `split` reads too: which class matters."""
 
     model_config = ConfigDict(extra="ignore")
 
     positive: str | None
-    """The class that matters; `null` takes the rarest class."""
+    """The class that matters; `null` takes the rarest class that validation and test hold in enough units."""
+
+
+class Prevalences(Section):
+    """The part of section `evaluate` that `decide` reads too: at which other prevalences figures are given."""
+
+    model_config = ConfigDict(extra="ignore")
+
     at_prevalence: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(strict=False, max_length=8)
     """Other shares of the class that matters, each in (0, 1), at most 8. Precision and average precision are reported
     at these prevalences too."""

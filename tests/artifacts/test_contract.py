@@ -26,6 +26,7 @@ from counterpoise.artifacts import (
     model,
     params_ok,
     plots,
+    positive,
     predictions,
     prior,
     rejected,
@@ -158,6 +159,7 @@ EXAMPLES: dict[str, Example] = {
             task="multiclass",
             classes=CLASSES,
             positive=CLASSES[1],
+            positive_reason="as the rarest class",
             calibrator="isotonic",
             pooled=(CLASSES[1],),
             scale=(0.1 + 0.2, 0.3),
@@ -195,6 +197,11 @@ EXAMPLES: dict[str, Example] = {
         metrics.Metrics(
             {"balanced_accuracy": 0.8125, "images": 525}, {"balanced_accuracy": (0.75, 0.875)}, ("é: none",)
         )
+    ),
+    "positive": Example(
+        lambda root: positive.write(root, positive.Positive(CLASSES[1], "as the rarest class")),
+        positive.read,
+        positive.Positive(CLASSES[1], "as the rarest class"),
     ),
     "model": Example(
         lambda root: model.write(root, CARD, WEIGHTS),

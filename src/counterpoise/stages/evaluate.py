@@ -14,7 +14,7 @@ from pydantic import Field
 from counterpoise import labels, seeds
 from counterpoise.artifacts import decision as decision_file
 from counterpoise.artifacts import metrics, plots, predictions
-from counterpoise.config import Positive, Section
+from counterpoise.config import Positive, Prevalences, Section
 from counterpoise.evaluation import tasks
 from counterpoise.evaluation.headline import headline
 from counterpoise.evaluation.prevalence_table import prevalence_table
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Evaluate(Positive):
+class Evaluate(Prevalences, Positive):
     """Section `evaluate`."""
 
     model_config = Section.model_config
