@@ -279,16 +279,16 @@ def main(root: Path, params: Params) -> None:
     given = bool((table["split"] != "").any())
     divide = keep if given else assign
     result = divide(table, labelled, units, crossing, copies, params.split, params.seed, task=params.task)
-    for warning in result.warnings:
-        warn(warning)
+    clusters.write(root, result.clusters)  # the messages that follow send people there
     split = result.splits["split"].to_numpy()
     coverage.refuse_empty(split, units.assign(group=table["group"].to_numpy()))
+    for warning in result.warnings:
+        warn(warning)
     coverage.refuse_unlearnable(result.absent, given=given)
     members = dataset_tasks.find(params.task).members(table["labels"].tolist(), labelled.names)
     few = {name: why for name, (_, why) in result.absent.items()}
     positive = positive_class.choose(params.evaluate.positive, labelled, split, members, _numbered(units), few)
     splits.write(root, result.splits)
-    clusters.write(root, result.clusters)
     positive_file.write(root, positive)
     sizes = result.splits["split"].value_counts()
     print(", ".join(f"{name} {sizes.get(name, 0)}" for name in (*splits.NAMES, splitting.UNUSED)))
