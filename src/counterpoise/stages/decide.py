@@ -21,7 +21,7 @@ from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.decision import Decision
 from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import PATH, InputError, Positive, Section
+from counterpoise.config import PATH, InputError, Name, Positive, Section
 from counterpoise.decision import rules, target_prior, validation
 from counterpoise.decision.links import Rule
 from counterpoise.stages import run, warn
@@ -35,7 +35,7 @@ class Decide(Section):
     """How logits become probabilities. `none`: no calibration; `temperature`: one factor; `vector` (multiclass only),
     `platt` and `isotonic` also have a bias, which learns the prior from validation. `auto` takes `temperature` if the
     ledger knows the prior that the model saw, otherwise `vector` (multiclass) or `platt` (multilabel)."""
-    target: Literal["natural", "estimated"] | dict[str, float]
+    target: Literal["natural", "estimated"] | dict[Name, float]
     """Class shares in deployment. `natural`: as in the labels, before any balancing. {class: share}: for multiclass a
     share for every class, with sum 1; for multilabel any labels, the others stay natural. `estimated`: from unlabelled
     images (`unlabelled`), assuming that images with and without a class look there as they do here; a check of this
@@ -47,7 +47,7 @@ class Decide(Section):
     """What the decision optimises: `most_probable`, accuracy; `balanced`, balanced accuracy; `least_cost`, the costs;
     `f_beta`, F-beta; `precision_floor`, recall at a given precision. The last two set a threshold for each label, or
     for the positive one of two classes."""
-    costs: dict[str, dict[str, float]]
+    costs: dict[Name, dict[Name, float]]
     """`least_cost` only. Multiclass: {truth: {decision: cost}}; multilabel: {label: {missed: cost, false_alarm: cost}}.
     Costs that are not stated are 1; a right decision costs 0."""
     beta: float = Field(gt=0, le=10)

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from counterpoise import config, images, labels, sources, tasks
 from counterpoise.artifacts import classes, manifest, rejected, thumbnails
-from counterpoise.config import InputError, Section
+from counterpoise.config import InputError, Listed, Name, Section
 from counterpoise.dataset import curation
 from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
@@ -53,9 +53,9 @@ class Ingest(Section):
     """Where the labels come from: `csv`, a table; or `folder`, one folder per class."""
     sources: dict[str, dict[str, Any]]
     """The parameters of each source."""
-    exclude: tuple[str, ...] = Field(strict=False)
+    exclude: Listed[Name]
     """Classes to leave out. Images that have no other class are left out too."""
-    merge: dict[str, Annotated[tuple[str, ...], Field(strict=False)]]
+    merge: dict[Name, Listed[Name]]
     """Classes to merge, as {new name: [old names]}."""
     rare: Rare
     max_rejected_frac: float = Field(ge=0, le=1)
