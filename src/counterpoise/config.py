@@ -28,19 +28,12 @@ class Section(BaseModel):
     )
 
 
-def _as_text(value: object) -> object:
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str | int | float) and value != "" else value
-
-
 T = TypeVar("T")
-Name = Annotated[str, BeforeValidator(_as_text)]
+Name = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value)]
 """A name of a class or a column; a number is taken for the text that it is in a table, `1` for '1'."""
-Listed = Annotated[tuple[T, ...], BeforeValidator(_as_list), Field(strict=False)]
-"""A list in YAML; one entry may stand without brackets."""
+_as_list = BeforeValidator(lambda value: [value] if type(value) in (str, int, float) and value != "" else value)
+Listed = Annotated[tuple[T, ...], _as_list, Field(strict=False)]
+"""A list; brackets around a single entry may be left out."""
 
 
 class Views(Section):
