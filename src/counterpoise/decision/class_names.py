@@ -9,8 +9,17 @@ from pydantic import ConfigDict
 
 from counterpoise.artifacts.classes import Classes
 from counterpoise.calibration import links as calibration_links
-from counterpoise.config import PATH, InputError, Section, suggest
+from counterpoise.config import PATH, InputError, Name, Section, suggest
 from counterpoise.decision import links, target_prior
+
+
+class PositiveName(Section):
+    """The part of section `evaluate` that `split` reads too: which class matters."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    positive: Name | None
+    """The class that matters; `null` takes the rarest class that validation and test hold in enough units."""
 
 
 class ClassNames(Section):
@@ -18,12 +27,12 @@ class ClassNames(Section):
 
     model_config = ConfigDict(extra="ignore")
 
-    target: Literal["natural", "estimated"] | dict[str, float]
+    target: Literal["natural", "estimated"] | dict[Name, float]
     """Class shares in deployment. `natural`: as in the labels, before any balancing. {class: share}: for multiclass a
     share for every class, with sum 1; for multilabel any labels, the others stay natural. `estimated`: from unlabelled
     images (`unlabelled`), assuming that images with and without a class look there as they do here; a check of this
     assumption stops the run if it fails."""
-    costs: dict[str, dict[str, float]]
+    costs: dict[Name, dict[Name, float]]
     """`least_cost` only. Multiclass: {truth: {decision: cost}}; multilabel: {label: {missed: cost, false_alarm: cost}}.
     Costs that are not stated are 1; a right decision costs 0."""
 

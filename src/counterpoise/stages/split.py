@@ -19,12 +19,12 @@ from pydantic import Field
 from counterpoise import config, seeds, tasks
 from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
 from counterpoise.artifacts import positive as positive_file
-from counterpoise.config import InputError, Positive, Section, Subclasses
+from counterpoise.config import InputError, Section, Subclasses
 from counterpoise.dataset import coverage, given_split, positive_class, splitting, stratification
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.dataset.near_duplicates import find_duplicates
 from counterpoise.decision import class_names
-from counterpoise.decision.class_names import ClassNames
+from counterpoise.decision.class_names import ClassNames, PositiveName
 from counterpoise.stages import run, warn
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Params(Section):
     task: tasks.Task
     seed: int = Field(ge=0)
     split: Split
-    evaluate: Positive
+    evaluate: PositiveName
     decide: ClassNames
     model: Subclasses
 
