@@ -258,8 +258,8 @@ def _leaks(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             f"The split leaks: {counted(test, 'test image')} and {counted(val, 'validation image')} share a group with "
             "images of another split, or are duplicates of them.",
-            f"Figures of test may be too good. {counted(leaking['unit'].nunique(), 'unit')} of data/clusters.csv are "
-            "in several splits of your own split; give all images of a unit the same split.",
+            f"Figures of test may be too good. Your own split divides {counted(leaking['unit'].nunique(), 'unit')} of "
+            "data/clusters.csv; give all images of a unit the same split.",
         )
 
 
