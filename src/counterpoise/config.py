@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 PATH = "params.yaml"
 ONE_CLASS, MANY_LABELS = "multiclass", "multilabel"
@@ -26,6 +26,14 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+T = TypeVar("T")
+Name = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value)]
+"""A name of a class or a column; a number is taken for the text that it is in a table, `1` for '1'."""
+_as_list = BeforeValidator(lambda value: [value] if type(value) in (str, int, float) and value != "" else value)
+Listed = Annotated[tuple[T, ...], _as_list, Field(strict=False)]
+"""A list; brackets around a single entry may be left out."""
 
 
 class Views(Section):
@@ -99,7 +107,18 @@ class Backbone(Section):
     """Precision of the backbone's arithmetic; `auto`: bfloat16 or float16 on CUDA, float32 elsewhere."""
 
 
-class Model(Backbone):
+class Subclasses(Section):
+    """The part of section `model` that `split` reads too: names of classes that must exist."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    subclasses: dict[Name, Annotated[int, Field(ge=2, le=100)]]
+    """Multiclass only. {class: k}, with k in 2..100, splits a class into k visual subtypes, by clustering its training
+    features. The network is trained on subtypes; their probabilities are summed for the decision. With dvc: `dvc exp
+    run -S +model.subclasses.solar=3`."""
+
+
+class Model(Subclasses, Backbone):
     """Section `model`: the network."""
 
     model_config = ConfigDict(extra="forbid")
@@ -118,20 +137,14 @@ class Model(Backbone):
     """`concat_pool` and `dense` only: units of the hidden layer, at least 1. Its activation is ReLU."""
     dropout: float = Field(ge=0, lt=1)
     """Dropout before the last layer, in [0, 1); half of it before the hidden layer of `concat_pool`."""
-    subclasses: dict[str, Annotated[int, Field(ge=2, le=100)]]
-    """Multiclass only. {class: k}, with k in 2..100, splits a class into k visual subtypes, by clustering its training
-    features. The network is trained on subtypes; their probabilities are summed for the decision. With dvc: `dvc exp
-    run -S +model.subclasses.solar=3`."""
 
 
-class Positive(Section):
-    """The part of section `evaluate` that `decide` reads too: which class matters, and at which other prevalences."""
+class Prevalences(Section):
+    """The part of section `evaluate` that `decide` reads too: at which other prevalences figures are given."""
 
     model_config = ConfigDict(extra="ignore")
 
-    positive: str | None
-    """The class that matters; `null` takes the rarest class."""
-    at_prevalence: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(strict=False, max_length=8)
+    at_prevalence: Listed[Annotated[float, Field(gt=0, lt=1)]] = Field(max_length=8)
     """Other shares of the class that matters, each in (0, 1), at most 8. Precision and average precision are reported
     at these prevalences too."""
 

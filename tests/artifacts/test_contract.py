@@ -26,6 +26,7 @@ from counterpoise.artifacts import (
     model,
     params_ok,
     plots,
+    positive,
     predictions,
     prior,
     rejected,
@@ -55,8 +56,8 @@ TABLES: dict[Any, list[Any]] = {
     clusters: [("a.png", "a.png", "a.png", "single", 1.0), ("b, c.png", "a.png", "a.png", "near", 0.1 + 0.2)],
     draws: [("a.png", 0), ("a.png", 2), ("b.png@0,16", 0)],
     manifest: [
-        ("NA.png", "raw/NA.png", "NA", "nan", "null", 30, 20, "00ff"),
-        ('é, "x".png', 'raw/é, "x".png', "Dächer, alt", "Dächer|x", "two\nlines", 3, 4, "11"),
+        ("NA.png", "raw/NA.png", "NA", "nan", "null", "", 30, 20, "00ff"),
+        ('é, "x".png', 'raw/é, "x".png', "Dächer, alt", "Dächer|x", "two\nlines", "val", 3, 4, "11"),
     ],
     rejected: [("labels.csv row 2", "", "rejected", "the row names no image")],
     splits: [("NA", "train"), ("b", "val"), ("c", "test"), ("d", "unused")],
@@ -158,6 +159,7 @@ EXAMPLES: dict[str, Example] = {
             task="multiclass",
             classes=CLASSES,
             positive=CLASSES[1],
+            positive_reason="as the rarest class",
             calibrator="isotonic",
             pooled=(CLASSES[1],),
             scale=(0.1 + 0.2, 0.3),
@@ -195,6 +197,11 @@ EXAMPLES: dict[str, Example] = {
         metrics.Metrics(
             {"balanced_accuracy": 0.8125, "images": 525}, {"balanced_accuracy": (0.75, 0.875)}, ("é: none",)
         )
+    ),
+    "positive": Example(
+        lambda root: positive.write(root, positive.Positive(CLASSES[1], "as the rarest class")),
+        positive.read,
+        positive.Positive(CLASSES[1], "as the rarest class"),
     ),
     "model": Example(
         lambda root: model.write(root, CARD, WEIGHTS),

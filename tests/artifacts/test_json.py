@@ -14,6 +14,7 @@ DECISION = decision.Decision(
     task="multiclass",
     classes=("a", "b"),
     positive="b",
+    positive_reason="as the rarest class",
     calibrator="none",
     pooled=(),
     scale=(1.0, 1.0),

@@ -8,7 +8,7 @@ from counterpoise.storage import ArtifactError
 
 
 def manifest_of(*images: tuple[str, str]) -> pd.DataFrame:
-    rows = [(name, name, "a", "a", group, 1, 1, "00") for name, group in images]
+    rows = [(name, name, "a", "a", group, "", 1, 1, "00") for name, group in images]
     return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
 
 
@@ -25,6 +25,17 @@ def test_a_manifest_is_sorted_and_every_image_once_in_a_group_for_writer_and_rea
         manifest.write(tmp_path, manifest_of(*images))
     (tmp_path / "data").mkdir()
     manifest_of(*images).to_csv(tmp_path / manifest.PATH, index=False)
+    with pytest.raises(ArtifactError, match=message):
+        manifest.read(tmp_path)
+
+
+def test_a_given_split_has_a_known_name_for_writer_and_reader(tmp_path):
+    table = manifest_of(("a", "a"), ("b", "b"), ("c", "c")).assign(split=["train", "", "dev"])
+    message = r"unknown splits \['dev'\]; expected \['train', 'val', 'test'\], or nothing"
+    with pytest.raises(ArtifactError, match=message):
+        manifest.write(tmp_path, table)
+    (tmp_path / "data").mkdir()
+    table.to_csv(tmp_path / manifest.PATH, index=False)
     with pytest.raises(ArtifactError, match=message):
         manifest.read(tmp_path)
 

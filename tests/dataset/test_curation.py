@@ -54,6 +54,15 @@ def test_odd_names_stay_as_they_are(path):
     assert curation.join([row(path)], "multiclass")[0][0].image == path
 
 
+def test_a_given_split_is_kept_and_rows_that_disagree_on_it_are_refused():
+    rows = [Row(f"row {n}", name, ("a",), "", split) for n, (name, split) in enumerate([("x", "train"), ("y", "val")])]
+    other = Row("row 3", "y", ("a",), "", "test")
+    usable, refused = curation.join([*rows, other], "multiclass")
+    assert [(found.image, found.split) for found in usable] == [("x", "train")]
+    reason = "the image is in several splits: ['test', 'val']"
+    assert refused == [(rows[1], "rejected", reason), (other, "rejected", reason)]
+
+
 def test_rows_that_contradict_each_other_are_all_refused():
     rows = [row("x", "a", 2), row("x", "b", 3), row("y", "a", 4, "north"), row("y", "a", 5, "south"), row("z", "a", 6)]
     usable, refused = curation.join(rows, "multiclass")

@@ -52,6 +52,7 @@ def a_decision(task: str, thresholds: tuple[float | None, ...] = ()) -> decision
         task=task,
         classes=NAMES,
         positive="crack",
+        positive_reason="as evaluate.positive states it",
         calibrator="temperature",
         pooled=(),
         scale=(0.7,) * 3,

@@ -172,9 +172,10 @@ def test_each_wrong_value_is_refused_once(name, value, part):
 
 
 def test_a_merge_of_no_list_is_refused_and_one_of_a_list_is_not():
-    text = fault(ingest__merge={"new": "ab"})
+    text = fault(ingest__merge={"new": None})
     assert text.startswith("params.yaml: ")
-    assert "ingest.merge.new is 'ab'; expected a list, such as [ab]" in text
+    assert "ingest.merge.new is null; expected a list, such as [NAME]" in text
+    assert check.problems(changed(ingest__merge={"new": "ab"}, ingest__exclude="c")) == []
     assert check.problems(changed(ingest__merge={"new": ["a", "b"]}, ingest__exclude=["c"])) == []
 
 

@@ -94,7 +94,7 @@ def repository(tmp_path: Path) -> Path:
     """Write what `ingest` would leave of 90 images."""
     ids = [f"{number:02d}.png" for number in range(90)]
     table = pd.DataFrame({"image_id": ids, "path": ids, "labels": [NAMES[number % 2] for number in range(90)]})
-    table = table.assign(raw_labels=table["labels"], group=ids, width_px=4, height_px=4, sha256=ids)
+    table = table.assign(raw_labels=table["labels"], group=ids, split="", width_px=4, height_px=4, sha256=ids)
     manifest.write(tmp_path, table[list(manifest.COLUMNS)])
     pictures = np.random.default_rng(0).integers(0, 256, (90, 32, 32)).astype(np.uint8)
     thumbnails.write(tmp_path, pictures)

@@ -31,6 +31,7 @@ from counterpoise.artifacts import (
     tiles,
     training,
 )
+from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
 from counterpoise.imbalance import label_imbalance
 from counterpoise.report import warnings
@@ -115,7 +116,7 @@ def build(
     ids = [f"images/{number:05}.png" for number in range(len(rows))]
     cells = [cell for cell, _ in rows]
     table = pd.DataFrame({"image_id": ids, "path": [f"data/raw/{image}" for image in ids], "labels": cells})
-    table = table.assign(raw_labels=cells, group=ids, width_px=20, height_px=10, sha256="0" * 64)
+    table = table.assign(raw_labels=cells, group=ids, split="", width_px=20, height_px=10, sha256="0" * 64)
     counts = tuple(labels.counts(cells, names).tolist())
     manifest.write(root, table)
     classes.write(root, classes.Classes(tuple(names), counts, len(ids)))
@@ -182,9 +183,10 @@ def build(
         predictions.write(root, split, found)
     block = {"calibrator": "auto", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
     block |= {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 200, **decide_as}
+    matters = decide.Matters(Positive(names[-1], "as evaluate.positive states it"), (0.05, 0.01))
     asked = evaluate.Evaluate(positive=names[-1], at_prevalence=(0.05, 0.01), resamples=100)
     settings = decide.Decide.model_validate(block)
-    decision.write(root, decide.choose(predictions.read(root, "val"), opened, ledger, settings, asked))
+    decision.write(root, decide.choose(predictions.read(root, "val"), opened, ledger, settings, matters))
     evaluate.main(root, evaluate.Params(seed=0, evaluate=asked))
     write_curves(root, rates, losses)
 
@@ -448,13 +450,14 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     settings = decide.Decide.model_validate(
         block | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 200}
     )
+    matters = decide.Matters(Positive("panel", "as evaluate.positive states it"), ())
     asked = evaluate.Evaluate(positive="panel", at_prevalence=(), resamples=100)
     ledger = (
         prior_ledger.Line(
             "split", "train", prior_ledger.factors((2862, 138), (784, 784), (3000, 1568), task="multiclass")
         ),
     )
-    chosen = decide.choose(val, opened, ledger, settings, asked)
+    chosen = decide.choose(val, opened, ledger, settings, matters)
     assert chosen.val_decided[1] == (674, 67, 110, 717)
     _, tables = evaluate.score(test, chosen, asked, seed=0)
     build(tmp_path, names)  # the rest of the artifacts

@@ -30,7 +30,7 @@ def root(tmp_path):
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(pixels(name)).save(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        rows.append((name, f"raw/{name}.bmp", *[f"label of {name}"] * 2, name, width, height, digest))
+        rows.append((name, f"raw/{name}.bmp", *[f"label of {name}"] * 2, name, "", width, height, digest))
     manifest.write(tmp_path, pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
     splits.write(tmp_path, pd.DataFrame({"image_id": SPLITS.keys(), "split": SPLITS.values()}))
     return tmp_path

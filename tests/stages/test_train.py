@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from counterpoise import config, losses
 from counterpoise.artifacts import clusters, draws, features, model, predictions, prior, tiles, training
+from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
 from counterpoise.conflicts.network import POOL_OF_HEAD
 from counterpoise.dataset import inputs as tile_inputs
@@ -1275,8 +1276,9 @@ def average_precision(*, shuffled: bool, seed: int) -> tuple[float, tuple[float,
         {"calibrator": "temperature", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
         | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 10, "search_positives": 200}
     )
+    matters = decide.Matters(Positive(NAMES[-1], "as evaluate.positive states it"), ())
     wanted = evaluate.Evaluate(positive=None, at_prevalence=(), resamples=500)
-    chosen = decide.choose(predicted("val"), a_prior(counts["train"]), (), choice, wanted)
+    chosen = decide.choose(predicted("val"), a_prior(counts["train"]), (), choice, matters)
     found, _ = evaluate.score(predicted("test"), chosen, wanted, seed)
     name = "average_precision"
     return found.figures[name], found.intervals[name], found.figures[f"no_skill_{name}"]

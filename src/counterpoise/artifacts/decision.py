@@ -66,6 +66,7 @@ class Decision:
         task: What the labels mean.
         classes: The c class names, in the order of every list here.
         positive: The class that matters.
+        positive_reason: Why it is this one, as words that follow "it matters".
         calibrator: `none`, `temperature` (scale = 1 / T), `vector`, `platt` (a scale and a bias for each class), or
             `isotonic` (a curve for each class).
         pooled: Labels with too few validation images of their own, whose calibration is that of all labels together.
@@ -98,6 +99,7 @@ class Decision:
     task: str
     classes: tuple[str, ...]
     positive: str
+    positive_reason: str
     calibrator: str
     pooled: tuple[str, ...]
     scale: tuple[float, ...]

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PATH = "data/manifest.csv"
+SPLITS = ("train", "val", "test")
 COLUMNS = {
     "image_id": str,  # path below `ingest.root`, unique
     "path": str,  # path below the repository
     "labels": str,  # class names joined by `|`; empty = none
     "raw_labels": str,  # before classes were merged or grouped, joined likewise
     "group": str,  # images of one group are never split up; never empty
+    "split": str,  # the split that the raw labels give: train, val or test; empty = none
     "width_px": int,  # after EXIF rotation
     "height_px": int,
     "sha256": str,  # of the file's bytes
@@ -27,8 +29,8 @@ def write(root: Path, table: pd.DataFrame) -> None:
     """Check and write the manifest.
 
     Raises:
-        storage.ArtifactError: Columns or types are wrong, an image occurs twice or has no group, or rows are not
-            sorted.
+        storage.ArtifactError: Columns or types are wrong, an image occurs twice or has no group, a split has an
+            unknown name, or rows are not sorted.
     """
     storage.check_table(root / PATH, table, COLUMNS)
     _check(root, table)
@@ -53,3 +55,6 @@ def _check(root: Path, table: pd.DataFrame) -> None:
     alone = table[table["group"] == ""]
     if len(alone):
         raise storage.ArtifactError(f"{PATH}: image {alone.iloc[0]['image_id']!r} has no group")
+    unknown = sorted(set(table["split"]) - {"", *SPLITS})
+    if unknown:
+        raise storage.ArtifactError(f"{PATH}: unknown splits {unknown}; expected {list(SPLITS)}, or nothing")

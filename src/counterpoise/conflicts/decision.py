@@ -13,7 +13,7 @@ from counterpoise.config import PATH
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse files that must not decide, shares that no classes could have, and costs without the rule that uses them.
 
-    Whether the classes of a stated target exist, `decide` alone knows.
+    Whether the classes of a stated target exist, `split` checks.
     """
     target, costs, rule = (content["decide"][key] for key in ("target", "costs", "rule"))
     yield from _unlabelled(content["decide"]["unlabelled"])

@@ -14,7 +14,8 @@ from pydantic import Field
 from counterpoise import labels, seeds
 from counterpoise.artifacts import decision as decision_file
 from counterpoise.artifacts import metrics, plots, predictions
-from counterpoise.config import Positive, Section
+from counterpoise.config import Prevalences, Section
+from counterpoise.decision.class_names import PositiveName
 from counterpoise.evaluation import tasks
 from counterpoise.evaluation.headline import headline
 from counterpoise.evaluation.prevalence_table import prevalence_table
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Evaluate(Positive):
+class Evaluate(Prevalences, PositiveName):
     """Section `evaluate`."""
 
     model_config = Section.model_config

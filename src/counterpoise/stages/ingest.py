@@ -10,12 +10,12 @@ import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from counterpoise import config, images, labels, sources, tasks
 from counterpoise.artifacts import classes, manifest, rejected, thumbnails
-from counterpoise.config import InputError, Section
-from counterpoise.dataset import curation
+from counterpoise.config import InputError, Listed, Name, Section
+from counterpoise.dataset import class_names, curation, file_kinds, image_paths
 from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
 from counterpoise.stages import count_of, list_counts, run, warn
@@ -53,9 +53,9 @@ class Ingest(Section):
     """Where the labels come from: `csv`, a table; or `folder`, one folder per class."""
     sources: dict[str, dict[str, Any]]
     """The parameters of each source."""
-    exclude: tuple[str, ...] = Field(strict=False)
+    exclude: Listed[Name]
     """Classes to leave out. Images that have no other class are left out too."""
-    merge: dict[str, Annotated[tuple[str, ...], Field(strict=False)]]
+    merge: dict[Name, Listed[Name]]
     """Classes to merge, as {new name: [old names]}."""
     rare: Rare
     max_rejected_frac: float = Field(ge=0, le=1)
@@ -94,26 +94,28 @@ def decode(folder: Path, image: str) -> Decoded | str:
     """Decode one image.
 
     Args:
-        folder: `ingest.root`, resolved.
-        image: Path of the image below `folder`.
+        folder: `ingest.root`.
+        image: Its path below it. Links are followed wherever they lead.
 
     Returns:
         What is kept of the image, or the reason why it is unusable.
     """
-    path = sources.inside(folder, image)
-    if path is None:
-        return "its path leaves ingest.root"
+    path = folder / image
     try:
         if path.exists() and not path.is_file():  # reading a pipe would wait forever
             return "the path is a folder, not an image" if path.is_dir() else "the path is not a regular file"
         data = path.read_bytes()
-        picture = images.decode(data)
     except FileNotFoundError:
-        return "the image does not exist; expected its path below ingest.root, with folder and suffix"
+        nowhere = "it is a link that leads nowhere; if DVC made it, `dvc checkout` or `dvc pull` brings the image back"
+        return nowhere if path.is_symlink() else curation.MISSING
     except OSError as error:
         return f"the image cannot be read: {error.strerror}"
+    except ValueError:
+        return "its path contains a null character"
+    try:
+        picture = images.decode(data)
     except images.ImageError as error:
-        return str(error)
+        return file_kinds.describe(data) or str(error)
     height, width = picture.shape[:2]
     return Decoded(width, height, hashlib.sha256(data).hexdigest(), images.thumbnail(picture))
 
@@ -124,19 +126,25 @@ def decode_all(folder: Path, names: Sequence[str]) -> list[Decoded | str]:
     try:
         # `images.decode` sets and resets warning filters, which threads share. Set them once around all threads.
         with warnings.catch_warnings(action="ignore"):
-            results = pool.map(partial(decode, folder.resolve()), names)
+            results = pool.map(partial(decode, folder), names)
             return list(tqdm(results, total=len(names), desc="decode", unit="image", delay=1, mininterval=1))
     finally:
         pool.shutdown(cancel_futures=True)  # otherwise Ctrl-C would wait for all images
 
 
-def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded | str]], params: Params) -> Ingested:
+def assemble(
+    rows: Sequence[Row],
+    look: Callable[[Sequence[str]], list[Decoded | str]],
+    params: Params,
+    found: image_paths.Found = image_paths.ALL_EXACT,
+) -> Ingested:
     """Turn raw rows into a manifest.
 
     Args:
         rows: Raw rows.
         look: Function that decodes images by name, and returns the reason for each that it cannot decode.
         params: What this stage reads.
+        found: Which files are meant by paths that are not those of a file.
 
     Returns:
         All that this stage writes.
@@ -145,38 +153,57 @@ def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded |
         InputError: Too many rows are unusable, or no two classes are left to distinguish.
     """
     settings = params.ingest
-    usable, refused = curation.join(rows, params.task)
+    usable, refused = curation.join(rows, params.task, found.files)
     usable, left_out = curation.choose(usable, settings.exclude, settings.merge)
     refused += left_out
     decoded: dict[str, Decoded] = {}
     for image, result in zip(usable, look([image.image for image in usable]), strict=True):
         if isinstance(result, str):
-            refused += curation.refuse(image, "rejected", result)
+            hint = found.hints.get(image.rows[0].image, "") if result == curation.MISSING else ""
+            refused += curation.refuse(image, "rejected", result + hint)
         else:
             decoded[image.image] = result
-    usable = [image for image in usable if image.image in decoded]
+    before, usable = usable, [image for image in usable if image.image in decoded]
+    warned = [*warn_of_classes(before, usable)]
     usable, left_out = curation.treat_rare(usable, settings.rare.min_images, settings.rare.action)
     refused += left_out
-    stop_if_too_many(refused, len(rows), settings.max_rejected_frac)
+    stop_if_too_many(refused, sum(not row.unused for row in rows), settings.max_rejected_frac)
     usable.sort(key=lambda image: image.image)
     if fault := curation.fault_of_classes(usable, refused):
         raise InputError(f"{settings.root}: {fault}")
     ordered = order_classes(usable, settings.root)
     pictures = np.stack([decoded[image.image].thumbnail for image in usable])
-    warned = find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
-    return Ingested(list_usable(usable, decoded, settings.root), ordered, list_refused(refused), pictures, warned)
+    warned += find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
+    table = list_usable(usable, decoded, settings.root)
+    return Ingested(table, ordered, list_refused(refused), pictures, tuple(warned))
+
+
+def warn_of_classes(before: Sequence[Labelled], usable: Sequence[Labelled]) -> Iterator[str]:
+    """Warn of classes without a usable image, of several spellings of a class, and of missing values as classes.
+
+    Args:
+        before: Images before they were decoded.
+        usable: Those that could be decoded.
+    """
+    counts, wanted = curation.count(usable), curation.count(before)
+    if lost := [f"{name!r} ({count_of(wanted[name], 'image')})" for name in sorted(wanted.keys() - counts.keys())]:
+        yield f"no image can be used of class {', '.join(lost)}; {rejected.PATH} says why"
+    yield from class_names.spellings(counts)
+    yield from class_names.missing_values(counts)
 
 
 def order_classes(usable: Sequence[Labelled], root: str) -> classes.Classes:
     """Count the classes and sort them by decreasing count, then by name.
 
     Raises:
-        InputError: A name contains the separator of labels.
+        InputError: A name contains the separator of labels, or a control character.
     """
     counts = curation.count(usable)
     for name in counts:
         if labels.SEPARATOR in name:
             raise InputError(f"{root}: class name {name!r} contains '{labels.SEPARATOR}'; rename it")
+        if fault := class_names.fault(name):
+            raise InputError(f"{root}: {fault}; rename it, or give it another name with ingest.merge")
     order = sorted(counts, key=lambda name: (-counts[name], name))
     return classes.Classes(tuple(order), tuple(counts[name] for name in order), len(usable))
 
@@ -217,6 +244,7 @@ def list_usable(usable: Sequence[Labelled], decoded: dict[str, Decoded], root: s
             labels.join(image.labels),
             labels.join(sorted({name for row in image.rows for name in row.labels})),
             image.group or image.image,
+            image.split,
             decoded[image.image].width_px,
             decoded[image.image].height_px,
             decoded[image.image].sha256,
@@ -249,8 +277,8 @@ def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: f
     if len(unusable) <= max_rejected_frac * rows:
         return
     lines = []
-    for reason, count in Counter(reason for _, reason in unusable).most_common(5):
-        row = next(row for row, cause in unusable if cause == reason)
+    for cause, count in Counter(curation.cause(reason) for _, reason in unusable).most_common(5):
+        row, reason = next((row, reason) for row, reason in unusable if curation.cause(reason) == cause)
         others = f" (and {count_of(count - 1, 'more row')})" if count > 1 else ""
         lines.append(f"  {row.where}: image {row.image!r}: {reason}{others}")
     head = (
@@ -258,6 +286,31 @@ def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: f
         "allows. Correct the rows, or raise ingest.max_rejected_frac to go on without them:"
     )
     raise InputError("\n".join([head, *lines]))
+
+
+def remarks(rows: Sequence[Row], found: image_paths.Found, result: Ingested) -> Iterator[str]:
+    """Say in a line each how rows were understood that do not speak for themselves.
+
+    Args:
+        rows: Raw rows.
+        found: Which files are meant by paths that are not those of a file.
+        result: What became of them.
+    """
+    if found.files:
+        given, file = next(iter(found.files.items()))
+        yield (
+            f"{count_of(len(found.files), 'path')} fit one file each but for {' and '.join(found.differences)}: "
+            f"{given!r} is taken for {file!r}"
+        )
+    if unused := Counter(row.unused for row in rows if row.unused):
+        listed = "; ".join(f"{number} {reason}" for reason, number in unused.most_common(5))
+        yield f"{count_of(unused.total(), 'file')} passed over ({listed}); {rejected.PATH} lists them"
+    if missing := Counter(row.group for row in rows if row.group and sources.is_missing(row.group)):
+        words = ", ".join(map(repr, sorted(missing)))
+        yield f"{count_of(missing.total(), 'row')} with {words} for the group: each such image is a group of its own"
+    if sizes := Counter(split for split in result.manifest["split"] if split):
+        listed = ", ".join(f"{name} {sizes[name]}" for name in manifest.SPLITS if sizes[name])
+        yield f"splits that the labels give are kept: {listed} of {len(result.manifest)} images"
 
 
 def summarise(result: Ingested) -> str:
@@ -273,11 +326,16 @@ def main(root: Path, params: Params) -> None:
     block = params.ingest.sources.get(params.ingest.source, {})
     settings = config.validate(source.Params, block, f"ingest.sources.{params.ingest.source}")
     folder = root / params.ingest.root
-    rows = source.read(folder, settings)
-    result = assemble(rows, partial(decode_all, folder), params)
+    rows = source.read(folder, settings, warn)
+    found = image_paths.find(folder, params.ingest.root, [row.image for row in rows if not row.unused])
+    result = assemble(rows, partial(decode_all, folder), params, found)
+    for remark in remarks(rows, found, result):
+        print(remark)
     unusable = int((result.rejected["kind"] == "rejected").sum())
     if unusable:
-        warn(f"{unusable} of {len(rows)} rows are unusable; {rejected.PATH} lists the reasons")
+        warn(
+            f"{unusable} of {sum(not row.unused for row in rows)} rows are unusable; {rejected.PATH} lists the reasons"
+        )
     for warning in result.warnings:
         warn(warning)
     manifest.write(root, result.manifest)

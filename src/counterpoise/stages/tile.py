@@ -82,7 +82,8 @@ def main(root: Path, params: Params) -> None:
             f"{config.PATH}: tile.overlap_px is {params.tile.overlap_px}; expected a number below tile.size_px, "
             f"{params.tile.size_px}"
         )
-    table = manifest.read(root).merge(splits.read(root), on="image_id", validate="one_to_one")
+    every = manifest.read(root).drop(columns="split")  # what the raw labels gave; splits.csv says what was done
+    table = every.merge(splits.read(root), on="image_id", validate="one_to_one")
     for split in splits.NAMES:
         part = table[table["split"] == split]
         with tiles.writing(root, split) as append:
