@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from counterpoise import images, seeds
 from counterpoise.artifacts.tiles import Tiles
-from counterpoise.dataset import augmentation
+from counterpoise.dataset import augmentation, cpus
 from counterpoise.networks import backbones, inference
 from counterpoise.networks.devices import Compute
 
@@ -207,12 +207,11 @@ def _leave_interrupts_to_the_parent(worker: int) -> None:
 
 
 def workers_count() -> int:
-    """Say how many processes decode: one per core that this process may use, at most 8.
+    """Say how many processes decode: one per CPU that this process may use, at most 8.
 
-    Where `torchrun` started several trainings on this machine, they share its cores.
+    Where `torchrun` started several trainings on this machine, they share its CPUs.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return max(1, min(cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 8))
+    return max(1, min(cpus.available() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 8))
 
 
 def in_order(count: int, batch_size: int) -> list[Indices]:

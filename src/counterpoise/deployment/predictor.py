@@ -99,7 +99,7 @@ def _whole(
 def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> Iterator[torch.Tensor]:
     """Yield the tiles of an image as float32 (b, 3, s, s), normalised, at most `predict.batch_size` at a time."""
     try:
-        image = images.decode(path.read_bytes())
+        image = images.decode(path.read_bytes(), card.pixels)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except images.ImageError as error:

@@ -1,13 +1,13 @@
 """Bring raw labels of any kind into one schema.
 
-Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/rejected.csv`, and
-`data/thumbnails.npy`. Every image is decoded once; every row that is not used is listed with its reason.
+Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/rejected.csv`,
+`data/thumbnails.npy`, and `data/pixels.json`. Every image is decoded once, and a second time once the range of
+all images is known if it has more than 8 bits or transparency; every row that is not used is listed with its reason.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from tqdm import tqdm
 
-from counterpoise import config, images, labels, sources, tasks
-from counterpoise.artifacts import classes, manifest, rejected, thumbnails
+from counterpoise import config, images, labels, samples, sources, tasks
+from counterpoise.artifacts import classes, manifest, pixels, rejected, thumbnails
 from counterpoise.config import InputError, Section
-from counterpoise.dataset import curation
+from counterpoise.dataset import cpus, curation
+from counterpoise.dataset import pixels as dataset_pixels
 from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
 from counterpoise.stages import count_of, list_counts, run, warn
@@ -60,6 +61,23 @@ class Ingest(Section):
     rare: Rare
     max_rejected_frac: float = Field(ge=0, le=1)
     """Stop if more than this share of the rows is unusable, in [0, 1]."""
+    pixel_range: Literal["auto"] | Annotated[tuple[float, float], Field(strict=False)]
+    """The values that become black and white, in every image: `auto`, or two numbers. With `auto`, values of 8 bits
+    stay unchanged, and those of more bits and floating point get the range that all images have together."""
+    bands: Literal["auto"] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
+    """Which bands are shown, numbered from 0: `auto`, three numbers for red, green and blue, or one for grey. `auto`
+    takes the only band or the first three, and transparency where the file has some."""
+    background: Literal["auto", "black", "white"]
+    """What lies behind transparent parts. `auto` is `white` where what can be seen is dark on average, else `black`."""
+
+    @field_validator("pixel_range", "bands")
+    @classmethod
+    def _is_possible(cls, value: object, info: ValidationInfo) -> object:
+        if info.field_name == "bands" and isinstance(value, tuple) and len(value) not in (1, 3):
+            raise ValueError("expected auto, one number or three")
+        if info.field_name == "pixel_range" and isinstance(value, tuple) and not -np.inf < value[0] < value[1] < np.inf:
+            raise ValueError("expected auto, or two numbers of which the second is higher")
+        return value
 
 
 class Params(Section):
@@ -71,12 +89,13 @@ class Params(Section):
 
 @dataclass(frozen=True)
 class Decoded:
-    """What is kept of an image: size in px, hash of the file, small grey picture uint8 (s, s)."""
+    """What is kept of an image: size in px, hash of the file, small grey picture uint8 (s, s), what its values are."""
 
     width_px: int
     height_px: int
     sha256: str
     thumbnail: NDArray[np.uint8]
+    seen: dataset_pixels.Seen
 
 
 @dataclass(frozen=True)
@@ -87,14 +106,21 @@ class Ingested:
     classes: classes.Classes
     rejected: pd.DataFrame
     thumbnails: NDArray[np.uint8]
+    pixels: images.Pixels
     warnings: tuple[str, ...]
 
 
-def decode(folder: Path, image: str) -> Decoded | str:
+Look = Callable[[Sequence[str]], tuple[list[Decoded | str], images.Pixels]]
+"""Decodes the images of these names, or says why it cannot, and how the values of all become 8-bit RGB."""
+
+
+def decode(folder: Path, bands: Sequence[int], found: images.Pixels | None, image: str) -> Decoded | str:
     """Decode one image.
 
     Args:
         folder: `ingest.root`, resolved.
+        bands: Numbers of the bands that are shown; empty for the usual ones.
+        found: How values become 8-bit RGB; `None` if that is not known yet: then only a plain image gets a thumbnail.
         image: Its path below it.
 
     Returns:
@@ -106,36 +132,62 @@ def decode(folder: Path, image: str) -> Decoded | str:
     try:
         if path.exists() and not path.is_file():  # reading a pipe would wait forever
             return "the path is a folder, not an image" if path.is_dir() else "the path is not a regular file"
-        data = path.read_bytes()
-        picture = images.decode(data)
+        with samples.room_for(path):
+            data = path.read_bytes()
+            values = samples.read(data, tuple(bands))
+            seen = dataset_pixels.look(values, bands)
+            small = np.zeros((images.THUMBNAIL_PX,) * 2, dtype=np.uint8)
+            if found or seen.is_plain:
+                small = images.thumbnail(images.render(values, found or images.Pixels(bands=tuple(bands))))
+            return Decoded(*values.size_px, hashlib.sha256(data).hexdigest(), small, seen)
     except FileNotFoundError:
         return "the image does not exist; expected its path below ingest.root, with folder and suffix"
     except OSError as error:
         return f"the image cannot be read: {error.strerror}"
     except images.ImageError as error:
         return str(error)
-    height, width = picture.shape[:2]
-    return Decoded(width, height, hashlib.sha256(data).hexdigest(), images.thumbnail(picture))
 
 
-def decode_all(folder: Path, names: Sequence[str]) -> list[Decoded | str]:
-    """Decode images in as many threads as there are cores; Pillow decodes outside the interpreter's lock."""
-    pool = ThreadPoolExecutor(os.cpu_count())
+def decode_all(folder: Path, params: Ingest, names: Sequence[str]) -> tuple[list[Decoded | str], images.Pixels]:
+    """Decode images in as many threads as there are CPUs to use; those whose values need the range of all, twice."""
+    stated_range = None if params.pixel_range == "auto" else params.pixel_range
+    bands = () if params.bands == "auto" else params.bands
+    results = _in_threads(partial(decode, folder.resolve(), bands, None), names)
+    found = dataset_pixels.settle(
+        (result.seen for result in results if isinstance(result, Decoded)),
+        stated_range=stated_range,
+        stated_bands=bands,
+        background=params.background,
+    )
+    again = [
+        number
+        for number, result in enumerate(results)
+        if isinstance(result, Decoded) and (stated_range or not result.seen.is_plain)
+    ]
+    decoded = _in_threads(partial(decode, folder.resolve(), bands, found), [names[number] for number in again])
+    for number, result in zip(again, decoded, strict=True):
+        results[number] = result
+    return results, found
+
+
+def _in_threads(function: Callable[[str], Decoded | str], names: Sequence[str]) -> list[Decoded | str]:
+    """Decode in threads: decoders work outside the interpreter's lock, and `samples` bounds what they take together."""
+    pool = ThreadPoolExecutor(cpus.available())
     try:
-        # Threads share the filters of warnings, which `images.decode` sets and resets: set them once around all.
+        # Threads share the filters of warnings, which `samples.read` sets and resets: set them once around all.
         with warnings.catch_warnings(action="ignore"):
-            results = pool.map(partial(decode, folder.resolve()), names)
+            results = pool.map(function, names)
             return list(tqdm(results, total=len(names), desc="decode", unit="image", delay=1, mininterval=1))
     finally:
         pool.shutdown(cancel_futures=True)  # or Ctrl-C would wait for all images
 
 
-def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded | str]], params: Params) -> Ingested:
+def assemble(rows: Sequence[Row], look: Look, params: Params) -> Ingested:
     """Turn raw rows into a manifest.
 
     Args:
         rows: Raw rows.
-        look: Decodes the images of these names, or says why it cannot.
+        look: Decodes the images.
         params: What this stage reads.
 
     Returns:
@@ -149,7 +201,8 @@ def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded |
     usable, left_out = curation.choose(usable, settings.exclude, settings.merge)
     refused += left_out
     decoded: dict[str, Decoded] = {}
-    for image, result in zip(usable, look([image.image for image in usable]), strict=True):
+    results, found = look([image.image for image in usable])
+    for image, result in zip(usable, results, strict=True):
         if isinstance(result, str):
             refused += curation.refuse(image, "rejected", result)
         else:
@@ -164,7 +217,9 @@ def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded |
     ordered = order_classes(usable, settings.root)
     pictures = np.stack([decoded[image.image].thumbnail for image in usable])
     warned = find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
-    return Ingested(list_usable(usable, decoded, settings.root), ordered, list_refused(refused), pictures, warned)
+    return Ingested(
+        list_usable(usable, decoded, settings.root), ordered, list_refused(refused), pictures, found, warned
+    )
 
 
 def order_classes(usable: Sequence[Labelled], root: str) -> classes.Classes:
@@ -273,7 +328,7 @@ def main(root: Path, params: Params) -> None:
     settings = config.validate(source.Params, block, f"ingest.sources.{params.ingest.source}")
     folder = root / params.ingest.root
     rows = source.read(folder, settings)
-    result = assemble(rows, partial(decode_all, folder), params)
+    result = assemble(rows, partial(decode_all, folder, params.ingest), params)
     unusable = int((result.rejected["kind"] == "rejected").sum())
     if unusable:
         warn(f"{unusable} of {len(rows)} rows are unusable; {rejected.PATH} lists the reasons")
@@ -283,7 +338,9 @@ def main(root: Path, params: Params) -> None:
     classes.write(root, result.classes)
     rejected.write(root, result.rejected)
     thumbnails.write(root, result.thumbnails)
+    pixels.write(root, result.pixels)
     print(summarise(result))
+    print(f"pixels: {result.pixels.found}")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,22 @@
 """Train one model with the chosen loss.
 
-Reads `data/draws.csv`, `data/prior.json`, `data/clusters.csv`, of train and val `data/tiles/` and `data/features/`,
-and, where `model.weights` names it, a file in `models/pretrained/`. Writes `models/model/` and `results/train/`. A
-training that was killed goes on from its last epoch and ends with the same weights; of several members those that are
-done are not trained again. `torchrun --nproc-per-node 2 -m counterpoise.stages.train` trains in two processes.
+Reads `data/draws.csv`, `data/prior.json`, `data/clusters.csv`, `data/pixels.json`, of train and val `data/tiles/` and
+`data/features/`, and, where `model.weights` names it, a file in `models/pretrained/`. Writes `models/model/` and
+`results/train/`. A training that was killed goes on from its last epoch and ends with the same weights; of several
+members those that are done are not trained again. `torchrun --nproc-per-node 2 -m counterpoise.stages.train` trains in
+two processes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from counterpoise.artifacts import clusters, draws, features, model, tiles, training
+from counterpoise.artifacts import clusters, draws, features, model, pixels, tiles, training
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
 from counterpoise.dataset import subsampling
@@ -57,6 +59,7 @@ def main(root: Path, params: Params) -> None:
     from counterpoise.training.members import as_member, describe, fit_members
 
     prior = prior_file.read(root)
+    found = pixels.read(root)
     drawn = _examples(root, "train", prior, params, drawn=True)
     natural, val = (_examples(root, split, prior, params) for split in ("train", "val"))
     inputs = [root / draws.PATH, root / prior_file.PATH]
@@ -73,7 +76,7 @@ def main(root: Path, params: Params) -> None:
         leads = process_group.rank() == 0
     if not leads:
         return
-    card = describe(members, prior, params.loss, params.model, feature_width(drawn))
+    card = replace(describe(members, prior, params.loss, params.model, feature_width(drawn)), pixels=found)
     others = {f"best_epoch_{number}": own.summary["best_epoch"] for number, own in enumerate(members) if number}
     training.write(root, members[0].history, members[0].summary | others)
     model.write(root, card, *(own.weights for own in members))
