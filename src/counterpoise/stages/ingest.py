@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from tqdm import tqdm
 
 from counterpoise import config, images, labels, samples, sources, tasks
@@ -64,19 +65,26 @@ class Ingest(Section):
     pixel_range: Literal["auto"] | Annotated[tuple[float, float], Field(strict=False)]
     """The values that become black and white, in every image: `auto`, or two numbers. With `auto`, values of 8 bits
     stay unchanged, and those of more bits and floating point get the range that all images have together."""
-    bands: Literal["auto"] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
+    bands: Literal["auto"] | Annotated[tuple[int, ...], Field(strict=False)]
     """Which bands are shown, numbered from 0: `auto`, three numbers for red, green and blue, or one for grey. `auto`
     takes the only band or the first three, and transparency where the file has some."""
     background: Literal["auto", "black", "white"]
     """What lies behind transparent parts. `auto` is `white` where what can be seen is dark on average, else `black`."""
 
-    @field_validator("pixel_range", "bands")
+    @field_validator("pixel_range", mode="before")
     @classmethod
-    def _is_possible(cls, value: object, info: ValidationInfo) -> object:
-        if info.field_name == "bands" and isinstance(value, tuple) and len(value) not in (1, 3):
-            raise ValueError("expected auto, one number or three")
-        if info.field_name == "pixel_range" and isinstance(value, tuple) and not -np.inf < value[0] < value[1] < np.inf:
-            raise ValueError("expected auto, or two numbers of which the second is higher")
+    def _is_range(cls, value: object) -> object:
+        numbers = value if isinstance(value, list | tuple) and all(type(x) in (int, float) for x in value) else ()
+        if value != "auto" and not (len(numbers) == 2 and -np.inf < numbers[0] < numbers[1] < np.inf):
+            raise PydanticCustomError("pixel_range", "expected auto, or two numbers, the second higher: [0, 4095]")
+        return value
+
+    @field_validator("bands", mode="before")
+    @classmethod
+    def _are_bands(cls, value: object) -> object:
+        numbers = value if isinstance(value, list | tuple) and all(type(x) is int and x >= 0 for x in value) else ()
+        if value != "auto" and len(numbers) not in (1, 3):
+            raise PydanticCustomError("bands", "expected auto, or one or three numbers from 0: [0] or [0, 1, 2]")
         return value
 
 
