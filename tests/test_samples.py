@@ -119,7 +119,7 @@ def test_16_bit_files_are_not(kind):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "Git LFS pointer .* `git lfs pull`"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "Git LFS pointer, .* `git lfs pull`"),
         (b"<?xml version='1.0'?><svg/>", "SVG drawing"),
         (b"\n<!DOCTYPE html><html>", "a web page"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
@@ -181,3 +181,14 @@ def test_a_damaged_deep_tiff_gives_a_reason(cut):
     data = tiff(np.arange(400, dtype=np.uint16).reshape(20, 20), compression="deflate")
     with pytest.raises(ImageError):
         images.decode(data[: min(cut, len(data) - 30)])
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path):
+    path = tmp_path / "a.png"
+    with path.open("wb") as file:
+        file.truncate(samples.MAX_IMAGE_BYTES + 1)
+    with (
+        pytest.raises(ImageError, match=r"a file of 1\.5 GiB, more than the 1\.5 an image may take"),
+        samples.room_for(path),
+    ):
+        pass

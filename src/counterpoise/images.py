@@ -111,7 +111,7 @@ def _scale(values: NDArray[Any], limits: tuple[float, float], samples: Samples) 
     """Scale values to 0..255; what is not finite, or marked as absent, is black."""
     low, high = limits
     exact = values.astype(np.float64)
-    known = np.isfinite(exact) & (exact != samples.absent if samples.absent is not None else True)
+    known = samples.known(exact)
     scaled = (np.where(known, exact, low) - low) * (255 / (high - low))
     scaled = 255 - scaled if samples.inverted else scaled
     return np.where(known, scaled.round().clip(0, 255), 0).astype(np.uint8)

@@ -28,6 +28,8 @@ Image.MAX_IMAGE_PIXELS = MAX_IMAGE_BYTES  # Pillow's own limit is below ours, wh
 EIGHT_BITS, INTEGER, FLOAT = "8 bits", "integer", "float"
 """Kinds of pixel values: 8 bits without sign; all other integers; floating point."""
 BLOCK_PX = 2**20
+LARGEST = 1e37
+"""Values beyond are marks of absence, such as -3.4e38, the lowest of 32-bit floating point."""
 _RESULT_BYTES = 7
 """Per pixel: the result, once more where it is turned, and its grey."""
 _MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
@@ -75,6 +77,11 @@ class Samples:
     inverted: bool = False
     absent: float | None = None
     orientation: int = 1
+
+    def known(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Say which values are values of the picture, not marks of absence, and finite."""
+        found = np.abs(values) < LARGEST  # False for NaN
+        return found if self.absent is None else found & (values != self.absent)
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -134,6 +141,10 @@ def room_for(path: Path) -> Iterator[None]:
     size = path.stat().st_size
     if not size:
         raise ImageError("the file is empty")
+    if size > MAX_IMAGE_BYTES:
+        raise ImageError(
+            f"a file of {size / 2**30:.1f} GiB, more than the {MAX_IMAGE_BYTES / 2**30:.1f} an image may take"
+        )
     with path.open("rb") as file, reasons(), _opened(file, size, ()) as header:
         cost = header.cost_bytes
     with _BUDGET.taking(cost):
@@ -188,8 +199,10 @@ def reasons() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns at a limit lower than ours, and about odd metadata
             yield
-    except (ImageError, MemoryError):
+    except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError("the memory of this machine does not suffice to decode it") from error
     except UnidentifiedImageError as error:
         raise ImageError("not an image in a known format") from error
     except Exception as error:  # decoders raise whatever damaged bytes lead them to
@@ -291,7 +304,7 @@ def _read_page(page: TiffPage) -> Samples:
         window=lambda y0, y1, x0, x1: values[y0:y1, x0:x1],
         inverted=int(page.photometric) == 0,
         absent=absent,
-        orientation=int(orientation.value) if orientation else 1,
+        orientation=orientation.value if orientation and isinstance(orientation.value, int) else 1,
     )
 
 

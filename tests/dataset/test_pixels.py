@@ -92,6 +92,8 @@ def test_what_is_no_number_and_what_stands_for_none_have_no_part_in_the_range() 
     values = (RAMP * 5).astype(np.float32)
     values[0, :3] = np.nan, np.inf, -9999
     assert settle(tiff(values, extratags=[(42113, "s", 0, "-9999", False)])).ranges == {FLOAT: (0, 5)}
+    values[0, 2] = np.finfo(np.float32).min
+    assert settle(tiff(values)).ranges == {FLOAT: (0, 5)}
     assert settle(tiff(np.full((3, 3), np.nan, dtype=np.float32))).ranges == {FLOAT: (0, 1)}
 
 

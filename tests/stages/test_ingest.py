@@ -638,3 +638,11 @@ def test_decoding_in_threads_shares_a_budget(tmp_path, raw, monkeypatch):
     assert len(most) == 8
     assert 300 < max(most) <= 1500
     assert budget.free == 1500
+
+
+def test_pictures_that_show_nothing_are_told(tmp_path, raw, capsys):
+    fill_with(raw, [(RAMP * 4095).astype(np.uint16)], ".png")
+    ingest.main(tmp_path, params(pixel_range=[0, 10**6]))
+    assert "no picture has a contrast of more than 1 of 255, so all look alike; check" in capsys.readouterr().err
+    ingest.main(tmp_path, params(pixel_range=[0, 4095]))
+    assert "contrast" not in capsys.readouterr().err

@@ -91,8 +91,7 @@ def _extremes(samples: Samples, shown: Sequence[int]) -> tuple[float, float]:
     highest: NDArray[Any] = np.empty(0)
     for window in samples.windows():
         values = samples.window(*window)[..., shown].astype(np.float64).ravel()
-        known = np.isfinite(values) & (values != samples.absent if samples.absent is not None else True)
-        values = values[known]
+        values = values[samples.known(values)]
         lowest = _smallest(np.concatenate([lowest, values]), ignored + 1)
         highest = -_smallest(np.concatenate([-highest, -values]), ignored + 1)
     if not len(lowest):

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+FLAT = 8
+"""A picture whose brightest spot is less brighter than its darkest shows nothing."""
+
+
 class Rare(Section):
     """Block `ingest.rare`: what becomes of classes with few images."""
 
@@ -224,7 +228,7 @@ def assemble(rows: Sequence[Row], look: Look, params: Params) -> Ingested:
         raise InputError(f"{settings.root}: {fault}")
     ordered = order_classes(usable, settings.root)
     pictures = np.stack([decoded[image.image].thumbnail for image in usable])
-    warned = find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
+    warned = find_disagreements(usable, [decoded[image.image].sha256 for image in usable]) + find_flat(pictures)
     return Ingested(
         list_usable(usable, decoded, settings.root), ordered, list_refused(refused), pictures, found, warned
     )
@@ -266,6 +270,17 @@ def find_disagreements(usable: Sequence[Labelled], sha256: Sequence[str]) -> tup
     return (
         f"{sum(map(len, differing))} images have the same bytes as others with other labels, such as {pair}; "
         "correct their labels, or remove them",
+    )
+
+
+def find_flat(pictures: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Warn if no picture shows anything: the darkest and the brightest spot of each, (n, s, s), are nearly the same."""
+    contrast = int(np.ptp(pictures.reshape(len(pictures), -1), axis=1).max())
+    if contrast >= FLAT:
+        return ()
+    return (
+        f"no picture has a contrast of more than {contrast} of 255, so all look alike; check ingest.pixel_range, "
+        f"ingest.bands and ingest.background, and what {pixels.PATH} says was found",
     )
 
 
