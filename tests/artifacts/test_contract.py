@@ -25,6 +25,7 @@ from counterpoise.artifacts import (
     metrics,
     model,
     params_ok,
+    pixels,
     plots,
     positive,
     predictions,
@@ -37,6 +38,7 @@ from counterpoise.artifacts import (
     unlabelled,
 )
 from counterpoise.calibration import prior_ledger
+from counterpoise.images import Pixels
 from counterpoise.storage import ArtifactError
 
 
@@ -147,7 +149,9 @@ def write_training(root: Path) -> None:
         path.write_text(f"step\t{path.stem}\n" + "".join(f"{step}\t{value}\n" for step, value in enumerate(values)))
 
 
+PIXELS = Pixels({"integer": (0.0, 4095.0)}, (3, 1, 0), 255, False, "found")
 EXAMPLES: dict[str, Example] = {
+    "pixels": Example(lambda root: pixels.write(root, PIXELS), pixels.read, PIXELS),
     **{module.__name__.rpartition(".")[2]: table_example(module, rows) for module, rows in TABLES.items()},
     "classes": Example(
         lambda root: classes.write(root, classes.Classes(CLASSES, (40, 2), 41)),

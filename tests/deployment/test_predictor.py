@@ -1,6 +1,7 @@
 """What the built model says of images, against the predictions that the pipeline wrote of the same images."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,8 +12,9 @@ import torch
 from PIL import Image
 
 from counterpoise import __main__ as cli
-from counterpoise import config
+from counterpoise import config, images
 from counterpoise.artifacts import clusters, decision, features, model, predictions, tiles, unlabelled
+from counterpoise.config import InputError
 from counterpoise.conflicts.network import POOL_OF_HEAD
 from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset.inputs import TileInputs
@@ -269,3 +271,17 @@ def test_without_a_model_the_way_to_one_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="does not exist; run `dvc repro`"):
         cli.main(["predict", "a.png"])
+
+
+def test_a_new_image_is_shown_to_the_model_as_the_images_of_its_data_set_were(tmp_path: Path) -> None:
+    build(tmp_path, a_decision("multiclass"), frozen=False)
+    card = replace(model.read_card(tmp_path), pixels=images.Pixels({"integer": (0.0, 4095.0)}))
+    model.write(tmp_path, card, model.read_weights(tmp_path))
+    eight = np.random.default_rng(0).integers(0, 256, (20, 20)).astype(np.uint8)
+    Image.fromarray(eight).save(tmp_path / "8.png")
+    Image.fromarray((eight.astype(float) / 255 * 4095).round().astype(np.uint16)).save(tmp_path / "12.png")
+    Image.fromarray(eight.astype(np.float32)).save(tmp_path / "float.tif")
+    plain, deep = predictor.logits(tmp_path, [tmp_path / "8.png", tmp_path / "12.png"], content())
+    assert deep == pytest.approx(plain, abs=1e-5)
+    with pytest.raises(InputError, match=r"float\.tif: its values are float ones .* no range is known"):
+        predictor.logits(tmp_path, [tmp_path / "float.tif"], content())

@@ -14,11 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
 from PIL import Image
 
-from counterpoise import config, images, sources
+from counterpoise import config, images, samples, sources
 from counterpoise.artifacts import classes, manifest, rejected, thumbnails
+from counterpoise.artifacts import pixels as pixels_file
 from counterpoise.config import InputError
+from counterpoise.dataset.pixels import Seen
+from counterpoise.samples import EIGHT_BITS
 from counterpoise.sources import Row
 from counterpoise.stages import ingest
 
@@ -45,6 +49,9 @@ def params(*, task: str = "multiclass", **changes: object) -> ingest.Params:
         "merge": {},
         "rare": {"min_images": 1, "action": "keep"},
         "max_rejected_frac": 1.0,
+        "pixel_range": "auto",
+        "bands": "auto",
+        "background": "auto",
         **changes,
     }
     return config.validate(ingest.Params, {"task": task, "ingest": values})
@@ -86,7 +93,12 @@ def reasons(root: Path) -> dict[tuple[str, ...], tuple[str, ...]]:
 def assemble(rows: Sequence[Row], settings: ingest.Params) -> ingest.Ingested:
     """Assemble with images that all exist, each with bytes of its own."""
     picture = np.zeros((32, 32), np.uint8)
-    return ingest.assemble(rows, lambda names: [ingest.Decoded(1, 1, name, picture) for name in names], settings)
+    seen = Seen(EIGHT_BITS, 0, 0, 0, "none", None)
+
+    def look(names: Sequence[str]) -> tuple[list[ingest.Decoded | str], images.Pixels]:
+        return [ingest.Decoded(1, 1, name, picture, seen) for name in names], images.Pixels()
+
+    return ingest.assemble(rows, look, settings)
 
 
 GOOD = [("b.png", "NA"), ("deep/a, é.png", "roof"), ("c.png", "NA")]
@@ -449,7 +461,7 @@ def test_many_labels_of_an_image_are_joined_and_none_is_an_answer(tmp_path, raw,
     assert found["labels"].tolist() == ["roof|solar", "", "roof|solar", "tree"]
     assert classes.read(tmp_path) == classes.Classes(("roof", "solar", "tree"), (2, 2, 1), 4)
     assert len(rejected.read(tmp_path)) == 0
-    assert capsys.readouterr().out == "4 images: roof 2, solar 2, tree 1; 1 without a label\n"
+    assert capsys.readouterr().out.splitlines()[0] == "4 images: roof 2, solar 2, tree 1; 1 without a label"
 
 
 def test_every_row_of_an_image_that_cannot_be_used_is_listed_and_counts(tmp_path, raw):
@@ -587,7 +599,8 @@ def test_a_bomb_is_refused_without_its_pixels(tmp_path, raw, monkeypatch):
     (raw / "bomb.png").write_bytes(buffer.getvalue())
     ingest.main(tmp_path, params())
     ((kind, reason),) = reasons(tmp_path).values()
-    assert (kind, reason) == ("rejected", f"30000 x 20000 px are more than {images.MAX_PIXELS} pixels")
+    assert kind == "rejected"
+    assert reason.startswith("30000 x 20000 px take 4.5 GiB to decode, more than the 1.5 GiB that an image may take")
 
 
 def test_two_spellings_of_a_path_are_one_image_under_its_clean_name(tmp_path, raw):
@@ -648,10 +661,10 @@ from counterpoise.stages import ingest, run
 
 decode = ingest.decode
 
-def slowly(folder, image):
+def slowly(folder, bands, found, image):
     print("decoding", flush=True)
     time.sleep(0.1)
-    return decode(folder, image)
+    return decode(folder, bands, found, image)
 
 ingest.decode = slowly
 run(ingest.main, ingest.Params)
@@ -691,3 +704,87 @@ def test_a_file_that_may_not_grow_is_told_with_the_path_and_leaves_no_half_artif
     assert found.stderr.strip().startswith(f"{path}: the file would be larger than the system allows")
     assert len(found.stderr.strip().splitlines()) == 1
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["raw"]
+
+
+def fill_with(raw: Path, arrays: Sequence[NDArray[Any]], suffix: str) -> None:
+    """Write twelve images of two classes, the arrays in turn."""
+    names = [f"{number}{suffix}" for number in range(12)]
+    fill(raw, [(name, "ab"[number % 3 == 0]) for number, name in enumerate(names)], missing=names)
+    for number, name in enumerate(names):
+        Image.fromarray(arrays[number % len(arrays)]).save(raw / name)
+
+
+RAMP = np.tile(np.linspace(0, 1, 40), (40, 1))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "suffix", "brightest"),
+    [
+        ([(RAMP * 4095).astype(np.uint16)], ".png", [255]),
+        ([(RAMP * 255).astype(np.uint16)], ".png", [255]),
+        ([RAMP.astype(np.float32), (RAMP / 10).astype(np.float32)], ".tif", [255, 25]),
+        ([(RAMP * 200 - 100).astype(np.int32)], ".tif", [255]),
+        ([np.dstack([(RAMP * 255).astype(np.uint8)] * 3 + [np.full((40, 40), 40, np.uint8)])], ".tif", [255]),
+    ],
+    ids=["12 bits in 16", "8 bits in 16", "levels of floats", "signed", "near infrared"],
+)
+def test_pictures_of_any_depth_are_seen(arrays, suffix, brightest, tmp_path, raw, capsys):
+    fill_with(raw, arrays, suffix)
+    ingest.main(tmp_path, params())
+    found = pixels_file.read(tmp_path)
+    assert capsys.readouterr().out.splitlines()[1] == f"pixels: {found.found}"
+    by_name = dict(zip(manifest.read(tmp_path)["image_id"], thumbnails.read(tmp_path), strict=True))
+    for number in range(12):
+        image = by_name[f"{number}{suffix}"]
+        assert (image == images.thumbnail(images.decode((raw / f"{number}{suffix}").read_bytes(), found))).all()
+        assert int(image.max()) == pytest.approx(brightest[number % len(arrays)], abs=4)
+        assert int(image.min()) <= 4
+
+
+def test_a_range_and_bands_may_be_stated(tmp_path, raw):
+    fill_with(raw, [np.dstack([np.full((9, 9), value, np.uint8) for value in (10, 20, 30)])], ".png")
+    ingest.main(tmp_path, params(pixel_range=[10, 30], bands=[2]))
+    assert (thumbnails.read(tmp_path) == 255).all()
+    assert pixels_file.read(tmp_path).bands == (2,)
+
+
+def test_an_image_that_lacks_a_stated_band_is_a_rejected_row(tmp_path, raw):
+    fill_with(raw, [np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9), np.uint8)], ".png")
+    ingest.main(tmp_path, params(bands=[2]))
+    assert len(reasons(tmp_path)) == 6
+    assert {reason for _, reason in reasons(tmp_path).values()} == {
+        "it has 1 bands, numbered from 0; ingest.bands asks for band 2"
+    }
+
+
+@pytest.mark.parametrize(
+    "changes", [{"pixel_range": [3, 3]}, {"bands": [0, 1]}, {"bands": [-1]}, {"background": "red"}]
+)
+def test_impossible_ways_to_show_pixels_are_refused(changes):
+    with pytest.raises(InputError, match=next(iter(changes))):
+        params(**changes)
+
+
+def test_decoding_in_threads_shares_a_budget(tmp_path, raw, monkeypatch):
+    fill(raw, [(f"{number}.png", "ab"[number % 2]) for number in range(8)])
+    budget, most = samples._Budget(1500), []  # an image takes some 400 bytes
+    monkeypatch.setattr(samples, "_BUDGET", budget)
+    render = images.render
+
+    def noting(*arguments: Any) -> images.RGB:
+        most.append(1500 - budget.free)
+        return render(*arguments)
+
+    monkeypatch.setattr(images, "render", noting)
+    ingest.main(tmp_path, params())
+    assert len(most) == 8
+    assert 300 < max(most) <= 1500
+    assert budget.free == 1500
+
+
+def test_pictures_that_show_nothing_are_told(tmp_path, raw, capsys):
+    fill_with(raw, [(RAMP * 4095).astype(np.uint16)], ".png")
+    ingest.main(tmp_path, params(pixel_range=[0, 10**6]))
+    assert "no picture has a contrast of more than 1 of 255, so all look alike; check" in capsys.readouterr().err
+    ingest.main(tmp_path, params(pixel_range=[0, 4095]))
+    assert "contrast" not in capsys.readouterr().err

@@ -22,13 +22,14 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from counterpoise import config, losses
-from counterpoise.artifacts import clusters, draws, features, model, predictions, prior, tiles, training
+from counterpoise.artifacts import clusters, draws, features, model, pixels, predictions, prior, tiles, training
 from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
 from counterpoise.conflicts.network import POOL_OF_HEAD
 from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset import subsampling
 from counterpoise.dataset.inputs import FeatureInputs, TileInputs, in_order, infer
+from counterpoise.images import Pixels
 from counterpoise.networks import devices
 from counterpoise.networks.backbones import build_backbone
 from counterpoise.networks.heads import build_head, last_layer
@@ -234,6 +235,7 @@ def a_repository(root: Path, content: dict[str, Any], *, frozen: bool = True, co
         features.write(root, split, found)
     ids = [f"train{number:04d}" for number in range(count)]
     draws.write(root, pd.DataFrame({"tile_id": ids, "view": np.zeros(count, dtype=np.int64)}))
+    pixels.write(root, PIXELS)
     prior.write(root, a_prior(tuple(np.bincount(by_split["train"]).tolist())))
     (root / config.PATH).write_text(yaml.safe_dump(content))
     return root
@@ -285,6 +287,7 @@ def test_a_frozen_backbone_leaves_a_head_alone_in_the_file(head: str, names: lis
     assert card.frozen
     assert card.classes == NAMES
     assert card.head == head
+    assert card.pixels == PIXELS
     assert sorted(name for name in weights if not name.startswith("0.")) == names
     rebuild(card, weights)
     assert (card.width, card.hidden) == (32, 32)
@@ -806,6 +809,9 @@ def test_the_shares_of_a_mixture_follow_alpha() -> None:
     assert losses_of[50.0] > 0.3 > 0.15 > losses_of[0.01]
 
 
+PIXELS = Pixels({"integer": (0.0, 4095.0)}, (2, 1, 0), 255, False, "found")
+
+
 def rare_repository(root: Path, content: dict[str, Any]) -> Path:
     """Write pictures of four classes of which the last has few, with noise that a small network cannot see through."""
     targets = {"train": np.repeat(np.arange(4), (24, 12, 8, 4)).tolist(), "val": (np.arange(40) % 4).tolist()}
@@ -814,6 +820,7 @@ def rare_repository(root: Path, content: dict[str, Any]) -> Path:
         features.write(root, split, None)
     count = len(targets["train"])
     draws.write(root, pd.DataFrame({"tile_id": [f"train{n:04d}" for n in range(count)], "view": [0] * count}))
+    pixels.write(root, PIXELS)
     prior.write(root, a_prior((24, 12, 8, 4)))
     (root / config.PATH).write_text(yaml.safe_dump(content))
     return root

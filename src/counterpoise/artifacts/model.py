@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from counterpoise import storage
 from counterpoise.calibration import prior_ledger
+from counterpoise.images import Pixels
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +39,7 @@ class Card:
         width: How many features the head reads.
         members: Networks that were trained.
         subclasses: Class name -> number of subtypes that the network distinguishes.
+        pixels: How values of images became 8-bit RGB; new images are decoded in the same way.
     """
 
     task: str
@@ -55,6 +57,7 @@ class Card:
     width: int
     members: int = 1
     subclasses: Mapping[str, int] = field(default_factory=dict)
+    pixels: Pixels = field(default_factory=Pixels)
 
 
 def weights_path(member: int = 0) -> str:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from counterpoise import images, seeds
 from counterpoise.artifacts.tiles import Tiles
-from counterpoise.dataset import augmentation
+from counterpoise.dataset import augmentation, cpus
 from counterpoise.networks import backbones, inference
 from counterpoise.networks.devices import Compute
 
@@ -212,8 +212,7 @@ def workers_count() -> int:
 
     Processes that `torchrun` started on the same machine share its cores.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return max(1, min(cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 8))
+    return max(1, min(cpus.available() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 8))
 
 
 def in_order(count: int, batch_size: int) -> list[Indices]:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from counterpoise import images
+from counterpoise import images, samples
 from counterpoise.artifacts import decision, model
 from counterpoise.config import InputError
 from counterpoise.dataset import folding, inputs, tiling
@@ -99,7 +99,8 @@ def _whole(
 def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> Iterator[torch.Tensor]:
     """Yield the tiles of an image as float32 (b, 3, s, s), normalised, at most `predict.batch_size` at a time."""
     try:
-        image = images.decode(path.read_bytes())
+        with samples.room_for(path):
+            image = images.decode(path.read_bytes(), card.pixels)
     except OSError as error:
         raise InputError(f"{path}: the image cannot be read: {error.strerror}") from error
     except images.ImageError as error:

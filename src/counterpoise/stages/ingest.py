@@ -1,13 +1,13 @@
 """Read images and labels, check them, and write them in one schema.
 
-Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/rejected.csv`, and
-`data/thumbnails.npy`. Every image is decoded once. `data/rejected.csv` lists every row that is not used, and why.
+Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/rejected.csv`,
+`data/thumbnails.npy`, and `data/pixels.json`. Every image is decoded once, and a second time once the range of
+all images is known if it has more than 8 bits or transparency; every row that is not used is listed with its reason.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,23 +15,29 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from tqdm import tqdm
 
-from counterpoise import config, images, labels, sources, tasks
-from counterpoise.artifacts import classes, manifest, rejected, thumbnails
+from counterpoise import config, images, labels, samples, sources, tasks
+from counterpoise.artifacts import classes, manifest, pixels, rejected, thumbnails
 from counterpoise.config import InputError, Listed, Name, Section
-from counterpoise.dataset import class_names, curation, file_kinds, image_paths
+from counterpoise.dataset import class_names, cpus, curation, file_kinds, image_paths
+from counterpoise.dataset import pixels as dataset_pixels
 from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
 from counterpoise.stages import count_of, list_counts, run, warn
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+FLAT = 8
+"""A picture whose brightest spot is less brighter than its darkest shows nothing."""
 
 
 class Rare(Section):
@@ -60,6 +66,30 @@ class Ingest(Section):
     rare: Rare
     max_rejected_frac: float = Field(ge=0, le=1)
     """Stop if more than this share of the rows is unusable, in [0, 1]."""
+    pixel_range: Literal["auto"] | Annotated[tuple[float, float], Field(strict=False)]
+    """The values that become black and white, in every image: `auto`, or two numbers. With `auto`, values of 8 bits
+    stay unchanged, and those of more bits and floating point get the range that all images have together."""
+    bands: Literal["auto"] | Annotated[tuple[int, ...], Field(strict=False)]
+    """Which bands are shown, numbered from 0: `auto`, three numbers for red, green and blue, or one for grey. `auto`
+    takes the only band or the first three, and transparency where the file has some."""
+    background: Literal["auto", "black", "white"]
+    """What lies behind transparent parts. `auto` is `white` where what can be seen is dark on average, else `black`."""
+
+    @field_validator("pixel_range", mode="before")
+    @classmethod
+    def _is_range(cls, value: object) -> object:
+        numbers = value if isinstance(value, list | tuple) and all(type(x) in (int, float) for x in value) else ()
+        if value != "auto" and not (len(numbers) == 2 and -np.inf < numbers[0] < numbers[1] < np.inf):
+            raise PydanticCustomError("pixel_range", "expected auto, or two numbers, the second higher: [0, 4095]")
+        return value
+
+    @field_validator("bands", mode="before")
+    @classmethod
+    def _are_bands(cls, value: object) -> object:
+        numbers = value if isinstance(value, list | tuple) and all(type(x) is int and x >= 0 for x in value) else ()
+        if value != "auto" and len(numbers) not in (1, 3):
+            raise PydanticCustomError("bands", "expected auto, or one or three numbers from 0: [0] or [0, 1, 2]")
+        return value
 
 
 class Params(Section):
@@ -71,12 +101,13 @@ class Params(Section):
 
 @dataclass(frozen=True)
 class Decoded:
-    """What is kept of an image: size in px, hash of the file, and grey thumbnail, uint8 (s, s)."""
+    """What is kept of an image: size in px, hash of the file, small grey picture uint8 (s, s), what its values are."""
 
     width_px: int
     height_px: int
     sha256: str
     thumbnail: NDArray[np.uint8]
+    seen: dataset_pixels.Seen
 
 
 @dataclass(frozen=True)
@@ -87,14 +118,21 @@ class Ingested:
     classes: classes.Classes
     rejected: pd.DataFrame
     thumbnails: NDArray[np.uint8]
+    pixels: images.Pixels
     warnings: tuple[str, ...]
 
 
-def decode(folder: Path, image: str) -> Decoded | str:
+Look = Callable[[Sequence[str]], tuple[list[Decoded | str], images.Pixels]]
+"""Decodes the images of these names, or says why it cannot, and how the values of all become 8-bit RGB."""
+
+
+def decode(folder: Path, bands: Sequence[int], found: images.Pixels | None, image: str) -> Decoded | str:
     """Decode one image.
 
     Args:
         folder: `ingest.root`.
+        bands: Numbers of the bands that are shown; empty for the usual ones.
+        found: How values become 8-bit RGB; `None` if that is not known yet: then only a plain image gets a thumbnail.
         image: Its path below it. Links are followed wherever they lead.
 
     Returns:
@@ -104,7 +142,16 @@ def decode(folder: Path, image: str) -> Decoded | str:
     try:
         if path.exists() and not path.is_file():  # reading a pipe would wait forever
             return "the path is a folder, not an image" if path.is_dir() else "the path is not a regular file"
-        data = path.read_bytes()
+        with samples.room_for(path):
+            data = path.read_bytes()
+            values = samples.read(data, tuple(bands))
+            seen = dataset_pixels.look(values, bands)
+            small = np.zeros((images.THUMBNAIL_PX,) * 2, dtype=np.uint8)
+            if found or seen.is_plain:
+                small = images.thumbnail(images.render(values, found or images.Pixels(bands=tuple(bands))))
+            return Decoded(*values.size_px, hashlib.sha256(data).hexdigest(), small, seen)
+    except images.ImageError as error:
+        return file_kinds.describe(data) or str(error)
     except FileNotFoundError:
         nowhere = "it is a link that leads nowhere; if DVC made it, `dvc checkout` or `dvc pull` brings the image back"
         return nowhere if path.is_symlink() else curation.MISSING
@@ -112,21 +159,37 @@ def decode(folder: Path, image: str) -> Decoded | str:
         return f"the image cannot be read: {error.strerror}"
     except ValueError:
         return "its path contains a null character"
-    try:
-        picture = images.decode(data)
-    except images.ImageError as error:
-        return file_kinds.describe(data) or str(error)
-    height, width = picture.shape[:2]
-    return Decoded(width, height, hashlib.sha256(data).hexdigest(), images.thumbnail(picture))
 
 
-def decode_all(folder: Path, names: Sequence[str]) -> list[Decoded | str]:
-    """Decode images with one thread per core. Pillow releases the GIL while it decodes."""
-    pool = ThreadPoolExecutor(os.cpu_count())
+def decode_all(folder: Path, params: Ingest, names: Sequence[str]) -> tuple[list[Decoded | str], images.Pixels]:
+    """Decode images in as many threads as there are CPUs to use; those whose values need the range of all, twice."""
+    stated_range = None if params.pixel_range == "auto" else params.pixel_range
+    bands = () if params.bands == "auto" else params.bands
+    results = _in_threads(partial(decode, folder, bands, None), names)
+    found = dataset_pixels.settle(
+        (result.seen for result in results if isinstance(result, Decoded)),
+        stated_range=stated_range,
+        stated_bands=bands,
+        background=params.background,
+    )
+    again = [
+        number
+        for number, result in enumerate(results)
+        if isinstance(result, Decoded) and (stated_range or not result.seen.is_plain)
+    ]
+    decoded = _in_threads(partial(decode, folder, bands, found), [names[number] for number in again])
+    for number, result in zip(again, decoded, strict=True):
+        results[number] = result
+    return results, found
+
+
+def _in_threads(function: Callable[[str], Decoded | str], names: Sequence[str]) -> list[Decoded | str]:
+    """Decode in threads: decoders work outside the interpreter's lock, and `samples` bounds what they take together."""
+    pool = ThreadPoolExecutor(cpus.available())
     try:
-        # `images.decode` sets and resets warning filters, which threads share. Set them once around all threads.
+        # Threads share the filters of warnings, which `samples.read` sets and resets: set them once around all.
         with warnings.catch_warnings(action="ignore"):
-            results = pool.map(partial(decode, folder), names)
+            results = pool.map(function, names)
             return list(tqdm(results, total=len(names), desc="decode", unit="image", delay=1, mininterval=1))
     finally:
         pool.shutdown(cancel_futures=True)  # otherwise Ctrl-C would wait for all images
@@ -134,7 +197,7 @@ def decode_all(folder: Path, names: Sequence[str]) -> list[Decoded | str]:
 
 def assemble(
     rows: Sequence[Row],
-    look: Callable[[Sequence[str]], list[Decoded | str]],
+    look: Look,
     params: Params,
     found: image_paths.Found = image_paths.ALL_EXACT,
 ) -> Ingested:
@@ -142,7 +205,7 @@ def assemble(
 
     Args:
         rows: Raw rows.
-        look: Function that decodes images by name, and returns the reason for each that it cannot decode.
+        look: Decodes the images.
         params: What this stage reads.
         found: Which files are meant by paths that are not those of a file.
 
@@ -157,7 +220,8 @@ def assemble(
     usable, left_out = curation.choose(usable, settings.exclude, settings.merge)
     refused += left_out
     decoded: dict[str, Decoded] = {}
-    for image, result in zip(usable, look([image.image for image in usable]), strict=True):
+    results, seen = look([image.image for image in usable])
+    for image, result in zip(usable, results, strict=True):
         if isinstance(result, str):
             hint = found.hints.get(image.rows[0].image, "") if result == curation.MISSING else ""
             refused += curation.refuse(image, "rejected", result + hint)
@@ -174,8 +238,9 @@ def assemble(
     ordered = order_classes(usable, settings.root)
     pictures = np.stack([decoded[image.image].thumbnail for image in usable])
     warned += find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
+    warned += find_flat(pictures)
     table = list_usable(usable, decoded, settings.root)
-    return Ingested(table, ordered, list_refused(refused), pictures, tuple(warned))
+    return Ingested(table, ordered, list_refused(refused), pictures, seen, tuple(warned))
 
 
 def warn_of_classes(before: Sequence[Labelled], usable: Sequence[Labelled]) -> Iterator[str]:
@@ -230,6 +295,17 @@ def find_disagreements(usable: Sequence[Labelled], sha256: Sequence[str]) -> tup
     return (
         f"{sum(map(len, differing))} images have the same bytes as others with other labels, such as {pair}; "
         "correct their labels, or remove them",
+    )
+
+
+def find_flat(pictures: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Warn if no picture shows anything: the darkest and the brightest spot of each, (n, s, s), are nearly the same."""
+    contrast = int(np.ptp(pictures.reshape(len(pictures), -1), axis=1).max())
+    if contrast >= FLAT:
+        return ()
+    return (
+        f"no picture has a contrast of more than {contrast} of 255, so all look alike; check ingest.pixel_range, "
+        f"ingest.bands and ingest.background, and what {pixels.PATH} says was found",
     )
 
 
@@ -328,7 +404,7 @@ def main(root: Path, params: Params) -> None:
     folder = root / params.ingest.root
     rows = source.read(folder, settings, warn)
     found = image_paths.find(folder, params.ingest.root, [row.image for row in rows if not row.unused])
-    result = assemble(rows, partial(decode_all, folder), params, found)
+    result = assemble(rows, partial(decode_all, folder, params.ingest), params, found)
     for remark in remarks(rows, found, result):
         print(remark)
     unusable = int((result.rejected["kind"] == "rejected").sum())
@@ -342,7 +418,9 @@ def main(root: Path, params: Params) -> None:
     classes.write(root, result.classes)
     rejected.write(root, result.rejected)
     thumbnails.write(root, result.thumbnails)
+    pixels.write(root, result.pixels)
     print(summarise(result))
+    print(f"pixels: {result.pixels.found}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Cut images into tiles, and store the tiles of each split.
 
-Reads `data/manifest.csv`, `data/splits.csv` and the images. Writes `data/tiles/{train,val,test}/`. An image that fits
-into one tile is copied byte for byte. Larger images are cut into windows, which are stored as PNG.
+Reads `data/manifest.csv`, `data/splits.csv`, `data/pixels.json` and the images. Writes `data/tiles/{train,val,test}/`.
+An image of 8 bits that fits into one tile is copied byte for byte; windows of larger ones, and images of other values,
+are stored as PNG.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pydantic import Field
 from tqdm import tqdm
 
 from counterpoise import config, images
-from counterpoise.artifacts import manifest, splits, tiles
+from counterpoise.artifacts import manifest, pixels, splits, tiles
 from counterpoise.config import InputError, Section
 from counterpoise.dataset import tiling
 from counterpoise.stages import run
@@ -39,22 +40,24 @@ class Params(Section):
     tile: Tile
 
 
-def cut(row: pd.Series, data: bytes, params: Tile) -> Iterator[tiles.Tile]:
+def cut(row: pd.Series, data: bytes, params: Tile, found: images.Pixels) -> Iterator[tiles.Tile]:
     """Cut one image into tiles.
 
     Args:
         row: Row of the image in the manifest.
         data: Bytes of its file.
         params: Section `tile`.
+        found: How values become 8-bit RGB.
 
     Yields:
         The tiles of the image, each with the labels of the image.
     """
     windows = tiling.windows(row["width_px"], row["height_px"], params.size_px, params.overlap_px)
     if len(windows) == 1:
-        yield tiles.Tile(row["image_id"], row["image_id"], row["labels"], windows[0], data)
+        own = data if images.is_as_shown(data, found) else images.encode_png(images.decode(data, found))
+        yield tiles.Tile(row["image_id"], row["image_id"], row["labels"], windows[0], own)
         return
-    image = images.decode(data)
+    image = images.decode(data, found)
     for x0, y0, x1, y1 in windows:
         encoded = images.encode_png(image[y0:y1, x0:x1])
         yield tiles.Tile(f"{row['image_id']}@{x0},{y0}", row["image_id"], row["labels"], (x0, y0, x1, y1), encoded)
@@ -84,13 +87,14 @@ def main(root: Path, params: Params) -> None:
         )
     every = manifest.read(root).drop(columns="split")  # what the raw labels gave; splits.csv says what was done
     table = every.merge(splits.read(root), on="image_id", validate="one_to_one")
+    found = pixels.read(root)
     for split in splits.NAMES:
         part = table[table["split"] == split]
         with tiles.writing(root, split) as append:
             for _, row in tqdm(
                 part.iterrows(), total=len(part), desc=f"tile {split}", unit="image", delay=1, mininterval=1
             ):
-                for tile in cut(row, load(root, row["path"], row["sha256"]), params.tile):
+                for tile in cut(row, load(root, row["path"], row["sha256"]), params.tile, found):
                     append(tile)
 
 

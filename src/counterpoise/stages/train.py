@@ -1,8 +1,8 @@
 """Train a model with the chosen loss.
 
-Reads `data/draws.csv`, `data/prior.json`, `data/clusters.csv`, `data/tiles/{train,val}/`, `data/features/{train,val}/`,
-and the file in `models/pretrained/` that `model.weights` names, if it names one. Writes `models/model/` and
-`results/train/`.
+Reads `data/draws.csv`, `data/prior.json`, `data/clusters.csv`, `data/pixels.json`, `data/tiles/{train,val}/`,
+`data/features/{train,val}/`, and the file in `models/pretrained/` that `model.weights` names, if it names one. Writes
+`models/model/` and `results/train/`.
 
 An interrupted training resumes after its last epoch, and ends with the same weights. Members that are already trained
 are not trained again. `torchrun --nproc-per-node 2 -m counterpoise.stages.train` trains with two processes.
@@ -11,12 +11,13 @@ are not trained again. `torchrun --nproc-per-node 2 -m counterpoise.stages.train
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from counterpoise.artifacts import clusters, draws, features, model, tiles, training
+from counterpoise.artifacts import clusters, draws, features, model, pixels, tiles, training
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
 from counterpoise.dataset import subsampling
@@ -59,6 +60,7 @@ def main(root: Path, params: Params) -> None:
     from counterpoise.training.members import as_member, describe, fit_members
 
     prior = prior_file.read(root)
+    found = pixels.read(root)
     drawn = _examples(root, "train", prior, params, drawn=True)
     natural, val = (_examples(root, split, prior, params) for split in ("train", "val"))
     inputs = [root / draws.PATH, root / prior_file.PATH]
@@ -75,7 +77,7 @@ def main(root: Path, params: Params) -> None:
         leads = process_group.rank() == 0
     if not leads:
         return
-    card = describe(members, prior, params.loss, params.model, feature_width(drawn))
+    card = replace(describe(members, prior, params.loss, params.model, feature_width(drawn)), pixels=found)
     others = {f"best_epoch_{number}": own.summary["best_epoch"] for number, own in enumerate(members) if number}
     training.write(root, members[0].history, members[0].summary | others)
     model.write(root, card, *(own.weights for own in members))
