@@ -16,8 +16,9 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from counterpoise import images, samples
+from counterpoise import images
 from counterpoise.dataset import pixels
+from counterpoise.images import samples
 
 
 def make(folder: Path) -> None:

@@ -7,10 +7,10 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from counterpoise import images, samples
+from counterpoise import images
 from counterpoise.dataset import pixels
-from counterpoise.images import Pixels
-from counterpoise.samples import EIGHT_BITS, FLOAT, INTEGER
+from counterpoise.images import Pixels, samples
+from counterpoise.images.samples import EIGHT_BITS, FLOAT, INTEGER
 
 RAMP = np.tile(np.linspace(0, 1, 40), (40, 1))
 

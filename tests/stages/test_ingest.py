@@ -17,12 +17,13 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
-from counterpoise import config, images, samples, sources
+from counterpoise import config, images, sources
 from counterpoise.artifacts import classes, manifest, rejected, thumbnails
 from counterpoise.artifacts import pixels as pixels_file
 from counterpoise.config import InputError
 from counterpoise.dataset.pixels import Seen
-from counterpoise.samples import EIGHT_BITS
+from counterpoise.images import samples
+from counterpoise.images.samples import EIGHT_BITS
 from counterpoise.sources import Row
 from counterpoise.stages import ingest
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from counterpoise import images
 from counterpoise.images import Pixels
-from counterpoise.samples import EIGHT_BITS, FLOAT, INTEGER, Samples
+from counterpoise.images.samples import EIGHT_BITS, FLOAT, INTEGER, Samples
 
 IGNORED = 100_000
 """One in so many values of an image is left out of its range at either end, so that a hot pixel does not decide it."""

@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from counterpoise import images, samples
+from counterpoise import images
 from counterpoise.artifacts import decision, model
 from counterpoise.config import InputError
 from counterpoise.dataset import folding, inputs, tiling
 from counterpoise.decision import rules
+from counterpoise.images import samples
 from counterpoise.networks import devices, ensembling, inference, tta
 from counterpoise.networks.backbones import build_backbone, normalisation, normalise
 from counterpoise.networks.network import Network, rebuild

@@ -23,12 +23,13 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 from tqdm import tqdm
 
-from counterpoise import config, images, labels, samples, sources, tasks
+from counterpoise import config, images, labels, sources, tasks
 from counterpoise.artifacts import classes, manifest, pixels, rejected, thumbnails
 from counterpoise.config import InputError, Listed, Name, Section
-from counterpoise.dataset import class_names, cpus, curation, file_kinds, image_paths
+from counterpoise.dataset import class_names, cpus, curation, image_paths
 from counterpoise.dataset import pixels as dataset_pixels
 from counterpoise.dataset.curation import Labelled, Refusal
+from counterpoise.images import samples
 from counterpoise.sources import Row
 from counterpoise.stages import count_of, list_counts, run, warn
 
@@ -151,7 +152,7 @@ def decode(folder: Path, bands: Sequence[int], found: images.Pixels | None, imag
                 small = images.thumbnail(images.render(values, found or images.Pixels(bands=tuple(bands))))
             return Decoded(*values.size_px, hashlib.sha256(data).hexdigest(), small, seen)
     except images.ImageError as error:
-        return file_kinds.describe(data) or str(error)
+        return str(error)
     except FileNotFoundError:
         nowhere = "it is a link that leads nowhere; if DVC made it, `dvc checkout` or `dvc pull` brings the image back"
         return nowhere if path.is_symlink() else curation.MISSING

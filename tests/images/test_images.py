@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from counterpoise import images, samples
-from counterpoise.images import ImageError, Pixels
-from counterpoise.samples import EIGHT_BITS, FLOAT
+from counterpoise import images
+from counterpoise.images import ImageError, Pixels, samples
+from counterpoise.images.samples import EIGHT_BITS, FLOAT
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (6, 4, 3), dtype=np.uint8)
@@ -216,7 +216,7 @@ def test_of_an_animation_the_first_picture_counts(kind):
 
 def test_a_program_is_never_run():
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
-    with pytest.raises(ImageError, match="PostScript is a program and no picture; convert it to PNG"):
+    with pytest.raises(ImageError, match="a PostScript file, which is a program and not an image"):
         images.decode(program)
 
 

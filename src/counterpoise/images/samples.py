@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from counterpoise.images import file_kinds
+
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
@@ -37,13 +39,6 @@ _MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N
 _DECODER_BYTES = {"PNG": 0, "JPEG": 0, "MPO": 0, "BMP": 0, "PPM": 0, "GIF": 0, "TIFF": 4}
 """What a decoder keeps per pixel besides; 12 for every other format (JPEG 2000: four for each of three channels)."""
 _PROGRESSIVE_BYTES = 6
-_KNOWN = {
-    b"version https://git-lfs": "a Git LFS pointer, not the image itself; run `git lfs pull`",
-    b"<svg": "an SVG drawing; convert it to PNG",
-    b"<!doctype": "a web page, perhaps of a download that failed; fetch the image again",
-    b"<html": "a web page, perhaps of a download that failed; fetch the image again",
-    b"%PDF": "a PDF document; convert it to PNG",
-}
 
 
 class ImageError(ValueError):
@@ -212,7 +207,7 @@ def reasons() -> Iterator[None]:
 @contextmanager
 def _opened(file: IO[bytes], size: int, bands: tuple[int, ...]) -> Iterator[_Header]:
     """Open an image without decoding it, and refuse what would take too much memory."""
-    start = file.read(132)
+    start = file.read(4096)
     file.seek(0)
     if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         with _tiff_page(file, bands) as page:
@@ -225,27 +220,16 @@ def _opened(file: IO[bytes], size: int, bands: tuple[int, ...]) -> Iterator[_Hea
     try:
         picture = Image.open(file)
     except UnidentifiedImageError as error:
-        raise ImageError(f"not an image in a known format{_name(start)}") from error
+        raise ImageError(file_kinds.describe(start) or "not an image in a known format") from error
     with picture:
         if picture.format == "EPS":  # Pillow would run it, by a Ghostscript of whatever version there is
-            raise ImageError("PostScript is a program and no picture; convert it to PNG")
+            raise ImageError("a PostScript file, which is a program and not an image; convert it to PNG")
         deep = picture.format == "PNG" and start[24] == 16
         each = _RESULT_BYTES + (8 if deep else _MODE_BYTES.get(picture.mode, 4))
         each += _DECODER_BYTES.get(picture.format or "", 12)
         each += _PROGRESSIVE_BYTES if picture.info.get("progressive") else 0
         _stop_if_large(*picture.size, cost := picture.width * picture.height * each + size)
         yield _Header(picture, None, deep, cost)
-
-
-def _name(start: bytes) -> str:
-    """Name what people take for an image, from its first bytes, behind a colon."""
-    text = start.lstrip(b"\xef\xbb\xbf \r\n\t")
-    for magic, words in _KNOWN.items():
-        if text.lower().startswith(magic.lower()) or (magic == b"<svg" and text.startswith(b"<?xml")):
-            return f": {words}"
-    if start[4:8] == b"ftyp":
-        return ": HEIC, or a film; convert it to JPEG or PNG"
-    return ": DICOM; convert it to 16-bit PNG or TIFF" if start[128:132] == b"DICM" else ""
 
 
 def _stop_if_large(width: int, height: int, cost: int) -> None:

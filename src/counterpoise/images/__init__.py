@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from counterpoise import samples as files
-from counterpoise.samples import BLOCK_PX, EIGHT_BITS, INTEGER, Samples
-from counterpoise.samples import ImageError as ImageError  # what `decode` raises
+from counterpoise.images import samples as files
+from counterpoise.images.samples import BLOCK_PX, EIGHT_BITS, INTEGER, Samples
+from counterpoise.images.samples import ImageError as ImageError  # what `decode` raises
 
 RGB = NDArray[np.uint8]
 THUMBNAIL_PX = 32

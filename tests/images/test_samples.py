@@ -9,9 +9,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from counterpoise import images, samples
-from counterpoise.images import Pixels
-from counterpoise.samples import EIGHT_BITS, FLOAT, INTEGER, ImageError
+from counterpoise import images
+from counterpoise.images import Pixels, samples
+from counterpoise.images.samples import EIGHT_BITS, FLOAT, INTEGER, ImageError
 
 
 def tiff(values: NDArray[Any], **options: Any) -> bytes:

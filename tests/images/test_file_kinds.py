@@ -3,7 +3,7 @@ import io
 import pytest
 from PIL import Image
 
-from counterpoise.dataset import file_kinds
+from counterpoise.images import file_kinds
 
 KINDS = {
     "Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
