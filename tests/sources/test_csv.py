@@ -148,6 +148,12 @@ def test_a_workbook_is_called_one(tmp_path, start):
         source.read(tmp_path, PARAMS, print)
 
 
+def test_a_pointer_of_git_lfs_in_place_of_the_table_is_called_one(tmp_path):
+    assert "a Git LFS pointer, not the table itself" in refusal(
+        tmp_path, "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
+    )
+
+
 def test_an_open_quote_is_refused_with_its_line(tmp_path):
     assert "labels.csv line 3: not a table" in refusal(tmp_path, 'image,label\nb.png,NA\n"a.png,roof\n')
 
@@ -271,6 +277,7 @@ def test_the_separator_of_labels_can_be_set(tmp_path, separator, cell):
         (['"a,b"', '"a,c"', '"b,c,d"', '"a,d"', '"a,b,d"', '"c,d"'], ","),
         (["a b", "a b c", "c a", "b c", "c", "a c b", "b a", "c b a"], " "),
         (["bad&dirt", "bad", "dirt"], "&"),
+        (["ok", "bad", "ok/dirt", "bad/dirt"], "/"),
     ],
 )
 def test_labels_joined_by_another_separator_are_refused_with_the_line_to_set(tmp_path, cells, separator):

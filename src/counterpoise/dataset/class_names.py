@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from counterpoise.config import PATH
+
 MISSING = ("nan", "na", "n/a", "<na>", "#n/a", "nat", "null")
 """How programs write a missing value, in lower case; `none` or `missing` is often a class."""
 
@@ -46,9 +48,9 @@ def spellings(counts: Mapping[str, int]) -> list[str]:
     listed = ", ".join(f"{name!r} ({counts[name]})" for name in variants[0])
     head = (
         f"{sum(map(len, variants))} class names differ only in case, spaces or Unicode form, or are equal numbers, "
-        f"such as {listed}; if they are the same classes, set in params.yaml:"
+        f"such as {listed}; if they are the same classes, set ingest.merge in {PATH} to:"
     )
-    return ["\n".join([head, "ingest:", "  merge:", *lines])]
+    return ["\n".join([head, "  merge:", *lines])]
 
 
 def _listed(names: Sequence[str]) -> str:

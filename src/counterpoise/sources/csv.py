@@ -107,6 +107,8 @@ def _text(path: Path) -> str:
     data = path.read_bytes()
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise InputError(f"{path}: a workbook, not text; save it as CSV in UTF-8")
+    if data.startswith(b"version https://git-lfs"):
+        raise InputError(f"{path}: a Git LFS pointer, not the table itself; fetch the table with `git lfs pull`")
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
