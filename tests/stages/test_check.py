@@ -228,9 +228,7 @@ def test_a_refusal_says_how_to_undo_the_one_change_that_caused_it(repository):
     git(repository, "commit", "-m", "parameters")
     path = repository / config.PATH
     text = path.read_text()
-    path.write_text(
-        text.replace("  root: data/raw/demo", "  root: data/raw/mine").replace("  epochs: 60", "  epochs: 0")
-    )
+    path.write_text(text.replace("  root: data/demo", "  root: data/raw/mine").replace("  epochs: 60", "  epochs: 0"))
     with pytest.raises(InputError) as caught:
         check.main(repository)
     assert str(caught.value).splitlines() == [
@@ -258,6 +256,20 @@ def test_a_file_of_weights_that_is_not_there_is_refused_before_anything_runs(rep
         check.main(repository)
     (repository / "models" / "pretrained").mkdir(parents=True)
     (repository / "models" / "pretrained" / "mine.pth").touch()
+    check.main(repository)
+
+
+def test_a_link_into_an_output_is_refused_and_one_to_elsewhere_is_not(repository, tmp_path_factory):
+    path = repository / config.PATH
+    path.write_text(path.read_text().replace("name: elpv", "name: none").replace("root: data/demo", "root: data/raw/x"))
+    (repository / "data" / "raw").mkdir(parents=True)
+    (repository / "data" / "tiles" / "train" / "mine").mkdir(parents=True)
+    link = repository / "data" / "raw" / "x"
+    link.symlink_to(repository / "data" / "tiles" / "train" / "mine")
+    with pytest.raises(InputError, match="'data/raw/x', a link to 'data/tiles/train/mine', inside 'data/tiles/train'"):
+        check.main(repository)
+    link.unlink()
+    link.symlink_to(tmp_path_factory.mktemp("elsewhere"))
     check.main(repository)
 
 

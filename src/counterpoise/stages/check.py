@@ -19,6 +19,7 @@ import yaml
 from counterpoise import config, conflicts, demos, losses, sources, stages
 from counterpoise.artifacts import params_ok
 from counterpoise.config import PATH, InputError, Section, suggest
+from counterpoise.conflicts import data
 from counterpoise.dataset import augmentation
 from counterpoise.networks import outlines, pretrained
 
@@ -118,7 +119,13 @@ def _names(content: Mapping[str, Any]) -> list[str]:
 
 
 def _missing(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
-    """Name the file of weights that is not there."""
+    """Name the file of weights that is not there, and folders that lead into an output of the pipeline by a link."""
+    for section, key in data.BRINGS:
+        place = content[section][key]
+        real = (root / place).resolve()
+        if real != root.resolve() / place and real.is_relative_to(root.resolve()):
+            real_place = real.relative_to(root.resolve()).as_posix()
+            yield from data.mixed_with_outputs(f"{section}.{key}", place, content["demo"]["name"], real_place)
     weights = content["model"]["weights"]
     if not (root / pretrained.path(weights)).exists() and weights not in pretrained.KINDS:
         yield (
