@@ -26,6 +26,11 @@ def test_spellings_of_one_name_are_found(one, other):
     assert yaml.safe_load(text[text.index("  merge:") :]) == {"merge": {one: [one, other]}}
 
 
+def test_the_name_to_merge_into_has_single_spaces_and_composed_letters():
+    (text,) = class_names.spellings({"o\u0308l  a": 2, "\u00f6l a": 1})
+    assert yaml.safe_load(text[text.index("  merge:") :]) == {"merge": {"\u00f6l a": ["o\u0308l  a", "\u00f6l a"]}}
+
+
 @pytest.mark.parametrize(
     ("one", "other"), [("1-2", "12"), ("1", "10"), ("-1", "1"), ("1.0", "10"), ("a", "b"), ("1_0", "10"), ("a1", "a2")]
 )

@@ -107,6 +107,13 @@ def test_a_missing_table_says_what_to_set(tmp_path):
         source.read(tmp_path, PARAMS, print)
 
 
+def test_a_missing_table_says_which_tables_there_are(tmp_path):
+    for name in ("train.csv", "other.TSV", "notes.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"or ingest\.source to folder; .* has other\.TSV, train\.csv$"):
+        source.read(tmp_path, PARAMS, print)
+
+
 def test_an_empty_table_says_what_its_first_row_should_be(tmp_path):
     assert "is empty; expected a first row with the names of the columns" in refusal(tmp_path, "")
 
