@@ -283,12 +283,13 @@ def test_a_folder_of_images_that_is_not_there_is_named_with_what_is_there_instea
 
 
 @pytest.mark.parametrize("tracked", ["data/raw/mine.dvc", "data/raw.dvc"])
-def test_a_folder_that_dvc_tracks_may_be_missing_since_dvc_brings_it_back(repository, tracked):
+def test_of_a_missing_folder_that_dvc_tracks_the_command_that_brings_it_back_is_named(repository, tracked):
     path = repository / config.PATH
     path.write_text(path.read_text().replace("name: elpv", "name: none").replace("data/demo", "data/raw/mine"))
     (repository / "data" / "raw").mkdir(parents=True)
     (repository / tracked).touch()
-    check.main(repository)
+    with pytest.raises(InputError, match=f"bring it back with `dvc checkout {tracked}`, or with `dvc pull {tracked}`"):
+        check.main(repository)
 
 
 def test_a_link_into_an_output_is_refused_and_one_to_elsewhere_is_not(repository, tmp_path_factory):

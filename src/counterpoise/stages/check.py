@@ -141,8 +141,16 @@ def _no_folder(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
     """Say that `ingest.root` is missing, which folders there are, and which presets ask for it."""
     place = content["ingest"]["root"]
     own = PurePosixPath(place) == PurePosixPath(demos.FOLDER) and content["demo"]["name"] != "none"
-    tracked = any((root / f"{folder}.dvc").exists() for folder in [place, *PurePosixPath(place).parents])
-    if own or tracked or (root / place).is_dir():  # DVC brings back what it tracks
+    if own or (root / place).is_dir():
+        return
+    tracked = [
+        f"{folder}.dvc" for folder in (place, *PurePosixPath(place).parents) if (root / f"{folder}.dvc").exists()
+    ]
+    if tracked:
+        yield (
+            f"{PATH}: ingest.root is {place!r}, which {tracked[0]} tracks, but it is not there; bring it back with "
+            f"`dvc checkout {tracked[0]}`, or with `dvc pull {tracked[0]}` from your remote storage"
+        )
         return
     there = sorted(path.name for path in (root / BROUGHT).glob("*/")) if (root / BROUGHT).is_dir() else []
     listed = f"; {BROUGHT} has {there[:6]}" if there else ""
