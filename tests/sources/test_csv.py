@@ -315,10 +315,15 @@ def test_names_that_only_look_joined_pass_and_doubtful_ones_are_said(tmp_path):
     said: list[str] = []
     source.read(tmp_path, PARAMS, said.append)
     assert said == []
-    (tmp_path / "labels.csv").write_text("image,label\na,ok\nb,bad\nc,ok_dirt\nd,bad_dirt\n")
+    (tmp_path / "labels.csv").write_text("image,label\na,fine\nb,broken\nc,probably_fine\nd,probably_broken\n")
+    source.read(tmp_path, PARAMS, said.append)
+    assert said == []
+    cells = ["a", "a_b", "a_b_c", "a_c", "b", "b_c", "c", "c_d", "a_d"]
+    lines = "".join(f"{number}.png,{cell}\n" for number, cell in enumerate(cells))
+    (tmp_path / "labels.csv").write_text(f"image,label\n{lines}")
     source.read(tmp_path, PARAMS, said.append)
     (text,) = said
-    assert "cells such as 'bad_dirt' seem to hold several labels, separated by '_'" in text
+    assert "cells such as 'a_b' seem to hold several labels, separated by '_'" in text
 
 
 @pytest.mark.parametrize(
