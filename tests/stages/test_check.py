@@ -275,7 +275,7 @@ def test_a_folder_of_images_that_is_not_there_is_named_with_what_is_there_instea
     with pytest.raises(InputError) as caught:
         check.main(repository)
     text = str(caught.value)
-    assert "(the presets roofs name it: they are for images that you bring)" in text
+    assert "(presets/roofs.yaml set it, for images that you bring)" in text
     assert "or set ingest.root to the folder where they are; data/raw has ['roofs']" in text
     (repository / "data" / "raw" / "mine").touch()
     with pytest.raises(InputError, match="but that is a file, not a folder"):

@@ -155,11 +155,11 @@ def _no_folder(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
     there = sorted(path.name for path in (root / BROUGHT).glob("*/")) if (root / BROUGHT).is_dir() else []
     listed = f"; {BROUGHT} has {there[:6]}" if there else ""
     presets = [
-        path.stem
+        f"presets/{path.name}"
         for path in sorted((root / "presets").glob("*.yaml"))
         if config.parse(path.read_text(encoding="utf-8"))["ingest"]["root"] == place
     ]
-    asked = f" (the presets {', '.join(presets)} name it: they are for images that you bring)" if presets else ""
+    asked = f" ({' and '.join(presets)} set it, for images that you bring)" if presets else ""
     kind = "that is a file, not a folder" if (root / place).exists() else "there is no such folder"
     yield (
         f"{PATH}: ingest.root is {place!r}, but {kind}{asked}; put your images there, or set ingest.root to the folder "

@@ -309,7 +309,7 @@ def remarks(rows: Sequence[Row], found: image_paths.Found, result: Ingested) -> 
     if found.files:
         given, file = next(iter(found.files.items()))
         yield (
-            f"{count_of(len(found.files), 'path')} fit one file each but for {' and '.join(found.differences)}: "
+            f"{count_of(len(found.files), 'path')} fit one file each but for {' and '.join(found.differences)}; "
             f"{_quoted(given)} is taken for {_quoted(file)}"
         )
     if unused := Counter(row.unused for row in rows if row.unused):
