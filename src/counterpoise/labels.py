@@ -33,7 +33,7 @@ def split(cell: str) -> tuple[str, ...]:
 
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^,\s'"][^,'"]*)""")
 _LIST = re.compile(r"\[.*\]|\(.*[,'\"].*\)|\{.*[,'\"].*\}", re.DOTALL)
-PLAIN, DOUBTFUL = ("|", ",", ";", "\t", "\n", " ", "+", "&"), ("/", "_", "-")
+PLAIN, DOUBTFUL = ("|", ",", ";", "\t", "\n", " ", "/", "+", "&"), ("_", "-")
 """Separators of labels that a name seldom has, and those that it often has."""
 
 
@@ -66,8 +66,8 @@ def find_joined(names: Collection[str]) -> tuple[str, str, bool] | None:
     """Find names that seem to be several labels in one.
 
     A separator that a name seldom has, such as a comma, gives labels away as soon as a part also occurs alone, or where
-    parts recur so that splitting gives fewer classes. A space does where most parts occur alone, or where names of
-    different lengths would become half as many classes.
+    parts recur so that splitting gives fewer classes. A space or `/` does where most parts occur alone, or where
+    names of different lengths would become half as many classes; of `_` and `-` only the latter counts.
 
     Args:
         names: Every label as it was read, each once.
@@ -88,11 +88,11 @@ def find_joined(names: Collection[str]) -> tuple[str, str, bool] | None:
         parts = {part for name in joined for part in parts_of[name]}
         fewer = len(alone | parts) < len(names)
         lengths = {len(found) for found in parts_of.values()}
-        mostly_alone = fewer and 2 * len(parts & alone) > len(parts)
+        mostly_alone = separator in PLAIN and fewer and 2 * len(parts & alone) > len(parts)
         far_fewer = 2 * len(alone | parts) <= len(names) and len(lengths) > 1
         if separator == "|" or mostly_alone or far_fewer:
             return joined[0], separator, separator in PLAIN
-        if separator in PLAIN and separator != " " and (parts & alone or fewer):
+        if separator in PLAIN and separator not in " /" and (parts & alone or fewer):
             return joined[0], separator, True
     return None
 

@@ -23,7 +23,12 @@ from counterpoise.dataset import class_names
 )
 def test_spellings_of_one_name_are_found(one, other):
     (text,) = class_names.spellings({one: 2, other: 1, "else": 5})
-    assert yaml.safe_load(text[text.index("ingest:") :]) == {"ingest": {"merge": {one: [one, other]}}}
+    assert yaml.safe_load(text[text.index("  merge:") :]) == {"merge": {one: [one, other]}}
+
+
+def test_the_name_to_merge_into_has_single_spaces_and_composed_letters():
+    (text,) = class_names.spellings({"o\u0308l  a": 2, "\u00f6l a": 1})
+    assert yaml.safe_load(text[text.index("  merge:") :]) == {"merge": {"\u00f6l a": ["o\u0308l  a", "\u00f6l a"]}}
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_an_empty_file_is_refused():
         images.decode(b"")
 
 
-@pytest.mark.parametrize("data", [b"\0", b"image,label\na.png,roof\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
+@pytest.mark.parametrize("data", [b"\0", b"image,label\na.png,roof\n"])
 def test_what_is_no_image_is_refused(data):
     with pytest.raises(ImageError, match="not an image in a known format"):
         images.decode(data)

@@ -128,7 +128,7 @@ def test_16_bit_files_are_not(kind):
     ],
 )
 def test_what_people_take_for_an_image_is_named(data, words):
-    with pytest.raises(ImageError, match=f"not an image in a known format: .*{words}"):
+    with pytest.raises(ImageError, match=words):
         samples.read(data)
 
 

@@ -107,6 +107,13 @@ def test_a_missing_table_says_what_to_set(tmp_path):
         source.read(tmp_path, PARAMS, print)
 
 
+def test_a_missing_table_says_which_tables_there_are(tmp_path):
+    for name in ("train.csv", "other.TSV", "notes.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"or ingest\.source to folder; .* has other\.TSV, train\.csv$"):
+        source.read(tmp_path, PARAMS, print)
+
+
 def test_an_empty_table_says_what_its_first_row_should_be(tmp_path):
     assert "is empty; expected a first row with the names of the columns" in refusal(tmp_path, "")
 
@@ -146,6 +153,12 @@ def test_a_workbook_is_called_one(tmp_path, start):
     (tmp_path / "labels.csv").write_bytes(start + b"\0\xff")
     with pytest.raises(InputError, match=r"labels\.csv: a workbook, not text; save it as CSV in UTF-8"):
         source.read(tmp_path, PARAMS, print)
+
+
+def test_a_pointer_of_git_lfs_in_place_of_the_table_is_called_one(tmp_path):
+    assert "a Git LFS pointer, not the table itself" in refusal(
+        tmp_path, "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
+    )
 
 
 def test_an_open_quote_is_refused_with_its_line(tmp_path):
@@ -271,6 +284,7 @@ def test_the_separator_of_labels_can_be_set(tmp_path, separator, cell):
         (['"a,b"', '"a,c"', '"b,c,d"', '"a,d"', '"a,b,d"', '"c,d"'], ","),
         (["a b", "a b c", "c a", "b c", "c", "a c b", "b a", "c b a"], " "),
         (["bad&dirt", "bad", "dirt"], "&"),
+        (["ok", "bad", "ok/dirt", "bad/dirt"], "/"),
     ],
 )
 def test_labels_joined_by_another_separator_are_refused_with_the_line_to_set(tmp_path, cells, separator):
@@ -301,10 +315,15 @@ def test_names_that_only_look_joined_pass_and_doubtful_ones_are_said(tmp_path):
     said: list[str] = []
     source.read(tmp_path, PARAMS, said.append)
     assert said == []
-    (tmp_path / "labels.csv").write_text("image,label\na,ok\nb,bad\nc,ok_dirt\nd,bad_dirt\n")
+    (tmp_path / "labels.csv").write_text("image,label\na,fine\nb,broken\nc,probably_fine\nd,probably_broken\n")
+    source.read(tmp_path, PARAMS, said.append)
+    assert said == []
+    cells = ["a", "a_b", "a_b_c", "a_c", "b", "b_c", "c", "c_d", "a_d"]
+    lines = "".join(f"{number}.png,{cell}\n" for number, cell in enumerate(cells))
+    (tmp_path / "labels.csv").write_text(f"image,label\n{lines}")
     source.read(tmp_path, PARAMS, said.append)
     (text,) = said
-    assert "cells such as 'bad_dirt' seem to hold several labels, separated by '_'" in text
+    assert "cells such as 'a_b' seem to hold several labels, separated by '_'" in text
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,10 @@ def test_folders_of_splits_are_splits_and_the_folders_in_them_are_classes(tmp_pa
     touch(tmp_path, *(f"{name}/{label}/{name}.jpg" for name in names for label in ("bad", "ok")))
     touch(tmp_path, f"{names[0]}/bad/deep/x.jpg", f"{names[0]}/classes.txt")
     split_of = dict(zip(names, meant, strict=True))
-    rows = used(tmp_path)
+    said: list[str] = []
+    rows = [row for row in folder.read(tmp_path, PARAMS, said.append) if not row.unused]
+    shown = ", ".join(sorted(names))
+    assert said == [f"{tmp_path}: the folders {shown} are taken for splits, and those in them for classes"]
     assert len(rows) == 2 * len(names) + 1
     for row in rows:
         assert (row.split, row.labels) == (split_of[row.image.split("/")[0]], (row.image.split("/")[1],))

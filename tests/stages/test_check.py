@@ -228,9 +228,7 @@ def test_a_refusal_says_how_to_undo_the_one_change_that_caused_it(repository):
     git(repository, "commit", "-m", "parameters")
     path = repository / config.PATH
     text = path.read_text()
-    path.write_text(
-        text.replace("  root: data/raw/demo", "  root: data/raw/mine").replace("  epochs: 60", "  epochs: 0")
-    )
+    path.write_text(text.replace("  root: data/demo", "  root: data/raw/mine").replace("  epochs: 60", "  epochs: 0"))
     with pytest.raises(InputError) as caught:
         check.main(repository)
     assert str(caught.value).splitlines() == [
@@ -258,6 +256,53 @@ def test_a_file_of_weights_that_is_not_there_is_refused_before_anything_runs(rep
         check.main(repository)
     (repository / "models" / "pretrained").mkdir(parents=True)
     (repository / "models" / "pretrained" / "mine.pth").touch()
+    check.main(repository)
+
+
+def test_a_folder_of_images_that_is_not_there_is_named_with_what_is_there_instead(repository):
+    path = repository / config.PATH
+    for name in ("elpv", "none"):
+        changed_text = path.read_text().replace("name: elpv", f"name: {name}").replace("data/demo", "data/raw/mine")
+        path.write_text(changed_text)
+        with pytest.raises(InputError) as caught:
+            check.main(repository)
+        text = str(caught.value)
+        assert "params.yaml: ingest.root is 'data/raw/mine', but there is no such folder; put your images there" in text
+        assert "data/raw has" not in text
+    (repository / "data" / "raw" / "roofs").mkdir(parents=True)
+    (repository / "presets").mkdir()
+    shutil.copyfile(path, repository / "presets" / "roofs.yaml")
+    with pytest.raises(InputError) as caught:
+        check.main(repository)
+    text = str(caught.value)
+    assert "(presets/roofs.yaml set it, for images that you bring)" in text
+    assert "or set ingest.root to the folder where they are; data/raw has ['roofs']" in text
+    (repository / "data" / "raw" / "mine").touch()
+    with pytest.raises(InputError, match="but that is a file, not a folder"):
+        check.main(repository)
+
+
+@pytest.mark.parametrize("tracked", ["data/raw/mine.dvc", "data/raw.dvc"])
+def test_of_a_missing_folder_that_dvc_tracks_the_command_that_brings_it_back_is_named(repository, tracked):
+    path = repository / config.PATH
+    path.write_text(path.read_text().replace("name: elpv", "name: none").replace("data/demo", "data/raw/mine"))
+    (repository / "data" / "raw").mkdir(parents=True)
+    (repository / tracked).touch()
+    with pytest.raises(InputError, match=f"bring it back with `dvc checkout {tracked}`, or with `dvc pull {tracked}`"):
+        check.main(repository)
+
+
+def test_a_link_into_an_output_is_refused_and_one_to_elsewhere_is_not(repository, tmp_path_factory):
+    path = repository / config.PATH
+    path.write_text(path.read_text().replace("name: elpv", "name: none").replace("root: data/demo", "root: data/raw/x"))
+    (repository / "data" / "raw").mkdir(parents=True)
+    (repository / "data" / "tiles" / "train" / "mine").mkdir(parents=True)
+    link = repository / "data" / "raw" / "x"
+    link.symlink_to(repository / "data" / "tiles" / "train" / "mine")
+    with pytest.raises(InputError, match="'data/raw/x', a link to 'data/tiles/train/mine', inside 'data/tiles/train'"):
+        check.main(repository)
+    link.unlink()
+    link.symlink_to(tmp_path_factory.mktemp("elsewhere"))
     check.main(repository)
 
 

@@ -180,7 +180,7 @@ def test_a_path_that_fits_one_file_is_taken_for_it_and_said_once(tmp_path, raw, 
     (raw / "labels.csv").write_text("".join(["image,label\n", *lines]), encoding="utf-8")
     ingest.main(tmp_path, params(max_rejected_frac=0.0))
     assert manifest.read(tmp_path)["image_id"].tolist() == [file.format(number) for number in range(4)]
-    said = f"4 paths fit one file each but for {difference}: {given.format(0)!r} is taken for {file.format(0)!r}\n"
+    said = f"4 paths fit one file each but for {difference}; '{given.format(0)}' is taken for '{file.format(0)}'\n"
     assert capsys.readouterr().out == said + "4 images: a 2, b 2\n"
 
 
@@ -263,8 +263,7 @@ def test_spellings_of_a_class_are_named_with_lines_that_merge_them(tmp_path, raw
     ingest.main(tmp_path, params())
     text = capsys.readouterr().err
     assert "9 class names differ only in case, spaces or Unicode form, or are equal numbers, such as 'bad' (2)" in text
-    lines = text[text.index("ingest:") :]
-    merge = yaml.safe_load(lines)["ingest"]["merge"]
+    merge = yaml.safe_load(text[text.index("  merge:") :])["merge"]
     assert list(map(set, merge.values())) == [
         {"bad", "Bad", "BAD"},
         {"0", "0.0"},
@@ -622,7 +621,8 @@ def test_a_path_with_a_leading_slash_is_refused_wherever_it_leads(tmp_path, raw)
         file.write(f"{raw}/b.png,NA\n")
     ingest.main(tmp_path, params())
     ((kind, reason),) = reasons(tmp_path).values()
-    assert (kind, reason) == ("rejected", "its path is absolute; expected a path below ingest.root")
+    absolute = "its path is absolute; expected a path below ingest.root; the nearest is 'b.png'"
+    assert (kind, reason) == ("rejected", absolute)
 
 
 def test_a_folder_behind_a_link_outwards_is_read_and_a_link_to_nowhere_is_listed(tmp_path, raw):

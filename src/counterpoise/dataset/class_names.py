@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from counterpoise.config import PATH
+
 MISSING = ("nan", "na", "n/a", "<na>", "#n/a", "nat", "null")
 """How programs write a missing value, in lower case; `none` or `missing` is often a class."""
 
@@ -42,13 +44,18 @@ def spellings(counts: Mapping[str, int]) -> list[str]:
     variants = [names for names in same.values() if len(names) > 1]
     if not variants:
         return []
-    lines = [f"    {json.dumps(names[0], ensure_ascii=False)}: {_listed(names)}" for names in variants]
+    lines = [f"    {json.dumps(_tidied(names[0]), ensure_ascii=False)}: {_listed(names)}" for names in variants]
     listed = ", ".join(f"{name!r} ({counts[name]})" for name in variants[0])
     head = (
         f"{sum(map(len, variants))} class names differ only in case, spaces or Unicode form, or are equal numbers, "
-        f"such as {listed}; if they are the same classes, set in params.yaml:"
+        f"such as {listed}; if they are the same classes, set ingest.merge in {PATH} to:"
     )
-    return ["\n".join([head, "ingest:", "  merge:", *lines])]
+    return ["\n".join([head, "  merge:", *lines])]
+
+
+def _tidied(name: str) -> str:
+    """Write single spaces, and letters in their usual Unicode form."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def _listed(names: Sequence[str]) -> str:

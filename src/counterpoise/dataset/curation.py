@@ -16,8 +16,6 @@ from counterpoise import labels, tasks
 from counterpoise.config import PATH, InputError, suggest
 from counterpoise.sources import Row, is_missing
 
-MISSING = "the image does not exist; expected its path below ingest.root, with folder and suffix"
-"""Why an image is refused whose file is not there; the nearest file may follow."""
 OTHER = "other"
 """Name of the class into which rare classes are merged."""
 
@@ -41,6 +39,10 @@ class Labelled:
     split: str = ""
 
 
+ABSOLUTE = "its path is absolute; expected a path below ingest.root"
+LEAVES = "its path leaves ingest.root"
+MISSING = "the image does not exist; expected its path below ingest.root, with folder and suffix"
+"""Why an image is refused that is not there; the nearest file may follow."""
 Refusal = tuple[Row, str, str]
 """A row that is not used, its kind (`rejected` or `excluded`), and the reason."""
 
@@ -51,8 +53,8 @@ def refuse(image: Labelled, kind: str, reason: str) -> list[Refusal]:
 
 
 def cause(reason: str) -> str:
-    """Leave out of a reason what differs from image to image."""
-    return MISSING if reason.startswith(MISSING) else reason
+    """Leave out of a reason the hint that `image_paths` added, which differs from image to image."""
+    return re.split("; the nearest is |; it fits several files", reason)[0]
 
 
 def join(
@@ -106,9 +108,9 @@ def _fault_of_path(image: str) -> str | None:
     if not image:
         return "the row names no image"
     if image.startswith("/") or re.match(r"[A-Za-z]:[\\/]", image):
-        return "its path is absolute; expected a path below ingest.root"
+        return ABSOLUTE
     if image.split("/")[0] == "..":
-        return "its path leaves ingest.root"
+        return LEAVES
     if re.match(r"[a-z][a-z0-9+.-]+:/", image):  # normalizing made one slash of two
         return "it is an address on the web; download the image and give its path below ingest.root"
     try:

@@ -56,7 +56,7 @@ def find(folder: Path, root: str, paths: Iterable[str]) -> Found:
     differences: set[str] = set()
     for path in unknown:
         below = _below(path, root)
-        fitting = index.fitting(below)
+        fitting = index.fitting(below) if below_folder(path) else []
         if len(fitting) == 1:
             files[path] = fitting[0]
             differences |= set(_differences(path, below, fitting[0]))
@@ -68,9 +68,14 @@ def find(folder: Path, root: str, paths: Iterable[str]) -> Found:
     return Found(files, tuple(sorted(differences)), hints)
 
 
+def below_folder(path: str) -> bool:
+    """Say whether a path stays in the folder from which it starts."""
+    return not path.startswith("/") and posixpath.normpath(path).split("/")[0] != ".."
+
+
 def _exists(folder: Path, path: str) -> bool:
-    if path.startswith("/"):
-        return True  # refused anyway
+    if not below_folder(path):
+        return False
     try:
         found = (folder / posixpath.normpath(path)).lstat()
     except (OSError, ValueError):

@@ -86,8 +86,10 @@ def read(folder: Path, params: Params, say: Callable[[str], None]) -> list[Row]:
     path = folder / params.file
     if not path.is_file():
         missing = "is a link that leads nowhere" if path.is_symlink() else "does not exist"
+        tables = sorted(found.name for found in folder.glob("*") if found.suffix.lower() in (".csv", ".tsv"))
+        there = f"; {folder} has {', '.join(tables[:5])}" if tables else ""
         raise InputError(
-            f"{path}: the labels file {missing}; set ingest.root and {BLOCK}.file, or ingest.source to folder"
+            f"{path}: the labels file {missing}; set ingest.root and {BLOCK}.file, or ingest.source to folder{there}"
         )
     table = _parse(path, params)
     if not table:
@@ -107,6 +109,8 @@ def _text(path: Path) -> str:
     data = path.read_bytes()
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise InputError(f"{path}: a workbook, not text; save it as CSV in UTF-8")
+    if data.startswith(b"version https://git-lfs"):
+        raise InputError(f"{path}: a Git LFS pointer, not the table itself; fetch the table with `git lfs pull`")
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:

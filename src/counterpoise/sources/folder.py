@@ -69,6 +69,8 @@ def read(folder: Path, params: Params, say: Callable[[str], None]) -> list[Row]:
     if not splits:
         _refuse_wrapper(folder, by_folder)
     rows = [_row(file, splits) for file in files]
+    if splits:
+        say(f"{folder}: the folders {', '.join(sorted(splits))} are taken for splits, and those in them for classes")
     _hint(folder, files, {row.labels[0] for row in rows if row.labels and not row.unused}, say)
     return [
         row for row, file in zip(rows, files, strict=True) if len(file.parts) > 1 or file.lost or _is_image(row.image)

@@ -11,7 +11,7 @@ import pkgutil
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -19,6 +19,7 @@ import yaml
 from counterpoise import config, conflicts, demos, losses, sources, stages
 from counterpoise.artifacts import params_ok
 from counterpoise.config import PATH, InputError, Section, suggest
+from counterpoise.conflicts import data
 from counterpoise.dataset import augmentation
 from counterpoise.networks import outlines, pretrained
 
@@ -34,6 +35,8 @@ SHARED: dict[str, type[Section] | None] = {
 _DOTTED = re.compile(r"\b(?:[a-z_]+(?:\.\w+)+|loss|task|seed)\b")
 """Pattern of a parameter name in a message."""
 _ABSENT = object()
+BROUGHT = "data/raw"
+"""Where people are asked to put their images, a folder for each set."""
 
 
 def sections() -> dict[str, type[Section]]:
@@ -118,13 +121,50 @@ def _names(content: Mapping[str, Any]) -> list[str]:
 
 
 def _missing(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
-    """Report a missing file of weights."""
+    """Name images and weights that are not there, and folders that lead into an output of the pipeline by a link."""
+    for section, key in data.BRINGS:
+        place = content[section][key]
+        real = (root / place).resolve()
+        if real != root.resolve() / place and real.is_relative_to(root.resolve()):
+            real_place = real.relative_to(root.resolve()).as_posix()
+            yield from data.mixed_with_outputs(f"{section}.{key}", place, content["demo"]["name"], real_place)
+    yield from _no_folder(root, content)
     weights = content["model"]["weights"]
     if not (root / pretrained.path(weights)).exists() and weights not in pretrained.KINDS:
         yield (
             f"{PATH}: model.weights is {weights!r}, but {pretrained.path(weights)} does not exist; put the file there, "
             f"and `dvc add` it, or set model.weights to one of {list(pretrained.KINDS)}"
         )
+
+
+def _no_folder(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
+    """Say that `ingest.root` is missing, which folders there are, and which presets ask for it."""
+    place = content["ingest"]["root"]
+    own = PurePosixPath(place) == PurePosixPath(demos.FOLDER) and content["demo"]["name"] != "none"
+    if own or (root / place).is_dir():
+        return
+    tracked = [
+        f"{folder}.dvc" for folder in (place, *PurePosixPath(place).parents) if (root / f"{folder}.dvc").exists()
+    ]
+    if tracked:
+        yield (
+            f"{PATH}: ingest.root is {place!r}, which {tracked[0]} tracks, but it is not there; bring it back with "
+            f"`dvc checkout {tracked[0]}`, or with `dvc pull {tracked[0]}` from your remote storage"
+        )
+        return
+    there = sorted(path.name for path in (root / BROUGHT).glob("*/")) if (root / BROUGHT).is_dir() else []
+    listed = f"; {BROUGHT} has {there[:6]}" if there else ""
+    presets = [
+        f"presets/{path.name}"
+        for path in sorted((root / "presets").glob("*.yaml"))
+        if config.parse(path.read_text(encoding="utf-8"))["ingest"]["root"] == place
+    ]
+    asked = f" ({' and '.join(presets)} set it, for images that you bring)" if presets else ""
+    kind = "that is a file, not a folder" if (root / place).exists() else "there is no such folder"
+    yield (
+        f"{PATH}: ingest.root is {place!r}, but {kind}{asked}; put your images there, or set ingest.root to the folder "
+        f"where they are{listed}"
+    )
 
 
 def undo(root: Path, content: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:

@@ -224,10 +224,10 @@ def assemble(
     results, seen = look([image.image for image in usable])
     for image, result in zip(usable, results, strict=True):
         if isinstance(result, str):
-            hint = found.hints.get(image.rows[0].image, "") if result == curation.MISSING else ""
-            refused += curation.refuse(image, "rejected", result + hint)
+            refused += curation.refuse(image, "rejected", result)
         else:
             decoded[image.image] = result
+    refused = [(row, kind, reason + hint_for(row, reason, found)) for row, kind, reason in refused]
     before, usable = usable, [image for image in usable if image.image in decoded]
     warned = [*warn_of_classes(before, usable)]
     usable, left_out = curation.treat_rare(usable, settings.rare.min_images, settings.rare.action)
@@ -242,6 +242,12 @@ def assemble(
     warned += find_flat(pictures)
     table = list_usable(usable, decoded, settings.root)
     return Ingested(table, ordered, list_refused(refused), pictures, seen, tuple(warned))
+
+
+def hint_for(row: Row, reason: str, found: image_paths.Found) -> str:
+    """Name the nearest file where the path is at fault."""
+    fault_of_path = reason in (curation.MISSING, curation.ABSOLUTE, curation.LEAVES)
+    return found.hints.get(row.image, "") if fault_of_path else ""
 
 
 def warn_of_classes(before: Sequence[Labelled], usable: Sequence[Labelled]) -> Iterator[str]:
@@ -339,6 +345,11 @@ def list_refused(refused: Sequence[Refusal]) -> pd.DataFrame:
     return pd.DataFrame(sorted(rows), columns=list(rejected.COLUMNS))
 
 
+def _quoted(path: str) -> str:
+    r"""Write a path between quotes, with escapes for what cannot be printed, but one `\` for one."""
+    return repr(path).replace("\\\\", "\\")
+
+
 def _printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
@@ -357,7 +368,7 @@ def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: f
     for cause, count in Counter(curation.cause(reason) for _, reason in unusable).most_common(5):
         row, reason = next((row, reason) for row, reason in unusable if curation.cause(reason) == cause)
         others = f" (and {count_of(count - 1, 'more row')})" if count > 1 else ""
-        lines.append(f"  {row.where}: image {row.image!r}: {reason}{others}")
+        lines.append(f"  {row.where}: image {_quoted(row.image)}: {reason}{others}")
     head = (
         f"{len(unusable)} of {rows} rows are unusable, more than ingest.max_rejected_frac = {max_rejected_frac} "
         "allows. Correct the rows, or raise ingest.max_rejected_frac to go on without them:"
@@ -376,8 +387,8 @@ def remarks(rows: Sequence[Row], found: image_paths.Found, result: Ingested) -> 
     if found.files:
         given, file = next(iter(found.files.items()))
         yield (
-            f"{count_of(len(found.files), 'path')} fit one file each but for {' and '.join(found.differences)}: "
-            f"{given!r} is taken for {file!r}"
+            f"{count_of(len(found.files), 'path')} fit one file each but for {' and '.join(found.differences)}; "
+            f"{_quoted(given)} is taken for {_quoted(file)}"
         )
     if unused := Counter(row.unused for row in rows if row.unused):
         listed = "; ".join(f"{number} {reason}" for reason, number in unused.most_common(5))
