@@ -355,6 +355,16 @@ def test_shares_that_are_not_those_of_deployment_are_noted(tmp_path: Path) -> No
     assert any("differ from the target prior" in note for note in the_metrics(tmp_path)["notes"])
 
 
+def test_resamples_that_need_too_much_memory_are_refused_before_they_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_problem(tmp_path, counts=(40, 20))
+    monkeypatch.setattr(evaluate, "MOST_BYTES", 4 * 60 * 150)
+    score(tmp_path, resamples=150)
+    with pytest.raises(config.InputError, match=r"resamples is 200, .* 60 test images; .* set it to 150 or less"):
+        score(tmp_path, resamples=200)
+
+
 def test_an_unknown_class_that_matters_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(config.InputError, match=r"evaluate\.positive is 'rear'; .* did you mean 'rare'"):
         a_problem(tmp_path, positive="rear")

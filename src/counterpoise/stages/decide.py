@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -35,7 +35,7 @@ class Decide(Section):
     """How logits become probabilities. `none`: no calibration; `temperature`: one factor; `vector` (multiclass only),
     `platt` and `isotonic` also have a bias, which learns the prior from validation. `auto` takes `temperature` if the
     ledger knows the prior that the model saw, otherwise `vector` (multiclass) or `platt` (multilabel)."""
-    target: Literal["natural", "estimated"] | dict[str, float]
+    target: Literal["natural", "estimated"] | dict[str, Annotated[float, Field(ge=0, le=1)]]
     """Class shares in deployment. `natural`: as in the labels, before any balancing. {class: share}: for multiclass a
     share for every class, with sum 1; for multilabel any labels, the others stay natural. `estimated`: from unlabelled
     images (`unlabelled`), assuming that images with and without a class look there as they do here; a check of this
@@ -47,21 +47,24 @@ class Decide(Section):
     """What the decision optimises: `most_probable`, accuracy; `balanced`, balanced accuracy; `least_cost`, the costs;
     `f_beta`, F-beta; `precision_floor`, recall at a given precision. The last two set a threshold for each label, or
     for the positive one of two classes."""
-    costs: dict[str, dict[str, float]]
+    costs: dict[str, dict[str, Annotated[float, Field(ge=0, le=1e9)]]]
     """`least_cost` only. Multiclass: {truth: {decision: cost}}; multilabel: {label: {missed: cost, false_alarm: cost}}.
-    Costs that are not stated are 1; a right decision costs 0."""
+    Costs are from 0 to 1e9, beyond which sums of them lose digits. Costs that are not stated are 1; a right decision
+    costs 0."""
     beta: float = Field(gt=0, le=10)
     """`f_beta` only: how much more recall counts than precision, in (0, 10]."""
     floor: float = Field(gt=0, lt=1)
     """`precision_floor` only: minimum precision that is expected from validation with confidence, in (0, 1)."""
-    at_least: int = Field(ge=0)
-    """Multilabel only: minimum number of labels per image, at least 0; the most probable labels are added. 0 allows
+    at_least: int = Field(ge=0, le=1000)
+    """Multilabel only: minimum number of labels per image, in 0..1000; the most probable labels are added. 0 allows
     none."""
-    min_positives: int = Field(ge=1)
-    """Multilabel only: labels with fewer positives (or negatives) in validation share one calibration; at least 1."""
-    search_positives: int = Field(ge=1)
+    min_positives: int = Field(ge=1, le=1_000_000)
+    """Multilabel only: labels with fewer positives (or negatives) in validation share one calibration; at least 1, at
+    most 1,000,000 (as if always)."""
+    search_positives: int = Field(ge=1, le=1_000_000)
     """`f_beta` only: with at least this many positives in validation, the threshold is searched on the true labels.
-    With fewer, it is computed from the calibrated probabilities, which varies less. At least 1."""
+    With fewer, it is computed from the calibrated probabilities, which varies less. At least 1, at
+    most 1,000,000 (as if never)."""
 
 
 class Params(Section):

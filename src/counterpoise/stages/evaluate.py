@@ -14,7 +14,7 @@ from pydantic import Field
 from counterpoise import labels, seeds
 from counterpoise.artifacts import decision as decision_file
 from counterpoise.artifacts import metrics, plots, predictions
-from counterpoise.config import Positive, Section
+from counterpoise.config import PATH, InputError, Positive, Section, Seed
 from counterpoise.evaluation import tasks
 from counterpoise.evaluation.headline import headline
 from counterpoise.evaluation.prevalence_table import prevalence_table
@@ -33,14 +33,19 @@ class Evaluate(Positive):
 
     model_config = Section.model_config
 
-    resamples: int = Field(ge=100)
-    """Number of bootstrap resamples for the intervals of composite figures, at least 100."""
+    resamples: int = Field(ge=100, le=10_000)
+    """Number of bootstrap resamples for the intervals of composite figures, in 100..10,000. Time and memory grow with
+    it (4 bytes for each resample and test image), and beyond 10,000 the ends of intervals no longer move."""
+
+
+MOST_BYTES = 4 * 2**30
+"""Memory of the resamples: 1,000 of a million test images, or 10,000 of a hundred thousand."""
 
 
 class Params(Section):
     """What this stage reads."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     evaluate: Evaluate
 
 
@@ -60,7 +65,14 @@ def score(
 
     Raises:
         ArtifactError: Predictions and decision are of different runs.
+        InputError: The resamples would take too much memory.
     """
+    needed, count = 4 * params.resamples * len(test.image_ids), len(test.image_ids)
+    if needed > MOST_BYTES:
+        raise InputError(
+            f"{PATH}: evaluate.resamples is {params.resamples}, which takes {needed / 2**30:.0f} GiB with {count:,} "
+            f"test images; at most {MOST_BYTES / 2**30:.0f} GiB are used; set it to {MOST_BYTES // (4 * count)} or less"
+        )
     names, groups, task = decision.classes, np.asarray(test.groups), tasks.find(decision.task)
     if test.classes != names:
         raise ArtifactError(f"{predictions.path('test')} has classes {test.classes}, {decision_file.PATH} {names}")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
-from counterpoise.config import PATH, InputError, Section, Tta
+from counterpoise.config import PATH, BatchSize, InputError, Section, Tta
 from counterpoise.dataset import folding
 from counterpoise.stages import run
 
@@ -37,8 +37,8 @@ class Predict(Tta):
     average: Literal["logits", "probabilities"]
     """How the members of a model, and the views of a tile, speak as one: by the mean of their logits, which leaves the
     prior ledger exact, or of their probabilities, with which it holds approximately."""
-    batch_size: int = Field(ge=1)
-    """Tiles that go through the network at a time."""
+    batch_size: BatchSize
+    """Tiles that go through the network at a time, in 1..65,536."""
 
 
 class Device(Section):

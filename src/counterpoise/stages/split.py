@@ -17,7 +17,7 @@ from pydantic import Field
 
 from counterpoise import config, seeds, tasks
 from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
-from counterpoise.config import InputError, Section
+from counterpoise.config import InputError, Section, Seed
 from counterpoise.dataset import stratification
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.dataset.near_duplicates import find_duplicates
@@ -63,7 +63,7 @@ class Params(Section):
     """What this stage reads."""
 
     task: tasks.Task
-    seed: int = Field(ge=0)
+    seed: Seed
     split: Split
 
 
