@@ -41,9 +41,7 @@ def test_more_values_than_ever_needed_are_refused_without_aliases_too(monkeypatc
 
 @pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: *a}", "a: *b\nb: &b 1"])
 def test_an_alias_of_what_is_not_yet_complete_is_refused(text):
-    with pytest.raises(
-        RefusedError, match=r"not valid YAML: line 1: nothing above it is complete that alias .* could repeat"
-    ):
+    with pytest.raises(RefusedError, match=r"not valid YAML: line 1: nothing above it is complete that alias"):
         yaml12.read(text)
 
 

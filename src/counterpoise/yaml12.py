@@ -107,8 +107,8 @@ def _measure(text: str) -> None:
             raise RefusedError(f"line {line} is more than {DEEPEST} levels deep; remove brackets or indentation")
         if open_nodes[-1][1] > MOST_VALUES:
             raise RefusedError(
-                f"line {line}: more than {MOST_VALUES:,} values, counting what an alias (`*name`) repeats each time it is "
-                "used; write out only what is needed"
+                f"line {line}: more than {MOST_VALUES:,} values, counting what an alias (`*name`) repeats each time it "
+                "is used; write out only what is needed"
             )
 
     for event in yaml.parse(text, Loader=_Loader):

@@ -95,6 +95,7 @@ class Facts:
         metrics: The headline figures.
         tables: The tables of `reports/plots/` by name.
         test: Raw logits of test.
+        other_baseline: That the figures of the last commit are of another test set; None where they are not.
     """
 
     classes: Classes
@@ -112,6 +113,7 @@ class Facts:
     metrics: metrics_file.Metrics
     tables: Mapping[str, pd.DataFrame]
     test: Predictions
+    other_baseline: str | None
 
     def __post_init__(self) -> None:
         for source in (self.prior.classes, self.card.classes, self.decision.classes, self.test.classes):

@@ -51,6 +51,7 @@ def find(facts: Facts) -> list[Finding]:
         _notes,
         _left_out,
         _clusters,
+        _other_baseline,
     )
     return [finding for rule in rules for finding in rule(facts)]
 
@@ -244,6 +245,15 @@ def _clusters(facts: Facts) -> Iterator[Finding]:
             f"{large.iloc[0]}: {quote(str(large.index[0]))}.",
             "Each counts as one when intervals are computed. If they are neither a group nor duplicates, raise "
             "split.duplicates.min_correlation.",
+        )
+
+
+def _other_baseline(facts: Facts) -> Iterator[Finding]:
+    if facts.other_baseline is not None:
+        yield Finding(
+            "When this page was written, the last commit had figures of other test images.",
+            f"{_sentence(facts.other_baseline)} So “dvc metrics diff” does not show what a remedy changed. Commit this "
+            "run as the baseline first.",
         )
 
 

@@ -100,6 +100,11 @@ def main(root: Path, params: Params) -> None:
     result, tables = score(test, decision, params.evaluate, params.seed)
     for note in result.notes[2:]:
         warn(note)
+    if other := metrics.compare_with_commit(root, result):
+        warn(
+            f"{other}. So `dvc metrics diff` does not show what a remedy changed. To compare with this run from now "
+            "on, commit it: git commit -am Baseline"
+        )
     metrics.write(root, result)
     plots.write(root, tables)
     for name, value in result.figures.items():
