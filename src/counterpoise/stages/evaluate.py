@@ -15,6 +15,7 @@ from counterpoise import labels, seeds
 from counterpoise.artifacts import decision as decision_file
 from counterpoise.artifacts import metrics, plots, predictions
 from counterpoise.config import PATH, InputError, Positive, Section, Seed
+from counterpoise.engine.threads import one_thread
 from counterpoise.evaluation import tasks
 from counterpoise.evaluation.headline import headline
 from counterpoise.evaluation.prevalence_table import prevalence_table
@@ -97,7 +98,8 @@ def score(
 def main(root: Path, params: Params) -> None:
     """Score and write."""
     test, decision = predictions.read(root, "test"), decision_file.read(root)
-    result, tables = score(test, decision, params.evaluate, params.seed)
+    with one_thread():
+        result, tables = score(test, decision, params.evaluate, params.seed)
     for note in result.notes[2:]:
         warn(note)
     if other := metrics.compare_with_commit(root, result):
