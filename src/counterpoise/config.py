@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from counterpoise import yaml12
 
 PATH = "params.yaml"
 ONE_CLASS, MANY_LABELS = "multiclass", "multilabel"
 """What `task` may be: exactly one class per image, or any number of labels."""
+
+
+MOST_FAULTS = 20
+"""How many faults of a section a message lists."""
+LONGEST_VALUE = 200
+"""Characters of a faulty value that a message shows."""
 
 
 class InputError(ValueError):
@@ -123,8 +131,8 @@ class Model(Subclasses, Backbone):
 
     model_config = ConfigDict(extra="forbid")
 
-    freeze_first: int = Field(ge=1)
-    """`first_n` only: how many blocks of the backbone are frozen, counted from the input; at least 1. The stem is the
+    freeze_first: int = Field(ge=1, le=1000)
+    """`first_n` only: how many blocks of the backbone are frozen, counted from the input, in 1..1000. The stem is the
     first block; after it, each stage is one (`resnet18` has 5 blocks, `efficientnet_b0` and `tf_efficientnet_lite0` 8,
     `densenet121` 6, the last of which is a norm)."""
     head: Literal["linear", "cosine", "concat_pool", "dense"]
@@ -133,8 +141,9 @@ class Model(Subclasses, Backbone):
     class, without biases, so the length of its weights gives no class an advantage. `concat_pool`: batch norm, dropout,
     a hidden layer, batch norm, dropout, a last layer as in `linear`. `dense`: batch norm, a hidden layer, dropout, a
     last layer as in `linear`. Heads always compute in float32. Loss `ldam` needs `cosine`."""
-    hidden: int = Field(ge=1)
-    """`concat_pool` and `dense` only: units of the hidden layer, at least 1. Its activation is ReLU."""
+    hidden: int = Field(ge=1, le=65_536)
+    """`concat_pool` and `dense` only: units of the hidden layer, in 1..65,536 (then its weights take 1 GB with 4,096
+    features). Its activation is ReLU."""
     dropout: float = Field(ge=0, lt=1)
     """Dropout before the last layer, in [0, 1); half of it before the hidden layer of `concat_pool`."""
 
@@ -172,45 +181,13 @@ class Weighting(Section):
     at least one epoch with weights remains. The best epoch is chosen among the later ones."""
 
 
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""A random seed of 32 bits, as most libraries take."""
+BatchSize = Annotated[int, Field(ge=1, le=65_536)]
+"""A number of examples that are computed at a time; with more, a batch of images of 224 pixels takes over 40 GB."""
+Epochs = Annotated[int, Field(ge=1, le=100_000)]
+"""A number of epochs; the curves keep a row for each, and the longest trainings of images known have some thousand."""
 S = TypeVar("S", bound=Section)
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with the numbers and booleans of YAML 1.2, in which `1e-3` is a number and `no` a word."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":float", ":int", ":bool", ":timestamp"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
-    ),
-    list("-+0123456789."),
-)
-
-
-def _decimal(loader: _Loader, node: yaml.ScalarNode) -> int:
-    return int(loader.construct_scalar(node))  # PyYAML's own would read 012 as an octal number
-
-
-def _mapping_without_repeats(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
-            line = node.start_mark.line + 1
-            raise InputError(f"{PATH}: key {key!r} occurs twice in the mapping that begins in line {line}; remove one")
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping_without_repeats)
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -223,16 +200,16 @@ def parse(text: str) -> dict[str, Any]:
         The mapping at its top.
 
     Raises:
-        InputError: The text is no YAML, or no mapping.
+        InputError: The text is no YAML, more than is ever needed, or no mapping.
 
     Example:
         >>> parse("rate: 1e-3\nsource: no")
         {'rate': 0.001, 'source': 'no'}
     """
     try:
-        content = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise InputError(f"{PATH}: not valid YAML: {error}") from error
+        content = yaml12.read(text)
+    except yaml12.RefusedError as error:
+        raise InputError(f"{PATH}: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{PATH}: expected sections such as `train:`, found {_KINDS.get(type(content), content)}")
     return content
@@ -269,9 +246,9 @@ def validate(section: type[S], content: Mapping[str, Any], where: str = "") -> S
     try:
         return section.model_validate(dict(content))
     except ValidationError as error:
-        problems = [dict(problem) for problem in error.errors()]
-        lines = [_explain(section, problem, where) for problem in problems if not _is_beside(problem, problems)]
-        raise InputError("\n".join(dict.fromkeys(lines))) from error
+        problems = _without_untaken(error.errors(include_url=False))
+        lines = [_explain(section, problem, where) for problem in problems[:MOST_FAULTS]]
+        raise InputError("\n".join(shorten(list(dict.fromkeys(lines)), len(problems) - MOST_FAULTS))) from error
 
 
 def read(root: Path, params: type[S]) -> S:
@@ -311,10 +288,10 @@ _EXPECTED = {
     "float_type": "a number",
     "bool_type": "true or false",
     "finite_number": "a finite number",
-    "greater_than": "a number above {gt:g}",
-    "greater_than_equal": "a number of at least {ge:g}",
-    "less_than": "a number below {lt:g}",
-    "less_than_equal": "a number of at most {le:g}",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
     "too_long": "at most {max_length} entries, found {actual_length}",
     "dict_type": "a mapping, such as {{name: value}}",
     "model_type": "a section of parameters, such as {{name: value}}",
@@ -323,13 +300,39 @@ _EXPECTED = {
 _LISTS = ("tuple_type", "list_type")
 
 
-def _is_beside(problem: Mapping[str, Any], problems: list[dict[str, Any]]) -> bool:
-    """Say whether a problem is only that the other member of a union, a word or a mapping, was not meant."""
-    place = _place(problem)
-    others = [other for other in problems if other is not problem and _place(other)[: len(place)] == place]
-    if problem["type"] == "literal_error":  # the mapping was meant, and something in it is wrong
-        return isinstance(problem["input"], Mapping) and bool(others)
-    return problem["type"] == "dict_type" and any(other["type"] == "literal_error" for other in others)
+def shorten(faults: list[str], unseen: int = 0) -> list[str]:
+    """Keep the first lines of a long list of faults, and say how many more there are.
+
+    Args:
+        faults: A line for each.
+        unseen: How many more are in no line; below 0 for none.
+    """
+    more = max(0, unseen) + max(0, len(faults) - MOST_FAULTS)
+    return [*faults[:MOST_FAULTS], *([f"{PATH}: {more:,} more faults are not shown"] if more else [])]
+
+
+def _without_untaken(problems: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leave out what only says that the other member of a union, a word or a mapping, was not meant."""
+    at_or_below, words_at_or_below = Counter[tuple[str, ...]](), Counter[tuple[str, ...]]()
+    for problem in problems:
+        place = _place(problem)
+        prefixes = [tuple(place[:length]) for length in range(len(place) + 1)]
+        at_or_below.update(prefixes)
+        if problem["type"] == "literal_error":
+            words_at_or_below.update(prefixes)
+    return [
+        problem
+        for problem in problems
+        if not (
+            # the mapping was meant, and something in it is wrong
+            (
+                problem["type"] == "literal_error"
+                and isinstance(problem["input"], Mapping)
+                and at_or_below[tuple(_place(problem))] > 1
+            )
+            or (problem["type"] == "dict_type" and words_at_or_below[tuple(_place(problem))])
+        )
+    ]
 
 
 def _place(problem: Mapping[str, Any]) -> list[str]:
@@ -358,7 +361,8 @@ def _written(value: object) -> str:
     """Write a value like YAML does, where Python would write `None` or `True`."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    return repr(value)
+    written = repr(value)
+    return written if len(written) <= LONGEST_VALUE else f"{written[:LONGEST_VALUE]}..."
 
 
 def _expected(problem: Mapping[str, Any]) -> str:
@@ -370,9 +374,16 @@ def _expected(problem: Mapping[str, Any]) -> str:
     if kind == "string_type" and isinstance(value, int | float):
         return f"expected text; write it in quotes: '{_written(value)}'"
     if kind in _EXPECTED:
-        return "expected " + _EXPECTED[kind].format(**problem.get("ctx", {}))
+        return "expected " + _EXPECTED[kind].format(**{k: _bound(v) for k, v in problem.get("ctx", {}).items()})
     message = str(problem["msg"])
     return f"{message[0].lower()}{message[1:]}"
+
+
+def _bound(value: object) -> str:
+    """Write a bound, with commas in large numbers."""
+    if not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
 
 
 def _annotation(section: type[Section], location: list[str]) -> Any:  # noqa: ANN401 - any annotation

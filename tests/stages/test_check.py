@@ -1,13 +1,18 @@
 import copy
+import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
+from pydantic import Field
 
-from counterpoise import config, losses
+from counterpoise import config, losses, sources
 from counterpoise.artifacts import params_ok
 from counterpoise.calibration.calibrators import sigmoid, softmax
 from counterpoise.config import InputError
@@ -242,6 +247,14 @@ def test_a_refusal_says_how_to_undo_the_one_change_that_caused_it(repository):
     ]
 
 
+def test_a_long_value_is_cut_in_the_message(repository):
+    path = repository / config.PATH
+    path.write_text(path.read_text().replace("\nloss: cross_entropy", "\nloss: " + "x" * 100_000))
+    with pytest.raises(InputError, match=r"params\.yaml: loss is 'x+\.\.\.\nFix params\.yaml") as caught:
+        check.main(repository)
+    assert len(str(caught.value)) < 3000
+
+
 def test_without_git_a_refusal_names_no_former_value(repository, monkeypatch):
     monkeypatch.setenv("PATH", "")
     content = changed(train__epochs=0)
@@ -314,6 +327,100 @@ def test_the_stage_ends_with_a_message_and_without_a_traceback(repository):
     assert found.returncode == 1
     assert "params.yaml: seed is 'zero'; expected a whole number" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def unbounded(annotation: Any, metadata: Sequence[Any], name: str) -> Iterator[str]:
+    """Name each number below an annotation that lacks a lower or an upper bound."""
+    if isinstance(annotation, type) and issubclass(annotation, config.Section):
+        for key, field in annotation.model_fields.items():
+            yield from unbounded(field.annotation, field.metadata, f"{name}.{key}")
+    elif get_origin(annotation) is Annotated:
+        own, *more = get_args(annotation)
+        bounds = [bound for entry in more for bound in getattr(entry, "metadata", [entry])]
+        yield from unbounded(own, [*metadata, *bounds], name)
+    elif annotation in (int, float):
+        if not any(hasattr(bound, "ge") or hasattr(bound, "gt") for bound in metadata):
+            yield f"{name} has no lower bound"
+        if not any(hasattr(bound, "le") or hasattr(bound, "lt") for bound in metadata):
+            yield f"{name} has no upper bound"
+    elif get_origin(annotation) is not Literal:
+        inner = metadata if get_origin(annotation) in (UnionType, Union) else []
+        for part in get_args(annotation):
+            yield from unbounded(part, inner, name)
+
+
+def test_every_number_has_a_lower_and_an_upper_bound():
+    sections = {**check.sections(), "model": config.Model, "weighting": config.Weighting}
+    sections |= {f"losses.{name}": losses.module(name).Params for name in losses.names()}
+    sections |= {f"sources.{name}": sources.find(name).Params for name in sources.names()}
+    assert [line for name, section in sections.items() for line in unbounded(section, [], name)] == []
+    stages = [unbounded(params, [], params.__module__) for params in check._stage_params()]
+    assert [line for lines in stages for line in lines] == []
+
+
+def test_a_number_without_a_bound_would_be_found():
+    class Loose(config.Section):
+        one: int
+        two: dict[str, tuple[Annotated[float, Field(ge=0)], ...]] | None
+        three: Annotated[int, Field(ge=0, le=1)] | Literal["none"]
+        four: float | None = Field(gt=0, lt=1)
+
+    assert list(unbounded(Loose, [], "loose")) == [
+        "loose.one has no lower bound",
+        "loose.one has no upper bound",
+        "loose.two has no upper bound",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("train__epochs", 10**18, "train.epochs is 1000000000000000000; expected a number of at most 100,000"),
+        ("train__batch_size", 10**25, "train.batch_size is 10000000000000000000000000; expected a number of at most"),
+        ("tile__size_px", 10**20, "tile.size_px is 100000000000000000000; expected a number of at most 16,384"),
+        ("evaluate__resamples", 10**8, "evaluate.resamples is 100000000; expected a number of at most 10,000"),
+        (
+            "seed",
+            10**39,
+            "seed is 1" + "0" * 39 + "; expected a number of at most 4,294,967,295",
+        ),
+        ("train__learning_rate", 10**30, "; expected a number of at most 10"),
+        ("decide__target", {"a": 1.5}, "decide.target.a is 1.5; expected a number of at most 1"),
+        ("decide__costs", {"a": {"b": -1.0}}, "decide.costs.a.b is -1.0; expected a number of at least 0"),
+    ],
+)
+def test_a_number_beyond_every_use_is_refused_with_its_bound(name, value, part):
+    assert part in fault(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("owner", "value"),
+    [
+        ((), 3),
+        (("train",), 3),
+        (("losses",), {}),
+        (("ingest", "sources"), {}),
+        (("ingest", "merge"), 3),
+        (("decide", "costs"), 3),
+        (("decide", "target"), 3),
+        (("model", "subclasses"), 1),
+    ],
+)
+def test_twenty_thousand_wrong_keys_take_a_moment_and_few_lines(owner, value):
+    content = copy.deepcopy(shipped())
+    block = content
+    for key in owner[:-1]:
+        block = block[key]
+    wrong = {f"key{number}": value for number in range(20_000)}
+    if owner:
+        block[owner[-1]] = {**block[owner[-1]], **wrong} if isinstance(block[owner[-1]], dict) else wrong
+    else:
+        block |= wrong
+    begin = time.process_time()
+    found = check.problems(content)
+    assert time.process_time() - begin < 3  # one second on a free machine, where each fault once took one millisecond
+    assert len(found) == config.MOST_FAULTS + 1
+    assert re.fullmatch(r"params\.yaml: 19,\d{3} more faults are not shown", found[-1])
 
 
 def literals(section: type[config.Section], name: str) -> set[str]:

@@ -13,6 +13,7 @@ from scipy.special import expit, logsumexp, softmax
 from scipy.stats import binomtest
 from sklearn import metrics as sklearn_metrics
 
+from counterpoise import config
 from counterpoise.artifacts import decision, predictions, prior
 from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
@@ -357,6 +358,16 @@ def test_the_first_note_says_which_class_matters_and_why(tmp_path: Path) -> None
 def test_shares_that_are_not_those_of_deployment_are_noted(tmp_path: Path) -> None:
     a_problem(tmp_path, counts=(50, 50), target={"common": 0.99, "usual": 0.01})
     assert any("differ from the target prior" in note for note in the_metrics(tmp_path)["notes"])
+
+
+def test_resamples_that_need_too_much_memory_are_refused_before_they_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_problem(tmp_path, counts=(40, 20))
+    monkeypatch.setattr(evaluate, "MOST_BYTES", 4 * 60 * 150)
+    score(tmp_path, resamples=150)
+    with pytest.raises(config.InputError, match=r"resamples is 200, .* 60 test images; .* set it to 150 or less"):
+        score(tmp_path, resamples=200)
 
 
 def test_scoring_twice_writes_equal_bytes_and_another_seed_other_intervals(tmp_path: Path) -> None:

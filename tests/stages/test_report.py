@@ -238,6 +238,28 @@ def test_hostile_names_are_text_and_nothing_else(tmp_path):
     assert "the file is <empty>" in page.text
 
 
+def test_figures_of_another_test_set_than_in_the_last_commit_are_a_warning(tmp_path):
+    build(tmp_path)
+    said = "the last commit had figures of other test images"
+    path = tmp_path / metrics.PATH
+    text = path.read_text()
+
+    def commit() -> None:
+        identity = ["-c", "user.name=n", "-c", "user.email=e"]
+        for command in (["init"], ["add", metrics.PATH], [*identity, "commit", "-m", "figures"]):
+            subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
+
+    assert said not in made(tmp_path)
+    commit()
+    assert said not in made(tmp_path)
+    path.write_text(text.replace('"test_images": 20', '"test_images": 21'))
+    commit()
+    path.write_text(text)
+    page = Page(made(tmp_path)).text
+    assert said in page
+    assert "The last commit has figures of other test images: 21, of which" in page
+
+
 def test_the_page_loads_nothing(tmp_path):
     build(tmp_path)
     text = made(tmp_path)

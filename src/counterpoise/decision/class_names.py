@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from counterpoise.artifacts.classes import Classes
 from counterpoise.calibration import links as calibration_links
@@ -27,14 +27,15 @@ class ClassNames(Section):
 
     model_config = ConfigDict(extra="ignore")
 
-    target: Literal["natural", "estimated"] | dict[Name, float]
+    target: Literal["natural", "estimated"] | dict[Name, Annotated[float, Field(ge=0, le=1)]]
     """Class shares in deployment. `natural`: as in the labels, before any balancing. {class: share}: for multiclass a
     share for every class, with sum 1; for multilabel any labels, the others stay natural. `estimated`: from unlabelled
     images (`unlabelled`), assuming that images with and without a class look there as they do here; a check of this
     assumption stops the run if it fails."""
-    costs: dict[Name, dict[Name, float]]
+    costs: dict[Name, dict[Name, Annotated[float, Field(ge=0, le=1e9)]]]
     """`least_cost` only. Multiclass: {truth: {decision: cost}}; multilabel: {label: {missed: cost, false_alarm: cost}}.
-    Costs that are not stated are 1; a right decision costs 0."""
+    Costs are from 0 to 1e9, beyond which sums of them lose digits. Costs that are not stated are 1; a right decision
+    costs 0."""
 
 
 def refuse_unknown(

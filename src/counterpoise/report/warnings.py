@@ -52,6 +52,7 @@ def find(facts: Facts) -> list[Finding]:
         _notes,
         _left_out,
         _clusters,
+        _other_baseline,
     )
     return [finding for rule in rules for finding in rule(facts)]
 
@@ -268,6 +269,15 @@ def _leaks(facts: Facts) -> Iterator[Finding]:
             "images of another split, or are duplicates of them.",
             f"Figures of test may be too good. Your own split divides {counted(leaking['unit'].nunique(), 'unit')} of "
             "data/clusters.csv; give all images of a unit the same split.",
+        )
+
+
+def _other_baseline(facts: Facts) -> Iterator[Finding]:
+    if facts.other_baseline is not None:
+        yield Finding(
+            "When this page was written, the last commit had figures of other test images.",
+            f"{_sentence(facts.other_baseline, facts)} So “dvc metrics diff” does not show what a remedy changed. Commit this "
+            "run as the baseline first.",
         )
 
 

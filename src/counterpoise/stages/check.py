@@ -37,6 +37,8 @@ _DOTTED = re.compile(r"\b(?:[a-z_]+(?:\.\w+)+|loss|task|seed)\b")
 _ABSENT = object()
 BROUGHT = "data/raw"
 """Where people are asked to put their images, a folder for each set."""
+LONGEST_LINE = 2000
+"""Characters of a fault that are shown."""
 
 
 def sections() -> dict[str, type[Section]]:
@@ -61,7 +63,9 @@ def problems(content: Mapping[str, Any]) -> list[str]:
     """
     own = sections()
     known = {**SHARED, **own}
-    faults = [f"{PATH}: {name} is not a section; {suggest(name, known)}" for name in content if name not in known]
+    unknown = [name for name in content if name not in known]
+    faults = [f"{PATH}: {name} is not a section; {suggest(name, known)}" for name in unknown[: config.MOST_FAULTS]]
+    faults = config.shorten(faults, len(unknown) - config.MOST_FAULTS)
     faults += [f"{PATH}: section {name} is missing; add it" for name in known if name not in content]
     for name, section in known.items():
         if name in content and section is not None:
@@ -97,22 +101,24 @@ def _faults(section: type[Section], content: object, where: str) -> list[str]:
 def _names(content: Mapping[str, Any]) -> list[str]:
     """Check the names of losses, sources, demo sets and policies, and the parameters of each."""
     ingest, demo = content["ingest"], content["demo"]["name"]
+    known_losses, known_sources = losses.names(), sources.names()
     names = [
         ("loss", content["loss"], list(content["losses"])),
         ("ingest.source", ingest["source"], list(ingest["sources"])),
         ("demo.name", demo, ["none", *demos.names()]),
         ("oversample.policy", content["oversample"]["policy"], list(augmentation.POLICIES)),
         ("train.augment", content["train"]["augment"], list(augmentation.POLICIES)),
-        *((f"losses.{name}", name, losses.names()) for name in content["losses"]),
-        *((f"ingest.sources.{name}", name, sources.names()) for name in ingest["sources"]),
+        *((f"losses.{name}", name, known_losses) for name in content["losses"]),
+        *((f"ingest.sources.{name}", name, known_sources) for name in ingest["sources"]),
     ]
-    faults = [
-        f"{PATH}: {where} is {name!r}; {suggest(name, expected)}"
-        for where, name, expected in names
-        if name not in expected
-    ]
-    if faults:
-        return faults
+    wrong = [entry for entry in names if entry[1] not in entry[2]]
+    if wrong:
+        shown = [
+            f"{PATH}: {where} is {name!r}; {suggest(name, expected)}"
+            for where, name, expected in wrong[: config.MOST_FAULTS]
+        ]
+        return config.shorten(shown, len(wrong) - config.MOST_FAULTS)
+    faults: list[str] = []
     for name, block in content["losses"].items():
         faults += _faults(losses.module(name).Params, block, f"losses.{name}")
     for name, block in ingest["sources"].items():
@@ -208,6 +214,11 @@ def _value(content: object, name: str) -> object:
     return content
 
 
+def _cut(line: str) -> str:
+    """Keep a line readable that shows a value of thousands of characters."""
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
+
+
 def main(root: Path) -> None:
     """Check all parameters, and write `results/params.ok`.
 
@@ -216,7 +227,7 @@ def main(root: Path) -> None:
     """
     content = config.load(root)
     outlines.recall(root)
-    faults = problems(content) or list(_missing(root, content))
+    faults = [_cut(line) for line in problems(content)] or list(_missing(root, content))
     outlines.keep(root)
     if faults:
         raise InputError("\n".join([*faults, *undo(root, content, faults), f"Fix {PATH} and run `dvc repro` again."]))

@@ -51,14 +51,16 @@ class Decide(ClassNames):
     """`f_beta` only: how much more recall counts than precision, in (0, 10]."""
     floor: float = Field(gt=0, lt=1)
     """`precision_floor` only: minimum precision that is expected from validation with confidence, in (0, 1)."""
-    at_least: int = Field(ge=0)
-    """Multilabel only: minimum number of labels per image, at least 0; the most probable labels are added. 0 allows
+    at_least: int = Field(ge=0, le=1000)
+    """Multilabel only: minimum number of labels per image, in 0..1000; the most probable labels are added. 0 allows
     none."""
-    min_positives: int = Field(ge=1)
-    """Multilabel only: labels with fewer positives (or negatives) in validation share one calibration; at least 1."""
-    search_positives: int = Field(ge=1)
+    min_positives: int = Field(ge=1, le=1_000_000)
+    """Multilabel only: labels with fewer positives (or negatives) in validation share one calibration; at least 1, at
+    most 1,000,000 (as if always)."""
+    search_positives: int = Field(ge=1, le=1_000_000)
     """`f_beta` only: with at least this many positives in validation, the threshold is searched on the true labels.
-    With fewer, it is computed from the calibrated probabilities, which varies less. At least 1."""
+    With fewer, it is computed from the calibrated probabilities, which varies less. At least 1, at
+    most 1,000,000 (as if never)."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
 
 from counterpoise.artifacts import features, splits, tiles
-from counterpoise.config import Backbone, Section, Tta, Views
+from counterpoise.config import Backbone, BatchSize, Section, Seed, Tta, Views
 from counterpoise.stages import run
 
 if TYPE_CHECKING:
@@ -28,14 +27,14 @@ if TYPE_CHECKING:
 class Embed(Section):
     """Section `embed`."""
 
-    batch_size: int = Field(ge=1)
-    """Tiles that go through the backbone at a time."""
+    batch_size: BatchSize
+    """Tiles that go through the backbone at a time, in 1..65,536."""
 
 
 class Params(Section):
     """What this stage reads."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     model: Backbone
     oversample: Views
     predict: Tta

@@ -44,8 +44,8 @@ FLAT = 8
 class Rare(Section):
     """Block `ingest.rare`: what to do with classes that have few images."""
 
-    min_images: int = Field(ge=1)
-    """A class with fewer images than this is rare; at least 1."""
+    min_images: int = Field(ge=1, le=1_000_000)
+    """A class with fewer images than this is rare; in 1..1,000,000."""
     action: Literal["keep", "drop", "other"]
     """What to do with rare classes. `keep` them; `drop` their label, and images without another label; or group them
     all as one class named `other`."""

@@ -18,7 +18,7 @@ from counterpoise.artifacts import classes, clusters, draws, tiles
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import Drawn, InputError, Portion, Section
+from counterpoise.config import Drawn, InputError, Portion, Section, Seed
 from counterpoise.dataset import subsampling
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.imbalance import resampling
@@ -65,7 +65,7 @@ class Params(Section):
     """What this stage reads."""
 
     task: tasks.Task
-    seed: int = Field(ge=0)
+    seed: Seed
     oversample: Oversample
     train: Portion
 

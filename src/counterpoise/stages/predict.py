@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
-from counterpoise.config import PATH, InputError, Section, Tta
+from counterpoise.config import PATH, BatchSize, InputError, Section, Tta
 from counterpoise.dataset import folding
 from counterpoise.stages import run
 
@@ -37,8 +37,8 @@ class Predict(Tta):
     average: Literal["logits", "probabilities"]
     """What to average over the members of a model and the views of a tile: their `logits`, with which the prior ledger
     is exact, or their `probabilities`, with which it is approximate."""
-    batch_size: int = Field(ge=1)
-    """Number of tiles per forward pass, at least 1."""
+    batch_size: BatchSize
+    """Number of tiles per forward pass, in 1..65,536."""
 
 
 class Device(Section):

@@ -53,7 +53,7 @@ def main(root: Path, params: Params) -> None:
     from counterpoise.report import page  # imports jinja2, which `check` does not need
     from counterpoise.report.facts import Facts
 
-    best = training.best_epoch(root)
+    best, figures = training.best_epoch(root), metrics.read(root)
     facts = Facts(
         classes=classes.read(root),
         manifest=manifest.read(root),
@@ -67,9 +67,10 @@ def main(root: Path, params: Params) -> None:
         curves=training.read(root),
         best_epoch=None if best is None else best + 1,
         decision=decision.read(root),
-        metrics=metrics.read(root),
+        metrics=figures,
         tables={name: plots.read(root, name) for name in plots.COLUMNS},
         test=predictions.read(root, "test"),
+        other_baseline=metrics.compare_with_commit(root, figures),
     )
     test_tiles = tiles.read(root, "test")
     firsts = test_tiles.table["image_id"].drop_duplicates()

@@ -19,7 +19,7 @@ from pydantic import Field
 from counterpoise import config, seeds, tasks
 from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
 from counterpoise.artifacts import positive as positive_file
-from counterpoise.config import InputError, Section, Subclasses
+from counterpoise.config import InputError, Section, Seed, Subclasses
 from counterpoise.dataset import coverage, given_split, positive_class, splitting, stratification
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.dataset.near_duplicates import find_duplicates
@@ -61,7 +61,7 @@ class Params(Section):
     """What this stage reads."""
 
     task: tasks.Task
-    seed: int = Field(ge=0)
+    seed: Seed
     split: Split
     evaluate: PositiveName
     decide: ClassNames

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 class Tile(Section):
     """Section `tile`."""
 
-    size_px: int = Field(ge=16)
-    """Side of a tile in pixels, at least 16. Larger images are cut into windows of this size."""
-    overlap_px: int = Field(ge=0)
+    size_px: int = Field(ge=16, le=16_384)
+    """Side of a tile in pixels, in 16..16,384 (then one tile takes 0.8 GB). Larger images are cut into
+    windows of this size."""
+    overlap_px: int = Field(ge=0, lt=16_384)
     """Minimum overlap of neighbouring windows in pixels, from 0 to below `size_px`."""
 
 
