@@ -157,7 +157,7 @@ def test_a_killed_writer_leaves_the_old_artifact_and_the_next_writer_clears_up(t
     assert list(content(path).values()) == ["old"]
     assert len(listed(tmp_path)) == 2
     with storage.replacing(path, folder=folder) as temporary:
-        assert listed(tmp_path) == sorted(["artifact", temporary.name] if folder else ["artifact"])
+        assert listed(tmp_path) == sorted(["artifact", temporary.name])
         put(temporary, "new", folder)
     assert list(content(path).values()) == ["new"]
     assert listed(tmp_path) == ["artifact"]
@@ -319,7 +319,6 @@ def test_a_wrong_table_is_not_written(tmp_path, table, message):
         ("name,count,share\na,1\n", "'share' should hold float"),
         ("name,count,share\na,1,0.5,2\n", "more cells than the 3 columns"),
         ("name,count,share\na,1,0.5\nb,2,0.25,3\n", "not a table"),
-        ("name,count,share\na,1,0.5\nb,2,0.2", "its last row is cut off"),
         ('name,count,share\n"a,1,0.5\n', "not a table"),
     ],
 )
@@ -388,8 +387,8 @@ WHOLE = Whole((Part((0.1 + 0.2, 1e-300)), Part(())), 3)
 
 
 def test_a_dataclass_comes_back_from_json_as_it_was(tmp_path):
-    storage.write_json(tmp_path / "a.json", asdict(WHOLE))
-    assert storage.read_dataclass(tmp_path, "a.json", Whole) == WHOLE
+    storage.write_json(tmp_path / "a.json", asdict(WHOLE), tmp_path / "make.sums")
+    assert storage.read_dataclass(tmp_path, "a.json", Whole, "make.sums") == WHOLE
 
 
 @pytest.mark.parametrize(
@@ -403,15 +402,15 @@ def test_a_dataclass_comes_back_from_json_as_it_was(tmp_path):
     ],
 )
 def test_a_dataclass_with_a_key_of_another_type_is_refused_with_its_place_and_the_way_out(tmp_path, damage, message):
-    storage.write_json(tmp_path / "a.json", asdict(WHOLE) | damage)
+    storage.write_json(tmp_path / "a.json", asdict(WHOLE) | damage, tmp_path / "make.sums")
     with pytest.raises(ArtifactError, match=rf"^a\.json: damaged: {message}.*; run `dvc repro`$"):
-        storage.read_dataclass(tmp_path, "a.json", Whole)
+        storage.read_dataclass(tmp_path, "a.json", Whole, "make.sums")
 
 
 def test_a_field_is_missed_even_where_the_dataclass_has_a_default(tmp_path):
-    storage.write_json(tmp_path / "a.json", {"parts": [], "count": 1})
+    storage.write_json(tmp_path / "a.json", {"parts": [], "count": 1}, tmp_path / "make.sums")
     with pytest.raises(ArtifactError, match=r"missing keys \['limit'\], unknown keys \[\]"):
-        storage.read_dataclass(tmp_path, "a.json", Whole)
-    storage.write_json(tmp_path / "a.json", ["parts"])
+        storage.read_dataclass(tmp_path, "a.json", Whole, "make.sums")
+    storage.write_json(tmp_path / "a.json", ["parts"], tmp_path / "make.sums")
     with pytest.raises(ArtifactError, match=r"expected the keys \['count', 'limit', 'parts'\], found \['parts'\]"):
-        storage.read_dataclass(tmp_path, "a.json", Whole)
+        storage.read_dataclass(tmp_path, "a.json", Whole, "make.sums")

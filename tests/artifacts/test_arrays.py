@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from counterpoise import storage
 from counterpoise.artifacts import features, model, predictions, thumbnails, tiles
 from counterpoise.storage import ArtifactError
 
@@ -39,13 +40,14 @@ def test_features_are_finite(tmp_path, value):
 def test_where_nothing_is_frozen_an_index_says_so(tmp_path):
     features.write(tmp_path, "train", None)
     assert features.read(tmp_path, "train") is None
-    assert [path.name for path in (tmp_path / features.path("train")).iterdir()] == ["index.json"]
+    assert sorted(path.name for path in (tmp_path / features.path("train")).iterdir()) == ["embed.sums", "index.json"]
 
 
 @pytest.mark.parametrize("index", ['{"frozen": true}', '{"frozen": true, "runtime": "abacus"}', '{"frozen": 1}'])
-def test_features_whose_runtime_is_unknown_are_refused(tmp_path, index):
+def test_features_whose_runtime_is_unknown_are_refused(tmp_path, sign, index):
     features.write(tmp_path, "train", features.Features(INDEX, np.ones((2, 3), np.float32), "onnxruntime"))
     (tmp_path / features.path("train") / "index.json").write_text(index)
+    sign(tmp_path / features.path("train") / "index.json")
     with pytest.raises(ArtifactError, match=r"what computed it|expected one of"):
         features.read(tmp_path, "train")
 
@@ -75,6 +77,7 @@ def test_thumbnails_are_squares_of_bytes_of_one_size(tmp_path, array):
         thumbnails.write(tmp_path, array)
     (tmp_path / "data").mkdir()
     np.save(tmp_path / thumbnails.PATH, array)
+    storage.record(tmp_path / thumbnails.PATH, tmp_path / thumbnails.SUMS)
     with pytest.raises(ArtifactError, match=r"expected uint8 \(n, 32, 32\)"):
         thumbnails.read(tmp_path)
 
@@ -89,6 +92,7 @@ def test_thumbnails_of_other_images_than_the_manifests_are_refused(tmp_path):
 def test_arrays_of_objects_are_never_unpickled(tmp_path):
     (tmp_path / "data").mkdir()
     np.save(tmp_path / thumbnails.PATH, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    storage.record(tmp_path / thumbnails.PATH, tmp_path / thumbnails.SUMS)
     with pytest.raises(ArtifactError, match="damaged"):
         thumbnails.read(tmp_path)
 
@@ -118,7 +122,7 @@ def test_predictions_have_the_documented_columns(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["group", "logit_y", "order", "all_logits"])
-def test_predictions_with_other_columns_are_refused(tmp_path, damage):
+def test_predictions_with_other_columns_are_refused(tmp_path, sign, damage):
     predictions.write(tmp_path, "val", PREDICTIONS)
     path = tmp_path / predictions.path("val")
     table = pq.read_table(path)
@@ -131,6 +135,7 @@ def test_predictions_with_other_columns_are_refused(tmp_path, damage):
     else:
         table = table.drop_columns([damage])
     pq.write_table(table, path)
+    sign(path)
     with pytest.raises(ArtifactError, match="unexpected columns"):
         predictions.read(tmp_path, "val")
 
@@ -163,7 +168,7 @@ def test_a_split_without_tiles_has_an_empty_index(tmp_path):
     with tiles.writing(tmp_path, "val"):
         pass
     assert list(tiles.read(tmp_path, "val").table.columns) == list(tiles.COLUMNS)
-    assert [path.name for path in (tmp_path / tiles.path("val")).iterdir()] == [tiles.INDEX]
+    assert sorted(path.name for path in (tmp_path / tiles.path("val")).iterdir()) == ["tile.sums", tiles.INDEX]
 
 
 def test_a_tile_that_stands_twice_is_refused_and_nothing_is_left(tmp_path):
@@ -211,7 +216,7 @@ def test_weights_on_any_layout_are_read_back_and_hold_no_pickle(tmp_path):
     found = model.read_weights(tmp_path)
     assert found["w"].tolist() == [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
     assert found["n"].item() == 3
-    assert sorted(path.suffix for path in (tmp_path / model.FOLDER).iterdir()) == [".json", ".safetensors"]
+    assert sorted(path.suffix for path in (tmp_path / model.FOLDER).iterdir()) == [".json", ".safetensors", ".sums"]
     data = (tmp_path / model.FOLDER / "model.safetensors").read_bytes()
     assert int.from_bytes(data[:8], "little") < len(data)
     assert data[8:9] == b"{"

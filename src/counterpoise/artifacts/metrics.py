@@ -11,6 +11,7 @@ from pathlib import Path
 from counterpoise import storage
 
 PATH = "reports/metrics.json"
+SUMS = "reports/evaluate.sums"
 MOST_SCALARS = 15
 
 
@@ -43,7 +44,7 @@ def write(root: Path, metrics: Metrics) -> None:
     content: dict[str, object] = {name: _rounded(value) for name, value in metrics.figures.items()}
     content["intervals"] = {name: [_rounded(low), _rounded(high)] for name, (low, high) in metrics.intervals.items()}
     content["notes"] = list(metrics.notes)
-    storage.write_json(root / PATH, content)
+    storage.write_json(root / PATH, content, root / SUMS)
 
 
 def read(root: Path) -> Metrics:
@@ -52,7 +53,7 @@ def read(root: Path) -> Metrics:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    content = storage.read_json(root / PATH)
+    content = storage.read_json(root / PATH, root / SUMS)
     try:
         intervals = {name: (low, high) for name, (low, high) in content.pop("intervals").items()}
         notes = tuple(content.pop("notes"))

@@ -1,7 +1,8 @@
 """Bring raw labels of any kind into one schema.
 
-Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/rejected.csv`, and
-`data/thumbnails.npy`. Every image is decoded once; every row that is not used is listed with its reason.
+Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/rejected.csv`,
+`data/thumbnails.npy`, and `data/ingest.sums`. Every image is decoded once; every row that is not used is
+listed with its reason.
 """
 
 from __future__ import annotations

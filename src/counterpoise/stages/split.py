@@ -1,7 +1,7 @@
 """Assign every image to train, val or test.
 
-Reads `data/manifest.csv`, `data/classes.json`, `data/thumbnails.npy`. Writes `data/splits.csv`, `data/clusters.csv`.
-Groups, exact and near duplicates are never split up.
+Reads `data/manifest.csv`, `data/classes.json`, `data/thumbnails.npy`. Writes `data/splits.csv`, `data/clusters.csv`,
+`data/split.sums`. Groups, exact and near duplicates are never split up.
 """
 
 from __future__ import annotations

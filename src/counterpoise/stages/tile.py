@@ -19,6 +19,7 @@ from counterpoise.artifacts import manifest, splits, tiles
 from counterpoise.config import InputError, Section
 from counterpoise.dataset import tiling
 from counterpoise.stages import run
+from counterpoise.storage import check_partners
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,10 @@ def main(root: Path, params: Params) -> None:
             f"{config.PATH}: tile.overlap_px is {params.tile.overlap_px}; expected a number below tile.size_px, "
             f"{params.tile.size_px}"
         )
-    table = manifest.read(root).merge(splits.read(root), on="image_id", validate="one_to_one")
+    images_of, split_of = manifest.read(root), splits.read(root)
+    check_partners(root / splits.PATH, split_of["image_id"], root / manifest.PATH, images_of["image_id"])
+    check_partners(root / manifest.PATH, images_of["image_id"], root / splits.PATH, split_of["image_id"])
+    table = images_of.merge(split_of, on="image_id", validate="one_to_one")
     for split in splits.NAMES:
         part = table[table["split"] == split]
         with tiles.writing(root, split) as append:

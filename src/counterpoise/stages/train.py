@@ -38,14 +38,14 @@ def _examples(root: Path, split: str, prior: Prior, params: Params, *, drawn: bo
     part = tiles.read(root, split)
     if drawn:
         row = {tile_id: number for number, tile_id in enumerate(part.table["tile_id"])}
-        table = draws.read(root)
+        table = draws.read(root, part)
         rows, views = np.array([row[tile_id] for tile_id in table["tile_id"]]), table["view"].to_numpy()
     elif split == "train" and params.train.fraction < 1:
-        rows = subsampling.choose(part.table, clusters.units(root), params.train.fraction, params.seed)
+        rows = subsampling.choose(part.table, clusters.units(root, part), params.train.fraction, params.seed)
         views = np.zeros(len(rows), dtype=np.int64)
     else:
         rows, views = np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
-    return examples.from_tiles(part, features.read(root, split), rows, views, prior, params, split)
+    return examples.from_tiles(part, features.read(root, split, part), rows, views, prior, params, split)
 
 
 def main(root: Path, params: Params) -> None:
