@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from counterpoise import labels
+from counterpoise import labels, storage
 from counterpoise.artifacts import (
     classes,
     clusters,
@@ -195,7 +195,15 @@ def write_curves(root: Path, rates: Sequence[float], losses: Sequence[float]) ->
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         lines = [f"{step}\t{value}" for step, value in enumerate(values)]
         (folder / f"{name}.tsv").write_text("\n".join(["step\tvalue", *lines]))
-    (root / training.FOLDER / "metrics.json").write_text(json.dumps({"best_epoch": 1}))
+    set_best_epoch(root, 1)
+    for curve in folder.rglob("*.tsv"):
+        storage.record(curve, root / training.SUMS)
+
+
+def set_best_epoch(root: Path, epoch: int) -> None:
+    path = root / training.FOLDER / "metrics.json"
+    path.write_text(json.dumps({"best_epoch": epoch}))
+    storage.record(path, root / training.SUMS)
 
 
 def made(root: Path, params: report.Params = PARAMS) -> str:
@@ -357,7 +365,7 @@ def test_what_did_not_raise_odds_of_labels_is_not_spoken_of(tmp_path, task, fact
 @pytest.mark.parametrize(("losses", "warned"), [((0.9, 0.6, 0.5), True), ((0.9, 0.5, 0.6), False)])
 def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path, losses, warned):
     build(tmp_path, rates=[0.1, 0.1, 0.1], losses=losses)
-    (tmp_path / training.FOLDER / "metrics.json").write_text(json.dumps({"best_epoch": 2}))
+    set_best_epoch(tmp_path, 2)
     assert ("The best epoch is the last one (3)" in Page(made(tmp_path)).text) == warned
 
 
@@ -414,8 +422,9 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     predictions.write(tmp_path, "test", test)
     decision.write(tmp_path, chosen)
     plots.write(tmp_path, tables)
-    with tiles.writing(tmp_path, "test"):
-        pass
+    with tiles.writing(tmp_path, "test") as append:
+        for image_id, labels_of in zip(test.image_ids, test.labels, strict=True):
+            append(tiles.Tile(image_id, image_id, labels_of, (0, 0, 1, 1), b"not shown"))
     text = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0)))).text
     assert "In validation 50 % of the images were “panel”, in test 4.6 %." in text
     assert "it was 86 % on validation and 89 % on test" in text

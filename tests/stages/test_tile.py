@@ -94,7 +94,7 @@ def test_two_runs_write_the_same_bytes(root):
     first = contents(root)
     tile.main(root, PARAMS)
     assert contents(root) == first
-    assert len(first) == 2 * len(splits.NAMES)
+    assert len(first) == 3 * len(splits.NAMES)
 
 
 def test_windows_of_a_turned_photograph_are_cut_after_turning(root):

@@ -51,6 +51,29 @@ def ending_in_words() -> Iterator[None]:
         _end_interrupted()
 
 
+@contextmanager
+def alone(root: Path, stage: str) -> Iterator[None]:
+    """Keep other runs of a stage out of this checkout; the system lifts the lock of a process that is killed.
+
+    Raises:
+        InputError: The stage is running already.
+    """
+    from filelock import FileLock, Timeout  # not every stage needs it
+
+    lock = FileLock(root / f".{stage}.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise config.InputError(
+            f"stage {stage!r} is running already in {root}; wait until it has ended, or run this one in another clone "
+            "(`dvc exp run --temp` makes one)"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _end_interrupted() -> None:
     print("\ninterrupted; run `dvc repro` to continue", file=sys.stderr)
     sys.exit(130)

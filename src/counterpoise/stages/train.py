@@ -8,7 +8,9 @@ done are not trained again. `torchrun --nproc-per-node 2 -m counterpoise.stages.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,7 @@ from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
 from counterpoise.dataset import subsampling
 from counterpoise.networks import pretrained
-from counterpoise.stages import run
+from counterpoise.stages import alone, run
 from counterpoise.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +51,12 @@ def _examples(root: Path, split: str, prior: Prior, params: Params, *, drawn: bo
 
 
 def main(root: Path, params: Params) -> None:
-    """Train on what earlier stages wrote."""
+    """Train on what earlier stages wrote; of the processes that `torchrun` started, the first one keeps others out."""
+    with alone(root, "train") if os.environ.get("RANK", "0") == "0" else nullcontext():
+        _train(root, params)
+
+
+def _train(root: Path, params: Params) -> None:
     from counterpoise.engine import process_group  # imports torch, as those below do; `check` does without
     from counterpoise.networks import devices
     from counterpoise.training import checkpoints
