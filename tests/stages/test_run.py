@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,8 +38,8 @@ def test_a_mistake_ends_with_its_message(tmp_path, monkeypatch, kind):
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (errno.ENOSPC, "the disk is full; make room"),
-        (errno.EDQUOT, "your quota of the disk is used up; make room"),
+        (errno.ENOSPC, "the disk is full; free some space"),
+        (errno.EDQUOT, "your disk quota is used up; free some space"),
         (errno.EFBIG, "the file would be larger than the system allows"),
         (errno.EROFS, "the file system is read-only; make it writable"),
         (errno.EACCES, "permission denied; give this user access"),
@@ -66,7 +67,7 @@ def test_an_error_of_the_code_keeps_its_traceback(tmp_path, monkeypatch):
 
 def test_ctrl_c_ends_with_a_line_and_code_130(tmp_path, monkeypatch, capsys):
     assert end(KeyboardInterrupt(), tmp_path, monkeypatch).code == 130
-    assert capsys.readouterr().err.strip() == "interrupted; `dvc repro` goes on from here"
+    assert capsys.readouterr().err.strip() == "interrupted; run `dvc repro` to continue"
 
 
 def test_an_unreadable_parameter_file_ends_with_words(tmp_path, monkeypatch):
@@ -99,7 +100,44 @@ def test_ctrl_c_while_a_stage_is_still_importing_ends_alike(tmp_path):
         check=False,
     )
     assert found.returncode == 130
-    assert found.stderr.strip() == "interrupted; `dvc repro` goes on from here"
+    assert found.stderr.strip() == "interrupted; run `dvc repro` to continue"
+
+
+@pytest.mark.parametrize("library", ["pydantic", "xxhash", "yaml"])
+def test_ctrl_c_while_the_first_libraries_are_imported_ends_alike(library, tmp_path):
+    (tmp_path / f"{library}.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+    )
+    paths = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    for command in (["counterpoise.stages.ingest"], ["counterpoise", "params"]):
+        found = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": paths},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert found.returncode == 130
+        assert re.fullmatch(r"\s*interrupted(; run `dvc repro` to continue)?\s*", found.stderr)
+
+
+ALONE = """
+import pathlib, sys
+from counterpoise import stages
+
+with stages.ending_in_words(), stages.alone(pathlib.Path(sys.argv[1]), "train"):
+    print("it runs")
+"""
+
+
+def test_one_stage_runs_alone_until_it_has_ended(tmp_path):
+    with stages.alone(tmp_path, "train"), stages.alone(tmp_path, "embed"):
+        found = subprocess.run([sys.executable, "-c", ALONE, tmp_path], capture_output=True, text=True, check=False)
+        assert f"stage 'train' is running already in {tmp_path}; wait" in found.stderr
+        assert "Traceback" not in found.stderr
+    found = subprocess.run([sys.executable, "-c", ALONE, tmp_path], capture_output=True, text=True, check=False)
+    assert found.stdout == "it runs\n"
 
 
 def test_an_error_while_a_stage_is_importing_keeps_its_traceback(tmp_path):
@@ -158,7 +196,7 @@ def test_ctrl_c_leaves_no_worker_and_no_half_artifact(tmp_path):
         os.killpg(child.pid, signal.SIGINT)
         _, told = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert "interrupted; `dvc repro` goes on from here" in told.splitlines()
+    assert "interrupted; run `dvc repro` to continue" in told.splitlines()
     assert "KeyboardInterrupt" not in told  # a worker that was handing over a batch may say that nobody took it
     with pytest.raises(ProcessLookupError):
         os.killpg(child.pid, 0)

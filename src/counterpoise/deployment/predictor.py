@@ -30,11 +30,13 @@ class Answer:
         image: Its path, as given.
         ranked: Class names with their probabilities at the target prior, the most probable first.
         decided: The classes that the rule decides for; of one class per image exactly one, of many labels perhaps none.
+        error: Why there is no prediction, as the image cannot be read; empty where there is one.
     """
 
     image: str
     ranked: tuple[tuple[str, float], ...]
     decided: tuple[str, ...]
+    error: str = ""
 
 
 def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any], top: int) -> list[Answer]:
@@ -50,15 +52,17 @@ def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any], top: i
         An answer for each image, in their order.
 
     Raises:
-        InputError: An image cannot be read.
         ArtifactError: There is no model yet.
     """
     decided = decision.read(root)
     rows = logits(root, paths, content)
-    return [_answer(str(path), row[None], decided, top) for path, row in zip(paths, rows, strict=True)]
+    return [
+        Answer(str(path), (), (), str(row)) if isinstance(row, InputError) else _answer(str(path), row, decided, top)
+        for path, row in zip(paths, rows, strict=True)
+    ]
 
 
-def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDArray[np.float32]:
+def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> list[NDArray[np.float32] | InputError]:
     """Predict images as the pipeline does, cut into the same tiles, and fold them.
 
     Args:
@@ -67,21 +71,24 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDA
         content: Its checked parameters, as in `answer`.
 
     Returns:
-        (n, c) raw logits.
+        For each image, in their order, (1, c) raw logits, or why it cannot be read.
 
     Raises:
-        InputError: An image cannot be read.
         ArtifactError: There is no model yet.
     """
     card = model.read_card(root)
     members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     compute = devices.pick(content["model"]["device"], content["model"]["precision"])
     network = _whole(card, members, content, compute)
-    rows = []
+    rows: list[NDArray[np.float32] | InputError] = []
     for path in paths:
-        of_tiles = inference.outputs(network, _tiles(path, card, content), compute).numpy()
-        rows.append(folding.fold(of_tiles, np.zeros(len(of_tiles), dtype=np.int64), content["predict"]["fold"]))
-    return np.concatenate(rows)
+        try:
+            of_tiles = inference.outputs(network, _tiles(path, card, content), compute).numpy()
+        except InputError as error:
+            rows.append(error)
+        else:
+            rows.append(folding.fold(of_tiles, np.zeros(len(of_tiles), dtype=np.int64), content["predict"]["fold"]))
+    return rows
 
 
 def _whole(

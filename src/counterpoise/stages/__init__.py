@@ -10,7 +10,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from counterpoise import config, storage
+
+def _end_interrupted() -> None:
+    print("\ninterrupted; run `dvc repro` to continue", file=sys.stderr)
+    sys.exit(130)
+
+
+def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        _end_interrupted()
+    sys.__excepthook__(kind, error, trace)
+
+
+if sys.argv[:1] == ["-m"]:  # Python is looking for a stage, whose imports take seconds
+    sys.excepthook = _hook
+
+from counterpoise import config, storage  # noqa: E402 - Ctrl-C may come while they are imported
 
 P = TypeVar("P", bound=config.Section)
 
@@ -72,21 +87,6 @@ def alone(root: Path, stage: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _end_interrupted() -> None:
-    print("\ninterrupted; run `dvc repro` to continue", file=sys.stderr)
-    sys.exit(130)
-
-
-def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if issubclass(kind, KeyboardInterrupt):
-        _end_interrupted()
-    sys.__excepthook__(kind, error, trace)
-
-
-if sys.argv[:1] == ["-m"]:  # Python is looking for a stage, whose imports take seconds: Ctrl-C may come before `run`
-    sys.excepthook = _hook
 
 
 def warn(message: str) -> None:
