@@ -6,7 +6,7 @@ import sys
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command of the console script; the exit code is 1 for what a person must mend, and 130 for Ctrl-C."""
+    """Run a command of the console script; the exit code is 1 for an error and 130 for Ctrl-C."""
     try:
         _run(arguments)
     except KeyboardInterrupt:

@@ -224,7 +224,7 @@ def damaged(path: Path, stage: str) -> str:
 
 
 def _short(path: Path) -> str:
-    """Write a path as it is typed in the current folder."""
+    """Write a path relative to the current folder."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
