@@ -5,12 +5,13 @@ import tarfile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
 from counterpoise import storage
-from counterpoise.artifacts import features, model, predictions, thumbnails, tiles
+from counterpoise.artifacts import clusters, draws, features, model, predictions, thumbnails, tiles
 from counterpoise.storage import ArtifactError
 
 INDEX = pd.DataFrame({"tile_id": ["a", "b"], "view": [0, 0]})
@@ -220,3 +221,68 @@ def test_weights_on_any_layout_are_read_back_and_hold_no_pickle(tmp_path):
     data = (tmp_path / model.FOLDER / "model.safetensors").read_bytes()
     assert int.from_bytes(data[:8], "little") < len(data)
     assert data[8:9] == b"{"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("logit_x", pa.array(["1", "2"]), r"column 'logit_x' holds string, expected numbers \(float32\)"),
+        ("logit_x", pa.array([1, 2]), r"column 'logit_x' holds int64, expected numbers \(float32\)"),
+        ("logit_x", pa.array([1.0, None], pa.float32()), "column 'logit_x' is empty in 1 of its rows"),
+        ("labels", pa.array(["x", None]), "column 'labels' is empty in 1 of its rows"),
+        ("labels", pa.array([None, None], pa.string()), "column 'labels' is empty in 2 of its rows"),
+        ("labels", pa.array(["x", "z"]), r"labels \['z'\] are none of the classes \['x', 'y'\]"),
+        ("labels", pa.array([b"x", b"y"]), "column 'labels' holds binary, expected text"),
+        ("group", pa.array(["a", None]), "column 'group' is empty in 1 of its rows"),
+        ("group", pa.array([1, 2]), "column 'group' holds int64, expected text"),
+        ("image_id", pa.array([[1], [2]]), "column 'image_id' holds list.*, expected text"),
+    ],
+)
+def test_predictions_of_wrong_types_with_gaps_or_unknown_labels_are_refused(tmp_path, sign, column, values, message):
+    predictions.write(tmp_path, "val", PREDICTIONS)
+    path = tmp_path / predictions.path("val")
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.column_names.index(column), column, values), path)
+    sign(path)
+    with pytest.raises(ArtifactError, match=rf"results/predictions/val\.parquet: {message}"):
+        predictions.read(tmp_path, "val")
+
+
+def test_predictions_of_no_image_are_refused_by_writer_and_reader(tmp_path, sign):
+    none = predictions.Predictions((), (), (), ("x", "y"), np.zeros((0, 2), np.float32))
+    with pytest.raises(ArtifactError, match=r"val\.parquet holds no image"):
+        predictions.write(tmp_path, "val", none)
+    predictions.write(tmp_path, "val", PREDICTIONS)
+    path = tmp_path / predictions.path("val")
+    pq.write_table(pq.read_table(path)[:0], path)
+    sign(path)
+    with pytest.raises(ArtifactError, match=r"val\.parquet holds no image"):
+        predictions.read(tmp_path, "val")
+
+
+def test_tiles_and_their_features_draws_and_units_lack_no_partner(tmp_path):
+    with tiles.writing(tmp_path, "train") as append:
+        for name in "ab":
+            append(tile(name))
+    part = tiles.read(tmp_path, "train")
+    of_both = pd.DataFrame({"tile_id": ["a", "b"], "view": [0, 0]})
+    of_one, of_three = of_both[:1], pd.DataFrame({"tile_id": ["a", "b", "c"], "view": [0, 0, 0]})
+    for index, message in (
+        (of_one, r"rows\.csv lacks 1 of the 2 that .*tiles\.csv"),
+        (of_three, r"tiles\.csv lacks 1 of"),
+    ):
+        features.write(tmp_path, "train", features.Features(index, np.ones((len(index), 2), np.float32)))
+        with pytest.raises(ArtifactError, match=message):
+            features.read(tmp_path, "train", part)
+    features.write(tmp_path, "train", features.Features(of_both, np.ones((2, 2), np.float32)))
+    assert features.read(tmp_path, "train", part) is not None
+    draws.write(tmp_path, of_one)
+    assert len(draws.read(tmp_path, part)) == 1
+    draws.write(tmp_path, of_three)
+    with pytest.raises(ArtifactError, match=r"tiles\.csv lacks 1 of the 3 that .*draws\.csv names: 'c'"):
+        draws.read(tmp_path, part)
+    units = pd.DataFrame([("a", "a", "a", "single", 1.0)], columns=list(clusters.COLUMNS))
+    clusters.write(tmp_path, units)
+    assert clusters.units(tmp_path) == {"a": "a"}
+    with pytest.raises(ArtifactError, match=r"clusters\.csv lacks 1 of the 2 that .*tiles\.csv names: 'b'"):
+        clusters.units(tmp_path, part)

@@ -512,6 +512,25 @@ def test_files_of_different_runs_are_refused(tmp_path):
         report.main(tmp_path, PARAMS)
 
 
+@pytest.mark.parametrize("artifact", ["splits", "clusters", "draws", "test"])
+def test_rows_without_a_partner_in_another_file_are_named(tmp_path, artifact):
+    build(tmp_path)
+    if artifact == "test":
+        whole = predictions.read(tmp_path, "test")
+        kept = {name: getattr(whole, name)[1:] for name in ("image_ids", "groups", "labels", "logits")}
+        predictions.write(tmp_path, "test", dataclasses.replace(whole, **kept))
+        missing = r"test\.parquet lacks 1 of the \d+ that .*tiles\.csv names"
+    elif artifact == "draws":
+        draws.write(tmp_path, pd.DataFrame({"tile_id": ["elsewhere"], "view": [0]}))
+        missing = r"tiles\.csv lacks 1 of the 1 that .*draws\.csv names: 'elsewhere'"
+    else:
+        module = {"splits": splits, "clusters": clusters}[artifact]
+        module.write(tmp_path, module.read(tmp_path)[1:])
+        missing = rf"{artifact}\.csv lacks 1 of the \d+ that .*manifest\.csv names"
+    with pytest.raises(ArtifactError, match=missing):
+        report.main(tmp_path, PARAMS)
+
+
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 

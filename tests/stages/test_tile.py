@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from counterpoise import config, images
+from counterpoise import config, images, storage
 from counterpoise.artifacts import manifest, splits, tiles
 from counterpoise.config import InputError
 from counterpoise.stages import tile
@@ -146,3 +146,13 @@ def test_sizes_have_ranges():
     for values in ({"size_px": 15, "overlap_px": 0}, {"size_px": 16, "overlap_px": -1}):
         with pytest.raises(InputError, match="expected a number of at least"):
             config.validate(tile.Tile, values, "tile")
+
+
+def test_an_image_that_only_one_of_manifest_and_splits_has_is_named(root):
+    whole = splits.read(root)
+    splits.write(root, whole[:-1])
+    with pytest.raises(storage.ArtifactError, match=r"splits\.csv lacks 1 of the \d that .*manifest\.csv names"):
+        tile.main(root, PARAMS)
+    splits.write(root, pd.concat([whole, pd.DataFrame({"image_id": ["new"], "split": ["val"]})], ignore_index=True))
+    with pytest.raises(storage.ArtifactError, match=r"manifest\.csv lacks 1 of the \d that .*splits\.csv names: 'new'"):
+        tile.main(root, PARAMS)
