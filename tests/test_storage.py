@@ -468,6 +468,7 @@ def test_where_nothing_can_be_written_the_artifact_is_named_and_not_the_temporar
         make(self, *arguments, **settings)
 
     monkeypatch.setattr(Path, name, refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)  # on a read-only file system, even of a file that is not there
     written = []
     with pytest.raises(OSError, match="Read-only") as caught, storage.replacing(tmp_path / "artifact", folder=folder):
         written.append("never")

@@ -14,7 +14,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -101,7 +101,8 @@ def replacing(path: Path, *, folder: bool = False, sums: Path | None = None) -> 
                 record(path, sums)
     except BaseException as error:
         for_want_of_room = _tells_of_a_full_disk(error, path.parent)
-        _remove(temporary)
+        with suppress(OSError):  # where nothing can be written, nothing can be removed
+            _remove(temporary)
         if for_want_of_room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         if isinstance(error, OSError) and error.errno and str(error.filename or temporary).startswith(str(temporary)):

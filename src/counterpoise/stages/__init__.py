@@ -83,6 +83,9 @@ def alone(root: Path, stage: str) -> Iterator[None]:
             f"stage {stage!r} is running already in {root}; wait until it has ended, or run this one in another clone "
             "(`dvc exp run --temp` makes one)"
         ) from error
+    except OSError as error:
+        error.filename = str(root)  # the user knows of no lock
+        raise
     try:
         yield
     finally:
