@@ -35,7 +35,10 @@ MARKS = ("<!-- imports of the wings: written by `python tests/test_house.py` -->
 COMPARE_THE_TASK = {"src/counterpoise/conflicts/tasks.py", "src/counterpoise/losses/__init__.py"}
 """Files that compare the link of a task with that of another: what suits one task suits all that share its link."""
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-TEST_PATHS = ("data/tiles/test", "data/features/test", "results/predictions/test.parquet")
+TEST_PATHS = (
+    *("data/tiles/test", "data/features/test"),
+    *("results/predictions/test.parquet", "results/predictions/predict.test.sums"),
+)
 Graph = dict[str, set[str]]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from counterpoise import storage
 from counterpoise.artifacts import classes, decision, metrics, predictions, prior, unlabelled
 from counterpoise.calibration import calibrators, prior_ledger
 from counterpoise.storage import ArtifactError
@@ -72,6 +73,7 @@ def test_classes_of_other_types_are_refused_by_the_reader(tmp_path, damage, mess
     path.parent.mkdir()
     content = {"names": ["a", "b"], "counts": [9, 1], "images": 10}
     path.write_text(json.dumps(content | damage))
+    storage.record(path, tmp_path / classes.SUMS)
     with pytest.raises(ArtifactError, match=rf"data/classes\.json: damaged: {message}.*; run `dvc repro`"):
         classes.read(tmp_path)
 
@@ -119,6 +121,7 @@ def test_a_decision_that_corrects_the_prior_twice_can_neither_be_written_nor_rea
         decision.write(tmp_path, dataclasses.replace(once, val_offset=(0.1, 0.0)))
     path = tmp_path / decision.PATH
     path.write_text(json.dumps(json.loads(path.read_text()) | {"val_offset": [0.1, 0.0]}))
+    storage.record(path, tmp_path / decision.SUMS)
     with pytest.raises(ArtifactError, match=message):
         decision.read(tmp_path)
 

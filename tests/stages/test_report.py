@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from counterpoise import labels
+from counterpoise import labels, storage
 from counterpoise.artifacts import (
     classes,
     clusters,
@@ -197,7 +197,15 @@ def write_curves(root: Path, rates: Sequence[float], losses: Sequence[float]) ->
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         lines = [f"{step}\t{value}" for step, value in enumerate(values)]
         (folder / f"{name}.tsv").write_text("\n".join(["step\tvalue", *lines]))
-    (root / training.FOLDER / "metrics.json").write_text(json.dumps({"best_epoch": 1}))
+    set_best_epoch(root, 1)
+    for curve in folder.rglob("*.tsv"):
+        storage.record(curve, root / training.SUMS)
+
+
+def set_best_epoch(root: Path, epoch: int) -> None:
+    path = root / training.FOLDER / "metrics.json"
+    path.write_text(json.dumps({"best_epoch": epoch}))
+    storage.record(path, root / training.SUMS)
 
 
 def made(root: Path, params: report.Params = PARAMS) -> str:
@@ -426,7 +434,7 @@ def test_a_remedy_that_did_not_raise_odds_of_labels_is_not_mentioned(tmp_path, t
 @pytest.mark.parametrize(("losses", "warned"), [((0.9, 0.6, 0.5), True), ((0.9, 0.5, 0.6), False)])
 def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path, losses, warned):
     build(tmp_path, rates=[0.1, 0.1, 0.1], losses=losses)
-    (tmp_path / training.FOLDER / "metrics.json").write_text(json.dumps({"best_epoch": 2}))
+    set_best_epoch(tmp_path, 2)
     assert ("The best epoch is the last one (3)" in Page(made(tmp_path)).text) == warned
 
 
@@ -486,8 +494,9 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     predictions.write(tmp_path, "test", test)
     decision.write(tmp_path, chosen)
     plots.write(tmp_path, tables)
-    with tiles.writing(tmp_path, "test"):
-        pass
+    with tiles.writing(tmp_path, "test") as append:
+        for image_id, labels_of in zip(test.image_ids, test.labels, strict=True):
+            append(tiles.Tile(image_id, image_id, labels_of, (0, 0, 1, 1), b"not shown"))
     text = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0)))).text
     assert "The share of “panel” is 50 % in validation and 4.6 % in test." in text
     assert "it is 86 % on validation and 89 % on test" in text
@@ -572,6 +581,25 @@ def test_files_of_different_runs_are_refused(tmp_path):
     opened = prior.read(tmp_path)
     prior.write(tmp_path, dataclasses.replace(opened, classes=("other", "rare")))
     with pytest.raises(ArtifactError, match="different runs"):
+        report.main(tmp_path, PARAMS)
+
+
+@pytest.mark.parametrize("artifact", ["splits", "clusters", "draws", "test"])
+def test_rows_without_a_partner_in_another_file_are_named(tmp_path, artifact):
+    build(tmp_path)
+    if artifact == "test":
+        whole = predictions.read(tmp_path, "test")
+        kept = {name: getattr(whole, name)[1:] for name in ("image_ids", "groups", "labels", "logits")}
+        predictions.write(tmp_path, "test", dataclasses.replace(whole, **kept))
+        missing = r"test\.parquet lacks 1 of the \d+ that .*tiles\.csv names"
+    elif artifact == "draws":
+        draws.write(tmp_path, pd.DataFrame({"tile_id": ["elsewhere"], "view": [0]}))
+        missing = r"tiles\.csv lacks 1 of the 1 that .*draws\.csv names: 'elsewhere'"
+    else:
+        module = {"splits": splits, "clusters": clusters}[artifact]
+        module.write(tmp_path, module.read(tmp_path)[1:])
+        missing = rf"{artifact}\.csv lacks 1 of the \d+ that .*manifest\.csv names"
+    with pytest.raises(ArtifactError, match=missing):
         report.main(tmp_path, PARAMS)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from counterpoise import config, images
+from counterpoise import config, images, storage
 from counterpoise.artifacts import manifest, splits, tiles
 from counterpoise.artifacts import pixels as pixels_file
 from counterpoise.config import InputError
@@ -96,7 +96,7 @@ def test_two_runs_write_the_same_bytes(root):
     first = contents(root)
     tile.main(root, PARAMS)
     assert contents(root) == first
-    assert len(first) == 2 * len(splits.NAMES)
+    assert len(first) == 3 * len(splits.NAMES)
 
 
 def test_windows_of_a_turned_photograph_are_cut_after_turning(root):
@@ -161,3 +161,13 @@ def test_pictures_of_other_values_are_stored_as_they_are_seen(size_px: int) -> N
     for piece in tile.cut(row, buffer.getvalue(), tile.Tile(size_px=size_px, overlap_px=4), found):
         x0, y0, x1, y1 = piece.window
         assert (images.decode(piece.data) == whole[y0:y1, x0:x1]).all()
+
+
+def test_an_image_that_only_one_of_manifest_and_splits_has_is_named(root):
+    whole = splits.read(root)
+    splits.write(root, whole[:-1])
+    with pytest.raises(storage.ArtifactError, match=r"splits\.csv lacks 1 of the \d that .*manifest\.csv names"):
+        tile.main(root, PARAMS)
+    splits.write(root, pd.concat([whole, pd.DataFrame({"image_id": ["new"], "split": ["val"]})], ignore_index=True))
+    with pytest.raises(storage.ArtifactError, match=r"manifest\.csv lacks 1 of the \d that .*splits\.csv names: 'new'"):
+        tile.main(root, PARAMS)

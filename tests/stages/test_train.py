@@ -21,7 +21,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from counterpoise import config, losses
+from counterpoise import config, losses, stages
 from counterpoise.artifacts import clusters, draws, features, model, pixels, predictions, prior, tiles, training
 from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
@@ -29,6 +29,7 @@ from counterpoise.conflicts.network import POOL_OF_HEAD
 from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset import subsampling
 from counterpoise.dataset.inputs import FeatureInputs, TileInputs, in_order, infer
+from counterpoise.engine import unfinished
 from counterpoise.images import Pixels
 from counterpoise.networks import devices
 from counterpoise.networks.backbones import build_backbone
@@ -1181,7 +1182,7 @@ def test_torchrun_trains_with_two_processes_of_which_the_first_alone_writes(
     )
     assert found.returncode == 0, found.stderr
     assert found.stdout.count("best epoch") == 1
-    assert not (halves / checkpoints.FOLDER).exists()
+    assert not (halves / unfinished.FOLDER).exists()
     train.main(whole, config.validate(train.Params, content))
     assert set(model.read_weights(halves)) == set(model.read_weights(whole))
     for name in ("train/loss", "val/loss"):
@@ -1224,13 +1225,13 @@ def test_a_stage_that_was_killed_ends_with_the_same_bytes_as_one_that_was_not(tm
     whole, killed = (a_repository(tmp_path / name, content, count=200) for name in ("whole", "killed"))
     process = start(killed)
     deadline = time.monotonic() + 60
-    while not list(killed.glob(f"{checkpoints.FOLDER}/*/state.pt")) and time.monotonic() < deadline:
+    while not list(killed.glob(f"{unfinished.FOLDER}/*/state.pt")) and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.1)
     process.kill()
     output = process.communicate()[0].decode()
     assert process.returncode == -signal.SIGKILL, f"it ended before it could be killed: {output}"
-    (file,) = killed.glob(f"{checkpoints.FOLDER}/*/state.pt")
+    (file,) = killed.glob(f"{unfinished.FOLDER}/*/state.pt")
     assert 1 <= len(torch.load(file, weights_only=True)["history"]) < EPOCHS
     assert not (killed / model.FOLDER).exists()
     process = start(killed)
@@ -1241,8 +1242,25 @@ def test_a_stage_that_was_killed_ends_with_the_same_bytes_as_one_that_was_not(tm
     assert weights_file(killed) == weights_file(whole)
     assert (killed / model.CARD).read_bytes() == (whole / model.CARD).read_bytes()
     for root in (killed, whole):
-        assert not (root / checkpoints.FOLDER).exists()
+        assert not (root / unfinished.FOLDER).exists()
     assert training.read(killed).equals(training.read(whole))
+
+
+def test_a_second_training_in_one_checkout_is_refused_until_the_first_one_is_dead(tmp_path: Path) -> None:
+    content = settings(train__epochs=2000, train__batch_size=4, train__patience=2000)
+    root = a_repository(tmp_path / "repository", content, count=200)
+    first = start(root)
+    deadline = time.monotonic() + 60
+    while not list(root.glob(f"{unfinished.FOLDER}/*/state.pt")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    output = start(root).communicate(timeout=60)[0].decode()
+    assert first.poll() is None, "the first training ended too early"
+    assert "stage 'train' is running already in" in output
+    assert "Traceback" not in output
+    first.kill()
+    first.communicate()
+    with stages.alone(root, "train"):
+        pass
 
 
 def test_the_state_of_other_parameters_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1258,7 +1276,7 @@ def test_the_state_of_other_parameters_is_not_used(tmp_path: Path, monkeypatch: 
     with pytest.raises(Killed):
         train.main(stale, config.validate(train.Params, old))
     monkeypatch.setattr(checkpoints.Checkpoint, "save", save)
-    assert len(list(stale.glob(f"{checkpoints.FOLDER}/*/state.pt"))) == 1
+    assert len(list(stale.glob(f"{unfinished.FOLDER}/*/state.pt"))) == 1
     for root in (fresh, stale):
         train.main(root, config.validate(train.Params, new))
     assert weights_file(stale) == weights_file(fresh)
@@ -1366,7 +1384,7 @@ def test_the_first_member_is_the_one_that_would_be_alone_and_the_others_are_othe
     assert not same(second, third)
     assert not (roots[1] / model.weights_path(3)).exists()
     assert (training.read(roots[0]) == training.read(roots[1])).all().all()
-    assert not (roots[1] / checkpoints.FOLDER).exists()
+    assert not (roots[1] / unfinished.FOLDER).exists()
 
 
 def test_members_of_an_unfrozen_network_begin_with_other_weights() -> None:

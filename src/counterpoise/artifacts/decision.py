@@ -10,6 +10,7 @@ from counterpoise import storage
 from counterpoise.calibration import calibrators, links, prior_ledger
 
 PATH = "models/decision.json"
+SUMS = "models/decide.sums"
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Decision:
 def write(root: Path, decision: Decision) -> None:
     """Check and write a decision."""
     _check(decision)
-    storage.write_json(root / PATH, asdict(decision))
+    storage.write_json(root / PATH, asdict(decision), root / SUMS)
 
 
 def read(root: Path) -> Decision:
@@ -147,7 +148,7 @@ def read(root: Path) -> Decision:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    decision = storage.read_dataclass(root, PATH, Decision)
+    decision = storage.read_dataclass(root, PATH, Decision, SUMS)
     _check(decision)
     return decision
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 PATH = "data/manifest.csv"
 SPLITS = ("train", "val", "test")
+SUMS = "data/ingest.sums"
 COLUMNS = {
     "image_id": str,  # path below `ingest.root`, unique
     "path": str,  # path below the repository
@@ -34,7 +35,7 @@ def write(root: Path, table: pd.DataFrame) -> None:
     """
     storage.check_table(root / PATH, table, COLUMNS)
     _check(root, table)
-    storage.write_table(root / PATH, table, COLUMNS)
+    storage.write_table(root / PATH, table, COLUMNS, root / SUMS)
 
 
 def read(root: Path) -> pd.DataFrame:
@@ -43,7 +44,7 @@ def read(root: Path) -> pd.DataFrame:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    table = storage.read_table(root / PATH, COLUMNS)
+    table = storage.read_table(root / PATH, COLUMNS, root / SUMS)
     _check(root, table)
     return table
 

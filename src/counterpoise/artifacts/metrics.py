@@ -14,6 +14,7 @@ from counterpoise import storage, yaml12
 from counterpoise.artifacts import classes, splits, tiles
 
 PATH = "reports/metrics.json"
+SUMS = "reports/evaluate.sums"
 MOST_SCALARS = 15
 LOCK = "dvc.lock"
 TEST_TILES = tiles.path("test")
@@ -50,7 +51,7 @@ def write(root: Path, metrics: Metrics) -> None:
     content: dict[str, object] = {name: _rounded(value) for name, value in metrics.figures.items()}
     content["intervals"] = {name: [_rounded(low), _rounded(high)] for name, (low, high) in metrics.intervals.items()}
     content["notes"] = list(metrics.notes)
-    storage.write_json(root / PATH, content)
+    storage.write_json(root / PATH, content, root / SUMS)
 
 
 def read(root: Path) -> Metrics:
@@ -59,7 +60,7 @@ def read(root: Path) -> Metrics:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    content = storage.read_json(root / PATH)
+    content = storage.read_json(root / PATH, root / SUMS)
     try:
         intervals = {name: (low, high) for name, (low, high) in content.pop("intervals").items()}
         notes = tuple(content.pop("notes"))

@@ -9,12 +9,13 @@ from counterpoise import storage
 from counterpoise.images import Pixels
 
 PATH = "data/pixels.json"
+SUMS = "data/ingest.sums"
 
 
 def write(root: Path, pixels: Pixels) -> None:
     """Check and write how values become 8-bit RGB."""
     _check(pixels)
-    storage.write_json(root / PATH, asdict(pixels))
+    storage.write_json(root / PATH, asdict(pixels), root / SUMS)
 
 
 def read(root: Path) -> Pixels:
@@ -23,7 +24,7 @@ def read(root: Path) -> Pixels:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    pixels = storage.read_dataclass(root, PATH, Pixels)
+    pixels = storage.read_dataclass(root, PATH, Pixels, SUMS)
     _check(pixels)
     return pixels
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from counterpoise import storage
 
 PATH = "data/positive.json"
+SUMS = "data/split.sums"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Positive:
 
 def write(root: Path, positive: Positive) -> None:
     """Write the class that matters."""
-    storage.write_json(root / PATH, asdict(positive))
+    storage.write_json(root / PATH, asdict(positive), root / SUMS)
 
 
 def read(root: Path) -> Positive:
@@ -34,4 +35,4 @@ def read(root: Path) -> Positive:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    return storage.read_dataclass(root, PATH, Positive)
+    return storage.read_dataclass(root, PATH, Positive, SUMS)

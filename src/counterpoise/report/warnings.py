@@ -276,8 +276,8 @@ def _other_baseline(facts: Facts) -> Iterator[Finding]:
     if facts.other_baseline is not None:
         yield Finding(
             "When this page was written, the last commit had figures of other test images.",
-            f"{_sentence(facts.other_baseline, facts)} So “dvc metrics diff” does not show what a remedy changed. Commit this "
-            "run as the baseline first.",
+            f"{_sentence(facts.other_baseline, facts)} So “dvc metrics diff” does not show what a remedy changed. "
+            "Commit this run as the baseline first.",
         )
 
 

@@ -3,7 +3,7 @@
 With `target: estimated`, unlabelled images from deployment are used only to estimate the class shares there.
 
 Reads `results/predictions/val.parquet`, `models/model/`, `data/prior.json`, `data/positive.json`, and the folder or
-file that `decide.unlabelled` names. Writes `models/decision.json`.
+file that `decide.unlabelled` names. Writes `models/decision.json` and `models/decide.sums`.
 """
 
 from __future__ import annotations

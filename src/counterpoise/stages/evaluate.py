@@ -1,6 +1,7 @@
 """Score the decisions on the test set, with confidence intervals.
 
-Reads `results/predictions/test.parquet`, `models/decision.json`. Writes `reports/metrics.json` and `reports/plots/`.
+Reads `results/predictions/test.parquet`, `models/decision.json`. Writes `reports/metrics.json`,
+`reports/plots/` and `reports/evaluate.sums`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Read images and labels, check them, and write them in one schema.
 
 Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/rejected.csv`,
-`data/thumbnails.npy`, and `data/pixels.json`. Every image is decoded once, and a second time once the range of
-all images is known if it has more than 8 bits or transparency; every row that is not used is listed with its reason.
+`data/thumbnails.npy`, `data/pixels.json`, and `data/ingest.sums`. Every image is decoded once, and a second time once
+the range of all images is known if it has more than 8 bits or transparency; every row that is not used is listed with
+its reason.
 """
 
 from __future__ import annotations

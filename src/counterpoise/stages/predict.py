@@ -1,8 +1,8 @@
 """Compute the raw logits of every image of validation and test.
 
 Reads `models/model/`, `data/clusters.csv`, `data/tiles/{val,test}/` and `data/features/{val,test}/`. Writes
-`results/predictions/{val,test}.parquet`. Predictions are averaged over the members of a model and the views of a tile,
-then aggregated from the tiles to one row per image.
+`results/predictions/{val,test}.parquet` and `results/predictions/predict.{val,test}.sums`. Predictions are averaged
+over the members of a model and the views of a tile, then aggregated from the tiles to one row per image.
 """
 
 from __future__ import annotations
@@ -154,10 +154,10 @@ def main(root: Path, params: Params) -> None:
 
     card = model.read_card(root)
     members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
-    units, compute = clusters.units(root), devices.pick(params.model.device, params.model.precision)
+    compute = devices.pick(params.model.device, params.model.precision)
     for split in ("val", "test"):
         part = tiles.read(root, split)
-        stored = features.read(root, split)
+        stored, units = features.read(root, split, part), clusters.units(root, part)
         logits = logits_of(card, members, part, stored, params.predict, compute, f"predict {split}")
         predictions.write(root, split, fold(part.table, logits, units, card.classes, params.predict.fold))
 

@@ -1,9 +1,9 @@
 """Assign every image to train, val or test.
 
 Reads `data/manifest.csv`, `data/classes.json`, `data/thumbnails.npy`. Writes `data/splits.csv`, `data/clusters.csv`,
-`data/positive.json`. Groups, exact and near duplicates are never split up, unless a split that comes with the labels
-does. The stage stops before anything is trained if a split is useless, or if a parameter names a class that does not
-exist.
+`data/positive.json`, `data/split.sums`. Groups, exact and near duplicates are never split up, unless a split that
+comes with the labels does that. The stage stops before anything is trained if a split is useless, or if a parameter
+names a class that does not exist.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from counterpoise.artifacts import manifest, pixels, splits, tiles
 from counterpoise.config import InputError, Section
 from counterpoise.dataset import tiling
 from counterpoise.stages import run
+from counterpoise.storage import check_partners
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,9 +87,11 @@ def main(root: Path, params: Params) -> None:
             f"{config.PATH}: tile.overlap_px is {params.tile.overlap_px}; expected a number below tile.size_px, "
             f"{params.tile.size_px}"
         )
-    every = manifest.read(root).drop(columns="split")  # what the raw labels gave; splits.csv says what was done
-    table = every.merge(splits.read(root), on="image_id", validate="one_to_one")
-    found = pixels.read(root)
+    images_of = manifest.read(root).drop(columns="split")  # `splits.csv` may differ from the split of the raw labels
+    split_of, found = splits.read(root), pixels.read(root)
+    check_partners(root / splits.PATH, split_of["image_id"], root / manifest.PATH, images_of["image_id"])
+    check_partners(root / manifest.PATH, images_of["image_id"], root / splits.PATH, split_of["image_id"])
+    table = images_of.merge(split_of, on="image_id", validate="one_to_one")
     for split in splits.NAMES:
         part = table[table["split"] == split]
         with tiles.writing(root, split) as append:

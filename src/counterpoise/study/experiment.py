@@ -126,8 +126,9 @@ def read(root: Path, names: Sequence[str]) -> Data:
     Raises:
         ArtifactError: The pipeline was not run yet.
     """
-    splits = {name: Split(tiles.read(root, name), features.read(root, name)) for name in names}
-    return Data(classes.read(root), clusters.units(root), splits, positive.read(root))
+    parts = {name: tiles.read(root, name) for name in names}
+    splits = {name: Split(part, features.read(root, name, part)) for name, part in parts.items()}
+    return Data(classes.read(root), clusters.units(root, *parts.values()), splits, positive.read(root))
 
 
 def run(content: Mapping[str, Any], data: Data, seed: int) -> Outcome:
