@@ -21,6 +21,7 @@ from counterpoise import config, images, sources
 from counterpoise.artifacts import classes, manifest, rejected, thumbnails
 from counterpoise.artifacts import pixels as pixels_file
 from counterpoise.config import InputError
+from counterpoise.dataset import decoding
 from counterpoise.dataset.pixels import Seen
 from counterpoise.images import samples
 from counterpoise.images.samples import EIGHT_BITS
@@ -96,8 +97,8 @@ def assemble(rows: Sequence[Row], settings: ingest.Params) -> ingest.Ingested:
     picture = np.zeros((32, 32), np.uint8)
     seen = Seen(EIGHT_BITS, 0, 0, 0, "none", None)
 
-    def look(names: Sequence[str]) -> tuple[list[ingest.Decoded | str], images.Pixels]:
-        return [ingest.Decoded(1, 1, name, picture, seen) for name in names], images.Pixels()
+    def look(names: Sequence[str]) -> tuple[list[decoding.Decoded | str], images.Pixels]:
+        return [decoding.Decoded(1, 1, name, picture, seen) for name in names], images.Pixels()
 
     return ingest.assemble(rows, look, settings)
 
@@ -658,16 +659,17 @@ def test_equal_files_under_one_label_are_no_matter(tmp_path, raw, capsys):
 
 SLOW = """
 import time
+from counterpoise.dataset import decoding
 from counterpoise.stages import ingest, run
 
-decode = ingest.decode
+decode = decoding.decode
 
 def slowly(folder, bands, found, image):
     print("decoding", flush=True)
     time.sleep(0.1)
     return decode(folder, bands, found, image)
 
-ingest.decode = slowly
+decoding.decode = slowly
 run(ingest.main, ingest.Params)
 """
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from counterpoise import storage, yaml12
+from counterpoise import storage
 from counterpoise.artifacts import classes, splits, tiles
+from counterpoise.config import yaml12
 
 PATH = "reports/metrics.json"
 SUMS = "reports/evaluate.sums"

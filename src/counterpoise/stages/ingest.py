@@ -8,11 +8,8 @@ its reason.
 
 from __future__ import annotations
 
-import hashlib
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -22,15 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
-from tqdm import tqdm
 
 from counterpoise import config, images, labels, sources, tasks
 from counterpoise.artifacts import classes, manifest, pixels, rejected, thumbnails
 from counterpoise.config import InputError, Listed, Name, Section
-from counterpoise.dataset import class_names, cpus, curation, image_paths
-from counterpoise.dataset import pixels as dataset_pixels
+from counterpoise.dataset import class_names, curation, decoding, image_paths
 from counterpoise.dataset.curation import Labelled, Refusal
-from counterpoise.images import samples
 from counterpoise.sources import Row
 from counterpoise.stages import count_of, list_counts, run, warn
 
@@ -102,17 +96,6 @@ class Params(Section):
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """What is kept of an image: size in px, hash of the file, small grey picture uint8 (s, s), what its values are."""
-
-    width_px: int
-    height_px: int
-    sha256: str
-    thumbnail: NDArray[np.uint8]
-    seen: dataset_pixels.Seen
-
-
-@dataclass(frozen=True)
 class Ingested:
     """All that this stage writes, and its warnings."""
 
@@ -124,82 +107,9 @@ class Ingested:
     warnings: tuple[str, ...]
 
 
-Look = Callable[[Sequence[str]], tuple[list[Decoded | str], images.Pixels]]
-"""Decodes the images of these names, or says why it cannot, and how the values of all become 8-bit RGB."""
-
-
-def decode(folder: Path, bands: Sequence[int], found: images.Pixels | None, image: str) -> Decoded | str:
-    """Decode one image.
-
-    Args:
-        folder: `ingest.root`.
-        bands: Numbers of the bands that are shown; empty for the usual ones.
-        found: How values become 8-bit RGB; `None` if that is not known yet: then only a plain image gets a thumbnail.
-        image: Its path below it. Links are followed wherever they lead.
-
-    Returns:
-        What is kept of the image, or the reason why it is unusable.
-    """
-    path = folder / image
-    try:
-        if path.exists() and not path.is_file():  # reading a pipe would wait forever
-            return "the path is a folder, not an image" if path.is_dir() else "the path is not a regular file"
-        with samples.room_for(path):
-            data = path.read_bytes()
-            values = samples.read(data, tuple(bands))
-            seen = dataset_pixels.look(values, bands)
-            small = np.zeros((images.THUMBNAIL_PX,) * 2, dtype=np.uint8)
-            if found or seen.is_plain:
-                small = images.thumbnail(images.render(values, found or images.Pixels(bands=tuple(bands))))
-            return Decoded(*values.size_px, hashlib.sha256(data).hexdigest(), small, seen)
-    except images.ImageError as error:
-        return str(error)
-    except FileNotFoundError:
-        nowhere = "it is a link that leads nowhere; if DVC made it, `dvc checkout` or `dvc pull` brings the image back"
-        return nowhere if path.is_symlink() else curation.MISSING
-    except OSError as error:
-        return f"the image cannot be read: {error.strerror}"
-    except ValueError:
-        return "its path contains a null character"
-
-
-def decode_all(folder: Path, params: Ingest, names: Sequence[str]) -> tuple[list[Decoded | str], images.Pixels]:
-    """Decode images in as many threads as there are CPUs to use; those whose values need the range of all, twice."""
-    stated_range = None if params.pixel_range == "auto" else params.pixel_range
-    bands = () if params.bands == "auto" else params.bands
-    results = _in_threads(partial(decode, folder, bands, None), names)
-    found = dataset_pixels.settle(
-        (result.seen for result in results if isinstance(result, Decoded)),
-        stated_range=stated_range,
-        stated_bands=bands,
-        background=params.background,
-    )
-    again = [
-        number
-        for number, result in enumerate(results)
-        if isinstance(result, Decoded) and (stated_range or not result.seen.is_plain)
-    ]
-    decoded = _in_threads(partial(decode, folder, bands, found), [names[number] for number in again])
-    for number, result in zip(again, decoded, strict=True):
-        results[number] = result
-    return results, found
-
-
-def _in_threads(function: Callable[[str], Decoded | str], names: Sequence[str]) -> list[Decoded | str]:
-    """Decode in threads: decoders work outside the interpreter's lock, and `samples` bounds what they take together."""
-    pool = ThreadPoolExecutor(cpus.available())
-    try:
-        # Threads share the filters of warnings, which `samples.read` sets and resets: set them once around all.
-        with warnings.catch_warnings(action="ignore"):
-            results = pool.map(function, names)
-            return list(tqdm(results, total=len(names), desc="decode", unit="image", delay=1, mininterval=1))
-    finally:
-        pool.shutdown(cancel_futures=True)  # otherwise Ctrl-C would wait for all images
-
-
 def assemble(
     rows: Sequence[Row],
-    look: Look,
+    look: decoding.Look,
     params: Params,
     found: image_paths.Found = image_paths.ALL_EXACT,
 ) -> Ingested:
@@ -221,7 +131,7 @@ def assemble(
     usable, refused = curation.join(rows, params.task, found.files)
     usable, left_out = curation.choose(usable, settings.exclude, settings.merge)
     refused += left_out
-    decoded: dict[str, Decoded] = {}
+    decoded: dict[str, decoding.Decoded] = {}
     results, seen = look([image.image for image in usable])
     for image, result in zip(usable, results, strict=True):
         if isinstance(result, str):
@@ -317,7 +227,7 @@ def find_flat(pictures: NDArray[np.uint8]) -> tuple[str, ...]:
     )
 
 
-def list_usable(usable: Sequence[Labelled], decoded: dict[str, Decoded], root: str) -> pd.DataFrame:
+def list_usable(usable: Sequence[Labelled], decoded: dict[str, decoding.Decoded], root: str) -> pd.DataFrame:
     """Build the table of `manifest.csv`."""
     import pandas as pd
 
@@ -417,7 +327,15 @@ def main(root: Path, params: Params) -> None:
     folder = root / params.ingest.root
     rows = source.read(folder, settings, warn)
     found = image_paths.find(folder, params.ingest.root, [row.image for row in rows if not row.unused])
-    result = assemble(rows, partial(decode_all, folder, params.ingest), params, found)
+    wanted = params.ingest
+    look = partial(
+        decoding.decode_all,
+        folder,
+        pixel_range=None if wanted.pixel_range == "auto" else wanted.pixel_range,
+        bands=() if wanted.bands == "auto" else wanted.bands,
+        background=wanted.background,
+    )
+    result = assemble(rows, look, params, found)
     for remark in remarks(rows, found, result):
         print(remark)
     unusable = int((result.rejected["kind"] == "rejected").sum())

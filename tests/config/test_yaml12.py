@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from counterpoise import yaml12
-from counterpoise.yaml12 import DEEPEST, MOST_VALUES, RefusedError
+from counterpoise.config import yaml12
+from counterpoise.config.yaml12 import DEEPEST, MOST_VALUES, RefusedError
 
 
 def bomb(levels: int) -> str:
