@@ -38,6 +38,7 @@ def test_a_given_split_has_a_known_name_for_writer_and_reader(tmp_path):
         manifest.write(tmp_path, table)
     (tmp_path / "data").mkdir()
     table.to_csv(tmp_path / manifest.PATH, index=False)
+    storage.record(tmp_path / manifest.PATH, tmp_path / manifest.SUMS)
     with pytest.raises(ArtifactError, match=message):
         manifest.read(tmp_path)
 

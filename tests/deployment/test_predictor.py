@@ -1,6 +1,7 @@
 """What the built model says of images, against the predictions that the pipeline wrote of the same images."""
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,6 @@ from PIL import Image
 from counterpoise import __main__ as cli
 from counterpoise import config, images
 from counterpoise.artifacts import clusters, decision, features, model, predictions, tiles, unlabelled
-from counterpoise.config import InputError
 from counterpoise.conflicts.network import POOL_OF_HEAD
 from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset.inputs import TileInputs
@@ -241,7 +241,11 @@ def test_an_image_that_cannot_be_read_is_named_and_the_others_are_predicted(tmp_
     paths = [tmp_path / name for name in ("text.png", "none.png", "folder.png", "small.png")]
     *unread, said = predictor.answer(tmp_path, paths, content(), top=1)
     assert [answer.decided for answer in unread] == [(), (), ()]
-    reasons = ("text.png: not an image", "none.png: cannot be read: No such file", "folder.png: cannot be read: Is a")
+    reasons = (
+        "text.png: not an image",
+        "none.png: the image cannot be read: No such",
+        "folder.png: the image cannot be read: Is a",
+    )
     for answer, reason in zip(unread, reasons, strict=True):
         assert answer.error.startswith(f"{tmp_path}/{reason}")
     assert said == predictor.answer(tmp_path, paths[3:], content(), top=1)[0]
@@ -318,5 +322,5 @@ def test_a_new_image_is_shown_to_the_model_as_the_images_of_its_data_set_were(tm
     Image.fromarray(eight.astype(np.float32)).save(tmp_path / "float.tif")
     plain, deep = predictor.logits(tmp_path, [tmp_path / "8.png", tmp_path / "12.png"], content())
     assert deep == pytest.approx(plain, abs=1e-5)
-    with pytest.raises(InputError, match=r"float\.tif: its values are float ones .* no range is known"):
-        predictor.logits(tmp_path, [tmp_path / "float.tif"], content())
+    (fault,) = predictor.logits(tmp_path, [tmp_path / "float.tif"], content())
+    assert re.search(r"float\.tif: its values are float ones .* no range is known", str(fault))

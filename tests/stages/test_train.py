@@ -36,6 +36,7 @@ from counterpoise.networks.backbones import build_backbone
 from counterpoise.networks.heads import build_head, last_layer
 from counterpoise.networks.network import Network, rebuild
 from counterpoise.stages import decide, evaluate, train
+from counterpoise.storage import ArtifactError
 from counterpoise.training import checkpoints, decoupling, loop, lr_schedule, members, objective
 from counterpoise.training.curriculum import Curriculum, Deferred, curriculum
 from counterpoise.training.examples import Examples, feature_width, with_types
@@ -391,8 +392,10 @@ def test_a_file_of_weights_is_what_training_begins_with_and_goes_into_the_checkp
 def test_the_draws_decide_what_is_learnt_from_and_views_find_their_features(tmp_path: Path) -> None:
     content = settings(oversample__views=1)
     a_repository(tmp_path, content)
-    index = pd.DataFrame({"tile_id": ["train0000"] * 2 + ["train0001"] * 2, "view": [0, 1, 0, 1]})
-    features.write(tmp_path, "train", features.Features(index, np.arange(8, dtype=np.float32).reshape(4, 2)))
+    tile_ids = tiles.read(tmp_path, "train").table["tile_id"]
+    index = pd.DataFrame({"tile_id": tile_ids.repeat(2), "view": [0, 1] * len(tile_ids)})
+    values = np.arange(2 * len(index), dtype=np.float32).reshape(-1, 2)
+    features.write(tmp_path, "train", features.Features(index, values))
     drawn = pd.DataFrame({"tile_id": ["train0000", "train0001", "train0001"], "view": [1, 0, 1]})
     draws.write(tmp_path, drawn)
     examples = train._examples(
@@ -402,6 +405,12 @@ def test_the_draws_decide_what_is_learnt_from_and_views_find_their_features(tmp_
     assert examples.targets.tolist() == [0, 1, 1]
     (batch,) = examples.inputs.batches([np.arange(3)])
     assert batch.tolist() == [[2, 3], [4, 5], [6, 7]]
+    draws.write(tmp_path, drawn.assign(view=[1, 0, 2]))
+    missing = r"data/features/train/rows\.csv lacks 1 of the 3 that data/draws\.csv names: 'train0001, view 2'"
+    with pytest.raises(ArtifactError, match=missing):
+        train._examples(tmp_path, "train", a_prior((1, 1, 1, 1)), config.validate(train.Params, content), drawn=True)
+    with pytest.raises(ArtifactError, match=r"tiles\.csv: labels .* are not among the classes .*prior\.json"):
+        train._examples(tmp_path, "train", a_prior((1, 1)), config.validate(train.Params, content), drawn=True)
 
 
 def test_early_stopping_keeps_the_best_epochs_weights() -> None:

@@ -13,11 +13,13 @@ from counterpoise.imbalance import resampling
 
 OUTPUTS = (
     demos.FOLDER,
-    *("data/manifest.csv", "data/classes.json", "data/rejected.csv", "data/thumbnails.npy"),
-    *("data/splits.csv", "data/clusters.csv", "data/draws.csv", "data/prior.json"),
+    *("data/manifest.csv", "data/classes.json", "data/rejected.csv", "data/thumbnails.npy", "data/pixels.json"),
+    *("data/splits.csv", "data/clusters.csv", "data/positive.json", "data/draws.csv", "data/prior.json"),
+    *("data/ingest.sums", "data/split.sums", "data/oversample.sums", "models/decide.sums", "reports/evaluate.sums"),
     *(f"data/{kind}/{split}" for kind in ("tiles", "features") for split in ("train", "val", "test")),
     *("models/model", "models/decision.json", "results/params.ok", "results/train"),
-    *("results/predictions/val.parquet", "results/predictions/test.parquet"),
+    *(f"results/predictions/{split}.parquet" for split in ("val", "test")),
+    *(f"results/predictions/predict.{split}.sums" for split in ("val", "test")),
     *("reports/metrics.json", "reports/plots", "reports/index.html"),
 )
 """What the stages of `dvc.yaml` write. DVC deletes these before it runs a stage."""

@@ -24,7 +24,7 @@ def reason(rows: NDArray[np.bool_], together: pd.DataFrame, *, whose: str = "its
     Args:
         rows: (n,) the images, such as those of a class.
         together: The table of clusters, with the column `group` of the manifest.
-        whose: What stands in front of "images".
+        whose: The word in front of "images".
         owner: What has the images.
 
     Returns:

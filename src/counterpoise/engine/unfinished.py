@@ -23,7 +23,7 @@ def place(root: Path, stage: str, parameters: object, inputs: Iterable[Path]) ->
     """Name a folder for unfinished work, which is no DVC output (DVC deletes outputs before it reruns a stage).
 
     Its name is a hash of all that the work depends on: after a change of inputs, parameters, code or libraries, work
-    begins anew.
+    starts from the beginning.
 
     Args:
         root: The repository.
@@ -56,7 +56,7 @@ def remove_all(root: Path, stage: str) -> None:
 
 
 class Rows:
-    """Rows of an array, which are computed batch by batch and kept in a file as soon as they are there.
+    """Rows of an array, computed batch by batch; each batch is written to a file at once.
 
     A line of the log beside the file tells, for each batch, its shape and its checksum. Whatever a kill or a power cut
     left after the last intact batch is dropped.

@@ -53,7 +53,7 @@ class Params(Section):
 
 
 def _check_images(root: Path, facts: Facts, test_tiles: tiles.Tiles) -> None:
-    """Check that the tables speak of the same images."""
+    """Check that all tables list the same images."""
     images = root / manifest.PATH, facts.manifest["image_id"]
     for path, table in ((root / splits.PATH, facts.splits), (root / clusters.PATH, facts.clusters)):
         storage.check_partners(path, table["image_id"], *images)

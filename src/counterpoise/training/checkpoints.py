@@ -35,7 +35,7 @@ class Checkpoint:
             self.path.replace(aside)
             print(
                 f"WARNING: {self.path} is damaged, as a power cut may leave it, or no checkpoint of this training; the "
-                f"training begins anew, and the file is set aside as {aside.name} until it has ended",
+                f"training starts from the beginning, and the file is kept as {aside.name} until it has ended",
                 file=sys.stderr,
             )
             return None
