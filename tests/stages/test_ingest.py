@@ -182,7 +182,7 @@ def test_a_path_that_fits_one_file_is_taken_for_it_and_said_once(tmp_path, raw, 
     ingest.main(tmp_path, params(max_rejected_frac=0.0))
     assert manifest.read(tmp_path)["image_id"].tolist() == [file.format(number) for number in range(4)]
     said = f"4 paths fit one file each but for {difference}; '{given.format(0)}' is taken for '{file.format(0)}'\n"
-    assert capsys.readouterr().out == said + "4 images: a 2, b 2\n"
+    assert capsys.readouterr().out == f"{said}4 images: a 2, b 2\npixels: all images have 8 bits, 0 to 255 unchanged\n"
 
 
 def test_rows_with_different_spellings_of_a_path_are_one_image(tmp_path, raw):

@@ -176,8 +176,8 @@ class Weighting(Section):
     at least one epoch with weights remains. The best epoch is chosen among the later ones."""
 
 
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-"""A random seed of 32 bits, as most libraries take."""
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""A random seed of 63 bits, as `seeds.derive` returns them and DVC can store them."""
 BatchSize = Annotated[int, Field(ge=1, le=65_536)]
 """A number of examples that are computed at a time; with more, a batch of images of 224 pixels takes over 40 GB."""
 Epochs = Annotated[int, Field(ge=1, le=100_000)]

@@ -126,7 +126,7 @@ def set_aside(split: NDArray[np.object_], crossing: NDArray[np.int64], copies: N
     if not count:
         return []
     what = "image is" if count == 1 else "images are"
-    return [f"{count} {what} unused, since near duplicates of them are in another split"]
+    return [f"{count} {what} unused, because near duplicates are in another split"]
 
 
 def warn_of_large(units: pd.DataFrame) -> list[str]:

@@ -36,6 +36,12 @@ FLAT = 8
 """A picture whose brightest spot is less brighter than its darkest shows nothing."""
 
 
+PixelValue = Annotated[float, Field(ge=-1e37, le=1e37)]
+"""Values beyond mark missing pixels."""
+BandNumber = Annotated[int, Field(ge=0, le=65_535)]
+"""A TIFF counts its bands with 16 bits."""
+
+
 class Rare(Section):
     """Block `ingest.rare`: what to do with classes that have few images."""
 
@@ -62,10 +68,10 @@ class Ingest(Section):
     rare: Rare
     max_rejected_frac: float = Field(ge=0, le=1)
     """Stop if more than this share of the rows is unusable, in [0, 1]."""
-    pixel_range: Literal["auto"] | Annotated[tuple[float, float], Field(strict=False)]
+    pixel_range: Literal["auto"] | Annotated[tuple[PixelValue, PixelValue], Field(strict=False)]
     """The values that become black and white, in every image: `auto`, or two numbers. With `auto`, values of 8 bits
     stay unchanged, and those of more bits and floating point get the range that all images have together."""
-    bands: Literal["auto"] | Annotated[tuple[int, ...], Field(strict=False)]
+    bands: Literal["auto"] | Annotated[tuple[BandNumber, ...], Field(strict=False)]
     """Which bands are shown, numbered from 0: `auto`, three numbers for red, green and blue, or one for grey. `auto`
     takes the only band or the first three, and transparency where the file has some."""
     background: Literal["auto", "black", "white"]
