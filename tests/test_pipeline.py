@@ -130,7 +130,7 @@ def test_a_mistyped_loss_is_refused_before_anything_runs(built: Path) -> None:
     (built / config.PATH).write_text(text)
     assert done.returncode == 1
     assert "did you mean 'focal'?" in done.stderr
-    assert "To undo only the change of loss, write `loss: cross_entropy` again" in done.stderr
+    assert "To undo" not in done.stderr, "the first line says what to write"
     assert "Traceback" not in done.stderr
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from counterpoise import commands
@@ -22,9 +23,11 @@ def main(arguments: list[str] | None = None) -> None:
         command.add_arguments(subparsers.add_parser(name, help=command.HELP))
     parsed = parser.parse_args(arguments)
     try:
-        print(commands.find(parsed.command).run(parsed))
+        print(commands.find(parsed.command).run(parsed), flush=True)
     except (InputError, ArtifactError) as error:
         sys.exit(f"\n{error}\n")
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
 
 
 if __name__ == "__main__":

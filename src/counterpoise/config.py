@@ -188,11 +188,15 @@ def _decimal(loader: _Loader, node: yaml.ScalarNode) -> int:
 
 
 def _mapping_without_repeats(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
-            line = node.start_mark.line + 1
-            raise InputError(f"{PATH}: key {key!r} occurs twice in the mapping that begins in line {line}; remove one")
+    lines: dict[Any, list[int]] = {}
+    for key, _ in node.value:
+        lines.setdefault(loader.construct_object(key, deep=True), []).append(key.start_mark.line + 1)
+    for key, found in lines.items():
+        if len(found) > 1:
+            kind = "key" if node.start_mark.column else "section"
+            often = "twice" if len(found) == 2 else f"{len(found)} times"
+            at = f"{', '.join(map(str, found[:-1]))} and {found[-1]}"
+            raise InputError(f"{PATH}: {kind} {key!r} occurs {often}: lines {at}; keep one, and change the value there")
     return loader.construct_mapping(node, deep=True)
 
 
@@ -219,7 +223,12 @@ def parse(text: str) -> dict[str, Any]:
     try:
         content = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise InputError(f"{PATH}: not valid YAML: {error}") from error
+        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+        place = f" near line {mark.line + 1}" if mark else ""
+        raise InputError(
+            f"{PATH}: not valid YAML{place}; often `{{}}` or `[]` was left before indented lines, or a tab or a space "
+            f"is wrong. The parser says: {str(error).replace('<unicode string>', PATH)}"
+        ) from error
     if not isinstance(content, dict):
         raise InputError(f"{PATH}: expected sections such as `train:`, found {_KINDS.get(type(content), content)}")
     return content
@@ -234,7 +243,9 @@ def load(root: Path) -> dict[str, Any]:
     try:
         return parse((root / PATH).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{PATH}: not found in {root}; run from the top of the repository") from error
+        raise InputError(
+            f"{PATH}: not found in {root}; run from the top of the repository, or restore it with `git checkout {PATH}`"
+        ) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{PATH}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
 
@@ -283,9 +294,15 @@ def suggest(value: object, expected: Iterable[str], others: str = "") -> str:
         >>> suggest("focl", ["cross_entropy", "focal"])
         "expected one of ['cross_entropy', 'focal']; did you mean 'focal'?"
     """
-    names = list(expected)
-    close = difflib.get_close_matches(str(value), names, n=1)
-    return f"expected one of {names}{others}" + (f"; did you mean {close[0]!r}?" if close else "")
+    names, text = list(expected), str(value)
+    meant = [name for name in _OTHER_WORDS.get(text.lower(), ()) if name in names]
+    close = meant or difflib.get_close_matches(text, names, n=1) or difflib.get_close_matches(text.lower(), names, n=1)
+    hint = " or ".join(map(repr, close))
+    return f"expected one of {names}{others}" + (f"; did you mean {hint}?" if hint else "")
+
+
+_OTHER_WORDS = {"gpu": ("cuda", "mps", "auto"), "nvidia": ("cuda",), "apple": ("mps",), "metal": ("mps",)}
+"""What people write -> the names that they may mean, which need not look alike."""
 
 
 _UNION_MEMBER = re.compile(r"(?:literal|dict|tuple|list)\[.*\]")
@@ -335,14 +352,19 @@ def _explain(section: type[Section], problem: Mapping[str, Any], where: str) -> 
         return f"{PATH}: {name} is missing; add it (`counterpoise params` explains every parameter)"
     if kind == "literal_error":
         others = ", or a mapping of names to numbers" if _takes_mapping(section, location) else ""
-        return f"{PATH}: {name} is {_written(value)}; {suggest(value, _literals(section, location), others)}"
+        return f"{PATH}: {name} is {written(value)}; {suggest(value, _literals(section, location), others)}"
     if isinstance(problem["loc"][-1], int) and get_origin(_annotation(section, location[:-1])) is not dict:
         name = f"entry {problem['loc'][-1] + 1} of {name.rpartition('.')[0]}"
-    return f"{PATH}: {name} is {_written(value)}; {_expected(problem)}"
+    return f"{PATH}: {name} is {written(value)}; {_expected(problem)}"
 
 
-def _written(value: object) -> str:
-    """Write a value like YAML does, where Python would write `None` or `True`."""
+def written(value: object) -> str:
+    """Write a value like YAML does, where Python would write `None` or `True`.
+
+    Example:
+        >>> written(None), written(True), written("a")
+        ('null', 'true', "'a'")
+    """
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return repr(value)
@@ -355,7 +377,7 @@ def _expected(problem: Mapping[str, Any]) -> str:
         example = value if isinstance(value, str | int | float) and value != "" else "NAME"
         return f"expected a list, such as [{example}]"
     if kind == "string_type" and isinstance(value, int | float):
-        return f"expected text; write it in quotes: '{_written(value)}'"
+        return f"expected text; write it in quotes: '{written(value)}'"
     if kind in _EXPECTED:
         return "expected " + _EXPECTED[kind].format(**problem.get("ctx", {}))
     message = str(problem["msg"])
