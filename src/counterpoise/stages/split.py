@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from counterpoise import config, seeds, tasks
+from counterpoise import config, labels, seeds, tasks
 from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
 from counterpoise.config import InputError, Section
 from counterpoise.dataset import stratification
@@ -34,6 +34,8 @@ THIN_NAMED = 3
 LISTED = 20
 """Number of names in the warning about the rest."""
 UNUSED = "unused"
+FEW_TEST_IMAGES = 10
+"""With fewer test images of a class, intervals are too wide to compare remedies."""
 
 
 class Duplicates(Section):
@@ -236,8 +238,21 @@ def _large(units: pd.DataFrame) -> list[str]:
     sizes = units.loc[units["kind"] != "single", "centre"].value_counts()
     return [
         f"{size} images count as duplicates of {centre!r}; check them in {clusters.PATH}, and raise "
-        "split.duplicates.min_correlation if they are different"
+        "split.duplicates.min_correlation, for example to 0.995, if they are different"
         for centre, size in sizes[sizes >= LARGE_CLUSTER].items()
+    ]
+
+
+def _few_in_test(names: Sequence[str], counts: Sequence[int]) -> list[str]:
+    """Warn in one line about present classes with few test images, the rarest first."""
+    few = sorted((count, name) for name, count in zip(names, counts, strict=True) if 0 < count < FEW_TEST_IMAGES)
+    if not few:
+        return []
+    listed = ", ".join(f"{name!r} {count}" for count, name in few[:THIN_NAMED])
+    more = f" and {len(few) - THIN_NAMED} more" if len(few) > THIN_NAMED else ""
+    return [
+        f"fewer than {FEW_TEST_IMAGES} test images: {listed}{more}; that is enough to check that data load and to find "
+        "wrong labels, but not to compare remedies; label more images"
     ]
 
 
@@ -254,8 +269,11 @@ def main(root: Path, params: Params) -> None:
     pictures = thumbnails.read(root, len(table))
     units, crossing = find_units(table, pictures, params.split.duplicates)
     copies = np.unique(pictures.reshape(len(pictures), -1), axis=0, return_inverse=True)[1]
-    result = assign(table, classes.read(root), units, crossing, copies, params.split, params.seed, task=params.task)
-    for warning in result.warnings:
+    labelled = classes.read(root)
+    result = assign(table, labelled, units, crossing, copies, params.split, params.seed, task=params.task)
+    in_test = table.loc[(result.splits["split"] == "test").to_numpy(), "labels"]
+    few = _few_in_test(labelled.names, labels.counts(in_test, labelled.names).tolist())
+    for warning in (*result.warnings, *few):
         warn(warning)
     splits.write(root, result.splits)
     clusters.write(root, result.clusters)
