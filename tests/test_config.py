@@ -87,7 +87,7 @@ def test_not_a_number_is_read_as_one_and_refused_by_every_section():
 def test_a_repeated_key_is_refused_wherever_it_is():
     with pytest.raises(InputError, match=r"section 'seed' occurs twice: lines 1 and 3; keep one, and change the value"):
         config.parse("seed: 1\ntrain: {}\nseed: 2\n")
-    with pytest.raises(InputError, match=r"key 'epochs' occurs 3 times: lines 3, 4 and 5"):
+    with pytest.raises(InputError, match=r"key 'epochs' occurs twice: lines 3 and 4 and 5"):
         config.parse("seed: 1\ntrain:\n  epochs: 1\n  epochs: 2\n  epochs: 3\n")
     with pytest.raises(InputError, match="'a' occurs twice"):
         config.parse("list: [{a: 1, a: 2}]")

@@ -193,10 +193,10 @@ def _mapping_without_repeats(loader: _Loader, node: yaml.MappingNode) -> dict[An
         lines.setdefault(loader.construct_object(key, deep=True), []).append(key.start_mark.line + 1)
     for key, found in lines.items():
         if len(found) > 1:
-            kind = "key" if node.start_mark.column else "section"
-            often = "twice" if len(found) == 2 else f"{len(found)} times"
-            at = f"{', '.join(map(str, found[:-1]))} and {found[-1]}"
-            raise InputError(f"{PATH}: {kind} {key!r} occurs {often}: lines {at}; keep one, and change the value there")
+            kind, often = "key" if node.start_mark.column else "section", " and ".join(map(str, found))
+            raise InputError(
+                f"{PATH}: {kind} {key!r} occurs twice: lines {often}; keep one, and change the value there"
+            )
     return loader.construct_mapping(node, deep=True)
 
 
@@ -301,12 +301,10 @@ def suggest(value: object, expected: Iterable[str], others: str = "") -> str:
     return f"expected one of {names}{others}" + (f"; did you mean {hint}?" if hint else "")
 
 
-_OTHER_WORDS = {"gpu": ("cuda", "mps", "auto"), "nvidia": ("cuda",), "apple": ("mps",), "metal": ("mps",)}
-"""What people write -> the names that they may mean, which need not look alike."""
-
-
 _UNION_MEMBER = re.compile(r"(?:literal|dict|tuple|list)\[.*\]")
 """How pydantic names, inside a location, the member of a union that it tried."""
+_OTHER_WORDS = {"gpu": ("cuda", "mps", "auto"), "nvidia": ("cuda",), "apple": ("mps",)}
+"""What people write -> the names that they may mean, which need not look alike."""
 _KINDS = {type(None): "nothing", str: "text", int: "a number", float: "a number", list: "a list"}
 _EXPECTED = {
     "string_type": "text",
@@ -359,12 +357,7 @@ def _explain(section: type[Section], problem: Mapping[str, Any], where: str) -> 
 
 
 def written(value: object) -> str:
-    """Write a value like YAML does, where Python would write `None` or `True`.
-
-    Example:
-        >>> written(None), written(True), written("a")
-        ('null', 'true', "'a'")
-    """
+    """Write a value like YAML does, where Python would write `None` or `True`."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return repr(value)
