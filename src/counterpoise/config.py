@@ -225,10 +225,9 @@ def parse(text: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
         place = f" near line {mark.line + 1}" if mark else ""
-        raise InputError(
-            f"{PATH}: not valid YAML{place}; often `{{}}` or `[]` was left before indented lines, or a tab or a space "
-            f"is wrong. The parser says: {str(error).replace('<unicode string>', PATH)}"
-        ) from error
+        hint = "often `{}` or `[]` was left before indented lines, or a tab or a space is wrong. The parser says"
+        said = str(error).replace("<unicode string>", PATH)
+        raise InputError(f"{PATH}: not valid YAML{place}; {hint}: {said}") from error
     if not isinstance(content, dict):
         raise InputError(f"{PATH}: expected sections such as `train:`, found {_KINDS.get(type(content), content)}")
     return content
@@ -243,9 +242,8 @@ def load(root: Path) -> dict[str, Any]:
     try:
         return parse((root / PATH).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(
-            f"{PATH}: not found in {root}; run from the top of the repository, or restore it with `git checkout {PATH}`"
-        ) from error
+        todo = f"run from the top of the repository, or restore it with `git checkout {PATH}`"
+        raise InputError(f"{PATH}: not found in {root}; {todo}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{PATH}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
 
