@@ -16,10 +16,10 @@ from counterpoise.report.parts import Fold, Part, Table, as_markup
 
 SELECTED = 5
 """Largest number of classes in the chart and the first table."""
-NO_OFFSET = 0.005
-"""Offsets smaller than this, in nats, do not change a decision visibly."""
 MATERIAL = 1.05
 """The text names a factor if it is larger than this."""
+NO_OFFSET = float(np.log(MATERIAL))
+"""Offsets smaller than this, in nats, do not change a decision visibly."""
 
 
 def ledger(facts: Facts) -> Part:
@@ -135,8 +135,10 @@ def _text(facts: Facts) -> tuple[str, ...]:
     what = facts.words.prior
     offsets = [np.abs(values).max() for values in (decision.val_offset, decision.target_offset)]
     if not changing and not unknown and max(offsets) < NO_OFFSET:
-        return (f"Nothing changed {what} in training, so no correction was needed.", *_estimated(facts))
-    text = f"{listed(changing) or 'Nothing with a known effect'} changed {what} by more than 5 %."
+        text = f"Nothing changed {what} in training by more than 5 %, so no correction was needed."
+        return (text, *_estimated(facts))
+    nothing = "Nothing with a known effect" if unknown else "Nothing"
+    text = f"{listed(changing) or nothing} changed {what} by more than 5 %."
     if unknown:
         text += (
             f" The effect of {listed(unknown)} cannot be calculated, so “{decision.calibrator}” learned the prior of "
