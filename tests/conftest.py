@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +12,7 @@ import counterpoise.dataset.tasks
 import counterpoise.evaluation.tasks
 import counterpoise.report.tasks
 import counterpoise.tasks
+from counterpoise import storage
 
 # Background jobs of a shell ignore Ctrl-C, and their child processes inherit this. Some tests interrupt such processes.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -42,6 +43,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the slow files first: processes share the tests file by file, in this order."""
     places = {Path(__file__).parent / name: place for place, name in enumerate(SLOW_FILES)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture
+def sign() -> Callable[[Path], None]:
+    """Give a function that records the checksum of an artifact's file anew, as if its writer had made it so."""
+
+    def record(path: Path) -> None:
+        sums = [found for folder in path.parents for found in sorted(folder.glob("*.sums"))]
+        own = [found for found in sums if path.relative_to(found.parent).as_posix() in storage.names_in(found)]
+        storage.record(path, own[0])
+
+    return record
 
 
 @pytest.fixture

@@ -39,3 +39,40 @@ def test_a_cell_that_is_no_class_is_refused_by_name(cell):
 def test_counts_count_every_label_of_a_cell():
     assert labels.counts(["a|b", "b", "", "c|b"], ["c", "b", "a"]).tolist() == [1, 3, 1]
     assert labels.counts([], ["a", "b"]).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("", ()),
+        (" a | b |", ("a", "b")),
+        ("['a b', \"c's\"]", ("a b", "c's")),
+        ("['it\\'s']", ("it's",)),
+        ("[1 2]", ("1", "2")),
+        ("[1.0, 2]", ("1.0", "2")),
+        ("[]", ()),
+        ("(left)", ("(left)",)),
+        ("{a}", ("{a}",)),
+        ("('a',)", ("a",)),
+    ],
+)
+def test_cells_are_parsed_with_lists_as_programs_write_them(cell, names):
+    assert labels.parse(cell, "|") == names
+    assert labels.parse(cell, "") == ((cell.strip(),) if cell else ())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        set(),
+        {"a", "b"},
+        {"red circle", "red square", "blue circle", "blue square", "green circle", "green square"},
+        {"defective/mono", "defective/poly", "fine/mono", "fine/poly"},
+        {"probably_functional", "functional", "defective", "probably_defective"},
+        {f"class_{number}" for number in range(300)},
+        {"Springfield, IL", "Chicago"},
+        {"C", "C++", "C#"},
+    ],
+)
+def test_names_of_single_classes_are_not_taken_for_joined_ones(names):
+    assert labels.find_joined(names) is None

@@ -15,7 +15,8 @@ import yaml
 from PIL import Image
 
 from counterpoise import config
-from counterpoise.artifacts import draws, features, prior, tiles, training
+from counterpoise.artifacts import draws, features, pixels, prior, tiles, training
+from counterpoise.images import Pixels
 
 COUNTS = {"train": 100_000, "val": 2_000}
 CLASSES = ("a", "b", "c", "d")
@@ -48,6 +49,7 @@ def a_large_repository(root: Path) -> None:
     ids = sorted(tiles.read(root, "train").table["tile_id"])
     draws.write(root, pd.DataFrame({"tile_id": ids, "view": np.zeros(len(ids), dtype=np.int64)}))
     even = (COUNTS["train"] // 4,) * 4
+    pixels.write(root, Pixels())
     prior.write(root, prior.Prior("multiclass", CLASSES, even, even, even, *3 * (COUNTS["train"],), ()))
     content: dict[str, Any] = config.load(Path(__file__).parents[1])
     content["model"] |= {"backbone": "test_efficientnet", "weights": "none", "freeze": "none", "input_px": 32}

@@ -20,7 +20,7 @@ LATER_THAN_LOSS = ["check", "train", "predict", "decide", "evaluate", "report"]
 
 SMALL = {
     "name: elpv": "name: none",
-    "root: data/raw/demo": "root: data/raw/shapes",
+    "root: data/demo": "root: data/raw/shapes",
     "source: csv": "source: folder",
     "backbone: tf_efficientnet_lite0": "backbone: test_efficientnet",
     "weights: bundled": "weights: none",
@@ -147,15 +147,37 @@ def test_a_mistyped_loss_is_refused_before_anything_runs(built: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_fresh_clone_pulls_and_recomputes_nothing(built: Path, tmp_path: Path) -> None:
+def test_a_fresh_clone_pulls_and_recomputes_only_the_demo_that_comes_by_pip(built: Path, tmp_path: Path) -> None:
     run(built, "dvc", "remote", "add", "--local", "--force", "--default", "shelf", str(tmp_path / "remote"))
     run(built, "dvc", "push", "dvc.yaml", "data/raw/shapes.dvc")
     run(tmp_path, "git", "clone", "--quiet", str(built), "clone")
     clone = tmp_path / "clone"
     run(clone, "dvc", "remote", "add", "--local", "--default", "shelf", str(tmp_path / "remote"))
     run(clone, "dvc", "pull", "dvc.yaml", "data/raw/shapes.dvc")
-    assert stages_run(run(clone, "dvc", "repro")) == []
+    assert stages_run(run(clone, "dvc", "repro")) == ["demo"]
+    assert run(clone, "git", "status", "--short") == ""
     assert (clone / "reports" / "index.html").exists()
+
+
+def test_dvc_deletes_no_files_of_the_user_in_the_folder_of_the_demo(built: Path) -> None:
+    mine = built / "data" / "demo" / "mine.png"
+    mine.touch()
+    for command in (["repro"], ["repro", "--force"], ["exp", "run", "-S", "loss=focal"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *command],
+            cwd=built,
+            env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode != 0
+        assert "data/demo holds files that the demo did not write" in done.stdout + done.stderr
+        assert mine.exists()
+    mine.unlink()
+    run(built, "git", "checkout", "params.yaml", "dvc.lock")
+    run(built, "dvc", "repro")
+    assert run(built, "git", "status", "--short") == ""
 
 
 def test_every_plot_of_dvc_yaml_can_be_shown(built: Path) -> None:

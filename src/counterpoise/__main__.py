@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
-from counterpoise import commands
-from counterpoise.config import InputError
-from counterpoise.storage import ArtifactError
-
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command of the console script."""
+    """Run a command of the console script; the exit code is 1 for an error and 130 for Ctrl-C."""
+    try:
+        _run(arguments)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run(arguments: list[str] | None) -> None:
+    import argparse  # imported here, as all below: Ctrl-C may come before they are there
+
+    from counterpoise import commands
+    from counterpoise.stages import ending_in_words
+
     parser = argparse.ArgumentParser(
         prog="counterpoise",
         description="Tools around the pipeline. The pipeline itself: `dvc repro`, from the top of the repository",
@@ -22,12 +30,12 @@ def main(arguments: list[str] | None = None) -> None:
         command = commands.find(name)
         command.add_arguments(subparsers.add_parser(name, help=command.HELP))
     parsed = parser.parse_args(arguments)
-    try:
-        print(commands.find(parsed.command).run(parsed), flush=True)
-    except (InputError, ArtifactError) as error:
-        sys.exit(f"\n{error}\n")
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+    with ending_in_words():
+        text = commands.find(parsed.command).run(parsed)
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough; or Python complains at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

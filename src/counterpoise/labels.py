@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,72 @@ def split(cell: str) -> tuple[str, ...]:
         (('solar', 'wind'), ())
     """
     return tuple(cell.split(SEPARATOR)) if cell else ()
+
+
+_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^,\s'"][^,'"]*)""")
+_LIST = re.compile(r"\[.*\]|\(.*[,'\"].*\)|\{.*[,'\"].*\}", re.DOTALL)
+PLAIN, DOUBTFUL = ("|", ",", ";", "\t", "\n", " ", "/", "+", "&"), ("_", "-")
+"""Separators of labels that a name seldom has, and those that it often has."""
+
+
+def parse(cell: str, separator: str) -> tuple[str, ...]:
+    r"""Read one cell of a user's table.
+
+    Args:
+        cell: Labels between separators, or a list as Python, NumPy or JSON write it.
+        separator: What separates labels; empty = the cell is one label, and no list.
+
+    Returns:
+        The labels, without spaces around them.
+
+    Example:
+        >>> parse("wind| solar", "|"), parse("['wind', 'solar']", "|"), parse("['wind']", "")
+        (('wind', 'solar'), ('wind', 'solar'), ("['wind']",))
+    """
+    text = cell.strip()
+    if separator and _LIST.fullmatch(text):
+        inner = text[1:-1].strip()
+        if re.fullmatch(r"[-+.\d]+(?:\s+[-+.\d]+)+", inner):  # NumPy writes numbers without commas
+            return tuple(inner.split())
+        found = ["".join(match).strip() for match in _QUOTED.findall(inner)]
+        return tuple(re.sub(r"\\(.)", r"\1", name) for name in found if name)
+    parts = text.split(separator) if separator else [text]
+    return tuple(name for part in parts if (name := part.strip()))
+
+
+def find_joined(names: Collection[str]) -> tuple[str, str, bool] | None:
+    """Find names that seem to be several labels in one.
+
+    A separator that a name seldom has, such as a comma, gives labels away as soon as a part also occurs alone, or where
+    parts recur so that splitting gives fewer classes. A space or `/` does where most parts occur alone, or where
+    names of different lengths would become half as many classes; of `_` and `-` only the latter counts.
+
+    Args:
+        names: Every label as it was read, each once.
+
+    Returns:
+        An example, the separator, and whether it is sure (otherwise a person may be warned); `None` if there is none.
+
+    Example:
+        >>> find_joined({"ok", "bad", "bad,dirt"}), find_joined({"flat roof", "pitched roof", "roof"})
+        (('bad,dirt', ',', True), None)
+    """
+    for separator in (*PLAIN, *DOUBTFUL):
+        parts_of = {name: [part for raw in name.split(separator) if (part := raw.strip())] for name in names}
+        joined = sorted(name for name, parts in parts_of.items() if len(set(parts)) > 1)
+        if not joined:
+            continue
+        alone = {name for name in names if name not in joined}
+        parts = {part for name in joined for part in parts_of[name]}
+        fewer = len(alone | parts) < len(names)
+        lengths = {len(found) for found in parts_of.values()}
+        mostly_alone = separator in PLAIN and fewer and 2 * len(parts & alone) > len(parts)
+        far_fewer = 2 * len(alone | parts) <= len(names) and len(lengths) > 1
+        if separator == "|" or mostly_alone or far_fewer:
+            return joined[0], separator, separator in PLAIN
+        if separator in PLAIN and separator not in " /" and (parts & alone or fewer):
+            return joined[0], separator, True
+    return None
 
 
 def targets(cells: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:

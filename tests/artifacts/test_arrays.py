@@ -5,11 +5,13 @@ import tarfile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from counterpoise.artifacts import features, model, predictions, thumbnails, tiles
+from counterpoise import storage
+from counterpoise.artifacts import clusters, draws, features, model, predictions, thumbnails, tiles
 from counterpoise.storage import ArtifactError
 
 INDEX = pd.DataFrame({"tile_id": ["a", "b"], "view": [0, 0]})
@@ -39,13 +41,14 @@ def test_features_are_finite(tmp_path, value):
 def test_where_nothing_is_frozen_an_index_says_so(tmp_path):
     features.write(tmp_path, "train", None)
     assert features.read(tmp_path, "train") is None
-    assert [path.name for path in (tmp_path / features.path("train")).iterdir()] == ["index.json"]
+    assert sorted(path.name for path in (tmp_path / features.path("train")).iterdir()) == ["embed.sums", "index.json"]
 
 
 @pytest.mark.parametrize("index", ['{"frozen": true}', '{"frozen": true, "runtime": "abacus"}', '{"frozen": 1}'])
-def test_features_whose_runtime_is_unknown_are_refused(tmp_path, index):
+def test_features_whose_runtime_is_unknown_are_refused(tmp_path, sign, index):
     features.write(tmp_path, "train", features.Features(INDEX, np.ones((2, 3), np.float32), "onnxruntime"))
     (tmp_path / features.path("train") / "index.json").write_text(index)
+    sign(tmp_path / features.path("train") / "index.json")
     with pytest.raises(ArtifactError, match=r"what computed it|expected one of"):
         features.read(tmp_path, "train")
 
@@ -75,6 +78,7 @@ def test_thumbnails_are_squares_of_bytes_of_one_size(tmp_path, array):
         thumbnails.write(tmp_path, array)
     (tmp_path / "data").mkdir()
     np.save(tmp_path / thumbnails.PATH, array)
+    storage.record(tmp_path / thumbnails.PATH, tmp_path / thumbnails.SUMS)
     with pytest.raises(ArtifactError, match=r"expected uint8 \(n, 32, 32\)"):
         thumbnails.read(tmp_path)
 
@@ -89,6 +93,7 @@ def test_thumbnails_of_other_images_than_the_manifests_are_refused(tmp_path):
 def test_arrays_of_objects_are_never_unpickled(tmp_path):
     (tmp_path / "data").mkdir()
     np.save(tmp_path / thumbnails.PATH, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    storage.record(tmp_path / thumbnails.PATH, tmp_path / thumbnails.SUMS)
     with pytest.raises(ArtifactError, match="damaged"):
         thumbnails.read(tmp_path)
 
@@ -118,7 +123,7 @@ def test_predictions_have_the_documented_columns(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["group", "logit_y", "order", "all_logits"])
-def test_predictions_with_other_columns_are_refused(tmp_path, damage):
+def test_predictions_with_other_columns_are_refused(tmp_path, sign, damage):
     predictions.write(tmp_path, "val", PREDICTIONS)
     path = tmp_path / predictions.path("val")
     table = pq.read_table(path)
@@ -131,6 +136,7 @@ def test_predictions_with_other_columns_are_refused(tmp_path, damage):
     else:
         table = table.drop_columns([damage])
     pq.write_table(table, path)
+    sign(path)
     with pytest.raises(ArtifactError, match="unexpected columns"):
         predictions.read(tmp_path, "val")
 
@@ -163,7 +169,7 @@ def test_a_split_without_tiles_has_an_empty_index(tmp_path):
     with tiles.writing(tmp_path, "val"):
         pass
     assert list(tiles.read(tmp_path, "val").table.columns) == list(tiles.COLUMNS)
-    assert [path.name for path in (tmp_path / tiles.path("val")).iterdir()] == [tiles.INDEX]
+    assert sorted(path.name for path in (tmp_path / tiles.path("val")).iterdir()) == ["tile.sums", tiles.INDEX]
 
 
 def test_a_tile_that_stands_twice_is_refused_and_nothing_is_left(tmp_path):
@@ -211,7 +217,72 @@ def test_weights_on_any_layout_are_read_back_and_hold_no_pickle(tmp_path):
     found = model.read_weights(tmp_path)
     assert found["w"].tolist() == [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
     assert found["n"].item() == 3
-    assert sorted(path.suffix for path in (tmp_path / model.FOLDER).iterdir()) == [".json", ".safetensors"]
+    assert sorted(path.suffix for path in (tmp_path / model.FOLDER).iterdir()) == [".json", ".safetensors", ".sums"]
     data = (tmp_path / model.FOLDER / "model.safetensors").read_bytes()
     assert int.from_bytes(data[:8], "little") < len(data)
     assert data[8:9] == b"{"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("logit_x", pa.array(["1", "2"]), r"column 'logit_x' holds string, expected numbers \(float32\)"),
+        ("logit_x", pa.array([1, 2]), r"column 'logit_x' holds int64, expected numbers \(float32\)"),
+        ("logit_x", pa.array([1.0, None], pa.float32()), "column 'logit_x' is empty in 1 of its rows"),
+        ("labels", pa.array(["x", None]), "column 'labels' is empty in 1 of its rows"),
+        ("labels", pa.array([None, None], pa.string()), "column 'labels' is empty in 2 of its rows"),
+        ("labels", pa.array(["x", "z"]), r"labels \['z'\] are none of the classes \['x', 'y'\]"),
+        ("labels", pa.array([b"x", b"y"]), "column 'labels' holds binary, expected text"),
+        ("group", pa.array(["a", None]), "column 'group' is empty in 1 of its rows"),
+        ("group", pa.array([1, 2]), "column 'group' holds int64, expected text"),
+        ("image_id", pa.array([[1], [2]]), "column 'image_id' holds list.*, expected text"),
+    ],
+)
+def test_predictions_of_wrong_types_with_gaps_or_unknown_labels_are_refused(tmp_path, sign, column, values, message):
+    predictions.write(tmp_path, "val", PREDICTIONS)
+    path = tmp_path / predictions.path("val")
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.column_names.index(column), column, values), path)
+    sign(path)
+    with pytest.raises(ArtifactError, match=rf"results/predictions/val\.parquet: {message}"):
+        predictions.read(tmp_path, "val")
+
+
+def test_predictions_of_no_image_are_refused_by_writer_and_reader(tmp_path, sign):
+    none = predictions.Predictions((), (), (), ("x", "y"), np.zeros((0, 2), np.float32))
+    with pytest.raises(ArtifactError, match=r"val\.parquet holds no image"):
+        predictions.write(tmp_path, "val", none)
+    predictions.write(tmp_path, "val", PREDICTIONS)
+    path = tmp_path / predictions.path("val")
+    pq.write_table(pq.read_table(path)[:0], path)
+    sign(path)
+    with pytest.raises(ArtifactError, match=r"val\.parquet holds no image"):
+        predictions.read(tmp_path, "val")
+
+
+def test_tiles_and_their_features_draws_and_units_lack_no_partner(tmp_path):
+    with tiles.writing(tmp_path, "train") as append:
+        for name in "ab":
+            append(tile(name))
+    part = tiles.read(tmp_path, "train")
+    of_both = pd.DataFrame({"tile_id": ["a", "b"], "view": [0, 0]})
+    of_one, of_three = of_both[:1], pd.DataFrame({"tile_id": ["a", "b", "c"], "view": [0, 0, 0]})
+    for index, message in (
+        (of_one, r"rows\.csv lacks 1 of the 2 that .*tiles\.csv"),
+        (of_three, r"tiles\.csv lacks 1 of"),
+    ):
+        features.write(tmp_path, "train", features.Features(index, np.ones((len(index), 2), np.float32)))
+        with pytest.raises(ArtifactError, match=message):
+            features.read(tmp_path, "train", part)
+    features.write(tmp_path, "train", features.Features(of_both, np.ones((2, 2), np.float32)))
+    assert features.read(tmp_path, "train", part) is not None
+    draws.write(tmp_path, of_one)
+    assert len(draws.read(tmp_path, part)) == 1
+    draws.write(tmp_path, of_three)
+    with pytest.raises(ArtifactError, match=r"tiles\.csv lacks 1 of the 3 that .*draws\.csv names: 'c'"):
+        draws.read(tmp_path, part)
+    units = pd.DataFrame([("a", "a", "a", "single", 1.0)], columns=list(clusters.COLUMNS))
+    clusters.write(tmp_path, units)
+    assert clusters.units(tmp_path) == {"a": "a"}
+    with pytest.raises(ArtifactError, match=r"clusters\.csv lacks 1 of the 2 that .*tiles\.csv names: 'b'"):
+        clusters.units(tmp_path, part)

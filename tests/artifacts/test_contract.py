@@ -4,7 +4,8 @@ import dataclasses
 import importlib
 import json
 import pkgutil
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
-from counterpoise import artifacts
+from counterpoise import artifacts, storage
 from counterpoise.artifacts import (
     classes,
     clusters,
@@ -25,7 +27,9 @@ from counterpoise.artifacts import (
     metrics,
     model,
     params_ok,
+    pixels,
     plots,
+    positive,
     predictions,
     prior,
     rejected,
@@ -36,6 +40,7 @@ from counterpoise.artifacts import (
     unlabelled,
 )
 from counterpoise.calibration import prior_ledger
+from counterpoise.images import Pixels
 from counterpoise.storage import ArtifactError
 
 
@@ -55,8 +60,8 @@ TABLES: dict[Any, list[Any]] = {
     clusters: [("a.png", "a.png", "a.png", "single", 1.0), ("b, c.png", "a.png", "a.png", "near", 0.1 + 0.2)],
     draws: [("a.png", 0), ("a.png", 2), ("b.png@0,16", 0)],
     manifest: [
-        ("NA.png", "raw/NA.png", "NA", "nan", "null", 30, 20, "00ff"),
-        ('é, "x".png', 'raw/é, "x".png', "Dächer, alt", "Dächer|x", "two\nlines", 3, 4, "11"),
+        ("NA.png", "raw/NA.png", "NA", "nan", "null", "", 30, 20, "00ff"),
+        ('é, "x".png', 'raw/é, "x".png', "Dächer, alt", "Dächer|x", "two\nlines", "val", 3, 4, "11"),
     ],
     rejected: [("labels.csv row 2", "", "rejected", "the row names no image")],
     splits: [("NA", "train"), ("b", "val"), ("c", "test"), ("d", "unused")],
@@ -138,15 +143,12 @@ CARD = model.Card(
 WEIGHTS = {"head.weight": torch.arange(6.0).reshape(2, 3).T, "head.bias": torch.tensor([0.5, -1.0])}
 
 
-def write_training(root: Path) -> None:
-    folder = root / training.FOLDER / "plots" / "metrics"
-    for name, values in (("train/loss", [0.75, 0.5]), ("val/loss", [1.5, 1.25])):
-        path = folder / f"{name}.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"step\t{path.stem}\n" + "".join(f"{step}\t{value}\n" for step, value in enumerate(values)))
+HISTORY = [{"train/loss": 0.75, "val/loss": 1.5}, {"train/loss": 0.5, "val/loss": 1.25}]
 
 
+PIXELS = Pixels({"integer": (0.0, 4095.0)}, (3, 1, 0), 255, False, "found")
 EXAMPLES: dict[str, Example] = {
+    "pixels": Example(lambda root: pixels.write(root, PIXELS), pixels.read, PIXELS),
     **{module.__name__.rpartition(".")[2]: table_example(module, rows) for module, rows in TABLES.items()},
     "classes": Example(
         lambda root: classes.write(root, classes.Classes(CLASSES, (40, 2), 41)),
@@ -158,6 +160,7 @@ EXAMPLES: dict[str, Example] = {
             task="multiclass",
             classes=CLASSES,
             positive=CLASSES[1],
+            positive_reason="as the rarest class",
             calibrator="isotonic",
             pooled=(CLASSES[1],),
             scale=(0.1 + 0.2, 0.3),
@@ -196,6 +199,11 @@ EXAMPLES: dict[str, Example] = {
             {"balanced_accuracy": 0.8125, "images": 525}, {"balanced_accuracy": (0.75, 0.875)}, ("é: none",)
         )
     ),
+    "positive": Example(
+        lambda root: positive.write(root, positive.Positive(CLASSES[1], "as the rarest class")),
+        positive.read,
+        positive.Positive(CLASSES[1], "as the rarest class"),
+    ),
     "model": Example(
         lambda root: model.write(root, CARD, WEIGHTS),
         lambda root: (model.read_card(root), {name: value.numpy() for name, value in model.read_weights(root).items()}),
@@ -231,9 +239,9 @@ EXAMPLES: dict[str, Example] = {
         )
     )(unlabelled.Unlabelled(("NA", "é, b"), CLASSES, RNG.normal(size=(2, 2)).astype(np.float32), "f00d")),
     "training": Example(
-        write_training,
-        training.read,
-        pd.DataFrame({"step": [0, 1], "train/loss": [0.75, 0.5], "val/loss": [1.5, 1.25]}),
+        lambda root: training.write(root, HISTORY, {"best_epoch": 1}),
+        lambda root: (training.read(root), training.best_epoch(root)),
+        (pd.DataFrame({"step": [0, 1], "train/loss": [0.75, 0.5], "val/loss": [1.5, 1.25]}), 1),
     ),
 }
 READABLE = [name for name in EXAMPLES if name != "params_ok"]  # a constant that no stage reads
@@ -300,7 +308,7 @@ def test_nothing_at_all_is_refused(tmp_path, name):
         EXAMPLES[name].read(tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in READABLE if name != "training"])  # a curve less is no damage
+@pytest.mark.parametrize("name", READABLE)
 def test_each_missing_file_is_refused(tmp_path, name):
     EXAMPLES[name].write(tmp_path)
     for path, data in ((path, path.read_bytes()) for path in files(tmp_path)):
@@ -311,34 +319,81 @@ def test_each_missing_file_is_refused(tmp_path, name):
     EXAMPLES[name].read(tmp_path)
 
 
+def damages(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Damage a file as disks, transfers and people do, in ways that change what it says."""
+    yield "empty", b""
+    yield "cut", data[: len(data) // 2].rstrip(b"\n")
+    yield "one byte short", data[:-1]
+    lines = data.splitlines(keepends=True)
+    if len(lines) > 1:
+        yield "cut at a line end", b"".join(lines[:-1])
+    places = sorted({round(share * (len(data) - 1)) for share in np.linspace(0, 1, 40)})
+    for place in places:
+        for mask in (1, 0x80):
+            yield f"byte {place} flipped by {mask}", data[:place] + bytes([data[place] ^ mask]) + data[place + 1 :]
+    yield "zeros", bytes(len(data))
+    yield "another file", b"word\n"
+
+
 @pytest.mark.parametrize("name", READABLE)
-def test_each_truncated_file_is_refused(tmp_path, name):
-    EXAMPLES[name].write(tmp_path)
-    for path, data in ((path, path.read_bytes()) for path in files(tmp_path)):
-        for kept in (0, len(data[: len(data) // 2].rstrip(b"\n")), len(data) - 1):  # a whole row less cannot be seen
-            if kept and (path.suffix == ".tsv" or (kept == len(data) - 1 and path.suffix in (".json", ".tar"))):
-                continue  # DVCLive's own files have no end to check; the last byte of the others says nothing
-            path.write_bytes(data[:kept])
-            with pytest.raises(ArtifactError):
-                EXAMPLES[name].read(tmp_path)
+def test_damage_of_any_kind_is_refused_with_the_name_of_the_file_and_a_way_out(tmp_path, name):
+    """Or nothing is lost: some bytes, such as padding, say nothing, so that what was written is read."""
+    example = EXAMPLES[name]
+    example.write(tmp_path)
+    written, refused = plain(example.read(tmp_path)), 0
+    for path in files(tmp_path):
+        data, named = path.read_bytes(), 0
+        for kind, damaged in damages(data):
+            path.write_bytes(damaged)
+            message = ""
+            try:
+                found = plain(example.read(tmp_path))
+            except ArtifactError as error:
+                message = str(error)
+            if message:
+                assert re.search(r"`dvc (repro|checkout|pull)|write it again", message), f"{path}, {kind}: {message}"
+                named += path.name in message
+                refused += 1
+            else:
+                assert found == written, f"{path}, {kind}: read as something else"
         path.write_bytes(data)
-    EXAMPLES[name].read(tmp_path)
+        assert named, f"{path}: no message names the file"
+    assert refused > 10
+    assert plain(example.read(tmp_path)) == written
+
+
+@pytest.mark.parametrize("name", [name for name in READABLE if name != "unlabelled"])  # its sum lies inside the file
+def test_every_file_stands_in_a_file_of_sums_of_the_stage_that_writes_it(tmp_path, name):
+    EXAMPLES[name].write(tmp_path)
+    sums = [path for path in files(tmp_path) if path.suffix == ".sums"]
+    listed = {path.parent / name for path in sums for name in storage.names_in(path)}
+    shards = {path for path in files(tmp_path) if path.suffix == ".tar"}  # summed tile by tile, in tiles.csv
+    assert {*listed, *shards, *sums} == set(files(tmp_path))
+    pipeline = yaml.safe_load((Path(__file__).parents[2] / "dvc.yaml").read_text())["stages"]
+    for path in sums:
+        stage = pipeline[path.name.split(".")[0]]
+        entries = [*stage["outs"], *stage.get("metrics", [])]
+        outs = [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+        place = path.relative_to(tmp_path)
+        assert any(place.is_relative_to(out) for out in outs), f"{place} is no output of {stage['cmd']}"
 
 
 @pytest.mark.parametrize("name", READABLE)
-def test_tables_with_another_column_or_one_less_are_refused(tmp_path, name):
+def test_tables_with_another_column_or_one_less_are_refused(tmp_path, sign, name):
     EXAMPLES[name].write(tmp_path)
     for path, text in ((path, path.read_text("utf-8")) for path in files(tmp_path) if path.suffix == ".csv"):
         header, _, rest = text.partition("\n")
         for damaged in (f"x{header}\n{rest}", f"{header},more\n{rest}", f"{header.rpartition(',')[0]}\n{rest}"):
             path.write_text(damaged, encoding="utf-8")
+            sign(path)
             with pytest.raises(ArtifactError):
                 EXAMPLES[name].read(tmp_path)
         path.write_text(text, encoding="utf-8")
+        sign(path)
 
 
-@pytest.mark.parametrize("name", READABLE)
-def test_json_of_another_shape_or_with_a_part_missing_is_refused(tmp_path, name):
+@pytest.mark.parametrize("name", [name for name in READABLE if name != "training"])  # DVCLive decides its keys
+def test_json_of_another_shape_or_with_a_part_missing_is_refused(tmp_path, sign, name):
     EXAMPLES[name].write(tmp_path)
     for path, text in ((path, path.read_text("utf-8")) for path in files(tmp_path) if path.suffix == ".json"):
         content = json.loads(text)
@@ -351,9 +406,11 @@ def test_json_of_another_shape_or_with_a_part_missing_is_refused(tmp_path, name)
                 damaged.append({**content, key: None})
         for value in damaged:
             path.write_text(json.dumps(value), encoding="utf-8")
+            sign(path)
             with pytest.raises(ArtifactError):
                 EXAMPLES[name].read(tmp_path)
         path.write_text(text, encoding="utf-8")
+        sign(path)
 
 
 @pytest.mark.parametrize("module", TABLES, ids=lambda module: module.__name__.rpartition(".")[2])
@@ -368,12 +425,13 @@ def test_tables_of_other_columns_are_not_written(tmp_path, module):
 
 
 @pytest.mark.parametrize("module", [clusters, manifest, splits], ids=["clusters", "manifest", "splits"])
-def test_tables_of_images_refuse_an_image_that_stands_twice(tmp_path, module):
+def test_tables_of_images_refuse_an_image_that_stands_twice(tmp_path, sign, module):
     table = pd.DataFrame([TABLES[module][0]] * 2, columns=list(module.COLUMNS))
     with pytest.raises(ArtifactError, match="occur twice"):
         module.write(tmp_path, table)
     module.write(tmp_path, table[:1])
     with (tmp_path / module.PATH).open("a", encoding="utf-8") as file:
         table[:1].to_csv(file, header=False, index=False, lineterminator="\n")
+    sign(tmp_path / module.PATH)
     with pytest.raises(ArtifactError, match="occur twice"):
         module.read(tmp_path)

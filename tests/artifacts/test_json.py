@@ -2,10 +2,13 @@
 
 import dataclasses
 import json
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from counterpoise import storage
 from counterpoise.artifacts import classes, decision, metrics, predictions, prior, unlabelled
 from counterpoise.calibration import calibrators, prior_ledger
 from counterpoise.storage import ArtifactError
@@ -14,6 +17,7 @@ DECISION = decision.Decision(
     task="multiclass",
     classes=("a", "b"),
     positive="b",
+    positive_reason="as the rarest class",
     calibrator="none",
     pooled=(),
     scale=(1.0, 1.0),
@@ -69,6 +73,7 @@ def test_classes_of_other_types_are_refused_by_the_reader(tmp_path, damage, mess
     path.parent.mkdir()
     content = {"names": ["a", "b"], "counts": [9, 1], "images": 10}
     path.write_text(json.dumps(content | damage))
+    storage.record(path, tmp_path / classes.SUMS)
     with pytest.raises(ArtifactError, match=rf"data/classes\.json: damaged: {message}.*; run `dvc repro`"):
         classes.read(tmp_path)
 
@@ -116,6 +121,7 @@ def test_a_decision_that_corrects_the_prior_twice_can_neither_be_written_nor_rea
         decision.write(tmp_path, dataclasses.replace(once, val_offset=(0.1, 0.0)))
     path = tmp_path / decision.PATH
     path.write_text(json.dumps(json.loads(path.read_text()) | {"val_offset": [0.1, 0.0]}))
+    storage.record(path, tmp_path / decision.SUMS)
     with pytest.raises(ArtifactError, match=message):
         decision.read(tmp_path)
 
@@ -204,3 +210,63 @@ def test_an_interval_without_its_figure_and_a_figure_that_is_not_finite_are_refu
         metrics.write(tmp_path, metrics.Metrics({"a": 1.0}, {"b": (0.0, 1.0)}, ()))
     with pytest.raises(ArtifactError, match="not finite"):
         metrics.write(tmp_path, metrics.Metrics({"a": float("nan")}, {}, ()))
+
+
+def commit(root: Path) -> None:
+    identity = ["-c", "user.name=n", "-c", "user.email=e"]
+    for command in (["init"], ["add", "."], [*identity, "commit", "-m", "figures"]):
+        subprocess.run(["git", *command], cwd=root, check=True, capture_output=True)
+
+
+def figures(images: int = 525, positives: int = 21) -> metrics.Metrics:
+    return metrics.Metrics({"test_images": images, "test_positives": positives}, {}, ())
+
+
+def lock(root: Path, *, classes: str = "c", splits: str = "s", tiles: str = "t") -> None:
+    found = {"data/classes.json": classes, "data/splits.csv": splits, "data/tiles/test": tiles}
+    outs = "".join(f"    - path: {path}\n      md5: {md5}\n" for path, md5 in found.items())
+    (root / "dvc.lock").write_text(f"schema: '2.0'\nstages:\n  all:\n    cmd: x\n    outs:\n{outs}")
+
+
+def test_figures_of_other_test_images_than_those_of_the_last_commit_are_recognised(tmp_path):
+    metrics.write(tmp_path, figures())
+    commit(tmp_path)
+    assert metrics.compare_with_commit(tmp_path, figures()) is None
+    assert metrics.compare_with_commit(tmp_path, figures(60, 9)) == (
+        "the last commit has figures of other test images: 525, of which 21 show the class that matters; now 60 and 9"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "moved"),
+    [
+        ({}, False),
+        ({"tiles": "other size"}, False),
+        ({"splits": "other train"}, False),
+        ({"splits": "seed", "tiles": "seed"}, True),
+        ({"classes": "merged", "tiles": "merged"}, True),
+    ],
+)
+def test_as_many_but_other_test_images_are_recognised_by_the_lock(tmp_path, changes, moved):
+    metrics.write(tmp_path, figures())
+    lock(tmp_path)
+    commit(tmp_path)
+    lock(tmp_path, **changes)
+    assert (metrics.compare_with_commit(tmp_path, figures()) is not None) == moved
+    for text in ("", "stages: 3", "stages: {a: {outs: [x]}}", "[", "stages: {a: {}}"):
+        (tmp_path / "dvc.lock").write_text(text)
+        assert metrics.compare_with_commit(tmp_path, figures()) is None
+
+
+def test_without_git_a_commit_or_committed_figures_nothing_is_said(tmp_path, monkeypatch):
+    assert metrics.compare_with_commit(tmp_path, figures()) is None
+    (tmp_path / "other").touch()
+    commit(tmp_path)
+    metrics.write(tmp_path, figures())
+    assert metrics.compare_with_commit(tmp_path, figures(60)) is None
+    for text in ("", "[]", "{", "null"):
+        (tmp_path / metrics.PATH).write_text(text)
+        commit(tmp_path)
+        assert metrics.compare_with_commit(tmp_path, figures(60)) is None
+    monkeypatch.setenv("PATH", "")
+    assert metrics.compare_with_commit(tmp_path, figures(60)) is None

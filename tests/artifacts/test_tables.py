@@ -3,12 +3,13 @@
 import pandas as pd
 import pytest
 
+from counterpoise import storage
 from counterpoise.artifacts import draws, manifest, plots, rejected, splits, training
 from counterpoise.storage import ArtifactError
 
 
 def manifest_of(*images: tuple[str, str]) -> pd.DataFrame:
-    rows = [(name, name, "a", "a", group, 1, 1, "00") for name, group in images]
+    rows = [(name, name, "a", "a", group, "", 1, 1, "00") for name, group in images]
     return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
 
 
@@ -25,6 +26,19 @@ def test_a_manifest_is_sorted_and_every_image_once_in_a_group_for_writer_and_rea
         manifest.write(tmp_path, manifest_of(*images))
     (tmp_path / "data").mkdir()
     manifest_of(*images).to_csv(tmp_path / manifest.PATH, index=False)
+    storage.record(tmp_path / manifest.PATH, tmp_path / manifest.SUMS)
+    with pytest.raises(ArtifactError, match=message):
+        manifest.read(tmp_path)
+
+
+def test_a_given_split_has_a_known_name_for_writer_and_reader(tmp_path):
+    table = manifest_of(("a", "a"), ("b", "b"), ("c", "c")).assign(split=["train", "", "dev"])
+    message = r"unknown splits \['dev'\]; expected \['train', 'val', 'test'\], or nothing"
+    with pytest.raises(ArtifactError, match=message):
+        manifest.write(tmp_path, table)
+    (tmp_path / "data").mkdir()
+    table.to_csv(tmp_path / manifest.PATH, index=False)
+    storage.record(tmp_path / manifest.PATH, tmp_path / manifest.SUMS)
     with pytest.raises(ArtifactError, match=message):
         manifest.read(tmp_path)
 
@@ -35,6 +49,7 @@ def test_rows_are_rejected_or_excluded_for_writer_and_reader(tmp_path):
         rejected.write(tmp_path, table)
     (tmp_path / "data").mkdir()
     table.to_csv(tmp_path / rejected.PATH, index=False)
+    storage.record(tmp_path / rejected.PATH, tmp_path / rejected.SUMS)
     with pytest.raises(ArtifactError, match="unknown kinds"):
         rejected.read(tmp_path)
 
@@ -44,6 +59,7 @@ def test_a_split_of_another_name_is_refused_by_writer_and_reader(tmp_path):
         splits.write(tmp_path, pd.DataFrame({"image_id": ["a"], "split": ["dev"]}))
     (tmp_path / "data").mkdir()
     (tmp_path / splits.PATH).write_text("image_id,split\na,dev\n")
+    storage.record(tmp_path / splits.PATH, tmp_path / splits.SUMS)
     with pytest.raises(ArtifactError, match="unknown splits"):
         splits.read(tmp_path)
 
@@ -65,6 +81,7 @@ def test_a_plot_with_a_word_for_a_number_is_refused(tmp_path):
     (tmp_path / plots.FOLDER).mkdir(parents=True)
     path = tmp_path / plots.FOLDER / "scores.csv"
     path.write_text("way,figure,value,low,high\nraw,accuracy,many,,\n")
+    storage.record(path, tmp_path / plots.SUMS)
     with pytest.raises(ArtifactError, match="should hold float"):
         plots.read(tmp_path, "scores")
 
@@ -74,10 +91,13 @@ def test_curves_of_one_training_stand_side_by_side_and_a_damaged_one_is_named(tm
     folder.mkdir(parents=True)
     (folder / "loss.tsv").write_text("step\tloss\n0\t0.5\n1\t0.25\n")
     (folder / "late.tsv").write_text("step\tlate\n1\t2.0\n")
+    for name in ("loss.tsv", "late.tsv"):
+        storage.record(folder / name, tmp_path / training.SUMS)
     found = training.read(tmp_path)
     assert found["step"].tolist() == [0, 1]
     assert found["loss"].tolist() == [0.5, 0.25]
     assert found["late"].isna().tolist() == [True, False]
     (folder / "loss.tsv").write_text("epoch\tloss\n0\t0.5\n")
+    storage.record(folder / "loss.tsv", tmp_path / training.SUMS)
     with pytest.raises(ArtifactError, match=r"loss\.tsv is no training curve"):
         training.read(tmp_path)

@@ -35,6 +35,29 @@ def test_a_line_for_each_image_and_one_for_each_probable_class(
     ]
 
 
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("there", r"--logits there is a folder; name a file in it, such as there/there\.parquet"),
+        ("photo.png", r"expected a file name that ends in \.parquet"),
+        ("params.yaml/x.parquet", r"cannot be written, since .*params\.yaml is no folder"),
+    ],
+)
+def test_a_file_that_logits_cannot_go_to_is_refused_before_anything_is_predicted(target: str, message: str) -> None:
+    Path("there").mkdir()
+    Path("photo.png").write_bytes(b"a photo")
+    with pytest.raises(SystemExit, match=message):
+        cli.main(["predict", "photo.png", "--logits", target])
+    assert Path("photo.png").read_bytes() == b"a photo"
+
+
+@pytest.mark.parametrize("top", ["-1", "0", "many", "1.5"])
+def test_fewer_than_one_class_cannot_be_shown(top: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["predict", "a.png", f"--top={top}"])
+    assert f"--top: expected a whole number of 1 or more, found '{top}'" in capsys.readouterr().err
+
+
 def test_a_folder_without_images_is_refused() -> None:
     Path("there").mkdir()
     (Path("there") / ".hidden.png").write_bytes(b"")

@@ -1,7 +1,11 @@
 """Images, tiles, splits and views that make no sense together."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+import yaml
+
+from counterpoise.conflicts import data
 from counterpoise.imbalance import resampling
 
 REPEATING = resampling.REPEATING[0]
@@ -27,11 +31,43 @@ CASES = [
         {"tile__size_px": 64, "tile__overlap_px": 63},
     ),
     ({"ingest__root": "/data"}, "inside the repository", {"ingest__root": "data/raw/roofs"}),
-    ({"ingest__root": "data/../../x"}, "inside the repository", {"ingest__root": "data"}),
+    ({"ingest__root": "data/../../x"}, "inside the repository", {"ingest__root": "data/raw"}),
     (
+        {"ingest__root": "data/demo", "demo__name": "none"},
+        "demo.name is 'none', so ingest.root 'data/demo' is empty; set it to the folder of your images, such as",
         {"ingest__root": "data/raw/demo", "demo__name": "none"},
-        "demo.name is 'none', so ingest.root 'data/raw/demo' is empty",
-        {"ingest__root": "data/raw/roofs", "demo__name": "none"},
+    ),
+    (
+        {"ingest__root": "data/demo/mine"},
+        "ingest.root is 'data/demo/mine', inside 'data/demo', which the pipeline writes and may delete; move your",
+        {"ingest__root": "data/demo/"},
+    ),
+    (
+        {"ingest__root": "./Data/demo//mine", "demo__name": "none"},
+        "inside 'data/demo', which the pipeline writes",
+        {"ingest__root": "data/demos", "demo__name": "none"},
+    ),
+    (
+        {"ingest__root": "data/tiles/train"},
+        "inside 'data/tiles/train'",
+        {"ingest__root": "data/unlabelled"},
+    ),
+    (
+        {"ingest__root": "data"},
+        "ingest.root is 'data', which also holds outputs of the pipeline, such as 'data/demo'; move your files",
+        {"ingest__root": "models/pretrained"},
+    ),
+    ({"ingest__root": "."}, "which also holds outputs", {"ingest__root": "images"}),
+    ({"ingest__root": ""}, "which also holds outputs", {"ingest__root": "images"}),
+    (
+        {"decide__unlabelled": "data/demo"},
+        "decide.unlabelled is 'data/demo', inside 'data/demo', which the pipeline writes and may delete",
+        {"decide__unlabelled": "data/new"},
+    ),
+    (
+        {"decide__unlabelled": "data/tiles/val/"},
+        "inside 'data/tiles/val', which the pipeline writes",
+        {"decide__unlabelled": "data/unlabelled"},
     ),
 ]
 
@@ -42,3 +78,9 @@ def test_each_senseless_combination_is_refused_and_its_neighbour_is_not(refused,
     assert text.startswith("params.yaml: ")
     assert part in text
     assert problems(**allowed) == []
+
+
+def test_the_outputs_are_those_of_dvc_yaml():
+    stages = yaml.safe_load((Path(__file__).parents[2] / "dvc.yaml").read_text())["stages"].values()
+    entries = [entry for stage in stages for kind in ("outs", "metrics") for entry in stage.get(kind, [])]
+    assert sorted(data.OUTPUTS) == sorted(entry if isinstance(entry, str) else next(iter(entry)) for entry in entries)

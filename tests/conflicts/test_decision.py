@@ -23,11 +23,15 @@ CASES = [
         "decide.unlabelled is '../there.parquet'; expected a file or folder inside the repository",
         {"decide__unlabelled": "there.parquet", "decide__target": "estimated"},
     ),
-    ({"decide__target": {"a": 2.0, "b": -1.0}}, "must be shares between 0 and 1", {"decide__target": "natural"}),
+    (
+        {"decide__target": {"a": 2.0, "b": 0.5}},
+        "decide.target.a is 2.0; expected a number of at most 1",
+        {"decide__target": "natural"},
+    ),
     ({"decide__target": {}}, "must be shares that sum to 1, found {}", {"decide__target": {"a": 0.9, "b": 0.1}}),
     (
-        {"decide__target": {"a": 2.0}, "task": "multilabel"},
-        "must be shares between 0 and 1",
+        {"decide__target": {"a": -1.0}, "task": "multilabel"},
+        "decide.target.a is -1.0; expected a number of at least 0",
         {"decide__target": {"a": 0.2}, "task": "multilabel"},
     ),
 ]

@@ -54,6 +54,73 @@ def test_odd_names_stay_as_they_are(path):
     assert curation.join([row(path)], "multiclass")[0][0].image == path
 
 
+@tasks
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("C:\\data\\a.png", curation.ABSOLUTE),
+        ("d:/data/a.png", curation.ABSOLUTE),
+        (
+            "https://example.org/a.png",
+            "it is an address on the web; download the image and give its path below ingest.root",
+        ),
+    ],
+)
+def test_a_path_of_another_system_or_of_the_web_is_refused(task, path, reason):
+    rows = [row(path, "x")]
+    assert curation.join(rows, task) == ([], [(rows[0], "rejected", reason)])
+
+
+def test_a_path_that_means_another_file_is_joined_with_the_rows_of_that_file():
+    rows = [row("img\\a", "x", 2), row("img/a.png", "x", 3)]
+    usable, refused = curation.join(rows, "multiclass", {"img\\a": "img/a.png"})
+    assert [(found.image, found.rows) for found in usable] == [("img/a.png", (rows[0],))]
+    assert refused == [(rows[1], "excluded", "repeats labels.csv row 2")]
+
+
+def test_a_row_that_nobody_can_use_is_listed_with_its_reason():
+    hidden = Row("a/.b", "a/.b", ("a",), "", "", "hidden")
+    assert curation.join([hidden], "multiclass") == ([], [(hidden, "excluded", "hidden")])
+
+
+@pytest.mark.parametrize(
+    ("group", "clean"),
+    [
+        ("3.0", "3"),
+        ("3", "3"),
+        ("-1.00", "-1"),
+        ("3.5", "3.5"),
+        ("v3.0", "v3.0"),
+        ("007", "007"),
+        ("o\u0308", "\u00f6"),
+    ],
+)
+def test_whole_numbers_and_unicode_forms_of_a_group_are_one(group, clean):
+    assert curation.group_of(row("a", group=group)) == clean
+
+
+@pytest.mark.parametrize("group", ["", "NA", "nan", "NaN", "null", "NULL", "None", "N/A", "<NA>", "#N/A", "."])
+def test_a_missing_value_is_no_group(group):
+    assert curation.group_of(row("a", group=group)) == ""
+    rows = [row("a", number=2, group=group), row("a", number=3, group="")]
+    assert len(curation.join(rows, "multiclass")[0]) == 1
+
+
+def test_reasons_are_counted_without_the_file_that_they_name():
+    assert curation.cause(f"{curation.MISSING}; the nearest is 'a.png'") == curation.MISSING
+    assert curation.cause(f"{curation.MISSING}; it fits several files: 'a', 'b'; write one of them") == curation.MISSING
+    assert curation.cause("the file is empty") == "the file is empty"
+
+
+def test_a_given_split_is_kept_and_rows_that_disagree_on_it_are_refused():
+    rows = [Row(f"row {n}", name, ("a",), "", split) for n, (name, split) in enumerate([("x", "train"), ("y", "val")])]
+    other = Row("row 3", "y", ("a",), "", "test")
+    usable, refused = curation.join([*rows, other], "multiclass")
+    assert [(found.image, found.split) for found in usable] == [("x", "train")]
+    reason = "the image is in several splits: ['test', 'val']"
+    assert refused == [(rows[1], "rejected", reason), (other, "rejected", reason)]
+
+
 def test_rows_that_contradict_each_other_are_all_refused():
     rows = [row("x", "a", 2), row("x", "b", 3), row("y", "a", 4, "north"), row("y", "a", 5, "south"), row("z", "a", 6)]
     usable, refused = curation.join(rows, "multiclass")

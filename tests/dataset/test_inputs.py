@@ -4,8 +4,10 @@ import gc
 import io
 import multiprocessing
 import os
+import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from counterpoise.dataset.batch_samplers import Batches, drawn_before, shuffled
 from counterpoise.dataset.inputs import Chance, FeatureInputs, Inputs, TileInputs, in_order, workers_count
 from counterpoise.engine import process_group
 from counterpoise.networks import backbones
+from counterpoise.storage import ArtifactError
 from counterpoise.training import batching
 from counterpoise.training.settings import Train
 
@@ -244,3 +247,38 @@ def test_a_pass_that_was_broken_off_leaves_nothing_to_the_next(
 def test_opencv_starts_no_threads_that_a_forked_process_would_wait_for() -> None:
     augmentation.prepare("flips")
     assert sys.modules["cv2"].getNumThreads() == 1
+
+
+def test_processes_are_as_many_as_shared_memory_has_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    batch = 64 * 3 * 160 * 160
+    monkeypatch.setattr(tile_inputs, "SHARED_MEMORY", tmp_path)
+    for free, fitting in ((2**34, 8), (64 * 2**20, 3), (2**20, 0)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        assert tile_inputs.workers_that_fit(8, batch) == fitting
+        told = capsys.readouterr().err
+        assert (f"room for {fitting} of 8 processes" in told and "--shm-size" in told) == (fitting < 8)
+    monkeypatch.setattr(tile_inputs, "SHARED_MEMORY", tmp_path / "absent")
+    assert tile_inputs.workers_that_fit(8, batch) == 8
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_damaged_shard_is_named_with_its_tile_and_without_a_traceback(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tiles.writing(tmp_path, "train") as append:
+        for number, pixels in enumerate(pictures()):
+            append(tiles.Tile(f"t{number}", f"t{number}", "a", (0, 0, *pixels.shape[1::-1]), png(pixels)))
+    found = tiles.read(tmp_path, "train")
+    shard = found.folder / "shard-00000.tar"
+    data = bytearray(shard.read_bytes())
+    data[found.table["offset"].tolist()[3] + 99] ^= 1
+    shard.write_bytes(data)
+    monkeypatch.setattr(tile_inputs, "workers_count", lambda: workers)
+    with pytest.raises(ArtifactError) as caught:
+        list(inputs(found).batches(in_order(COUNT, 2)))
+    assert "tile 't3'" in str(caught.value)
+    assert str(shard) in str(caught.value)
+    assert "`dvc repro -f tile`" in str(caught.value)
+    assert "Traceback" not in str(caught.value)

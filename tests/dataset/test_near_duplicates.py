@@ -12,13 +12,12 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from counterpoise.dataset.correlation import correlate, moments_of
 from counterpoise.dataset.near_duplicates import (
     MAX_DISTANCE,
     _candidate_blocks,
     clusters,
-    correlate,
     find_duplicates,
-    moments_of,
     perceptual_hash,
 )
 from counterpoise.images import THUMBNAIL_PX

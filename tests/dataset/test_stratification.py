@@ -1,5 +1,6 @@
 """Units and dealing: quotas met exactly where nothing is tied together, and nothing parted that is."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from counterpoise.dataset.stratification import deal, even_out, units
+from counterpoise.dataset.stratification import cover, deal, even_out, required, units
 
 Array = np.ndarray[Any, Any]
 
@@ -201,3 +202,52 @@ def test_the_generator_decides_who_goes_where():
 def test_keys_of_different_lengths_are_refused():
     with pytest.raises(ValueError, match=r"keys have lengths \[2, 1\]; expected one entry per image in each"):
         units(["a", "b"], [0])
+
+
+def weight_of_missing(split: Array, members: Array, needed: Array) -> int:
+    """Weigh what is missing as `cover` does: one class in the first split outweighs all in the second."""
+    base = members.shape[1] + 1
+    lacking = [needed[s] & ~(members[split == s] > 0).any(axis=0) for s in range(3)]
+    return int(sum(part.sum() * base ** (2 - s) for s, part in enumerate(lacking)))
+
+
+@given(
+    groups=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 30)), min_size=1, max_size=40),
+    shares=st.sampled_from([(0.6, 0.2, 0.2), (0.9, 0.05, 0.05), (0.15, 0.55, 0.3)]),
+    seed=st.integers(0, 2**32),
+)
+def test_every_class_of_three_groups_is_in_all_splits_of_two_in_two_of_one_in_the_first(groups, shares, seed):
+    members = np.zeros((len(groups), 5), dtype=np.int64)
+    for row, (index, size) in enumerate(groups):
+        members[row, index] = size
+    wanted, rng = np.outer(shares, members.sum(axis=0)), np.random.default_rng(seed)
+    before = deal(members, wanted, rng)
+    after = cover(before, members, required(members, np.ones(3, dtype=bool)), wanted, rng)
+    for index in np.flatnonzero(members.any(axis=0)):
+        holders = members[:, index] > 0
+        expected = set(range(min(3, int(holders.sum()))))
+        assert set(after[holders].tolist()) >= expected
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_of_units_with_several_labels_the_least_possible_is_missing(seed):
+    rng = np.random.default_rng(seed)
+    units_, labels_ = int(rng.integers(3, 7)), int(rng.integers(1, 8))
+    members = (rng.random((units_, labels_)) < rng.random()) * rng.integers(1, 5, (units_, labels_))
+    needed, wanted = required(members, np.ones(3, dtype=bool)), np.outer([0.6, 0.2, 0.2], members.sum(axis=0))
+    before = deal(members, wanted, rng)
+    after = cover(before, members, needed, wanted, rng)
+    every = (weight_of_missing(np.array(split), members, needed) for split in product(range(3), repeat=units_))
+    assert weight_of_missing(after, members, needed) == min(every)
+
+
+def test_what_lacks_nothing_is_left_alone():
+    members = np.eye(2, dtype=np.int64)[[0] * 6 + [1] * 4]
+    before = np.array([0, 0, 0, 1, 1, 2, 0, 0, 1, 2])
+    needed, wanted = required(members, np.ones(3, dtype=bool)), np.outer([0.6, 0.2, 0.2], [6, 4])
+    assert cover(before, members, needed, wanted, np.random.default_rng(0)).tolist() == before.tolist()
+
+
+def test_splits_that_get_nothing_need_nothing():
+    needed = required(np.ones((5, 1), dtype=bool), np.array([True, False, True]))
+    assert needed.tolist() == [[True], [False], [True]]

@@ -22,6 +22,7 @@ from scipy.special import expit, softmax
 
 from counterpoise import config, labels, losses, seeds
 from counterpoise.artifacts import decision, predictions, prior
+from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import links, prior_ledger
 from counterpoise.calibration.calibrators import WITH_BIAS, apply
 from counterpoise.calibration.calibrators.softmax import CALIBRATORS
@@ -43,7 +44,10 @@ NATURAL = {
 MEANS = np.array([[0.0, 0.0], [1.6, 0.8], [-0.4, 1.8]])
 FRESH = 5000
 BINS = 15
-ASKED = config.Positive(positive=None, at_prevalence=())
+
+
+def asked(opened: prior.Prior) -> decide.Matters:
+    return decide.Matters(Positive(opened.classes[-1], "as the rarest class"), ())
 
 
 _indicators, _iter_modules = labels.indicators, pkgutil.iter_modules
@@ -216,7 +220,7 @@ def decided(
     shares = (min(counts),) * len(counts) if remedy.balance else counts
     x, ids, names = validation(shares)
     val = predictions.Predictions(ids, ids, names, opened.classes, logits_of(fitted, x).astype(np.float32))
-    return decide.choose(val, opened, lines if ledger else (), settings(**changed), ASKED), fitted
+    return decide.choose(val, opened, lines if ledger else (), settings(**changed), asked(opened)), fitted
 
 
 def fresh(target: Any) -> tuple[Array, Array]:
@@ -369,7 +373,7 @@ def test_many_labels_are_calibrated_at_the_target_each_for_itself(remedy: Remedy
     x, ids, cells = labelled_validation()
     val = predictions.Predictions(ids, ids, cells, opened.classes, logits_of(fitted, x).astype(np.float32))
     for target in ("natural", {"a": 0.2, "b": 0.3, "c": 0.1}):
-        chosen = decide.choose(val, opened, lines, settings(calibrator=calibrator, target=target), ASKED)
+        chosen = decide.choose(val, opened, lines, settings(calibrator=calibrator, target=target), asked(opened))
         elsewhere, borne = labels_of(chosen.target, FRESH, "fresh")
         logits = logits_of(fitted, elsewhere)
         probs = rules.probabilities(chosen, logits)
@@ -442,7 +446,7 @@ def test_no_configuration_corrects_twice_and_none_leaves_an_unknown_prior_alone(
         calibrator = content["decide"]["calibrator"]
         key = (content["task"], calibrator, tuple(line.factors for line in lines))
         if key not in chosen_by:
-            chosen_by[key] = decide.choose(val, opened, lines, settings(calibrator=calibrator), ASKED)
+            chosen_by[key] = decide.choose(val, opened, lines, settings(calibrator=calibrator), asked(opened))
         chosen = chosen_by[key]
         biased, corrected = any(chosen.bias) or bool(chosen.knots), any(chosen.val_offset)
         assert not (biased and corrected), content

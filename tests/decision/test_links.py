@@ -100,7 +100,7 @@ def test_unknown_rules_names_and_missing_costs_are_refused():
     with pytest.raises(ValueError, match=r"'least_cost' needs decide.costs"):
         gain("least_cost", PRIOR)
     for costs in ({"roof": {"solar": 2.0}}, {"solar": {"roof": 2.0}}):
-        with pytest.raises(ValueError, match=r"decide.costs names 'roof', which is no class; expected some of"):
+        with pytest.raises(ValueError, match=r"decide.costs names 'roof', which is no class; expected one of"):
             cost_matrix(costs, ["plain", "solar"])
 
 

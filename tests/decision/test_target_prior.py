@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 from counterpoise import config, labels
 from counterpoise.artifacts import predictions, prior
+from counterpoise.artifacts.positive import Positive
 from counterpoise.artifacts.unlabelled import Unlabelled
 from counterpoise.calibration import label_shift, prior_ledger
 from counterpoise.calibration.calibrators import softmax
@@ -21,7 +22,7 @@ Array = np.ndarray[Any, Any]
 NAMES = ("plain", "solar")
 MEANS = np.array([[0.0, 0.0], [1.6, 0.8]])
 HERE = np.array([10 / 11, 1 / 11])
-ASKED = config.Positive(positive=None, at_prevalence=(0.05,))
+ASKED = decide.Matters(Positive("solar", "as evaluate.positive states it"), (0.05,))
 RNG = np.random.default_rng
 
 
@@ -144,6 +145,9 @@ def of_labels(rates: Array, size: int, seed: int, moved: float = 0.0) -> tuple[A
     return 2 * x - 2 + np.log(RATES / (1 - RATES)), truth
 
 
+OF_LABELS = decide.Matters(Positive(LABELS[-1], "as the rarest class"), (0.05,))
+
+
 def choose_labels(found: Unlabelled) -> Any:
     logits, truth = of_labels(RATES, 4000, 0)
     ids = tuple(f"image{row:05d}" for row in range(len(truth)))
@@ -151,7 +155,7 @@ def choose_labels(found: Unlabelled) -> Any:
     val = predictions.Predictions(ids, ids, cells, LABELS, logits.astype(np.float32))
     assert labels.indicators(val.labels, LABELS).sum() == truth.sum()
     opened = prior.Prior("multilabel", LABELS, (1200, 200), (1200, 200), (1200, 200), *3 * (4000,), ())
-    return decide.choose(val, opened, (), settings(), ASKED, found)
+    return decide.choose(val, opened, (), settings(), OF_LABELS, found)
 
 
 def test_of_many_labels_each_has_a_share_of_its_own():
@@ -184,7 +188,7 @@ def test_of_many_labels_a_share_is_biased_by_another_label_that_raises_the_same_
     for seed in range(20):
         found = unlabelled(draw(0.3, 1000, 100 + seed)[0], LABELS)
         try:
-            chosen = decide.choose(val, opened, (), settings(), ASKED, found)
+            chosen = decide.choose(val, opened, (), settings(), OF_LABELS, found)
         except config.InputError:
             refused += 1
             continue

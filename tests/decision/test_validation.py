@@ -1,25 +1,11 @@
-"""What a decision takes from validation: which class matters, a calibrator that can undo the ledger, and counts."""
+"""What a decision takes from validation: a calibrator that can undo the ledger, and counts."""
 
 import numpy as np
 import pytest
 
 from counterpoise import config
-from counterpoise.artifacts import prior
 from counterpoise.calibration import prior_ledger
 from counterpoise.decision import validation
-
-
-def counts(*images: int) -> prior.Prior:
-    total = sum(images)
-    return prior.Prior("multiclass", ("plain", "solar"), images, images, images, total, total, total, ())
-
-
-def test_the_class_that_matters_is_the_rarest_unless_stated():
-    assert validation.positive_class(None, counts(300, 100)) == "solar"
-    assert validation.positive_class(None, counts(5, 5)) == "solar"  # of equal ones the last
-    assert validation.positive_class("plain", counts(300, 100)) == "plain"
-    with pytest.raises(config.InputError, match=r"evaluate\.positive is 'solr'; .*did you mean 'solar'"):
-        validation.positive_class("solr", counts(300, 100))
 
 
 def test_a_calibrator_without_a_bias_is_refused_where_a_line_is_unknown_and_every_such_line_is_named() -> None:

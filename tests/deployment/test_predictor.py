@@ -1,6 +1,8 @@
 """What the built model says of images, against the predictions that the pipeline wrote of the same images."""
 
 import io
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +13,7 @@ import torch
 from PIL import Image
 
 from counterpoise import __main__ as cli
-from counterpoise import config
+from counterpoise import config, images
 from counterpoise.artifacts import clusters, decision, features, model, predictions, tiles, unlabelled
 from counterpoise.conflicts.network import POOL_OF_HEAD
 from counterpoise.dataset import inputs as tile_inputs
@@ -52,6 +54,7 @@ def a_decision(task: str, thresholds: tuple[float | None, ...] = ()) -> decision
         task=task,
         classes=NAMES,
         positive="crack",
+        positive_reason="as evaluate.positive states it",
         calibrator="temperature",
         pooled=(),
         scale=(0.7,) * 3,
@@ -180,7 +183,7 @@ def test_tiles_go_through_the_network_no_more_than_asked_for_at_a_time(
     build(tmp_path, a_decision("multiclass"), frozen=False)
     asked, path = content(), [tmp_path / "large.png"]
     asked["predict"] |= {"fold": fold, "batch_size": 8}
-    whole = predictor.logits(tmp_path, path, asked)
+    (whole,) = predictor.logits(tmp_path, path, asked)
     sizes, real = [], networks.normalise
 
     def note(batch: torch.Tensor, *how: Any) -> torch.Tensor:
@@ -189,7 +192,8 @@ def test_tiles_go_through_the_network_no_more_than_asked_for_at_a_time(
 
     monkeypatch.setattr(predictor, "normalise", note)
     asked["predict"]["batch_size"] = 1
-    assert predictor.logits(tmp_path, path, asked) == pytest.approx(whole, abs=1e-5)
+    (again,) = predictor.logits(tmp_path, path, asked)
+    assert again == pytest.approx(whole, abs=1e-5)
     assert sizes == [1, 1]
 
 
@@ -230,13 +234,51 @@ def test_no_label_at_all_is_said(tmp_path: Path) -> None:
     assert said.decided == ()
 
 
-def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_read_is_named_and_the_others_are_predicted(tmp_path: Path) -> None:
     build(tmp_path, a_decision("multiclass"), frozen=True)
     (tmp_path / "text.png").write_text("text")
-    with pytest.raises(config.InputError, match=r"text\.png: not an image"):
-        predictor.answer(tmp_path, [tmp_path / "text.png"], content(), top=1)
-    with pytest.raises(config.InputError, match=r"none\.png: the image cannot be read: No such file"):
-        predictor.answer(tmp_path, [tmp_path / "none.png"], content(), top=1)
+    (tmp_path / "folder.png").mkdir()
+    paths = [tmp_path / name for name in ("text.png", "none.png", "folder.png", "small.png")]
+    *unread, said = predictor.answer(tmp_path, paths, content(), top=1)
+    assert [answer.decided for answer in unread] == [(), (), ()]
+    reasons = (
+        "text.png: not an image",
+        "none.png: the image cannot be read: No such",
+        "folder.png: the image cannot be read: Is a",
+    )
+    for answer, reason in zip(unread, reasons, strict=True):
+        assert answer.error.startswith(f"{tmp_path}/{reason}")
+    assert said == predictor.answer(tmp_path, paths[3:], content(), top=1)[0]
+    assert not said.error
+
+
+def test_a_folder_is_predicted_file_by_file_and_the_exit_code_tells_of_a_bad_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(tmp_path, a_decision("multiclass"), frozen=True)
+    (tmp_path / config.PATH).write_text((ROOT / config.PATH).read_text())
+    (tmp_path / "there" / ".hidden").mkdir(parents=True)
+    for name in SIZES:
+        (tmp_path / name).rename(tmp_path / "there" / name)
+    (tmp_path / "there" / ".hidden" / "x.png").write_text("text")
+    monkeypatch.chdir(tmp_path)
+    cli.main(["predict", "there", "--top", "1"])
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()[::2]] == sorted(
+        f"there/{name}" for name in SIZES
+    )
+    (tmp_path / "there" / "notes.txt").write_text("text")
+    with pytest.raises(SystemExit, match="1 of 3 images cannot be read"):
+        cli.main(["predict", "there", "--top", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert "ERROR there/notes.txt: not an image" in "\n".join(lines)
+    assert len(lines) == 2 * len(SIZES) + 1
+    with pytest.raises(SystemExit, match="1 of 3 images cannot be read"):
+        cli.main(["predict", "there", "--logits", "data/unlabelled/there.parquet"])
+    assert "raw logits of 2 images" in capsys.readouterr().out
+    assert len(unlabelled.read(tmp_path, unlabelled.FOLDER).image_ids) == 2
+    with pytest.raises(SystemExit, match=r"none of 1 images can be read; other\.parquet is not written"):
+        cli.main(["predict", "there/notes.txt", "--logits", "other.parquet"])
+    assert not (tmp_path / "other.parquet").exists()
 
 
 @pytest.mark.parametrize("fold", ["mean", "max"])
@@ -268,3 +310,17 @@ def test_without_a_model_the_way_to_one_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="does not exist; run `dvc repro`"):
         cli.main(["predict", "a.png"])
+
+
+def test_a_new_image_is_shown_to_the_model_as_the_images_of_its_data_set_were(tmp_path: Path) -> None:
+    build(tmp_path, a_decision("multiclass"), frozen=False)
+    card = replace(model.read_card(tmp_path), pixels=images.Pixels({"integer": (0.0, 4095.0)}))
+    model.write(tmp_path, card, model.read_weights(tmp_path))
+    eight = np.random.default_rng(0).integers(0, 256, (20, 20)).astype(np.uint8)
+    Image.fromarray(eight).save(tmp_path / "8.png")
+    Image.fromarray((eight.astype(float) / 255 * 4095).round().astype(np.uint16)).save(tmp_path / "12.png")
+    Image.fromarray(eight.astype(np.float32)).save(tmp_path / "float.tif")
+    plain, deep = predictor.logits(tmp_path, [tmp_path / "8.png", tmp_path / "12.png"], content())
+    assert deep == pytest.approx(plain, abs=1e-5)
+    (fault,) = predictor.logits(tmp_path, [tmp_path / "float.tif"], content())
+    assert re.search(r"float\.tif: its values are float ones .* no range is known", str(fault))

@@ -1,6 +1,11 @@
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 
+from counterpoise.report import warnings
 from counterpoise.report.warnings import idle_from, stands_still
 
 
@@ -30,3 +35,27 @@ def test_a_loss_stands_still_when_it_stops_after_the_first_epoch() -> None:
     assert not stands_still([0.69, 0.40, 0.38, 0.36])
     assert not stands_still([0.69, 0.40])
     assert not stands_still([0.69, float("nan"), 0.4, 0.4])
+
+
+def facts(sides: list[str], units: list[str], *, kind: str = "single") -> Any:
+    """Make the facts that the warnings about units look at; all images of a unit are duplicates of one of them."""
+    ids = [f"{number}.png" for number in range(len(sides))]
+    found = pd.DataFrame({"image_id": ids, "unit": units, "centre": units, "kind": kind})
+    return SimpleNamespace(splits=pd.DataFrame({"image_id": ids, "split": sides}), clusters=found)
+
+
+def test_a_given_split_that_leaks_is_warned_of_with_the_images_concerned() -> None:
+    (finding,) = warnings._leaks(facts(["train", "test", "test", "val", "test"], ["a", "a", "a", "b", "c"]))
+    assert finding.headline.startswith("The split leaks: 2 test images and 0 validation images share a group with")
+    assert "Your own split divides 1 unit of data/clusters.csv" in finding.detail
+
+
+def test_units_on_one_side_and_images_that_are_unused_do_not_leak() -> None:
+    assert list(warnings._leaks(facts(["train", "train", "test", "unused"], ["a", "a", "b", "b"]))) == []
+
+
+def test_large_groups_of_the_users_own_are_no_warning_but_ten_duplicates_are() -> None:
+    sides, units = ["train"] * 25, ["a"] * 15 + ["b"] * 10
+    assert list(warnings._clusters(facts(sides, units))) == []
+    (finding,) = warnings._clusters(facts(sides, units, kind="near"))
+    assert finding.headline == "2 images have 10 or more duplicates; the most, 15, has “a”."

@@ -12,14 +12,22 @@ from counterpoise.sources import Row
 from counterpoise.sources import csv as source
 
 PARAMS = source.Params(
-    file="labels.csv", image_column="image", label_column="label", join_columns=(), group_column="", delimiter=","
+    file="labels.csv",
+    image_column="image",
+    label_column="label",
+    label_columns=(),
+    label_separator="|",
+    join_columns=(),
+    group_column="",
+    split_column="",
+    delimiter=",",
 )
 GROUPED = PARAMS.model_copy(update={"group_column": "site"})
 
 
 def read(folder: Path, text: str, params: source.Params = PARAMS) -> list[Row]:
     (folder / "labels.csv").write_text(text, encoding="utf-8", newline="")
-    return source.read(folder, params)
+    return source.read(folder, params, print)
 
 
 def refusal(folder: Path, text: str, params: source.Params = PARAMS) -> str:
@@ -86,17 +94,24 @@ def test_what_csv_writer_wrote_is_read_back(tmp_path_factory, rows, delimiter):
         writer = csv.writer(file, delimiter=delimiter)
         writer.writerow(["image", "label", "site"])
         writer.writerows(rows)
-    params = GROUPED.model_copy(update={"file": "every.csv", "delimiter": delimiter})
+    params = GROUPED.model_copy(update={"file": "every.csv", "delimiter": delimiter, "label_separator": ""})
     expected = [
         Row(f"every.csv row {number}", image, (label,) if label else (), site)
         for number, (image, label, site) in enumerate(rows, start=2)
     ]
-    assert source.read(folder, params) == expected
+    assert source.read(folder, params, print) == expected
 
 
 def test_a_missing_table_says_what_to_set(tmp_path):
     with pytest.raises(InputError, match=r"labels\.csv: the labels file does not exist; set ingest\.root and ingest"):
-        source.read(tmp_path, PARAMS)
+        source.read(tmp_path, PARAMS, print)
+
+
+def test_a_missing_table_says_which_tables_there_are(tmp_path):
+    for name in ("train.csv", "other.TSV", "notes.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"or ingest\.source to folder; .* has other\.TSV, train\.csv$"):
+        source.read(tmp_path, PARAMS, print)
 
 
 def test_an_empty_table_says_what_its_first_row_should_be(tmp_path):
@@ -122,7 +137,7 @@ def test_a_row_with_too_few_or_too_many_cells_is_named(tmp_path, row, count):
 def test_other_encodings_are_refused_with_line_and_byte(tmp_path, encoding, place):
     (tmp_path / "labels.csv").write_bytes("image,label\nb,x\na.png,Dächer\n".encode(encoding))
     with pytest.raises(InputError) as caught:
-        source.read(tmp_path, PARAMS)
+        source.read(tmp_path, PARAMS, print)
     assert f"labels.csv {place}" in str(caught.value)
     assert str(caught.value).endswith("; save it as UTF-8")
 
@@ -130,7 +145,20 @@ def test_other_encodings_are_refused_with_line_and_byte(tmp_path, encoding, plac
 def test_the_line_is_right_in_a_large_file_with_a_byte_order_mark(tmp_path):
     (tmp_path / "labels.csv").write_bytes(b"\xef\xbb\xbfimage,label\n" + b"a.png,x\n" * 20_000 + b"a.png,\xff\n")
     with pytest.raises(InputError, match=r"line 20002: not UTF-8 \(invalid start byte at byte 160021\)"):
-        source.read(tmp_path, PARAMS)
+        source.read(tmp_path, PARAMS, print)
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
+def test_a_workbook_is_called_one(tmp_path, start):
+    (tmp_path / "labels.csv").write_bytes(start + b"\0\xff")
+    with pytest.raises(InputError, match=r"labels\.csv: a workbook, not text; save it as CSV in UTF-8"):
+        source.read(tmp_path, PARAMS, print)
+
+
+def test_a_pointer_of_git_lfs_in_place_of_the_table_is_called_one(tmp_path):
+    assert "a Git LFS pointer, not the table itself" in refusal(
+        tmp_path, "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
+    )
 
 
 def test_an_open_quote_is_refused_with_its_line(tmp_path):
@@ -161,20 +189,178 @@ def test_what_separates_no_columns_is_refused_as_a_parameter(delimiter):
     assert str(caught.value).endswith("expected one character, neither a double quote nor a line end")
 
 
-def test_a_link_is_followed_inside_the_folder_and_refused_outwards(tmp_path):
-    folder = tmp_path / "own"
-    folder.mkdir()
-    (tmp_path / "labels.csv").write_text("image,label\na.png,roof\n")
-    (folder / "labels.csv").symlink_to(tmp_path / "labels.csv")
-    with pytest.raises(
-        InputError, match=r"the labels file is a link that leaves ingest\.root; put the file itself there"
-    ):
-        source.read(folder, PARAMS)
-    (tmp_path / "labels.csv").rename(folder / "table.csv")
-    (folder / "labels.csv").unlink()
-    (folder / "labels.csv").symlink_to("table.csv")
+def test_links_are_followed_wherever_they_lead_as_dvc_makes_them_into_its_cache(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "cache").write_text("image,label\na.png,roof\n")
+    (tmp_path / "own" / "labels.csv").symlink_to(tmp_path / "cache")
     (tmp_path / "link").symlink_to("own")
-    assert len(source.read(tmp_path / "link", PARAMS)) == 1
+    assert len(source.read(tmp_path / "link", PARAMS, print)) == 1
+    (tmp_path / "cache").unlink()
+    with pytest.raises(InputError, match="the labels file is a link that leads nowhere"):
+        source.read(tmp_path / "own", PARAMS, print)
+
+
+SEMICOLON = "the columns are separated by ';'; set ingest.sources.csv.delimiter to ';'"
+
+
+@pytest.mark.parametrize("start", ["", "sep=;\n", '"sep=;"\r\n', "\n"])
+@pytest.mark.parametrize(
+    "header", ["image;label", "image;label;note", '"image";"label"', "label;image,more", "path;class"]
+)
+def test_another_delimiter_is_recognised_and_named(tmp_path, start, header):
+    assert refusal(tmp_path, f'{start}{header}\na.png;"roof"\n').endswith(SEMICOLON)
+
+
+def test_every_usual_delimiter_is_recognised(tmp_path):
+    for delimiter in (",", ";", "\t", "|", " "):
+        other = PARAMS.model_copy(update={"delimiter": ";" if delimiter == "," else ","})
+        text = refusal(tmp_path, f"image{delimiter}label\na.png{delimiter}roof\n", other)
+        assert text.endswith(f"delimiter to {delimiter!r}")
+
+
+@pytest.mark.parametrize("start", ["sep=,\n", "SEP=,\r\n", '"sep=,"\n', "\ufeffsep=,\r"])
+def test_the_line_that_spreadsheets_write_about_the_delimiter_is_passed_over(tmp_path, start):
+    found = read(tmp_path, f"{start}image,label\na.png,roof\n")
+    assert found == [Row("labels.csv row 3", "a.png", ("roof",), "")]
+
+
+@pytest.mark.parametrize("written", ["\t", "\\t"])
+def test_a_tab_may_be_written_in_either_kind_of_quotes(tmp_path, written):
+    params = config.validate(source.Params, {**PARAMS.model_dump(), "delimiter": written})
+    assert read(tmp_path, "image\tlabel\na.png\troof\n", params)[0].labels == ("roof",)
+
+
+@pytest.mark.parametrize("rows", ["img/a.png,roof\nimg/b.png,door\n", "a,roof\nb,door\nc,roof\n"])
+def test_a_missing_header_is_recognised(tmp_path, rows):
+    text = refusal(tmp_path, rows)
+    assert "the first row looks like data" in text
+    assert text.endswith(
+        "is the header missing? Write the names of the columns into the first row, such as image,label"
+    )
+
+
+def test_names_of_columns_may_have_spaces_around_them_and_another_case_is_named(tmp_path):
+    assert read(tmp_path, "image, label \na.png,roof\n")[0].labels == ("roof",)
+    assert refusal(tmp_path, "Image,label\na.png,roof\n").endswith(
+        "there is no column 'image', but 'Image'; set ingest.sources.csv.image_column to 'Image'"
+    )
+
+
+@pytest.mark.parametrize(("one", "zero"), [("1", "0"), ("1.0", "0.0"), ("True", "False"), ("yes", "no"), (" 1 ", "0")])
+def test_a_column_per_class_is_read(tmp_path, one, zero):
+    params = PARAMS.model_copy(update={"label_columns": ("MEL", "NV")})
+    text = f"image,MEL,more,NV\na.png,{one},x,{zero}\nb.png,{one},,{one}\nc.png,{zero},,{zero}\n"
+    assert [row.labels for row in read(tmp_path, text, params)] == [("MEL",), ("MEL", "NV"), ()]
+
+
+def test_columns_of_0_and_1_are_named_where_there_is_no_label_column(tmp_path):
+    text = refusal(tmp_path, "image,MEL,age,NV\na.png,1.0,50,0.0\nb.png,0.0,60,1.0\n")
+    assert text.endswith("columns MEL, NV hold only 0 and 1: set ingest.sources.csv.label_columns to [MEL, NV]")
+
+
+@pytest.mark.parametrize("cell", ["", "2", "-1.0", "0.5", "x"])
+def test_a_column_of_a_class_holds_0_or_1(tmp_path, cell):
+    params = PARAMS.model_copy(update={"label_columns": ("MEL", "NV")})
+    text = refusal(tmp_path, f"image,MEL,NV\na.png,1,0\nb.png,{cell},0\n", params)
+    assert text.endswith(f"row 3: column 'MEL' holds {cell!r}; expected 0 or 1")
+    assert "no column 'XX'" in refusal(
+        tmp_path, "image,MEL\n", PARAMS.model_copy(update={"label_columns": ("MEL", "XX")})
+    )
+
+
+@pytest.mark.parametrize(("separator", "cell"), [(",", '"roof, door"'), (";", "roof;door"), (" ", "roof door")])
+def test_the_separator_of_labels_can_be_set(tmp_path, separator, cell):
+    params = PARAMS.model_copy(update={"label_separator": separator})
+    assert read(tmp_path, f"image,label\na.png,{cell}\n", params)[0].labels == ("roof", "door")
+
+
+@pytest.mark.parametrize(
+    ("cells", "separator"),
+    [
+        (["bad", '"bad,dirt"', "ok"], ","),
+        (["bad", '"bad, dirt"', "ok"], ","),
+        (["ok", "bad", "ok dirt", "bad dirt"], " "),
+        (["bad;dirt", "bad", "ok"], ";"),
+        (['"a,b"', '"a,c"', '"b,c,d"', '"a,d"', '"a,b,d"', '"c,d"'], ","),
+        (["a b", "a b c", "c a", "b c", "c", "a c b", "b a", "c b a"], " "),
+        (["bad&dirt", "bad", "dirt"], "&"),
+        (["ok", "bad", "ok/dirt", "bad/dirt"], "/"),
+    ],
+)
+def test_labels_joined_by_another_separator_are_refused_with_the_line_to_set(tmp_path, cells, separator):
+    lines = "".join(f"{number}.png,{cell}\n" for number, cell in enumerate(cells))
+    text = refusal(tmp_path, f"image,label\n{lines}")
+    assert f"seem to hold several labels, separated by {separator!r}" in text
+    assert (
+        f"set ingest.sources.csv.label_separator to {separator!r} and task to multilabel; if each is the name" in text
+    )
+    alone = PARAMS.model_copy(update={"label_separator": ""})
+    found = read(tmp_path, f"image,label\n{lines}", alone)
+    assert [row.labels for row in found] == [(cell.strip('"'),) for cell in cells]
+    several = PARAMS.model_copy(update={"label_separator": separator})
+    assert any(len(row.labels) > 1 for row in read(tmp_path, f"image,label\n{lines}", several))
+
+
+def test_the_usual_separator_is_named_where_another_one_is_set(tmp_path):
+    text = refusal(
+        tmp_path, "image,label\na.png,roof|door\nb.png,x\n", PARAMS.model_copy(update={"label_separator": ";"})
+    )
+    assert "label_separator to '|'" in text
+
+
+def test_names_that_only_look_joined_pass_and_doubtful_ones_are_said(tmp_path):
+    cells = ["flat roof", "pitched roof", "roof", "hot dog", "dog", '"Dächer, alt"', "class_1", "class_2", "C++", "C"]
+    lines = "".join(f"{number}.png,{cell}\n" for number, cell in enumerate(cells))
+    (tmp_path / "labels.csv").write_text(f"image,label\n{lines}", encoding="utf-8")
+    said: list[str] = []
+    source.read(tmp_path, PARAMS, said.append)
+    assert said == []
+    (tmp_path / "labels.csv").write_text("image,label\na,fine\nb,broken\nc,probably_fine\nd,probably_broken\n")
+    source.read(tmp_path, PARAMS, said.append)
+    assert said == []
+    cells = ["a", "a_b", "a_b_c", "a_c", "b", "b_c", "c", "c_d", "a_d"]
+    lines = "".join(f"{number}.png,{cell}\n" for number, cell in enumerate(cells))
+    (tmp_path / "labels.csv").write_text(f"image,label\n{lines}")
+    source.read(tmp_path, PARAMS, said.append)
+    (text,) = said
+    assert "cells such as 'a_b' seem to hold several labels, separated by '_'" in text
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "\"['bad', 'night']\"",
+        '"[""bad"", ""night""]"',
+        "['bad' 'night']",
+        '"[bad, night]"',
+        "\"('bad', 'night')\"",
+        "\"{'bad', 'night'}\"",
+    ],
+)
+def test_lists_as_programs_write_them_are_understood(tmp_path, cell):
+    found = read(tmp_path, f"image,label\na.png,{cell}\nb.png,['bad']\nc.png,[]\nd.png,(left)\n")
+    assert [row.labels for row in found] == [("bad", "night"), ("bad",), (), ("(left)",)]
+
+
+def test_splits_are_read_under_all_their_names(tmp_path):
+    params = PARAMS.model_copy(update={"split_column": "fold"})
+    cells = ["train", "Training", "val", "valid", "VALIDATION", "dev", "test", "testing", "", "NA"]
+    text = "image,label,fold\n" + "".join(f"{number}.png,a,{cell}\n" for number, cell in enumerate(cells))
+    expected = ["train", "train", "val", "val", "val", "val", "test", "test", "", ""]
+    assert [row.split for row in read(tmp_path, text, params)] == expected
+    assert "row 2: column 'fold' holds '3'; expected one of ['train', 'training', " in refusal(
+        tmp_path, "image,label,fold\na.png,a,3\n", params
+    )
+
+
+def test_a_column_of_splits_that_is_not_used_is_named(tmp_path):
+    (tmp_path / "labels.csv").write_text("image,label,part,test\na.png,a,Train,test\nb.png,b,test,x\n")
+    said: list[str] = []
+    source.read(tmp_path, PARAMS, said.append)
+    (text,) = said
+    assert text.endswith(
+        "column 'part' holds splits and is not used; to keep them, set ingest.sources.csv.split_column to 'part'"
+    )
 
 
 @given(
@@ -185,7 +371,7 @@ def test_any_bytes_give_rows_or_a_reason_and_nothing_else(tmp_path_factory, data
     folder = tmp_path_factory.getbasetemp()
     (folder / "any.csv").write_bytes(header + data)
     with contextlib.suppress(InputError):
-        source.read(folder, PARAMS.model_copy(update={"file": "any.csv"}))
+        source.read(folder, PARAMS.model_copy(update={"file": "any.csv"}), print)
 
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
@@ -201,12 +387,6 @@ def test_columns_of_any_name_are_found_in_any_place(tmp_path_factory, columns, r
     with (folder / "columns.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL)
         table.writerows([columns, [cells[name] for name in columns]])
-    params = source.Params(
-        file="columns.csv",
-        image_column=image,
-        label_column=label,
-        join_columns=(),
-        group_column=site,
-        delimiter=delimiter,
-    )
-    assert source.read(folder, params) == [Row("columns.csv row 2", "a.png", ("roof",), "north")]
+    names = {"image_column": image, "label_column": label, "group_column": site}
+    params = PARAMS.model_copy(update={**names, "file": "columns.csv", "delimiter": delimiter})
+    assert source.read(folder, params, print) == [Row("columns.csv row 2", "a.png", ("roof",), "north")]

@@ -1,13 +1,18 @@
 import copy
+import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
+from pydantic import Field
 
-from counterpoise import config, losses
+from counterpoise import config, losses, sources
 from counterpoise.artifacts import params_ok
 from counterpoise.calibration.calibrators import sigmoid, softmax
 from counterpoise.config import InputError
@@ -172,9 +177,10 @@ def test_each_wrong_value_is_refused_once(name, value, part):
 
 
 def test_a_merge_of_no_list_is_refused_and_one_of_a_list_is_not():
-    text = fault(ingest__merge={"new": "ab"})
+    text = fault(ingest__merge={"new": None})
     assert text.startswith("params.yaml: ")
-    assert "ingest.merge.new is 'ab'; expected a list, such as [ab]" in text
+    assert "ingest.merge.new is null; expected a list, such as [NAME]" in text
+    assert check.problems(changed(ingest__merge={"new": "ab"}, ingest__exclude="c")) == []
     assert check.problems(changed(ingest__merge={"new": ["a", "b"]}, ingest__exclude=["c"])) == []
 
 
@@ -244,9 +250,7 @@ def test_a_refusal_says_how_to_undo_the_one_change_that_caused_it(repository):
     git(repository, "commit", "-m", "parameters")
     path = repository / config.PATH
     text = path.read_text()
-    path.write_text(
-        text.replace("  root: data/raw/demo", "  root: data/raw/mine").replace("  epochs: 60", "  epochs: 0")
-    )
+    path.write_text(text.replace("  root: data/demo", "  root: data/raw/mine").replace("  epochs: 60", "  epochs: 0"))
     with pytest.raises(InputError) as caught:
         check.main(repository)
     assert str(caught.value).splitlines() == [
@@ -270,6 +274,14 @@ def test_no_former_value_is_named_for_your_own_data_nor_beside_what_to_write(rep
     assert list(check.undo(repository, content, faults)) == []
 
 
+def test_a_long_value_is_cut_in_the_message(repository):
+    path = repository / config.PATH
+    path.write_text(path.read_text().replace("\nloss: cross_entropy", "\nloss: " + "x" * 100_000))
+    with pytest.raises(InputError, match=r"params\.yaml: loss is 'x+\.\.\.\nFix params\.yaml") as caught:
+        check.main(repository)
+    assert len(str(caught.value)) < 3000
+
+
 def test_without_git_a_refusal_names_no_former_value(repository, monkeypatch):
     monkeypatch.setenv("PATH", "")
     content = changed(train__epochs=0)
@@ -287,6 +299,53 @@ def test_a_file_of_weights_that_is_not_there_is_refused_before_anything_runs(rep
     check.main(repository)
 
 
+def test_a_folder_of_images_that_is_not_there_is_named_with_what_is_there_instead(repository):
+    path = repository / config.PATH
+    for name in ("elpv", "none"):
+        changed_text = path.read_text().replace("name: elpv", f"name: {name}").replace("data/demo", "data/raw/mine")
+        path.write_text(changed_text)
+        with pytest.raises(InputError) as caught:
+            check.main(repository)
+        text = str(caught.value)
+        assert "params.yaml: ingest.root is 'data/raw/mine', but there is no such folder; put your images there" in text
+        assert "data/raw has" not in text
+    (repository / "data" / "raw" / "roofs").mkdir(parents=True)
+    (repository / "presets").mkdir()
+    shutil.copyfile(path, repository / "presets" / "roofs.yaml")
+    with pytest.raises(InputError) as caught:
+        check.main(repository)
+    text = str(caught.value)
+    assert "(presets/roofs.yaml set it, for images that you bring)" in text
+    assert "or set ingest.root to the folder where they are; data/raw has ['roofs']" in text
+    (repository / "data" / "raw" / "mine").touch()
+    with pytest.raises(InputError, match="but that is a file, not a folder"):
+        check.main(repository)
+
+
+@pytest.mark.parametrize("tracked", ["data/raw/mine.dvc", "data/raw.dvc"])
+def test_of_a_missing_folder_that_dvc_tracks_the_command_that_brings_it_back_is_named(repository, tracked):
+    path = repository / config.PATH
+    path.write_text(path.read_text().replace("name: elpv", "name: none").replace("data/demo", "data/raw/mine"))
+    (repository / "data" / "raw").mkdir(parents=True)
+    (repository / tracked).touch()
+    with pytest.raises(InputError, match=f"bring it back with `dvc checkout {tracked}`, or with `dvc pull {tracked}`"):
+        check.main(repository)
+
+
+def test_a_link_into_an_output_is_refused_and_one_to_elsewhere_is_not(repository, tmp_path_factory):
+    path = repository / config.PATH
+    path.write_text(path.read_text().replace("name: elpv", "name: none").replace("root: data/demo", "root: data/raw/x"))
+    (repository / "data" / "raw").mkdir(parents=True)
+    (repository / "data" / "tiles" / "train" / "mine").mkdir(parents=True)
+    link = repository / "data" / "raw" / "x"
+    link.symlink_to(repository / "data" / "tiles" / "train" / "mine")
+    with pytest.raises(InputError, match="'data/raw/x', a link to 'data/tiles/train/mine', inside 'data/tiles/train'"):
+        check.main(repository)
+    link.unlink()
+    link.symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    check.main(repository)
+
+
 def test_the_stage_ends_with_a_message_and_without_a_traceback(repository):
     path = repository / config.PATH
     path.write_text(path.read_text().replace("\nseed: 0\n", "\nseed: zero\n"))
@@ -295,6 +354,100 @@ def test_the_stage_ends_with_a_message_and_without_a_traceback(repository):
     assert found.returncode == 1
     assert "params.yaml: seed is 'zero'; expected a whole number" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def unbounded(annotation: Any, metadata: Sequence[Any], name: str) -> Iterator[str]:
+    """Name each number below an annotation that lacks a lower or an upper bound."""
+    if isinstance(annotation, type) and issubclass(annotation, config.Section):
+        for key, field in annotation.model_fields.items():
+            yield from unbounded(field.annotation, field.metadata, f"{name}.{key}")
+    elif get_origin(annotation) is Annotated:
+        own, *more = get_args(annotation)
+        bounds = [bound for entry in more for bound in getattr(entry, "metadata", [entry])]
+        yield from unbounded(own, [*metadata, *bounds], name)
+    elif annotation in (int, float):
+        if not any(hasattr(bound, "ge") or hasattr(bound, "gt") for bound in metadata):
+            yield f"{name} has no lower bound"
+        if not any(hasattr(bound, "le") or hasattr(bound, "lt") for bound in metadata):
+            yield f"{name} has no upper bound"
+    elif get_origin(annotation) is not Literal:
+        inner = metadata if get_origin(annotation) in (UnionType, Union) else []
+        for part in get_args(annotation):
+            yield from unbounded(part, inner, name)
+
+
+def test_every_number_has_a_lower_and_an_upper_bound():
+    sections = {**check.sections(), "model": config.Model, "weighting": config.Weighting}
+    sections |= {f"losses.{name}": losses.module(name).Params for name in losses.names()}
+    sections |= {f"sources.{name}": sources.find(name).Params for name in sources.names()}
+    assert [line for name, section in sections.items() for line in unbounded(section, [], name)] == []
+    stages = [unbounded(params, [], params.__module__) for params in check._stage_params()]
+    assert [line for lines in stages for line in lines] == []
+
+
+def test_a_number_without_a_bound_would_be_found():
+    class Loose(config.Section):
+        one: int
+        two: dict[str, tuple[Annotated[float, Field(ge=0)], ...]] | None
+        three: Annotated[int, Field(ge=0, le=1)] | Literal["none"]
+        four: float | None = Field(gt=0, lt=1)
+
+    assert list(unbounded(Loose, [], "loose")) == [
+        "loose.one has no lower bound",
+        "loose.one has no upper bound",
+        "loose.two has no upper bound",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("train__epochs", 10**18, "train.epochs is 1000000000000000000; expected a number of at most 100,000"),
+        ("train__batch_size", 10**25, "train.batch_size is 10000000000000000000000000; expected a number of at most"),
+        ("tile__size_px", 10**20, "tile.size_px is 100000000000000000000; expected a number of at most 16,384"),
+        ("evaluate__resamples", 10**8, "evaluate.resamples is 100000000; expected a number of at most 10,000"),
+        (
+            "seed",
+            10**39,
+            "seed is 1" + "0" * 39 + "; expected a number of at most 9,223,372,036,854,775,808",
+        ),
+        ("train__learning_rate", 10**30, "; expected a number of at most 10"),
+        ("decide__target", {"a": 1.5}, "decide.target.a is 1.5; expected a number of at most 1"),
+        ("decide__costs", {"a": {"b": -1.0}}, "decide.costs.a.b is -1.0; expected a number of at least 0"),
+    ],
+)
+def test_a_number_beyond_every_use_is_refused_with_its_bound(name, value, part):
+    assert part in fault(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("owner", "value"),
+    [
+        ((), 3),
+        (("train",), 3),
+        (("losses",), {}),
+        (("ingest", "sources"), {}),
+        (("ingest", "merge"), True),
+        (("decide", "costs"), 3),
+        (("decide", "target"), 3),
+        (("model", "subclasses"), 1),
+    ],
+)
+def test_twenty_thousand_wrong_keys_take_a_moment_and_few_lines(owner, value):
+    content = copy.deepcopy(shipped())
+    block = content
+    for key in owner[:-1]:
+        block = block[key]
+    wrong = {f"key{number}": value for number in range(20_000)}
+    if owner:
+        block[owner[-1]] = {**block[owner[-1]], **wrong} if isinstance(block[owner[-1]], dict) else wrong
+    else:
+        block |= wrong
+    begin = time.process_time()
+    found = check.problems(content)
+    assert time.process_time() - begin < 3  # one second on a free machine, where each fault once took one millisecond
+    assert len(found) == config.MOST_FAULTS + 1
+    assert re.fullmatch(r"params\.yaml: 19,\d{3} more faults are not shown", found[-1])
 
 
 def literals(section: type[config.Section], name: str) -> set[str]:

@@ -15,6 +15,8 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from counterpoise import config, storage
 from counterpoise.artifacts import decision, model, predictions, prior, unlabelled
+from counterpoise.artifacts import positive as positive_file
+from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
 from counterpoise.calibration.calibrators import softmax as softmax_calibrators
 from counterpoise.decision import rules, thresholds
@@ -27,7 +29,8 @@ Array = np.ndarray[Any, Any]
 
 CLASSES = ("plain", "solar")
 MEANS = np.array([[0.0, 0.0], [1.6, 0.8]])
-ASKED = config.Positive(positive=None, at_prevalence=())
+ASKED = decide.Matters(Positive("solar", "as evaluate.positive states it"), ())
+NO_OTHERS = config.Prevalences(at_prevalence=())
 UNKNOWN = (prior_ledger.Line("loss", "focal", None),)
 
 
@@ -261,6 +264,7 @@ def test_costs_of_an_unknown_class_are_refused():
 def write_inputs(root: Path, ledger: tuple[prior_ledger.Line, ...]) -> None:
     predictions.write(root, "val", small())
     prior.write(root, opened((300, 100)))
+    positive_file.write(root, ASKED.positive)
     card = model.Card(
         "multiclass",
         "none",
@@ -285,7 +289,7 @@ def test_main_takes_the_models_whole_ledger_and_writes_what_choose_says(tmp_path
         prior_ledger.Line("weighting.scheme", "stated", (1.0, 3.0)),
     )
     write_inputs(tmp_path, ledger)
-    decide.main(tmp_path, decide.Params(decide=params(), evaluate=ASKED))
+    decide.main(tmp_path, decide.Params(decide=params(), evaluate=NO_OTHERS))
     written = decision.read(tmp_path)
     assert written == decide.choose(small(), opened((300, 100)), ledger, params(), ASKED)
     assert written.seen == pytest.approx((0.25, 0.75))
@@ -294,7 +298,7 @@ def test_main_takes_the_models_whole_ledger_and_writes_what_choose_says(tmp_path
 
 def test_main_needs_nothing_of_the_test_split(tmp_path):
     write_inputs(tmp_path, UNKNOWN)
-    decide.main(tmp_path, decide.Params(decide=params(), evaluate=ASKED))
+    decide.main(tmp_path, decide.Params(decide=params(), evaluate=NO_OTHERS))
     assert not (tmp_path / predictions.path("test")).exists()
     assert decision.read(tmp_path).calibrator == "vector"
 
@@ -303,7 +307,7 @@ def test_main_reads_unlabelled_predictions_of_this_model_and_of_no_other(tmp_pat
     x, targets = sample((3000, 1000), seed=0)
     write_inputs(tmp_path, ())
     predictions.write(tmp_path, "val", predictions_of(log_posterior(x, [0.75, 0.25]), targets))
-    asked = decide.Params(decide=params(target="estimated"), evaluate=ASKED)
+    asked = decide.Params(decide=params(target="estimated"), evaluate=NO_OTHERS)
     (tmp_path / "data" / "unlabelled").mkdir()
     with pytest.raises(config.InputError, match=r"data/unlabelled holds no .parquet file; write them with `counterp"):
         decide.main(tmp_path, asked)
@@ -328,11 +332,12 @@ def test_missing_predictions_are_named(tmp_path):
     write_inputs(tmp_path, ())
     (tmp_path / predictions.path("val")).unlink()
     with pytest.raises(storage.ArtifactError, match=r"val.parquet does not exist; run `dvc repro`"):
-        decide.main(tmp_path, decide.Params(decide=params(), evaluate=ASKED))
+        decide.main(tmp_path, decide.Params(decide=params(), evaluate=NO_OTHERS))
 
 
 LABELS = ("often", "seldom")
 RATES = np.array([0.3, 0.03])
+OF_LABELS = decide.Matters(Positive("seldom", "as the rarest class"), ())
 
 
 def of_labels(n: int, seed: int, factors: ArrayLike = (1.0, 1.0)) -> tuple[Array, Array]:
@@ -354,7 +359,7 @@ def choose_labels(
 ):
     logits, truth = of_labels(n, 0, factors)
     natural = opened((300, 30), 1000, LABELS)
-    return decide.choose(predictions_of_labels(logits, truth), natural, ledger, params(**changed), ASKED)
+    return decide.choose(predictions_of_labels(logits, truth), natural, ledger, params(**changed), OF_LABELS)
 
 
 @pytest.mark.parametrize("calibrator", ["none", "temperature", "platt", "isotonic"])
@@ -411,6 +416,7 @@ def test_a_floor_out_of_reach_is_no_threshold_and_is_said(tmp_path, capsys):
     logits, truth = of_labels(300, 0)
     predictions.write(tmp_path, "val", predictions_of_labels(logits, truth))
     prior.write(tmp_path, opened((300, 30), 1000, LABELS))
+    positive_file.write(tmp_path, OF_LABELS.positive)
     card = model.Card(
         "multilabel",
         "none",
@@ -427,7 +433,7 @@ def test_a_floor_out_of_reach_is_no_threshold_and_is_said(tmp_path, capsys):
         width=8,
     )
     model.write(tmp_path, card, {"weight": torch.zeros(2, 2)})
-    floor = decide.Params(decide=params(rule="precision_floor", floor=0.7), evaluate=ASKED)
+    floor = decide.Params(decide=params(rule="precision_floor", floor=0.7), evaluate=NO_OTHERS)
     decide.main(tmp_path, floor)
     chosen = decision.read(tmp_path)
     assert chosen.thresholds[0] is not None
@@ -486,12 +492,19 @@ def test_of_two_classes_the_positive_one_gets_a_threshold(rule):
 def test_rules_for_two_classes_refuse_three():
     ids, names = ("a", "b", "c"), ("x", "y", "z")
     val = predictions.Predictions(ids, ids, names, names, np.eye(3, dtype=np.float32))
+    of_x = decide.Matters(Positive("x", "as evaluate.positive states it"), ())
     with pytest.raises(config.InputError, match="needs two classes, or task multilabel; there are 3 classes"):
-        decide.choose(val, opened((5, 4, 3), classes=("x", "y", "z")), (), params(rule="f_beta"), ASKED)
+        decide.choose(val, opened((5, 4, 3), classes=("x", "y", "z")), (), params(rule="f_beta"), of_x)
+
+
+def test_a_class_that_matters_of_another_run_is_named():
+    other = decide.Matters(Positive("wind", "as the rarest class"), ())
+    with pytest.raises(storage.ArtifactError, match=r"data/positive.json names 'wind', but the predictions ha"):
+        decide.choose(small(), opened((300, 100)), (), params(), other)
 
 
 def test_every_stated_prevalence_has_a_decision_of_its_own():
-    asked = config.Positive(positive=None, at_prevalence=(0.05, 0.01))
+    asked = decide.Matters(ASKED.positive, (0.05, 0.01))
     chosen = decide.choose(small(), opened((300, 100)), (), params(), asked)
     assert [other.prevalence for other in chosen.prevalences] == [0.05, 0.01]
     assert chosen.moved(1).target == pytest.approx((0.99, 0.01))

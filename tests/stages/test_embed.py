@@ -1,6 +1,11 @@
 """Features are what the backbone gives for each tile and view, wherever and however they are computed."""
 
 import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +19,7 @@ from PIL import Image
 from counterpoise import config
 from counterpoise.artifacts import features, splits, tiles
 from counterpoise.dataset import inputs
+from counterpoise.engine import unfinished
 from counterpoise.stages import embed
 
 SIZES = {"train": 5, "val": 3, "test": 4}
@@ -151,7 +157,7 @@ def test_where_the_backbone_is_trained_an_index_says_so_and_nothing_is_computed(
     embed.main(root, a_params(freeze=freeze))
     for split in splits.NAMES:
         assert features.read(root, split) is None
-        assert [path.name for path in (root / features.path(split)).iterdir()] == ["index.json"]
+        assert sorted(path.name for path in (root / features.path(split)).iterdir()) == ["embed.sums", "index.json"]
 
 
 def test_bfloat16_on_the_cpu_is_close_to_float32(root: Path) -> None:
@@ -168,6 +174,60 @@ def test_computing_twice_gives_equal_bytes(root: Path) -> None:
         return [path.read_bytes() for path in sorted((root / features.FOLDER).rglob("*")) if path.is_file()]
 
     assert written() == written()
+
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from counterpoise.dataset import inputs
+from counterpoise.engine import unfinished
+from counterpoise.engine import unfinished
+from tests.stages.test_embed import a_params
+from counterpoise.stages import embed
+
+inputs.workers_count = lambda: 0
+append, left = unfinished.Rows.append, int(sys.argv[2])
+
+def append_and_die(self, rows):
+    global left
+    append(self, rows)
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+unfinished.Rows.append = append_and_die
+embed.main(Path(sys.argv[1]), a_params(views=1, tta="flips"))
+"""
+
+
+def test_a_killed_run_keeps_its_batches_and_ends_with_the_same_bytes(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written() -> dict[str, bytes]:
+        embed.main(root, a_params(views=1, tta="flips"))
+        paths = sorted((root / features.FOLDER).rglob("*"))
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths if path.is_file()}
+
+    computed: list[int] = []
+    append = unfinished.Rows.append
+
+    def counted(self: unfinished.Rows, rows: Array) -> None:
+        computed.append(len(rows))
+        append(self, rows)
+
+    monkeypatch.setattr(unfinished.Rows, "append", counted)
+    whole, batches = written(), len(computed)
+    shutil.rmtree(root / features.FOLDER)
+    for _ in range(2):
+        command = [sys.executable, "-c", DYING, str(root), "4"]
+        place, paths = Path(__file__).parents[2], os.environ.get("PYTHONPATH", "")
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{place}:{paths}"}
+        died = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
+        assert died.returncode == -signal.SIGKILL, died.stderr
+    computed.clear()
+    assert written() == whole
+    assert len(computed) == batches - 8
+    assert not (root / unfinished.FOLDER).exists()
 
 
 def test_other_tiles_in_test_leave_the_features_of_train_and_val_as_they_were(root: Path) -> None:

@@ -15,6 +15,7 @@ from sklearn import metrics as sklearn_metrics
 
 from counterpoise import config
 from counterpoise.artifacts import decision, predictions, prior
+from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
 from counterpoise.stages import decide, evaluate
 
@@ -67,7 +68,7 @@ def a_problem(
         {"calibrator": calibrator, "target": target, "rule": rule, "costs": costs or {}} | REST
     )
     opened = prior.Prior("multiclass", names, natural, natural, natural, *3 * (sum(natural),), ())
-    asked = config.Positive(positive=positive, at_prevalence=PREVALENCES)
+    asked = decide.Matters(Positive(positive or names[-1], "as the rarest class"), PREVALENCES)
     decision.write(root, decide.choose(predict(natural, 1), opened, (), choice, asked))
     score(root, resamples)
 
@@ -204,7 +205,7 @@ PROBLEMS: dict[str, dict[str, Any]] = {
     "four classes, another deployment": {
         "target": {"common": 0.97, "usual": 0.01, "scarce": 0.01, "rare": 0.01},
     },
-    "a class is absent from test": {"counts": (120, 60, 0, 12)},
+    "a class is absent from test": {"counts": (120, 60, 0, 12), "positive": "scarce"},
     "the class that matters is absent from test": {"counts": (120, 60, 20, 0), "positive": "rare"},
     "the class that matters is never decided": {"skill": 0.0, "rule": "most_probable", "counts": (400, 9, 9, 5)},
     "another class matters": {"positive": "usual"},
@@ -220,8 +221,6 @@ def test_every_figure_can_be_recomputed_from_the_files_with_scikit_learn(name: s
     settings = PROBLEMS[name]
     a_problem(tmp_path, seed, **settings)
     default = NAMES[: len(settings.get("counts", NAMES))][-1]
-    if name == "a class is absent from test":
-        default = "scarce"  # natural counts of 2: the rarest of the manifest
     check_everything(tmp_path, settings.get("positive") or default)
 
 
@@ -359,14 +358,25 @@ def test_a_class_without_test_images_is_noted_and_its_figures_left_out(
     assert "WARNING: recall is undefined" in capsys.readouterr().err
 
 
+def test_the_first_note_says_which_class_matters_and_why(tmp_path: Path) -> None:
+    a_problem(tmp_path)
+    note = the_metrics(tmp_path)["notes"][0]
+    assert note.endswith("class 'rare' against all others; it matters as the rarest class")
+
+
 def test_shares_that_are_not_those_of_deployment_are_noted(tmp_path: Path) -> None:
     a_problem(tmp_path, counts=(50, 50), target={"common": 0.99, "usual": 0.01})
     assert any("differ from the target prior" in note for note in the_metrics(tmp_path)["notes"])
 
 
-def test_an_unknown_class_that_matters_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(config.InputError, match=r"evaluate\.positive is 'rear'; .* did you mean 'rare'"):
-        a_problem(tmp_path, positive="rear")
+def test_resamples_that_need_too_much_memory_are_refused_before_they_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_problem(tmp_path, counts=(40, 20))
+    monkeypatch.setattr(evaluate, "MOST_BYTES", 4 * 60 * 150)
+    score(tmp_path, resamples=150)
+    with pytest.raises(config.InputError, match=r"resamples is 200, .* 60 test images; .* set it to 150 or less"):
+        score(tmp_path, resamples=200)
 
 
 def test_scoring_twice_writes_equal_bytes_and_another_seed_other_intervals(tmp_path: Path) -> None:
@@ -431,7 +441,7 @@ def a_problem_of_labels(
     )
     counts = tuple(int(count) for count in (1000 * shares).round())
     opened = prior.Prior("multilabel", LABELS, counts, counts, counts, 1000, 1000, 1000, ())
-    asked = config.Positive(positive="seldom", at_prevalence=PREVALENCES)
+    asked = decide.Matters(Positive("seldom", "as evaluate.positive states it"), PREVALENCES)
     decision.write(root, decide.choose(predict(500, test=False), opened, ledger, choice, asked))
     score(root)
 

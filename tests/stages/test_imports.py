@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from counterpoise import config
-from counterpoise.artifacts import classes, features, manifest, rejected, splits, thumbnails, tiles
+from counterpoise.artifacts import classes, features, manifest, pixels, rejected, splits, thumbnails, tiles
+from counterpoise.images import Pixels
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = ("torch", "timm", "torchvision", "lightning_fabric", "albumentations", "cv2")
@@ -94,10 +95,11 @@ def repository(tmp_path: Path) -> Path:
     """Write what `ingest` would leave of 90 images."""
     ids = [f"{number:02d}.png" for number in range(90)]
     table = pd.DataFrame({"image_id": ids, "path": ids, "labels": [NAMES[number % 2] for number in range(90)]})
-    table = table.assign(raw_labels=table["labels"], group=ids, width_px=4, height_px=4, sha256=ids)
+    table = table.assign(raw_labels=table["labels"], group=ids, split="", width_px=4, height_px=4, sha256=ids)
     manifest.write(tmp_path, table[list(manifest.COLUMNS)])
     pictures = np.random.default_rng(0).integers(0, 256, (90, 32, 32)).astype(np.uint8)
     thumbnails.write(tmp_path, pictures)
+    pixels.write(tmp_path, Pixels({}))
     classes.write(tmp_path, classes.Classes(NAMES, (45, 45), 90))
     rejected.write(tmp_path, pd.DataFrame(columns=list(rejected.COLUMNS), dtype=object))
     text = (ROOT / config.PATH).read_text(encoding="utf-8")

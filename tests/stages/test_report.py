@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from counterpoise import labels
+from counterpoise import labels, storage
 from counterpoise.artifacts import (
     classes,
     clusters,
@@ -31,6 +31,7 @@ from counterpoise.artifacts import (
     tiles,
     training,
 )
+from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
 from counterpoise.imbalance import label_imbalance
 from counterpoise.report import warnings
@@ -116,7 +117,7 @@ def build(
     ids = [f"images/{number:05}.png" for number in range(len(rows))]
     cells = [cell for cell, _ in rows]
     table = pd.DataFrame({"image_id": ids, "path": [f"data/raw/{image}" for image in ids], "labels": cells})
-    table = table.assign(raw_labels=cells, group=ids, width_px=20, height_px=10, sha256="0" * 64)
+    table = table.assign(raw_labels=cells, group=ids, split="", width_px=20, height_px=10, sha256="0" * 64)
     counts = tuple(labels.counts(cells, names).tolist())
     manifest.write(root, table)
     classes.write(root, classes.Classes(tuple(names), counts, len(ids)))
@@ -183,9 +184,10 @@ def build(
         predictions.write(root, split, found)
     block = {"calibrator": "auto", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
     block |= {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 200, **decide_as}
+    matters = decide.Matters(Positive(names[-1], "as evaluate.positive states it"), (0.05, 0.01))
     asked = evaluate.Evaluate(positive=names[-1], at_prevalence=(0.05, 0.01), resamples=100)
     settings = decide.Decide.model_validate(block)
-    decision.write(root, decide.choose(predictions.read(root, "val"), opened, ledger, settings, asked))
+    decision.write(root, decide.choose(predictions.read(root, "val"), opened, ledger, settings, matters))
     evaluate.main(root, evaluate.Params(seed=0, evaluate=asked))
     write_curves(root, rates, losses)
 
@@ -196,7 +198,15 @@ def write_curves(root: Path, rates: Sequence[float], losses: Sequence[float]) ->
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         lines = [f"{step}\t{value}" for step, value in enumerate(values)]
         (folder / f"{name}.tsv").write_text("\n".join(["step\tvalue", *lines]))
-    (root / training.FOLDER / "metrics.json").write_text(json.dumps({"best_epoch": 1}))
+    set_best_epoch(root, 1)
+    for curve in folder.rglob("*.tsv"):
+        storage.record(curve, root / training.SUMS)
+
+
+def set_best_epoch(root: Path, epoch: int) -> None:
+    path = root / training.FOLDER / "metrics.json"
+    path.write_text(json.dumps({"best_epoch": epoch}))
+    storage.record(path, root / training.SUMS)
 
 
 def made(root: Path, params: report.Params = PARAMS) -> str:
@@ -235,6 +245,28 @@ def test_hostile_names_are_text_and_nothing_else(tmp_path):
     for name in HOSTILE:
         assert " ".join(name.split()) in page.text
     assert "the file is <empty>" in page.text
+
+
+def test_figures_of_another_test_set_than_in_the_last_commit_are_a_warning(tmp_path):
+    build(tmp_path)
+    said = "the last commit had figures of other test images"
+    path = tmp_path / metrics.PATH
+    text = path.read_text()
+
+    def commit() -> None:
+        identity = ["-c", "user.name=n", "-c", "user.email=e"]
+        for command in (["init"], ["add", metrics.PATH], [*identity, "commit", "-m", "figures"]):
+            subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
+
+    assert said not in made(tmp_path)
+    commit()
+    assert said not in made(tmp_path)
+    path.write_text(text.replace('"test_images": 20', '"test_images": 21'))
+    commit()
+    path.write_text(text)
+    page = Page(made(tmp_path)).text
+    assert said in page
+    assert "The last commit has figures of other test images: 21, of which" in page
 
 
 def test_the_page_loads_nothing(tmp_path):
@@ -409,7 +441,7 @@ def test_a_remedy_that_did_not_raise_odds_of_labels_is_not_mentioned(tmp_path, t
 @pytest.mark.parametrize(("losses", "warned"), [((0.9, 0.6, 0.5), True), ((0.9, 0.5, 0.6), False)])
 def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path, losses, warned):
     build(tmp_path, rates=[0.1, 0.1, 0.1], losses=losses)
-    (tmp_path / training.FOLDER / "metrics.json").write_text(json.dumps({"best_epoch": 2}))
+    set_best_epoch(tmp_path, 2)
     assert ("The best epoch is the last one (3)" in Page(made(tmp_path)).text) == warned
 
 
@@ -455,21 +487,23 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     settings = decide.Decide.model_validate(
         block | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 200}
     )
+    matters = decide.Matters(Positive("panel", "as evaluate.positive states it"), ())
     asked = evaluate.Evaluate(positive="panel", at_prevalence=(), resamples=100)
     ledger = (
         prior_ledger.Line(
             "split", "train", prior_ledger.factors((2862, 138), (784, 784), (3000, 1568), task="multiclass")
         ),
     )
-    chosen = decide.choose(val, opened, ledger, settings, asked)
+    chosen = decide.choose(val, opened, ledger, settings, matters)
     assert chosen.val_decided[1] == (674, 67, 110, 717)
     _, tables = evaluate.score(test, chosen, asked, seed=0)
     build(tmp_path, names)  # the rest of the artifacts
     predictions.write(tmp_path, "test", test)
     decision.write(tmp_path, chosen)
     plots.write(tmp_path, tables)
-    with tiles.writing(tmp_path, "test"):
-        pass
+    with tiles.writing(tmp_path, "test") as append:
+        for image_id, labels_of in zip(test.image_ids, test.labels, strict=True):
+            append(tiles.Tile(image_id, image_id, labels_of, (0, 0, 1, 1), b"not shown"))
     text = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0)))).text
     assert "The share of “panel” is 50 % in validation and 4.6 % in test." in text
     assert "it is 86 % on validation and 89 % on test" in text
@@ -576,6 +610,25 @@ def test_files_of_different_runs_are_refused(tmp_path):
     opened = prior.read(tmp_path)
     prior.write(tmp_path, dataclasses.replace(opened, classes=("other", "rare")))
     with pytest.raises(ArtifactError, match="different runs"):
+        report.main(tmp_path, PARAMS)
+
+
+@pytest.mark.parametrize("artifact", ["splits", "clusters", "draws", "test"])
+def test_rows_without_a_partner_in_another_file_are_named(tmp_path, artifact):
+    build(tmp_path)
+    if artifact == "test":
+        whole = predictions.read(tmp_path, "test")
+        kept = {name: getattr(whole, name)[1:] for name in ("image_ids", "groups", "labels", "logits")}
+        predictions.write(tmp_path, "test", dataclasses.replace(whole, **kept))
+        missing = r"test\.parquet lacks 1 of the \d+ that .*tiles\.csv names"
+    elif artifact == "draws":
+        draws.write(tmp_path, pd.DataFrame({"tile_id": ["elsewhere"], "view": [0]}))
+        missing = r"tiles\.csv lacks 1 of the 1 that .*draws\.csv names: 'elsewhere'"
+    else:
+        module = {"splits": splits, "clusters": clusters}[artifact]
+        module.write(tmp_path, module.read(tmp_path)[1:])
+        missing = rf"{artifact}\.csv lacks 1 of the \d+ that .*manifest\.csv names"
+    with pytest.raises(ArtifactError, match=missing):
         report.main(tmp_path, PARAMS)
 
 

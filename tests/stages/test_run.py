@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -100,6 +101,43 @@ def test_ctrl_c_while_a_stage_is_still_importing_ends_alike(tmp_path):
     )
     assert found.returncode == 130
     assert found.stderr.strip() == "interrupted; run `dvc repro` to continue"
+
+
+@pytest.mark.parametrize("library", ["pydantic", "xxhash", "yaml"])
+def test_ctrl_c_while_the_first_libraries_are_imported_ends_alike(library, tmp_path):
+    (tmp_path / f"{library}.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+    )
+    paths = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    for command in (["counterpoise.stages.ingest"], ["counterpoise", "params"]):
+        found = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": paths},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert found.returncode == 130
+        assert re.fullmatch(r"\s*interrupted(; run `dvc repro` to continue)?\s*", found.stderr)
+
+
+ALONE = """
+import pathlib, sys
+from counterpoise import stages
+
+with stages.ending_in_words(), stages.alone(pathlib.Path(sys.argv[1]), "train"):
+    print("it runs")
+"""
+
+
+def test_one_stage_runs_alone_until_it_has_ended(tmp_path):
+    with stages.alone(tmp_path, "train"), stages.alone(tmp_path, "embed"):
+        found = subprocess.run([sys.executable, "-c", ALONE, tmp_path], capture_output=True, text=True, check=False)
+        assert f"stage 'train' is running already in {tmp_path}; wait" in found.stderr
+        assert "Traceback" not in found.stderr
+    found = subprocess.run([sys.executable, "-c", ALONE, tmp_path], capture_output=True, text=True, check=False)
+    assert found.stdout == "it runs\n"
 
 
 def test_an_error_while_a_stage_is_importing_keeps_its_traceback(tmp_path):

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from counterpoise import config, images
+from counterpoise import config, images, storage
 from counterpoise.artifacts import manifest, splits, tiles
+from counterpoise.artifacts import pixels as pixels_file
 from counterpoise.config import InputError
 from counterpoise.stages import tile
 
@@ -30,8 +31,9 @@ def root(tmp_path):
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(pixels(name)).save(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        rows.append((name, f"raw/{name}.bmp", *[f"label of {name}"] * 2, name, width, height, digest))
+        rows.append((name, f"raw/{name}.bmp", *[f"label of {name}"] * 2, name, "", width, height, digest))
     manifest.write(tmp_path, pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
+    pixels_file.write(tmp_path, images.Pixels({}))
     splits.write(tmp_path, pd.DataFrame({"image_id": SPLITS.keys(), "split": SPLITS.values()}))
     return tmp_path
 
@@ -94,7 +96,7 @@ def test_two_runs_write_the_same_bytes(root):
     first = contents(root)
     tile.main(root, PARAMS)
     assert contents(root) == first
-    assert len(first) == 2 * len(splits.NAMES)
+    assert len(first) == 3 * len(splits.NAMES)
 
 
 def test_windows_of_a_turned_photograph_are_cut_after_turning(root):
@@ -104,7 +106,7 @@ def test_windows_of_a_turned_photograph_are_cut_after_turning(root):
     stored = pixels("large")
     Image.fromarray(stored).save(buffer, "PNG", exif=exif)
     row = pd.Series({"image_id": "a", "labels": "x", "width_px": 20, "height_px": 40})
-    found = list(tile.cut(row, buffer.getvalue(), PARAMS.tile))
+    found = list(tile.cut(row, buffer.getvalue(), PARAMS.tile, images.Pixels()))
     upright = np.rot90(stored, -1)
     assert len(found) == 6
     for piece in found:
@@ -146,3 +148,26 @@ def test_sizes_have_ranges():
     for values in ({"size_px": 15, "overlap_px": 0}, {"size_px": 16, "overlap_px": -1}):
         with pytest.raises(InputError, match="expected a number of at least"):
             config.validate(tile.Tile, values, "tile")
+
+
+@pytest.mark.parametrize("size_px", [16, 64])
+def test_pictures_of_other_values_are_stored_as_they_are_seen(size_px: int) -> None:
+    deep = (np.arange(20 * 40).reshape(20, 40) * 5).astype(np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(deep).save(buffer, "PNG")
+    found = images.Pixels({"integer": (0, 4095)})
+    row = pd.Series({"image_id": "a", "labels": "x", "width_px": 40, "height_px": 20})
+    whole = images.decode(buffer.getvalue(), found)
+    for piece in tile.cut(row, buffer.getvalue(), tile.Tile(size_px=size_px, overlap_px=4), found):
+        x0, y0, x1, y1 = piece.window
+        assert (images.decode(piece.data) == whole[y0:y1, x0:x1]).all()
+
+
+def test_an_image_that_only_one_of_manifest_and_splits_has_is_named(root):
+    whole = splits.read(root)
+    splits.write(root, whole[:-1])
+    with pytest.raises(storage.ArtifactError, match=r"splits\.csv lacks 1 of the \d that .*manifest\.csv names"):
+        tile.main(root, PARAMS)
+    splits.write(root, pd.concat([whole, pd.DataFrame({"image_id": ["new"], "split": ["val"]})], ignore_index=True))
+    with pytest.raises(storage.ArtifactError, match=r"manifest\.csv lacks 1 of the \d that .*splits\.csv names: 'new'"):
+        tile.main(root, PARAMS)

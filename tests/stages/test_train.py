@@ -21,18 +21,22 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from counterpoise import config, losses
-from counterpoise.artifacts import clusters, draws, features, model, predictions, prior, tiles, training
+from counterpoise import config, losses, stages
+from counterpoise.artifacts import clusters, draws, features, model, pixels, predictions, prior, tiles, training
+from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
 from counterpoise.conflicts.network import POOL_OF_HEAD
 from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset import subsampling
 from counterpoise.dataset.inputs import FeatureInputs, TileInputs, in_order, infer
+from counterpoise.engine import unfinished
+from counterpoise.images import Pixels
 from counterpoise.networks import devices
 from counterpoise.networks.backbones import build_backbone
 from counterpoise.networks.heads import build_head, last_layer
 from counterpoise.networks.network import Network, rebuild
 from counterpoise.stages import decide, evaluate, train
+from counterpoise.storage import ArtifactError
 from counterpoise.training import checkpoints, decoupling, loop, lr_schedule, members, objective
 from counterpoise.training.curriculum import Curriculum, Deferred, curriculum
 from counterpoise.training.examples import Examples, feature_width, with_types
@@ -233,6 +237,7 @@ def a_repository(root: Path, content: dict[str, Any], *, frozen: bool = True, co
         features.write(root, split, found)
     ids = [f"train{number:04d}" for number in range(count)]
     draws.write(root, pd.DataFrame({"tile_id": ids, "view": np.zeros(count, dtype=np.int64)}))
+    pixels.write(root, PIXELS)
     prior.write(root, a_prior(tuple(np.bincount(by_split["train"]).tolist())))
     (root / config.PATH).write_text(yaml.safe_dump(content))
     return root
@@ -284,6 +289,7 @@ def test_a_frozen_backbone_leaves_a_head_alone_in_the_file(head: str, names: lis
     assert card.frozen
     assert card.classes == NAMES
     assert card.head == head
+    assert card.pixels == PIXELS
     assert sorted(name for name in weights if not name.startswith("0.")) == names
     rebuild(card, weights)
     assert (card.width, card.hidden) == (32, 32)
@@ -386,8 +392,10 @@ def test_a_file_of_weights_is_what_training_begins_with_and_goes_into_the_checkp
 def test_the_draws_decide_what_is_learnt_from_and_views_find_their_features(tmp_path: Path) -> None:
     content = settings(oversample__views=1)
     a_repository(tmp_path, content)
-    index = pd.DataFrame({"tile_id": ["train0000"] * 2 + ["train0001"] * 2, "view": [0, 1, 0, 1]})
-    features.write(tmp_path, "train", features.Features(index, np.arange(8, dtype=np.float32).reshape(4, 2)))
+    tile_ids = tiles.read(tmp_path, "train").table["tile_id"]
+    index = pd.DataFrame({"tile_id": tile_ids.repeat(2), "view": [0, 1] * len(tile_ids)})
+    values = np.arange(2 * len(index), dtype=np.float32).reshape(-1, 2)
+    features.write(tmp_path, "train", features.Features(index, values))
     drawn = pd.DataFrame({"tile_id": ["train0000", "train0001", "train0001"], "view": [1, 0, 1]})
     draws.write(tmp_path, drawn)
     examples = train._examples(
@@ -397,6 +405,12 @@ def test_the_draws_decide_what_is_learnt_from_and_views_find_their_features(tmp_
     assert examples.targets.tolist() == [0, 1, 1]
     (batch,) = examples.inputs.batches([np.arange(3)])
     assert batch.tolist() == [[2, 3], [4, 5], [6, 7]]
+    draws.write(tmp_path, drawn.assign(view=[1, 0, 2]))
+    missing = r"data/features/train/rows\.csv lacks 1 of the 3 that data/draws\.csv names: 'train0001, view 2'"
+    with pytest.raises(ArtifactError, match=missing):
+        train._examples(tmp_path, "train", a_prior((1, 1, 1, 1)), config.validate(train.Params, content), drawn=True)
+    with pytest.raises(ArtifactError, match=r"tiles\.csv: labels .* are not among the classes .*prior\.json"):
+        train._examples(tmp_path, "train", a_prior((1, 1)), config.validate(train.Params, content), drawn=True)
 
 
 def test_early_stopping_keeps_the_best_epochs_weights() -> None:
@@ -805,6 +819,9 @@ def test_the_shares_of_a_mixture_follow_alpha() -> None:
     assert losses_of[50.0] > 0.3 > 0.15 > losses_of[0.01]
 
 
+PIXELS = Pixels({"integer": (0.0, 4095.0)}, (2, 1, 0), 255, False, "found")
+
+
 def rare_repository(root: Path, content: dict[str, Any]) -> Path:
     """Write pictures of four classes of which the last has few, with noise that a small network cannot see through."""
     targets = {"train": np.repeat(np.arange(4), (24, 12, 8, 4)).tolist(), "val": (np.arange(40) % 4).tolist()}
@@ -813,6 +830,7 @@ def rare_repository(root: Path, content: dict[str, Any]) -> Path:
         features.write(root, split, None)
     count = len(targets["train"])
     draws.write(root, pd.DataFrame({"tile_id": [f"train{n:04d}" for n in range(count)], "view": [0] * count}))
+    pixels.write(root, PIXELS)
     prior.write(root, a_prior((24, 12, 8, 4)))
     (root / config.PATH).write_text(yaml.safe_dump(content))
     return root
@@ -1173,7 +1191,7 @@ def test_torchrun_trains_with_two_processes_of_which_the_first_alone_writes(
     )
     assert found.returncode == 0, found.stderr
     assert found.stdout.count("best epoch") == 1
-    assert not (halves / checkpoints.FOLDER).exists()
+    assert not (halves / unfinished.FOLDER).exists()
     train.main(whole, config.validate(train.Params, content))
     assert set(model.read_weights(halves)) == set(model.read_weights(whole))
     for name in ("train/loss", "val/loss"):
@@ -1216,13 +1234,13 @@ def test_a_stage_that_was_killed_ends_with_the_same_bytes_as_one_that_was_not(tm
     whole, killed = (a_repository(tmp_path / name, content, count=200) for name in ("whole", "killed"))
     process = start(killed)
     deadline = time.monotonic() + 60
-    while not list(killed.glob(f"{checkpoints.FOLDER}/*/state.pt")) and time.monotonic() < deadline:
+    while not list(killed.glob(f"{unfinished.FOLDER}/*/state.pt")) and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.1)
     process.kill()
     output = process.communicate()[0].decode()
     assert process.returncode == -signal.SIGKILL, f"it ended before it could be killed: {output}"
-    (file,) = killed.glob(f"{checkpoints.FOLDER}/*/state.pt")
+    (file,) = killed.glob(f"{unfinished.FOLDER}/*/state.pt")
     assert 1 <= len(torch.load(file, weights_only=True)["history"]) < EPOCHS
     assert not (killed / model.FOLDER).exists()
     process = start(killed)
@@ -1233,8 +1251,25 @@ def test_a_stage_that_was_killed_ends_with_the_same_bytes_as_one_that_was_not(tm
     assert weights_file(killed) == weights_file(whole)
     assert (killed / model.CARD).read_bytes() == (whole / model.CARD).read_bytes()
     for root in (killed, whole):
-        assert not (root / checkpoints.FOLDER).exists()
+        assert not (root / unfinished.FOLDER).exists()
     assert training.read(killed).equals(training.read(whole))
+
+
+def test_a_second_training_in_one_checkout_is_refused_until_the_first_one_is_dead(tmp_path: Path) -> None:
+    content = settings(train__epochs=2000, train__batch_size=4, train__patience=2000)
+    root = a_repository(tmp_path / "repository", content, count=200)
+    first = start(root)
+    deadline = time.monotonic() + 60
+    while not list(root.glob(f"{unfinished.FOLDER}/*/state.pt")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    output = start(root).communicate(timeout=60)[0].decode()
+    assert first.poll() is None, "the first training ended too early"
+    assert "stage 'train' is running already in" in output
+    assert "Traceback" not in output
+    first.kill()
+    first.communicate()
+    with stages.alone(root, "train"):
+        pass
 
 
 def test_the_state_of_other_parameters_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1250,7 +1285,7 @@ def test_the_state_of_other_parameters_is_not_used(tmp_path: Path, monkeypatch: 
     with pytest.raises(Killed):
         train.main(stale, config.validate(train.Params, old))
     monkeypatch.setattr(checkpoints.Checkpoint, "save", save)
-    assert len(list(stale.glob(f"{checkpoints.FOLDER}/*/state.pt"))) == 1
+    assert len(list(stale.glob(f"{unfinished.FOLDER}/*/state.pt"))) == 1
     for root in (fresh, stale):
         train.main(root, config.validate(train.Params, new))
     assert weights_file(stale) == weights_file(fresh)
@@ -1275,8 +1310,9 @@ def average_precision(*, shuffled: bool, seed: int) -> tuple[float, tuple[float,
         {"calibrator": "temperature", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
         | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 10, "search_positives": 200}
     )
+    matters = decide.Matters(Positive(NAMES[-1], "as evaluate.positive states it"), ())
     wanted = evaluate.Evaluate(positive=None, at_prevalence=(), resamples=500)
-    chosen = decide.choose(predicted("val"), a_prior(counts["train"]), (), choice, wanted)
+    chosen = decide.choose(predicted("val"), a_prior(counts["train"]), (), choice, matters)
     found, _ = evaluate.score(predicted("test"), chosen, wanted, seed)
     name = "average_precision"
     return found.figures[name], found.intervals[name], found.figures[f"no_skill_{name}"]
@@ -1357,7 +1393,7 @@ def test_the_first_member_is_the_one_that_would_be_alone_and_the_others_are_othe
     assert not same(second, third)
     assert not (roots[1] / model.weights_path(3)).exists()
     assert (training.read(roots[0]) == training.read(roots[1])).all().all()
-    assert not (roots[1] / checkpoints.FOLDER).exists()
+    assert not (roots[1] / unfinished.FOLDER).exists()
 
 
 def test_members_of_an_unfrozen_network_begin_with_other_weights() -> None:

@@ -11,7 +11,8 @@ import yaml
 from PIL import Image
 
 from counterpoise import config
-from counterpoise.artifacts import classes, clusters, features, tiles
+from counterpoise.artifacts import classes, clusters, features, pixels, positive, tiles
+from counterpoise.images import Pixels
 from counterpoise.study import dvc_lock, experiment
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +47,9 @@ def built(tmp_path: Path, content: dict[str, Any]) -> Path:
         ids += own
     table = pd.DataFrame({"image_id": sorted(ids), "unit": sorted(ids), "centre": sorted(ids)})
     clusters.write(tmp_path, table.assign(kind="single", correlation=1.0))
+    pixels.write(tmp_path, Pixels())
     classes.write(tmp_path, classes.Classes(NAMES, (900, 300), 1200))
+    positive.write(tmp_path, positive.Positive("solar", "as the rarest class"))
     (tmp_path / config.PATH).write_text(yaml.safe_dump(content, sort_keys=False))
     _record(tmp_path, content)
     return tmp_path

@@ -11,6 +11,7 @@ from typing_extensions import get_protocol_members
 
 from counterpoise import config, tasks
 from counterpoise.artifacts import classes, predictions
+from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import calibrators, links, prior_ledger
 from counterpoise.dataset import curation
 from counterpoise.dataset import tasks as dataset_tasks
@@ -81,7 +82,7 @@ def test_a_third_task_is_labelled_split_drawn_and_decided_without_any_other_chan
     assert curation.join(rows, third_task) == curation.join(rows, "multiclass")
     cells = ["plain"] * 30 + ["solar"] * 10
     ids = [f"{number:02d}" for number in range(len(cells))]
-    table = pd.DataFrame({"image_id": ids, "tile_id": ids, "labels": cells, "raw_labels": cells})
+    table = pd.DataFrame({"image_id": ids, "tile_id": ids, "labels": cells, "raw_labels": cells, "group": ids})
     labelled = classes.Classes(("plain", "solar"), (30, 10), 40)
     units = pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
     nothing = np.empty((0, 2), dtype=np.int64)
@@ -98,7 +99,7 @@ def test_a_third_task_is_labelled_split_drawn_and_decided_without_any_other_chan
     ledger = (prior_ledger.Line("oversample.strategy", "over", (1.0, 3.0)),)
     logits = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
     val = predictions.Predictions(tuple(ids), tuple(ids), tuple(cells), labelled.names, logits)
-    matters = config.Positive(positive=None, at_prevalence=(0.05,))
+    matters = decide.Matters(Positive("solar", "as evaluate.positive states it"), (0.05,))
     decisions = [
         decide.choose(val, dataclasses.replace(prior, task=task), ledger, decide.Decide(**DECIDE), matters)
         for task in (third_task, "multiclass")

@@ -3,14 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from counterpoise.engine import process_group
+from counterpoise.engine import process_group, unfinished
+from counterpoise.engine.unfinished import FOLDER
 from counterpoise.training import checkpoints
-from counterpoise.training.checkpoints import FOLDER, Checkpoint
+from counterpoise.training.checkpoints import Checkpoint
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_another_number_of_processes_finds_nothing(
 def test_other_code_finds_nothing(tmp_path: Path, inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     code = tmp_path / "code"
     (code / "losses").mkdir(parents=True)
-    monkeypatch.setattr(checkpoints, "CODE", code)
+    monkeypatch.setattr(unfinished, "CODE", code)
     paths = []
     for text in ("gamma = 1", "gamma = 2", "gamma = 1"):
         (code / "losses" / "focal.py").write_text(text)
@@ -102,6 +104,36 @@ def test_a_state_comes_back_as_it_was_saved(tmp_path: Path, inputs: list[Path]) 
     assert {name: loaded[name] for name in ("history", "best", "best_epoch", "best_score")} == {
         name: state[name] for name in ("history", "best", "best_epoch", "best_score")
     }
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: b"",
+    "truncated": lambda data: data[: len(data) // 2],
+    "without its end": lambda data: data[:-1],
+    "zeros": lambda data: bytes(len(data)),
+    "a flipped bit": lambda data: data[:900] + bytes([data[900] ^ 1]) + data[901:],
+    "foreign": lambda data: b"another file altogether",
+    "without checksum": lambda data: data[: -checkpoints.SUM_BYTES],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
+def test_a_damaged_state_is_set_aside_with_a_warning_and_training_begins_anew(
+    damage: Callable[[bytes], bytes], tmp_path: Path, inputs: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = Checkpoint(tmp_path, {}, inputs)
+    checkpoint.save({"weights": torch.arange(1000.0)})
+    damaged = damage(checkpoint.path.read_bytes())
+    checkpoint.path.write_bytes(damaged)
+    assert checkpoint.load() is None
+    assert f"WARNING: {checkpoint.path} is damaged" in capsys.readouterr().err
+    assert checkpoint.path.with_name("damaged.pt").read_bytes() == damaged
+    assert checkpoint.load() is None
+    checkpoint.save({"epoch": 1})
+    assert checkpoint.load() == {"epoch": 1}
+    assert not capsys.readouterr().err
+    checkpoint.remove()
+    assert not (tmp_path / FOLDER).exists()
 
 
 def test_a_later_state_replaces_the_earlier_one(tmp_path: Path, inputs: list[Path]) -> None:

@@ -19,7 +19,8 @@ import yaml
 from PIL import Image
 
 from counterpoise import config
-from counterpoise.artifacts import clusters, draws, features, model, predictions, prior, tiles, training
+from counterpoise.artifacts import clusters, draws, features, model, pixels, predictions, prior, tiles, training
+from counterpoise.images import Pixels
 from counterpoise.stages import predict, train
 
 PARAMS = config.load(Path(__file__).parents[2])
@@ -56,6 +57,7 @@ def a_repository(root: Path, device: str, precision: str, *, frozen: bool) -> Pa
     clusters.write(root, table)
     of_train = sorted(tile_id for tile_id in ids if tile_id.startswith("train"))
     draws.write(root, pd.DataFrame({"tile_id": of_train, "view": np.zeros(len(of_train), dtype=np.int64)}))
+    pixels.write(root, Pixels())
     prior.write(root, prior.Prior("multiclass", NAMES, (16, 16), (16, 16), (16, 16), 32, 32, 32, ()))
     content: dict[str, Any] = copy.deepcopy(PARAMS)
     content["model"] |= {"backbone": "test_efficientnet", "weights": "none", "input_px": 32, "dropout": 0.0}

@@ -8,6 +8,7 @@ from pathlib import Path
 from counterpoise import storage
 
 PATH = "data/classes.json"
+SUMS = "data/ingest.sums"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def write(root: Path, classes: Classes) -> None:
         storage.ArtifactError: Names repeat or hold `|`, or counts do not belong to them or are no whole numbers.
     """
     _check(classes)
-    storage.write_json(root / PATH, asdict(classes))
+    storage.write_json(root / PATH, asdict(classes), root / SUMS)
 
 
 def read(root: Path) -> Classes:
@@ -41,7 +42,7 @@ def read(root: Path) -> Classes:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    classes = storage.read_dataclass(root, PATH, Classes)
+    classes = storage.read_dataclass(root, PATH, Classes, SUMS)
     _check(classes)
     return classes
 

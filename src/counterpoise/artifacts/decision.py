@@ -10,6 +10,7 @@ from counterpoise import storage
 from counterpoise.calibration import calibrators, links, prior_ledger
 
 PATH = "models/decision.json"
+SUMS = "models/decide.sums"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Decision:
         task: What the labels mean.
         classes: The c class names, in the order of every list here.
         positive: The class that matters.
+        positive_reason: Why it is this one, as words that follow "it matters".
         calibrator: `none`, `temperature` (scale = 1 / T), `vector`, `platt` (a scale and a bias for each class), or
             `isotonic` (a curve for each class).
         pooled: Labels with too few validation images of their own, whose calibration is that of all labels together.
@@ -98,6 +100,7 @@ class Decision:
     task: str
     classes: tuple[str, ...]
     positive: str
+    positive_reason: str
     calibrator: str
     pooled: tuple[str, ...]
     scale: tuple[float, ...]
@@ -136,7 +139,7 @@ class Decision:
 def write(root: Path, decision: Decision) -> None:
     """Check and write a decision."""
     _check(decision)
-    storage.write_json(root / PATH, asdict(decision))
+    storage.write_json(root / PATH, asdict(decision), root / SUMS)
 
 
 def read(root: Path) -> Decision:
@@ -145,7 +148,7 @@ def read(root: Path) -> Decision:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    decision = storage.read_dataclass(root, PATH, Decision)
+    decision = storage.read_dataclass(root, PATH, Decision, SUMS)
     _check(decision)
     return decision
 

@@ -10,7 +10,10 @@ from counterpoise import storage
 if TYPE_CHECKING:
     import pandas as pd
 
+    from counterpoise.artifacts.tiles import Tiles
+
 PATH = "data/draws.csv"
+SUMS = "data/oversample.sums"
 COLUMNS = {
     "tile_id": str,
     "view": int,  # 0 = the unchanged tile, 1..views = an augmented view of it
@@ -25,17 +28,23 @@ def write(root: Path, table: pd.DataFrame) -> None:
     """
     storage.check_table(root / PATH, table, COLUMNS)
     _check(table)
-    storage.write_table(root / PATH, table, COLUMNS)
+    storage.write_table(root / PATH, table, COLUMNS, root / SUMS)
 
 
-def read(root: Path) -> pd.DataFrame:
+def read(root: Path, of: Tiles | None = None) -> pd.DataFrame:
     """Read and check the draws.
 
+    Args:
+        root: The repository.
+        of: The tiles of train, among which each draw must be; `None` leaves that to the caller.
+
     Raises:
-        storage.ArtifactError: The file is missing or damaged.
+        storage.ArtifactError: The file is missing or damaged, or draws a tile that there is not.
     """
-    table = storage.read_table(root / PATH, COLUMNS)
+    table = storage.read_table(root / PATH, COLUMNS, root / SUMS)
     _check(table)
+    if of is not None:
+        storage.check_partners(of.index, of.table["tile_id"], root / PATH, table["tile_id"])
     return table
 
 

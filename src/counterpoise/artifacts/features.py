@@ -14,6 +14,8 @@ from counterpoise import storage
 if TYPE_CHECKING:
     import pandas as pd
 
+    from counterpoise.artifacts.tiles import Tiles
+
 FOLDER = "data/features"
 COLUMNS = {
     "tile_id": str,
@@ -43,6 +45,11 @@ def path(split: str) -> str:
     return f"{FOLDER}/{split}"
 
 
+def sums_path(split: str) -> str:
+    """Path of the checksums in it."""
+    return f"{FOLDER}/{split}/embed.sums"
+
+
 def write(root: Path, split: str, features: Features | None) -> None:
     """Write the features of one split, or, for `None`, an index that says that nothing is frozen.
 
@@ -51,7 +58,7 @@ def write(root: Path, split: str, features: Features | None) -> None:
     """
     if features is not None:
         _check(split, features)
-    with storage.replacing(root / path(split), folder=True) as folder:
+    with storage.replacing(root / path(split), folder=True, sums=root / sums_path(split)) as folder:
         if features is None:
             storage.write_json(folder / "index.json", {"frozen": False})
         else:
@@ -60,14 +67,19 @@ def write(root: Path, split: str, features: Features | None) -> None:
             np.save(folder / "features.npy", features.values, allow_pickle=False)
 
 
-def read(root: Path, split: str) -> Features | None:
+def read(root: Path, split: str, of: Tiles | None = None) -> Features | None:
     """Map the features of one split into memory; `None` where the backbone is trained.
 
+    Args:
+        root: The repository.
+        split: train, val or test.
+        of: The tiles of the split, which must be those that the features are of; `None` leaves that to the caller.
+
     Raises:
-        storage.ArtifactError: A file is missing or damaged.
+        storage.ArtifactError: A file is missing or damaged, or a tile and its features lack each other.
     """
-    folder = root / path(split)
-    match storage.read_json(folder / "index.json"):
+    folder, sums = root / path(split), root / sums_path(split)
+    match storage.read_json(folder / "index.json", sums):
         case {"frozen": False}:
             return None
         case {"frozen": True, "runtime": str(runtime)}:
@@ -77,13 +89,17 @@ def read(root: Path, split: str) -> Features | None:
                 f"{path(split)}/index.json: expected whether it is frozen, and what computed it, found {content!r}; "
                 "run `dvc repro`"
             )
-    index = storage.read_table(folder / "rows.csv", COLUMNS)
+    index = storage.read_table(folder / "rows.csv", COLUMNS, sums)
+    array = storage.verified(folder / "features.npy", sums)
     try:
-        values = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
-    except (FileNotFoundError, ValueError, EOFError) as error:
-        raise storage.ArtifactError(f"{path(split)}/features.npy is missing or damaged: {error}") from error
+        values = np.load(array, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise storage.ArtifactError(f"{path(split)}/features.npy is damaged: {error}; run `dvc repro`") from error
     features = Features(index, values, runtime)
     _check(split, features)
+    if of is not None:
+        storage.check_partners(folder / "rows.csv", index["tile_id"], of.index, of.table["tile_id"])
+        storage.check_partners(of.index, of.table["tile_id"], folder / "rows.csv", index["tile_id"])
     return features
 
 

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PATH = "data/manifest.csv"
+SPLITS = ("train", "val", "test")
+SUMS = "data/ingest.sums"
 COLUMNS = {
     "image_id": str,  # path below `ingest.root`, unique
     "path": str,  # path below the repository
     "labels": str,  # class names joined by `|`; empty = none
     "raw_labels": str,  # before classes were merged or grouped, joined likewise
     "group": str,  # images of one group are never split up; never empty
+    "split": str,  # the split that the raw labels give: train, val or test; empty = none
     "width_px": int,  # after EXIF rotation
     "height_px": int,
     "sha256": str,  # of the file's bytes
@@ -27,12 +30,12 @@ def write(root: Path, table: pd.DataFrame) -> None:
     """Check and write the manifest.
 
     Raises:
-        storage.ArtifactError: Columns or types are wrong, an image occurs twice or has no group, or rows are not
-            sorted.
+        storage.ArtifactError: Columns or types are wrong, an image occurs twice or has no group, a split has an
+            unknown name, or rows are not sorted.
     """
     storage.check_table(root / PATH, table, COLUMNS)
     _check(root, table)
-    storage.write_table(root / PATH, table, COLUMNS)
+    storage.write_table(root / PATH, table, COLUMNS, root / SUMS)
 
 
 def read(root: Path) -> pd.DataFrame:
@@ -41,7 +44,7 @@ def read(root: Path) -> pd.DataFrame:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    table = storage.read_table(root / PATH, COLUMNS)
+    table = storage.read_table(root / PATH, COLUMNS, root / SUMS)
     _check(root, table)
     return table
 
@@ -53,3 +56,6 @@ def _check(root: Path, table: pd.DataFrame) -> None:
     alone = table[table["group"] == ""]
     if len(alone):
         raise storage.ArtifactError(f"{PATH}: image {alone.iloc[0]['image_id']!r} has no group")
+    unknown = sorted(set(table["split"]) - {"", *SPLITS})
+    if unknown:
+        raise storage.ArtifactError(f"{PATH}: unknown splits {unknown}; expected {list(SPLITS)}, or nothing")

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from counterpoise import storage
 from counterpoise.calibration import prior_ledger
+from counterpoise.images import Pixels
 
 if TYPE_CHECKING:
     import torch
 
 FOLDER = "models/model"
 CARD = f"{FOLDER}/model.json"
+SUMS = f"{FOLDER}/train.sums"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Card:
         width: How many features the head reads.
         members: Networks that were trained.
         subclasses: Class name -> number of subtypes that the network distinguishes.
+        pixels: How values of images became 8-bit RGB; new images are decoded in the same way.
     """
 
     task: str
@@ -55,6 +58,7 @@ class Card:
     width: int
     members: int = 1
     subclasses: Mapping[str, int] = field(default_factory=dict)
+    pixels: Pixels = field(default_factory=Pixels)
 
 
 def weights_path(member: int = 0) -> str:
@@ -72,7 +76,7 @@ def write(root: Path, card: Card, *weights: dict[str, torch.Tensor]) -> None:
 
     if len(weights) != card.members:
         raise ValueError(f"the card states {card.members} members; found weights of {len(weights)}")
-    with storage.replacing(root / FOLDER, folder=True) as folder:
+    with storage.replacing(root / FOLDER, folder=True, sums=root / SUMS) as folder:
         storage.write_json(folder / "model.json", asdict(card))
         for member, own in enumerate(weights):
             save_file(
@@ -87,7 +91,7 @@ def read_card(root: Path) -> Card:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    return storage.read_dataclass(root, CARD, Card)
+    return storage.read_dataclass(root, CARD, Card, SUMS)
 
 
 def read_weights(root: Path, member: int = 0) -> dict[str, torch.Tensor]:
@@ -99,8 +103,9 @@ def read_weights(root: Path, member: int = 0) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    path = storage.verified(root / weights_path(member), root / SUMS)
     try:
-        weights: dict[str, torch.Tensor] = load_file(root / weights_path(member))
-    except (FileNotFoundError, SafetensorError) as error:
-        raise storage.ArtifactError(f"{weights_path(member)} is missing or damaged: {error}") from error
+        weights: dict[str, torch.Tensor] = load_file(path)
+    except SafetensorError as error:
+        raise storage.ArtifactError(f"{weights_path(member)} holds no weights: {error}; run `dvc repro`") from error
     return weights

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = "reports/plots"
+SUMS = f"{FOLDER}/evaluate.sums"
 COLUMNS: dict[str, dict[str, type]] = {
     # One row per test image: what it is, and what was decided; for multilabel, of the class that matters and the rest.
     "confusion": {"actual": str, "decided": str},
@@ -63,7 +64,7 @@ def write(root: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """
     if set(tables) != set(COLUMNS):
         raise storage.ArtifactError(f"{FOLDER}: found tables {sorted(tables)}, expected {sorted(COLUMNS)}")
-    with storage.replacing(root / FOLDER, folder=True) as folder:
+    with storage.replacing(root / FOLDER, folder=True, sums=root / SUMS) as folder:
         for name, table in sorted(tables.items()):
             path = folder / f"{name}.csv"
             storage.check_table(path, _filled(table), COLUMNS[name])
@@ -78,7 +79,7 @@ def read(root: Path, name: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    path = root / FOLDER / f"{name}.csv"
+    path = storage.verified(root / FOLDER / f"{name}.csv", root / SUMS)
     texts = [column for column, kind in COLUMNS[name].items() if kind is str]
     try:
         table = pd.read_csv(
@@ -87,11 +88,8 @@ def read(root: Path, name: str) -> pd.DataFrame:
             keep_default_na=False,
             na_values={column: [""] for column in MAY_BE_UNDEFINED},
         )
-    except FileNotFoundError as error:
-        raise storage.ArtifactError(f"{path} does not exist; run `dvc repro`") from error
     except ValueError as error:
-        raise storage.ArtifactError(f"{path} is no table: {error}") from error
-    storage.check_end(path)
+        raise storage.ArtifactError(f"{path} is no table: {error}; run `dvc repro`") from error
     floats = [column for column, kind in COLUMNS[name].items() if kind is float and column in table]
     try:
         table = table.astype(dict.fromkeys(floats, "float64"))

@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from counterpoise import storage
+from counterpoise import labels, storage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FOLDER = "results/predictions"
 PREFIX = "logit_"
+TEXTS = ("image_id", "group", "labels")
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,11 @@ def path(split: str) -> str:
     return f"{FOLDER}/{split}.parquet"
 
 
+def sums_path(split: str) -> str:
+    """Path of its checksum, a file for each split: nothing that chooses depends on a file of test."""
+    return f"{FOLDER}/predict.{split}.sums"
+
+
 def write(root: Path, split: str, predictions: Predictions) -> None:
     """Check and write predictions.
 
@@ -56,7 +66,7 @@ def write(root: Path, split: str, predictions: Predictions) -> None:
     }
     for number, name in enumerate(predictions.classes):
         columns[PREFIX + name] = pa.array(predictions.logits[:, number], pa.float32())
-    with storage.replacing(root / path(split)) as temporary:
+    with storage.replacing(root / path(split), sums=root / sums_path(split)) as temporary:
         pq.write_table(pa.table(columns), temporary)
 
 
@@ -64,12 +74,10 @@ def fingerprint(root: Path, split: str) -> str:
     """Compute the SHA-256 of a split's file, which changes with the model and with how it is asked.
 
     Raises:
-        storage.ArtifactError: The file is missing.
+        storage.ArtifactError: The file is missing or damaged.
     """
-    try:
-        return hashlib.sha256((root / path(split)).read_bytes()).hexdigest()
-    except FileNotFoundError as error:
-        raise storage.ArtifactError(f"{path(split)} does not exist; run `dvc repro`") from error
+    file = storage.verified(root / path(split), root / sums_path(split))
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def read(root: Path, split: str) -> Predictions:
@@ -81,25 +89,50 @@ def read(root: Path, split: str) -> Predictions:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    file = storage.verified(root / path(split), root / sums_path(split))
     try:
-        table = pq.read_table(root / path(split))
-    except FileNotFoundError as error:
-        raise storage.ArtifactError(f"{path(split)} does not exist; run `dvc repro`") from error
-    except pa.ArrowInvalid as error:
-        raise storage.ArtifactError(f"{path(split)} is damaged: {error}") from error
+        table = pq.read_table(file)
+    except (pa.ArrowException, OSError) as error:
+        raise storage.ArtifactError(f"{path(split)} is damaged: {error}; run `dvc repro`") from error
     names = [name for name in table.column_names if name.startswith(PREFIX)]
-    if not names or table.column_names != ["image_id", "group", "labels", *names]:
-        raise storage.ArtifactError(f"{path(split)}: unexpected columns {table.column_names}")
+    if not names or table.column_names != [*TEXTS, *names]:
+        raise storage.ArtifactError(f"{path(split)}: unexpected columns {table.column_names}; run `dvc repro`")
+    check_columns(path(split), table)
     logits = np.stack([table[name].to_numpy() for name in names], axis=1).astype(np.float32)
-    texts = {name: tuple(table[name].to_pylist()) for name in ("image_id", "group", "labels")}
+    texts = {name: tuple(table[name].to_pylist()) for name in TEXTS}
     classes = tuple(name.removeprefix(PREFIX) for name in names)
     predictions = Predictions(texts["image_id"], texts["group"], texts["labels"], classes, logits)
     _check(split, predictions)
     return predictions
 
 
+def check_columns(where: str, table: pa.Table) -> None:
+    """Check that logits are floating-point numbers, that all else is text, and that nothing is missing.
+
+    Raises:
+        storage.ArtifactError: A column is of another type, or has gaps.
+    """
+    import pyarrow.types as kinds
+
+    for name in table.column_names:
+        kind, gaps = table.schema.field(name).type, table[name].null_count
+        if not (kinds.is_floating(kind) if name.startswith(PREFIX) else kinds.is_string(kind)):
+            expected = "numbers (float32)" if name.startswith(PREFIX) else "text"
+            raise storage.ArtifactError(f"{where}: column {name!r} holds {kind}, expected {expected}; write it again")
+        if gaps:
+            raise storage.ArtifactError(f"{where}: column {name!r} is empty in {gaps} of its rows; write it again")
+
+
 def _check(split: str, predictions: Predictions) -> None:
     count = len(predictions.image_ids)
+    if not count:
+        raise storage.ArtifactError(f"{path(split)} holds no image; {split} needs some: see the warnings of `split`")
+    known = set(predictions.classes)
+    unknown = sorted({name for cell in predictions.labels for name in labels.split(cell)} - known)
+    if unknown:
+        raise storage.ArtifactError(
+            f"{path(split)}: labels {unknown[:5]} are none of the classes {list(predictions.classes)}; run `dvc repro`"
+        )
     if len(set(predictions.image_ids)) != count:
         raise storage.ArtifactError(f"{path(split)}: an image occurs twice")
     if not len(predictions.groups) == len(predictions.labels) == count:

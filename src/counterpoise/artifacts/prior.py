@@ -9,6 +9,7 @@ from counterpoise import storage
 from counterpoise.calibration import prior_ledger
 
 PATH = "data/prior.json"
+SUMS = "data/oversample.sums"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Prior:
 def write(root: Path, prior: Prior) -> None:
     """Check and write the prior."""
     _check(prior)
-    storage.write_json(root / PATH, asdict(prior))
+    storage.write_json(root / PATH, asdict(prior), root / SUMS)
 
 
 def read(root: Path) -> Prior:
@@ -54,7 +55,7 @@ def read(root: Path) -> Prior:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    prior = storage.read_dataclass(root, PATH, Prior)
+    prior = storage.read_dataclass(root, PATH, Prior, SUMS)
     _check(prior)
     return prior
 

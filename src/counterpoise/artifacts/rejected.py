@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PATH = "data/rejected.csv"
+SUMS = "data/ingest.sums"
 KINDS = ("rejected", "excluded")
 COLUMNS = {
     "where": str,  # place in the raw labels, such as `labels.csv row 17`
@@ -28,7 +29,7 @@ def write(root: Path, table: pd.DataFrame) -> None:
     """
     storage.check_table(root / PATH, table, COLUMNS)
     _check(table)
-    storage.write_table(root / PATH, table, COLUMNS)
+    storage.write_table(root / PATH, table, COLUMNS, root / SUMS)
 
 
 def read(root: Path) -> pd.DataFrame:
@@ -37,7 +38,7 @@ def read(root: Path) -> pd.DataFrame:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    table = storage.read_table(root / PATH, COLUMNS)
+    table = storage.read_table(root / PATH, COLUMNS, root / SUMS)
     _check(table)
     return table
 

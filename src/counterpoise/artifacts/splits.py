@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PATH = "data/splits.csv"
+SUMS = "data/split.sums"
 NAMES = ("train", "val", "test")
 COLUMNS = {
     "image_id": str,
@@ -26,7 +27,7 @@ def write(root: Path, table: pd.DataFrame) -> None:
     """
     storage.check_table(root / PATH, table, COLUMNS)
     _check(root, table)
-    storage.write_table(root / PATH, table, COLUMNS)
+    storage.write_table(root / PATH, table, COLUMNS, root / SUMS)
 
 
 def read(root: Path) -> pd.DataFrame:
@@ -35,7 +36,7 @@ def read(root: Path) -> pd.DataFrame:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    table = storage.read_table(root / PATH, COLUMNS)
+    table = storage.read_table(root / PATH, COLUMNS, root / SUMS)
     _check(root, table)
     return table
 

@@ -11,6 +11,7 @@ from counterpoise import storage
 from counterpoise.images import THUMBNAIL_PX
 
 PATH = "data/thumbnails.npy"
+SUMS = "data/ingest.sums"
 
 
 def write(root: Path, thumbnails: NDArray[np.uint8]) -> None:
@@ -20,7 +21,7 @@ def write(root: Path, thumbnails: NDArray[np.uint8]) -> None:
         storage.ArtifactError: They are no uint8 array of shape (n, 32, 32).
     """
     _check(thumbnails)
-    with storage.replacing(root / PATH) as temporary, temporary.open("wb") as file:
+    with storage.replacing(root / PATH, sums=root / SUMS) as temporary, temporary.open("wb") as file:
         np.save(file, thumbnails, allow_pickle=False)
 
 
@@ -34,12 +35,11 @@ def read(root: Path, count: int | None = None) -> NDArray[np.uint8]:
     Raises:
         storage.ArtifactError: The file is missing or damaged, or has another number of pictures.
     """
+    path = storage.verified(root / PATH, root / SUMS)
     try:
-        thumbnails: NDArray[np.uint8] = np.load(root / PATH, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise storage.ArtifactError(f"{PATH} does not exist; run `dvc repro`") from error
+        thumbnails: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise storage.ArtifactError(f"{PATH} is damaged: {error}") from error
+        raise storage.ArtifactError(f"{PATH} is damaged: {error}; run `dvc repro`") from error
     _check(thumbnails)
     if count is not None and len(thumbnails) != count:
         raise storage.ArtifactError(f"{PATH}: {len(thumbnails)} pictures of {count} images; run `dvc repro`")

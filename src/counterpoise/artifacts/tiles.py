@@ -30,6 +30,7 @@ COLUMNS = {
     "shard": str,  # file name of the tar
     "offset": int,  # of the encoded tile inside the tar, in bytes
     "nbytes": int,
+    "checksum": str,  # of these bytes
 }
 
 
@@ -56,23 +57,38 @@ class Tiles:
     table: pd.DataFrame
     folder: Path
 
+    @property
+    def index(self) -> Path:
+        """Where the table lies."""
+        return self.folder / INDEX
+
     def load(self, row: int) -> bytes:
-        """Read the encoded bytes of the tile in row `row` of the table."""
-        shard = str(self.table["shard"].iat[row])
+        """Read the encoded bytes of the tile in row `row` of the table.
+
+        Raises:
+            storage.ArtifactError: Its shard is missing, too short, or holds other bytes there.
+        """
+        shard = self.folder / str(self.table["shard"].iat[row])
         offset, nbytes = (int(self.table[name].to_numpy()[row]) for name in ("offset", "nbytes"))
         try:
-            with (self.folder / shard).open("rb") as file:
+            with shard.open("rb") as file:
                 data = os.pread(file.fileno(), nbytes, offset)
         except FileNotFoundError as error:
-            raise storage.ArtifactError(f"{self.folder / shard} does not exist; run `dvc repro`") from error
-        if len(data) != nbytes:
-            raise storage.ArtifactError(f"{self.folder / shard}: ends before byte {offset + nbytes}")
+            raise storage.ArtifactError(f"{shard} does not exist; run `dvc checkout`, or `dvc repro`") from error
+        if len(data) != nbytes or storage.checksum(data) != self.table["checksum"].iat[row]:
+            tile_id = self.table["tile_id"].iat[row]
+            raise storage.ArtifactError(f"tile {tile_id!r}: {storage.damaged(shard, 'tile')}")
         return data
 
 
 def path(split: str) -> str:
     """Path of a split's folder below the repository."""
     return f"{FOLDER}/{split}"
+
+
+def sums_path(split: str) -> str:
+    """Path of the checksum of its index, which holds those of the tiles."""
+    return f"{FOLDER}/{split}/tile.sums"
 
 
 @contextmanager
@@ -107,7 +123,8 @@ def writing(root: Path, split: str, *, shard_bytes: int = SHARD_BYTES) -> Iterat
             padding = -len(tile.data) % tarfile.BLOCKSIZE
             offset = file.tell() - padding - len(tile.data)
             shard = Path(file.name).name
-            rows.append((tile.tile_id, tile.image_id, tile.labels, *tile.window, shard, offset, len(tile.data)))
+            place = (shard, offset, len(tile.data), storage.checksum(tile.data))
+            rows.append((tile.tile_id, tile.image_id, tile.labels, *tile.window, *place))
 
         try:
             yield append
@@ -115,7 +132,7 @@ def writing(root: Path, split: str, *, shard_bytes: int = SHARD_BYTES) -> Iterat
             _close(archive, file)
         table = pd.DataFrame(rows, columns=list(COLUMNS)) if rows else _empty()
         storage.check_unique(folder / INDEX, table, ["tile_id"])
-        storage.write_table(folder / INDEX, table, COLUMNS)
+        storage.write_table(folder / INDEX, table, COLUMNS, folder / Path(sums_path(split)).name)
 
 
 def read(root: Path, split: str) -> Tiles:
@@ -125,7 +142,7 @@ def read(root: Path, split: str) -> Tiles:
         storage.ArtifactError: The index is missing or damaged.
     """
     folder = root / path(split)
-    return Tiles(storage.read_table(folder / INDEX, COLUMNS), folder)
+    return Tiles(storage.read_table(folder / INDEX, COLUMNS, root / sums_path(split)), folder)
 
 
 def _empty() -> pd.DataFrame:

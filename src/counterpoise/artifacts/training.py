@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = "results/train"
+SUMS = f"{FOLDER}/train.sums"
+CURVES = "plots/metrics/"
 
 
 def write(root: Path, history: Sequence[Mapping[str, float]], summary: Mapping[str, float]) -> None:
@@ -27,7 +29,10 @@ def write(root: Path, history: Sequence[Mapping[str, float]], summary: Mapping[s
     """
     from dvclive.live import Live
 
-    with Live(str(root / FOLDER), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+    with (
+        storage.replacing(root / FOLDER, folder=True, sums=root / SUMS) as folder,
+        Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None) as live,
+    ):
         for figures in history:
             for name, value in figures.items():
                 live.log_metric(name, value)
@@ -46,15 +51,18 @@ def read(root: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    folder = root / FOLDER / "plots" / "metrics"
-    curves = []
-    for file in sorted(folder.rglob("*.tsv")):
-        name = file.relative_to(folder).with_suffix("").as_posix()
+    folder, curves = root / FOLDER, []
+    there = {file.relative_to(folder).as_posix() for file in folder.rglob("*.tsv")}
+    for listed in sorted(there.union(storage.names_in(root / SUMS))):
+        if not listed.startswith(CURVES):
+            continue
+        file = storage.verified(folder / listed, root / SUMS)
+        name = listed.removeprefix(CURVES).removesuffix(".tsv")
         try:
             curve = pd.read_csv(file, sep="\t")
             curves.append(curve.set_index("step").rename(columns={curve.columns[-1]: name})[[name]])
         except (KeyError, ValueError) as error:
-            raise storage.ArtifactError(f"{FOLDER}: {file.name} is no training curve: {error!r}") from error
+            raise storage.ArtifactError(f"{file} is no training curve: {error!r}; run `dvc repro`") from error
     if not curves:
         raise storage.ArtifactError(f"{FOLDER} holds no training curves; run `dvc repro`")
     return pd.concat(curves, axis=1).sort_index().reset_index()
@@ -66,7 +74,7 @@ def best_epoch(root: Path) -> int | None:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    content = storage.read_json(root / FOLDER / "metrics.json")
+    content = storage.read_json(root / FOLDER / "metrics.json", root / SUMS)
     epoch = content.get("best_epoch") if isinstance(content, dict) else content
     if epoch is not None and not isinstance(epoch, int):
         raise storage.ArtifactError(f"{FOLDER}/metrics.json: best_epoch is {epoch!r}; run `dvc repro`")

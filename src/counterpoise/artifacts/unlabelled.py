@@ -5,19 +5,27 @@ The one file between stages that no stage makes: `counterpoise predict --logits`
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise import storage
+from counterpoise.artifacts.predictions import check_columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FOLDER = "data/unlabelled"
 PREFIX = "logit_"
 BESIDE = b"counterpoise.validation"
 """Where the file keeps beside which predictions of validation it was made."""
+CHECKSUM = b"counterpoise.checksum"
+"""Where the file keeps the checksum of its rows: it may be moved and sent, so that no file of sums lies beside it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,9 @@ def write(path: Path, predictions: Unlabelled) -> None:
     columns: dict[str, pa.Array] = {"image_id": pa.array([predictions.image_ids[row] for row in order], pa.string())}
     for number, name in enumerate(predictions.classes):
         columns[PREFIX + name] = pa.array(predictions.logits[order, number], pa.float32())
-    table = pa.table(columns).replace_schema_metadata({BESIDE: predictions.fingerprint.encode()})
+    table = pa.table(columns).replace_schema_metadata(
+        {BESIDE: predictions.fingerprint.encode(), CHECKSUM: _checksum(pa.table(columns), predictions.fingerprint)}
+    )
     with storage.replacing(path) as temporary:
         pq.write_table(table, temporary)
 
@@ -87,23 +97,34 @@ def _read(path: Path, where: str) -> Unlabelled:
 
     try:
         table = pq.read_table(path)
+        table.validate(full=True)
+        names = table.column_names
     except FileNotFoundError as error:
         raise storage.ArtifactError(f"{where} does not exist") from error
-    except pa.ArrowInvalid as error:
-        raise storage.ArtifactError(f"{where} is damaged: {error}") from error
-    names = table.column_names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise storage.ArtifactError(f"{where} is damaged or no parquet file: {error}; write it again") from error
     fingerprint = (table.schema.metadata or {}).get(BESIDE)
     if names[:1] != ["image_id"] or len(names) < 2 or not all(name.startswith(PREFIX) for name in names[1:]):
         raise storage.ArtifactError(
-            f"{where}: unexpected columns {names}; expected image_id and logit_<class>, and no labels"
+            f"{where}: unexpected columns {names}; expected image_id and logit_<class>, and no labels; write it again"
         )
     if fingerprint is None:
         raise storage.ArtifactError(
             f"{where} does not say beside which predictions of validation it was made; write it again"
         )
+    check_columns(where, table)
+    of_validation = fingerprint.decode(errors="replace")
+    if table.schema.metadata.get(CHECKSUM) != _checksum(table, of_validation):
+        raise storage.ArtifactError(f"{where} is damaged, or was edited by hand; write it again")
     logits = np.stack([table[name].to_numpy() for name in names[1:]], axis=1).astype(np.float32)
     classes = tuple(name.removeprefix(PREFIX) for name in names[1:])
-    return Unlabelled(tuple(table["image_id"].to_pylist()), classes, logits, fingerprint.decode())
+    return Unlabelled(tuple(table["image_id"].to_pylist()), classes, logits, of_validation)
+
+
+def _checksum(table: pa.Table, fingerprint: str) -> bytes:
+    """Compute a checksum of what the file says, however it stores it."""
+    columns = [[str(value) for value in table[name].to_pylist()] for name in table.column_names]
+    return storage.checksum(json.dumps([fingerprint, table.column_names, columns]).encode()).encode()
 
 
 def _check(where: str, predictions: Unlabelled) -> None:

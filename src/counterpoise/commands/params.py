@@ -116,7 +116,7 @@ def _meaning(field: FieldInfo) -> str:
     return _RANGE.sub(_in_words, text)
 
 
-_RANGE = re.compile(r"\bin ([\[(])([\d.]+), ([\d.]+)([\])])")
+_RANGE = re.compile(r"\bin ([\[(])([\d.]+), ([\d.,]+)([\])])")
 """An interval in the notation of mathematics."""
 
 

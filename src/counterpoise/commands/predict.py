@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ HELP = "predict the classes of your own images"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the images, and what is written for them."""
-    parser.add_argument("image", nargs="+", help="image file, or with --logits also a folder of images")
-    parser.add_argument("--top", type=int, default=3, metavar="K", help="show the K most probable classes (default: 3)")
+    parser.add_argument("image", nargs="+", help="image file, or a folder: then every file below it, but hidden ones")
+    parser.add_argument(
+        "--top", type=_count, default=3, metavar="K", help="show the K most probable classes (default: 3)"
+    )
     parser.add_argument(
         "--logits",
         metavar="FILE",
@@ -24,61 +27,102 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text!r}")
+    return int(text)
+
+
 def run(arguments: argparse.Namespace) -> str:
-    """Predict with the model that was built in the current folder."""
-    root = Path.cwd()
-    content = commands.checked_params(root)
-    if arguments.logits is not None:
-        return write_logits(root, content, arguments.image, arguments.logits)
-    return show_classes(root, content, arguments.image, arguments.top)
-
-
-def show_classes(root: Path, content: Mapping[str, Any], images: Sequence[str], top: int) -> str:
-    """Write the classes decided for, and the `top` most probable ones, of each image.
+    """Predict with the model that was built in the current folder.
 
     Raises:
-        InputError: An image cannot be read.
+        InputError: Some images cannot be read; the others are predicted all the same.
+    """
+    root = Path.cwd()
+    if arguments.logits is not None:
+        _check_target(Path(arguments.logits))
+    content = commands.checked_params(root)
+    paths = [path for image in arguments.image for path in _files(Path(image))]
+    if not paths:
+        raise InputError(f"no image found in {arguments.image}; expected image files, or folders that contain some")
+    if arguments.logits is not None:
+        text, failed = write_logits(root, content, paths, Path(arguments.logits))
+    else:
+        text, failed = show_classes(root, content, paths, arguments.top)
+    if failed:
+        print(text)
+        raise InputError(f"{failed} of {len(paths)} images cannot be read, as said above; the others are predicted")
+    return text
+
+
+def show_classes(root: Path, content: Mapping[str, Any], paths: Sequence[Path], top: int) -> tuple[str, int]:
+    """Write the classes decided for, and the `top` most probable ones, of each image.
+
+    Returns:
+        Lines for each image, and how many images cannot be read.
+
+    Raises:
         ArtifactError: The pipeline was not run yet.
     """
     from counterpoise.deployment import predictor  # imports torch
 
+    answers = predictor.answer(root, paths, content, top)
     lines = []
-    for answer in predictor.answer(root, [Path(image) for image in images], content, top):
+    for answer in answers:
+        if answer.error:
+            lines.append(f"ERROR {answer.error}")
+            continue
         lines.append(f"{answer.image}: {', '.join(answer.decided) or 'no label reaches its threshold'}")
         lines += [f"    {prob:6.3f}  {name}" for name, prob in answer.ranked]
-    return "\n".join(lines)
+    return "\n".join(lines), sum(bool(answer.error) for answer in answers)
 
 
-def write_logits(root: Path, content: Mapping[str, Any], images: Sequence[str], out: str) -> str:
+def write_logits(root: Path, content: Mapping[str, Any], paths: Sequence[Path], out: Path) -> tuple[str, int]:
     """Write raw logits of images that nobody labelled, for `decide.target: estimated`.
 
     Args:
         root: A repository in which the pipeline was run.
         content: Its checked parameters.
-        images: Image files. A folder means every file below it, except hidden ones.
-        out: Parquet file to write.
+        paths: Image files.
+        out: Parquet file to write, with a row for each image that can be read.
 
     Returns:
-        What was written.
+        What was written, with a line for each image that cannot be read, and their number.
 
     Raises:
-        InputError: An image cannot be read.
+        InputError: No image can be read.
         ArtifactError: There is no model yet, or an image is named twice.
     """
+    import numpy as np
+
     from counterpoise.artifacts import model, predictions, unlabelled
     from counterpoise.deployment import predictor  # imports torch
 
-    paths = [path for image in images for path in _files(Path(image))]
-    if not paths:
-        raise InputError(f"no image found in {images}; expected image files, or folders that contain some")
-    card = model.read_card(root)
-    logits = predictor.logits(root, paths, content)
+    card, rows = model.read_card(root), predictor.logits(root, paths, content)
+    failed = [f"ERROR {row}" for row in rows if isinstance(row, InputError)]
+    done = {number: row for number, row in enumerate(rows) if not isinstance(row, InputError)}
+    if not done:
+        raise InputError("\n".join([*failed, f"none of {len(paths)} images can be read; {out} is not written"]))
     fingerprint = predictions.fingerprint(root, "val")
-    unlabelled.write(Path(out), unlabelled.Unlabelled(tuple(map(str, paths)), card.classes, logits, fingerprint))
-    return f"{out}: raw logits of {len(paths)} images"
+    ids, logits = tuple(str(paths[number]) for number in done), np.concatenate(list(done.values()))
+    unlabelled.write(out, unlabelled.Unlabelled(ids, card.classes, logits, fingerprint))
+    return "\n".join([*failed, f"{out}: raw logits of {len(done)} images"]), len(failed)
+
+
+def _check_target(out: Path) -> None:
+    """Refuse a file that cannot be written, or that `decide` would not read, before any image is decoded."""
+    if out.is_dir():
+        raise InputError(f"--logits {out} is a folder; name a file in it, such as {out / 'there.parquet'}")
+    if out.suffix != ".parquet":
+        raise InputError(f"--logits {out}: expected a file name that ends in .parquet, which decide.unlabelled reads")
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"--logits {out}: cannot be written, since {above} is no folder in which this user may write")
 
 
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    files = (file for file in path.rglob("*") if file.is_file())
+    return sorted(file for file in files if not any(part[0] == "." for part in file.relative_to(path).parts))

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from counterpoise import demos
 from counterpoise.config import PATH
 from counterpoise.imbalance import resampling
+
+OUTPUTS = (
+    demos.FOLDER,
+    *("data/manifest.csv", "data/classes.json", "data/rejected.csv", "data/thumbnails.npy", "data/pixels.json"),
+    *("data/splits.csv", "data/clusters.csv", "data/positive.json", "data/draws.csv", "data/prior.json"),
+    *("data/ingest.sums", "data/split.sums", "data/oversample.sums", "models/decide.sums", "reports/evaluate.sums"),
+    *(f"data/{kind}/{split}" for kind in ("tiles", "features") for split in ("train", "val", "test")),
+    *("models/model", "models/decision.json", "results/params.ok", "results/train"),
+    *(f"results/predictions/{split}.parquet" for split in ("val", "test")),
+    *(f"results/predictions/predict.{split}.sums" for split in ("val", "test")),
+    *("reports/metrics.json", "reports/plots", "reports/index.html"),
+)
+"""What the stages of `dvc.yaml` write. DVC deletes these before it runs a stage."""
+BRINGS = (("ingest", "root"), ("decide", "unlabelled"))
+"""Section and key of each folder that holds files of the user."""
 
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
@@ -29,8 +46,41 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
             f"{PATH}: ingest.root is {root!r}; expected a folder, or a link, inside the repository; copy the images "
             "there, or make a link"
         )
-    if root == "data/raw/demo" and content["demo"]["name"] == "none":
-        yield f"{PATH}: demo.name is 'none', so ingest.root {root!r} is empty; set it to the folder of your images"
+    else:
+        yield from mixed_with_outputs("ingest.root", root, content["demo"]["name"])
+
+
+def mixed_with_outputs(name: str, place: str, demo: str, real: str | None = None) -> Iterator[str]:
+    """Refuse a folder of the user's files that lies inside an output of the pipeline, or around one.
+
+    Args:
+        name: The parameter, with its section.
+        place: Its value.
+        demo: What `demo.name` is: while it names a set, `ingest.root` may be the folder of the demo.
+        real: The folder, below the repository, to which links lead from `place`.
+    """
+    parts = _parts(real or place)
+    if name == "ingest.root" and parts == _parts(demos.FOLDER):
+        if demo == "none":
+            yield (
+                f"{PATH}: demo.name is 'none', so ingest.root {place!r} is empty; set it to the folder of your images, "
+                "such as 'data/raw/mine', or demo.name to one of " + repr(demos.names())
+            )
+        return
+    leads = f"{place!r}, a link to {real!r}" if real else repr(place)
+    advice = f"move your files, for example to data/raw/mine, and set {name} to that folder"
+    for output in OUTPUTS:
+        if parts[: len(_parts(output))] == _parts(output):
+            yield f"{PATH}: {name} is {leads}, inside {output!r}, which the pipeline writes and may delete; {advice}"
+            return
+    within = [output for output in OUTPUTS if _parts(output)[: len(parts)] == parts]
+    if within:
+        yield f"{PATH}: {name} is {leads}, which also holds outputs of the pipeline, such as {within[0]!r}; {advice}"
+
+
+def _parts(place: str) -> tuple[str, ...]:
+    """Split a path in lower case, since `Data/Demo` and `data/demo` are one folder on macOS and Windows."""
+    return PurePosixPath(posixpath.normpath(place.casefold())).parts
 
 
 def _views(oversample: Mapping[str, Any]) -> Iterator[str]:

@@ -6,13 +6,15 @@ Most functions are the same for images with one label and with several. Only `jo
 from __future__ import annotations
 
 import posixpath
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from counterpoise import labels, tasks
 from counterpoise.config import PATH, InputError, suggest
-from counterpoise.sources import Row
+from counterpoise.sources import Row, is_missing
 
 OTHER = "other"
 """Name of the class into which rare classes are merged."""
@@ -23,18 +25,24 @@ class Labelled:
     """An image and its labels.
 
     Attributes:
-        image: Normalised path of the image below `ingest.root`. Later stages call it `image_id`.
-        labels: Class names, sorted, each once; empty if the image has none of the classes.
-        group: Images of one group stay in the same split; empty if the image has no group.
-        rows: The raw rows of this image.
+        image: Path of its file below `ingest.root` in clean form, `image_id` from here on.
+        labels: Class names, sorted, each once; empty = none of the classes.
+        group: Images of one group are never split up; empty = none.
+        rows: The raw rows that said so.
+        split: The split that the raw labels give it, `train`, `val` or `test`; empty = none.
     """
 
     image: str
     labels: tuple[str, ...]
     group: str
     rows: tuple[Row, ...]
+    split: str = ""
 
 
+ABSOLUTE = "its path is absolute; expected a path below ingest.root"
+LEAVES = "its path leaves ingest.root"
+MISSING = "the image does not exist; expected its path below ingest.root, with folder and suffix"
+"""Why an image is refused that is not there; the nearest file may follow."""
 Refusal = tuple[Row, str, str]
 """A row that is not used, its kind (`rejected` or `excluded`), and the reason."""
 
@@ -44,12 +52,20 @@ def refuse(image: Labelled, kind: str, reason: str) -> list[Refusal]:
     return [(row, kind, reason) for row in image.rows]
 
 
-def join(rows: Iterable[Row], task: str) -> tuple[list[Labelled], list[Refusal]]:
-    """Join the rows of each image to the union of their labels, and reject rows that cannot be used.
+def cause(reason: str) -> str:
+    """Leave out of a reason the hint that `image_paths` added, which differs from image to image."""
+    return re.split("; the nearest is |; it fits several files", reason)[0]
+
+
+def join(
+    rows: Iterable[Row], task: str, files: Mapping[str, str] | None = None
+) -> tuple[list[Labelled], list[Refusal]]:
+    """Join rows of the same image to the union of their labels, and refuse what cannot be used.
 
     Args:
         rows: Raw rows.
-        task: `multiclass` or `multilabel`. It decides which sets of labels an image may have.
+        task: What the labels mean. Labels that an image of this task cannot have are refused.
+        files: Path as a row gives it -> the file that it means, where the two differ in more than `./` and the like.
 
     Returns:
         Usable images, and the rows that are not used. A row that adds no label to the earlier rows of its image is
@@ -61,14 +77,18 @@ def join(rows: Iterable[Row], task: str) -> tuple[list[Labelled], list[Refusal]]
         [('a.png', ('roof', 'solar'))]
     """
     by_image: dict[str, list[Row]] = {}
-    for row in rows:
-        by_image.setdefault(posixpath.normpath(row.image) if row.image else "", []).append(row)
     usable: list[Labelled] = []
     refused: list[Refusal] = []
+    for row in rows:
+        if row.unused:
+            refused.append((row, "excluded", row.unused))
+            continue
+        path = (files or {}).get(row.image) or (posixpath.normpath(row.image) if row.image else "")
+        by_image.setdefault(path, []).append(row)
     fault_of_labels = tasks.find(task).fault_of_labels
     for image, same in by_image.items():
         classes = tuple(sorted({label for row in same for label in row.labels}))
-        reason = _fault_of_path(image) or fault_of_labels(classes) or _fault_of_groups(same)
+        reason = _fault_of_path(image) or fault_of_labels(classes) or _fault_of_groups(same) or _fault_of_splits(same)
         if reason:
             refused += [(row, "rejected", reason) for row in same]
             continue
@@ -80,17 +100,19 @@ def join(rows: Iterable[Row], task: str) -> tuple[list[Labelled], list[Refusal]]
             else:
                 kept.append(row)
             stated.update(row.labels)
-        usable.append(Labelled(image, classes, same[0].group, tuple(kept)))
+        usable.append(Labelled(image, classes, group_of(same[0]), tuple(kept), same[0].split))
     return usable, refused
 
 
 def _fault_of_path(image: str) -> str | None:
     if not image:
         return "the row names no image"
-    if image.startswith("/"):
-        return "its path is absolute; expected a path below ingest.root"
+    if image.startswith("/") or re.match(r"[A-Za-z]:[\\/]", image):
+        return ABSOLUTE
     if image.split("/")[0] == "..":
-        return "its path leaves ingest.root"
+        return LEAVES
+    if re.match(r"[a-z][a-z0-9+.-]+:/", image):  # normalizing made one slash of two
+        return "it is an address on the web; download the image and give its path below ingest.root"
     try:
         image.encode()
     except UnicodeEncodeError:  # Python reads a file name that is not UTF-8 with lone surrogates
@@ -98,9 +120,26 @@ def _fault_of_path(image: str) -> str | None:
     return None
 
 
+def group_of(row: Row) -> str:
+    """Give the group of a row in clean form: `3.0` is `3`, and what reads NA, NaN or null is none, empty.
+
+    Example:
+        >>> [group_of(Row("row 2", "a.png", (), group)) for group in ("3.0", "NA", "site 3")]
+        ['3', '', 'site 3']
+    """
+    group = unicodedata.normalize("NFC", row.group)
+    whole = re.fullmatch(r"([-+]?\d+)\.0+", group)
+    return "" if is_missing(group) else whole[1] if whole else group
+
+
 def _fault_of_groups(rows: Sequence[Row]) -> str | None:
-    groups = sorted({row.group for row in rows})
+    groups = sorted({group_of(row) for row in rows})
     return f"the image is in several groups: {groups}" if len(groups) > 1 else None
+
+
+def _fault_of_splits(rows: Sequence[Row]) -> str | None:
+    splits = sorted({row.split for row in rows})
+    return f"the image is in several splits: {splits}" if len(splits) > 1 else None
 
 
 def count(images: Iterable[Labelled]) -> Counter[str]:
@@ -122,7 +161,7 @@ def fault_of_classes(images: Sequence[Labelled], refused: Sequence[Refusal]) -> 
     if not images and not refused:
         return "no image was found; expected images of at least two classes; check ingest.root and ingest.source"
     if not images:
-        reason, rows = Counter(reason for _, _, reason in refused).most_common(1)[0]
+        reason, rows = Counter(cause(reason) for _, _, reason in refused).most_common(1)[0]
         return (
             f"no usable image is left of {len(refused)} rows. Most frequent reason ({rows} of them): {reason}. "
             f"Correct the rows, or check {settings}"

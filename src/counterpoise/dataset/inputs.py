@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-from counterpoise import images, seeds
+from counterpoise import images, seeds, storage
 from counterpoise.artifacts.tiles import Tiles
-from counterpoise.dataset import augmentation
+from counterpoise.dataset import augmentation, cpus
 from counterpoise.networks import backbones, inference
 from counterpoise.networks.devices import Compute
 
+SHARED_MEMORY = Path("/dev/shm")
+"""Where processes hand over what they decoded."""
 Indices = NDArray[np.int64]
 PREFETCHED = 2
 """Batches that each worker prepares in advance. More use memory, and do not help if the network is the bottleneck."""
@@ -108,13 +113,16 @@ class TileInputs:
         The first pass starts the worker processes. They wait for the next pass as long as this object exists. A pass
         must end before the next one starts.
         """
-        loader = self._loader(min(len(order), workers_count()))
+        largest = max((len(numbers) for numbers in order), default=0)
+        loader = self._loader(min(len(order), workers_that_fit(workers_count(), largest * 3 * self.input_px**2)))
         keys = _keys(order, chance)
         loader.sampler.keys = keys
         mean, std = backbones.normalisation(self.backbone)
         for batch in loader.batches:
             if loader.sampler.keys is not keys:
                 break
+            if isinstance(batch, Exception):
+                raise batch
             yield backbones.normalise(batch.permute(0, 3, 1, 2), mean, std)
         if loader.sampler.keys is not keys:
             raise RuntimeError("a new pass over these tiles started before the previous pass had ended")
@@ -156,9 +164,10 @@ class _Loader:
 
     def __init__(self, inputs: TileInputs, workers: int) -> None:
         self.sampler = _Sampler()
-        self.batches: DataLoader[Tensor] = DataLoader(
+        self.batches: DataLoader[Tensor | Exception] = DataLoader(
             _Decoded(inputs),
             batch_sampler=self.sampler,
+            collate_fn=_collate,
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
             prefetch_factor=PREFETCHED if workers else None,
@@ -180,15 +189,28 @@ class _Sampler:
         return len(self.keys)
 
 
-class _Decoded(Dataset[Tensor]):
+class _Decoded(Dataset[Tensor | Exception]):
     def __init__(self, inputs: TileInputs) -> None:
         self.inputs = inputs
 
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def __getitem__(self, key: Key) -> Tensor:
-        return torch.from_numpy(np.array(self.inputs.image(*key)))
+    def __getitem__(self, key: Key) -> Tensor | Exception:
+        """Return a picture, or what is wrong with it: raised here, it would carry the traceback of a worker."""
+        try:
+            return torch.from_numpy(np.array(self.inputs.image(*key)))
+        except storage.ArtifactError as error:
+            return error
+        except images.ImageError as error:
+            tile_id = self.inputs.tiles.table["tile_id"].iat[int(self.inputs.rows[key[0]])]
+            return storage.ArtifactError(f"tile {tile_id!r} in {self.inputs.tiles.folder}: {error}; run `dvc repro`")
+
+
+def _collate(pictures: list[Tensor | Exception]) -> Tensor | Exception:
+    """Stack the pictures of a batch, or return the first error among them."""
+    errors = [picture for picture in pictures if isinstance(picture, Exception)]
+    return errors[0] if errors else default_collate(pictures)
 
 
 def _keys(order: Sequence[Indices], chance: Chance | None) -> list[list[Key]]:
@@ -212,8 +234,31 @@ def workers_count() -> int:
 
     Processes that `torchrun` started on the same machine share its cores.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return max(1, min(cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 8))
+    return max(1, min(cpus.available() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 8))
+
+
+def workers_that_fit(workers: int, batch_bytes: int) -> int:
+    """Say how many processes can hand over their batches through shared memory, of which Docker gives 64 MB.
+
+    Args:
+        workers: How many there would be otherwise.
+        batch_bytes: Size of a decoded batch, before it is normalised.
+
+    Returns:
+        At most `workers`; 0 decodes in this process. Where it is fewer, a line on standard error says how to get more.
+    """
+    if not SHARED_MEMORY.is_dir():  # macOS has no such limit
+        return workers
+    needed = (PREFETCHED + 1) * max(batch_bytes, 1)
+    fitting = min(workers, int(shutil.disk_usage(SHARED_MEMORY).free * 0.8) // needed)
+    if fitting < workers:
+        print(
+            f"{SHARED_MEMORY} has room for {fitting} of {workers} processes that decode images, "
+            f"{needed / 2**20:.0f} MiB each, which is slower; start Docker with `--shm-size 2g`, or set a smaller "
+            "batch_size",
+            file=sys.stderr,
+        )
+    return fitting
 
 
 def in_order(count: int, batch_size: int) -> list[Indices]:

@@ -6,13 +6,15 @@ re-encoded, resized or brightened. They do not find flips, rotations and crops: 
 two images, and a crop of 2 % on every side lowers the correlation to about 0.8.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from counterpoise.dataset import crowds
+from counterpoise.dataset.correlation import BLOCK_IMAGES, Moments, correlate, moments_of
 from counterpoise.images import THUMBNAIL_PX
 
 MAX_DISTANCE = 8
@@ -21,8 +23,10 @@ MIN_CORRELATION = 0.98
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_BLOCK_IMAGES, _BLOCK_PAIRS, _BLOCK_COMPARISONS = 8192, 4096, 1 << 20
-_GREY_IMAGES = 100
+MOST_CANDIDATES = 1 << 19
+"""Of more candidate pairs than this, crowds of near duplicates are not compared pair by pair; 2 s of comparisons."""
+
+_BLOCK_COMPARISONS = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +54,9 @@ def find_duplicates(
 ) -> Duplicates:
     """Find images that must stay in the same split.
 
-    Images with equal thumbnails are treated as one item, so thousands of black images give no pairs. Candidates are
-    confirmed block by block, so memory grows only with the number of confirmed pairs.
+    Equal thumbnails are one item from the start (thousands of black images make no pairs), and candidates
+    are confirmed block by block, so memory grows with the confirmed pairs alone. Where a fixed camera makes
+    more than `MOST_CANDIDATES` candidates, the images of a crowd are linked to a few of them: see `crowds`.
 
     Args:
         thumbnails: (n, 32, 32) uint8, grey, 0 to 255.
@@ -90,10 +95,8 @@ def find_duplicates(
     items = np.sort(first)
     distinct = thumbnails[items]
     moments = moments_of(distinct)
-    confirmed = [np.empty((0, 2), dtype=np.int64)]
-    for block in _candidate_blocks(perceptual_hash(distinct), max_distance):
-        confirmed.append(items[block[correlate(distinct, block, moments) >= min_correlation]])
-    cluster, centre, crossing = clusters(key, np.concatenate(confirmed))
+    confirmed = items[_confirm(distinct, moments, max_distance, min_correlation)]
+    cluster, centre, crossing = clusters(key, confirmed)
     kind = np.where(np.bincount(cluster, minlength=1)[cluster] == 1, "single", "near")
     kind[np.bincount(file, minlength=1)[file] > 1] = "exact"
     to_centre = np.searchsorted(items, np.stack([key, key[centre]], axis=1))
@@ -126,8 +129,8 @@ def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     angles = np.pi / THUMBNAIL_PX * np.arange(8)[:, None] * (np.arange(THUMBNAIL_PX) + 0.5)
     cosines = np.cos(angles) * np.sqrt(2 / THUMBNAIL_PX)
     hashes = np.zeros(len(thumbnails), dtype=np.uint64)
-    for start in range(0, len(thumbnails), _BLOCK_IMAGES):
-        images = thumbnails[start : start + _BLOCK_IMAGES].astype(np.float64)
+    for start in range(0, len(thumbnails), BLOCK_IMAGES):
+        images = thumbnails[start : start + BLOCK_IMAGES].astype(np.float64)
         coefficients = np.round(cosines @ images @ cosines.T, 3).reshape(-1, 64)
         bits = coefficients > np.median(coefficients[:, 1:], axis=1, keepdims=True)
         bits[:, 0] = False
@@ -184,6 +187,32 @@ def clusters(keys: ArrayLike, pairs: Ints) -> tuple[Ints, Ints, Ints]:
     return label, centre, np.array(crossing, dtype=np.int64).reshape(-1, 2)
 
 
+def _confirm(
+    thumbnails: NDArray[np.uint8],
+    moments: Moments,
+    max_distance: int,
+    min_correlation: float,
+) -> Ints:
+    """Confirm candidates by their pixels: index pairs (m, 2), all there are unless crowds were thinned out."""
+    hashes = perceptual_hash(thumbnails)
+    candidates, count = [], 0
+    for block in _candidate_blocks(hashes, max_distance):
+        candidates.append(block)
+        if (count := count + len(block)) > MOST_CANDIDATES:
+            break
+    confirmed = [np.empty((0, 2), dtype=np.int64)]
+    blocks: Iterable[Ints] = candidates
+    if count > MOST_CANDIDATES:
+        is_left = np.full(len(hashes), True)
+        confirmed += crowds.represent(thumbnails, hashes, moments, max_distance, min_correlation, is_left)
+        confirmed += crowds.compare(thumbnails, hashes, moments, max_distance, min_correlation, is_left)
+        rest = np.flatnonzero(is_left)
+        blocks = (rest[block] for block in _candidate_blocks(hashes[rest], max_distance))
+    for block in blocks:
+        confirmed.append(block[correlate(thumbnails, block, moments) >= min_correlation])
+    return np.concatenate(confirmed)
+
+
 def _cells(counts: Ints) -> Iterator[tuple[Ints, Ints]]:
     """Enumerate (row, offset) for rows with `counts[row]` cells each, in blocks of limited size."""
     ends = np.cumsum(counts)
@@ -230,63 +259,6 @@ def _close(hashes: NDArray[np.uint64], max_distance: int) -> Iterator[tuple[Ints
                 a, b = a[near], b[near]
                 new = (np.bitwise_count(bands[a, :band] ^ bands[b, :band]) > radius).all(axis=1)
                 yield a[new], b[new]
-
-
-def moments_of(thumbnails: NDArray[np.uint8]) -> tuple[Floats, Floats, Floats, float]:
-    """Return, per image, mean, norm of centred pixels (inf if flat), product with the mean image; and its square."""
-    rows = thumbnails.reshape(-1, THUMBNAIL_PX**2)
-    blocks = [slice(start, start + _BLOCK_IMAGES) for start in range(0, len(rows), _BLOCK_IMAGES)]
-    level, along = rows.mean(axis=1, dtype=np.float64), np.zeros(len(rows))
-    norm, total = np.full(len(rows), np.inf), np.zeros(rows.shape[1])
-    for block in blocks:
-        centred = rows[block] - level[block, None]
-        length = np.linalg.norm(centred, axis=1)
-        norm[block] = np.where(length > 0, length, np.inf)
-        total += (centred / norm[block, None]).sum(axis=0)
-    shared = total / (len(rows) + _GREY_IMAGES)
-    for block in blocks:
-        along[block] = (rows[block] - level[block, None]) @ shared / norm[block]
-    return level, norm, along, float(shared @ shared)
-
-
-def correlate(thumbnails: NDArray[np.uint8], pairs: Ints, moments: tuple[Floats, Floats, Floats, float]) -> Floats:
-    """Correlate the pixels of pairs of images, after subtracting what all images have in common.
-
-    Each image is centred and scaled to norm 1. Then the mean image is subtracted, and r is the cosine of the results.
-    The mean includes 100 grey images, so it does not remove the content of small sets or of sets full of copies.
-
-    Correlations of the original pixels say little. The solar cells of ELPV share a grid: 1,054 of 4,442 candidates
-    exceed 0.98. After subtraction 163 do, most of them neighbouring cells with the same crystals or streaks.
-
-    Products are sums of exact integers: (u - m)(v - m) = uv - um - vm + mm.
-
-    Args:
-        thumbnails: (n, 32, 32) uint8, grey, 0 to 255.
-        pairs: (m, 2) integer indices below n.
-        moments: Moments of all thumbnails, from `moments_of`.
-
-    Returns:
-        r (m,), -1 to 1, rounded to 6 decimals. Equal thumbnails have r = 1. A constant image has r = 0 with all others.
-
-    Example:
-        >>> ramp = np.tile(np.arange(32, dtype=np.uint8), (32, 1))
-        >>> images = np.stack([ramp, 3 * ramp + 50, ramp * 0])
-        >>> correlate(images, np.array([[0, 1], [0, 2], [2, 2]]), moments_of(images)).tolist()
-        [1.0, 0.0, 1.0]
-    """
-    level, norm, along, square = moments
-    rows = thumbnails.reshape(-1, THUMBNAIL_PX**2)
-    correlation = np.zeros(len(pairs))
-    for start in range(0, len(pairs), _BLOCK_PAIRS):
-        i, j = pairs[start : start + _BLOCK_PAIRS].T
-        one, other = rows[i].astype(np.int32), rows[j].astype(np.int32)
-        covariance = np.einsum("ij,ij->i", one, other) - rows.shape[1] * level[i] * level[j]
-        left, right = (1 - 2 * along[k] + square for k in (i, j))
-        r = (covariance / norm[i] / norm[j] - along[i] - along[j] + square) / np.sqrt(left * right)
-        r = np.where(np.isinf(norm[i] + norm[j]), 0.0, r)
-        r = np.where((one == other).all(axis=1), 1.0, r)
-        correlation[start : start + len(r)] = np.clip(np.round(r, 6), -1, 1)
-    return correlation
 
 
 def _check(

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 PASSES = 10
-"""Maximum number of passes of `even_out` over all units."""
+"""So often `even_out` goes through all units at most."""
+STEPS = 50
+"""So many steps `cover` takes at most for each class that a split lacks."""
+TABU = 3
+"""So many steps `cover` leaves a unit alone that it has moved, if it can."""
 
 
 def units(*keys: ArrayLike) -> Ints:
@@ -174,3 +178,97 @@ def even_out(
         if (result == before).all():
             break
     return result
+
+
+def required(members: NDArray[np.bool_] | csr_array, active: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Say which classes each split should hold: the first split a class of one unit, the first two a class of two.
+
+    Args:
+        members: (u, c) whether a unit has images of a class, dense or sparse.
+        active: (s,) splits that get anything at all.
+
+    Returns:
+        (s, c).
+
+    Example:
+        >>> required(np.array([[True, True], [False, True]]), np.array([True, True, True])).tolist()
+        [[True, True], [False, True], [False, False]]
+    """
+    holders = np.asarray((members != 0).sum(axis=0)).ravel()
+    rank = np.where(active, np.cumsum(active), len(holders) + members.shape[0] + 1)
+    return np.asarray(holders[None, :] >= rank[:, None])
+
+
+def cover(
+    assigned: Ints,
+    members: NDArray[np.int64] | csr_array,
+    needed: NDArray[np.bool_],
+    wanted: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> Ints:
+    """Move units from split to split until every split holds the classes that it needs, where that is possible.
+
+    A class that the first split lacks counts more than any number that the second lacks, and so on. Of a class that a
+    split lacks, the unit is moved that lets other splits lack least, and of equal ones the one that keeps all classes
+    closest to wanted. With units of one class each, every step is an improvement. Where units have several classes, a
+    step may also be a detour, for a limited number of steps, and the best assignment is kept.
+
+    Args:
+        assigned: (u,) split of each unit; unchanged if nothing is missing.
+        members: (u, c) images of each class in each unit, dense or sparse.
+        needed: (s, c) whether a split needs a class.
+        wanted: (s, c) images of each class that each split should get.
+        rng: Decides the order.
+
+    Returns:
+        (u,) the split of each unit.
+
+    Source: Minton et al. (1992), Minimizing conflicts: a heuristic repair method.
+
+    Example:
+        >>> needed, wanted = np.ones((2, 1), dtype=bool), np.array([[1.9], [0.1]])
+        >>> cover(np.array([0, 0]), np.array([[1], [1]]), needed, wanted, np.random.default_rng(0)).tolist().count(1)
+        1
+    """
+    from scipy.sparse import csr_array
+
+    table = csr_array(members)
+    units_of = table.tocsc()
+    totals = np.maximum(np.asarray(table.sum(axis=0)).ravel(), 1)
+    parts = [table[assigned == split] for split in range(len(needed))]
+    held = np.stack([np.asarray((part != 0).sum(axis=0)).ravel() for part in parts])
+    left = wanted - np.stack([np.asarray(part.sum(axis=0)).ravel() for part in parts])
+    weights = (needed.shape[1] + 1.0) ** np.arange(len(needed) - 1, -1, -1)
+    result, best, gained, most = assigned.copy(), assigned, 0.0, 0.0
+    moved_at = np.full(len(result), -TABU - 1)
+
+    def gains(unit: int, split: int) -> tuple[float, float]:
+        """Say how much less is missing if a unit moves, and how much closer to wanted that brings its classes."""
+        own = slice(table.indptr[unit], table.indptr[unit + 1])
+        columns, images, old = table.indices[own], table.data[own], result[unit]
+        filled = (needed[split, columns] & (held[split, columns] == 0)).sum() * weights[split]
+        emptied = (needed[old, columns] & (held[old, columns] == 1)).sum() * weights[old]
+        pull = (images / totals[columns]) @ (left[split, columns] - left[old, columns] - images)
+        return float(filled - emptied), float(round(pull, 9))
+
+    steps = STEPS * int((needed & (held == 0)).sum())
+    for step in range(steps):
+        missing = np.argwhere(needed & (held == 0))
+        if not len(missing):
+            break
+        split, column = missing[rng.integers(len(missing))]
+        holders = units_of.indices[units_of.indptr[column] : units_of.indptr[column + 1]]
+        rested = holders[step - moved_at[holders] > TABU]
+        candidates = rng.permutation(rested if len(rested) else holders)
+        found = [gains(unit, split) for unit in candidates]
+        choice = max(range(len(found)), key=found.__getitem__)
+        unit = candidates[choice]
+        own = slice(table.indptr[unit], table.indptr[unit + 1])
+        for side, sign in ((result[unit], -1), (split, 1)):
+            held[side, table.indices[own]] += sign
+            left[side, table.indices[own]] -= sign * table.data[own]
+        result[unit], moved_at[unit] = split, step
+        gained += found[choice][0]
+        if gained > most:
+            best, most = result.copy(), gained
+    return np.asarray(best)

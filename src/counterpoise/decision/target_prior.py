@@ -55,17 +55,19 @@ def move(
             raise InputError(f"{PATH}: decide.target is 'estimated', but there are no unlabelled predictions")
         prior, rests_on = estimate(decision, val, truth, unlabelled)
     elif isinstance(target, Mapping):
-        prior = stated(target, decision)
+        prior = stated(target, decision.classes, np.array(decision.natural), task=decision.task)
     offset = calibration_links.of_task(decision.task).offset(decision.val, prior)
     return replace(decision, target=tuple(prior.tolist()), target_offset=tuple(offset.tolist()), estimated=rests_on)
 
 
-def stated(shares: Mapping[str, float], decision: Decision) -> Floats:
+def stated(shares: Mapping[str, float], classes: Sequence[str], natural: Floats, *, task: str) -> Floats:
     """Read a prior that is stated by class name.
 
     Args:
         shares: Class name -> share.
-        decision: Its task, its classes, and their natural shares, which labels keep that are not stated.
+        classes: The c class names.
+        natural: (c,) their natural shares, which labels keep that are not stated.
+        task: What the labels mean.
 
     Returns:
         (c,) shares.
@@ -74,12 +76,11 @@ def stated(shares: Mapping[str, float], decision: Decision) -> Floats:
         InputError: A class is missing or unknown, a share is out of range, or they do not sum to 1.
     """
     for name in shares:
-        if name not in decision.classes:
-            classes = decision.classes
+        if name not in classes:
             raise InputError(f"{PATH}: decide.target names {name!r}, which is no class; {suggest(name, classes)}")
-    link = calibration_links.of_task(decision.task)
+    link = calibration_links.of_task(task)
     try:
-        return link.stated(shares, decision.classes, np.array(decision.natural))
+        return link.stated(shares, classes, natural)
     except ValueError as error:
         raise InputError(f"{PATH}: decide.target {error}") from error
 

@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise import labels, tasks
+from counterpoise.artifacts import positive as positive_file
 from counterpoise.artifacts.decision import Decision
+from counterpoise.artifacts.positive import Positive
 from counterpoise.artifacts.predictions import Predictions
 from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import calibrators, links, prior_ledger
-from counterpoise.config import PATH, InputError, suggest
+from counterpoise.config import PATH, InputError
 from counterpoise.decision import rules
+from counterpoise.storage import ArtifactError
 
 Counts = tuple[tuple[int, int, int, int], ...]
 
@@ -26,7 +29,7 @@ def calibrate(
     *,
     calibrator: str,
     min_positives: int,
-    positive: str | None,
+    positive: Positive,
 ) -> Decision:
     """Fit a calibrator on validation, with the correction from the prior that the model saw to validation's.
 
@@ -37,14 +40,20 @@ def calibrate(
         calibrator: Its name; `auto` takes `temperature` where the prior that the model saw is known, else one that
             learns it from validation.
         min_positives: Labels with fewer positives, or negatives, share one calibration.
-        positive: The class that matters; `None` takes the rarest.
+        positive: The class that matters.
 
     Returns:
         A decision without a rule, whose target is the prior of validation.
 
     Raises:
-        InputError: The prior that the model saw is unknown and the calibrator has no bias, or a name is no class.
+        InputError: The prior that the model saw is unknown and the calibrator has no bias.
+        ArtifactError: The class that matters is none of the predictions' classes.
     """
+    if positive.name not in val.classes:
+        raise ArtifactError(
+            f"{positive_file.PATH} names {positive.name!r}, but the predictions have classes {list(val.classes)}; run "
+            "`dvc repro`"
+        )
     link, truth = links.of_task(prior.task), labels.indicators(val.labels, val.classes)
     own = link.prior_of_counts(truth.sum(axis=0), len(truth))
     natural = link.prior_of_counts(prior.natural_counts, prior.natural_total)
@@ -65,7 +74,8 @@ def calibrate(
     return Decision(
         task=prior.task,
         classes=val.classes,
-        positive=positive_class(positive, prior),
+        positive=positive.name,
+        positive_reason=positive.reason,
         calibrator=calibrator,
         pooled=tuple(np.array(val.classes)[fit.pooled].tolist()),
         scale=tuple(fit.scale.tolist()),
@@ -104,20 +114,6 @@ def refuse_unknown(calibrator: str, ledger: Sequence[prior_ledger.Line]) -> None
             f"form; set decide.calibrator to 'auto' or one of {list(calibrators.WITH_BIAS)}, which learn the prior "
             "from validation"
         )
-
-
-def positive_class(positive: str | None, prior: Prior) -> str:
-    """Name the class that matters: the one that is stated, else the rarest.
-
-    Raises:
-        InputError: What is stated is no class.
-    """
-    if positive is None:
-        rarest = min(range(len(prior.classes)), key=lambda index: (prior.natural_counts[index], -index))
-        return prior.classes[rarest]
-    if positive not in prior.classes:
-        raise InputError(f"{PATH}: evaluate.positive is {positive!r}; {suggest(positive, prior.classes)}")
-    return positive
 
 
 def count(truth: NDArray[np.bool_], decided: NDArray[np.bool_]) -> Counts:

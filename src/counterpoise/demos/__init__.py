@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import os
 import pkgutil
 from pathlib import Path
 from typing import Protocol
 
 from counterpoise.config import PATH, InputError, suggest
+
+FOLDER = "data/demo"
+"""Where the chosen set is written, below the repository."""
+SUMS = "SHA256SUMS"
+"""The file that lists what was written, with hashes, as `sha256sum` does."""
+BY_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
+"""Files that macOS and Windows put into every folder that is looked at."""
 
 
 class Demo(Protocol):
@@ -32,3 +41,47 @@ def find(name: str) -> Demo:
         raise InputError(f"{PATH}: demo.name is {name!r}; {suggest(name, ['none', *names()])}")
     demo: Demo = importlib.import_module(f"{__name__}.{name}")
     return demo
+
+
+def write_sums(folder: Path) -> None:
+    """List every file of a new folder in `SHA256SUMS`."""
+    lines = [f"{_sha256(folder / name)}  {name}\n" for name in _files(folder)]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def list_foreign(folder: Path) -> list[str]:
+    """List what is in a folder and was not written by `write_sums`' caller, or was changed since.
+
+    Args:
+        folder: May be missing.
+
+    Returns:
+        Paths below `folder`, sorted. Links count as foreign, since nothing here writes any.
+    """
+    try:
+        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    written = {tuple(line.split("  ", 1)) for line in lines}
+    own = {SUMS} if lines else set()
+    return [
+        name
+        for name in _files(folder)
+        if name not in own
+        and Path(name).name not in BY_THE_SYSTEM
+        and ((folder / name).is_symlink() or (_sha256(folder / name), name) not in written)
+    ]
+
+
+def _files(folder: Path) -> list[str]:
+    """List every file and link below a folder, without following links."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        links = [name for name in folders if (Path(parent) / name).is_symlink()]
+        found += [(Path(parent) / name).relative_to(folder).as_posix() for name in [*files, *links]]
+    return sorted(found)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,6 +17,7 @@ from counterpoise.artifacts import decision, model
 from counterpoise.config import InputError
 from counterpoise.dataset import folding, inputs, tiling
 from counterpoise.decision import rules
+from counterpoise.images import samples
 from counterpoise.networks import devices, ensembling, inference, tta
 from counterpoise.networks.backbones import build_backbone, normalisation, normalise
 from counterpoise.networks.network import Network, rebuild
@@ -35,6 +36,7 @@ class Answer:
     image: str
     ranked: tuple[tuple[str, float], ...]
     decided: tuple[str, ...]
+    error: str = ""
 
 
 def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any], top: int) -> list[Answer]:
@@ -55,11 +57,14 @@ def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any], top: i
     """
     decided = decision.read(root)
     rows = logits(root, paths, content)
-    return [_answer(str(path), row[None], decided, top) for path, row in zip(paths, rows, strict=True)]
+    return [
+        Answer(str(path), (), (), str(row)) if isinstance(row, InputError) else _answer(str(path), row, decided, top)
+        for path, row in zip(paths, rows, strict=True)
+    ]
 
 
-def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDArray[np.float32]:
-    """Compute the logits of new images: cut them into tiles as the pipeline does, predict, and aggregate per image.
+def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> list[NDArray[np.float32] | InputError]:
+    """Predict images as the pipeline does, cut into the same tiles, and fold them.
 
     Args:
         root: A repository in which a model has been trained.
@@ -67,7 +72,7 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDA
         content: Checked parameters of the repository, as in `answer`.
 
     Returns:
-        (n, c) raw logits.
+        For each image, in their order, (1, c) raw logits, or why it cannot be read.
 
     Raises:
         InputError: An image cannot be read.
@@ -77,11 +82,15 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> NDA
     members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     compute = devices.pick(content["model"]["device"], content["model"]["precision"])
     network = _whole(card, members, content, compute)
-    rows = []
+    rows: list[NDArray[np.float32] | InputError] = []
     for path in paths:
-        of_tiles = inference.outputs(network, _tiles(path, card, content), compute).numpy()
-        rows.append(folding.fold(of_tiles, np.zeros(len(of_tiles), dtype=np.int64), content["predict"]["fold"]))
-    return np.concatenate(rows)
+        try:
+            of_tiles = inference.outputs(network, _tiles(path, card, content), compute).numpy()
+        except InputError as error:
+            rows.append(error)
+        else:
+            rows.append(folding.fold(of_tiles, np.zeros(len(of_tiles), dtype=np.int64), content["predict"]["fold"]))
+    return rows
 
 
 def _whole(
@@ -99,7 +108,8 @@ def _whole(
 def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> Iterator[torch.Tensor]:
     """Yield the tiles of an image as float32 (b, 3, s, s), normalised, at most `predict.batch_size` at a time."""
     try:
-        image = images.decode(path.read_bytes())
+        with samples.room_for(path):
+            image = images.decode(path.read_bytes(), card.pixels)
     except OSError as error:
         raise InputError(f"{path}: the image cannot be read: {error.strerror}") from error
     except images.ImageError as error:

@@ -54,7 +54,8 @@ def explanations(decision: Decision, task: Task) -> tuple[str, str]:
     """Explain the figures: the first two notes of every run."""
     one = [name for name in task.HEADLINES if name in OF_POSITIVE]
     return (
-        f"{', '.join(['recall', 'precision', *one])}: class {decision.positive!r} against all others",
+        f"{', '.join(['recall', 'precision', *one])}: class {decision.positive!r} against all others; it matters "
+        f"{decision.positive_reason}",
         f"decisions by rule {decision.rule!r} at the target prior; {task.RAW}_raw: {task.RAW_RULE}, of raw logits",
     )
 

@@ -6,7 +6,7 @@ ONNX Runtime computes a frozen backbone on a CPU; PyTorch computes everything el
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,24 @@ def runtime(network: nn.Module) -> str:
 def outputs(
     network: nn.Module, batches: Iterable[Tensor], compute: Compute, *, total: int | None = None, label: str = ""
 ) -> Tensor:
+    """Compute the outputs of a network for all batches; arguments as those of `stream`.
+
+    Returns:
+        (n, ...) float32 on the CPU; empty without a batch.
+    """
+    parts = list(stream(network, batches, compute, total=total, label=label))
+    return torch.cat(parts) if parts else torch.empty(0)
+
+
+def stream(
+    network: nn.Module,
+    batches: Iterable[Tensor],
+    compute: Compute,
+    *,
+    total: int | None = None,
+    done: int = 0,
+    label: str = "",
+) -> Iterator[Tensor]:
     """Compute the outputs of a network, batch by batch, in evaluation mode.
 
     Args:
@@ -53,16 +71,18 @@ def outputs(
         batches: Inputs of the network, on any device.
         compute: Device and precision.
         total: Number of inputs, for the progress bar.
+        done: Number of inputs whose outputs are known already, for the progress bar.
         label: Text of the progress bar; empty for no bar.
 
-    Returns:
-        (n, ...) float32 on the CPU; empty without a batch.
+    Yields:
+        (b, ...) float32 on the CPU, of each batch.
     """
     network.eval().to(compute.device)
-    parts = []
-    with tqdm(total=total, desc=label, unit="tile", delay=1, mininterval=1, disable=not label) as progress:
+    with tqdm(
+        total=total, initial=done, desc=label, unit="tile", delay=1, mininterval=1, disable=not label
+    ) as progress:
         for batch in batches:
             with torch.inference_mode(), compute.autocast():
-                parts.append(network(batch.to(compute.device, non_blocking=True)).float().cpu())
+                values = network(batch.to(compute.device, non_blocking=True)).float().cpu()
             progress.update(len(batch))
-    return torch.cat(parts) if parts else torch.empty(0)
+            yield values

@@ -97,7 +97,8 @@ class Facts:
         decision: The calibration, prior correction and rule that turn logits into decisions.
         metrics: The headline figures.
         tables: The tables of `reports/plots/` by name.
-        test: Raw logits of the test images.
+        test: Raw logits of test.
+        other_baseline: Sentence that the last commit has figures of another test set; `None` if it has not.
     """
 
     classes: Classes
@@ -115,6 +116,7 @@ class Facts:
     metrics: metrics_file.Metrics
     tables: Mapping[str, pd.DataFrame]
     test: Predictions
+    other_baseline: str | None
 
     def __post_init__(self) -> None:
         for source in (self.prior.classes, self.card.classes, self.decision.classes, self.test.classes):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LARGE_CLUSTER = 10
-"""A unit with this many images is either a series, or an error of the search for duplicates."""
+"""So many duplicates of one image are either a series or a false alarm of the search for duplicates."""
 REST_OF_RATE = 0.01
 """Epochs that together have less than this share of the summed learning rate hardly change the model."""
 STILL = 0.01
@@ -38,6 +38,7 @@ class Finding:
 def find(facts: Facts) -> list[Finding]:
     """Collect all warnings, the most serious first."""
     rules = (
+        _leaks,
         _prevalence,
         _recall,
         _absent,
@@ -52,6 +53,7 @@ def find(facts: Facts) -> list[Finding]:
         _notes,
         _left_out,
         _clusters,
+        _other_baseline,
     )
     return [finding for rule in rules for finding in rule(facts)]
 
@@ -260,14 +262,38 @@ def _left_out(facts: Facts) -> Iterator[Finding]:
 
 
 def _clusters(facts: Facts) -> Iterator[Finding]:
-    sizes = facts.clusters["unit"].value_counts()
+    sizes = facts.clusters.loc[facts.clusters["kind"] != "single", "centre"].value_counts()
     large = sizes[sizes >= LARGE_CLUSTER]
     if len(large):
         yield Finding(
-            f"{counted(len(large), 'unit has', 'units have')} {LARGE_CLUSTER} or more images; the largest has "
-            f"{large.iloc[0]}: {quote(str(large.index[0]))}.",
-            "The images of a unit are never split up, and intervals resample whole units. If these images are neither "
-            "a group nor duplicates, raise split.duplicates.min_correlation, for example to 0.995.",
+            f"{counted(len(large), 'image has', 'images have')} {LARGE_CLUSTER} or more duplicates; the most, "
+            f"{large.iloc[0]}, has {quote(str(large.index[0]))}.",
+            "Each set counts as one when intervals are computed. If they are different images, raise "
+            "split.duplicates.min_correlation, for example to 0.995.",
+        )
+
+
+def _leaks(facts: Facts) -> Iterator[Finding]:
+    """Warn of a split that came with the labels and puts what belongs together into several splits."""
+    joined = facts.splits.merge(facts.clusters[["image_id", "unit"]], on="image_id", validate="one_to_one")
+    used = joined[joined["split"] != "unused"]
+    leaking = used[used.groupby("unit")["split"].transform("nunique") > 1]
+    if len(leaking):
+        test, val = (int((leaking["split"] == side).sum()) for side in ("test", "val"))
+        yield Finding(
+            f"The split leaks: {counted(test, 'test image')} and {counted(val, 'validation image')} share a group with "
+            "images of another split, or are duplicates of them.",
+            f"Figures of test may be too good. Your own split divides {counted(leaking['unit'].nunique(), 'unit')} of "
+            "data/clusters.csv; give all images of a unit the same split.",
+        )
+
+
+def _other_baseline(facts: Facts) -> Iterator[Finding]:
+    if facts.other_baseline is not None:
+        yield Finding(
+            "When this page was written, the last commit had figures of other test images.",
+            f"{_sentence(facts.other_baseline, facts)} So “dvc metrics diff” does not show what a remedy changed. "
+            "Commit this run as the baseline first.",
         )
 
 

@@ -1,18 +1,32 @@
 """The open set of sources: a file per kind of raw labels, found by its name.
 
 A file `sources/<name>.py` holds `class Params(Section)`, its block under `ingest.sources`, and
-`read(folder, params) -> list[Row]`.
+`read(folder, params, say) -> list[Row]`.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from counterpoise.config import PATH, InputError, Section, suggest
+
+SUFFIXES = (
+    *(".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jxl", ".pbm"),
+    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+)
+"""Suffixes of images, whether they can be read here or not."""
+SPLITS = {
+    **{"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"},
+    **{"test": "test", "testing": "test"},
+}
+"""How people call the splits, in upper or lower case."""
+MISSING = frozenset(["", "na", "nan", "n/a", "<na>", "#n/a", "nat", "null", "none", "nil", "missing", ".", "-", "?"])
+"""How programs and people write a missing value, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +38,16 @@ class Row:
         image: Path of the image below the source's folder, with `/`, as the labels give it.
         labels: Class names, as the labels give them.
         group: Images of one group are never split up; empty = none.
+        split: The split that the labels give the image, `train`, `val` or `test`; empty = none.
+        unused: Why nobody can use it, such as `hidden`; empty = it is to be used. It is listed with this reason.
     """
 
     where: str
     image: str
     labels: tuple[str, ...]
     group: str
+    split: str = ""
+    unused: str = ""
 
 
 class Source(Protocol):
@@ -37,8 +55,8 @@ class Source(Protocol):
 
     Params: type[Section]
 
-    def read(self, folder: Path, params: Any) -> list[Row]:  # noqa: ANN401 - its own Params
-        """Read the raw labels of a folder."""
+    def read(self, folder: Path, params: Any, say: Callable[[str], None]) -> list[Row]:  # noqa: ANN401 - its own Params
+        """Read the raw labels of a folder; `say` takes warnings."""
 
 
 def names() -> list[str]:
@@ -58,18 +76,11 @@ def find(name: str) -> Source:
     return source
 
 
-def inside(folder: Path, path: str) -> Path | None:
-    """Resolve a path below a folder.
+def is_missing(text: str) -> bool:
+    """Say whether a cell without spaces around it is how some program writes a missing value.
 
-    Args:
-        folder: A resolved folder.
-        path: A path that raw labels or parameters give.
-
-    Returns:
-        Where it leads; `None` if that is outside, by `..`, by a leading `/` or by a link, or if it cannot be resolved.
+    Example:
+        >>> [is_missing(text) for text in ("", "NA", "NaN", "site 3")]
+        [True, True, True, False]
     """
-    try:
-        resolved = (folder / path).resolve()
-    except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
-        return None
-    return resolved if resolved.is_relative_to(folder) else None
+    return text.casefold() in MISSING

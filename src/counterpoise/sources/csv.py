@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, NoReturn
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from counterpoise import labels
-from counterpoise.config import InputError, Section, suggest
-from counterpoise.sources import Row, inside
+from counterpoise.config import InputError, Listed, Name, Section, suggest
+from counterpoise.sources import SPLITS, SUFFIXES, Row, is_missing
+
+Table = list[tuple[int, list[str]]]
+"""Rows that hold cells, each with its number; line ends inside quotes do not count."""
+BLOCK = "ingest.sources.csv"
+DELIMITERS = (",", ";", "\t", "|", " ")
+TRUE, FALSE = ("1", "true", "t", "yes", "y"), ("0", "false", "f", "no", "n")
+"""How a column of 0 and 1 may be written, in upper or lower case; `1.0` is 1."""
 
 
 def _below(path: str) -> str:
     if path.startswith("/") or ".." in PurePosixPath(path).parts:
         raise PydanticCustomError("below", "expected a path below ingest.root, without a leading `/` and without `..`")
     return path
+
+
+def _tab(text: object) -> object:
+    return "\t" if text == "\\t" else text  # YAML reads '\t' in single quotes as two characters
 
 
 def _separates(delimiter: str) -> str:
@@ -33,85 +45,235 @@ class Params(Section):
 
     file: Annotated[str, AfterValidator(_below)]
     """Path of the table, below `ingest.root`."""
-    image_column: str
-    """Column with the path of the image, below `ingest.root`, with its suffix."""
-    label_column: str
-    """Column with the label; several labels are separated by `|`."""
-    join_columns: tuple[str, ...] = Field(strict=False)
+    image_column: Name
+    """Column with the path of the image, below `ingest.root`."""
+    label_column: Name
+    """Column with the label, or with several labels; `label_columns` takes its place where given."""
+    label_columns: Listed[Name]
+    """For a table with a column per class: the columns, which hold 1 where an image has the class and 0 where it has
+    not (one-hot). Empty for none."""
+    label_separator: Annotated[str, BeforeValidator(_tab)]
+    """What separates several labels in a cell, such as `|` or `,`; lists such as `['a', 'b']` are understood too. Empty
+    if a cell is always the name of one class, whatever characters it has."""
+    join_columns: Listed[Name]
     """Columns whose cells are appended to each label after a `/`. With `[cell_type]`, the label `defective` of a cell
     of type `mono` becomes `defective/mono`. Empty for none."""
-    group_column: str
+    group_column: Name
     """Column with the group of the image, such as the site or the patient; empty if there is none. A group is never
-    split up."""
-    delimiter: Annotated[str, AfterValidator(_separates)]
-    """The character that separates columns."""
+    split up. A cell that is empty or reads NA, NaN or null names no group."""
+    split_column: Name
+    """Column with the split of the image, if you bring your own: train, val (also valid, validation, dev) or test;
+    empty if there is none."""
+    delimiter: Annotated[str, BeforeValidator(_tab), AfterValidator(_separates)]
+    """The character that separates columns; `'\\t'` is a tab."""
 
 
-def read(folder: Path, params: Params) -> list[Row]:
+def read(folder: Path, params: Params, say: Callable[[str], None]) -> list[Row]:
     """Read the table.
 
     Args:
         folder: `ingest.root`.
         params: Names of the file and its columns.
+        say: Takes warnings.
 
     Returns:
         One row for each row of the table, in its order.
 
     Raises:
-        InputError: The table is missing, elsewhere, or not UTF-8; lacks a column or has one twice; or has a row
-            with too few or too many cells.
+        InputError: The table is missing or not UTF-8; lacks a column or has one twice; has a row with too few or too
+            many cells, or a cell that its column cannot hold; or its cells seem to hold several labels each.
     """
     path = folder / params.file
     if not path.is_file():
+        missing = "is a link that leads nowhere" if path.is_symlink() else "does not exist"
+        tables = sorted(found.name for found in folder.glob("*") if found.suffix.lower() in (".csv", ".tsv"))
+        there = f"; {folder} has {', '.join(tables[:5])}" if tables else ""
         raise InputError(
-            f"{path}: the labels file does not exist; set ingest.root and ingest.sources.csv.file, or ingest.source to "
-            "folder"
+            f"{path}: the labels file {missing}; set ingest.root and {BLOCK}.file, or ingest.source to folder{there}"
         )
-    if inside(folder.resolve(), params.file) is None:
-        raise InputError(f"{path}: the labels file is a link that leaves ingest.root; put the file itself there")
+    table = _parse(path, params)
+    if not table:
+        raise InputError(f"{path}: the labels file is empty; expected a first row with the names of the columns")
+    rows = _rows(path, table, params)
+    header = [cell.strip() for cell in table[0][1]]
+    _hint_at_splits(path, header, table[1:], params, say)
+    if params.label_separator and not params.label_columns:
+        _refuse_joined(path, rows, say)
+    return [
+        Row(row.where, row.image, tuple("/".join([name, *joined]) for name in row.labels), row.group, row.split)
+        for row, joined in zip(rows, _joined_cells(path, table, params), strict=True)
+    ]
+
+
+def _text(path: Path) -> str:
     data = path.read_bytes()
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise InputError(f"{path}: a workbook, not text; save it as CSV in UTF-8")
+    if data.startswith(b"version https://git-lfs"):
+        raise InputError(f"{path}: a Git LFS pointer, not the table itself; fetch the table with `git lfs pull`")
     try:
-        text = data.decode("utf-8").removeprefix("\ufeff")
+        return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(
             f"{path} line {line}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8"
         ) from error
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=params.delimiter, strict=True)
+
+
+def _parse(path: Path, params: Params) -> Table:
+    text = _text(path)
+    skipped = re.match(r'(?i)"?sep=."?(?:\r\n|\r|\n)', text)  # Excel writes and reads such a line
+    text = text[skipped.end() :] if skipped else text
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=params.delimiter, strict=True)
     try:
-        return _rows(path, table, params)
+        return [(number, cells) for number, cells in enumerate(reader, start=2 if skipped else 1) if cells]
     except csv.Error as error:
-        raise InputError(f"{path} line {table.line_num}: not a table of comma-separated values: {error}") from error
+        _refuse_delimiter(path, text.lstrip("\r\n"), params)
+        line = reader.line_num + bool(skipped)
+        raise InputError(f"{path} line {line}: not a table of comma-separated values: {error}") from error
 
 
-def _rows(path: Path, table: Iterator[list[str]], params: Params) -> list[Row]:
-    header = next(table, None)
-    if not header:
-        raise InputError(f"{path}: the labels file is empty; expected a first row with the names of the columns")
-    wanted = [
-        params.image_column,
-        params.label_column,
-        *params.join_columns,
-        *([params.group_column] if params.group_column else []),
-    ]
-    for name in wanted:
-        if name not in header:
-            raise InputError(f"{path}: there is no column {name!r}; {suggest(name, header)}")
-        if header.count(name) > 1:
-            raise InputError(f"{path}: {header.count(name)} columns are named {name!r}; rename all but one")
-    image, label, *others = [header.index(name) for name in wanted]
-    joined, group = others[: len(params.join_columns)], others[len(params.join_columns) :]
+def _wanted(params: Params) -> list[tuple[str, str]]:
+    """List the parameters that name a column, each with the column."""
+    by_label = [("label_columns", name) for name in params.label_columns] or [("label_column", params.label_column)]
+    others = [("join_columns", name) for name in params.join_columns]
+    more = [(key, name) for key in ("group_column", "split_column") if (name := getattr(params, key))]
+    return [("image_column", params.image_column), *by_label, *others, *more]
+
+
+def _refuse_delimiter(path: Path, text: str, params: Params) -> None:
+    """Refuse another delimiter than was stated, if the first line makes it likely."""
+    line = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    names = {name for _, name in _wanted(params)}
+    found = {}
+    for delimiter in DELIMITERS:
+        cells = next(csv.reader([line], delimiter=delimiter), [])
+        found[delimiter] = (len(names & {cell.strip() for cell in cells}), len(cells) if delimiter != " " else 0)
+    likely = max(found, key=lambda delimiter: found[delimiter])
+    stated = found.get(params.delimiter, (0, 1))
+    if likely != params.delimiter and found[likely] > stated and (found[likely][0] or stated[1] == 1):
+        raise InputError(f"{path}: the columns are separated by {likely!r}; set {BLOCK}.delimiter to {likely!r}")
+
+
+def _find(name: str, header: Sequence[str]) -> list[int]:
+    """Find the places of a column, with spaces around its name as a last resort."""
+    exact = [place for place, cell in enumerate(header) if cell == name]
+    return exact or [place for place, cell in enumerate(header) if cell.strip() == name]
+
+
+def _places(path: Path, table: Table, params: Params) -> dict[str, int]:
+    header, places = table[0][1], {}
+    for key, name in _wanted(params):
+        found = _find(name, header)
+        if not found:
+            _refuse_column(path, key, name, table, params)
+        if len(found) > 1:
+            raise InputError(f"{path}: {len(found)} columns are named {name!r}; rename all but one")
+        places[name] = found[0]
+    return places
+
+
+def _refuse_column(path: Path, key: str, name: str, table: Table, params: Params) -> NoReturn:
+    """Name the likely cause why a column is missing, and the line to set."""
+    header, body = table[0][1], [cells for _, cells in table[1:]]
+    _refuse_delimiter(path, params.delimiter.join(header), params)
+    missing = f"{path}: there is no column {name!r}"
+    if not any(_find(other, header) for _, other in _wanted(params)) and _is_data(header, body):
+        raise InputError(
+            f"{missing}; the first row looks like data ({', '.join(map(repr, header[:4]))}): is the header missing? "
+            f"Write the names of the columns into the first row, such as {params.image_column},{params.label_column}"
+        )
+    for cell in header:
+        if cell.strip().casefold() == name.strip().casefold():
+            raise InputError(f"{missing}, but {cell!r}; set {BLOCK}.{key} to {cell.strip()!r}")
+    if key == "label_column" and len(binary := _binary(header, body, params)) > 1:
+        listed = ", ".join(binary)
+        raise InputError(f"{missing}; columns {listed} hold only 0 and 1: set {BLOCK}.label_columns to [{listed}]")
+    raise InputError(f"{missing}; {suggest(name, header)}")
+
+
+def _is_data(header: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+    paths = any(cell.strip().lower().endswith(SUFFIXES) for cell in header)
+    return paths or any(cell and cell == name for cells in body for cell, name in zip(cells, header, strict=False))
+
+
+def _binary(header: Sequence[str], body: Sequence[Sequence[str]], params: Params) -> list[str]:
+    """Name the columns that hold only 0 and 1, and both somewhere in the table."""
+    columns = {
+        name.strip(): {cells[place].strip() for cells in body if len(cells) > place}
+        for place, name in enumerate(header)
+        if name.strip() not in ("", params.image_column, params.group_column)
+    }
+    return [name for name, cells in columns.items() if cells and cells <= {"0", "1", "0.0", "1.0", "True", "False"}]
+
+
+def _rows(path: Path, table: Table, params: Params) -> list[Row]:
+    places, header = _places(path, table, params), table[0][1]
     rows = []
-    for number, cells in enumerate(table, start=2):
-        if not cells:
-            continue
+    for number, cells in table[1:]:
         where = f"{params.file} row {number}"
         if len(cells) != len(header):
             raise InputError(
                 f"{path} row {number}: found {len(cells)} cells, expected {len(header)}; put cells that contain "
                 f"{params.delimiter!r} in double quotes"
             )
-        names = tuple(name.strip() for name in labels.split(cells[label].strip()) if name.strip())
-        names = tuple("/".join([name, *(cells[column].strip() for column in joined)]) for name in names)
-        rows.append(Row(where, cells[image].strip(), names, cells[group[0]].strip() if group else ""))
+        if params.label_columns:
+            names = tuple(name for name in params.label_columns if _is_one(path, number, name, cells[places[name]]))
+        else:
+            names = labels.parse(cells[places[params.label_column]], params.label_separator)
+        image, group, split = (
+            cells[places[name]].strip() if name else ""
+            for name in (params.image_column, params.group_column, params.split_column)
+        )
+        rows.append(Row(where, image, names, group, _split(path, number, params.split_column, split)))
     return rows
+
+
+def _is_one(path: Path, number: int, column: str, cell: str) -> bool:
+    text = re.sub(r"\.0*$", "", cell.strip().lower())
+    if text not in (*TRUE, *FALSE):
+        raise InputError(f"{path} row {number}: column {column!r} holds {cell!r}; expected 0 or 1")
+    return text in TRUE
+
+
+def _split(path: Path, number: int, column: str, text: str) -> str:
+    if is_missing(text):
+        return ""
+    if text.casefold() not in SPLITS:
+        raise InputError(
+            f"{path} row {number}: column {column!r} holds {text!r}; expected one of {list(SPLITS)}, or nothing; "
+            f"correct it, or set {BLOCK}.split_column to ''"
+        )
+    return SPLITS[text.casefold()]
+
+
+def _joined_cells(path: Path, table: Table, params: Params) -> list[list[str]]:
+    places = _places(path, table, params)
+    return [[cells[places[name]].strip() for name in params.join_columns] for _, cells in table[1:]]
+
+
+def _hint_at_splits(path: Path, header: Sequence[str], body: Table, params: Params, say: Callable[[str], None]) -> None:
+    """Warn of a column that holds splits and is not used."""
+    used = {name for _, name in _wanted(params)}
+    if params.split_column:
+        return
+    for place, name in enumerate(header):
+        found = {cells[place].strip().casefold() for _, cells in body if len(cells) > place} - {""}
+        if name not in used and len(found) > 1 and found <= SPLITS.keys():
+            way = f"to keep them, set {BLOCK}.split_column to {name!r}"
+            say(f"{path}: column {name!r} holds splits and is not used; {way}")
+
+
+def _refuse_joined(path: Path, rows: Sequence[Row], say: Callable[[str], None]) -> None:
+    found = labels.find_joined({name for row in rows for name in row.labels})
+    if found is None:
+        return
+    example, separator, sure = found
+    text = f"{path}: cells such as {example!r} seem to hold several labels, separated by {separator!r}"
+    lines = (
+        f"if so, set {BLOCK}.label_separator to {separator!r} and task to multilabel; if each is the name of one "
+        f"class, set {BLOCK}.label_separator to ''"
+    )
+    if sure:
+        raise InputError(f"{text}; {lines}")
+    say(f"{text}; {lines}")

@@ -10,7 +10,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from counterpoise import config, storage
+
+def _end_interrupted() -> None:
+    print("\ninterrupted; run `dvc repro` to continue", file=sys.stderr)
+    sys.exit(130)
+
+
+def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        _end_interrupted()
+    sys.__excepthook__(kind, error, trace)
+
+
+if sys.argv[:1] == ["-m"]:  # Python is looking for a stage, whose imports take seconds
+    sys.excepthook = _hook
+
+from counterpoise import config, storage  # noqa: E402 - Ctrl-C may come while they are imported
 
 P = TypeVar("P", bound=config.Section)
 
@@ -51,19 +66,30 @@ def ending_in_words() -> Iterator[None]:
         _end_interrupted()
 
 
-def _end_interrupted() -> None:
-    print("\ninterrupted; run `dvc repro` to continue", file=sys.stderr)
-    sys.exit(130)
+@contextmanager
+def alone(root: Path, stage: str) -> Iterator[None]:
+    """Keep other runs of a stage out of this checkout; the system lifts the lock of a process that is killed.
 
+    Raises:
+        InputError: The stage is running already.
+    """
+    from filelock import FileLock, Timeout  # not every stage needs it
 
-def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if issubclass(kind, KeyboardInterrupt):
-        _end_interrupted()
-    sys.__excepthook__(kind, error, trace)
-
-
-if sys.argv[:1] == ["-m"]:  # imports of a stage take seconds, so Ctrl-C may come before `run`
-    sys.excepthook = _hook
+    lock = FileLock(root / f".{stage}.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise config.InputError(
+            f"stage {stage!r} is running already in {root}; wait until it has ended, or run this one in another clone "
+            "(`dvc exp run --temp` makes one)"
+        ) from error
+    except OSError as error:
+        error.filename = str(root)  # the user knows of no lock
+        raise
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def warn(message: str) -> None:

@@ -11,7 +11,7 @@ import pkgutil
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -19,6 +19,7 @@ import yaml
 from counterpoise import config, conflicts, demos, losses, sources, stages
 from counterpoise.artifacts import params_ok
 from counterpoise.config import PATH, InputError, Section, suggest
+from counterpoise.conflicts import data
 from counterpoise.dataset import augmentation
 from counterpoise.networks import outlines, pretrained
 
@@ -38,6 +39,10 @@ NEVER_UNDONE = re.compile(r"(?:demo|ingest)(?:\.|$)|evaluate\.positive$")
 """Parameters of your own data; their values in the last commit may be those of the demo."""
 SAYS_WHAT_TO_WRITE = ("did you mean", "write it")
 """An error with one of these needs no former value."""
+BROUGHT = "data/raw"
+"""Where people are asked to put their images, a folder for each set."""
+LONGEST_LINE = 2000
+"""Characters of a fault that are shown."""
 
 
 def sections() -> dict[str, type[Section]]:
@@ -62,7 +67,9 @@ def problems(content: Mapping[str, Any]) -> list[str]:
     """
     own = sections()
     known = {**SHARED, **own}
-    faults = [f"{PATH}: {name} is not a section; {_place(name, known)}" for name in content if name not in known]
+    unknown = [name for name in content if name not in known]
+    faults = [f"{PATH}: {name} is not a section; {_place(name, known)}" for name in unknown[: config.MOST_FAULTS]]
+    faults = config.shorten(faults, len(unknown) - config.MOST_FAULTS)
     faults += [f"{PATH}: section {name} is missing; add it" for name in known if name not in content]
     for name, section in known.items():
         if name in content and section is not None:
@@ -131,18 +138,20 @@ def _names(content: Mapping[str, Any]) -> list[str]:
     """Check the names of losses, sources, demo sets and policies, and the parameters of each."""
     ingest = content["ingest"]
     choices = _choices() | {"loss": list(content["losses"]), "ingest.source": list(ingest["sources"])}
+    known_losses, known_sources = losses.names(), sources.names()
     names = [
         *((where, _value(content, where), expected) for where, expected in choices.items()),
-        *((f"losses.{name}", name, losses.names()) for name in content["losses"]),
-        *((f"ingest.sources.{name}", name, sources.names()) for name in ingest["sources"]),
+        *((f"losses.{name}", name, known_losses) for name in content["losses"]),
+        *((f"ingest.sources.{name}", name, known_sources) for name in ingest["sources"]),
     ]
-    faults = [
-        f"{PATH}: {where} is {name!r}; {suggest(name, expected)}"
-        for where, name, expected in names
-        if name not in expected
-    ]
-    if faults:
-        return faults
+    wrong = [entry for entry in names if entry[1] not in entry[2]]
+    if wrong:
+        shown = [
+            f"{PATH}: {where} is {name!r}; {suggest(name, expected)}"
+            for where, name, expected in wrong[: config.MOST_FAULTS]
+        ]
+        return config.shorten(shown, len(wrong) - config.MOST_FAULTS)
+    faults: list[str] = []
     for name, block in content["losses"].items():
         faults += _faults(losses.module(name).Params, block, f"losses.{name}")
     for name, block in ingest["sources"].items():
@@ -151,13 +160,50 @@ def _names(content: Mapping[str, Any]) -> list[str]:
 
 
 def _missing(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
-    """Report a missing file of weights."""
+    """Name images and weights that are not there, and folders that lead into an output of the pipeline by a link."""
+    for section, key in data.BRINGS:
+        place = content[section][key]
+        real = (root / place).resolve()
+        if real != root.resolve() / place and real.is_relative_to(root.resolve()):
+            real_place = real.relative_to(root.resolve()).as_posix()
+            yield from data.mixed_with_outputs(f"{section}.{key}", place, content["demo"]["name"], real_place)
+    yield from _no_folder(root, content)
     weights = content["model"]["weights"]
     if not (root / pretrained.path(weights)).exists() and weights not in pretrained.KINDS:
         yield (
             f"{PATH}: model.weights is {weights!r}, but {pretrained.path(weights)} does not exist; put the file there, "
             f"and `dvc add` it, or set model.weights to one of {list(pretrained.KINDS)}"
         )
+
+
+def _no_folder(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
+    """Say that `ingest.root` is missing, which folders there are, and which presets ask for it."""
+    place = content["ingest"]["root"]
+    own = PurePosixPath(place) == PurePosixPath(demos.FOLDER) and content["demo"]["name"] != "none"
+    if own or (root / place).is_dir():
+        return
+    tracked = [
+        f"{folder}.dvc" for folder in (place, *PurePosixPath(place).parents) if (root / f"{folder}.dvc").exists()
+    ]
+    if tracked:
+        yield (
+            f"{PATH}: ingest.root is {place!r}, which {tracked[0]} tracks, but it is not there; bring it back with "
+            f"`dvc checkout {tracked[0]}`, or with `dvc pull {tracked[0]}` from your remote storage"
+        )
+        return
+    there = sorted(path.name for path in (root / BROUGHT).glob("*/")) if (root / BROUGHT).is_dir() else []
+    listed = f"; {BROUGHT} has {there[:6]}" if there else ""
+    presets = [
+        f"presets/{path.name}"
+        for path in sorted((root / "presets").glob("*.yaml"))
+        if config.parse(path.read_text(encoding="utf-8"))["ingest"]["root"] == place
+    ]
+    asked = f" ({' and '.join(presets)} set it, for images that you bring)" if presets else ""
+    kind = "that is a file, not a folder" if (root / place).exists() else "there is no such folder"
+    yield (
+        f"{PATH}: ingest.root is {place!r}, but {kind}{asked}; put your images there, or set ingest.root to the folder "
+        f"where they are{listed}"
+    )
 
 
 def undo(root: Path, content: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:
@@ -202,6 +248,11 @@ def _value(content: object, name: str) -> object:
     return content
 
 
+def _cut(line: str) -> str:
+    """Keep a line readable that shows a value of thousands of characters."""
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
+
+
 def main(root: Path) -> None:
     """Check all parameters, and write `results/params.ok`.
 
@@ -210,7 +261,7 @@ def main(root: Path) -> None:
     """
     content = config.load(root)
     outlines.recall(root)
-    faults = problems(content) or list(_missing(root, content))
+    faults = [_cut(line) for line in problems(content)] or list(_missing(root, content))
     outlines.keep(root)
     if faults:
         raise InputError("\n".join([*faults, *undo(root, content, faults), f"Fix {PATH} and run `dvc repro` again."]))

@@ -2,13 +2,13 @@
 
 With `target: estimated`, unlabelled images from deployment are used only to estimate the class shares there.
 
-Reads `results/predictions/val.parquet`, `models/model/`, `data/prior.json`, and the folder or file that
-`decide.unlabelled` names. Writes `models/decision.json`.
+Reads `results/predictions/val.parquet`, `models/model/`, `data/prior.json`, `data/positive.json`, and the folder or
+file that `decide.unlabelled` names. Writes `models/decision.json` and `models/decide.sums`.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,29 +17,29 @@ from pydantic import Field
 from counterpoise import labels
 from counterpoise.artifacts import decision as decision_file
 from counterpoise.artifacts import model, predictions, unlabelled
+from counterpoise.artifacts import positive as positive_file
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.decision import Decision
+from counterpoise.artifacts.positive import Positive
 from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import PATH, InputError, Positive, Section
+from counterpoise.config import PATH, InputError, Prevalences, Section
 from counterpoise.decision import rules, target_prior, validation
+from counterpoise.decision.class_names import ClassNames
 from counterpoise.decision.links import Rule
 from counterpoise.stages import run, warn
 from counterpoise.storage import ArtifactError
 
 
-class Decide(Section):
+class Decide(ClassNames):
     """Section `decide`."""
+
+    model_config = Section.model_config
 
     calibrator: Literal["auto", "none", "temperature", "vector", "platt", "isotonic"]
     """How logits become probabilities. `none`: no calibration; `temperature`: one factor; `vector` (multiclass only),
     `platt` and `isotonic` also have a bias, which learns the prior from validation. `auto` takes `temperature` if the
     ledger knows the prior that the model saw, otherwise `vector` (multiclass) or `platt` (multilabel)."""
-    target: Literal["natural", "estimated"] | dict[str, float]
-    """Class shares in deployment. `natural`: as in the labels, before any balancing. {class: share}: for multiclass a
-    share for every class, with sum 1; for multilabel any labels, the others stay natural. `estimated`: from unlabelled
-    images (`unlabelled`), assuming that deployment differs only in the class shares, not in how images of a class look;
-    a check of this assumption stops the run if it fails."""
     unlabelled: str
     """For `estimated`: raw logits of images from deployment, as `counterpoise predict --logits` writes them; a parquet
     file, or a folder of such files. The path must exist for every target."""
@@ -47,28 +47,40 @@ class Decide(Section):
     """How probabilities become decisions. `most_probable`: maximises accuracy; `balanced`: maximises balanced accuracy;
     `least_cost`: minimises the costs; `f_beta`: maximises F-beta; `precision_floor`: maximises recall at a given
     precision. The last two set a threshold for each label, or for the positive one of two classes."""
-    costs: dict[str, dict[str, float]]
-    """`least_cost` only. Multiclass: {truth: {decision: cost}}; multilabel: {label: {missed: cost, false_alarm: cost}}.
-    Costs that are not stated are 1; a right decision costs 0."""
     beta: float = Field(gt=0, le=10)
     """`f_beta` only: how much more recall counts than precision, in (0, 10]."""
     floor: float = Field(gt=0, lt=1)
     """`precision_floor` only: the precision that validation must support with 95 % confidence, in (0, 1)."""
-    at_least: int = Field(ge=0)
-    """Multilabel only: minimum number of labels per image, at least 0; the most probable labels are added. 0 allows
+    at_least: int = Field(ge=0, le=1000)
+    """Multilabel only: minimum number of labels per image, in 0..1000; the most probable labels are added. 0 allows
     none."""
-    min_positives: int = Field(ge=1)
-    """Multilabel only: labels with fewer positives (or negatives) in validation share one calibration; at least 1."""
-    search_positives: int = Field(ge=1)
+    min_positives: int = Field(ge=1, le=1_000_000)
+    """Multilabel only: labels with fewer positives (or negatives) in validation share one calibration; at least 1, at
+    most 1,000,000 (as if always)."""
+    search_positives: int = Field(ge=1, le=1_000_000)
     """`f_beta` only: with at least this many positives in validation, the threshold is searched on the true labels.
-    With fewer, it is computed from the calibrated probabilities, which varies less. At least 1."""
+    With fewer, it is computed from the calibrated probabilities, which varies less. At least 1, at
+    most 1,000,000 (as if never)."""
+
+
+@dataclass(frozen=True)
+class Matters:
+    """What a decision is about besides its rule.
+
+    Attributes:
+        positive: The class that matters, and why.
+        at_prevalence: Other shares of it to decide for, each in (0, 1).
+    """
+
+    positive: Positive
+    at_prevalence: tuple[float, ...]
 
 
 class Params(Section):
     """What this stage reads."""
 
     decide: Decide
-    evaluate: Positive
+    evaluate: Prevalences
 
 
 def choose(
@@ -76,7 +88,7 @@ def choose(
     prior: Prior,
     ledger: tuple[prior_ledger.Line, ...],
     params: Decide,
-    matters: Positive,
+    matters: Matters,
     scores: unlabelled.Unlabelled | None = None,
 ) -> Decision:
     """Choose on validation: calibrate, correct to the target prior, add the decision rule, and count its decisions.
@@ -145,7 +157,8 @@ def main(root: Path, params: Params) -> None:
     """Choose and write the decision, and print a summary."""
     card, prior = model.read_card(root), prior_file.read(root)
     scores = of_this_model(root, params.decide.unlabelled) if params.decide.target == "estimated" else None
-    decision = choose(predictions.read(root, "val"), prior, card.ledger, params.decide, params.evaluate, scores)
+    matters = Matters(positive_file.read(root), params.evaluate.at_prevalence)
+    decision = choose(predictions.read(root, "val"), prior, card.ledger, params.decide, matters, scores)
     decision_file.write(root, decision)
     if decision.pooled:
         warn(f"too few validation images for a separate calibration; these labels share one: {list(decision.pooled)}")

@@ -1,7 +1,6 @@
 """Write a demo data set from a pip package.
 
-Reads a pip package. Writes `data/raw/demo/`. To use your own images, set `ingest.root` and `demo.name: none`, or delete
-this stage.
+Reads a pip package. Writes `data/demo/`. Whoever brings their own images sets `ingest.root` and `demo.name: none`.
 """
 
 from __future__ import annotations
@@ -9,10 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from counterpoise import demos, storage
-from counterpoise.config import Section
+from counterpoise.config import PATH, InputError, Section
+from counterpoise.demos import FOLDER
 from counterpoise.stages import run
 
-FOLDER = "data/raw/demo"
+SHOWN = 3
+"""Number of files that a refusal names."""
 
 
 class Demo(Section):
@@ -29,10 +30,23 @@ class Params(Section):
 
 
 def main(root: Path, params: Params) -> None:
-    """Write the folder, in place of an old one."""
+    """Write the folder again.
+
+    Raises:
+        InputError: It holds a file that no demo wrote, or there is no such demo. Nothing is deleted.
+    """
+    if foreign := demos.list_foreign(root / FOLDER):
+        more = f" and {len(foreign) - SHOWN} more" if len(foreign) > SHOWN else ""
+        raise InputError(
+            f"{FOLDER} holds files that the demo did not write, or that were changed since: "
+            f"{', '.join(foreign[:SHOWN])}{more}. Nothing was deleted. This folder is for the demo alone. Move your "
+            f"files, for example to data/raw/mine; to use them, set ingest.root to that folder and demo.name to none "
+            f"in {PATH}. Then run `dvc repro` again."
+        )
     with storage.replacing(root / FOLDER, folder=True) as folder:
         if params.demo.name != "none":
             demos.find(params.demo.name).write(folder)
+            demos.write_sums(folder)
 
 
 if __name__ == "__main__":

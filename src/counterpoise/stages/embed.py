@@ -4,7 +4,7 @@ Reads `data/tiles/{train,val,test}` and, where `model.weights` names it, a file 
 `data/features/{train,val,test}/`. Features depend on neither the loss, the samples per epoch, nor the head, so all
 losses and replicates share them. With `predict.tta`, the stage also computes the views of val and test. `index.json`
 records whether the backbone is frozen and which library computed the features: ONNX Runtime (on a CPU in float32) or
-PyTorch. Without a frozen backbone there are no features.
+PyTorch. Without a frozen backbone there are no features. A run that was killed goes on after its last batch.
 """
 
 from __future__ import annotations
@@ -13,29 +13,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
 
 from counterpoise.artifacts import features, splits, tiles
-from counterpoise.config import Backbone, Section, Tta, Views
-from counterpoise.stages import run
+from counterpoise.config import Backbone, BatchSize, Section, Seed, Tta, Views
+from counterpoise.stages import alone, run
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
 
     from counterpoise.dataset.inputs import TileInputs
+    from counterpoise.networks.devices import Compute
 
 
 class Embed(Section):
     """Section `embed`."""
 
-    batch_size: int = Field(ge=1)
-    """Tiles that go through the backbone at a time."""
+    batch_size: BatchSize
+    """Tiles that go through the backbone at a time, in 1..65,536."""
 
 
 class Params(Section):
     """What this stage reads."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     model: Backbone
     oversample: Views
     predict: Tta
@@ -66,27 +67,50 @@ def main(root: Path, params: Params) -> None:
             features.write(root, split, None)
         return
     import torch
+
+    from counterpoise.engine import unfinished
+    from counterpoise.networks import backbones, devices, inference
+
+    with alone(root, "embed"):
+        compute = devices.pick(params.model.device, params.model.precision)
+        backbone = backbones.build_backbone(params.model.backbone, params.model.weights, params.seed, params.model.pool)
+        backbone.to(memory_format=torch.channels_last)
+        frozen = inference.freeze(backbone, params.model.backbone, params.model.input_px, compute)
+        for split in splits.NAMES:
+            features.write(root, split, _embed(root, split, frozen, params, compute))
+        unfinished.remove_all(root, "embed")
+
+
+def _embed(root: Path, split: str, frozen: nn.Module, params: Params, compute: Compute) -> features.Features:
+    """Compute the features of a split; the batches that an interrupted run has computed are kept."""
     from torch import nn
 
-    from counterpoise.dataset.inputs import infer
-    from counterpoise.networks import backbones, devices, inference, tta
+    from counterpoise.dataset.inputs import in_order
+    from counterpoise.engine import unfinished
+    from counterpoise.networks import inference, pretrained, tta
 
-    compute = devices.pick(params.model.device, params.model.precision)
-    backbone = backbones.build_backbone(params.model.backbone, params.model.weights, params.seed, params.model.pool)
-    backbone.to(memory_format=torch.channels_last)
-    frozen = inference.freeze(backbone, params.model.backbone, params.model.input_px, compute)
-    for split in splits.NAMES:
-        part = tiles.read(root, split)
-        views = 0 if split == "test" else params.oversample.views
-        turns = tta.VIEWS["none" if split == "train" else params.predict.tta]
-        rows = index(part.table["tile_id"].tolist(), views, len(turns))
-        values = []
-        for number, turn in enumerate(turns):
-            inputs = _inputs(part, 0 if number else views, params)
-            label = split if number else f"embed {split}"
-            network = nn.Sequential(tta.Turned(turn), frozen)
-            values.append(infer(network, inputs, params.embed.batch_size, compute, label))
-        features.write(root, split, features.Features(rows, np.concatenate(values), inference.runtime(frozen)))
+    part, runtime = tiles.read(root, split), inference.runtime(frozen)
+    views = 0 if split == "test" else params.oversample.views
+    turns = tta.VIEWS["none" if split == "train" else params.predict.tta]
+    read = [root / tiles.path(split)]
+    read += [] if params.model.weights in pretrained.KINDS else [root / pretrained.path(params.model.weights)]
+    values = []
+    for number, turn in enumerate(turns):
+        inputs = _inputs(part, 0 if number else views, params)
+        chosen = [params.model_dump(), split, number, compute, runtime]
+        kept = unfinished.Rows(unfinished.place(root, "embed", chosen, read))
+        batches = inputs.batches(in_order(len(inputs), params.embed.batch_size)[kept.batches :])
+        for rows in inference.stream(
+            nn.Sequential(tta.Turned(turn), frozen),
+            batches,
+            compute,
+            total=len(inputs),
+            done=kept.count,
+            label=split if number else f"embed {split}",
+        ):
+            kept.append(rows.numpy())
+        values.append(kept.read())
+    return features.Features(index(part.table["tile_id"].tolist(), views, len(turns)), np.concatenate(values), runtime)
 
 
 def _inputs(part: tiles.Tiles, views: int, params: Params) -> TileInputs:

@@ -1,6 +1,7 @@
 """Score the decisions on the test set, with confidence intervals.
 
-Reads `results/predictions/test.parquet`, `models/decision.json`. Writes `reports/metrics.json` and `reports/plots/`.
+Reads `results/predictions/test.parquet`, `models/decision.json`. Writes `reports/metrics.json`,
+`reports/plots/` and `reports/evaluate.sums`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from pydantic import Field
 from counterpoise import labels, seeds
 from counterpoise.artifacts import decision as decision_file
 from counterpoise.artifacts import metrics, plots, predictions
-from counterpoise.config import Positive, Section
+from counterpoise.config import PATH, InputError, Prevalences, Section, Seed
+from counterpoise.decision.class_names import PositiveName
+from counterpoise.engine.threads import one_thread
 from counterpoise.evaluation import tasks
 from counterpoise.evaluation.headline import headline
 from counterpoise.evaluation.prevalence_table import prevalence_table
@@ -33,19 +36,24 @@ ROUGH = "resamples"
 """The word of notes about intervals that lack resamples; the console has one line for all of them."""
 
 
-class Evaluate(Positive):
+class Evaluate(Prevalences, PositiveName):
     """Section `evaluate`."""
 
     model_config = Section.model_config
 
-    resamples: int = Field(ge=100)
-    """Number of bootstrap resamples for the intervals of composite figures, at least 100."""
+    resamples: int = Field(ge=100, le=10_000)
+    """Number of bootstrap resamples for the intervals of composite figures, in 100..10,000. Time and memory grow with
+    it (4 bytes for each resample and test image), and beyond 10,000 the ends of intervals no longer move."""
+
+
+MOST_BYTES = 4 * 2**30
+"""Memory of the resamples: 1,000 of a million test images, or 10,000 of a hundred thousand."""
 
 
 class Params(Section):
     """What this stage reads."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     evaluate: Evaluate
 
 
@@ -65,7 +73,14 @@ def score(
 
     Raises:
         ArtifactError: Predictions and decision are from different runs.
+        InputError: The resamples would take too much memory.
     """
+    needed, count = 4 * params.resamples * len(test.image_ids), len(test.image_ids)
+    if needed > MOST_BYTES:
+        raise InputError(
+            f"{PATH}: evaluate.resamples is {params.resamples}, which takes {needed / 2**30:.0f} GiB with {count:,} "
+            f"test images; at most {MOST_BYTES / 2**30:.0f} GiB are used; set it to {MOST_BYTES // (4 * count)} or less"
+        )
     names, groups, task = decision.classes, np.asarray(test.groups), tasks.find(decision.task)
     if test.classes != names:
         raise ArtifactError(
@@ -108,10 +123,16 @@ def console_warnings(notes: Sequence[str], names: Sequence[str], counts: Sequenc
 def main(root: Path, params: Params) -> None:
     """Score and write, and print the metrics with their 95 % intervals."""
     test, decision = predictions.read(root, "test"), decision_file.read(root)
-    result, tables = score(test, decision, params.evaluate, params.seed)
+    with one_thread():
+        result, tables = score(test, decision, params.evaluate, params.seed)
     counts = labels.counts(test.labels, test.classes).tolist()
     for line in console_warnings(result.notes[2:], test.classes, counts):
         warn(line)
+    if other := metrics.compare_with_commit(root, result):
+        warn(
+            f"{other}. So `dvc metrics diff` does not show what a remedy changed. To compare with this run from now "
+            "on, commit it: git commit -am Baseline"
+        )
     metrics.write(root, result)
     plots.write(root, tables)
     print(f"{'metric on test':32s}{'value':>9s}  [95 % interval]")

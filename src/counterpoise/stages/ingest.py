@@ -1,17 +1,15 @@
 """Read images and labels, check them, and write them in one schema.
 
-Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/rejected.csv`, and
-`data/thumbnails.npy`. Every image is decoded once. `data/rejected.csv` lists every row that is not used, and why.
+Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/rejected.csv`,
+`data/thumbnails.npy`, `data/pixels.json`, and `data/ingest.sums`. Every image is decoded once, and a second time once
+the range of all images is known if it has more than 8 bits or transparency; every row that is not used is listed with
+its reason.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -19,13 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
-from tqdm import tqdm
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from counterpoise import config, images, labels, sources, tasks
-from counterpoise.artifacts import classes, manifest, rejected, thumbnails
-from counterpoise.config import InputError, Section
-from counterpoise.dataset import curation
+from counterpoise.artifacts import classes, manifest, pixels, rejected, thumbnails
+from counterpoise.config import InputError, Listed, Name, Section
+from counterpoise.dataset import class_names, curation, decoding, image_paths
 from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
 from counterpoise.stages import count_of, list_counts, run, warn
@@ -34,11 +32,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+FLAT = 8
+"""A picture whose brightest spot is less brighter than its darkest shows nothing."""
+
+
+PixelValue = Annotated[float, Field(ge=-1e37, le=1e37)]
+"""Values beyond mark missing pixels."""
+BandNumber = Annotated[int, Field(ge=0, le=65_535)]
+"""A TIFF counts its bands with 16 bits."""
+
+
 class Rare(Section):
     """Block `ingest.rare`: what to do with classes that have few images."""
 
-    min_images: int = Field(ge=1)
-    """A class with fewer images than this is rare; at least 1."""
+    min_images: int = Field(ge=1, le=1_000_000)
+    """A class with fewer images than this is rare; in 1..1,000,000."""
     action: Literal["keep", "drop", "other"]
     """What to do with rare classes. `keep` them; `drop` their label, and images without another label; or group them
     all as one class named `other`."""
@@ -53,13 +61,37 @@ class Ingest(Section):
     """Where the labels come from: `csv`, a table; or `folder`, one folder per class."""
     sources: dict[str, dict[str, Any]]
     """The parameters of each source."""
-    exclude: tuple[str, ...] = Field(strict=False)
+    exclude: Listed[Name]
     """Classes to leave out. Images that have no other class are left out too."""
-    merge: dict[str, Annotated[tuple[str, ...], Field(strict=False)]]
+    merge: dict[Name, Listed[Name]]
     """Classes to merge, as {new name: [old names]}."""
     rare: Rare
     max_rejected_frac: float = Field(ge=0, le=1)
     """Stop if more than this share of the rows is unusable, in [0, 1]."""
+    pixel_range: Literal["auto"] | Annotated[tuple[PixelValue, PixelValue], Field(strict=False)]
+    """The values that become black and white, in every image: `auto`, or two numbers. With `auto`, values of 8 bits
+    stay unchanged, and those of more bits and floating point get the range that all images have together."""
+    bands: Literal["auto"] | Annotated[tuple[BandNumber, ...], Field(strict=False)]
+    """Which bands are shown, numbered from 0: `auto`, three numbers for red, green and blue, or one for grey. `auto`
+    takes the only band or the first three, and transparency where the file has some."""
+    background: Literal["auto", "black", "white"]
+    """What lies behind transparent parts. `auto` is `white` where what can be seen is dark on average, else `black`."""
+
+    @field_validator("pixel_range", mode="before")
+    @classmethod
+    def _is_range(cls, value: object) -> object:
+        numbers = value if isinstance(value, list | tuple) and all(type(x) in (int, float) for x in value) else ()
+        if value != "auto" and not (len(numbers) == 2 and -np.inf < numbers[0] < numbers[1] < np.inf):
+            raise PydanticCustomError("pixel_range", "expected auto, or two numbers, the second higher: [0, 4095]")
+        return value
+
+    @field_validator("bands", mode="before")
+    @classmethod
+    def _are_bands(cls, value: object) -> object:
+        numbers = value if isinstance(value, list | tuple) and all(type(x) is int and x >= 0 for x in value) else ()
+        if value != "auto" and len(numbers) not in (1, 3):
+            raise PydanticCustomError("bands", "expected auto, or one or three numbers from 0: [0] or [0, 1, 2]")
+        return value
 
 
 class Params(Section):
@@ -70,16 +102,6 @@ class Params(Section):
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """What is kept of an image: size in px, hash of the file, and grey thumbnail, uint8 (s, s)."""
-
-    width_px: int
-    height_px: int
-    sha256: str
-    thumbnail: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
 class Ingested:
     """All that this stage writes, and its warnings."""
 
@@ -87,56 +109,23 @@ class Ingested:
     classes: classes.Classes
     rejected: pd.DataFrame
     thumbnails: NDArray[np.uint8]
+    pixels: images.Pixels
     warnings: tuple[str, ...]
 
 
-def decode(folder: Path, image: str) -> Decoded | str:
-    """Decode one image.
-
-    Args:
-        folder: `ingest.root`, resolved.
-        image: Path of the image below `folder`.
-
-    Returns:
-        What is kept of the image, or the reason why it is unusable.
-    """
-    path = sources.inside(folder, image)
-    if path is None:
-        return "its path leaves ingest.root"
-    try:
-        if path.exists() and not path.is_file():  # reading a pipe would wait forever
-            return "the path is a folder, not an image" if path.is_dir() else "the path is not a regular file"
-        data = path.read_bytes()
-        picture = images.decode(data)
-    except FileNotFoundError:
-        return "the image does not exist; expected its path below ingest.root, with folder and suffix"
-    except OSError as error:
-        return f"the image cannot be read: {error.strerror}"
-    except images.ImageError as error:
-        return str(error)
-    height, width = picture.shape[:2]
-    return Decoded(width, height, hashlib.sha256(data).hexdigest(), images.thumbnail(picture))
-
-
-def decode_all(folder: Path, names: Sequence[str]) -> list[Decoded | str]:
-    """Decode images with one thread per core. Pillow releases the GIL while it decodes."""
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        # `images.decode` sets and resets warning filters, which threads share. Set them once around all threads.
-        with warnings.catch_warnings(action="ignore"):
-            results = pool.map(partial(decode, folder.resolve()), names)
-            return list(tqdm(results, total=len(names), desc="decode", unit="image", delay=1, mininterval=1))
-    finally:
-        pool.shutdown(cancel_futures=True)  # otherwise Ctrl-C would wait for all images
-
-
-def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded | str]], params: Params) -> Ingested:
+def assemble(
+    rows: Sequence[Row],
+    look: decoding.Look,
+    params: Params,
+    found: image_paths.Found = image_paths.ALL_EXACT,
+) -> Ingested:
     """Turn raw rows into a manifest.
 
     Args:
         rows: Raw rows.
-        look: Function that decodes images by name, and returns the reason for each that it cannot decode.
+        look: Decodes the images.
         params: What this stage reads.
+        found: Which files are meant by paths that are not those of a file.
 
     Returns:
         All that this stage writes.
@@ -145,38 +134,65 @@ def assemble(rows: Sequence[Row], look: Callable[[Sequence[str]], list[Decoded |
         InputError: Too many rows are unusable, or no two classes are left to distinguish.
     """
     settings = params.ingest
-    usable, refused = curation.join(rows, params.task)
+    usable, refused = curation.join(rows, params.task, found.files)
     usable, left_out = curation.choose(usable, settings.exclude, settings.merge)
     refused += left_out
-    decoded: dict[str, Decoded] = {}
-    for image, result in zip(usable, look([image.image for image in usable]), strict=True):
+    decoded: dict[str, decoding.Decoded] = {}
+    results, seen = look([image.image for image in usable])
+    for image, result in zip(usable, results, strict=True):
         if isinstance(result, str):
             refused += curation.refuse(image, "rejected", result)
         else:
             decoded[image.image] = result
-    usable = [image for image in usable if image.image in decoded]
+    refused = [(row, kind, reason + hint_for(row, reason, found)) for row, kind, reason in refused]
+    before, usable = usable, [image for image in usable if image.image in decoded]
+    warned = [*warn_of_classes(before, usable)]
     usable, left_out = curation.treat_rare(usable, settings.rare.min_images, settings.rare.action)
     refused += left_out
-    stop_if_too_many(refused, len(rows), settings.max_rejected_frac)
+    stop_if_too_many(refused, sum(not row.unused for row in rows), settings.max_rejected_frac)
     usable.sort(key=lambda image: image.image)
     if fault := curation.fault_of_classes(usable, refused):
         raise InputError(f"{settings.root}: {fault}")
     ordered = order_classes(usable, settings.root)
     pictures = np.stack([decoded[image.image].thumbnail for image in usable])
-    warned = find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
-    return Ingested(list_usable(usable, decoded, settings.root), ordered, list_refused(refused), pictures, warned)
+    warned += find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
+    warned += find_flat(pictures)
+    table = list_usable(usable, decoded, settings.root)
+    return Ingested(table, ordered, list_refused(refused), pictures, seen, tuple(warned))
+
+
+def hint_for(row: Row, reason: str, found: image_paths.Found) -> str:
+    """Name the nearest file where the path is at fault."""
+    fault_of_path = reason in (curation.MISSING, curation.ABSOLUTE, curation.LEAVES)
+    return found.hints.get(row.image, "") if fault_of_path else ""
+
+
+def warn_of_classes(before: Sequence[Labelled], usable: Sequence[Labelled]) -> Iterator[str]:
+    """Warn of classes without a usable image, of several spellings of a class, and of missing values as classes.
+
+    Args:
+        before: Images before they were decoded.
+        usable: Those that could be decoded.
+    """
+    counts, wanted = curation.count(usable), curation.count(before)
+    if lost := [f"{name!r} ({count_of(wanted[name], 'image')})" for name in sorted(wanted.keys() - counts.keys())]:
+        yield f"no image can be used of class {', '.join(lost)}; {rejected.PATH} says why"
+    yield from class_names.spellings(counts)
+    yield from class_names.missing_values(counts)
 
 
 def order_classes(usable: Sequence[Labelled], root: str) -> classes.Classes:
     """Count the classes and sort them by decreasing count, then by name.
 
     Raises:
-        InputError: A name contains the separator of labels.
+        InputError: A name contains the separator of labels, or a control character.
     """
     counts = curation.count(usable)
     for name in counts:
         if labels.SEPARATOR in name:
             raise InputError(f"{root}: class name {name!r} contains '{labels.SEPARATOR}'; rename it")
+        if fault := class_names.fault(name):
+            raise InputError(f"{root}: {fault}; rename it, or give it another name with ingest.merge")
     order = sorted(counts, key=lambda name: (-counts[name], name))
     return classes.Classes(tuple(order), tuple(counts[name] for name in order), len(usable))
 
@@ -206,7 +222,18 @@ def find_disagreements(usable: Sequence[Labelled], sha256: Sequence[str]) -> tup
     )
 
 
-def list_usable(usable: Sequence[Labelled], decoded: dict[str, Decoded], root: str) -> pd.DataFrame:
+def find_flat(pictures: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Warn if no picture shows anything: the darkest and the brightest spot of each, (n, s, s), are nearly the same."""
+    contrast = int(np.ptp(pictures.reshape(len(pictures), -1), axis=1).max())
+    if contrast >= FLAT:
+        return ()
+    return (
+        f"no picture has a contrast of more than {contrast} of 255, so all look alike; check ingest.pixel_range, "
+        f"ingest.bands and ingest.background, and what {pixels.PATH} says was found",
+    )
+
+
+def list_usable(usable: Sequence[Labelled], decoded: dict[str, decoding.Decoded], root: str) -> pd.DataFrame:
     """Build the table of `manifest.csv`."""
     import pandas as pd
 
@@ -217,6 +244,7 @@ def list_usable(usable: Sequence[Labelled], decoded: dict[str, Decoded], root: s
             labels.join(image.labels),
             labels.join(sorted({name for row in image.rows for name in row.labels})),
             image.group or image.image,
+            image.split,
             decoded[image.image].width_px,
             decoded[image.image].height_px,
             decoded[image.image].sha256,
@@ -234,6 +262,11 @@ def list_refused(refused: Sequence[Refusal]) -> pd.DataFrame:
     return pd.DataFrame(sorted(rows), columns=list(rejected.COLUMNS))
 
 
+def _quoted(path: str) -> str:
+    r"""Write a path between quotes, with escapes for what cannot be printed, but one `\` for one."""
+    return repr(path).replace("\\\\", "\\")
+
+
 def _printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
@@ -249,15 +282,40 @@ def stop_if_too_many(refused: Sequence[Refusal], rows: int, max_rejected_frac: f
     if len(unusable) <= max_rejected_frac * rows:
         return
     lines = []
-    for reason, count in Counter(reason for _, reason in unusable).most_common(5):
-        row = next(row for row, cause in unusable if cause == reason)
+    for cause, count in Counter(curation.cause(reason) for _, reason in unusable).most_common(5):
+        row, reason = next((row, reason) for row, reason in unusable if curation.cause(reason) == cause)
         others = f" (and {count_of(count - 1, 'more row')})" if count > 1 else ""
-        lines.append(f"  {row.where}: image {row.image!r}: {reason}{others}")
+        lines.append(f"  {row.where}: image {_quoted(row.image)}: {reason}{others}")
     head = (
         f"{len(unusable)} of {rows} rows are unusable, more than ingest.max_rejected_frac = {max_rejected_frac} "
         "allows. Correct the rows, or raise ingest.max_rejected_frac to go on without them:"
     )
     raise InputError("\n".join([head, *lines]))
+
+
+def remarks(rows: Sequence[Row], found: image_paths.Found, result: Ingested) -> Iterator[str]:
+    """Say in a line each how rows were understood that do not speak for themselves.
+
+    Args:
+        rows: Raw rows.
+        found: Which files are meant by paths that are not those of a file.
+        result: What became of them.
+    """
+    if found.files:
+        given, file = next(iter(found.files.items()))
+        yield (
+            f"{count_of(len(found.files), 'path')} fit one file each but for {' and '.join(found.differences)}; "
+            f"{_quoted(given)} is taken for {_quoted(file)}"
+        )
+    if unused := Counter(row.unused for row in rows if row.unused):
+        listed = "; ".join(f"{number} {reason}" for reason, number in unused.most_common(5))
+        yield f"{count_of(unused.total(), 'file')} passed over ({listed}); {rejected.PATH} lists them"
+    if missing := Counter(row.group for row in rows if row.group and sources.is_missing(row.group)):
+        words = ", ".join(map(repr, sorted(missing)))
+        yield f"{count_of(missing.total(), 'row')} with {words} for the group: each such image is a group of its own"
+    if sizes := Counter(split for split in result.manifest["split"] if split):
+        listed = ", ".join(f"{name} {sizes[name]}" for name in manifest.SPLITS if sizes[name])
+        yield f"splits that the labels give are kept: {listed} of {len(result.manifest)} images"
 
 
 def summarise(result: Ingested) -> str:
@@ -273,18 +331,33 @@ def main(root: Path, params: Params) -> None:
     block = params.ingest.sources.get(params.ingest.source, {})
     settings = config.validate(source.Params, block, f"ingest.sources.{params.ingest.source}")
     folder = root / params.ingest.root
-    rows = source.read(folder, settings)
-    result = assemble(rows, partial(decode_all, folder), params)
+    rows = source.read(folder, settings, warn)
+    found = image_paths.find(folder, params.ingest.root, [row.image for row in rows if not row.unused])
+    wanted = params.ingest
+    look = partial(
+        decoding.decode_all,
+        folder,
+        pixel_range=None if wanted.pixel_range == "auto" else wanted.pixel_range,
+        bands=() if wanted.bands == "auto" else wanted.bands,
+        background=wanted.background,
+    )
+    result = assemble(rows, look, params, found)
+    for remark in remarks(rows, found, result):
+        print(remark)
     unusable = int((result.rejected["kind"] == "rejected").sum())
     if unusable:
-        warn(f"{unusable} of {len(rows)} rows are unusable; {rejected.PATH} lists the reasons")
+        warn(
+            f"{unusable} of {sum(not row.unused for row in rows)} rows are unusable; {rejected.PATH} lists the reasons"
+        )
     for warning in result.warnings:
         warn(warning)
     manifest.write(root, result.manifest)
     classes.write(root, result.classes)
     rejected.write(root, result.rejected)
     thumbnails.write(root, result.thumbnails)
+    pixels.write(root, result.pixels)
     print(summarise(result))
+    print(f"pixels: {result.pixels.found}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Choose how often each training tile is sampled in one epoch, and with which augmented views.
 
-Reads `data/tiles/train`, `data/clusters.csv`, `data/classes.json`. Writes `data/draws.csv`, and `data/prior.json` with
-the first lines of the prior ledger. It writes no images.
+Reads `data/tiles/train`, `data/clusters.csv`, `data/classes.json`. Writes `data/draws.csv`, `data/prior.json` with
+the first lines of the prior ledger, and `data/oversample.sums`. It writes no images.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from counterpoise.artifacts import classes, clusters, draws, tiles
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import Drawn, InputError, Portion, Section
+from counterpoise.config import Drawn, InputError, Portion, Section, Seed
 from counterpoise.dataset import subsampling
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.imbalance import resampling
@@ -65,7 +65,7 @@ class Params(Section):
     """What this stage reads."""
 
     task: tasks.Task
-    seed: int = Field(ge=0)
+    seed: Seed
     oversample: Oversample
     train: Portion
 
@@ -158,10 +158,11 @@ def main(root: Path, params: Params) -> None:
             f"{config.PATH}: oversample.strategy is {strategy!r}, which compares sets of labels, but with task "
             f"{params.task!r} each image has one class; set it to one of {plain}"
         )
-    table, labelled = tiles.read(root, "train").table, classes.read(root)
+    whole, labelled = tiles.read(root, "train"), classes.read(root)
+    table = whole.table
     if params.train.fraction < 1:
         tiles_before = len(table)
-        table = table.iloc[subsampling.choose(table, clusters.units(root), params.train.fraction, params.seed)]
+        table = table.iloc[subsampling.choose(table, clusters.units(root, whole), params.train.fraction, params.seed)]
         print(f"{len(table)} of {tiles_before} training tiles are used (train.fraction {params.train.fraction:g})")
     drawn, prior = draw(table, labelled, params.oversample, params.seed, task=params.task)
     draws.write(root, drawn)

@@ -1,8 +1,8 @@
 """Compute the raw logits of every image of validation and test.
 
 Reads `models/model/`, `data/clusters.csv`, `data/tiles/{val,test}/` and `data/features/{val,test}/`. Writes
-`results/predictions/{val,test}.parquet`. Predictions are averaged over the members of a model and the views of a tile,
-then aggregated from the tiles to one row per image.
+`results/predictions/{val,test}.parquet` and `results/predictions/predict.{val,test}.sums`. Predictions are averaged
+over the members of a model and the views of a tile, then aggregated from the tiles to one row per image.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
-from counterpoise.config import PATH, InputError, Section, Tta
+from counterpoise.config import PATH, BatchSize, InputError, Section, Tta
 from counterpoise.dataset import folding
 from counterpoise.stages import run
 
@@ -37,8 +37,8 @@ class Predict(Tta):
     average: Literal["logits", "probabilities"]
     """What to average over the members of a model and the views of a tile: their `logits`, with which the prior ledger
     is exact, or their `probabilities`, with which it is approximate."""
-    batch_size: int = Field(ge=1)
-    """Number of tiles per forward pass, at least 1."""
+    batch_size: BatchSize
+    """Number of tiles per forward pass, in 1..65,536."""
 
 
 class Device(Section):
@@ -154,10 +154,10 @@ def main(root: Path, params: Params) -> None:
 
     card = model.read_card(root)
     members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
-    units, compute = clusters.units(root), devices.pick(params.model.device, params.model.precision)
+    compute = devices.pick(params.model.device, params.model.precision)
     for split in ("val", "test"):
         part = tiles.read(root, split)
-        stored = features.read(root, split)
+        stored, units = features.read(root, split, part), clusters.units(root, part)
         logits = logits_of(card, members, part, stored, params.predict, compute, f"predict {split}")
         predictions.write(root, split, fold(part.table, logits, units, card.classes, params.predict.fold))
 

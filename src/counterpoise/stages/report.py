@@ -9,6 +9,7 @@ a single file with embedded pictures, without scripts or network access.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -32,6 +33,9 @@ from counterpoise.artifacts import (
 from counterpoise.config import Section
 from counterpoise.stages import run
 
+if TYPE_CHECKING:
+    from counterpoise.report.facts import Facts
+
 PATH = "reports/index.html"
 
 
@@ -48,30 +52,43 @@ class Params(Section):
     report: Report
 
 
+def _check_images(root: Path, facts: Facts, test_tiles: tiles.Tiles) -> None:
+    """Check that all tables list the same images."""
+    images = root / manifest.PATH, facts.manifest["image_id"]
+    for path, table in ((root / splits.PATH, facts.splits), (root / clusters.PATH, facts.clusters)):
+        storage.check_partners(path, table["image_id"], *images)
+        storage.check_partners(*images, path, table["image_id"])
+    of_test = root / predictions.path("test"), facts.test.image_ids
+    storage.check_partners(test_tiles.index, test_tiles.table["image_id"], *of_test)
+    storage.check_partners(*of_test, test_tiles.index, test_tiles.table["image_id"])
+
+
 def main(root: Path, params: Params) -> None:
     """Read the artifacts of all stages and write the report."""
     from counterpoise.report import page  # imports jinja2, which `check` does not need
     from counterpoise.report.facts import Facts
 
-    best = training.best_epoch(root)
+    figures, best = metrics.read(root), training.best_epoch(root)
+    train_tiles, test_tiles = tiles.read(root, "train"), tiles.read(root, "test")
     facts = Facts(
         classes=classes.read(root),
         manifest=manifest.read(root),
         rejected=rejected.read(root),
         splits=splits.read(root),
         clusters=clusters.read(root),
-        train_tiles=tiles.read(root, "train").table,
-        draws=draws.read(root),
+        train_tiles=train_tiles.table,
+        draws=draws.read(root, train_tiles),
         prior=prior.read(root),
         card=model.read_card(root),
         curves=training.read(root),
         best_epoch=None if best is None else best + 1,
         decision=decision.read(root),
-        metrics=metrics.read(root),
+        metrics=figures,
         tables={name: plots.read(root, name) for name in plots.COLUMNS},
         test=predictions.read(root, "test"),
+        other_baseline=metrics.compare_with_commit(root, figures),
     )
-    test_tiles = tiles.read(root, "test")
+    _check_images(root, facts, test_tiles)
     firsts = test_tiles.table["image_id"].drop_duplicates()
     row_of = dict(zip(firsts, firsts.index, strict=True))
     text = page.render(

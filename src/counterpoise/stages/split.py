@@ -1,12 +1,13 @@
 """Assign every image to train, val or test.
 
-Reads `data/manifest.csv`, `data/classes.json`, `data/thumbnails.npy`. Writes `data/splits.csv`, `data/clusters.csv`.
-Images of one group, exact duplicates and near duplicates stay in the same split.
+Reads `data/manifest.csv`, `data/classes.json`, `data/thumbnails.npy`. Writes `data/splits.csv`, `data/clusters.csv`,
+`data/positive.json`, `data/split.sums`. Groups, exact and near duplicates are never split up, unless a split that
+comes with the labels does that. The stage stops before anything is trained if a split is useless, or if a parameter
+names a class that does not exist.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,27 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from counterpoise import config, labels, seeds, tasks
+from counterpoise import config, seeds, tasks
 from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
-from counterpoise.config import InputError, Section
-from counterpoise.dataset import stratification
+from counterpoise.artifacts import positive as positive_file
+from counterpoise.config import InputError, Section, Seed, Subclasses
+from counterpoise.dataset import coverage, given_split, positive_class, splitting, stratification
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.dataset.near_duplicates import find_duplicates
-from counterpoise.stages import count_of, run, warn
+from counterpoise.decision import class_names
+from counterpoise.decision.class_names import ClassNames, PositiveName
+from counterpoise.stages import run, warn
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ORDER = ("train", "test", "val")
-"""Order in which splits get the images of a class that is too small for all three splits."""
-LARGE_CLUSTER = 10
-THIN_NAMED = 3
-"""Number of classes with a separate warning; the others share one warning."""
-LISTED = 20
-"""Number of names in the warning about the rest."""
-UNUSED = "unused"
-FEW_TEST_IMAGES = 10
-"""With fewer test images of a class, intervals are too wide to compare remedies."""
+ONLY_CHECKED = ("decide.costs", "decide.target", "model.subclasses")
+"""Parameters of which this stage only checks the names of classes; no artifact depends on them."""
 
 
 class Duplicates(Section):
@@ -65,16 +61,27 @@ class Params(Section):
     """What this stage reads."""
 
     task: tasks.Task
-    seed: int = Field(ge=0)
+    seed: Seed
     split: Split
+    evaluate: PositiveName
+    decide: ClassNames
+    model: Subclasses
 
 
 @dataclass(frozen=True)
 class Assigned:
-    """The files that this stage writes, and its warnings."""
+    """What this stage writes, and what a person should know of it.
+
+    Attributes:
+        splits: The split of every image.
+        clusters: What must stay together.
+        absent: Class name -> the splits that lack it, and why.
+        warnings: Of absent classes, large clusters, and images that are set aside.
+    """
 
     splits: pd.DataFrame
     clusters: pd.DataFrame
+    absent: dict[str, tuple[list[str], str]]
     warnings: tuple[str, ...]
 
 
@@ -143,117 +150,110 @@ def assign(
     Returns:
         The splits, the clusters, and warnings.
     """
-    import pandas as pd
-    from scipy.sparse import coo_array
-
-    data = dataset_tasks.find(task)
-    members = data.members(table["labels"].tolist(), labelled.names)
-    least = min(frac for frac in (params.val_frac, params.test_frac, 1.0) if frac > 0)
-    dealt_by = members if params.balance else data.strata(table, members, least)
-    unit = np.unique(units["unit"].to_numpy().astype(str), return_inverse=True)[1]
-    rows, columns = np.nonzero(dealt_by)
-    shape = (int(unit.max()) + 1, dealt_by.shape[1])
-    of_units = coo_array((np.ones(len(rows), dtype=np.int64), (unit[rows], columns)), shape=shape).tocsr()
-    wanted = _wanted(dealt_by.sum(axis=0).astype(np.float64), params)
-    rng, sizes = seeds.generator(seed, "split"), np.bincount(unit)
-    dealt = data.improve(stratification.deal(of_units, wanted, rng, sizes=sizes), of_units, wanted, rng, sizes)
-    split = np.array(ORDER, dtype=object)[dealt][unit]
-    aside = _set_aside(split, crossing, copies)
+    members = dataset_tasks.find(task).members(table["labels"].tolist(), labelled.names)
+    split = _deal(table, members, _numbered(units), params, seed, task)
+    aside = splitting.set_aside(split, crossing, copies)
     if params.balance:
-        _trim(split, members.argmax(axis=1), seeds.generator(seed, "balance"))
-    result = pd.DataFrame({"image_id": table["image_id"], "split": split})
-    return Assigned(result, units, (*_thin_classes(split, members, unit, labelled.names), *_large(units), *aside))
+        splitting.trim(split, members.argmax(axis=1), seeds.generator(seed, "balance"))
+    return _assigned(table, labelled, units, members, split, aside)
 
 
-def _wanted(counts: NDArray[np.float64], params: Split) -> NDArray[np.float64]:
-    fracs = {
-        "train": 1 - params.val_frac - params.test_frac,
-        "val": params.val_frac,
-        "test": params.test_frac,
-    }
-    shares = np.array([fracs[name] for name in ORDER])
-    if not params.balance:
-        return shares[:, None] * counts
-    # Use integers, the same for every class. The rest goes to test, so nothing has to be trimmed.
-    exact = (shares * counts.min()).round(9)
-    equal = np.floor(exact)
-    short = int(counts.min() - equal.sum())
-    equal[np.argsort((equal - exact).round(9), kind="stable")[:short]] += 1
-    wanted = np.repeat(equal[:, None], len(counts), axis=1)
-    wanted[ORDER.index("test")] += counts - counts.min()
-    return wanted
+def keep(
+    table: pd.DataFrame,
+    labelled: classes.Classes,
+    units: pd.DataFrame,
+    crossing: NDArray[np.int64],
+    copies: NDArray[np.int64],
+    params: Split,
+    seed: int,
+    *,
+    task: str,
+) -> Assigned:
+    """Keep the split that the manifest gives, and cut from train what it lacks.
+
+    An image without a split follows its unit. Where validation or test has no image, it is cut from train and from
+    images without a split; otherwise these go to train. Groups and duplicates that the given split separates stay as
+    they are, with a warning.
+
+    Args:
+        table: The manifest.
+        labelled: Its classes.
+        units: What must stay together, as `find_units` returns it.
+        crossing: (k, 2) rows of near duplicates in two units.
+        copies: (n,) images with equal numbers look the same.
+        params: Section `split`.
+        seed: Decides what is cut from train.
+        task: What the labels mean.
+
+    Raises:
+        InputError: No image is left for train, or `split.balance` is true.
+    """
+    given = table["split"].to_numpy().astype(object)
+    members = dataset_tasks.find(task).members(table["labels"].tolist(), labelled.names)
+    unit = _numbered(units)
+    split = given_split.follow(given, unit)
+    pool = np.flatnonzero(np.isin(split, ["train", ""]))
+    if not len(pool):
+        raise InputError(
+            "your own split gives no image to train, only to validation and test; give some to train, or leave their "
+            "split empty"
+        )
+    if params.balance:
+        raise InputError(
+            f"{config.PATH}: split.balance is true, but the labels give a split of their own, which is kept; set it to "
+            "false, and rebalance with oversample.strategy or weighting.scheme instead"
+        )
+    messages = given_split.describe(given, split)
+    if lacking := given_split.missing(given):
+        part = table.iloc[pool].reset_index(drop=True)
+        split[pool] = _deal(part, members[pool], unit[pool], _of_pool(params, lacking), seed, task)
+    else:
+        split[pool] = "train"
+    both = np.isin(crossing, pool).all(axis=1)
+    aside = splitting.set_aside(split, crossing[both], copies)
+    messages += given_split.warn_of_leaks(split, table, units, crossing[~both])
+    return _assigned(table, labelled, units, members, split, [*aside, *messages])
 
 
-def _trim(split: NDArray[np.object_], targets: NDArray[np.int64], rng: np.random.Generator) -> None:
-    """Balance train and val exactly: images in excess of the smallest class of the split become unused."""
-    for name in ("train", "val"):
-        counts = np.bincount(targets[split == name], minlength=int(targets.max()) + 1)
-        for index, count in enumerate(counts):
-            rows = np.flatnonzero((split == name) & (targets == index))
-            split[rng.permutation(rows)[: count - counts.min()]] = UNUSED
+def _deal(
+    table: pd.DataFrame,
+    members: NDArray[np.bool_],
+    unit: NDArray[np.int64],
+    params: Split,
+    seed: int,
+    task: str,
+) -> NDArray[np.object_]:
+    shares = {"val_frac": params.val_frac, "test_frac": params.test_frac}
+    return splitting.deal(table, members, unit, **shares, balance=params.balance, seed=seed, task=task)
 
 
-def _set_aside(split: NDArray[np.object_], crossing: NDArray[np.int64], copies: NDArray[np.int64]) -> list[str]:
-    """If near duplicates are in different splits, make the one in train unused, otherwise the one in val."""
-    count = 0
-    for pair in crossing:
-        sides = [split[row] for row in pair]
-        if UNUSED in sides or sides[0] == sides[1]:
-            continue
-        row = pair[sides.index("train" if "train" in sides else "val")]
-        same = (copies == copies[row]) & (split == split[row])
-        count += int(same.sum())
-        split[same] = UNUSED
-    if not count:
-        return []
-    verb = "is" if count == 1 else "are"
-    return [f"{count_of(count, 'image')} {verb} unused, because near duplicates are in another split"]
+def _of_pool(params: Split, lacking: list[str]) -> Split:
+    """Divide a part of the images into train and the splits that are lacking, in the same proportions."""
+    val_frac, test_frac = (
+        frac if name in lacking else 0.0 for name, frac in (("val", params.val_frac), ("test", params.test_frac))
+    )
+    whole = 1 - (params.val_frac - val_frac) - (params.test_frac - test_frac)
+    return params.model_copy(update={"val_frac": val_frac / whole, "test_frac": test_frac / whole})
 
 
-def _thin_classes(
-    split: NDArray[np.object_], members: NDArray[np.bool_], unit: NDArray[np.int64], names: Sequence[str]
-) -> list[str]:
-    """Warn about classes that are absent from a split, and say whether images or units are too few."""
-    present = np.stack([members[split == side].any(axis=0) for side in splits.NAMES])
-    thin = np.flatnonzero(~present.all(axis=0))
-    warnings = []
-    for index in thin[:THIN_NAMED]:
-        absent = [side for side, there in zip(splits.NAMES, present[:, index], strict=True) if not there]
-        images, blocks = int(members[:, index].sum()), len(np.unique(unit[members[:, index]]))
-        reason = f"it has only {count_of(images, 'image')}; label more, or drop or group rare classes with ingest.rare"
-        if blocks < images:
-            reason = (
-                f"its {images} images form only {count_of(blocks, 'unit')} of images that share a group or are "
-                f"duplicates, and a unit is never split up; see {clusters.PATH}"
-            )
-        warnings.append(f"class {names[index]!r} is absent from {' and '.join(absent)}: {reason}")
-    if rest := [names[index] for index in thin[THIN_NAMED:]]:
-        more = f" and {len(rest) - LISTED} more" if len(rest) > LISTED else ""
-        verb = "class is" if len(rest) == 1 else "classes are"
-        warnings.append(f"{len(rest)} more {verb} absent from some split: {rest[:LISTED]}{more}; see ingest.rare")
-    return warnings
+def _numbered(units: pd.DataFrame) -> NDArray[np.int64]:
+    return np.asarray(np.unique(units["unit"].to_numpy().astype(str), return_inverse=True)[1], dtype=np.int64)
 
 
-def _large(units: pd.DataFrame) -> list[str]:
-    sizes = units.loc[units["kind"] != "single", "centre"].value_counts()
-    return [
-        f"{size} images count as duplicates of {centre!r}; check them in {clusters.PATH}, and raise "
-        "split.duplicates.min_correlation, for example to 0.995, if they are different"
-        for centre, size in sizes[sizes >= LARGE_CLUSTER].items()
-    ]
+def _assigned(
+    table: pd.DataFrame,
+    labelled: classes.Classes,
+    units: pd.DataFrame,
+    members: NDArray[np.bool_],
+    split: NDArray[np.object_],
+    messages: list[str],
+) -> Assigned:
+    import pandas as pd
 
-
-def _few_in_test(names: Sequence[str], counts: Sequence[int]) -> list[str]:
-    """Warn in one line about present classes with few test images, the rarest first."""
-    few = sorted((count, name) for name, count in zip(names, counts, strict=True) if 0 < count < FEW_TEST_IMAGES)
-    if not few:
-        return []
-    listed = ", ".join(f"{name!r} {count}" for count, name in few[:THIN_NAMED])
-    more = f" and {len(few) - THIN_NAMED} more" if len(few) > THIN_NAMED else ""
-    return [
-        f"fewer than {FEW_TEST_IMAGES} test images: {listed}{more}; that is enough to check that data load and to find "
-        "wrong labels, but not to compare remedies; label more images"
-    ]
+    together = units.assign(group=table["group"].to_numpy())
+    absent = coverage.absences(split, members, labelled.names, together)
+    warnings = (*coverage.warn_of_absences(absent), *splitting.warn_of_large(units), *messages)
+    return Assigned(pd.DataFrame({"image_id": table["image_id"], "split": split}), units, absent, warnings)
 
 
 def main(root: Path, params: Params) -> None:
@@ -265,20 +265,37 @@ def main(root: Path, params: Params) -> None:
         )
     if params.split.balance and (reason := dataset_tasks.find(params.task).NO_BALANCE):
         raise InputError(f"{config.PATH}: split.balance is true, but with task {params.task!r} {reason}")
-    table = manifest.read(root)
+    table, labelled = manifest.read(root), classes.read(root)
+    class_names.refuse_unknown(
+        labelled,
+        task=params.task,
+        positive=params.evaluate.positive,
+        costs=params.decide.costs,
+        target=params.decide.target,
+        subclasses=params.model.subclasses,
+    )
     pictures = thumbnails.read(root, len(table))
     units, crossing = find_units(table, pictures, params.split.duplicates)
     copies = np.unique(pictures.reshape(len(pictures), -1), axis=0, return_inverse=True)[1]
-    labelled = classes.read(root)
-    result = assign(table, labelled, units, crossing, copies, params.split, params.seed, task=params.task)
-    in_test = table.loc[(result.splits["split"] == "test").to_numpy(), "labels"]
-    few = _few_in_test(labelled.names, labels.counts(in_test, labelled.names).tolist())
-    for warning in (*result.warnings, *few):
+    given = bool((table["split"] != "").any())
+    divide = keep if given else assign
+    result = divide(table, labelled, units, crossing, copies, params.split, params.seed, task=params.task)
+    clusters.write(root, result.clusters)  # the messages that follow send people there
+    split = result.splits["split"].to_numpy()
+    coverage.refuse_empty(split, units.assign(group=table["group"].to_numpy()))
+    for warning in result.warnings:
         warn(warning)
+    coverage.refuse_unlearnable(result.absent, given=given)
+    members = dataset_tasks.find(params.task).members(table["labels"].tolist(), labelled.names)
+    for warning in coverage.warn_of_few_in_test(labelled.names, members[split == "test"].sum(axis=0).tolist()):
+        warn(warning)
+    few = {name: why for name, (_, why) in result.absent.items()}
+    positive = positive_class.choose(params.evaluate.positive, labelled, split, members, _numbered(units), few)
     splits.write(root, result.splits)
-    clusters.write(root, result.clusters)
+    positive_file.write(root, positive)
     sizes = result.splits["split"].value_counts()
-    print("images: " + ", ".join(f"{name} {sizes.get(name, 0)}" for name in (*splits.NAMES, UNUSED)))
+    print(", ".join(f"{name} {sizes.get(name, 0)}" for name in (*splits.NAMES, splitting.UNUSED)))
+    print(f"class that matters: {positive.name}, {positive.reason}")
 
 
 if __name__ == "__main__":

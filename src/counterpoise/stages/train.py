@@ -1,8 +1,8 @@
 """Train a model with the chosen loss.
 
-Reads `data/draws.csv`, `data/prior.json`, `data/clusters.csv`, `data/tiles/{train,val}/`, `data/features/{train,val}/`,
-and the file in `models/pretrained/` that `model.weights` names, if it names one. Writes `models/model/` and
-`results/train/`.
+Reads `data/draws.csv`, `data/prior.json`, `data/clusters.csv`, `data/pixels.json`, `data/tiles/{train,val}/`,
+`data/features/{train,val}/`, and the file in `models/pretrained/` that `model.weights` names, if it names one. Writes
+`models/model/` and `results/train/`.
 
 An interrupted training resumes after its last epoch, and ends with the same weights. Members that are already trained
 are not trained again. `torchrun --nproc-per-node 2 -m counterpoise.stages.train` trains with two processes.
@@ -10,18 +10,21 @@ are not trained again. `torchrun --nproc-per-node 2 -m counterpoise.stages.train
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from counterpoise.artifacts import clusters, draws, features, model, tiles, training
+from counterpoise.artifacts import clusters, draws, features, model, pixels, tiles, training
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
 from counterpoise.dataset import subsampling
 from counterpoise.networks import pretrained
-from counterpoise.stages import run
+from counterpoise.stages import alone, run
 from counterpoise.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,25 +43,31 @@ def _examples(root: Path, split: str, prior: Prior, params: Params, *, drawn: bo
     part = tiles.read(root, split)
     if drawn:
         row = {tile_id: number for number, tile_id in enumerate(part.table["tile_id"])}
-        table = draws.read(root)
+        table = draws.read(root, part)
         rows, views = np.array([row[tile_id] for tile_id in table["tile_id"]]), table["view"].to_numpy()
     elif split == "train" and params.train.fraction < 1:
-        rows = subsampling.choose(part.table, clusters.units(root), params.train.fraction, params.seed)
+        rows = subsampling.choose(part.table, clusters.units(root, part), params.train.fraction, params.seed)
         views = np.zeros(len(rows), dtype=np.int64)
     else:
         rows, views = np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
-    return examples.from_tiles(part, features.read(root, split), rows, views, prior, params, split)
+    return examples.from_tiles(part, features.read(root, split, part), rows, views, prior, params, split)
 
 
 def main(root: Path, params: Params) -> None:
-    """Train all members, and write the model and the training curves."""
-    from counterpoise.engine import process_group  # here, since these import torch, which `check` does not need
+    """Train on what earlier stages wrote; of the processes that `torchrun` started, the first one keeps others out."""
+    with alone(root, "train") if os.environ.get("RANK", "0") == "0" else nullcontext():
+        _train(root, params)
+
+
+def _train(root: Path, params: Params) -> None:
+    from counterpoise.engine import process_group  # imports torch, as those below do; `check` does without
     from counterpoise.networks import devices
     from counterpoise.training import checkpoints
     from counterpoise.training.examples import feature_width
     from counterpoise.training.members import as_member, describe, fit_members
 
     prior = prior_file.read(root)
+    found = pixels.read(root)
     drawn = _examples(root, "train", prior, params, drawn=True)
     natural, val = (_examples(root, split, prior, params) for split in ("train", "val"))
     inputs = [root / draws.PATH, root / prior_file.PATH]
@@ -75,7 +84,7 @@ def main(root: Path, params: Params) -> None:
         leads = process_group.rank() == 0
     if not leads:
         return
-    card = describe(members, prior, params.loss, params.model, feature_width(drawn))
+    card = replace(describe(members, prior, params.loss, params.model, feature_width(drawn)), pixels=found)
     others = {f"best_epoch_{number}": own.summary["best_epoch"] for number, own in enumerate(members) if number}
     training.write(root, members[0].history, members[0].summary | others)
     model.write(root, card, *(own.weights for own in members))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ from counterpoise.storage import ArtifactError
 LOCK = "dvc.lock"
 
 
-def check(root: Path, content: Mapping[str, Any], stages: Sequence[str]) -> None:
+def check(root: Path, content: Mapping[str, Any], stages: Sequence[str], free: Collection[str] = ()) -> None:
     """Refuse artifacts that were built with other parameters than the present ones.
 
     Args:
         root: A repository in which the pipeline was run.
         content: Its checked parameters.
         stages: Whose parameters must be the same; what other stages read may have changed.
+        free: Parameters that may have changed, since no artifact of these stages depends on them.
 
     Raises:
         ArtifactError: A stage was not run by DVC, or was run with other parameters.
@@ -32,6 +33,8 @@ def check(root: Path, content: Mapping[str, Any], stages: Sequence[str]) -> None
         raise ArtifactError(f"{LOCK} does not say with which parameters {stages} were run; run `dvc repro`") from error
     for stage, params in recorded.items():
         for name, value in params.items():
+            if name in free:
+                continue
             for leaf, before, now in _differences(name, value, _look_up(content, name)):
                 raise ArtifactError(
                     f"{PATH}: {leaf} is {now!r}, but stage {stage!r} was run with {before!r}; run `dvc repro`"

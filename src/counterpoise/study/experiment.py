@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from counterpoise import config, tasks
-from counterpoise.artifacts import classes, clusters, decision, features, model, predictions, prior, tiles
+from counterpoise.artifacts import classes, clusters, decision, features, model, positive, predictions, prior, tiles
 from counterpoise.config import Section
 from counterpoise.dataset import subsampling
 from counterpoise.evaluation import scores
@@ -51,11 +51,13 @@ class Data:
         classes: The classes, with their natural counts.
         units: image_id -> what must not be separated.
         splits: By name; `train` and `val`, and `test` where it is needed.
+        positive: The class that matters.
     """
 
     classes: classes.Classes
     units: Mapping[str, str]
     splits: Mapping[str, Split]
+    positive: positive.Positive
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,9 @@ def read(root: Path, names: Sequence[str]) -> Data:
     Raises:
         ArtifactError: The pipeline was not run yet.
     """
-    splits = {name: Split(tiles.read(root, name), features.read(root, name)) for name in names}
-    return Data(classes.read(root), clusters.units(root), splits)
+    parts = {name: tiles.read(root, name) for name in names}
+    splits = {name: Split(part, features.read(root, name, part)) for name, part in parts.items()}
+    return Data(classes.read(root), clusters.units(root, *parts.values()), splits, positive.read(root))
 
 
 def run(content: Mapping[str, Any], data: Data, seed: int) -> Outcome:
@@ -168,7 +171,8 @@ def learn(content: Mapping[str, Any], data: Data, draws: Draws) -> Outcome:
         if name != "train"
     }
     params = _section(decide.Params, content)
-    choice = decide.choose(logits["val"], draws.prior, card.ledger, params.decide, params.evaluate)
+    matters = decide.Matters(data.positive, params.evaluate.at_prevalence)
+    choice = decide.choose(logits["val"], draws.prior, card.ledger, params.decide, matters)
     return Outcome(card, choice, logits)
 
 

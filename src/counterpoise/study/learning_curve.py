@@ -26,6 +26,7 @@ from counterpoise.decision import rules
 from counterpoise.evaluation import tasks
 from counterpoise.evaluation.scores import Variant
 from counterpoise.metrics import intervals, ranking
+from counterpoise.stages import split
 from counterpoise.study import dvc_lock, experiment, learning_curve_report
 from counterpoise.study.experiment import Data, Draws, Outcome
 from counterpoise.study.learning_curve_report import LearningCurves
@@ -43,7 +44,7 @@ def read(root: Path, content: Mapping[str, Any]) -> Data:
     Raises:
         ArtifactError: It was not run yet, or with other parameters in front of training than `content` holds.
     """
-    dvc_lock.check(root, content, ("ingest", "split", "tile", "embed"))
+    dvc_lock.check(root, content, ("ingest", "split", "tile", "embed"), free=split.ONLY_CHECKED)
     return experiment.read(root, ("train", "val"))
 
 

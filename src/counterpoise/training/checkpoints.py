@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-from contextlib import suppress
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+import xxhash
 
 from counterpoise import storage
-from counterpoise.engine import process_group
+from counterpoise.engine import process_group, unfinished
 
-FOLDER = ".checkpoints"
-CODE = Path(__file__).parents[1]
+SUM_BYTES = xxhash.xxh3_128().digest_size
 
 
 class Checkpoint:
@@ -27,20 +24,20 @@ class Checkpoint:
     """
 
     def __init__(self, root: Path, parameters: object, inputs: list[Path]) -> None:
-        stamps = []
-        for path in inputs:
-            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-                status = file.stat()
-                stamps.append([file.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns])
-        code = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(CODE.rglob("*.py")))).hexdigest()
-        key = json.dumps(
-            [torch.__version__, code, parameters, stamps, process_group.count()], sort_keys=True, default=str
-        )
-        self.path = root / FOLDER / hashlib.sha256(key.encode()).hexdigest()[:16] / "state.pt"
+        self.path = unfinished.place(root, "train", [parameters, process_group.count()], inputs) / "state.pt"
 
     def load(self) -> dict[str, Any] | None:
         """Load the last state to the CPU; `None` if there is none."""
         if not self.path.exists():
+            return None
+        if not _is_intact(self.path):
+            aside = self.path.with_name("damaged.pt")
+            self.path.replace(aside)
+            print(
+                f"WARNING: {self.path} is damaged, as a power cut may leave it, or no checkpoint of this training; the "
+                f"training starts from the beginning, and the file is kept as {aside.name} until it has ended",
+                file=sys.stderr,
+            )
             return None
         state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         return state
@@ -49,9 +46,20 @@ class Checkpoint:
         """Save a state in place of the last one."""
         with storage.replacing(self.path) as temporary:
             torch.save(state, temporary)
+            digest = bytes.fromhex(storage.checksum_of(temporary))
+            with temporary.open("ab") as file:
+                file.write(digest)
 
     def remove(self) -> None:
-        """Delete the state after training has finished."""
-        shutil.rmtree(self.path.parent, ignore_errors=True)
-        with suppress(OSError):  # the folder may contain the state of another training
-            self.path.parents[1].rmdir()
+        """Forget the training, which is done."""
+        unfinished.remove(self.path.parent)
+
+
+def _is_intact(path: Path) -> bool:
+    """Compare the last bytes of a file with the checksum of the others."""
+    digest, left = xxhash.xxh3_128(), path.stat().st_size - SUM_BYTES
+    with path.open("rb") as file:
+        while left > 0 and (data := file.read(min(left, 2**20))):
+            digest.update(data)
+            left -= len(data)
+        return left == 0 and file.read() == digest.digest()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from counterpoise import tasks
+from counterpoise.artifacts import draws, features
+from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.features import Features
 from counterpoise.artifacts.prior import Prior
 from counterpoise.artifacts.tiles import Tiles
 from counterpoise.dataset.batch_samplers import Batches
 from counterpoise.dataset.inputs import Chance, FeatureInputs, Inputs, TileInputs
+from counterpoise.storage import ArtifactError, check_partners
 from counterpoise.training.settings import Settings
 
 
@@ -60,14 +64,23 @@ def from_tiles(
         prior: Task and classes.
         params: All settings.
         split: Name of the split. Only `train` is augmented on the fly.
+
+    Raises:
+        ArtifactError: A tile has a label that is not a class, or a wanted view has no features.
     """
-    encoded = tasks.find(prior.task).encode(part.table["labels"].tolist(), prior.classes)
+    try:
+        encoded = tasks.find(prior.task).encode(part.table["labels"].tolist(), prior.classes)
+    except ValueError as error:
+        raise ArtifactError(f"{part.index}: {error} of {prior_file.PATH}; run `dvc repro`") from error
     targets = torch.from_numpy(encoded[rows].astype(np.int64))
     if stored is not None:
         keys = zip(stored.index["tile_id"], stored.index["view"], strict=True)
         place = {key: number for number, key in enumerate(keys)}
         tile_ids = part.table["tile_id"].to_numpy()[rows]
-        places = np.array([place[key] for key in zip(tile_ids, views, strict=True)])
+        wanted = list(zip(tile_ids, views, strict=True))
+        if any(key not in place for key in wanted):
+            _refuse_views(split, place, wanted)
+        places = np.array([place[key] for key in wanted])
         return Examples(FeatureInputs(stored.values, places), targets, rows)
     inputs = TileInputs(
         tiles=part,
@@ -80,6 +93,12 @@ def from_tiles(
         backbone=params.model.backbone,
     )
     return Examples(inputs, targets, rows)
+
+
+def _refuse_views(split: str, stored: Collection[tuple[str, int]], wanted: Collection[tuple[str, int]]) -> None:
+    """Say which of the wanted tiles and views have no features."""
+    there, asked = ([f"{tile_id}, view {view}" for tile_id, view in keys] for keys in (stored, wanted))
+    check_partners(Path(features.path(split)) / "rows.csv", there, Path(draws.PATH), asked)
 
 
 def with_types(drawn: Examples, natural: Examples, types: NDArray[np.int64]) -> tuple[Examples, Examples]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
 from counterpoise.config import PATH, InputError, Model
 from counterpoise.dataset.inputs import FeatureInputs, infer
+from counterpoise.engine.threads import one_thread
 from counterpoise.networks import backbones, devices, freezing, outlines, subclasses
 from counterpoise.networks.backbones import build_backbone
 from counterpoise.networks.devices import Compute
@@ -160,7 +162,8 @@ def fit_members(
     """
     states: Sequence[checkpoints.Checkpoint | None] = saved or [None] * params.train.members
     settings = [as_member(params, member) for member in range(params.train.members)]
-    return [fit_member(drawn, natural, val, prior, own, state) for own, state in zip(settings, states, strict=True)]
+    with one_thread() if params.model.freeze == "backbone" else nullcontext():  # a head on stored features
+        return [fit_member(drawn, natural, val, prior, own, state) for own, state in zip(settings, states, strict=True)]
 
 
 def as_member(params: Settings, member: int) -> Settings:
@@ -194,13 +197,14 @@ def retrain(
     bias = objective.initial_bias(redrawn, lines)
     head = build(params.model, params.train.seed, len(prior.classes), values.shape[1], bias)
     drawn = Examples(FeatureInputs(values, rows), natural.targets[torch.from_numpy(rows)])
-    fitted = loop.fit(
-        head,
-        replace(curriculum(drawn, natural, goal, params.train.epochs, _deferred(params)), natural_epochs=0),
-        Examples(FeatureInputs(of_val, np.arange(len(of_val))), val.targets),
-        params.train.model_copy(update={"mix": "none", "sampler": "as_drawn"}),
-        compute,
-    )
+    with one_thread():
+        fitted = loop.fit(
+            head,
+            replace(curriculum(drawn, natural, goal, params.train.epochs, _deferred(params)), natural_epochs=0),
+            Examples(FeatureInputs(of_val, np.arange(len(of_val))), val.targets),
+            params.train.model_copy(update={"mix": "none", "sampler": "as_drawn"}),
+            compute,
+        )
     whole = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
     return replace(fitted, weights=whole | {f"head.{name}": tensor for name, tensor in fitted.weights.items()}), lines
 

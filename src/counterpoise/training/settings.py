@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from counterpoise.config import Drawn, Model, Portion, Section, Weighting
+from counterpoise.config import BatchSize, Drawn, Epochs, Model, Portion, Section, Seed, Weighting
 
 
 class Train(Portion):
@@ -14,18 +14,18 @@ class Train(Portion):
 
     model_config = ConfigDict(extra="forbid")
 
-    seed: int = Field(ge=0)
-    """Random seed of initialisation, order, dropout and augmentation, at least 0. The seed at the top decides the split
-    instead."""
+    seed: Seed
+    """Random seed of initialisation, order, dropout and augmentation, in 0..2^32 - 1. The seed at the top decides the
+    split instead."""
     members: int = Field(ge=1, le=100)
     """Number of networks to train and combine, in 1..100. They differ in initialisation, order, dropout and
     augmentation; `predict.average` says how they are combined. The first is the same network as with 1."""
-    epochs: int = Field(ge=1)
-    """Maximum number of passes over all samples, at least 1."""
-    batch_size: int = Field(ge=1)
-    """Examples per step, at least 1. Batches of one epoch have nearly equal sizes."""
-    accumulate: int = Field(ge=1)
-    """Number of parts of each batch, at least 1. The parts go through the network one after the other, and their
+    epochs: Epochs
+    """Maximum number of passes over all samples, in 1..100,000."""
+    batch_size: BatchSize
+    """Examples per step, in 1..65,536. Batches of one epoch have nearly equal sizes."""
+    accumulate: int = Field(ge=1, le=65_536)
+    """Number of parts of each batch, in 1..65,536. The parts go through the network one after the other, and their
     gradients are added before the step. This needs less memory for the same batch. Only batch norm, and losses that
     compare examples of a batch, see one part at a time. If a part would be a single example, there are fewer parts. Not
     for losses over pairs or rankings."""
@@ -36,28 +36,30 @@ class Train(Portion):
     """Losses over pairs or rankings only: share of the epochs, in [0, 1), that train with plain cross-entropy first, so
     the ranking starts from useful scores. Above 0, this is at least one epoch, and at least one epoch with the loss
     remains. The best epoch is chosen among the later ones."""
-    learning_rate: float = Field(gt=0)
-    """Peak learning rate of AdamW for the head, above 0."""
+    learning_rate: float = Field(gt=0, le=10)
+    """Peak learning rate of AdamW for the head, in (0, 10]. Each step moves every weight by about this much, so
+    training diverges far below 10."""
     first_rate_frac: float = Field(gt=0, le=1)
     """Learning rate of the first trained block of the backbone, as a share of the head's rate, in (0, 1]. Rates of the
     blocks between them rise by equal factors. 1 gives all the same rate."""
-    weight_decay: float = Field(ge=0)
-    """Decoupled weight decay of AdamW, at least 0. Biases and norms are not decayed."""
+    weight_decay: float = Field(ge=0, le=100)
+    """Decoupled weight decay of AdamW, in [0, 100]. Each step shrinks weights by this times the learning
+    rate. Biases and norms are not decayed."""
     schedule: Literal["cosine", "step", "constant"]
     """How the learning rate falls."""
-    step_epochs: int = Field(ge=1)
-    """`step` only: the learning rate is divided by ten every this many epochs, at least 1."""
-    warmup_epochs: float = Field(ge=0)
-    """Number of first epochs in which the learning rate rises, at least 0."""
+    step_epochs: Epochs
+    """`step` only: the learning rate is divided by ten every this many epochs, in 1..100,000."""
+    warmup_epochs: float = Field(ge=0, le=100_000)
+    """Number of first epochs in which the learning rate rises, in [0, 100,000]."""
     monitor: Literal["loss", "balanced_accuracy", "average_precision", "none"]
     """Validation metric that chooses the best epoch. `loss` (min): validation value of the training loss, including
     class weights. `balanced_accuracy` (max): of the most probable class; for multilabel the mean over labels, each
     decided at a probability of 0.5 or above. `average_precision` (max): the mean over the classes present. `none`: keep
     the last epoch, for a validation set so small that it would choose by chance, with a schedule that ends at a low
     rate."""
-    patience: int = Field(ge=1)
-    """Stop after this many epochs without a better metric, at least 1. Epochs of `pretrain_frac` do not count. Without
-    effect if `monitor` is `none`."""
+    patience: Epochs
+    """Stop after this many epochs without a better metric, in 1..100,000. Epochs of `pretrain_frac` do not count.
+    Without effect if `monitor` is `none`."""
     augment: str
     """Augmentation policy, applied again each time that a tile is shown; `none` if the backbone is frozen."""
     sampler: Literal["as_drawn", "progressive"]
@@ -65,8 +67,9 @@ class Train(Portion):
     shares move from the natural ones in the first epoch to equal ones in the last."""
     mix: Literal["none", "mixup", "cutmix"]
     """Mix examples in pairs; with a frozen backbone their features are mixed."""
-    mix_alpha: float = Field(gt=0)
-    """`mixup` and `cutmix` only: shares come from Beta(mix_alpha, mix_alpha), above 0."""
+    mix_alpha: float = Field(gt=0, le=100)
+    """`mixup` and `cutmix` only: shares come from Beta(mix_alpha, mix_alpha), in (0, 100]; at 100 nearly all shares are
+    close to one half."""
     classifier: Literal["as_trained", "retrained", "tau_normalised"]
     """The last layer. `as_trained`: keep it. `retrained` (cRT): train a new head on the learned features of the
     unchanged training tiles, with equally many samples of each class. `tau_normalised`: divide the weights of each
@@ -78,7 +81,7 @@ class Settings(Section):
 
     loss: str
     losses: dict[str, dict[str, Any]]
-    seed: int = Field(ge=0)
+    seed: Seed
     model: Model
     oversample: Drawn
     weighting: Weighting

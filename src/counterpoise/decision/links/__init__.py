@@ -84,6 +84,13 @@ class DecisionLink(Protocol):
     SIDES: str
     """Images `with` a class, or `with or without` it, must be known to estimate its share."""
 
+    def check_costs(self, costs: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> None:
+        """Check `decide.costs` as far as the classes are known.
+
+        Raises:
+            ValueError: Costs name no class, or are impossible.
+        """
+
     def with_rule(self, decision: Decision, rule: Rule, val: Scored) -> Decision:
         """Add what the rule decides by, at the target prior.
 

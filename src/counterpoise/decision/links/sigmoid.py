@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise.artifacts.decision import Decision
+from counterpoise.config import suggest
 from counterpoise.decision.links import OF_VALIDATION, Rule, Scored, ShiftProblem, threshold
 
 Floats = NDArray[np.float64]
@@ -36,7 +37,7 @@ def cost_thresholds(costs: Mapping[str, Mapping[str, float]], classes: Sequence[
     """
     for name, row in costs.items():
         if name not in classes:
-            raise ValueError(f"decide.costs names {name!r}, which is no class; expected some of {list(classes)}")
+            raise ValueError(f"decide.costs names {name!r}, which is no class; {suggest(name, classes)}")
         unknown = sorted(set(row) - {"missed", "false_alarm"})
         if unknown:
             raise ValueError(f"decide.costs.{name} states {unknown[0]!r}; expected 'missed' and 'false_alarm'")
@@ -45,6 +46,11 @@ def cost_thresholds(costs: Mapping[str, Mapping[str, float]], classes: Sequence[
     if any(min(pair) < 0 or sum(pair) == 0 for pair in pairs):
         raise ValueError("decide.costs must not be negative, and not both 0 for one label")
     return [alarm / (alarm + missed) for alarm, missed in pairs]
+
+
+def check_costs(costs: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> None:
+    """Check that costs name classes and errors."""
+    cost_thresholds(costs, classes)
 
 
 def decide_labels(probs: Floats, thresholds: Sequence[float | None], *, at_least: int = 0) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from counterpoise.artifacts.decision import Decision
 from counterpoise.calibration.links import softmax
+from counterpoise.config import suggest
 from counterpoise.decision.links import OF_VALIDATION, Rule, Scored, ShiftProblem, threshold
 
 Floats = NDArray[np.float64]
@@ -105,14 +106,17 @@ def cost_matrix(costs: Mapping[str, Mapping[str, float]], classes: Sequence[str]
     matrix = 1.0 - np.eye(len(classes))
     index = {name: number for number, name in enumerate(classes)}
     for truth, row in costs.items():
+        for name in (truth, *row):
+            if name not in index:
+                raise ValueError(f"decide.costs names {name!r}, which is no class; {suggest(name, classes)}")
         for decision, cost in row.items():
-            unknown = [name for name in (truth, decision) if name not in index]
-            if unknown:
-                raise ValueError(
-                    f"decide.costs names {unknown[0]!r}, which is no class; expected some of {list(classes)}"
-                )
             matrix[index[truth], index[decision]] = cost
     return matrix
+
+
+def check_costs(costs: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> None:
+    """Check that costs name classes."""
+    cost_matrix(costs, classes)
 
 
 def gain_of_threshold(threshold: float | None, positive: int) -> Floats:

@@ -107,6 +107,8 @@ def _remarks(facts: Facts) -> str:
         remarks.append(f"{counted(unused, 'image is', 'images are')} in no split.")
     if not len(facts.rejected):
         remarks.append("No row of the raw labels was left out.")
+    if found := facts.card.pixels.found:
+        remarks.append(f"Pixel values: {found}.")
     return " ".join(remarks)
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from counterpoise import images
-from counterpoise.images import ImageError
+from counterpoise.images import ImageError, Pixels, samples
+from counterpoise.images.samples import EIGHT_BITS, FLOAT
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (6, 4, 3), dtype=np.uint8)
@@ -113,20 +114,60 @@ def test_a_transparent_16_bit_grey_is_laid_on_black():
     assert found.tolist() == [[[0] * 3, [1] * 3, [0] * 3]]
 
 
-def test_float_greys_are_scaled_from_their_own_range():
-    pixels = np.array([[-1.0, 0.0, 1.0]], dtype=np.float32)
-    assert images.decode(encoded(Image.fromarray(pixels), "TIFF")).tolist() == [[[v] * 3 for v in (0, 128, 255)]]
+def test_float_greys_are_scaled_from_the_range_of_the_data_set():
+    found = Pixels({FLOAT: (-1.0, 1.0)})
+    pixels = np.array([[-1.0, 0.0, 1.0, 2.0]], dtype=np.float32)
+    data = encoded(Image.fromarray(pixels), "TIFF")
+    assert images.decode(data, found).tolist() == [[[v] * 3 for v in (0, 128, 255, 255)]]
+    dim = encoded(Image.fromarray(pixels / 2), "TIFF")
+    assert images.decode(dim, found).tolist() == [[[v] * 3 for v in (64, 128, 191, 255)]]
 
 
 def test_what_is_not_finite_in_float_greys_is_black():
+    found = Pixels({FLOAT: (2.0, 4.0)})
     pixels = np.array([[np.nan, 2.0, 4.0, np.inf]], dtype=np.float32)
-    assert images.decode(encoded(Image.fromarray(pixels), "TIFF")).tolist() == [[[v] * 3 for v in (0, 0, 255, 0)]]
+    data = encoded(Image.fromarray(pixels), "TIFF")
+    assert images.decode(data, found).tolist() == [[[v] * 3 for v in (0, 0, 255, 0)]]
     nothing = np.full((2, 2), np.nan, dtype=np.float32)
-    assert not images.decode(encoded(Image.fromarray(nothing), "TIFF")).any()
+    assert not images.decode(encoded(Image.fromarray(nothing), "TIFF"), found).any()
 
 
-def test_a_constant_float_picture_is_black_and_no_error():
-    assert not images.decode(encoded(Image.fromarray(np.full((2, 2), 7.0, dtype=np.float32)), "TIFF")).any()
+def test_values_of_a_kind_without_a_range_are_refused_with_the_way_out():
+    with pytest.raises(ImageError, match=r"float ones .* no range is known; state ingest.pixel_range, or convert it"):
+        images.decode(encoded(Image.fromarray(np.ones((2, 2), dtype=np.float32)), "TIFF"))
+
+
+def test_a_stated_range_holds_for_8_bits_too():
+    data = encoded(Image.fromarray(np.array([[10, 20, 30]], dtype=np.uint8)))
+    found = Pixels({EIGHT_BITS: (10, 30)})
+    assert images.decode(data, found).tolist() == [[[v] * 3 for v in (0, 128, 255)]]
+    assert not images.is_as_shown(data, found)
+    assert images.is_as_shown(data, Pixels({}))
+
+
+def test_bands_are_picked_by_their_number_and_nothing_is_transparent_then():
+    rgba = np.array([[[1, 2, 3, 0]]], dtype=np.uint8)
+    data = encoded(Image.fromarray(rgba))
+    assert images.decode(data, Pixels({}, (2, 1, 0))).tolist() == [[[3, 2, 1]]]
+    assert images.decode(data, Pixels({}, (3,))).tolist() == [[[0, 0, 0]]]
+    with pytest.raises(ImageError, match=r"it has 4 bands, numbered from 0; ingest.bands asks for band 5"):
+        images.decode(data, Pixels({}, (5,)))
+
+
+def test_transparent_parts_lie_on_the_background():
+    strokes = np.array([[[0, 0, 0, 255], [0, 0, 0, 0]]], dtype=np.uint8)
+    data, white = encoded(Image.fromarray(strokes)), Pixels({}, background=255)
+    assert images.decode(data, white).tolist() == [[[0] * 3, [255] * 3]]
+    assert images.decode(data).tolist() == [[[0] * 3, [0] * 3]]
+    assert images.is_as_shown(data, Pixels({}))
+    assert not images.is_as_shown(data, white)
+
+
+def test_a_large_picture_is_made_of_windows_that_fit_together():
+    pixels = RNG.integers(0, 65536, (1500, 900), dtype=np.uint16)
+    with mock.patch.object(samples, "BLOCK_PX", 1000):
+        found = images.decode(encoded(Image.fromarray(pixels), "TIFF"))
+    assert (found == grey((pixels / 257).round().astype(np.uint8))).all()
 
 
 def test_one_bit_is_black_and_white():
@@ -175,7 +216,7 @@ def test_of_an_animation_the_first_picture_counts(kind):
 
 def test_a_program_is_never_run():
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
-    with pytest.raises(ImageError, match="PostScript is a program and no picture; convert it to PNG"):
+    with pytest.raises(ImageError, match="a PostScript file, which is a program and not an image"):
         images.decode(program)
 
 
@@ -184,7 +225,7 @@ def test_an_empty_file_is_refused():
         images.decode(b"")
 
 
-@pytest.mark.parametrize("data", [b"\0", b"image,label\na.png,roof\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
+@pytest.mark.parametrize("data", [b"\0", b"image,label\na.png,roof\n"])
 def test_what_is_no_image_is_refused(data):
     with pytest.raises(ImageError, match="not an image in a known format"):
         images.decode(data)
@@ -202,13 +243,13 @@ def png_of_size(width: int, height: int) -> bytes:
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded():
-    with pytest.raises(ImageError, match=r"40000 x 20000 px are more than \d+ pixels"):
+    with pytest.raises(ImageError, match=r"40000 x 20000 px take \d\.\d GiB to decode, more than the 1\.5 GiB"):
         images.decode(png_of_size(40_000, 20_000))
     with pytest.raises(ImageError, match="decompression bomb"):
         images.decode(png_of_size(2**31 - 1, 2**31 - 1))
     with (
         mock.patch.object(PngImagePlugin.PngImageFile, "load", side_effect=AssertionError("pixels were decoded")),
-        pytest.raises(ImageError, match="are more than"),
+        pytest.raises(ImageError, match="more than the"),
     ):
         images.decode(png((40_000, 20_000, 1, 0), bytes(5001 * 20_000)))
 
@@ -216,9 +257,8 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded():
 def test_large_images_below_our_own_limit_are_not_taken_for_bombs():
     with pytest.raises(ImageError, match=r"truncated|broken"):
         images.decode(png_of_size(20_000, 1))
-    assert images.MAX_PIXELS > 20_000 * 20_000
-    with Image.open(io.BytesIO(png_of_size(20_000, 20_000))) as image:
-        assert image.size == (20_000, 20_000)
+    with pytest.raises(ImageError, match=r"truncated|broken"):
+        images.decode(png_of_size(11_600, 8_700))  # 100 megapixels
 
 
 SEEDS = [
@@ -246,7 +286,7 @@ def test_damaged_bytes_give_a_picture_or_a_reason_and_nothing_else(seed, changes
 
 
 def picture_or_reason(data: bytes) -> None:
-    with mock.patch.object(images, "MAX_PIXELS", 2**20):  # a size that chance makes large would only take time
+    with mock.patch.object(samples, "MAX_IMAGE_BYTES", 2**24):  # a size that chance makes large would only take time
         try:
             found = images.decode(data)
         except ImageError:

@@ -175,6 +175,43 @@ def test_a_choice_between_a_word_and_a_mapping_is_explained_without_words_of_pyd
     ]
 
 
+class Names(Section):
+    exclude: config.Listed[config.Name]
+    shares: config.Listed[float] = Field(max_length=2)
+    positive: config.Name | None
+    costs: dict[config.Name, dict[config.Name, float]]
+
+
+NAMES: dict[str, object] = {"exclude": [], "shares": [], "positive": None, "costs": {}}
+
+
+def test_a_number_is_taken_where_a_name_is_meant_and_one_entry_where_a_list_is_meant():
+    content = config.parse("exclude: 3\nshares: 0.1\npositive: 1\ncosts: {0: {1: 2.0}}")
+    found = config.validate(Names, content)
+    assert (found.exclude, found.shares, found.positive, found.costs) == (("3",), (0.1,), "1", {"0": {"1": 2.0}})
+    assert config.validate(Names, {**NAMES, "exclude": "bad"}).exclude == ("bad",)
+    assert config.validate(Names, {**NAMES, "exclude": ["bad", 0]}).exclude == ("bad", "0")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"exclude": None}, "exclude is null; expected a list, such as [NAME]"),
+        ({"exclude": ""}, "exclude is ''; expected a list, such as [NAME]"),
+        ({"exclude": {"a": 1}}, "exclude is {'a': 1}; expected a list, such as [NAME]"),
+        ({"exclude": True}, "exclude is true; expected a list, such as [True]"),
+        ({"exclude": [True]}, "entry 1 of exclude is true; expected text; write it in quotes: 'true'"),
+        ({"shares": "many"}, "entry 1 of shares is 'many'; expected a number"),
+        ({"positive": True}, "positive is true; expected text; write it in quotes: 'true'"),
+        ({"costs": {True: {}}}, "costs has the key True; expected text; write it in quotes: 'True'"),
+    ],
+)
+def test_what_is_neither_a_name_nor_a_number_is_refused(content, message):
+    with pytest.raises(InputError) as caught:
+        config.validate(Names, {**NAMES, **content})
+    assert str(caught.value) == f"params.yaml: {message}"
+
+
 class Lists(Section):
     exclude: tuple[str, ...] = Field(strict=False, max_length=2)
     costs: dict[str, dict[str, float]]

@@ -1,0 +1,198 @@
+"""How the pixel values of a data set become 8-bit RGB: found once, over all its images, and the same for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterpoise import images
+from counterpoise.images import Pixels
+from counterpoise.images.samples import EIGHT_BITS, FLOAT, INTEGER, Samples
+
+IGNORED = 100_000
+"""One in so many values of an image is left out of its range at either end, so that a hot pixel does not decide it."""
+DARK = 0.25
+"""Transparent pictures whose visible parts are darker than this share of the range, on average, lie on white."""
+
+
+Alpha = Literal["none", "opaque", "mask", "picture"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one image says of the values of its data set.
+
+    Attributes:
+        kind: Of its values.
+        low: The lowest of them but for one in `IGNORED`; NaN for 8 bits and where none is finite.
+        high: The highest, likewise.
+        spare: Bands that are neither shown nor said to be transparency.
+        alpha: What the band is that is said to be transparency: `none`, `opaque` (everywhere), `mask` (the file says
+            so for sure, or it is opaque or transparent in every pixel), or `picture`.
+        ink: Mean value of what can be seen, if parts are transparent.
+    """
+
+    kind: str
+    low: float
+    high: float
+    spare: int
+    alpha: Alpha
+    ink: float | None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the image is shown the same way, whatever the other images are."""
+        return self.kind == EIGHT_BITS and self.alpha == "none"
+
+
+def look(samples: Samples, bands: Sequence[int] = ()) -> Seen:
+    """Look at the values of one image.
+
+    Args:
+        samples: Its values.
+        bands: Numbers of the bands that are shown; empty for the usual ones, and transparency.
+    """
+    shown = images.colour_bands(samples, tuple(bands))
+    alpha: Alpha = "none"
+    ink = None
+    if samples.alpha and not bands:
+        alpha, ink = _look_at_alpha(samples, shown)
+    spare = 0 if bands else samples.bands - len(shown) - samples.alpha
+    low = high = float("nan")
+    if samples.kind != EIGHT_BITS:
+        low, high = _extremes(samples, shown)
+    return Seen(samples.kind, low, high, spare, alpha, ink)
+
+
+def _look_at_alpha(samples: Samples, shown: Sequence[int]) -> tuple[Alpha, float | None]:
+    least, most, between, total, weight = 255, 0, False, 0.0, 0
+    for window in samples.windows():
+        values = samples.window(*window)
+        opacity = images.opacity(values[..., -1])
+        least, most = min(least, int(opacity.min())), max(most, int(opacity.max()))
+        between = between or bool(((opacity > 0) & (opacity < 255)).any())
+        total += float((values[..., shown].mean(axis=2, dtype=np.float64) * opacity).sum())
+        weight += int(opacity.sum(dtype=np.int64))
+    if samples.is_tiff and (between or not most):
+        return "picture", None
+    if least == 255:
+        return "opaque", None
+    return "mask", total / weight if weight else None
+
+
+def _extremes(samples: Samples, shown: Sequence[int]) -> tuple[float, float]:
+    """Find the lowest and the highest value but for one in `IGNORED`; NaN where no value is finite."""
+    ignored = samples.height * samples.width * len(shown) // IGNORED
+    lowest: NDArray[Any] = np.empty(0)
+    highest: NDArray[Any] = np.empty(0)
+    for window in samples.windows():
+        values = samples.window(*window)[..., shown].astype(np.float64).ravel()
+        values = values[samples.known(values)]
+        lowest = _smallest(np.concatenate([lowest, values]), ignored + 1)
+        highest = -_smallest(np.concatenate([-highest, -values]), ignored + 1)
+    if not len(lowest):
+        return float("nan"), float("nan")
+    return float(lowest.max()), float(highest.min())
+
+
+def _smallest(values: NDArray[Any], count: int) -> NDArray[Any]:
+    return values if len(values) <= count else np.partition(values, count - 1)[:count]
+
+
+def settle(
+    seen: Iterable[Seen],
+    *,
+    stated_range: tuple[float, float] | None,
+    stated_bands: Sequence[int],
+    background: Literal["auto", "black", "white"],
+) -> Pixels:
+    """Settle how the values of all images become 8-bit RGB.
+
+    Args:
+        seen: What each usable image says.
+        stated_range: The values that become black and white, in every image; `None` to find them.
+        stated_bands: Numbers of the bands that are red, green and blue, or grey; empty for the usual ones.
+        background: What lies behind transparent pixels.
+
+    Returns:
+        The same for all images. Values of 8 bits stay unchanged unless a range is stated.
+    """
+    every = list(seen)
+    kinds = [kind for kind in (INTEGER, FLOAT) if any(image.kind == kind for image in every)]
+    if stated_range:
+        ranges = dict.fromkeys((EIGHT_BITS, INTEGER, FLOAT), stated_range)
+    else:
+        ranges = {kind: _range_of([image for image in every if image.kind == kind]) for kind in kinds}
+    tiff_alpha = all(image.alpha != "picture" for image in every)
+    transparent = [image for image in every if image.ink is not None]
+    shares = [_share(image, ranges) for image in transparent]
+    is_dark = background == "auto" and bool(shares) and float(np.mean(shares)) < DARK
+    white = is_dark or background == "white"
+    found = "; ".join(_words(every, ranges, stated_range, stated_bands, tiff_alpha))
+    if transparent:
+        found += f"; transparent parts are {'white' if white else 'black'}"
+        found += ", since what can be seen is dark" if is_dark else ""
+    return Pixels(ranges, tuple(stated_bands), 255 if white else 0, tiff_alpha, found)
+
+
+def _range_of(seen: Sequence[Seen]) -> tuple[float, float]:
+    """Find the range of values of one kind: of all bits up to the highest that is used, or from lowest to highest.
+
+    Integers without sign that use at least half of 0..2^k - 1 get that range, so that 12 bits in 16 are 0..4095.
+    """
+    lows, highs = [image.low for image in seen], [image.high for image in seen]
+    if np.isnan(lows).all():
+        return 0.0, 1.0
+    low, high = float(np.nanmin(lows)), float(np.nanmax(highs))
+    whole = float(2 ** int(high).bit_length() - 1) if seen[0].kind == INTEGER and low >= 0 else 0.0
+    if whole >= 1 and high - low >= whole / 2:
+        return 0.0, whole
+    return low, high if high > low else low + 1
+
+
+def _share(image: Seen, ranges: dict[str, tuple[float, float]]) -> float:
+    low, high = ranges.get(image.kind, (0.0, 255.0))
+    return ((image.ink or 0.0) - low) / (high - low)
+
+
+def _words(
+    seen: Sequence[Seen],
+    ranges: dict[str, tuple[float, float]],
+    stated_range: tuple[float, float] | None,
+    stated_bands: Sequence[int],
+    tiff_alpha: bool,
+) -> list[str]:
+    words = []
+    if stated_range:
+        words.append(
+            f"values from {stated_range[0]:g} (black) to {stated_range[1]:g} (white), as ingest.pixel_range says"
+        )
+    else:
+        plain = sum(image.kind == EIGHT_BITS for image in seen)
+        if plain == len(seen):
+            words.append("all images have 8 bits, 0 to 255 unchanged")
+        elif plain:
+            words.append(f"8 bits in {_images(plain)}, 0 to 255 unchanged")
+        for kind, (low, high) in ranges.items():
+            count = _images(sum(image.kind == kind for image in seen))
+            name = "floating-point values" if kind == FLOAT else "integers of more than 8 bits"
+            words.append(f"{name} in {count}, {low:g} (black) to {high:g} (white) as found over all of them")
+    if stated_bands:
+        words.append(f"bands {', '.join(map(str, stated_bands))} are shown, as ingest.bands says")
+    if spare := sum(image.spare > 0 for image in seen):
+        words.append(f"{_images(spare)} with bands after the usual ones, which are not used; see ingest.bands")
+    if not tiff_alpha:
+        count = _images(sum(image.alpha == "picture" for image in seen))
+        words.append(
+            f"{count} with a last band that a TIFF calls transparency but varies like a picture, which is not used; "
+            "see ingest.bands"
+        )
+    return words
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"
