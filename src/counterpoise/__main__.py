@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -30,7 +31,11 @@ def _run(arguments: list[str] | None) -> None:
         command.add_arguments(subparsers.add_parser(name, help=command.HELP))
     parsed = parser.parse_args(arguments)
     with ending_in_words():
-        print(commands.find(parsed.command).run(parsed))
+        text = commands.find(parsed.command).run(parsed)
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough; or Python complains at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

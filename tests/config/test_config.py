@@ -85,10 +85,10 @@ def test_not_a_number_is_read_as_one_and_refused_by_every_section():
 
 
 def test_a_repeated_key_is_refused_wherever_it_is():
-    with pytest.raises(InputError, match=r"'seed' occurs twice in the mapping that begins in line 1; remove one"):
+    with pytest.raises(InputError, match=r"section 'seed' occurs twice: lines 1 and 3; keep one, and change the value"):
         config.parse("seed: 1\ntrain: {}\nseed: 2\n")
-    with pytest.raises(InputError, match=r"'epochs' occurs twice .* line 3"):
-        config.parse("seed: 1\ntrain:\n  epochs: 1\n  epochs: 2\n")
+    with pytest.raises(InputError, match=r"key 'epochs' occurs twice: lines 3 and 4 and 5"):
+        config.parse("seed: 1\ntrain:\n  epochs: 1\n  epochs: 2\n  epochs: 3\n")
     with pytest.raises(InputError, match="'a' occurs twice"):
         config.parse("list: [{a: 1, a: 2}]")
 
@@ -97,6 +97,16 @@ def test_a_repeated_key_is_refused_wherever_it_is():
 def test_what_is_no_yaml_is_refused_without_running_it(text):
     with pytest.raises(InputError, match=r"params\.yaml: not valid YAML"):
         config.parse(text)
+
+
+def test_lines_below_an_empty_mapping_are_explained_with_their_line_and_the_usual_cause():
+    with pytest.raises(InputError) as caught:
+        config.parse("decide:\n  costs: {}\n    solar: {roof: 3}\n")
+    first, *parser = str(caught.value).splitlines()
+    assert first.startswith(
+        "params.yaml: not valid YAML near line 3; often `{}` or `[]` was left before indented lines"
+    )
+    assert not [line for line in parser if "unicode string" in line]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +118,8 @@ def test_what_holds_no_sections_is_refused(text, found):
 
 
 def test_a_missing_file_names_the_folder_and_says_where_to_run(tmp_path):
-    with pytest.raises(InputError, match=r"not found in .*; run from the top of the repository"):
+    where = r"not found in .*; run from the top of the repository, or restore it with `git checkout params\.yaml`"
+    with pytest.raises(InputError, match=where):
         config.load(tmp_path)
 
 
@@ -255,6 +266,13 @@ def test_parameters_cannot_be_changed():
 def test_a_part_of_a_section_leaves_other_keys_to_their_owner():
     views = {"views": 2, "policy": "flips"}
     assert config.validate(config.Views, {**views, "strategy": "over"}).views == 2
+
+
+def test_a_word_that_means_a_choice_but_looks_like_another_suggests_the_one_it_means():
+    devices = ["auto", "cpu", "cuda", "mps"]
+    assert config.suggest("gpu", devices).endswith("did you mean 'cuda' or 'mps' or 'auto'?")
+    assert config.suggest("CPU", devices).endswith("did you mean 'cpu'?")
+    assert config.suggest("gpu", ["cpu"]).endswith("did you mean 'cpu'?")
 
 
 def test_nothing_is_suggested_where_nothing_is_close():

@@ -192,13 +192,13 @@ def test_stages_print_every_share_and_the_sum() -> None:
         PLAIN, [Stage("labels", [1508, 295, 106, 715]), Stage("val", [226, 44, 0, 107])], title="t", alt="a"
     )
     printed = texts(svg).split("\n")
-    assert {"57 %", "11 %", "4 %", "27 %", "0 %", "2624", "labels", "val"} <= set(printed)
+    assert {"57 %", "11 %", "4 %", "27 %", "0 %", "2,624", "labels", "val"} <= set(printed)
 
 
 def test_stages_print_every_count_on_a_logarithmic_scale() -> None:
     stages = [Stage("labels", [1508, 295, 106, 715]), Stage("val", [226, 44, 0, 107])]
     printed = texts(counts_through_stages(PLAIN, stages, title="t", alt="a", scale="log")).split("\n")
-    assert {"1508", "295", "106", "715", "226", "44", "0", "107"} <= set(printed)
+    assert {"1,508", "295", "106", "715", "226", "44", "0", "107"} <= set(printed)
 
 
 def test_shares_of_several_labels_refer_to_the_number_of_images() -> None:
@@ -241,7 +241,7 @@ def test_learning_rates_are_drawn_over_powers_of_ten() -> None:
 def test_the_confusion_matrix_says_what_rows_and_columns_are_and_prints_counts_and_row_shares() -> None:
     svg = confusion_matrix([[2615, 247], [15, 122]], ["no panel", "panel"], title="t", alt="a")
     printed = texts(svg).split("\n")
-    assert {"actual", "decided as", "2615", "247", "15", "122", "89 %", "11 %", "n = 137"} <= set(printed)
+    assert {"actual", "decided as", "2,615", "247", "15", "122", "89 %", "11 %", "n = 137"} <= set(printed)
     assert "actual panel, decided no panel: 15 of 137" in svg
 
 

@@ -118,7 +118,7 @@ def test_a_typo_in_a_section_is_refused_with_what_was_meant():
 @pytest.mark.parametrize("value", [None, 3, "text", []])
 def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
     assert fault(tile=value) == (
-        f"params.yaml: tile is {value!r}; expected a section with the keys ['size_px', 'overlap_px']"
+        f"params.yaml: tile is {config.written(value)}; expected a section with the keys ['size_px', 'overlap_px']"
     )
 
 
@@ -202,6 +202,23 @@ def test_checking_builds_no_loss(monkeypatch):
             check.problems(changed(loss=name, model__subclasses=subclasses))
 
 
+@pytest.mark.parametrize("name", ["exclude", "ingest.exclude"])
+def test_a_key_at_the_top_of_the_file_is_sent_to_its_section(name):
+    assert check.problems({**changed(), name: ["roof"]}) == [
+        f"params.yaml: {name} is not a section; write it as `exclude:` under `ingest:`"
+    ]
+
+
+@pytest.mark.parametrize(("name", "value"), [("train__augment", True), ("loss", 3), ("demo__name", None)])
+def test_what_is_no_text_is_answered_with_the_names_where_there_is_a_choice(name, value):
+    (fault,) = check.problems(changed(**{name: value}))
+    assert f" is {config.written(value)}; expected one of [" in fault
+
+
+def test_a_section_without_content_is_shown_as_it_is_written_in_yaml():
+    assert check.problems(changed(demo=None))[0].startswith("params.yaml: demo is null; expected a section")
+
+
 def test_every_fault_of_a_file_is_told_at_once():
     found = check.problems(changed(train__epochs=0, tile__overlap=1, split=3))
     assert [line.split(" is ")[0] for line in found] == [
@@ -245,6 +262,16 @@ def test_a_refusal_says_how_to_undo_the_one_change_that_caused_it(repository):
     assert list(check.undo(repository, config.load(repository), ["params.yaml: loss is 'focl'"])) == [
         "To undo only the change of loss, write `loss: cross_entropy` again, as in the last commit."
     ]
+
+
+def test_no_former_value_is_named_for_your_own_data_nor_beside_what_to_write(repository):
+    git(repository, "init")
+    git(repository, "add", config.PATH)
+    git(repository, "commit", "-m", "parameters")
+    content = changed(ingest__root="data/raw/none", demo__name="none", evaluate__positive="roof", loss="focl")
+    faults = ["demo.name is 'none', so ingest.root is empty", "evaluate.positive is 'roof'", *check.problems(content)]
+    assert "did you mean 'focal'?" in faults[-1]
+    assert list(check.undo(repository, content, faults)) == []
 
 
 def test_a_long_value_is_cut_in_the_message(repository):

@@ -331,6 +331,15 @@ def test_a_class_that_is_never_decided_has_no_precision_and_the_note_says_why(tm
     assert "precision is undefined: class 'rare' is never decided on test" in figures["notes"]
 
 
+def test_the_console_has_one_line_for_all_notes_about_resamples(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_problem(tmp_path, counts=(80, 40, 2), resamples=400)
+    assert sum("resamples" in note for note in the_metrics(tmp_path)["notes"]) >= 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if "resample" in line or "rough" in line]
+    assert lines == ["WARNING: only 2 test images of 'scarce': the intervals are rough; label more images"]
+
+
 def test_enough_images_of_each_class_need_no_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a_problem(tmp_path)
     assert len(the_metrics(tmp_path)["notes"]) == 2

@@ -35,6 +35,7 @@ from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
 from counterpoise.imbalance import label_imbalance
 from counterpoise.report import warnings
+from counterpoise.report.summary import MEANINGS
 from counterpoise.stages import decide, evaluate, report
 from counterpoise.storage import ArtifactError
 
@@ -282,7 +283,10 @@ def test_figures_of_metrics_json_are_on_the_page(tmp_path, task):
     build(tmp_path, task=task)
     text = Page(made(tmp_path)).text
     figures = metrics.read(tmp_path).figures
-    assert all((f"{value:.4g}" if isinstance(value, float) else str(value)) in text for value in figures.values())
+    for name, value in figures.items():
+        written = f"{value:.3f}" if isinstance(value, float) else str(value)
+        meaning = MEANINGS[name.removesuffix("_raw")] + (", without rule" if name.endswith("_raw") else "")
+        assert f"{name.replace('_', ' ')} {meaning} {written}" in text
     assert "Test: 20 images, " in text
 
 
@@ -315,7 +319,9 @@ def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(
     assert "Too few test images" not in enough
 
 
-@pytest.mark.parametrize(("raw", "text"), [((0.50, 0.60), "too few images to tell"), ((0.70, 0.90), "lowered it")])
+@pytest.mark.parametrize(
+    ("raw", "text"), [((0.50, 0.60), "does not test the difference"), ((0.70, 0.90), "lowered it")]
+)
 def test_a_calibration_error_fell_only_if_its_intervals_do_not_overlap(tmp_path, raw, text):
     build(tmp_path)
     table = plots.read(tmp_path, "scores")
@@ -342,7 +348,8 @@ def test_gains_and_losses_of_the_decision_are_named(tmp_path):
     plots.write(tmp_path, tables)
     assert (
         "It raised balanced accuracy (0.30 to 0.60), lowered accuracy (0.80 to 0.50) and did not change Matthews "
-        "correlation (at 0.40). For macro F1 (0.50 to 0.55), the intervals of raw and re-decided overlap"
+        "correlation (at 0.40). For macro F1 (0.50 to 0.55), the separate intervals of raw and re-decided overlap; the "
+        "report does not test the difference."
     ) in Page(made(tmp_path)).text
 
 
@@ -419,7 +426,7 @@ def test_a_calibrator_that_learned_the_prior_is_said_to_have_undone_the_ledger(t
 def test_an_unknown_factor_of_the_odds_is_called_so(tmp_path):
     build(tmp_path, task="multilabel", ledger=the_ledger_of(), skill=3.0, calibrator="platt")
     text = Page(made(tmp_path)).text
-    assert "no closed form here, so only calibration can undo it" in text
+    assert "cannot be calculated here, so only calibration can undo it" in text
     assert "w / (1 + w)" not in text
 
 
@@ -529,10 +536,32 @@ def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path)
     rests_on = decision.Estimated(1200, (0.42, 0.41), (0.59, 0.58), 31, 0.5, 0.37)
     decision.write(tmp_path, dataclasses.replace(chosen, estimated=rests_on))
     page = Page(made(tmp_path)).text
-    assert "estimated from 1200 unlabelled images of deployment: “rare”" in page
+    assert "estimated from 1,200 unlabelled images of deployment: “rare”" in page
     assert "95 % interval 0.410 to 0.580" in page
     assert "look the same there as in validation. Their scores do not contradict this (p = 0.37)." in page
     assert "target, 95 % interval" in page
+
+
+def test_a_ledger_that_changed_nothing_says_so_and_folds_its_table(tmp_path):
+    ones = (1.0, 1.0)
+    lines = (("split", "train"), ("oversample.strategy", "none"), ("weighting.scheme", "none"), ("loss", "focal"))
+    build(tmp_path, ledger=tuple(prior_ledger.Line(piece, value, ones) for piece, value in lines))
+    same = dataclasses.replace(decision.read(tmp_path), val_offset=(0.0, 0.0), target_offset=(0.0, 0.0))
+    decision.write(tmp_path, same)
+    page = Page(made(tmp_path)).text
+    assert "Nothing changed the class prior in training by more than 5 %, so no correction was needed." in page
+    assert page.index("All steps of the ledger") < page.rindex("in the labels")
+
+
+def test_recall_that_differs_between_validation_and_test_is_warned_about(tmp_path):
+    build(tmp_path)
+    assert "The same decisions find" not in Page(made(tmp_path)).text
+    chosen = decision.read(tmp_path)
+    counts = ((5, 5, 5, 5), (1, 5, 39, 5)) if chosen.positive == "rare" else ((1, 5, 39, 5), (5, 5, 5, 5))
+    decision.write(tmp_path, dataclasses.replace(chosen, val_decided=counts))
+    text = Page(made(tmp_path)).text
+    assert "The same decisions find 1 of 40 images of “rare” on validation, but 6 of 10 on test." in text
+    assert "On new images, expect less than test shows." in text
 
 
 def test_an_unknown_line_of_the_ledger_is_written_as_unknown(tmp_path):
@@ -545,7 +574,7 @@ def test_an_unknown_line_of_the_ledger_is_written_as_unknown(tmp_path):
     build(tmp_path, ledger=ledger)
     text = Page(made(tmp_path)).text
     assert "unknown" in text
-    assert "The effect of loss = focal on the class prior has no closed form." in text
+    assert "The effect of loss = focal on the class prior cannot be calculated." in text
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])

@@ -503,6 +503,18 @@ def test_main_writes_what_the_pure_functions_say(repository, capsys):
     assert capsys.readouterr().out.startswith("train 48, val 16, test 16, unused 0\nclass that matters: ")
 
 
+def test_few_test_images_are_told_in_one_line_the_rarest_class_first(tmp_path, capsys):
+    table = table_of(["a"] * 60 + ["b"] * 40 + ["c"] * 10 + ["d"] * 15 + ["e"] * 20)
+    manifest.write(tmp_path, table)
+    classes.write(tmp_path, classes_of(table))
+    thumbnails.write(tmp_path, pictures_of(len(table)))
+    split.main(tmp_path, read_params(seed=0))
+    assert capsys.readouterr().err.splitlines() == [
+        "WARNING: fewer than 10 test images: 'c' 2, 'd' 3, 'e' 4 and 1 more; that is enough to check that data load "
+        "and to find wrong labels, but not to compare remedies; label more images"
+    ]
+
+
 def test_main_gives_equal_bytes_twice(repository):
     texts = []
     for _ in range(2):

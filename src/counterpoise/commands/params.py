@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -16,7 +19,7 @@ from counterpoise.config import InputError
 
 HELP = "explain the parameters of params.yaml and what they accept"
 SHARED = {
-    "task": "Kind of labels. multiclass: exactly one class per image; multilabel: any number of labels, also none.",
+    "task": "Kind of labels. multiclass: one class per image; multilabel: any number of labels, including none.",
     "loss": "Name of the loss; its parameters are in losses.<name>. docs/losses.md explains each one.",
     "seed": "Random seed of split, views, sampling and bootstrap, at least 0. Training has its own, train.seed.",
 }
@@ -48,10 +51,14 @@ def show(content: Mapping[str, Any], names: Sequence[str]) -> str:
         if not any(_within(dotted, name) for dotted, _, _ in rows):
             sections = list(dict.fromkeys(dotted.split(".")[0] for dotted, _, _ in rows))
             raise InputError(f"{config.PATH} has no {name!r}; {config.suggest(name, sections)}")
-    lines = []
+    lines: list[str] = []
+    last = ""
     for dotted, value, meaning in rows:
         if not names or any(_within(dotted, name) for name in names):
-            lines.append(f"{dotted} = {'null' if value is None else value}")
+            section = _section(dotted)
+            lines += [""] if lines and section != last else []
+            last = section
+            lines.append(f"{dotted} = {_written(value)}")
             lines += textwrap.wrap(meaning, 100, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines)
 
@@ -94,8 +101,34 @@ def _explain_section(
             yield dotted, value, " ".join(filter(None, [_meaning(field), _allowed(schemas[name])]))
 
 
+def _section(dotted: str) -> str:
+    """Return the section of a parameter; parameters at the top of the file share the empty one."""
+    return dotted.rpartition(".")[0] and dotted.split(".")[0]
+
+
+def _written(value: object) -> str:
+    """Write a value as in `params.yaml`."""
+    return yaml.safe_dump(value, default_flow_style=True, width=math.inf, sort_keys=False).removesuffix("...\n").strip()
+
+
 def _meaning(field: FieldInfo) -> str:
-    return " ".join((field.description or "").replace("`", "").split())
+    text = " ".join((field.description or "").replace("`", "").split())
+    return _RANGE.sub(_in_words, text)
+
+
+_RANGE = re.compile(r"\bin ([\[(])([\d.]+), ([\d.,]+)([\])])")
+"""An interval in the notation of mathematics."""
+
+
+def _in_words(found: re.Match[str]) -> str:
+    """Write an interval in words.
+
+    Example:
+        >>> _RANGE.sub(_in_words, "in (0, 10], in [0, 1)")
+        'above 0 and at most 10, at least 0 and below 1'
+    """
+    opening, low, high, closing = found.groups()
+    return f"{'above' if opening == '(' else 'at least'} {low} and {'below' if closing == ')' else 'at most'} {high}"
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:
@@ -105,8 +138,18 @@ def _allowed(schema: Mapping[str, Any]) -> str:
         if "enum" in option or "const" in option:
             options.append(" | ".join(map(str, option.get("enum", [option.get("const")]))))
         elif "type" in option:
-            options.append("null" if option["type"] == "null" else str(option["type"]))
+            options.append(_KINDS.get(option["type"], str(option["type"])))
     return f"[{' | '.join(options)}]" if options else ""
+
+
+_KINDS = {
+    "string": "text",
+    "integer": "whole number",
+    "boolean": "true | false",
+    "array": "list, such as [a, b]",
+    "object": "table, such as {name: value}",
+}
+"""Types of JSON schema -> how `params.yaml` calls them."""
 
 
 def _within(dotted: str, name: str) -> bool:

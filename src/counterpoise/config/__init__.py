@@ -14,6 +14,7 @@ from counterpoise.config.faults import MOST_FAULTS as MOST_FAULTS
 from counterpoise.config.faults import PATH as PATH
 from counterpoise.config.faults import shorten as shorten
 from counterpoise.config.faults import suggest as suggest
+from counterpoise.config.faults import written as written
 
 ONE_CLASS, MANY_LABELS = "multiclass", "multilabel"
 """What `task` may be: exactly one class per image, or any number of labels."""
@@ -219,7 +220,8 @@ def load(root: Path) -> dict[str, Any]:
     try:
         return parse((root / PATH).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{PATH}: not found in {root}; run from the top of the repository") from error
+        todo = f"run from the top of the repository, or restore it with `git checkout {PATH}`"
+        raise InputError(f"{PATH}: not found in {root}; {todo}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{PATH}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
 

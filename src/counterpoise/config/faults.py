@@ -17,6 +17,8 @@ LONGEST_VALUE = 200
 """Characters of a faulty value that a message shows."""
 _UNION_MEMBER = re.compile(r"(?:literal|dict|tuple|list)\[.*\]")
 """How pydantic names, inside a location, the member of a union that it tried."""
+_OTHER_WORDS = {"gpu": ("cuda", "mps", "auto"), "nvidia": ("cuda",), "apple": ("mps",)}
+"""What people write -> the names that they may mean, which need not look alike."""
 KINDS = {type(None): "nothing", str: "text", int: "a number", float: "a number", list: "a list"}
 _EXPECTED = {
     "string_type": "text",
@@ -49,9 +51,11 @@ def suggest(value: object, expected: Iterable[str], others: str = "") -> str:
         >>> suggest("focl", ["cross_entropy", "focal"])
         "expected one of ['cross_entropy', 'focal']; did you mean 'focal'?"
     """
-    names = list(expected)
-    close = difflib.get_close_matches(str(value), names, n=1)
-    return f"expected one of {names}{others}" + (f"; did you mean {close[0]!r}?" if close else "")
+    names, text = list(expected), str(value)
+    meant = [name for name in _OTHER_WORDS.get(text.lower(), ()) if name in names]
+    close = meant or difflib.get_close_matches(text, names, n=1) or difflib.get_close_matches(text.lower(), names, n=1)
+    hint = " or ".join(map(repr, close))
+    return f"expected one of {names}{others}" + (f"; did you mean {hint}?" if hint else "")
 
 
 def shorten(faults: list[str], unseen: int = 0) -> list[str]:
@@ -112,18 +116,18 @@ def explain(section: type[BaseModel], problem: Mapping[str, Any], where: str) ->
         return f"{PATH}: {name} is missing; add it (`counterpoise params` explains every parameter)"
     if kind == "literal_error":
         others = ", or a mapping of names to numbers" if _takes_mapping(section, location) else ""
-        return f"{PATH}: {name} is {_written(value)}; {suggest(value, _literals(section, location), others)}"
+        return f"{PATH}: {name} is {written(value)}; {suggest(value, _literals(section, location), others)}"
     if isinstance(problem["loc"][-1], int) and get_origin(_annotation(section, location[:-1])) is not dict:
         name = f"entry {problem['loc'][-1] + 1} of {name.rpartition('.')[0]}"
-    return f"{PATH}: {name} is {_written(value)}; {_expected(problem)}"
+    return f"{PATH}: {name} is {written(value)}; {_expected(problem)}"
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
     """Write a value like YAML does, where Python would write `None` or `True`."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    written = repr(value)
-    return written if len(written) <= LONGEST_VALUE else f"{written[:LONGEST_VALUE]}..."
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 def _expected(problem: Mapping[str, Any]) -> str:
@@ -133,7 +137,7 @@ def _expected(problem: Mapping[str, Any]) -> str:
         example = value if isinstance(value, str | int | float) and value != "" else "NAME"
         return f"expected a list, such as [{example}]"
     if kind == "string_type" and isinstance(value, int | float):
-        return f"expected text; write it in quotes: '{_written(value)}'"
+        return f"expected text; write it in quotes: '{written(value)}'"
     if kind in _EXPECTED:
         return "expected " + _EXPECTED[kind].format(**{k: _bound(v) for k, v in problem.get("ctx", {}).items()})
     message = str(problem["msg"])

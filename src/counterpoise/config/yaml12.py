@@ -52,14 +52,15 @@ def _decimal(loader: _Loader, node: yaml.ScalarNode) -> int:
 
 
 def _mapping_without_repeats(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: dict[Any, None] = {}
+    lines: dict[Any, list[int]] = {}
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
-        if isinstance(key, str | int | float) and key in seen:
-            line = node.start_mark.line + 1
-            raise RefusedError(f"key {key!r} occurs twice in the mapping that begins in line {line}; remove one")
         if isinstance(key, str | int | float):
-            seen[key] = None
+            lines.setdefault(key, []).append(key_node.start_mark.line + 1)
+    for key, found in lines.items():
+        if len(found) > 1:
+            kind, at = "key" if node.start_mark.column else "section", " and ".join(map(str, found))
+            raise RefusedError(f"{kind} {key!r} occurs twice: lines {at}; keep one, and change the value there")
     content: dict[Any, Any] = loader.construct_mapping(node, deep=True)
     return content
 
@@ -88,7 +89,12 @@ def read(text: str) -> object:
         _measure(text)
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise RefusedError(f"not valid YAML: {error}") from error
+        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+        place = f" near line {mark.line + 1}" if mark else ""
+        raise RefusedError(
+            f"not valid YAML{place}; often `{{}}` or `[]` was left before indented lines, or a tab or a space is wrong"
+            f". The parser says: {str(error).replace('<unicode string>', 'the text')}"
+        ) from error
 
 
 def _measure(text: str) -> None:

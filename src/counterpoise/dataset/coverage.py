@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 LISTED = 20
 """Number of classes that a message names."""
+FEW_TEST_IMAGES = 10
+"""With fewer test images of a class, intervals are too wide to compare remedies."""
+FEW_LISTED = 3
+"""Number of classes with few test images that a warning names."""
 
 
 def reason(rows: NDArray[np.bool_], together: pd.DataFrame, *, whose: str = "its", owner: str = "it") -> str:
@@ -82,6 +86,28 @@ def warn_of_absences(absent: Mapping[str, tuple[list[str], str]]) -> list[str]:
     ]
 
 
+def warn_of_few_in_test(names: Sequence[str], counts: Sequence[int]) -> list[str]:
+    """Write one warning of all classes that have few images in test, the rarest first.
+
+    Args:
+        names: Names of the classes.
+        counts: Number of test images of each; 0 is left to `warn_of_absences`.
+
+    Example:
+        >>> warn_of_few_in_test(["a", "b"], [30, 3])[0].partition(";")[0]
+        "fewer than 10 test images: 'b' 3"
+    """
+    few = sorted((count, name) for name, count in zip(names, counts, strict=True) if 0 < count < FEW_TEST_IMAGES)
+    if not few:
+        return []
+    listed = ", ".join(f"{name!r} {count}" for count, name in few[:FEW_LISTED])
+    more = f" and {len(few) - FEW_LISTED} more" if len(few) > FEW_LISTED else ""
+    return [
+        f"fewer than {FEW_TEST_IMAGES} test images: {listed}{more}; that is enough to check that data load and to find "
+        "wrong labels, but not to compare remedies; label more images"
+    ]
+
+
 def refuse_empty(split: NDArray[np.object_], together: pd.DataFrame) -> None:
     """Refuse splits of which one has no image.
 
@@ -100,7 +126,7 @@ def refuse_empty(split: NDArray[np.object_], together: pd.DataFrame) -> None:
         f"nothing is left for {' and '.join(empty)}: {why}, and what is together is never split up. At least three "
         "groups are needed, or more of your images: use a column with finer groups for "
         f"ingest.sources.csv.group_column, or '' for none; look at {clusters.PATH} for duplicates, and raise "
-        "split.duplicates.min_correlation if they are different images"
+        "split.duplicates.min_correlation, for example to 0.995, if they are different images"
     )
 
 

@@ -134,6 +134,6 @@ def warn_of_large(units: pd.DataFrame) -> list[str]:
     sizes = units.loc[units["kind"] != "single", "centre"].value_counts()
     return [
         f"{size} images count as duplicates of {centre!r}; check them in {clusters.PATH}, and raise "
-        "split.duplicates.min_correlation if they are different"
+        "split.duplicates.min_correlation, for example to 0.995, if they are different"
         for centre, size in sizes[sizes >= LARGE_CLUSTER].items()
     ]

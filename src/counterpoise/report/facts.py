@@ -231,6 +231,11 @@ class Facts:
         """The number of classes with its noun, such as "4 classes" or "52 labels"."""
         return self.count_classes(len(self.names))
 
+    @property
+    def all_classes(self) -> str:
+        """All classes in words, such as "Both classes" or "All 52 labels"."""
+        return f"Both {self.words.nouns}" if len(self.names) == 2 else f"All {self.label_count}"
+
     def count_classes(self, number: int, one: str = "", several: str = "") -> str:
         """Write a number of classes with its noun, then `one` or `several`, such as " is" or " are"."""
         return counted(number, self.words.noun + one, self.words.nouns + several)

@@ -14,6 +14,29 @@ from counterpoise.report.charts.texts import write_count, write_prevalence, writ
 from counterpoise.report.facts import FEW_IMAGES, Counts, Facts, counted, quote
 from counterpoise.report.parts import Table
 
+MEANINGS = {
+    "accuracy": "share of images that are decided correctly",
+    "balanced_accuracy": "mean of recall over all classes",
+    "macro_f1": "mean of F1 over all classes; F1 combines precision and recall",
+    "micro_f1": "F1 of all decisions together",
+    "matthews": "correlation of truth and decision; 0: chance, 1: perfect",
+    "exact_match": "share of images with every label right",
+    "coverage": "labels to read, most probable first, to see all true ones",
+    "average_precision": "quality of the ranking by the class that matters",
+    "mean_average_precision": "mean of average precision over the labels present",
+    "roc_auc": "chance that a positive ranks above a negative",
+    "expected_calibration_error": "gap between probability and observed share; lower is better",
+    "brier_score": "squared error of the probabilities; lower is better",
+    "recall": "share of the images of the class that are found",
+    "precision": "share of the alarms that are right",
+    "no_skill_average_precision": "average precision of random guessing",
+    "no_skill_mean_average_precision": "mean average precision of random guessing",
+    "test_images": "number of test images",
+    "test_positives": "test images with the class that matters",
+    "classes_present": "labels that occur in test",
+}
+"""Metric of `metrics.json` -> what it means, in a phrase."""
+
 
 @dataclass(frozen=True)
 class HeadlineFigure:
@@ -127,7 +150,7 @@ def headline(facts: Facts) -> tuple[FigureGroup, ...]:
     )
     return (
         FigureGroup(f"The {facts.words.noun} that matters: {quote(facts.positive_name)}", own),
-        FigureGroup(f"All {facts.label_count}", facts.task.headline_figures(facts)),
+        FigureGroup(facts.all_classes, facts.task.headline_figures(facts)),
     )
 
 
@@ -149,13 +172,20 @@ def headline_figure(facts: Facts, key: str, label: str, counts: str, no_skill: f
 
 
 def figures(facts: Facts) -> Table:
-    """List every figure of `metrics.json`."""
+    """List every metric of `metrics.json` with its meaning."""
     rows = tuple(
         (
             name.replace("_", " "),
-            f"{value:.4g}" if isinstance(value, float) else str(value),
-            " to ".join(f"{end:.4g}" for end in facts.metrics.intervals.get(name, ())),
+            MEANINGS.get(name.removesuffix("_raw"), "") + (", without rule" if name.endswith("_raw") else ""),
+            _three_decimals(value) if isinstance(value, float) else write_count(value),
+            " to ".join(_three_decimals(end) for end in facts.metrics.intervals.get(name, ())),
         )
         for name, value in facts.metrics.figures.items()
     )
-    return Table("All figures of reports/metrics.json.", ("figure", "value", "95 % interval"), rows)
+    head = ("metric", "meaning", "value", "95 % interval")
+    return Table("All metrics of reports/metrics.json, rounded to three decimals.", head, rows, text_columns=2)
+
+
+def _three_decimals(value: float) -> str:
+    """Round to three decimals, or one significant digit where these would be zero."""
+    return f"{value:.1g}" if 0 < abs(value) < 0.0005 else write_value(value, 3)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from counterpoise.report.charts.texts import write_prevalence
+from counterpoise.report.charts.texts import write_prevalence, write_share
 from counterpoise.report.facts import FEW_IMAGES, Facts, counted, listed, quote
 from counterpoise.report.sections.prevalence import find_shift
 from counterpoise.report.sections.variants import SCORES
@@ -40,6 +40,7 @@ def find(facts: Facts) -> list[Finding]:
     rules = (
         _leaks,
         _prevalence,
+        _recall,
         _absent,
         _few_images,
         _too_wide,
@@ -100,6 +101,19 @@ def _prevalence(facts: Facts) -> Iterator[Finding]:
             f"{name} is {shares[0]} of validation, but {shares[1]} of test.",
             f"Precision changes with the share, recall does not. Precision expected from validation: "
             f"{shift.expected.text}; measured on test: {shift.shown.text}.",
+        )
+
+
+def _recall(facts: Facts) -> Iterator[Finding]:
+    shift, name = find_shift(facts), quote(facts.positive_name)
+    if shift is not None and not shift.recall_consistent:
+        found = [f"{counts.tp} of {counts.positives}" for counts in (shift.val, shift.test)]
+        higher = shift.test.recall > shift.val.recall
+        yield Finding(
+            f"The same decisions find {found[0]} images of {name} on validation, but {found[1]} on test.",
+            f"The intervals of recall ({write_share(shift.val.recall)} and {write_share(shift.test.recall)}) do not "
+            f"overlap. On new images, expect {'less' if higher else 'a recall between the two'}"
+            f"{' than test shows' if higher else ''}. Another value of seed shows how much depends on the split.",
         )
 
 
@@ -217,7 +231,7 @@ def _unknown_prior(facts: Facts) -> Iterator[Finding]:
     unknown = [f"{line.piece} = {line.remedy}" for line in facts.decision.ledger if line.factors is None]
     if unknown:
         yield Finding(
-            f"The effect of {listed(unknown)} on the class prior has no closed form.",
+            f"The effect of {listed(unknown)} on the class prior cannot be calculated.",
             f"Instead, the calibrator “{facts.decision.calibrator}” has learned the prior of validation.",
         )
 
@@ -239,9 +253,11 @@ def _left_out(facts: Facts) -> Iterator[Finding]:
         )
     unused = facts.split_totals["unused"]
     if unused:
+        balanced = all(len(set(facts.split_counts[split].tolist())) == 1 for split in ("train", "val"))
         yield Finding(
             f"{counted(unused, 'image is', 'images are')} in no split.",
-            "Near duplicates of images in another split are left out, and so are images that balancing does not need.",
+            "Near duplicates of images in another split are left out"
+            f"{', and so are images that split.balance does not need' if balanced else ''}.",
         )
 
 
@@ -253,7 +269,7 @@ def _clusters(facts: Facts) -> Iterator[Finding]:
             f"{counted(len(large), 'image has', 'images have')} {LARGE_CLUSTER} or more duplicates; the most, "
             f"{large.iloc[0]}, has {quote(str(large.index[0]))}.",
             "Each set counts as one when intervals are computed. If they are different images, raise "
-            "split.duplicates.min_correlation.",
+            "split.duplicates.min_correlation, for example to 0.995.",
         )
 
 

@@ -21,6 +21,7 @@ class Words:
         prior_factor: What a line of the ledger multiplies, such as "odds".
         raw_rule: How raw logits decide; `{name}` is replaced by the class that matters.
         mistake_kinds: The words under a picture for a class that was found, missed, and wrongly decided.
+        wrong: A class that was decided and is wrong, such as "decided class".
         mistakes_note: A remark about the probabilities under pictures, as a sentence.
     """
 
@@ -35,4 +36,5 @@ class Words:
     prior_factor: str
     raw_rule: str
     mistake_kinds: tuple[str, str, str]
+    wrong: str
     mistakes_note: str

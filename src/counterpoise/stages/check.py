@@ -35,6 +35,10 @@ SHARED: dict[str, type[Section] | None] = {
 _DOTTED = re.compile(r"\b(?:[a-z_]+(?:\.\w+)+|loss|task|seed)\b")
 """Pattern of a parameter name in a message."""
 _ABSENT = object()
+NEVER_UNDONE = re.compile(r"(?:demo|ingest)(?:\.|$)|evaluate\.positive$")
+"""Parameters of your own data; their values in the last commit may be those of the demo."""
+SAYS_WHAT_TO_WRITE = ("did you mean", "write it")
+"""An error with one of these needs no former value."""
 BROUGHT = "data/raw"
 """Where people are asked to put their images, a folder for each set."""
 LONGEST_LINE = 2000
@@ -64,7 +68,7 @@ def problems(content: Mapping[str, Any]) -> list[str]:
     own = sections()
     known = {**SHARED, **own}
     unknown = [name for name in content if name not in known]
-    faults = [f"{PATH}: {name} is not a section; {suggest(name, known)}" for name in unknown[: config.MOST_FAULTS]]
+    faults = [f"{PATH}: {name} is not a section; {_place(name, known)}" for name in unknown[: config.MOST_FAULTS]]
     faults = config.shorten(faults, len(unknown) - config.MOST_FAULTS)
     faults += [f"{PATH}: section {name} is missing; add it" for name in known if name not in content]
     for name, section in known.items():
@@ -74,7 +78,38 @@ def problems(content: Mapping[str, Any]) -> list[str]:
         faults += [line for module in _stage_params() for line in _faults(module, _part(module, content), "")]
     if not faults:
         faults += _names(content)
+    faults = [_with_names(line, content) for line in faults]
     return list(dict.fromkeys(faults)) or list(conflicts.refused(content))  # several stages may refuse one key
+
+
+def _place(name: str, known: Mapping[str, type[Section] | None]) -> str:
+    """Say where a key belongs that is at the top of the file."""
+    key = name.rpartition(".")[2]
+    for owner, section in known.items():
+        if section is not None and key in section.model_fields and name in (key, f"{owner}.{key}"):
+            return f"write it as `{key}:` under `{owner}:`"
+    return suggest(name, known)
+
+
+def _with_names(fault: str, content: Mapping[str, Any]) -> str:
+    """List the names that a parameter accepts where an error would only ask for text."""
+    for where, expected in _choices().items():
+        value = _value(content, where)
+        if not isinstance(value, str) and fault.startswith(f"{PATH}: {where} is ") and "expected text" in fault:
+            return f"{PATH}: {where} is {config.written(value)}; {suggest(value, expected)}"
+    return fault
+
+
+def _choices() -> dict[str, list[str]]:
+    """Map every parameter that names a function or a file of the package to the names there are."""
+    policies = list(augmentation.POLICIES)
+    return {
+        "loss": losses.names(),
+        "ingest.source": sources.names(),
+        "demo.name": ["none", *demos.names()],
+        "oversample.policy": policies,
+        "train.augment": policies,
+    }
 
 
 def _stage_params() -> Iterator[type[Section]]:
@@ -90,7 +125,8 @@ def _part(params: type[Section], content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _faults(section: type[Section], content: object, where: str) -> list[str]:
     if not isinstance(content, Mapping):
-        return [f"{PATH}: {where} is {content!r}; expected a section with the keys {list(section.model_fields)}"]
+        keys = list(section.model_fields)
+        return [f"{PATH}: {where} is {config.written(content)}; expected a section with the keys {keys}"]
     try:
         config.validate(section, content, where)
     except InputError as error:
@@ -100,14 +136,11 @@ def _faults(section: type[Section], content: object, where: str) -> list[str]:
 
 def _names(content: Mapping[str, Any]) -> list[str]:
     """Check the names of losses, sources, demo sets and policies, and the parameters of each."""
-    ingest, demo = content["ingest"], content["demo"]["name"]
+    ingest = content["ingest"]
+    choices = _choices() | {"loss": list(content["losses"]), "ingest.source": list(ingest["sources"])}
     known_losses, known_sources = losses.names(), sources.names()
     names = [
-        ("loss", content["loss"], list(content["losses"])),
-        ("ingest.source", ingest["source"], list(ingest["sources"])),
-        ("demo.name", demo, ["none", *demos.names()]),
-        ("oversample.policy", content["oversample"]["policy"], list(augmentation.POLICIES)),
-        ("train.augment", content["train"]["augment"], list(augmentation.POLICIES)),
+        *((where, _value(content, where), expected) for where, expected in choices.items()),
         *((f"losses.{name}", name, known_losses) for name in content["losses"]),
         *((f"ingest.sources.{name}", name, known_sources) for name in ingest["sources"]),
     ]
@@ -183,12 +216,13 @@ def undo(root: Path, content: Mapping[str, Any], faults: Sequence[str]) -> Itera
 
     Yields:
         A line for each parameter that is named in an error and has another value in the last commit. Nothing without
-        git, or without a commit of `params.yaml`.
+        git, without a commit of `params.yaml`, for parameters of your own data, and for errors that say what to write.
     """
     committed = _committed(root)
-    for name in dict.fromkeys(_DOTTED.findall("\n".join(faults))):
+    unsolved = [fault for fault in faults if not any(words in fault for words in SAYS_WHAT_TO_WRITE)]
+    for name in dict.fromkeys(_DOTTED.findall("\n".join(unsolved))):
         before, now = _value(committed, name), _value(content, name)
-        if before is _ABSENT or before == now or isinstance(before, Mapping):
+        if NEVER_UNDONE.match(name) or before is _ABSENT or before == now or isinstance(before, Mapping):
             continue
         *owner, key = name.split(".")
         line = yaml.safe_dump({key: before}, default_flow_style=True, width=math.inf, allow_unicode=True).strip()[1:-1]

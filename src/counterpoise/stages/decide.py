@@ -44,13 +44,13 @@ class Decide(ClassNames):
     """For `estimated`: raw logits of images from deployment, as `counterpoise predict --logits` writes them; a parquet
     file, or a folder of such files. The path must exist for every target."""
     rule: Literal["most_probable", "balanced", "least_cost", "f_beta", "precision_floor"]
-    """What the decision optimises: `most_probable`, accuracy; `balanced`, balanced accuracy; `least_cost`, the costs;
-    `f_beta`, F-beta; `precision_floor`, recall at a given precision. The last two set a threshold for each label, or
-    for the positive one of two classes."""
+    """How probabilities become decisions. `most_probable`: maximises accuracy; `balanced`: maximises balanced accuracy;
+    `least_cost`: minimises the costs; `f_beta`: maximises F-beta; `precision_floor`: maximises recall at a given
+    precision. The last two set a threshold for each label, or for the positive one of two classes."""
     beta: float = Field(gt=0, le=10)
     """`f_beta` only: how much more recall counts than precision, in (0, 10]."""
     floor: float = Field(gt=0, lt=1)
-    """`precision_floor` only: minimum precision that is expected from validation with confidence, in (0, 1)."""
+    """`precision_floor` only: the precision that validation must support with 95 % confidence, in (0, 1)."""
     at_least: int = Field(ge=0, le=1000)
     """Multilabel only: minimum number of labels per image, in 0..1000; the most probable labels are added. 0 allows
     none."""

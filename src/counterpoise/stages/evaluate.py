@@ -6,6 +6,7 @@ Reads `results/predictions/test.parquet`, `models/decision.json`. Writes `report
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,15 @@ from counterpoise.evaluation.prevalence_table import prevalence_table
 from counterpoise.evaluation.scores import Truth, variants
 from counterpoise.evaluation.tables import calibration_table, precision_recall_table, scores_table
 from counterpoise.metrics import intervals
-from counterpoise.stages import run, warn
+from counterpoise.stages import count_of, run, warn
 from counterpoise.storage import ArtifactError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+ROUGH = "resamples"
+"""The word of notes about intervals that lack resamples; the console has one line for all of them."""
 
 
 class Evaluate(Prevalences, PositiveName):
@@ -100,13 +105,29 @@ def score(
     return headline(scores, classes, truth, decision, task), tables
 
 
+def console_warnings(notes: Sequence[str], names: Sequence[str], counts: Sequence[int]) -> list[str]:
+    """Shorten the notes of `metrics.json` for the console: one line for all that are about resamples.
+
+    Args:
+        notes: What a reader must know, without the first two notes, which explain the metrics.
+        names: Names of the classes.
+        counts: Number of test images of each class.
+    """
+    lines = [note for note in notes if ROUGH not in note]
+    if len(lines) < len(notes):
+        fewest, name = min((count, name) for name, count in zip(names, counts, strict=True) if count)
+        lines.append(f"only {count_of(fewest, 'test image')} of {name!r}: the intervals are rough; label more images")
+    return lines
+
+
 def main(root: Path, params: Params) -> None:
     """Score and write, and print the metrics with their 95 % intervals."""
     test, decision = predictions.read(root, "test"), decision_file.read(root)
     with one_thread():
         result, tables = score(test, decision, params.evaluate, params.seed)
-    for note in result.notes[2:]:
-        warn(note)
+    counts = labels.counts(test.labels, test.classes).tolist()
+    for line in console_warnings(result.notes[2:], test.classes, counts):
+        warn(line)
     if other := metrics.compare_with_commit(root, result):
         warn(
             f"{other}. So `dvc metrics diff` does not show what a remedy changed. To compare with this run from now "

@@ -287,6 +287,8 @@ def main(root: Path, params: Params) -> None:
         warn(warning)
     coverage.refuse_unlearnable(result.absent, given=given)
     members = dataset_tasks.find(params.task).members(table["labels"].tolist(), labelled.names)
+    for warning in coverage.warn_of_few_in_test(labelled.names, members[split == "test"].sum(axis=0).tolist()):
+        warn(warning)
     few = {name: why for name, (_, why) in result.absent.items()}
     positive = positive_class.choose(params.evaluate.positive, labelled, split, members, _numbered(units), few)
     splits.write(root, result.splits)

@@ -52,10 +52,11 @@ class Train(Portion):
     warmup_epochs: float = Field(ge=0, le=100_000)
     """Number of first epochs in which the learning rate rises, in [0, 100,000]."""
     monitor: Literal["loss", "balanced_accuracy", "average_precision", "none"]
-    """Validation metric that chooses the best epoch. `loss` (min): the training loss with its weights.
-    `balanced_accuracy` (max): of the most probable class; for multilabel the mean over labels, each decided from a
-    probability of 0.5 on. `average_precision` (max): the mean over the classes present. `none`: keep the last epoch,
-    for a validation set so small that it would choose by chance, with a schedule that ends at a low rate."""
+    """Validation metric that chooses the best epoch. `loss` (min): validation value of the training loss, including
+    class weights. `balanced_accuracy` (max): of the most probable class; for multilabel the mean over labels, each
+    decided at a probability of 0.5 or above. `average_precision` (max): the mean over the classes present. `none`: keep
+    the last epoch, for a validation set so small that it would choose by chance, with a schedule that ends at a low
+    rate."""
     patience: Epochs
     """Stop after this many epochs without a better metric, in 1..100,000. Epochs of `pretrain_frac` do not count.
     Without effect if `monitor` is `none`."""

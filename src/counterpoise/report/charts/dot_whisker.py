@@ -10,6 +10,9 @@ from counterpoise.report.charts.frame import WIDTH, PointEstimate, nothing
 from counterpoise.report.charts.svg import el, escape, finite, label, line, marker, svg, text_width, whisker
 from counterpoise.report.charts.texts import shown, write_value
 
+NAME_WIDTH = 104.0
+"""Largest width of the name of a variant."""
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -59,7 +62,7 @@ def dots_by_way(
         values = [v for v in ends if v is not None]
         domain = (min([0.0, *values]), max([1.0, *values]))
     printed = [[e.text.split(", n =")[0] for e in measure.variants.values()] for measure in measures]
-    left = 10 + min(max(text_width(shown(variant), 12) for variant in variants), 92.0) + 8
+    left = 10 + min(max(text_width(shown(variant), 12) for variant in variants), NAME_WIDTH) + 8
     right = WIDTH - 8 - max(text_width(text, 12) for texts in printed for text in texts) - 8
     head, pitch = 24.0, 21.0
     bottom = sum(head + pitch * len(measure.variants) + 8 for measure in measures) + 4
@@ -91,7 +94,7 @@ def dots_by_way(
         for (variant, e), text in zip(measure.variants.items(), texts, strict=True):
             shape, middle = variants.index(variant), y + pitch / 2
             s = shape if series is None else series[variant]
-            body.append(label(10, middle + 4, shown(variant), size=12, max_width=92))
+            body.append(label(10, middle + 4, shown(variant), size=12, max_width=NAME_WIDTH))
             value, interval = finite(e.value), e.interval
             if interval is not None:
                 body.append(whisker(to_x(interval[0]), middle, to_x(interval[1]), middle, s))

@@ -24,15 +24,15 @@ def write_value(value: float | None, digits: int = 2) -> str:
 
 
 def write_count(count: float) -> str:
-    """Write a whole number, with a separator for thousands from 10,000 on.
+    """Write a whole number, with a separator for thousands.
 
     Example:
-        >>> write_count(1508), write_count(224000)
-        ('1508', '224,000')
+        >>> write_count(508), write_count(2624), write_count(224000)
+        ('508', '2,624', '224,000')
     """
     if not math.isfinite(count):
         return "n/a"
-    return f"{count:,.0f}" if abs(count) >= 10_000 else f"{count:.0f}"
+    return f"{count:,.0f}"
 
 
 def write_share(share: float) -> str:

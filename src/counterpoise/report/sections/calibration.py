@@ -54,5 +54,5 @@ def _change(raw: PointEstimate, calibrated: PointEstimate) -> str:
         f"{raw.text} raw and {calibrated.text} calibrated. "
     )
     if raw.overlaps(calibrated):
-        return text + "The intervals overlap: there are too few images to tell whether calibration helped. "
+        return text + "The separate intervals overlap; the report does not test the difference. "
     return text + ("Calibration lowered it. " if calibrated.value < raw.value else "Calibration raised it. ")

@@ -39,7 +39,7 @@ def class_counts(facts: Facts) -> Part:
         )
 
     charts = (
-        {f"All {facts.label_count}, the most frequent first": _long_tail(facts), "The rarest": table("log")}
+        {f"{facts.all_classes}, the most frequent first": _long_tail(facts), "The rarest": table("log")}
         if facts.folded
         else {"Share at each stage": table("share"), "Number, on a logarithmic scale": table("log")}
     )
@@ -71,7 +71,7 @@ def _every_class(facts: Facts, columns: Sequence[tuple[str, Sequence[int], int]]
         (name, *(write_count(counts[index]) for _, counts, _ in columns)) for index, name in enumerate(facts.names)
     )
     head = (facts.words.noun, *(name for name, _, _ in columns))
-    return (Fold(f"All {facts.label_count}", (Table("Images, and samples of one epoch.", head, rows),)),)
+    return (Fold(facts.all_classes, (Table("Images, and samples of one epoch.", head, rows),)),)
 
 
 def _long_tail(facts: Facts) -> str:

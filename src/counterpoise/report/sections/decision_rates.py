@@ -74,7 +74,7 @@ def decision_rates(facts: Facts) -> Part:
         + (f" and a threshold of w / (1 + w) decides {totals[MOVED]}" if MOVED in totals else "")
         + f". Rule “{facts.decision.rule}” decides {totals[DECIDED]}."
     )
-    why = "The effect of a remedy on the odds has no closed form here, so only calibration can undo it."
+    why = "The effect of a remedy on the odds cannot be calculated here, so only calibration can undo it."
     if factors is not None:
         why = (
             "The ledger multiplies the odds of each label by w. This turns a probability p into w p / (w p + 1 − p), "

@@ -52,7 +52,7 @@ class Gallery:
 
 
 def worst(facts: Facts, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pick the most confident mistakes.
+    """Pick the worst mistakes.
 
     Args:
         facts: The artifacts of the run.
@@ -96,10 +96,10 @@ def galleries(facts: Facts, most: int, picture: Callable[[str], str]) -> tuple[G
             f"lowest probability of this {facts.words.noun}",
         ),
         (
-            "Most confident mistakes",
+            "Wrong decisions",
             others,
             int((wrongly.any(axis=1) & ~lost).sum()),
-            f"highest probability of a wrong {facts.words.noun}",
+            f"highest probability of the {facts.words.wrong}",
         ),
     )
     return tuple(

@@ -41,7 +41,8 @@ def per_class(facts: Facts) -> Part:
         if worst["value"] == best["value"]:
             text = f"Every {facts.words.noun} in test has the same recall, {write_value(best['value'])}."
     caption = (
-        "n is the support: decisions for precision, images for recall and average precision. Lines: 95 % intervals. "
+        "n: number of images behind a value. For precision, those for which the "
+        f"{facts.words.noun} was decided; otherwise, those that have it. Lines: 95 % intervals. "
         f"Tick: no skill, which is the share of the {facts.words.noun} in test.{shown_classes(facts)}"
     )
     cells = {
@@ -52,7 +53,7 @@ def per_class(facts: Facts) -> Part:
         for k in facts.folded
     }
     head = tuple(measure.replace("_", " ") for measure in MEASURES)
-    folds = folded_classes(facts, "Value, 95 % interval, and support n.", head, cells)
+    folds = folded_classes(facts, "Value, 95 % interval, and number of images n behind it.", head, cells)
     return Part(
         "per-class",
         f"{facts.words.noun.capitalize()} by {facts.words.noun}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from counterpoise.report.charts import curves
 from counterpoise.report.charts.texts import write_share, write_value
-from counterpoise.report.facts import Facts, counted, quote
+from counterpoise.report.facts import FEW_IMAGES, Facts, counted, quote
 from counterpoise.report.parts import Part, as_markup
 
 
@@ -28,10 +28,10 @@ def precision_recall(facts: Facts) -> Part:
     right = f"{on.tp} of its {counted(on.predicted, 'alarm')} {verb} right"
     text += f"; {right}." if on.predicted else "; it raises no alarm."
     reachable = curve.loc[curve["recall"] >= 0.5, "precision"]
-    if len(reachable):
+    if len(reachable) and on.positives >= FEW_IMAGES:
         text += (
             f" With a threshold that finds half of them, at best {write_share(reachable.max())} of the alarms are "
-            "right. This is chosen on the test images, so expect less on new images."
+            "right. The threshold for this number was picked on test, so expect less on new images."
         )
     caption = f"Dashed line: no skill, which is the share of {quote(name)} in test."
     if not on_curve:

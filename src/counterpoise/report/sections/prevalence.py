@@ -17,22 +17,22 @@ from counterpoise.report.summary import dot_groups
 
 APART = 1.25
 """The text calls two prevalences different if their ratio is larger than this."""
-ALIKE = 1.1
-"""Two prevalences count as equal if their ratio is smaller than this."""
+ALIKE = 1.3
+"""Charts leave out a prevalence if its ratio to that of test is smaller than this."""
 DISTINCT = 1.6
 """Two prevalences get separate pictures if their ratio is larger than this."""
 PICTURES = 3
 TOO_WIDE = 0.5
 """An interval of precision wider than this is too uncertain for a comparison."""
 VARIANTS = {
-    "raw expected": "raw expected",
-    "raw": "raw measured",
-    "expected": "expected",
-    "as it is": "measured",
-    "re-decided": "adapted",
+    "raw expected": "raw, expected",
+    "raw": "raw, measured",
+    "expected": "rule, expected",
+    "as it is": "rule, measured",
+    "re-decided": "rule adapted",
 }
 """Variants of `prevalence.csv` -> their names in the charts."""
-COLOURS = {"raw expected": 3, "raw measured": 1, "expected": 6, "measured": 0, "adapted": 2}
+COLOURS = {"raw, expected": 3, "raw, measured": 1, "rule, expected": 6, "rule, measured": 0, "rule adapted": 2}
 RAW = ("raw expected", "raw")
 FIGURES = {"precision": "Precision", "recall": "Recall", "average_precision": "Average precision"}
 
@@ -160,14 +160,15 @@ def at_prevalences(facts: Facts) -> Part:
     second = f"Precision depends on the share of the {facts.words.noun}; recall does not."
     stated = facts.decision.prevalences
     if stated and redecides:
-        second += f" Adapted: rule “{rule}” decides again for that share."
+        second += f" Rule adapted: rule “{rule}” decides again for that share."
     elif stated:
         second += f" Rule “{rule}” makes the same decisions for every share."
     texts = (*explain(shift, name), *([_regained(facts)] if moves else []), second)
     caption = (
-        "Dots: 1000 images or more, with the recall and the false alarm rate of test. Expected: from the decisions on "
-        "validation. Measured: on test images, weighted to that share. The share is fixed, so intervals are narrower "
-        "than in the headline. Raw: without correction and rule. Tick: no skill, which is the share itself."
+        "Dots: 1,000 images or more, with the recall and the false alarm rate of test. Expected: from the decisions on "
+        "validation. Measured: on test images, weighted to that share. Raw: without correction and rule. Rule: with "
+        "both. Intervals here are bootstrap intervals, and the share is fixed, so they "
+        "differ from the headline. Tick: no skill, which is the share itself."
     )
     return Part("prevalence", heading, texts, as_markup(charts), caption, short="Prevalence")
 
@@ -179,12 +180,13 @@ def _regained(facts: Facts) -> str:
         [_look_up(facts, "target", variant, figure).text for figure in ("precision", "recall")]
         for variant in ("raw", "as it is")
     )
+    where = "as in your labels, unless you set decide.target"
     how = facts.words.raw_rule.format(name=name)
     expected = _look_up(facts, "target", "raw expected", "precision").text
     return (
-        f"At {write_prevalence(share)}, as in deployment, raw logits without correction and rule ({how}) have "
-        f"precision {raw[0]} (expected from validation: {expected}) and recall {raw[1]}. Re-decided, precision is "
-        f"{decided[0]} and recall {decided[1]}."
+        f"At {write_prevalence(share)}, the share in deployment ({where}), raw logits without correction and rule "
+        f"({how}) have precision {raw[0]} (expected from validation: {expected}) and recall {raw[1]}. Re-decided, "
+        f"precision is {decided[0]} and recall {decided[1]}."
     )
 
 
@@ -252,11 +254,9 @@ def _domain(measures: list[Measure]) -> tuple[float, float]:
 
 
 def _without_repetition(places: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Leave out the target if test has nearly the same share."""
+    """Leave out shares that are nearly that of test."""
     test = next((share for place, share in places if place == "test"), None)
-    return [
-        (place, share) for place, share in places if place != "target" or test is None or _ratio(share, test) > ALIKE
-    ]
+    return [(place, share) for place, share in places if place == "test" or test is None or _ratio(share, test) > ALIKE]
 
 
 def _differ(facts: Facts, variant: str) -> bool:

@@ -18,6 +18,8 @@ SELECTED = 5
 """Largest number of classes in the chart and the first table."""
 MATERIAL = 1.05
 """The text names a factor if it is larger than this."""
+NO_OFFSET = float(np.log(MATERIAL))
+"""Offsets smaller than this, in nats, do not change a decision visibly."""
 
 
 def ledger(facts: Facts) -> Part:
@@ -49,7 +51,7 @@ def ledger(facts: Facts) -> Part:
         cells = _lines(facts, range(len(facts.names)))
         rows = tuple((name, *(cell[k + 1] for cell in cells)) for k, name in enumerate(facts.names))
         everything = Table(caption, (facts.words.noun, *(cell[0] for cell in cells)), rows)
-        folds = (Fold(f"All {facts.label_count}", (everything,)),)
+        folds = (Fold(facts.all_classes, (everything,)),)
     return Part(
         "ledger",
         "Prior ledger",
@@ -59,8 +61,8 @@ def ledger(facts: Facts) -> Part:
         "changed the share that the model sees. Offsets on the logits undo this, first to validation, then to the "
         "target.",
         short="Ledger",
-        tables=(table,),
-        folds=folds,
+        tables=(table,) if _changing(facts) else (),
+        folds=folds if _changing(facts) else (Fold("All steps of the ledger", (table,)), *folds),
     )
 
 
@@ -117,30 +119,35 @@ def _ends(facts: Facts) -> list[tuple[str, list[str]]]:
     return [("target, 95 % interval", [f"{write_value(low, 3)} to {write_value(high, 3)}" for low, high in ends])]
 
 
+def _changing(facts: Facts) -> list[str]:
+    """List the remedies that changed the prior, or may have."""
+    return [
+        f"{line.piece} = {line.remedy}"
+        for line in facts.decision.ledger
+        if line.factors is None or facts.task.moves_prior(line.factors)
+    ]
+
+
 def _text(facts: Facts) -> tuple[str, ...]:
     decision = facts.decision
-    changing = [
-        f"{line.piece} = {line.remedy}"
-        for line in decision.ledger
-        if line.factors is not None and facts.task.moves_prior(line.factors)
-    ]
     unknown = [f"{line.piece} = {line.remedy}" for line in decision.ledger if line.factors is None]
+    changing = [name for name in _changing(facts) if name not in unknown]
     what = facts.words.prior
-    text = (
-        f"{listed(changing)} changed {what} by more than 5 %."
-        if changing
-        else f"No switch with a known effect changed {what} by more than 5 %."
-    )
+    offsets = [np.abs(values).max() for values in (decision.val_offset, decision.target_offset)]
+    if not changing and not unknown and max(offsets) < NO_OFFSET:
+        text = f"Nothing changed {what} in training by more than 5 %, so no correction was needed."
+        return (text, *_estimated(facts))
+    nothing = "Nothing with a known effect" if unknown else "Nothing"
+    text = f"{listed(changing) or nothing} changed {what} by more than 5 %."
     if unknown:
         text += (
-            f" The effect of {listed(unknown)} has no closed form, so “{decision.calibrator}” learned the prior of "
+            f" The effect of {listed(unknown)} cannot be calculated, so “{decision.calibrator}” learned the prior of "
             "validation."
         )
     elif decision.calibrator in calibrators.WITH_BIAS:
         text += f" “{decision.calibrator}” learned the prior of validation, so step 1 adds nothing."
     paragraphs = (text, *_estimated(facts))
-    offsets = [np.abs(values).max() for values in (decision.val_offset, decision.target_offset)]
-    if max(offsets) < 0.005:
+    if max(offsets) < NO_OFFSET:
         return *paragraphs, "The offsets on the logits are close to zero."
     own = [_signed(values[facts.positive], 2) for values in (decision.val_offset, decision.target_offset)]
     first = f"{own[0]} nats from the share seen to that of validation, " if any(decision.val_offset) else ""

@@ -99,7 +99,9 @@ def _compare(facts: Facts, figures: Sequence[str]) -> str:
     changes = [f"{verb} {listed(moved[kind])}" for kind, verb in VERBS.items() if moved[kind]]
     text = f"Re-deciding needs no new training. It {listed(changes)}." if changes else ""
     if moved["overlap"]:
-        text += f" For {listed(moved['overlap'])}, the intervals of raw and re-decided overlap: too few images to tell."
+        text += f" For {listed(moved['overlap'])}, the separate intervals of raw and re-decided overlap; " + (
+            "the report does not test the difference."
+        )
     return text.strip()
 
 

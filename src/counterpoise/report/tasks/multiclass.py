@@ -32,6 +32,7 @@ WORDS = Words(
     prior_factor="prior (up to a common scale)",
     raw_rule="the most probable class",
     mistake_kinds=("found", "actual", "decided"),
+    wrong="decided class",
     mistakes_note="The decided class can have a probability below 0.5, or below that of the actual class, because the "
     "rule gives classes different weights.",
 )

@@ -36,6 +36,7 @@ WORDS = Words(
     prior_factor="odds",
     raw_rule="a threshold of 0.5 for {name}",
     mistake_kinds=("found", "missed", "false alarm"),
+    wrong="wrongly decided label",
     mistakes_note="Each label has its own threshold.",
 )
 JUDGED_BY = "macro_f1"
@@ -96,7 +97,7 @@ def findings(facts: Facts) -> Iterator[Finding]:
     counts, present = decision_rates.decided_counts(facts), int(facts.targets.sum())
     raw = int(counts[decision_rates.RAW].sum())
     if raw > TOO_MANY * present:
-        why = "The effect of a remedy on the odds has no closed form."
+        why = "The effect of a remedy on the odds cannot be calculated."
         if decision_rates.MOVED in counts:
             why = "A remedy multiplied the odds of a label by w. A threshold of w / (1 + w) decides "
             why += f"{counts[decision_rates.MOVED].sum()} labels."
