@@ -19,7 +19,7 @@ clean:
 	rm -rf .venv
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; try `make PYTHON=python3.11`")'
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 to 3.13 is needed; try `make PYTHON=python3.11`")'
 	$(PYTHON) -m venv .venv
 
 .venv/demo: pyproject.toml constraints.txt $(BIN)/python

@@ -1,4 +1,4 @@
-"""Write measured figures into the documents.
+"""Write measured values into the documents.
 
 `python docs/tables.py` rewrites what stands between these markers in `docs/*.md`:
 
@@ -6,7 +6,7 @@
     <!-- result: NAME -->    what was measured of one loss or remedy, as a list
     <!-- end -->
 
-`python docs/tables.py --check` writes nothing, and fails if a document differs. Figures are in
+`python docs/tables.py --check` writes nothing, and fails if a document differs. Values are in
 `docs/measurements/*.csv`, exactly as a command printed them; the first lines of each file name the command. A column
 `x` may have a standard error `x_se`, or a 95 % interval `x_low` to `x_high`.
 """
@@ -63,13 +63,13 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         "solar_roofs",
         {
             "outputs": "outputs",
-            "figure": "figure",
+            "source": "source",
             "recall": "recall",
             "precision at 1 : 1": "precision_at_half",
             "precision at 4.6 %": "precision_at_4_6",
         },
     ),
-    "marks": ("marks", {"figure": "figure", "value": "value"}),
+    "marks": ("marks", {"metric": "metric", "value": "value"}),
     "solar_roofs_resnet18": (
         "solar_roofs_resnet18",
         {
@@ -78,8 +78,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "average precision": "average_precision",
             "ROC AUC": "roc_auc",
             "balanced accuracy, raw": "balanced_accuracy_raw",
-            "precision, decided": "precision",
-            "recall, decided": "recall",
+            "precision, re-decided": "precision",
+            "recall, re-decided": "recall",
         },
     ),
     "six_classes": (
@@ -97,8 +97,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         "four_labels",
         {
             "weights": "weights",
-            "raw, from 0.5": "labels_raw",
-            "raw, from w / (1 + w)": "labels_raw_undone",
+            "raw, at 0.5 or above": "labels_raw",
+            "raw, at w / (1 + w) or above": "labels_raw_undone",
             "by rule `f_beta`": "labels_decided",
         },
     ),
@@ -131,23 +131,23 @@ RESULTS: dict[str, tuple[str, str, str]] = {
     "default_problem": (
         "default problem",
         "balanced accuracy {balanced_accuracy_raw} raw and {balanced_accuracy_decided} re-decided",
-        "difference to plain cross-entropy {difference}",
+        "re-decided balanced accuracy minus that of plain cross-entropy: {difference}",
     ),
     "whole_network": (
         "whole network",
         "balanced accuracy {balanced_accuracy_raw} raw and {balanced_accuracy_decided} re-decided",
-        "without it {plain_balanced_accuracy_raw} and {plain_balanced_accuracy_decided}",
+        "re-decided balanced accuracy {balanced_accuracy_decided}; without it {plain_balanced_accuracy_decided}",
     ),
     "icons": (
         "multilabel icons",
         "mean average precision {mean_average_precision}; "
         "macro F1 {macro_f1_raw} raw and {macro_f1_decided} re-decided",
-        "for comparison, plain cross-entropy: {plain_mean_average_precision}, {plain_macro_f1_raw} and "
-        "{plain_macro_f1_decided}",
+        "mean average precision {mean_average_precision} (plain cross-entropy: {plain_mean_average_precision}); "
+        "re-decided macro F1 {macro_f1_decided} (plain: {plain_macro_f1_decided})",
     ),
 }
-"""File -> what its figures are of, a sentence about one row, and one that compares it with the plain row, whose column
-`x` is `plain_x`."""
+"""File -> what its values are of, a sentence about the plain row, and one that compares another row with it. The column
+`x` of the plain row is `plain_x`."""
 PLAIN = ("none", "cross_entropy")
 """Names of the row without any remedy."""
 
@@ -159,7 +159,7 @@ def rows(name: str) -> list[Row]:
 
 
 def figure(row: Row, column: str) -> str:
-    """Write a figure with its error or interval: `0.466 ± 0.005`, `0.51 [0.47, 0.55]`; a difference with its sign.
+    """Write a value with its error or interval: `0.466 ± 0.005`, `0.51 [0.47, 0.55]`; a difference with its sign.
 
     Example:
         >>> figure({"difference": "0.006", "difference_se": "0.008"}, "difference")
@@ -219,8 +219,9 @@ def result(name: str) -> Iterable[str]:
         plain = next({f"plain_{key}": row[key] for key in row} for remedy, _, _, row in named if remedy in PLAIN)
         for remedy, comma, remark, row in named:
             if remedy == name:
-                said = sentence if remedy in PLAIN else f"{sentence}; {comparison}"
-                said = said.format_map({key: figure(row, key) for key in row} | plain)
+                said = (sentence if remedy in PLAIN else comparison).format_map(
+                    {key: figure(row, key) for key in row} | plain
+                )
                 bullet = f"- **Result, {where}{comma}{remark}.** {said[0].upper()}{said[1:]}."
                 yield from textwrap.wrap(bullet, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
