@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 PATH = "data/splits.csv"
 SUMS = "data/split.sums"
 NAMES = ("train", "val", "test")
+MEASURED = ("val", "test")
+"""The splits on which a model is scored, not trained."""
 COLUMNS = {
     "image_id": str,
     "split": str,  # train, val, test, or unused: a near duplicate is in another split, or balancing left it over

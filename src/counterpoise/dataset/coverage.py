@@ -22,14 +22,14 @@ FEW_LISTED = 3
 """Number of classes with few test images that a warning names."""
 
 
-def reason(rows: NDArray[np.bool_], together: pd.DataFrame, *, whose: str = "its", owner: str = "it") -> str:
+def reason(rows: NDArray[np.bool_], together: pd.DataFrame, *, whose: str = "its", there: str = "it has") -> str:
     """Say why some images are too few for three splits.
 
     Args:
         rows: (n,) the images, such as those of a class.
         together: The table of clusters, with the column `group` of the manifest.
-        whose: The word in front of "images".
-        owner: What has the images.
+        whose: Whose images they are, in front of "3 images".
+        there: The words in front of "only 3 images".
 
     Returns:
         A clause: how many images there are, and what keeps them together.
@@ -37,7 +37,7 @@ def reason(rows: NDArray[np.bool_], together: pd.DataFrame, *, whose: str = "its
     part = together[rows]
     images, units = len(part), part["unit"].nunique()
     if images == units:
-        return f"{owner} has only {images} image{'s' * (images > 1)}"
+        return f"{there} only {images} image{'s' * (images > 1)}"
     if units > 1:
         return f"{whose} {images} images form only {units} units of images that share a group or are duplicates"
     if part["group"].nunique() == 1:
@@ -117,11 +117,7 @@ def refuse_empty(split: NDArray[np.object_], together: pd.DataFrame) -> None:
     empty = [side for side in splits.NAMES if not (split == side).any()]
     if not empty:
         return
-    why = (
-        reason(np.ones(len(split), dtype=np.bool_), together)
-        .replace("its ", "the ", 1)
-        .replace("it has", "there is", 1)
-    )
+    why = reason(np.ones(len(split), dtype=np.bool_), together, whose="the", there="there is")
     raise InputError(
         f"nothing is left for {' and '.join(empty)}: {why}, and what is together is never split up. At least three "
         "groups are needed, or more of your images: use a column with finer groups for "

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from counterpoise.artifacts import clusters
+from counterpoise.artifacts import clusters, splits
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NAMED = 3
 """Number of examples in a warning."""
-MEASURED_IN = ("val", "test")
 
 
 def follow(given: NDArray[np.object_], unit: NDArray[np.int64]) -> NDArray[np.object_]:
@@ -45,7 +44,7 @@ def follow(given: NDArray[np.object_], unit: NDArray[np.int64]) -> NDArray[np.ob
 
 def missing(given: NDArray[np.object_]) -> list[str]:
     """List which of validation and test no image is given to."""
-    return [side for side in MEASURED_IN if not (given == side).any()]
+    return [side for side in splits.MEASURED if not (given == side).any()]
 
 
 def describe(given: NDArray[np.object_], left: NDArray[np.object_]) -> list[str]:
@@ -126,7 +125,7 @@ def _shared(split: NDArray[np.object_], key: Sequence[str] | NDArray[np.object_]
 def _counted(split: NDArray[np.object_], pairs: set[tuple[int, int]]) -> str:
     """Count the images of test and of validation in pairs, such as "3 of 40 images of test"."""
     rows = {row for pair in pairs for row in pair}
-    sides = [side for side in reversed(MEASURED_IN) if any(split[row] == side for row in rows)]
+    sides = [side for side in reversed(splits.MEASURED) if any(split[row] == side for row in rows)]
     return " and ".join(
         f"{sum(split[row] == side for row in rows)} of {int((split == side).sum())} images of {side}" for side in sides
     )

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from counterpoise.artifacts import splits
 from counterpoise.artifacts.classes import Classes
 from counterpoise.artifacts.positive import Positive
 from counterpoise.config import PATH, InputError
 
 ENOUGH = 5
 """With so many units of a class in validation and in test, and as many without it, its figures mean something."""
-MEASURED_IN = ("val", "test")
 NAMED = 3
 """Number of rarer classes that the reason names."""
 BY_HAND = "set evaluate.positive to choose another"
@@ -48,7 +48,9 @@ def choose(
             every class.
     """
     names = labelled.names
-    measurable = np.min([measurable_units(members[split == side], unit[split == side]) for side in MEASURED_IN], axis=0)
+    measurable = np.min(
+        [measurable_units(members[split == side], unit[split == side]) for side in splits.MEASURED], axis=0
+    )
     if stated is not None:
         if measurable[names.index(stated)] == 0:
             raise InputError(_unmeasurable(stated, split, members[:, names.index(stated)], few))
@@ -96,7 +98,7 @@ def measurable_units(members: NDArray[np.bool_], unit: NDArray[np.int64]) -> NDA
 
 
 def _unmeasurable(name: str, split: NDArray[np.object_], has: NDArray[np.bool_], few: Mapping[str, str]) -> str:
-    for side in MEASURED_IN:
+    for side in splits.MEASURED:
         if not has[split == side].any():
             because = f": {few[name]}" if name in few else ""
             return (
@@ -104,7 +106,7 @@ def _unmeasurable(name: str, split: NDArray[np.object_], has: NDArray[np.bool_],
                 "can be said of the class. Label more images of it, put them into finer groups, or set "
                 "evaluate.positive to another class"
             )
-    full = [side for side in MEASURED_IN if has[split == side].all()]
+    full = [side for side in splits.MEASURED if has[split == side].all()]
     return (
         f"{PATH}: evaluate.positive is {name!r}, but every image of {' and '.join(full)} has it, so nothing shows "
         "whether a model distinguishes it from others. Add images without it, or set evaluate.positive to another class"
@@ -113,7 +115,7 @@ def _unmeasurable(name: str, split: NDArray[np.object_], has: NDArray[np.bool_],
 
 def _nothing_measurable(split: NDArray[np.object_], few: Mapping[str, str]) -> str:
     reasons = "; ".join(f"class {name!r}: {reason}" for name, reason in list(few.items())[:3])
-    sizes = " and ".join(f"{side} has {int((split == side).sum())} images" for side in MEASURED_IN)
+    sizes = " and ".join(f"{side} has {int((split == side).sum())} images" for side in splits.MEASURED)
     return (
         f"no class can be measured: {sizes}, but of no class do both have images with it and images without it"
         + (f" ({reasons})" if reasons else "")

@@ -1,4 +1,4 @@
-"""Work that was interrupted: where it is kept, so that the same work goes on where it was."""
+"""Interrupted work: where its finished part is kept, so that the next run continues from there."""
 
 from __future__ import annotations
 
