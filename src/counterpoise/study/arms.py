@@ -1,0 +1,270 @@
+"""`study/params.yaml`: what a study compares, and how.
+
+An arm is a loss with the parameters that it changes. It is compared with its control, an arm that names no control of
+its own. Arm and control have the same number of settings in their grids, and the same solver, so that neither luck nor
+the solver is taken for a remedy.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from counterpoise import config
+from counterpoise.config import InputError, Name, Section, Seed, suggest
+from counterpoise.stages import check, embed, ingest, split, tile
+from counterpoise.study import experiment
+
+FOLDER = "study"
+PATH = "study/params.yaml"
+CHANGEABLE = ("oversample", "model", "weighting", "losses", "train", "predict", "decide")
+"""Sections of `params.yaml` that an arm may change."""
+BEFORE = (ingest.Params, split.Params, tile.Params)
+EXPLAINED = "docs/study.md explains every key"
+SEPARATOR = ","
+"""Between names on the command line."""
+
+
+class Study(Section):
+    """`study/params.yaml`."""
+
+    seed: Seed
+    """Decides the folds, draws and initialisations, the same for all arms."""
+    folds: int = Field(ge=3, le=100)
+    """K, in 3..100: one fold of train and validation tests, the next one validates, the others train; each in turn."""
+    repeats: int = Field(ge=1, le=100)
+    """R, in 1..100: how many times the images get new folds."""
+    figure: Literal["balanced_accuracy", "macro_f1", "average_precision", "mean_average_precision"]
+    """The figure that verdicts are about; all others only describe. `balanced_accuracy`: mean recall of the classes,
+    for one class per image; `macro_f1`: mean F1 of the classes; `average_precision`: of the class that matters;
+    `mean_average_precision`: the mean over the classes."""
+    view: Literal["raw", "calibrated", "decided"]
+    """The view that verdicts are about. `raw`: the model's own probabilities, and the most probable class;
+    `calibrated`: the same with calibrated probabilities; `decided`: under the rule of section `decide`."""
+    margin: float = Field(gt=0, lt=1)
+    """A difference of the figure that is smaller than this counts as none, in (0, 1)."""
+    every: dict[str, Any]
+    """Parameters of `params.yaml` that all arms change first, by their dotted names."""
+    arms: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
+    """Name -> arm, in the order of the table."""
+
+
+class _Arm(Section):
+    """An entry of `arms`."""
+
+    loss: str
+    """The training loss."""
+    control: Name | None = None
+    """The arm that this one is compared with; without it, the arm is a control."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of `params.yaml` that the arm changes, by their dotted names."""
+    grid: dict[str, list[Any]] = Field(default_factory=dict)
+    """Parameters that are tuned on the validation fold, each with the values to try, by their dotted names."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is compared.
+
+    Attributes:
+        name: Of the arm.
+        control: The name of the arm that it is compared with; `None` for a control.
+        trials: The parameters of each setting of its grid, complete as in `params.yaml`; at least one.
+        changes: What it changes in words of `params.yaml`, the loss included, without `every`.
+    """
+
+    name: str
+    control: str | None
+    trials: tuple[Mapping[str, Any], ...]
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked `study/params.yaml`.
+
+    Attributes:
+        study: Its values.
+        arms: All arms, in their order.
+    """
+
+    study: Study
+    arms: tuple[Arm, ...]
+
+    @property
+    def comparisons(self) -> int:
+        """How many arms are compared with a control: all that are declared, computed or not."""
+        return sum(arm.control is not None for arm in self.arms)
+
+    def chosen(self, names: Sequence[str]) -> tuple[Arm, ...]:
+        """Take the arms of these names and their controls, in the order of the file; all without names.
+
+        Raises:
+            InputError: There is no such arm.
+        """
+        by_name = {arm.name: arm for arm in self.arms}
+        for name in names:
+            if name not in by_name:
+                raise InputError(f"--arms: {name!r} is no arm of {PATH}; {suggest(name, by_name)}")
+        wanted = {name for given in names for name in (given, by_name[given].control)} if names else set(by_name)
+        return tuple(arm for arm in self.arms if arm.name in wanted)
+
+
+def read(root: Path, content: Mapping[str, Any]) -> Plan:
+    """Read and check `study/params.yaml`.
+
+    Args:
+        root: A repository.
+        content: Its checked `params.yaml`, which the arms change.
+
+    Raises:
+        InputError: The file is missing or wrong; one line for every fault.
+    """
+    try:
+        text = (root / PATH).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"{PATH}: not found in {root}; restore it with `git checkout {PATH}`") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{PATH}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    return parse(text, content)
+
+
+def parse(text: str, content: Mapping[str, Any]) -> Plan:
+    """Check the text of `study/params.yaml`; see `read`."""
+    try:
+        study = config.validate(Study, config.parse(text))
+        entries = {name: config.validate(_Arm, block, f"arms.{name}") for name, block in study.arms.items()}
+    except InputError as error:
+        text = re.sub(rf"^{config.PATH}", PATH, str(error), flags=re.MULTILINE)
+        raise InputError(text.replace("`counterpoise params` explains every parameter", EXPLAINED)) from error
+    faults = [f"{PATH}: {fault}" for fault in _faults(study, entries, content)]
+    if not faults:
+        plan = Plan(study, tuple(_arm(name, entry, study.every, content) for name, entry in entries.items()))
+        faults = [f"{PATH}: {fault}" for fault in _faults_of_trials(plan)]
+    if faults:
+        raise InputError("\n".join(config.shorten(faults)))
+    return plan
+
+
+def _arm(name: str, entry: _Arm, every: Mapping[str, Any], content: Mapping[str, Any]) -> Arm:
+    own = {"loss": entry.loss, **entry.params}
+    settings = [dict(zip(entry.grid, values, strict=True)) for values in itertools.product(*entry.grid.values())]
+    trials = tuple(experiment.changed(content, {**every, **own, **setting}) for setting in settings)
+    return Arm(name, entry.control, trials, {**own, **entry.grid})
+
+
+def _faults(study: Study, entries: Mapping[str, _Arm], content: Mapping[str, Any]) -> Iterator[str]:
+    """Name what is wrong with names, controls and keys, before any value is looked at."""
+    known = list(leaves(content))
+    for fault in _faults_of_keys(study.every, known, content):
+        yield f"every: {fault}"
+    for name, entry in entries.items():
+        if not name.strip() or SEPARATOR in name:
+            yield f"arms: {name!r} is no name of an arm; write one without {SEPARATOR!r}"
+        for fault in itertools.chain(
+            _faults_of_control(name, entry, entries),
+            _faults_of_keys({**entry.params, **entry.grid}, known, content),
+            _faults_of_losses(entry),
+        ):
+            yield f"arm {name!r}: {fault}"
+
+
+def _faults_of_control(name: str, entry: _Arm, entries: Mapping[str, _Arm]) -> Iterator[str]:
+    if entry.control is None:
+        return
+    control = entries.get(entry.control)
+    if control is None or entry.control == name:
+        others = [other for other in entries if other != name]
+        yield f"control is {entry.control!r}; {suggest(entry.control, others)}"
+    elif control.control is not None:
+        yield (
+            f"control is {entry.control!r}, which is itself compared with {control.control!r}; name a control, or "
+            f"remove `control` from {entry.control!r}"
+        )
+    elif (own := _settings(entry)) != (others := _settings(control)):
+        yield (
+            f"its grid has {own} settings, and that of its control {entry.control!r} has {others}; give both the same "
+            "number, since the best of more settings looks better by chance"
+        )
+
+
+def _settings(entry: _Arm) -> int:
+    count = 1
+    for values in entry.grid.values():
+        count *= len(values)
+    return count
+
+
+def _faults_of_keys(keys: Mapping[str, Any], known: Sequence[str], content: Mapping[str, Any]) -> Iterator[str]:
+    stored = content["model"]["freeze"] == "backbone"
+    before = {key for params in BEFORE for key in declared(params)} - set(split.ONLY_CHECKED)
+    of_features = set(declared(embed.Params)) if stored else set()
+    for key in keys:
+        if key == "loss":
+            yield "write the loss as `loss:` of the arm"
+        elif any(_within(key, one) or _within(one, key) for one in before):
+            yield f"{key} changes what comes before `oversample`, which all arms share; set it in {config.PATH}"
+        elif any(_within(key, one) or _within(one, key) for one in of_features):
+            yield f"{key} changes the stored features, which all arms share; set it in {config.PATH}"
+        elif key not in known:
+            beside = [name for name in known if _is_changeable(name) and _within(name, key.rpartition(".")[0])]
+            yield f"{key} is not a parameter; {suggest(key, beside or CHANGEABLE)}"
+        elif not _is_changeable(key):
+            yield f"{key} changes nothing of what is compared; remove it"
+
+
+def _faults_of_losses(entry: _Arm) -> Iterator[str]:
+    if not entry.grid.keys().isdisjoint(entry.params):
+        yield f"{sorted(entry.grid.keys() & entry.params.keys())} are in `params` and in `grid`; keep one of them"
+    for key, values in entry.grid.items():
+        if not values:
+            yield f"grid of {key} has no values; list some, or remove it"
+    for key in (*entry.params, *entry.grid):
+        if _within(key, "losses") and not _within(key, f"losses.{entry.loss}"):
+            yield f"{key} has no effect with loss {entry.loss!r}; remove it"
+
+
+def _faults_of_trials(plan: Plan) -> Iterator[str]:
+    """Name parameters that are out of range or exclude each other, and arms of another solver than their control."""
+    by_name = {arm.name: arm for arm in plan.arms}
+    for arm in plan.arms:
+        found = dict.fromkeys(fault for trial in arm.trials for fault in check.problems(trial))
+        yield from (f"arm {arm.name!r}: {fault.removeprefix(f'{config.PATH}: ')}" for fault in found)
+        if arm.control is not None:
+            own, other = (one.trials[0]["train"].get("solver") for one in (arm, by_name[arm.control]))
+            if own != other:
+                yield (
+                    f"arm {arm.name!r}: train.solver is {own!r}, and that of its control {arm.control!r} is {other!r}, "
+                    "so that the solver would be compared, not the remedy; name a control with the same solver"
+                )
+
+
+def leaves(content: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """List the dotted names of all parameters, and of the mappings that a parameter may be."""
+    for key, value in content.items():
+        yield above + key
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{above}{key}.")
+
+
+def declared(section: type[BaseModel], above: str = "") -> Iterator[str]:
+    """List the dotted names of what a set of parameters declares, down to what is no section."""
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from declared(field.annotation, f"{above}{name}.")
+        else:
+            yield above + name
+
+
+def _within(key: str, owner: str) -> bool:
+    return key == owner or key.startswith(f"{owner}.")
+
+
+def _is_changeable(key: str) -> bool:
+    return key.partition(".")[0] in CHANGEABLE and "." in key
