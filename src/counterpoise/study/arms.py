@@ -187,9 +187,9 @@ def _faults_of_control(name: str, entry: _Arm, entries: Mapping[str, _Arm]) -> I
             f"control is {entry.control!r}, which is itself compared with {control.control!r}; name a control, or "
             f"remove `control` from {entry.control!r}"
         )
-    elif (own := _settings(entry)) != (others := _settings(control)):
+    elif (count := _settings(entry)) != (needed := _settings(control)):
         yield (
-            f"its grid has {own} settings, and that of its control {entry.control!r} has {others}; give both the same "
+            f"its grid has {count} settings, and that of its control {entry.control!r} has {needed}; give both the same "
             "number, since the best of more settings looks better by chance"
         )
 
