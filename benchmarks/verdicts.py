@@ -1,6 +1,6 @@
 """Do the verdicts of a study hold? Simulated studies, of which the true differences are known.
 
-`python benchmarks/verdicts.py` prints a row for every setting and figure; `--studies 20` is a short try. Images are
+`python benchmarks/verdicts.py` prints a row for every setting and figure; `--share 0.02` is a short try. Images are
 points with normal features; a head is a linear discriminant whose penalty is chosen on the validation fold, and every
 head sees its own part of the training images, as a stochastic training does. The truth is the mean difference, over
 all simulated data sets, on fresh images. Folds, influence values, estimator and words are those of the product.
@@ -72,6 +72,7 @@ class Setting:
         unit_size: Images of a unit, all of one class.
         correlation: Within units, of each feature.
         repeats: R.
+        studies: How many are simulated.
         separation: Distance between class means of the features that the control sees, in standard deviations.
         extra: The same of four more features, and of another four.
     """
@@ -82,6 +83,7 @@ class Setting:
     unit_size: int = 1
     correlation: float = 0.0
     repeats: int = 2
+    studies: int = 300
     separation: float = 1.5
     extra: tuple[float, float] = (1.0, 1.2)
 
@@ -99,7 +101,7 @@ SHIFTED = (
 )
 USUAL = (2015, 84)
 SETTINGS = (
-    Setting("remedies", USUAL, REMEDIES),
+    Setting("remedies", USUAL, REMEDIES, studies=1000),
     Setting("remedies, four repeats", USUAL, REMEDIES, repeats=4),
     Setting("remedies, 20 of the rarest class", (480, 20), REMEDIES),
     Setting("remedies, in clusters of 5", USUAL, REMEDIES, unit_size=5, correlation=0.5),
@@ -107,11 +109,11 @@ SETTINGS = (
     Setting("thresholds", USUAL, SHIFTED),
     Setting("thresholds, 20 of the rarest class", (480, 20), SHIFTED),
 )
-SAME = Setting("A/A, 24 arms", USUAL, (Arm(SEEN),) * (COMPARED + 1))
-SAME_SETTINGS = (
+SAME = Setting("A/A, 24 arms", USUAL, (Arm(SEEN),) * (COMPARED + 1), studies=250)
+SETTINGS += (
     SAME,
-    replace(SAME, name="A/A, 24 arms, 20 of the rarest class", counts=(480, 20)),
-    replace(SAME, name="A/A, 24 arms, in clusters of 5", unit_size=5, correlation=0.5),
+    replace(SAME, name="A/A, 24 arms, 20 of the rarest class", counts=(480, 20), studies=100),
+    replace(SAME, name="A/A, 24 arms, in clusters of 5", unit_size=5, correlation=0.5, studies=100),
 )
 
 
@@ -301,10 +303,12 @@ def summary(setting: Setting, studies: Sequence[Study], figure: int) -> dict[str
     """Summarise studies of a setting for one figure.
 
     Returns:
-        The mean true differences; how often the interval of one comparison covers them; how often a study of `COMPARED`
-        arms has any false verdict; and how often it calls each arm better or worse, equivalent, and identical.
+        The mean true differences, and the mean errors of their estimates; how often the interval of one comparison
+        covers the truth; how often a study of `COMPARED` arms has any false verdict; and how often it calls each arm
+        better or worse, equivalent or identical, and identical. Arms that are all the same count together.
     """
     true = np.mean([study.truth[:, figure] for study in studies], axis=0)
+    error = np.mean([[row[figure].difference for row in study.found] for study in studies], axis=0) - true
     covers, false, words = [], [], []
     for study in studies:
         own = [row[figure] for row in study.found]
@@ -323,6 +327,7 @@ def summary(setting: Setting, studies: Sequence[Study], figure: int) -> dict[str
         "figure": FIGURES[figure],
         "studies": str(len(studies)),
         "true": " ".join(f"{value:.3f}" for value in (true if len(set(setting.arms)) > 1 else true[:1])),
+        "bias": " ".join(f"{value:.3f}" for value in (error if len(set(setting.arms)) > 1 else error[:1])),
         "coverage": " ".join(f"{100 * np.mean([row[arm] for row in covers]):.1f}" for arm in arms),
         "false": f"{100 * np.mean(false):.1f}",
         "different": shares("better", "worse"),
@@ -343,14 +348,13 @@ def is_false(word: str, true: float) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--studies", type=int, default=1000, metavar="N", help="of each setting (default: 1000)")
-    parser.add_argument("--same", type=int, default=250, metavar="N", help="of each A/A setting (default: 250)")
+    parser.add_argument("--share", type=float, default=1.0, help="of the studies, for a short try (default: 1)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (default: 2)")
     arguments = parser.parse_args()
     writer = None
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        for setting in (*SETTINGS, *SAME_SETTINGS):
-            count = arguments.same if setting in SAME_SETTINGS else arguments.studies
+        for setting in SETTINGS:
+            count = max(2, round(arguments.share * setting.studies))
             studies = list(tqdm(pool.map(partial(run, setting), range(count)), setting.name, count, file=sys.stderr))
             for figure in range(len(FIGURES)):
                 row = summary(setting, studies, figure)

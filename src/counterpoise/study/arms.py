@@ -189,8 +189,8 @@ def _faults_of_control(name: str, entry: _Arm, entries: Mapping[str, _Arm]) -> I
         )
     elif (count := _settings(entry)) != (needed := _settings(control)):
         yield (
-            f"its grid has {count} settings, and that of its control {entry.control!r} has {needed}; give both the same "
-            "number, since the best of more settings looks better by chance"
+            f"its grid has {count} settings, and that of its control {entry.control!r} has {needed}; "
+            "give both the same number, since the best of more settings looks better by chance"
         )
 
 
