@@ -6,8 +6,8 @@ head sees its own part of the training images, as a stochastic training does. Th
 all simulated data sets, on fresh images. Folds, influence values, estimator and words are those of the product.
 
 - `remedies`: a head that differs by its seed alone, one that is better, one that is much better;
-- `thresholds`: arms with the scores of the control: its own decision again, one that favours the rarest class a little,
-  one that decides at the natural prior;
+- `thresholds`: arms with the scores of the control: its own decision again, two that favour the rarest class a little
+  (few decisions change), one that decides at the natural prior;
 - `A/A`: 24 arms that differ from the control by their seed alone: each verdict of a difference is false.
 """
 
@@ -96,6 +96,7 @@ REMEDIES = (Arm(SEEN), Arm(SEEN), Arm(SEEN + 4), Arm(SEEN + 8))
 SHIFTED = (
     Arm(SEEN),
     Arm(SEEN, same_head=True),
+    Arm(SEEN, favour=0.05, same_head=True),
     Arm(SEEN, favour=0.2, same_head=True),
     Arm(SEEN, natural=True, same_head=True),
 )
@@ -240,10 +241,11 @@ def run(setting: Setting, number: int) -> Study:
     w, b = heads(setting, data, split, rng)
     scores, phi = tested(setting, data, split, w, b)
     shape, m = (setting.repeats, FOLDS), np.stack([np.bincount(row[holds[:, -1]], minlength=FOLDS) for row in fold])
+    least = (verdicts.of_one_unit(holds.sum(axis=0)), 0.0)
     found = tuple(
         tuple(
-            verdicts.estimate((own - control).reshape(shape), values - control_values, fold, m)
-            for own, control, values, control_values in zip(scores[a], scores[0], phi[a], phi[0], strict=True)
+            verdicts.estimate((scores[a, k] - scores[0, k]).reshape(shape), phi[a, k] - phi[0, k], fold, m, least[k])
+            for k in range(len(FIGURES))
         )
         for a in range(1, len(setting.arms))
     )

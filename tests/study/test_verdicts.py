@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.study.verdicts import Estimate, NoVerdict, Verdict, compare, estimate, judge
+from counterpoise.study.verdicts import Estimate, NoVerdict, Verdict, compare, estimate, judge, of_one_unit
 from counterpoise.study.wording import sentence
 
 WORKED = np.array([[0.02, 0.06, 0.04, 0.00, 0.08], [0.03, 0.05, 0.01, 0.07, 0.04]])
@@ -91,6 +91,29 @@ def test_a_fold_with_a_single_unit_of_the_class_gets_no_verdict() -> None:
     found = compare(WORKED, np.full((R, 60), 0.01), folds, holds, comparisons=2)
     assert isinstance(found, NoVerdict)
     assert "fold 4 of repeat 1 tests fewer than two" in found.reason
+
+
+def test_a_few_changed_decisions_count_as_at_least_one_unit_of_each_class() -> None:
+    """A single image of the frequent class counts differently: by itself it would look like a certain difference."""
+    phi, rarest = np.zeros((R, 100)), np.arange(100) < 20
+    phi[:, 99] = 1e-4
+    d = np.full((R, K), -1e-4)
+    alone, safe = (
+        compare(d, phi, folds_of(100), rarest, comparisons=1, least=least) for least in (0.0, of_one_unit([80, 20]))
+    )
+    assert isinstance(alone, Verdict)
+    assert isinstance(safe, Verdict)
+    assert alone.word == "worse"
+    assert safe.word == "undecided"
+    assert safe.se == pytest.approx(math.sqrt(1 / 160**2 + 1 / 40**2))
+
+
+def test_what_does_not_differ_stays_identical() -> None:
+    found = compare(
+        np.zeros((R, K)), np.zeros((R, 60)), folds_of(60), np.ones(60), comparisons=24, least=of_one_unit([30, 30])
+    )
+    assert isinstance(found, Verdict)
+    assert found.word == "identical"
 
 
 @pytest.mark.parametrize("shape", [(2, 61), (3, 60)])

@@ -113,6 +113,7 @@ def compare(
     *,
     comparisons: int,
     margin: float = MARGIN,
+    least: float = 0.0,
 ) -> Verdict | NoVerdict:
     """Judge an arm by its folds and units.
 
@@ -124,6 +125,7 @@ def compare(
         rarest: (u,) whether a unit holds the rarest class, or the class that the figure is of.
         comparisons: C, how many comparisons the study declares, at least 1.
         margin: A smaller difference counts as none; above 0.
+        least: Of a figure that counts decisions, the variance that one unit adds; see `of_one_unit`.
 
     Returns:
         A verdict, or why there is none: fewer than `LEAST_UNITS` units of the class, a fold in which the figure is
@@ -149,7 +151,7 @@ def compare(
         if wrong.any():
             repeat, fold = np.argwhere(wrong)[0]
             return NoVerdict(f"{what.format(fold + 1, repeat + 1)}; use fewer folds")
-    return judge(estimate(d, phi, fold_of, tested), comparisons=comparisons, margin=margin)
+    return judge(estimate(d, phi, fold_of, tested, least), comparisons=comparisons, margin=margin)
 
 
 def estimate(
@@ -157,17 +159,22 @@ def estimate(
     influences: NDArray[np.float64],
     folds: NDArray[np.int64],
     tested: NDArray[np.int64],
+    least: float = 0.0,
 ) -> Estimate:
     """Estimate the difference and its two variances.
 
     psi_i = mean over repeats of phi_i / K sqrt(m_f / (m_f - 1)), V_img = sum over units of psi_i^2 and
     V_rep = var(d_rf) / (K R), with m_f units of the rarest class in fold f.
 
+    V_img is at least `least` where any unit counts differently: arms that decide differently for a few images of
+    frequent classes, and by chance for none of the rarest class, would seem certain otherwise.
+
     Args:
         differences: (R, K) by repeat and fold, finite.
         influences: (R, u) phi of each unit, arm minus control.
         folds: (R, u) the fold that tests each unit.
         tested: (R, K) how many units of the rarest class each fold tests, at least 2.
+        least: Of a figure that counts decisions, `of_one_unit`; of a ranking 0.
 
     Source: the infinitesimal jackknife, Efron 1982, "The jackknife, the bootstrap and other resampling plans",
         chapter 6; degrees of freedom by Satterthwaite 1946. That the sum of both variances covers the truth is shown by
@@ -176,14 +183,32 @@ def estimate(
     shape, repeat = differences.shape, np.arange(len(folds))[:, None]
     scale = np.sqrt(tested / (tested - 1)) / shape[1]
     psi = (influences * scale[repeat, folds]).mean(axis=0)
+    of_images = float((psi**2).sum())
     spread = float(differences.var(ddof=1)) if np.ptp(differences) > 0 else 0.0  # exactly 0 for equal values
     return Estimate(
         difference=float(differences.mean()),
-        image_variance=float((psi**2).sum()),
+        image_variance=max(of_images, least) if of_images > 0 or spread > 0 else 0.0,
         repeat_variance=spread / differences.size,
         units=int(tested[0].sum()),
         values=differences.size,
     )
+
+
+def of_one_unit(units: ArrayLike) -> float:
+    """Compute what one unit of each class adds to V_img when its decisions change in every repeat.
+
+    `sum_c (1 / (C m_c))^2`, for a mean over C classes of shares of m_c units.
+
+    Args:
+        units: (c,) m_c; classes without units do not count.
+
+    Example:
+        >>> of_one_unit([20, 10])  # (1 / 40)^2 + (1 / 20)^2
+        0.003125
+    """
+    present = np.asarray(units, dtype=np.float64)
+    present = present[present > 0]
+    return float((1 / (len(present) * present) ** 2).sum())
 
 
 def judge(found: Estimate, *, comparisons: int, margin: float = MARGIN) -> Verdict | NoVerdict:
