@@ -26,8 +26,7 @@ def a_problem() -> tuple[Variant, Truth]:
     targets = np.array([[0, 1], [0, 1], [1, 0], [1, 0]], dtype=bool)
     decided = np.array([[0, 1], [1, 0], [1, 0], [0, 1]], dtype=bool)
     probs = np.array([[0.2, 0.8], [0.7, 0.3], [0.9, 0.1], [0.4, 0.6]])
-    weights = np.array([[1, 1, 1, 1], [2, 0, 1, 1], [0, 2, 2, 0]], dtype=np.int32)
-    return Variant(probs, decided), Truth(targets, np.array(["a", "b", "c", "d"]), weights, positive=1)
+    return Variant(probs, decided), Truth(targets, np.arange(4), positive=1, resamples=100, seed=0)
 
 
 @pytest.mark.parametrize("name", tasks.names())

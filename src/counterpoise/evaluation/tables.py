@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from counterpoise.artifacts import plots
-from counterpoise.evaluation.scores import Booleans, Floats, Score, Truth, Variant, rate
+from counterpoise.evaluation.class_scores import of_class
+from counterpoise.evaluation.scores import Booleans, Floats, Score, Truth, Variant
 from counterpoise.metrics import intervals, ranking
 
 if TYPE_CHECKING:
@@ -35,15 +36,10 @@ def per_class(variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.Data
     rows = []
     for index, name in enumerate(names):
         actual, decided = truth.targets[:, index], variant.decided[:, index]
-        share = float(actual.mean())
-        for measure, subject, among in (("precision", actual, decided), ("recall", decided, actual)):
-            value, interval = rate(subject[among], truth.groups[among])
-            no_skill = share if measure == "precision" else float("nan")
-            rows.append((name, measure, value, interval.low, interval.high, int(among.sum()), no_skill))
-        probs = variant.probs[:, index]
-        value = float(ranking.average_precision(actual, probs))
-        interval = intervals.percentile(ranking.average_precision(actual, probs, truth.weights))
-        rows.append((name, "average_precision", value, interval.low, interval.high, int(actual.sum()), share))
+        for measure, (value, interval) in of_class(variant, truth, index).items():
+            count = int((decided if measure == "precision" else actual).sum())
+            no_skill = float("nan") if measure == "recall" else float(actual.mean())
+            rows.append((name, measure, value, interval.low, interval.high, count, no_skill))
     return pd.DataFrame(rows, columns=list(plots.COLUMNS["classes"]))
 
 
