@@ -81,7 +81,7 @@ def resplit(data: Data, split_of: Mapping[str, str]) -> Data:
     """Give every tile the split that its image has now.
 
     Args:
-        data: Artifacts of all three splits.
+        data: Artifacts of some splits; only their images are given new ones.
         split_of: image_id -> split; other images, and those of other splits than these three, are left out.
 
     Returns:
@@ -94,8 +94,8 @@ def resplit(data: Data, split_of: Mapping[str, str]) -> Data:
 
 
 def _pooled(data: Data) -> Split:
-    """Put the tiles of all splits into one table, whose shards lie below the folder of all splits."""
-    parts = [data.splits[name] for name in splits.NAMES]
+    """Put the tiles of the splits there are into one table, whose shards lie below the folder of all splits."""
+    parts = [data.splits[name] for name in splits.NAMES if name in data.splits]
     folder = parts[0].tiles.folder.parent
     tables = [part.tiles.table.assign(shard=part.tiles.folder.name + "/" + part.tiles.table["shard"]) for part in parts]
     stored = [part.features for part in parts if part.features is not None]

@@ -1,0 +1,241 @@
+"""The cells of a study: one training of one arm, tested on one fold; pure, kept by content, and run by any engine.
+
+`study/cells/<key>.npz` is what a cell found. The key is a hash of all that decides it: its parameters, which images
+train, validate and test, the data, and the code. A cell that was computed before is read; a killed study computes what
+is missing. Nothing of it is part of the result, so the folder may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import io
+import json
+import multiprocessing
+import os
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+import counterpoise
+from counterpoise import labels, storage
+from counterpoise.artifacts import classes, clusters, features, tiles
+from counterpoise.config import InputError
+from counterpoise.engine.threads import one_thread
+from counterpoise.evaluation.scores import Variant
+from counterpoise.study import experiment, figures, shuffle_split
+from counterpoise.study.experiment import Data
+
+FOLDER = "study/cells"
+SPLITS = ("train", "val")
+"""What a study reads; test stays locked."""
+VIEWS = ("raw", "calibrated", "decided")
+READ = ("task", "seed", "oversample", "model", "weighting", "train", "predict", "decide")
+"""Sections of the parameters that decide a cell, beside the loss and its block."""
+CODE = (
+    *("artifacts", "calibration", "config", "dataset", "decision", "engine", "evaluation", "images", "imbalance"),
+    *("metrics", "networks", "tasks", "training", "labels.py", "seeds.py", "losses/__init__.py"),
+    *("stages/decide.py", "stages/oversample.py", "stages/predict.py", "stages/train.py"),
+    *("study/cells.py", "study/experiment.py", "study/figures.py", "study/shuffle_split.py"),
+)
+"""Files and folders of the package that decide a cell, beside the file of the loss."""
+PACKAGES = ("numpy", "scikit-learn", "scipy", "torch")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training.
+
+    Attributes:
+        arm: Name of the arm.
+        trial: Which setting of its grid.
+        repeat: Which folds.
+        fold: Which of them tests.
+        content: Parameters, with the seed of this training.
+        split_of: image_id -> `train`, `val` or `test`, of the images in train and validation.
+        seed: Decides the draws.
+    """
+
+    arm: str
+    trial: int
+    repeat: int
+    fold: int
+    content: Mapping[str, Any]
+    split_of: Mapping[str, str]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a cell found.
+
+    Attributes:
+        image_ids: (n,) images of the fold that tests.
+        variants: Name of a view -> (n, c) probabilities and decisions.
+        val_loss: Log loss of the calibrated probabilities on the fold that validates; chooses among settings.
+        seconds: How long it took.
+    """
+
+    image_ids: NDArray[np.str_]
+    variants: Mapping[str, Variant]
+    val_loss: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell to compute, where the data lie, and the file to keep it in."""
+
+    cell: Cell
+    root: Path
+    path: Path
+
+
+@dataclass(frozen=True)
+class Done:
+    """A cell that was tried; `fault` says why it failed."""
+
+    cell: Cell
+    fault: str | None
+
+
+Engine: TypeAlias = Callable[[Callable[[Job], Done], Sequence[Job]], Iterator[Done]]
+"""Applies a function to jobs and yields what it returns, in any order. The built-in `map` is one."""
+
+
+def compute(cell: Cell, data: Data) -> Tested:
+    """Train, tune and test one head or network.
+
+    Args:
+        cell: What to train.
+        data: Artifacts of train and val; no other split is used.
+
+    Raises:
+        InputError: Settings do not suit each other, or the training diverged.
+    """
+    begun_s = time.monotonic()
+    outcome = experiment.run(cell.content, shuffle_split.resplit(data, cell.split_of), cell.seed)
+    val = experiment.evaluate(outcome, "val")[0]["calibrated"].probs
+    truth = labels.indicators(outcome.predictions["val"].labels, outcome.predictions["val"].classes)
+    variants, _ = experiment.evaluate(outcome, "test")
+    image_ids = np.array(outcome.predictions["test"].image_ids)
+    return Tested(image_ids, variants, figures.log_loss(truth, val), time.monotonic() - begun_s)
+
+
+def work(job: Job) -> Done:
+    """Compute a cell and keep it, in any process."""
+    silence = io.StringIO()
+    try:
+        with one_thread(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
+            write(job.path, compute(job.cell, _data(job.root)))
+    except InputError as error:
+        return Done(job.cell, str(error))
+    return Done(job.cell, None)
+
+
+@cache
+def _data(root: Path) -> Data:
+    return experiment.read(root, SPLITS)
+
+
+def in_processes(count: int) -> Engine:
+    """Make the engine that runs cells in a pool of so many processes."""
+
+    def run(function: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
+        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+        with ProcessPoolExecutor(min(count, max(1, len(jobs))), context, _end_with_parent) as pool:
+            try:
+                for future in as_completed([pool.submit(function, job) for job in jobs]):
+                    yield future.result()
+            except BrokenProcessPool as error:
+                raise InputError(
+                    "a process of the study was killed, perhaps for want of memory; run it again with fewer --jobs "
+                    "(finished trainings are kept)"
+                ) from error
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    return run
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it does, even by `kill -9`."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only a process of a pool calls this"
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def write(path: Path, tested: Tested) -> None:
+    """Write what a cell found, whole or not at all."""
+    arrays = {
+        f"{view}.{what}": getattr(v, what) for view, v in tested.variants.items() for what in ("probs", "decided")
+    }
+    with storage.replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, image_ids=tested.image_ids, val_loss=tested.val_loss, seconds=tested.seconds, **arrays)
+
+
+def read(path: Path) -> Tested | None:
+    """Read what a cell found; `None` if it is not there or damaged, so that it is computed."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            variants = {view: Variant(file[f"{view}.probs"], file[f"{view}.decided"]) for view in VIEWS}
+            return Tested(file["image_ids"], variants, float(file["val_loss"]), float(file["seconds"]))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def key(cell: Cell, data: str) -> str:
+    """Compute the name of a cell from all that decides it, but not from the name of its arm.
+
+    Args:
+        cell: The cell.
+        data: Digest of the data.
+    """
+    loss = cell.content["loss"]
+    decides = {
+        "params": {name: cell.content[name] for name in READ},
+        "loss": [loss, cell.content["losses"][loss]],
+        "splits": sorted(cell.split_of.items()),
+        "draws": cell.seed,
+        "data": data,
+        "code": digest_of_code(loss),
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def digest_of_data(root: Path) -> str:
+    """Hash the checksums of all files that cells read."""
+    found = [root / name for name in (classes.SUMS, clusters.SUMS)]
+    found += [root / tiles.FOLDER / split / tiles.INDEX for split in SPLITS]
+    found += [root / features.sums_path(split) for split in SPLITS]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in found)).hexdigest()
+
+
+@cache
+def digest_of_code(loss: str) -> str:
+    """Hash the code that decides a cell of a loss, and the versions of the packages that compute it."""
+    package = Path(counterpoise.__file__).parent
+    own = [package / name for name in (*CODE, f"losses/{loss}.py")]
+    files = sorted(file for path in own for file in (path.rglob("*.py") if path.is_dir() else [path]))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    for name in PACKAGES:
+        digest.update(f"{name} {importlib.metadata.version(name)}\0".encode())
+    return digest.hexdigest()

@@ -1,0 +1,178 @@
+"""What cells found, compared: the images and folds of a study, and the verdict on each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterpoise import labels, seeds
+from counterpoise.evaluation.scores import Variant
+from counterpoise.study import experiment, figures, folds, verdicts
+from counterpoise.study.arms import Arm, Study
+from counterpoise.study.cells import VIEWS, Cell, Tested
+from counterpoise.study.experiment import Data
+from counterpoise.study.verdicts import NoVerdict, Verdict
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+LEAST_POSITIVES = 5
+"""A label with fewer units is left out of figures that are means over labels."""
+Found = Mapping[tuple[str, int, int], Tested]
+"""(arm, repeat, fold) -> what the best setting of its grid found."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of train and validation.
+
+    Attributes:
+        image_ids: (n,) sorted.
+        truth: (n, c) which classes each has.
+        unit: (n,) what must not be separated, 0..u-1.
+        names: (c,) of the classes.
+        positive: Index of the class that matters.
+    """
+
+    image_ids: NDArray[np.str_]
+    truth: Bools
+    unit: Ints
+    names: tuple[str, ...]
+    positive: int
+
+    @property
+    def holds(self) -> Bools:
+        """(u, c) which classes a unit holds."""
+        held = np.zeros((int(self.unit.max()) + 1, self.truth.shape[1]), dtype=np.bool_)
+        np.logical_or.at(held, self.unit, self.truth)
+        return held
+
+    @property
+    def counted(self) -> Bools:
+        """(c,) which classes figures are means over: all of one class per image, else those with enough units."""
+        if (self.truth.sum(axis=1) == 1).all():
+            return np.ones(self.truth.shape[1], dtype=np.bool_)
+        return np.asarray(self.holds.sum(axis=0) >= LEAST_POSITIVES)
+
+    def classes_of(self, figure: str) -> list[int]:
+        """Number the classes that a figure is a mean over."""
+        alone = figures.FIGURES[figure].of_positive
+        return [self.positive] if alone else np.flatnonzero(self.counted).tolist()
+
+    def rarest(self, figure: str) -> int:
+        """Number the class of a figure that the fewest units hold."""
+        of_figure = self.classes_of(figure)
+        return of_figure[int(np.argmin(self.holds[:, of_figure].sum(axis=0)))]
+
+
+def images(data: Data) -> Images:
+    """List the images of train and val."""
+    tables = [part.tiles.table[["image_id", "labels"]] for part in data.splits.values()]
+    label_of = dict(row for table in tables for row in table.itertuples(index=False, name=None))
+    ids = np.array(sorted(label_of))
+    truth = labels.indicators([label_of[image_id] for image_id in ids], data.classes.names)
+    unit = np.unique([data.units[image_id] for image_id in ids], return_inverse=True)[1]
+    return Images(ids, truth, unit, data.classes.names, data.classes.names.index(data.positive.name))
+
+
+def assign(of: Images, study: Study, task: str) -> Ints:
+    """Assign units to the folds of every repeat, (R, u).
+
+    Raises:
+        InputError: There are fewer units than folds, or the figure does not suit the images.
+    """
+    figures.check(study.figure, of.truth)
+    folds.check(of.holds, study.folds, of.names, of.counted)
+    sizes = np.bincount(of.unit)
+    every = [
+        folds.assign(of.holds, sizes, study.folds, study.seed, repeat, task=task) for repeat in range(study.repeats)
+    ]
+    return np.stack(every)
+
+
+def cells(of: Images, fold: Ints, arms: Sequence[Arm], study: Study) -> list[Cell]:
+    """List the cells of arms; those of one repeat and fold learn from the same images with the same draws."""
+    listed = []
+    for repeat, own in enumerate(fold):
+        for number in range(study.folds):
+            names = folds.splits(own, number, study.folds)[of.unit]
+            split_of = dict(zip(of.image_ids.tolist(), names.tolist(), strict=True))
+            draws = seeds.derive(study.seed, "draws of a study", f"{repeat}/{number}")
+            listed += [
+                Cell(arm.name, trial, repeat, number, _seeded(content, study.seed, repeat, number), split_of, draws)
+                for arm in arms
+                for trial, content in enumerate(arm.trials)
+            ]
+    return listed
+
+
+def _seeded(content: Mapping[str, Any], seed: int, repeat: int, fold: int) -> dict[str, Any]:
+    """Give a training its own seed, the same for all arms with the same `train.seed`."""
+    own = seeds.derive(seeds.derive(seed, "study", content["train"]["seed"]), "training", f"{repeat}/{fold}")
+    return experiment.changed(content, {"train.seed": own, "evaluate.at_prevalence": []})
+
+
+def best(tested: Sequence[Tested]) -> Tested:
+    """Choose the setting of a grid with the least loss on the validation fold; the first of equal ones."""
+    return tested[int(np.argmin([one.val_loss for one in tested]))]
+
+
+def values(of: Images, study: Study, found: Found, arm: str, figure: str, view: str) -> Floats:
+    """Compute a figure of every fold, (R, K)."""
+    result = np.empty((study.repeats, study.folds))
+    for repeat, fold in np.ndindex(result.shape):
+        truth, variant = _tested(of, found[arm, repeat, fold], view)
+        result[repeat, fold] = figures.value(figure, truth, variant, of.classes_of(figure))
+    return result
+
+
+def influences(of: Images, study: Study, found: Found, arm: str, figure: str, view: str) -> Floats:
+    """Sum the influence values of each unit, (R, u), each in the fold that tests it."""
+    result = np.zeros((study.repeats, int(of.unit.max()) + 1))
+    for repeat, fold in np.ndindex(study.repeats, study.folds):
+        truth, variant = _tested(of, found[arm, repeat, fold], view)
+        each = figures.influences(figure, truth, variant, of.classes_of(figure))
+        rows = np.searchsorted(of.image_ids, found[arm, repeat, fold].image_ids)
+        np.add.at(result[repeat], of.unit[rows], each)
+    return result
+
+
+def _tested(of: Images, tested: Tested, view: str) -> tuple[Bools, Variant]:
+    return of.truth[np.searchsorted(of.image_ids, tested.image_ids)], tested.variants[view]
+
+
+def judge(of: Images, fold: Ints, study: Study, found: Found, arm: Arm, comparisons: int) -> Verdict | NoVerdict:
+    """Judge an arm by the declared figure and view.
+
+    Args:
+        of: Images.
+        fold: (R, u) folds.
+        study: What is declared.
+        found: Of the arm and of its control.
+        arm: An arm with a control.
+        comparisons: How many arms the study declares.
+    """
+    assert arm.control is not None, "a control is compared with nothing"
+    figure, view, holds = study.figure, study.view, of.holds
+    own, control = (values(of, study, found, name, figure, view) for name in (arm.name, arm.control))
+    phi, control_phi = (influences(of, study, found, name, figure, view) for name in (arm.name, arm.control))
+    counted = holds[:, of.classes_of(figure)].sum(axis=0)
+    return verdicts.compare(
+        own - control,
+        phi - control_phi,
+        fold,
+        holds[:, of.rarest(figure)],
+        comparisons=comparisons,
+        margin=study.margin,
+        least=verdicts.of_one_unit(counted) if figures.FIGURES[figure].counts_decisions else 0.0,
+    )
+
+
+def means(of: Images, study: Study, found: Found, arm: str) -> dict[str, dict[str, float]]:
+    """Compute the mean of every figure in every view; they describe, and no verdict is about them."""
+    names = [name for name, figure in figures.FIGURES.items() if not figure.one_class or (of.truth.sum(1) == 1).all()]
+    return {view: {name: float(values(of, study, found, arm, name, view).mean()) for name in names} for view in VIEWS}

@@ -1,0 +1,240 @@
+"""A study: every arm of `study/params.yaml` trained on the same folds of train and validation, and judged.
+
+No file of the test split is read before the verdicts. Then test is read once, for the winner and its control.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from counterpoise import labels, storage
+from counterpoise.artifacts import splits
+from counterpoise.config import InputError
+from counterpoise.stages import alone, split
+from counterpoise.study import cells, comparison, dvc_lock, experiment, figures, summary, verdicts
+from counterpoise.study.arms import FOLDER, PATH, Arm, Plan, Study
+from counterpoise.study.cells import Cell, Done, Engine, Job, Tested
+from counterpoise.study.comparison import Images, Ints
+from counterpoise.study.summary import Confirmation, Row, Summary
+from counterpoise.study.verdicts import Estimate, NoVerdict, Verdict
+
+SECONDS = f"{FOLDER}/seconds.csv"
+BUILT = ("ingest", "split", "tile", "embed")
+"""Stages whose parameters must be those of the artifacts."""
+FEWEST_FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is trained: the arms, the images, their folds, and every cell with its file."""
+
+    plan: Plan
+    images: Images
+    fold: Ints
+    jobs: Mapping[str, Sequence[Job]]
+
+
+def run(root: Path, content: Mapping[str, Any], plan: Plan, names: Sequence[str], engine: Engine) -> Summary:
+    """Train what is missing, judge, read test if there is a winner, and write the results.
+
+    Args:
+        root: A repository that `dvc repro` built.
+        content: Its checked parameters.
+        plan: What is compared.
+        names: Arms to compute; all without names. Arms that were computed before are judged too.
+        engine: Runs the cells.
+
+    Raises:
+        InputError: There is no such arm, too few images, or another study runs in this checkout.
+        ArtifactError: The pipeline was not run, or with other parameters.
+    """
+    with alone(root, "study"):
+        setup = prepare(root, content, plan)
+        faults = train(setup, [arm.name for arm in plan.chosen(names)], engine)
+        tested = {arm.name: _read(setup.jobs[arm.name]) for arm in plan.arms}
+        rows = judge(setup, tested, faults)
+        best = summary.winner(rows)
+        confirmation = None if best is None else confirm(root, plan, best)
+        rarest = setup.images.rarest(plan.study.figure)
+        units = int(setup.images.holds[:, rarest].sum())
+        result = Summary(plan.study, setup.images.names[rarest], units, plan.comparisons, tuple(rows), confirmation)
+        _write(root, result, tested)
+    return result
+
+
+def prepare(root: Path, content: Mapping[str, Any], plan: Plan) -> Setup:
+    """Read train and validation, and list all cells."""
+    dvc_lock.check(root, content, BUILT, free=split.ONLY_CHECKED)
+    data = experiment.read(root, cells.SPLITS)
+    images = comparison.images(data)
+    fold = comparison.assign(images, plan.study, content["task"])
+    digest = cells.digest_of_data(root)
+    jobs = defaultdict(list)
+    for cell in comparison.cells(images, fold, plan.arms, plan.study):
+        jobs[cell.arm].append(Job(cell, root, root / cells.FOLDER / f"{cells.key(cell, digest)}.npz"))
+    return Setup(plan, images, fold, jobs)
+
+
+def train(setup: Setup, names: Sequence[str], engine: Engine) -> dict[str, str]:
+    """Compute the cells of arms that are not there, with progress.
+
+    Returns:
+        Arm -> why one of its trainings failed.
+    """
+    waiting = {job.path: job for name in names for job in setup.jobs[name] if cells.read(job.path) is None}
+    faults: dict[str, str] = {}
+    with tqdm(total=len(waiting), unit="training", desc="study", file=sys.stderr, disable=not waiting) as bar:
+        for done in engine(cells.work, list(waiting.values())) if waiting else ():
+            bar.update()
+            if done.fault is not None:
+                faults.setdefault(done.cell.arm, done.fault)
+                bar.write(f"arm {done.cell.arm!r} failed: {done.fault}", file=sys.stderr)
+    return faults
+
+
+def _read(jobs: Sequence[Job]) -> dict[tuple[int, int], Tested] | None:
+    """Read the best setting of every repeat and fold; `None` unless all are there."""
+    trials: dict[tuple[int, int], list[Tested]] = defaultdict(list)
+    for job in jobs:
+        tested = cells.read(job.path)
+        if tested is None:
+            return None
+        trials[job.cell.repeat, job.cell.fold].append(tested)
+    return {place: comparison.best(own) for place, own in trials.items()}
+
+
+def judge(
+    setup: Setup, tested: Mapping[str, Mapping[tuple[int, int], Tested] | None], faults: Mapping[str, str]
+) -> list[Row]:
+    """Give every arm its verdict, or the reason why it has none."""
+    plan, images = setup.plan, setup.images
+    found = {(name, *place): one for name, own in tested.items() if own is not None for place, one in own.items()}
+
+    def missing(name: str) -> str | None:
+        if tested[name] is not None:
+            return None
+        return f"a training failed: {faults[name]}" if name in faults else "it was not trained yet"
+
+    rows = []
+    for arm in plan.arms:
+        verdict: Verdict | NoVerdict | None = None
+        if (reason := missing(arm.name)) is not None:
+            verdict = NoVerdict(reason)
+        elif arm.control is not None and (reason := missing(arm.control)) is not None:
+            verdict = NoVerdict(f"of its control {arm.control!r}: {reason}")
+        elif arm.control is not None:
+            verdict = comparison.judge(images, setup.fold, plan.study, found, arm, plan.comparisons)
+        means = {} if tested[arm.name] is None else comparison.means(images, plan.study, found, arm.name)
+        rows.append(Row(arm.name, arm.control, arm.changes, verdict, means))
+    return rows
+
+
+def confirm(root: Path, plan: Plan, best: Row) -> Confirmation:
+    """Train the winner and its control on train, choose on validation, and compare them on test."""
+    assert best.control is not None, "a control wins nothing"
+    data = experiment.read(root, splits.NAMES)
+    by_name = {arm.name: arm for arm in plan.arms}
+    own, control = (_on_test(by_name[name], data, plan.study) for name in (best.name, best.control))
+    of = comparison.images(replace(data, splits={"test": data.splits["test"]}))
+    study, classes = plan.study, of.classes_of(plan.study.figure)
+    values, phi = [], []
+    for tested in (own, control):
+        variant = tested.variants[study.view]
+        values.append(figures.value(study.figure, of.truth, variant, classes))
+        each = figures.influences(study.figure, of.truth, variant, classes)
+        phi.append(np.bincount(of.unit, each))
+    units = int(of.holds[:, of.rarest(study.figure)].sum())
+    if units < 2 or not np.isfinite(values).all():
+        return Confirmation(best.name, best.control, NoVerdict(f"test holds {units} independent images of the class"))
+    variance = units / (units - 1) * float(((phi[0] - phi[1]) ** 2).sum())
+    if variance > 0 and figures.FIGURES[study.figure].counts_decisions:
+        variance = max(variance, verdicts.of_one_unit(of.holds[:, classes].sum(axis=0)))
+    found = Estimate(values[0] - values[1], variance, 0.0, units, 2)
+    return Confirmation(best.name, best.control, verdicts.judge(found, comparisons=1, margin=study.margin))
+
+
+def _on_test(arm: Arm, data: experiment.Data, study: Study) -> Tested:
+    """Train every setting of an arm on train, and take the one with the least loss on validation."""
+    split_of = {
+        image_id: name for name, part in data.splits.items() for image_id in part.tiles.table["image_id"].tolist()
+    }
+    tested = []
+    for trial, content in enumerate(arm.trials):
+        cell = Cell(arm.name, trial, 0, 0, {**content}, split_of, study.seed)
+        tested.append(cells.compute(cell, data))
+    return comparison.best(tested)
+
+
+def _write(root: Path, result: Summary, tested: Mapping[str, Mapping[tuple[int, int], Tested] | None]) -> None:
+    """Write the results, which git keeps, and how long the arms took, which it does not."""
+    text = json.dumps(summary.to_json(result), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    for name, content in ((summary.JSON, text), (summary.LEADERBOARD, summary.leaderboard(result))):
+        with storage.replacing(root / name) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(["arm", "seconds"])
+    for name, own in tested.items():
+        if own is not None:
+            writer.writerow([name, f"{sum(one.seconds for one in own.values()):.2f}"])
+    with storage.replacing(root / SECONDS) as temporary:
+        temporary.write_text(rows.getvalue(), encoding="utf-8")
+
+
+def within_budget(plan: Plan, seconds: float, jobs: int, budget_s: float) -> Plan:
+    """Choose as many repeats and folds as fit into a budget; fewer repeats first, then fewer folds.
+
+    Args:
+        plan: What is declared.
+        seconds: That one training takes.
+        jobs: Trainings at a time.
+        budget_s: In seconds.
+
+    Raises:
+        InputError: Even one repeat of the fewest folds takes longer.
+    """
+    trials, study = sum(len(arm.trials) for arm in plan.arms), plan.study
+    options = [(study.folds, repeats) for repeats in range(study.repeats, 0, -1)]
+    options += [(folds, 1) for folds in range(study.folds - 1, FEWEST_FOLDS - 1, -1)]
+    for folds, repeats in options:
+        if trials * folds * repeats * seconds / jobs <= budget_s:
+            return replace(plan, study=study.model_copy(update={"folds": folds, "repeats": repeats}))
+    least = trials * FEWEST_FOLDS * seconds / jobs
+    raise InputError(
+        f"--budget: one training takes {seconds:.1f} s, so that {trials} settings on {FEWEST_FOLDS} folds take "
+        f"{written(least)}; raise --budget, or choose fewer arms in {PATH}"
+    )
+
+
+def measure(root: Path, content: Mapping[str, Any], plan: Plan) -> float:
+    """Compute one training of the first arm, unless it was before, and return its seconds."""
+    job = prepare(root, content, plan).jobs[plan.arms[0].name][0]
+    if cells.read(job.path) is None and (fault := cells.work(job).fault) is not None:
+        raise InputError(f"arm {job.cell.arm!r} failed: {fault}")
+    tested = cells.read(job.path)
+    assert tested is not None, "it was written just now"
+    return tested.seconds
+
+
+def written(seconds: float) -> str:
+    """Write a time as people say it.
+
+    Example:
+        >>> written(45), written(600), written(9000)
+        ('45 s', '10 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
