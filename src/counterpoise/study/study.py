@@ -9,9 +9,8 @@ import csv
 import io
 import json
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from counterpoise import labels, storage
+from counterpoise import storage
 from counterpoise.artifacts import splits
 from counterpoise.config import InputError
 from counterpoise.stages import alone, split
 from counterpoise.study import cells, comparison, dvc_lock, experiment, figures, summary, verdicts
 from counterpoise.study.arms import FOLDER, PATH, Arm, Plan, Study
-from counterpoise.study.cells import Cell, Done, Engine, Job, Tested
+from counterpoise.study.cells import Cell, Engine, Job, Tested
 from counterpoise.study.comparison import Images, Ints
 from counterpoise.study.summary import Confirmation, Row, Summary
 from counterpoise.study.verdicts import Estimate, NoVerdict, Verdict
