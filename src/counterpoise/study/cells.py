@@ -106,7 +106,7 @@ class Job:
 class Done:
     """A cell that was tried; `fault` says why it failed."""
 
-    cell: Cell
+    job: Job
     fault: str | None
 
 
@@ -140,8 +140,8 @@ def work(job: Job) -> Done:
         with one_thread(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
             write(job.path, compute(job.cell, _data(job.root)))
     except InputError as error:
-        return Done(job.cell, str(error))
-    return Done(job.cell, None)
+        return Done(job, str(error))
+    return Done(job, None)
 
 
 @cache
@@ -193,7 +193,7 @@ def write(path: Path, tested: Tested) -> None:
 def read(path: Path) -> Tested | None:
     """Read what a cell found; `None` if it is not there or damaged, so that it is computed."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             variants = {view: Variant(file[f"{view}.probs"], file[f"{view}.decided"]) for view in VIEWS}
             return Tested(file["image_ids"], variants, float(file["val_loss"]), float(file["seconds"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

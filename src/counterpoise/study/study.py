@@ -5,15 +5,13 @@ No file of the test split is read before the verdicts. Then test is read once, f
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from tqdm import tqdm
@@ -33,6 +31,8 @@ SECONDS = f"{FOLDER}/seconds.csv"
 BUILT = ("ingest", "split", "tile", "embed")
 """Stages whose parameters must be those of the artifacts."""
 FEWEST_FOLDS = 3
+Place: TypeAlias = tuple[int, int]
+"""Repeat and fold."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,15 @@ def run(root: Path, content: Mapping[str, Any], plan: Plan, names: Sequence[str]
     with alone(root, "study"):
         setup = prepare(root, content, plan)
         faults = train(setup, [arm.name for arm in plan.chosen(names)], engine)
-        tested = {arm.name: _read(setup.jobs[arm.name]) for arm in plan.arms}
+        trained = {arm.name: _read(setup.jobs[arm.name]) for arm in plan.arms}
+        tested = {name: {place: comparison.best(own) for place, own in some.items()} for name, some in trained.items()}
         rows = judge(setup, tested, faults)
         best = summary.winner(rows)
         confirmation = None if best is None else confirm(root, plan, best)
         rarest = setup.images.rarest(plan.study.figure)
         units = int(setup.images.holds[:, rarest].sum())
         result = Summary(plan.study, setup.images.names[rarest], units, plan.comparisons, tuple(rows), confirmation)
-        _write(root, result, tested)
+        _write(root, result, trained)
     return result
 
 
@@ -86,45 +87,50 @@ def prepare(root: Path, content: Mapping[str, Any], plan: Plan) -> Setup:
     return Setup(plan, images, fold, jobs)
 
 
-def train(setup: Setup, names: Sequence[str], engine: Engine) -> dict[str, str]:
+def train(setup: Setup, names: Sequence[str], engine: Engine) -> dict[Path, str]:
     """Compute the cells of arms that are not there, with progress.
 
     Returns:
-        Arm -> why one of its trainings failed.
+        File of a cell -> why it failed. Arms of the same parameters share their cells.
     """
     waiting = {job.path: job for name in names for job in setup.jobs[name] if cells.read(job.path) is None}
-    faults: dict[str, str] = {}
+    faults: dict[Path, str] = {}
     with tqdm(total=len(waiting), unit="training", desc="study", file=sys.stderr, disable=not waiting) as bar:
         for done in engine(cells.work, list(waiting.values())) if waiting else ():
             bar.update()
             if done.fault is not None:
-                faults.setdefault(done.cell.arm, done.fault)
-                bar.write(f"arm {done.cell.arm!r} failed: {done.fault}", file=sys.stderr)
+                faults[done.job.path] = done.fault
+                bar.write(f"arm {done.job.cell.arm!r} failed: {done.fault}", file=sys.stderr)
     return faults
 
 
-def _read(jobs: Sequence[Job]) -> dict[tuple[int, int], Tested] | None:
-    """Read the best setting of every repeat and fold; `None` unless all are there."""
-    trials: dict[tuple[int, int], list[Tested]] = defaultdict(list)
+def _read(jobs: Sequence[Job]) -> dict[Place, list[Tested]]:
+    """Read every setting of every repeat and fold; empty unless all are there."""
+    trials: dict[Place, list[Tested]] = defaultdict(list)
     for job in jobs:
         tested = cells.read(job.path)
         if tested is None:
-            return None
+            return {}
         trials[job.cell.repeat, job.cell.fold].append(tested)
-    return {place: comparison.best(own) for place, own in trials.items()}
+    return trials
 
 
-def judge(
-    setup: Setup, tested: Mapping[str, Mapping[tuple[int, int], Tested] | None], faults: Mapping[str, str]
-) -> list[Row]:
-    """Give every arm its verdict, or the reason why it has none."""
+def judge(setup: Setup, tested: Mapping[str, Mapping[Place, Tested]], faults: Mapping[Path, str]) -> list[Row]:
+    """Give every arm its verdict, or the reason why it has none.
+
+    Args:
+        setup: What is compared.
+        tested: Arm -> repeat and fold -> what its best setting found; empty for an arm of which a training is missing.
+        faults: File of a cell -> why it failed.
+    """
     plan, images = setup.plan, setup.images
-    found = {(name, *place): one for name, own in tested.items() if own is not None for place, one in own.items()}
+    found = {(name, *place): one for name, own in tested.items() for place, one in own.items()}
 
     def missing(name: str) -> str | None:
-        if tested[name] is not None:
+        if tested[name]:
             return None
-        return f"a training failed: {faults[name]}" if name in faults else "it was not trained yet"
+        failed = [faults[job.path] for job in setup.jobs[name] if job.path in faults]
+        return f"a training failed: {failed[0]}" if failed else "it was not trained yet"
 
     rows = []
     for arm in plan.arms:
@@ -135,7 +141,7 @@ def judge(
             verdict = NoVerdict(f"of its control {arm.control!r}: {reason}")
         elif arm.control is not None:
             verdict = comparison.judge(images, setup.fold, plan.study, found, arm, plan.comparisons)
-        means = {} if tested[arm.name] is None else comparison.means(images, plan.study, found, arm.name)
+        means = comparison.means(images, plan.study, found, arm.name) if tested[arm.name] else {}
         rows.append(Row(arm.name, arm.control, arm.changes, verdict, means))
     return rows
 
@@ -176,20 +182,18 @@ def _on_test(arm: Arm, data: experiment.Data, study: Study) -> Tested:
     return comparison.best(tested)
 
 
-def _write(root: Path, result: Summary, tested: Mapping[str, Mapping[tuple[int, int], Tested] | None]) -> None:
+def _write(root: Path, result: Summary, trained: Mapping[str, Mapping[Place, Sequence[Tested]]]) -> None:
     """Write the results, which git keeps, and how long the arms took, which it does not."""
     text = json.dumps(summary.to_json(result), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    for name, content in ((summary.JSON, text), (summary.LEADERBOARD, summary.leaderboard(result))):
+    seconds = {name: sum(one.seconds for own in some.values() for one in own) for name, some in trained.items() if some}
+    taken = "".join(f"{name},{own:.2f}\n" for name, own in seconds.items())
+    for name, content in (
+        (summary.JSON, text),
+        (summary.LEADERBOARD, summary.leaderboard(result)),
+        (SECONDS, f"arm,seconds\n{taken}"),
+    ):
         with storage.replacing(root / name) as temporary:
             temporary.write_text(content, encoding="utf-8")
-    rows = io.StringIO()
-    writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow(["arm", "seconds"])
-    for name, own in tested.items():
-        if own is not None:
-            writer.writerow([name, f"{sum(one.seconds for one in own.values()):.2f}"])
-    with storage.replacing(root / SECONDS) as temporary:
-        temporary.write_text(rows.getvalue(), encoding="utf-8")
 
 
 def within_budget(plan: Plan, seconds: float, jobs: int, budget_s: float) -> Plan:

@@ -1,0 +1,277 @@
+import csv
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from counterpoise.artifacts import splits
+from counterpoise.config import InputError
+from counterpoise.stages import alone
+from counterpoise.storage import ArtifactError
+from counterpoise.study import arms, cells, experiment, study, summary
+from counterpoise.study.cells import Done, Job
+from counterpoise.study.verdicts import NoVerdict, Verdict
+
+TEXT = """
+seed: 0
+folds: 3
+repeats: 2
+figure: average_precision
+view: decided
+margin: 0.05
+every:
+  train.epochs: 4
+arms:
+  plain:
+    loss: cross_entropy
+  same:
+    loss: cross_entropy
+    control: plain
+  most_probable:
+    loss: cross_entropy
+    control: plain
+    params: {decide.rule: most_probable}
+  few_labels:
+    loss: cross_entropy
+    control: plain
+    params: {train.fraction: 0.1, train.epochs: 1}
+"""
+CELLS = 3 * 2
+
+
+@pytest.fixture
+def plan(built: Path, content: dict[str, Any]) -> arms.Plan:
+    return arms.parse(TEXT, content)
+
+
+def counting(done: list[Job], stop_after: int | None = None) -> cells.Engine:
+    """An engine of this process that notes what it runs, and is interrupted after so many."""
+
+    def run(function: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
+        for job in jobs:
+            if stop_after is not None and len(done) == stop_after:
+                raise KeyboardInterrupt
+            done.append(job)
+            yield function(job)
+
+    return run
+
+
+def found(result: summary.Summary, name: str) -> Verdict | NoVerdict | None:
+    (row,) = (row for row in result.rows if row.name == name)
+    return row.found
+
+
+def word(result: summary.Summary, name: str) -> str | None:
+    one = found(result, name)
+    return one.word if isinstance(one, Verdict) else None
+
+
+def results(root: Path) -> tuple[bytes, bytes]:
+    return (root / summary.JSON).read_bytes(), (root / summary.LEADERBOARD).read_bytes()
+
+
+def test_a_study_judges_every_arm(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
+    done: list[Job] = []
+    result = study.run(built, content, plan, [], counting(done))
+    assert len(done) == 3 * CELLS, "the same arm again has the same cells"
+    assert found(result, "plain") is None
+    assert (word(result, "same"), word(result, "most_probable")) == ("identical", "identical")
+    assert word(result, "few_labels") in ("worse", "undecided")
+    assert result.confirmation is None, "no arm is better"
+    means = {row.name: row.means for row in result.rows}
+    assert means["plain"]["calibrated"] == means["most_probable"]["calibrated"]
+    assert means["few_labels"]["decided"]["average_precision"] < means["plain"]["decided"]["average_precision"]
+    assert (result.rarest, result.units, result.comparisons) == ("solar", 70, 3)
+
+
+def test_summary_and_leaderboard_say_the_same(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
+    study.run(built, content, plan, [], counting([]))
+    said = json.loads((built / summary.JSON).read_text(encoding="utf-8"))
+    table = (built / summary.LEADERBOARD).read_text(encoding="utf-8")
+    assert list(said["arms"]) == ["plain", "same", "most_probable", "few_labels"]
+    assert said["arms"]["same"]["word"] == "identical"
+    assert said["arms"]["same"]["df"] is None, "what is infinite is null"
+    for name, arm in said["arms"].items():
+        assert f"| `{name}` | {arm['control'] or ''} | {arm.get('word', 'control')} |" in table
+        if arm["control"]:
+            assert f"- `{name}` {arm['sentence']}." in table
+    assert "**What should I do?** Keep the control (`plain`): no arm is better." in table
+    with (built / study.SECONDS).open(encoding="utf-8") as file:
+        assert [row["arm"] for row in csv.DictReader(file)] == list(said["arms"])
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 7, 17])
+def test_an_interrupted_study_goes_on_and_says_the_same(
+    built: Path, content: dict[str, Any], plan: arms.Plan, killed_after: int
+) -> None:
+    first: list[Job] = []
+    with pytest.raises(KeyboardInterrupt):
+        study.run(built, content, plan, [], counting(first, killed_after))
+    assert not (built / summary.JSON).exists()
+    rest: list[Job] = []
+    study.run(built, content, plan, [], counting(rest))
+    assert len(rest) == 3 * CELLS - killed_after
+    after = results(built)
+    shutil.rmtree(built / cells.FOLDER)
+    study.run(built, content, plan, [], counting([]))
+    assert results(built) == after
+
+
+def test_a_damaged_cell_is_computed_again(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
+    study.run(built, content, plan, [], counting([]))
+    before = results(built)
+    cut, changed, emptied = sorted((built / cells.FOLDER).glob("*.npz"))[:3]
+    cut.write_bytes(cut.read_bytes()[:-100])
+    changed.write_bytes(changed.read_bytes().replace(b"plain", b"flain"))
+    emptied.write_bytes(b"")
+    content_of = bytearray(changed.read_bytes())
+    content_of[len(content_of) // 2] ^= 0xFF
+    changed.write_bytes(bytes(content_of))
+    again: list[Job] = []
+    study.run(built, content, plan, [], counting(again))
+    assert {job.path for job in again} == {cut, changed, emptied}
+    assert results(built) == before
+
+
+def test_another_repeat_or_arm_costs_only_what_is_missing(
+    built: Path, content: dict[str, Any], plan: arms.Plan
+) -> None:
+    study.run(built, content, plan, [], counting([]))
+    more: list[Job] = []
+    text = TEXT.replace("repeats: 2", "repeats: 3") + "  focal:\n    loss: focal\n    control: plain\n"
+    study.run(built, content, arms.parse(text, content), [], counting(more))
+    assert len(more) == 3 * 3 + 9
+    assert sum(job.cell.arm == "focal" for job in more) == 9
+
+
+def test_some_arms_are_computed_and_corrections_count_all(
+    built: Path, content: dict[str, Any], plan: arms.Plan
+) -> None:
+    done: list[Job] = []
+    result = study.run(built, content, plan, ["most_probable"], counting(done))
+    assert {job.cell.arm for job in done} == {"plain", "most_probable"}
+    assert result.comparisons == 3
+    assert word(result, "same") == "identical", "its cells are those of its control"
+    assert found(result, "few_labels") == NoVerdict("it was not trained yet")
+
+
+def test_a_failing_arm_gets_no_verdict_and_the_others_go_on(
+    built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute = cells.compute
+
+    def diverging(cell: cells.Cell, data: experiment.Data) -> cells.Tested:
+        if cell.content["loss"] == "focal":
+            raise InputError("the loss is not a number in epoch 3")
+        return compute(cell, data)
+
+    monkeypatch.setattr(cells, "compute", diverging)
+    plan = arms.parse(TEXT + "  focal:\n    loss: focal\n    control: plain\n", content)
+    result = study.run(built, content, plan, [], counting([]))
+    assert found(result, "focal") == NoVerdict("a training failed: the loss is not a number in epoch 3")
+    assert word(result, "same") == "identical"
+    said = json.loads((built / summary.JSON).read_text(encoding="utf-8"))["arms"]["focal"]
+    assert said["sentence"] == "no verdict: a training failed: the loss is not a number in epoch 3"
+
+
+def test_nothing_of_test_is_read_before_the_verdicts(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
+    for kind in ("tiles", "features"):
+        shutil.rmtree(built / "data" / kind / "test")
+    result = study.run(built, content, plan, [], counting([]))
+    assert word(result, "same") == "identical"
+
+
+def test_test_is_read_once_for_the_winner_and_its_control(
+    built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control learns nothing, so that an arm that learns is better."""
+    text = TEXT.replace("every:\n", "every:\n  train.learning_rate: 1.0e-9\n")
+    text = text.replace("{train.fraction: 0.1, train.epochs: 1}", "{train.learning_rate: 0.01, train.epochs: 20}")
+    text = text.replace("few_labels", "learns")
+    asked, read = [], experiment.read
+    monkeypatch.setattr(experiment, "read", lambda root, names: asked.append(tuple(names)) or read(root, names))
+    cells._data.cache_clear()
+    result = study.run(built, content, arms.parse(text, content), [], counting([]))
+    assert word(result, "learns") == "better"
+    assert asked == [cells.SPLITS, cells.SPLITS, splits.NAMES]
+    assert result.confirmation is not None
+    assert (result.confirmation.arm, result.confirmation.control) == ("learns", "plain")
+    assert isinstance(result.confirmation.found, Verdict)
+    table = (built / summary.LEADERBOARD).read_text(encoding="utf-8")
+    assert "**What should I do?** Use `learns`: its average precision is better than that of `plain`" in table
+    assert "On test, read once after this choice: " in table
+
+
+def test_processes_find_the_same_as_this_one(built: Path, content: dict[str, Any]) -> None:
+    plan = arms.parse(TEXT.replace("repeats: 2", "repeats: 1"), content)
+    study.run(built, content, plan, ["most_probable"], cells.in_processes(2))
+    after = results(built)
+    shutil.rmtree(built / cells.FOLDER)
+    study.run(built, content, plan, ["most_probable"], counting([]))
+    assert results(built) == after
+
+
+def test_a_grid_takes_the_setting_with_the_least_loss_on_validation(built: Path, content: dict[str, Any]) -> None:
+    """A rate at which nothing is learned loses against one at which something is."""
+    text = TEXT.replace(
+        "    loss: cross_entropy\n", "    loss: cross_entropy\n    grid: {train.learning_rate: [1.0e-9, 0.01]}\n"
+    )
+    one = TEXT.replace("train.epochs: 4", "train.epochs: 4\n  train.learning_rate: 0.01")
+    tuned, fixed = (
+        study.run(built, content, arms.parse(given, content), ["same"], counting([])) for given in (text, one)
+    )
+    assert tuned.rows[0].means == fixed.rows[0].means
+
+
+def test_two_studies_in_one_checkout_are_refused(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
+    with alone(built, "study"), pytest.raises(InputError, match="'study' is running already"):
+        study.run(built, content, plan, [], counting([]))
+
+
+def test_artifacts_of_other_parameters_are_refused(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
+    with pytest.raises(ArtifactError, match="run `dvc repro`"):
+        study.run(built, experiment.changed(content, {"split.val_frac": 0.1}), plan, [], counting([]))
+
+
+def test_another_loss_or_parameter_has_another_key_and_the_name_of_an_arm_has_not(
+    built: Path, content: dict[str, Any], plan: arms.Plan
+) -> None:
+    jobs = study.prepare(built, content, plan).jobs
+    paths = {name: [job.path for job in own] for name, own in jobs.items()}
+    assert paths["plain"] == paths["same"]
+    assert not set(paths["plain"]) & set(paths["most_probable"])
+    assert len(set(paths["plain"])) == CELLS
+
+
+def test_all_arms_train_on_the_same_images_with_the_same_draws(
+    built: Path, content: dict[str, Any], plan: arms.Plan
+) -> None:
+    jobs = study.prepare(built, content, plan).jobs
+    for one, other in zip(jobs["plain"], jobs["few_labels"], strict=True):
+        assert (one.cell.split_of, one.cell.seed) == (other.cell.split_of, other.cell.seed)
+        assert one.cell.content["train"]["seed"] == other.cell.content["train"]["seed"]
+    seeds = {job.cell.content["train"]["seed"] for job in jobs["plain"]}
+    assert len(seeds) == CELLS
+
+
+@pytest.mark.parametrize(("seconds", "folds", "repeats"), [(1e9, 3, 2), (24.0, 3, 2), (23.0, 3, 1), (12.0, 3, 1)])
+def test_a_budget_takes_repeats_away_first(plan: arms.Plan, seconds: float, folds: int, repeats: int) -> None:
+    fitting = study.within_budget(plan, 1.0, 1, seconds)
+    assert (fitting.study.folds, fitting.study.repeats) == (folds, repeats)
+
+
+def test_a_budget_takes_folds_away_then_and_says_when_nothing_fits(content: dict[str, Any]) -> None:
+    plan = arms.parse(TEXT.replace("folds: 3", "folds: 5"), content)
+    assert study.within_budget(plan, 1.0, 2, 8.0).study.folds == 4
+    with pytest.raises(InputError, match=r"--budget: one training takes 60\.0 s.* 4 settings on 3 folds take 12 min"):
+        study.within_budget(plan, 60.0, 1, 600.0)
+
+
+def test_seconds_are_positive(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
+    assert study.measure(built, content, plan) > 0
+    assert np.isfinite(study.measure(built, content, plan))
