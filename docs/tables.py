@@ -123,6 +123,20 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "precision": "precision",
         },
     ),
+    "verdicts": (
+        "verdicts",
+        {
+            "setting": "setting",
+            "figure": "figure",
+            "studies": "studies",
+            "true difference": "true",
+            "bias": "bias",
+            "covered, %": "coverage",
+            "studies with a false verdict, %": "false",
+            "better or worse, %": "different",
+            "equivalent, %": "equivalent",
+        },
+    ),
 }
 """Table -> its file and, for each heading, the column that it shows. An empty heading is that of a remedy, with a link
 to its section. A second word selects rows of that `group`, if the file has groups."""

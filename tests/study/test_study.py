@@ -100,6 +100,9 @@ def test_summary_and_leaderboard_say_the_same(built: Path, content: dict[str, An
         assert f"| `{name}` | {arm['control'] or ''} | {arm.get('word', 'control')} |" in table
         if arm["control"]:
             assert f"- `{name}` {arm['sentence']}." in table
+    metrics = json.loads((built / summary.METRICS).read_text(encoding="utf-8"))
+    assert metrics["arms_identical"] == 2
+    assert metrics["control_average_precision"] == said["arms"]["plain"]["figures"]["decided"]["average_precision"]
     assert "**What should I do?** Keep the control (`plain`): no arm is better." in table
     with (built / study.SECONDS).open(encoding="utf-8") as file:
         assert [row["arm"] for row in csv.DictReader(file)] == list(said["arms"])
@@ -194,7 +197,12 @@ def test_test_is_read_once_for_the_winner_and_its_control(
     text = text.replace("{train.fraction: 0.1, train.epochs: 1}", "{train.learning_rate: 0.01, train.epochs: 20}")
     text = text.replace("few_labels", "learns")
     asked, read = [], experiment.read
-    monkeypatch.setattr(experiment, "read", lambda root, names: asked.append(tuple(names)) or read(root, names))
+
+    def noting(root: Path, names: Sequence[str]) -> experiment.Data:
+        asked.append(tuple(names))
+        return read(root, names)
+
+    monkeypatch.setattr(experiment, "read", noting)
     cells._data.cache_clear()
     result = study.run(built, content, arms.parse(text, content), [], counting([]))
     assert word(result, "learns") == "better"

@@ -35,7 +35,7 @@ class Study(Section):
     """`study/params.yaml`."""
 
     seed: Seed
-    """Decides the folds, draws and initialisations, the same for all arms."""
+    """Decides the folds, samples and initialisations, the same for all arms."""
     folds: int = Field(ge=3, le=100)
     """K, in 3..100: one fold of train and validation tests, the next one validates, the others train; each in turn."""
     repeats: int = Field(ge=1, le=100)

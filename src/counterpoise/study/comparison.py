@@ -101,7 +101,7 @@ def cells(of: Images, fold: Ints, arms: Sequence[Arm], study: Study) -> list[Cel
         for number in range(study.folds):
             names = folds.splits(own, number, study.folds)[of.unit]
             split_of = dict(zip(of.image_ids.tolist(), names.tolist(), strict=True))
-            draws = seeds.derive(study.seed, "draws of a study", f"{repeat}/{number}")
+            draws = seeds.derive(study.seed, "samples of a study", f"{repeat}/{number}")
             listed += [
                 Cell(arm.name, trial, repeat, number, _seeded(content, study.seed, repeat, number), split_of, draws)
                 for arm in arms

@@ -184,16 +184,20 @@ def _on_test(arm: Arm, data: experiment.Data, study: Study) -> Tested:
 
 def _write(root: Path, result: Summary, trained: Mapping[str, Mapping[Place, Sequence[Tested]]]) -> None:
     """Write the results, which git keeps, and how long the arms took, which it does not."""
-    text = json.dumps(summary.to_json(result), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     seconds = {name: sum(one.seconds for own in some.values() for one in own) for name, some in trained.items() if some}
     taken = "".join(f"{name},{own:.2f}\n" for name, own in seconds.items())
     for name, content in (
-        (summary.JSON, text),
+        (summary.JSON, _json(summary.to_json(result))),
+        (summary.METRICS, _json(summary.to_metrics(result))),
         (summary.LEADERBOARD, summary.leaderboard(result)),
         (SECONDS, f"arm,seconds\n{taken}"),
     ):
         with storage.replacing(root / name) as temporary:
             temporary.write_text(content, encoding="utf-8")
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def within_budget(plan: Plan, seconds: float, jobs: int, budget_s: float) -> Plan:

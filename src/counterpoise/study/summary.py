@@ -1,19 +1,20 @@
-"""What a study says: `study/summary.json` for programs, `study/leaderboard.md` for people."""
+"""What a study says: `study/summary.json` for programs, `leaderboard.md` for people, `metrics.json` for DVC."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from counterpoise.study.arms import Study
 from counterpoise.study.cells import VIEWS
-from counterpoise.study.verdicts import NoVerdict, Verdict
+from counterpoise.study.verdicts import NoVerdict, Verdict, Word
 from counterpoise.study.wording import interval, sentence
 
 JSON = "study/summary.json"
 LEADERBOARD = "study/leaderboard.md"
+METRICS = "study/metrics.json"
 NOUNS = {
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
@@ -103,6 +104,17 @@ def to_json(summary: Summary) -> dict[str, Any]:
         **_found(confirmation.found, study.margin),
     }
     return {**head, "arms": arms, "confirmation_on_test": read}
+
+
+def to_metrics(summary: Summary) -> dict[str, float | int]:
+    """Return what `study/metrics.json` holds: few numbers, since `dvc metrics show` gives each a column."""
+    found = [row.found for row in summary.rows if isinstance(row.found, Verdict)]
+    counts: dict[str, float | int] = {f"arms_{word}": sum(one.word == word for one in found) for word in get_args(Word)}
+    best = winner(summary.rows)
+    for name, row in (("control", summary.rows[0]), ("winner", best)):
+        if row is not None and row.means:
+            counts[f"{name}_{summary.study.figure}"] = row.means[summary.study.view][summary.study.figure]
+    return counts
 
 
 def _found(found: Verdict | NoVerdict | None, margin: float) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def sentence(found: Verdict | NoVerdict, margin: float) -> str:
 
 
 def interval(low: float, high: float, margin: float) -> str:
-    """Write an interval with so many digits that its ends are on the same side of 0 and of the margin as they are.
+    """Write an interval with so many digits that neither end rounds to the other side of 0 or of the margin.
 
     Example:
         >>> interval(0.0000657, 0.0799343, 0.05)
