@@ -1,6 +1,9 @@
+import contextlib
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -283,3 +286,27 @@ def test_a_budget_takes_folds_away_then_and_says_when_nothing_fits(content: dict
 def test_seconds_are_positive(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
     assert study.measure(built, content, plan) > 0
     assert np.isfinite(study.measure(built, content, plan))
+
+
+@pytest.mark.slow
+def test_a_study_killed_at_20_random_moments_says_the_same(
+    built: Path, content: dict[str, Any], plan: arms.Plan
+) -> None:
+    """`kill -9` ends the command; its processes end by themselves, and the next run goes on."""
+    (built / "study").mkdir()
+    (built / arms.PATH).write_text(TEXT, encoding="utf-8")
+    study.run(built, content, plan, [], counting([]))
+    expected = results(built)
+    shutil.rmtree(built / cells.FOLDER)
+    for path in (summary.JSON, summary.LEADERBOARD):
+        (built / path).unlink()
+    rng, quiet = np.random.default_rng(0), subprocess.DEVNULL
+    command = [sys.executable, "-m", "counterpoise", "study", "--jobs", "2"]
+    for _ in range(20):
+        with subprocess.Popen(command, cwd=built, stdout=quiet, stderr=quiet) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(rng.uniform(2, 12))
+            process.kill()
+    subprocess.run(command, cwd=built, check=True, stdout=quiet, stderr=quiet)
+    assert results(built) == expected
+    assert len(list((built / cells.FOLDER).glob("*.npz"))) == 3 * CELLS
