@@ -223,7 +223,7 @@ def test_permuting_examples_permutes_values(name):
 
 
 def test_some_losses_rank_and_others_do_not():
-    assert {"auc_margin", "auc_pairwise", "average_precision"} <= set(RANKING)
+    assert {"auc_margin", "auc_pairwise", "average_precision", "partial_auc"} <= set(RANKING)
     assert not {"cross_entropy", "focal"} & set(RANKING)
 
 
