@@ -66,6 +66,7 @@ def of_others() -> dict[str, Changes]:
     arms += [{"weighting.scheme": name} for name in ("balanced", "square_root", "effective_number", "one_minus_share")]
     arms += [{"weighting.scheme": "balanced", "weighting.defer_frac": LATE, **EVEN}]
     arms += [{"oversample.strategy": name} for name in ("over", "under", "square_root", "repeat_factor")]
+    arms += [{"oversample.strategy": "over", "oversample.synthetic": kind} for kind in ("smote", "borderline_smote")]
     arms += [{"oversample.strategy": "over", "oversample.defer_frac": LATE, **EVEN}]
     arms += [
         {"train.sampler": "progressive", **EVEN},

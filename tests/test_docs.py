@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 
 from counterpoise import losses
+from counterpoise.config import Drawn
 from counterpoise.imbalance import class_weights, resampling
 from counterpoise.training import mixup, settings
 
@@ -74,6 +75,11 @@ REMEDIES = (
     *(f"train.mix: {name}" for name in mixup.NAMES),
     *(f"train.sampler: {name}" for name in choices("sampler") if name != "as_drawn"),
     *(f"train.classifier: {name}" for name in choices("classifier") if name != "as_trained"),
+    *(
+        f"oversample.synthetic: {name}"
+        for name in get_args(Drawn.model_fields["synthetic"].annotation)
+        if name != "none"
+    ),
     "oversample.defer_frac",
     "weighting.defer_frac",
     "split.balance",

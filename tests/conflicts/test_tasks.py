@@ -29,6 +29,11 @@ CASES = [
         {"oversample__strategy": "ml_ros", "task": "multilabel"},
     ),
     (
+        {"oversample__synthetic": "smote", "oversample__strategy": "over", "task": "multilabel"},
+        "oversample.synthetic 'smote' computes new points of one class; it is for task 'multiclass'",
+        {"oversample__synthetic": "smote", "oversample__strategy": "over"},
+    ),
+    (
         {"decide__calibrator": "vector", "task": "multilabel"},
         "decide.calibrator 'vector' needs exactly one class per image",
         {"decide__calibrator": "vector"},

@@ -30,6 +30,21 @@ CASES = [
         {"weighting__defer_frac": 0.8, "weighting__scheme": "balanced", "train__epochs": 2},
     ),
     (
+        {"oversample__synthetic": "smote"},
+        "oversample.synthetic is 'smote', but with oversample.strategy 'none' no sample is repeated",
+        {"oversample__synthetic": "smote", "oversample__strategy": "over"},
+    ),
+    (
+        {"oversample__synthetic": "smote", "oversample__strategy": "over", "model__freeze": "none"},
+        "oversample.synthetic is 'smote', but with model.freeze 'none' there are no stored features",
+        {"oversample__synthetic": "smote", "oversample__strategy": "square_root"},
+    ),
+    (
+        {"oversample__synthetic": "smote", "oversample__strategy": "over", "oversample__views": 2},
+        "it replaces augmented views too; set oversample.views to 0",
+        {"oversample__synthetic": "borderline_smote", "oversample__strategy": "repeat_factor"},
+    ),
+    (
         {"train__mix": "cutmix"},
         "with model.freeze 'backbone' the head only sees features; take 'mixup'",
         {"train__mix": "cutmix", "model__freeze": "none"},

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ from counterpoise.stages import decide, evaluate, train
 from counterpoise.storage import ArtifactError
 from counterpoise.training import checkpoints, decoupling, loop, lr_schedule, members, objective
 from counterpoise.training.curriculum import Curriculum, Deferred, curriculum
-from counterpoise.training.examples import Examples, feature_width, with_types
+from counterpoise.training.examples import Examples, feature_width, with_synthetic, with_types
 from counterpoise.training.settings import Train
 
 BLOCKS = config.load(Path(__file__).parents[2])["losses"]
@@ -79,7 +79,7 @@ def settings(**changes: Any) -> dict[str, Any]:
             "device": "cpu",
             "precision": "float32",
         },
-        "oversample": {"views": 0, "policy": "dihedral", "defer_frac": 0.0},
+        "oversample": {"views": 0, "policy": "dihedral", "defer_frac": 0.0, "synthetic": "none"},
         "weighting": {"scheme": "none", "beta": 0.999, "defer_frac": 0.0},
         "train": {
             "seed": 0,
@@ -736,7 +736,10 @@ def test_deferred_draws_hold_from_their_epoch_on_and_not_before() -> None:
     goal, _ = objective.build(a_prior((60, 60, 60)), "cross_entropy", BLOCKS["cross_entropy"], a_params().weighting)
 
     def curve(shown: Examples, early: Examples | None, defer_frac: float) -> list[float]:
-        params = a_params(train__epochs=5, oversample={"views": 0, "policy": "dihedral", "defer_frac": defer_frac})
+        params = a_params(
+            train__epochs=5,
+            oversample={"views": 0, "policy": "dihedral", "defer_frac": defer_frac, "synthetic": "none"},
+        )
         return loss_curve(
             fit_network(
                 members.build(params.model, params.train.seed, 3, 16), shown, natural, goal, params, early=early
@@ -781,6 +784,28 @@ def test_progressive_sampling_goes_from_the_natural_shares_to_even_ones() -> Non
         found[sampler] = [float((torch.cat(epoch) == 2).double().mean()) for epoch in loss.shares if epoch]
     assert found["as_drawn"] == pytest.approx([0.04] * 5)
     assert found["progressive"] == pytest.approx([0.04, 0.113, 0.187, 0.26, 1 / 3], abs=0.015)
+
+
+@pytest.mark.parametrize("kind", ["smote", "borderline_smote"])
+def test_synthetic_samples_keep_the_class_counts_and_change_what_is_learned(kind: Literal["smote"]) -> None:
+    """The samples of an epoch are those of `over`; each new one lies between two of its class."""
+    natural = gaussians((60, 12), 0, skill=1.0)
+    repeated = np.append(np.arange(72), np.resize(np.arange(60, 72), 48))
+    assert isinstance(natural.inputs, FeatureInputs)
+    drawn = Examples(FeatureInputs(natural.inputs.values, repeated), natural.targets[torch.from_numpy(repeated)])
+    made = with_synthetic(drawn, natural, kind, 0)
+    assert np.bincount(made.targets).tolist() == [60, 60]
+    assert isinstance(made.inputs, FeatureInputs)
+    assert len(np.unique(made.inputs.values, axis=0)) > 100
+    (plain,), (other,), (again,) = (
+        members.fit_members(
+            drawn, natural, gaussians((40, 10), 1), a_prior((60, 60)), a_params(oversample__synthetic=name)
+        )
+        for name in ("none", kind, kind)
+    )
+    assert plain.ledger == other.ledger, "the class counts are those of `over`"
+    assert all(torch.equal(other.weights[name], again.weights[name]) for name in other.weights)
+    assert any(not torch.equal(plain.weights[name], other.weights[name]) for name in plain.weights)
 
 
 @pytest.mark.parametrize("mix", ["mixup", "cutmix"])
@@ -955,7 +980,7 @@ def test_a_training_begins_at_the_prior_of_its_first_draws(defer_frac: float, tm
 
 
 def test_deferred_draws_show_every_tile_as_it_is_first(tmp_path: Path) -> None:
-    deferred = {"views": 0, "policy": "dihedral", "defer_frac": 0.5}
+    deferred = {"views": 0, "policy": "dihedral", "defer_frac": 0.5, "synthetic": "none"}
     curves = {}
     for name, changes in {"plain": {}, "deferred": {"oversample": deferred}}.items():
         content = settings(train__epochs=4, **changes)

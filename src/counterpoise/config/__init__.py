@@ -59,6 +59,10 @@ class Drawn(Views):
     """Share of the epochs, in [0, 1), that train without oversampling first: each training tile once, unchanged. Above
     0, this is at least one epoch, and at least one epoch with oversampling remains. The best epoch is chosen among the
     later ones."""
+    synthetic: Literal["none", "smote", "borderline_smote"]
+    """What replaces the repeated samples of a tile, for multiclass with a frozen backbone. `none`: nothing; `smote`:
+    points between the features of two neighbours of the same class; `borderline_smote`: the same, only near other
+    classes."""
 
 
 class Portion(Section):

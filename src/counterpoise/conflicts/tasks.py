@@ -26,6 +26,7 @@ ONLY_FOR = (
         "weights the positive entries of each label",
     ),
     ("oversample", "strategy", MANY_LABELS, resampling.OF_LABEL_SETS, "compares sets of labels"),
+    ("oversample", "synthetic", ONE_CLASS, ("smote", "borderline_smote"), "computes new points of one class"),
     ("decide", "calibrator", ONE_CLASS, ("vector",), "needs exactly one class per image"),
 )
 """Section, key, the task that they are for, values, and what they do."""

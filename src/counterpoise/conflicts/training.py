@@ -8,12 +8,17 @@ from typing import Any
 from counterpoise import losses
 from counterpoise.config import PATH
 
+REPEAT = ("over", "square_root", "repeat_factor")
+"""Strategies that repeat samples, for one class per image."""
+
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse what has no epoch, no batch, no image or no second member to work on."""
     train, predict = content["train"], content["predict"]
     if content["model"]["freeze"] == "backbone":
         yield from _frozen_backbone(train)
+    if content["oversample"]["synthetic"] != "none":
+        yield from _synthetic(content)
     yield from _epochs(content)
     if not losses.ranks(content["loss"]):
         yield from _parts(train["accumulate"], train["batch_size"])
@@ -46,6 +51,26 @@ def _frozen_backbone(train: Mapping[str, Any]) -> Iterator[str]:
             f"{PATH}: train.classifier is 'retrained', but with model.freeze 'backbone' only the head is trained "
             "anyway; take oversample.strategy 'over' instead, which trains it on balanced classes from the start"
         )
+
+
+def _synthetic(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse synthetic samples without features, without repeats to replace, or beside other variants of them."""
+    model, oversample = content["model"], content["oversample"]
+    found = f"{PATH}: oversample.synthetic is {oversample['synthetic']!r}, but"
+    if model["freeze"] != "backbone":
+        yield (
+            f"{found} with model.freeze {model['freeze']!r} there are no stored features to compute new points from; "
+            "set oversample.synthetic to 'none', or model.freeze to 'backbone'"
+        )
+    if oversample["strategy"] not in REPEAT:
+        yield (
+            f"{found} with oversample.strategy {oversample['strategy']!r} no sample is repeated that it could replace; "
+            f"set oversample.strategy to one of {list(REPEAT)}"
+        )
+    if oversample["views"]:
+        yield f"{found} it replaces augmented views too; set oversample.views to 0"
+    if model["subclasses"]:
+        yield f"{found} new points have no subtype; set model.subclasses to {{}}"
 
 
 def _epochs(content: Mapping[str, Any]) -> Iterator[str]:

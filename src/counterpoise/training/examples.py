@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from counterpoise.artifacts.prior import Prior
 from counterpoise.artifacts.tiles import Tiles
 from counterpoise.dataset.batch_samplers import Batches
 from counterpoise.dataset.inputs import Chance, FeatureInputs, Inputs, TileInputs
+from counterpoise.imbalance import synthetic
 from counterpoise.storage import ArtifactError, check_partners
 from counterpoise.training.settings import Settings
 
@@ -123,6 +125,29 @@ def with_types(drawn: Examples, natural: Examples, types: NDArray[np.int64]) -> 
         replace(drawn, targets=torch.from_numpy(of_tile[drawn.tiles])),
         replace(natural, targets=torch.from_numpy(types)),
     )
+
+
+def with_synthetic(
+    drawn: Examples, natural: Examples, kind: Literal["smote", "borderline_smote"], seed: int
+) -> Examples:
+    """Replace repeated samples by points between the features of their class; see `synthetic.synthesise`.
+
+    Args:
+        drawn: The samples of an epoch, after oversampling; their class counts stay the same.
+        natural: Every tile once, as stored features of one class each.
+        kind: How points are made.
+        seed: Decides them.
+    """
+    assert isinstance(natural.inputs, FeatureInputs), "conflicts/ refuses synthetic samples of images"
+    classes = int(natural.targets.max()) + 1
+    values, targets = synthetic.synthesise(
+        natural.inputs.values[natural.inputs.rows],
+        natural.targets.numpy(),
+        np.bincount(drawn.targets.numpy(), minlength=classes),
+        kind,
+        seed,
+    )
+    return Examples(FeatureInputs(values, np.arange(len(values))), torch.from_numpy(targets))
 
 
 def feature_width(examples: Examples) -> int | None:

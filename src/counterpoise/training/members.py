@@ -24,7 +24,7 @@ from counterpoise.networks.heads import build_head
 from counterpoise.networks.network import Network, sum_back
 from counterpoise.training import checkpoints, decoupling, loop, objective
 from counterpoise.training.curriculum import Deferred, curriculum
-from counterpoise.training.examples import Examples, feature_width, unaugmented, with_types
+from counterpoise.training.examples import Examples, feature_width, unaugmented, with_synthetic, with_types
 from counterpoise.training.settings import Settings, Train
 
 
@@ -122,6 +122,10 @@ def fit_member(
         bias = bias[torch.tensor(of)] + subclasses.log_shares(drawn.targets, of)
         remedy = ", ".join(f"{name} {count}" for name, count in params.model.subclasses.items())
         lines = (*lines, prior_ledger.Line("model.subclasses", remedy, (1.0,) * len(prior.classes)))
+    if params.oversample.synthetic != "none":
+        drawn = with_synthetic(
+            drawn, natural, params.oversample.synthetic, seeds.derive(params.train.seed, "synthetic samples")
+        )
     network = build(params.model, params.train.seed, len(of), feature_width(drawn), bias)
     sum_back(network, of)
     course = curriculum(drawn, natural, goal, params.train.epochs, _deferred(params))
