@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-FLAT = 8
-"""A picture whose brightest spot is less brighter than its darkest shows nothing."""
+FLAT = 26
+"""A picture whose brightest spot is less brighter than its darkest, a tenth of the range, shows hardly anything."""
+LARGE_GROUP = 0.5
+"""A group with more than this share of the images may be a missing value."""
 
 
 PixelValue = Annotated[float, Field(ge=-1e37, le=1e37)]
@@ -156,7 +158,8 @@ def assemble(
     ordered = order_classes(usable, settings.root)
     pictures = np.stack([decoded[image.image].thumbnail for image in usable])
     warned += find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
-    warned += find_flat(pictures)
+    warned += find_flat(pictures, is_range_found=settings.pixel_range == "auto" and bool(seen.ranges))
+    warned += find_large_group(usable)
     table = list_usable(usable, decoded, settings.root)
     return Ingested(table, ordered, list_refused(refused), pictures, seen, tuple(warned))
 
@@ -179,6 +182,24 @@ def warn_of_classes(before: Sequence[Labelled], usable: Sequence[Labelled]) -> I
         yield f"no image can be used of class {', '.join(lost)}; {rejected.PATH} says why"
     yield from class_names.spellings(counts)
     yield from class_names.missing_values(counts)
+
+
+def warn_of_one_label_each(rows: Sequence[Row], task: str, separator: str) -> Iterator[str]:
+    """Warn of names that may be several labels, where the task allows several and no row has them.
+
+    Args:
+        rows: Raw rows.
+        task: What the labels mean.
+        separator: What separates labels in the table; empty if nothing does.
+    """
+    may_be_several = tasks.find(task).fault_of_labels(("a", "b")) is None
+    if not separator or not may_be_several or any(len(row.labels) > 1 for row in rows):
+        return
+    if found := labels.hold_separator({name for row in rows for name in row.labels}):
+        yield (
+            f"no row has several labels, and the class name {found[0]!r} holds {found[1]!r}; if that separates labels, "
+            f"set ingest.sources.csv.label_separator to {found[1]!r}; if not, to ''"
+        )
 
 
 def order_classes(usable: Sequence[Labelled], root: str) -> classes.Classes:
@@ -222,14 +243,38 @@ def find_disagreements(usable: Sequence[Labelled], sha256: Sequence[str]) -> tup
     )
 
 
-def find_flat(pictures: NDArray[np.uint8]) -> tuple[str, ...]:
-    """Warn if no picture shows anything: the darkest and the brightest spot of each, (n, s, s), are nearly the same."""
-    contrast = int(np.ptp(pictures.reshape(len(pictures), -1), axis=1).max())
-    if contrast >= FLAT:
+def find_flat(pictures: NDArray[np.uint8], *, is_range_found: bool) -> tuple[str, ...]:
+    """Warn if no picture shows anything, or hardly one in the range that was found.
+
+    Args:
+        pictures: Grey pictures (n, s, s); the contrast of each is that of its darkest and its brightest spot.
+        is_range_found: Whether their black and white were found over all images, so that a single one may decide them.
+    """
+    contrasts = np.ptp(pictures.reshape(len(pictures), -1), axis=1)
+    if (most := int(contrasts.max())) < FLAT:
+        return (
+            f"no picture has a contrast of more than {most} of 255, so all look alike; check ingest.pixel_range, "
+            f"ingest.bands and ingest.background, and what {pixels.PATH} says was found",
+        )
+    if is_range_found and (typical := int(np.median(contrasts))) < FLAT:
+        return (
+            f"half of the pictures have a contrast of at most {typical} of 255, since a few values are far from the "
+            f"others; state ingest.pixel_range; {pixels.PATH} says what was found",
+        )
+    return ()
+
+
+def find_large_group(usable: Sequence[Labelled]) -> tuple[str, ...]:
+    """Warn if one of several groups holds most images."""
+    sizes = Counter(image.group for image in usable if image.group)
+    if not sizes:
+        return ()
+    name, size = max(sizes.items(), key=lambda group: (group[1], group[0]))
+    if size <= LARGE_GROUP * len(usable) or size == len(usable):
         return ()
     return (
-        f"no picture has a contrast of more than {contrast} of 255, so all look alike; check ingest.pixel_range, "
-        f"ingest.bands and ingest.background, and what {pixels.PATH} says was found",
+        f"group {name!r} has {size} of {len(usable)} images, and they stay in one split; if it stands for a missing "
+        "value, leave these cells empty: then each image is a group of its own",
     )
 
 
@@ -349,7 +394,7 @@ def main(root: Path, params: Params) -> None:
         warn(
             f"{unusable} of {sum(not row.unused for row in rows)} rows are unusable; {rejected.PATH} lists the reasons"
         )
-    for warning in result.warnings:
+    for warning in (*warn_of_one_label_each(rows, params.task, block.get("label_separator", "")), *result.warnings):
         warn(warning)
     manifest.write(root, result.manifest)
     classes.write(root, result.classes)
