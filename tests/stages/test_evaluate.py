@@ -155,6 +155,8 @@ def check_everything(root: Path, positive: str) -> None:
     figures = the_metrics(root)
     spans = figures.pop("intervals")
     figures.pop("notes")
+    supports = figures.pop("supports")
+    assert [images for images, _ in supports.values()] == [figures["test_images"], figures["test_positives"]]
     expected = recomputed(root, positive)
     assert set(figures) == set(expected)
     for name, value in expected.items():
@@ -278,7 +280,7 @@ def test_at_most_15_scalars_of_four_significant_digits(tmp_path: Path) -> None:
     figures = the_metrics(tmp_path)
     scalars = [name for name, value in figures.items() if isinstance(value, int | float)]
     assert len(scalars) <= 15
-    assert set(figures) - set(scalars) == {"intervals", "notes"}
+    assert set(figures) - set(scalars) == {"intervals", "supports", "notes"}
     for number in re.findall(r"(?<![\w'])-?\d+\.\d+(?:e-?\d+)?", (tmp_path / "reports/metrics.json").read_text()):
         digits = number.lstrip("-").split("e")[0].replace(".", "").lstrip("0")
         assert len(digits) <= 4, number
@@ -493,6 +495,7 @@ def check_labels(root: Path, positive: str) -> None:
     figures = the_metrics(root)
     spans = figures.pop("intervals")
     figures.pop("notes")
+    figures.pop("supports")
     assert set(figures) == set(expected)
     assert len(figures) <= 15
     for name, value in expected.items():

@@ -9,7 +9,7 @@ import numpy as np
 
 from counterpoise.artifacts.decision import Decision
 from counterpoise.artifacts.metrics import Metrics
-from counterpoise.evaluation.scores import Score, Truth
+from counterpoise.evaluation.scores import Score, Truth, count_units
 from counterpoise.evaluation.tasks import Task
 from counterpoise.metrics import intervals
 
@@ -47,7 +47,12 @@ def headline(
     figures |= task.no_skill(truth)
     figures |= {"test_images": len(truth.targets), "test_positives": positives}
     spans = {name: span for name, span in spans.items() if name in figures}
-    return Metrics(figures, spans, (*explanations(decision, task), *warnings(selected, truth, decision, task)))
+    supports = {
+        "test_images": (len(truth.targets), count_units(truth.groups)),
+        "test_positives": (positives, count_units(truth.groups[truth.targets[:, truth.positive]])),
+    }
+    notes = (*explanations(decision, task), *warnings(selected, truth, decision, task))
+    return Metrics(figures, spans, supports, notes)
 
 
 def explanations(decision: Decision, task: Task) -> tuple[str, str]:

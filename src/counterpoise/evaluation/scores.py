@@ -99,6 +99,11 @@ def bootstrap(figure: Callable[[Weights], object], truth: Truth, *, grows: bool 
     return value, interval
 
 
+def count_units(groups: NDArray[np.str_]) -> int:
+    """Count the different units that images, (n,), come from."""
+    return len(np.unique(groups))
+
+
 def rate(successes: Booleans, groups: NDArray[np.str_]) -> Score:
     """Compute a share and Wilson's interval, wider where the images of a group resemble each other; NaN of nothing."""
     if not len(successes):

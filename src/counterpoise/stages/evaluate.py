@@ -20,6 +20,7 @@ from counterpoise.config import PATH, InputError, Prevalences, Section, Seed
 from counterpoise.decision.class_names import PositiveName
 from counterpoise.engine.threads import one_thread
 from counterpoise.evaluation import tasks
+from counterpoise.evaluation.differences import differences_table
 from counterpoise.evaluation.headline import headline
 from counterpoise.evaluation.prevalence_table import prevalence_table
 from counterpoise.evaluation.scores import Truth, variants
@@ -97,9 +98,10 @@ def score(
     tables = {
         "confusion": task.confusion_table(decided, truth, names),
         "precision_recall": precision_recall_table(decided, truth),
-        "calibration": calibration_table(by_variant, truth, task.reliability),
+        "calibration": calibration_table(by_variant, truth, task.forecasts),
         "classes": classes,
         "scores": scores_table(scores),
+        "differences": differences_table(by_variant, scores, truth, task),
         "prevalence": prevalence_table(logits, by_variant, decision, truth),
     }
     return headline(scores, classes, truth, decision, task), tables

@@ -19,7 +19,7 @@ from counterpoise.evaluation.scores import (
     rate,
 )
 from counterpoise.evaluation.tables import per_class as per_class
-from counterpoise.metrics import multilabel
+from counterpoise.metrics import influence, multilabel
 from counterpoise.metrics.arguments import Values
 
 if TYPE_CHECKING:
@@ -57,6 +57,25 @@ def figures(variant: Variant, truth: Truth) -> dict[str, Score]:
     } | of_positive(variant, truth)
 
 
+def decision_influences(targets: Booleans, decided: Booleans) -> dict[str, Floats]:
+    """Compute the influence of each image on figures of the decisions."""
+    return {
+        "macro_f1": influence.multilabel_macro_f1(targets, decided),
+        "micro_f1": influence.micro_f1(targets, decided),
+        "exact_match": influence.exact_match(targets, decided),
+    }
+
+
+def probability_influences(targets: Booleans, probs: Floats) -> dict[str, Floats]:
+    """Compute the influence of each image on the Brier score."""
+    return {"brier_score": influence.multilabel_brier(targets, probs)}
+
+
+def missed(index: int, targets: Booleans, decided: Booleans) -> Booleans:
+    """Decide for no label."""
+    return np.zeros(targets.shape[1], dtype=bool)
+
+
 def learning_curve(variant: Variant, targets: Booleans, weights: Weights) -> Values:
     """Compute mean average precision over the labels that are present."""
     return multilabel.mean_average_precision(targets, variant.probs, weights)
@@ -79,6 +98,6 @@ def confusion_table(variant: Variant, truth: Truth, names: tuple[str, ...]) -> p
     return pd.DataFrame({"actual": cells[actual], "decided": cells[decided]})
 
 
-def reliability(probs: Floats, targets: Booleans) -> tuple[Floats, Floats, Floats]:
-    """Compare the probability of a label with how often it is there, in bins of all pairs of image and label."""
-    return multilabel.reliability(targets, probs, BINS)
+def forecasts(probs: Floats, targets: Booleans) -> tuple[Floats, Booleans]:
+    """Choose all pairs of image and label."""
+    return probs, targets
