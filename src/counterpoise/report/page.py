@@ -93,8 +93,8 @@ def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, c
         picture=summary.picture(facts),
         settings=summary.settings(facts),
         headline=summary.headline(facts),
-        test=f"Test: {counted(len(facts.targets), 'image')}, {write_count(facts.test_counts.positives)} with the "
-        f"{facts.words.noun} that matters. Brackets: 95 % intervals. Tick: no skill, the score of random guessing.",
+        verdict=summary.verdict(facts),
+        test=summary.test_set(facts),
         figures=summary.figures(facts),
         explanations=warnings.explanations(facts),
         findings=warnings.find(facts),
