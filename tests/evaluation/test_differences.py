@@ -9,7 +9,7 @@ from counterpoise.evaluation import tasks
 from counterpoise.evaluation.differences import differences_table, of_decisions
 from counterpoise.evaluation.scores import Truth, Variant
 from counterpoise.metrics.difference import of_paired
-from counterpoise.metrics.intervals import Interval
+from counterpoise.metrics.intervals import missing
 
 MULTICLASS = tasks.find("multiclass")
 SHARES = np.array([0.45, 0.3, 0.21, 0.04])
@@ -68,9 +68,9 @@ def test_the_table_has_no_interval_where_a_figure_has_none() -> None:
     targets, before, after, units = drawn(np.random.default_rng(0), 100, 2, 1.0)
     probs = np.full(targets.shape, 0.25)
     variants = {"raw": Variant(probs, before), "calibrated": Variant(probs, before), "decided": Variant(probs, after)}
-    truth = Truth(targets, units.astype(str), np.ones((2, len(units)), dtype=np.int32), 3)
+    truth = Truth(targets, units, positive=3, resamples=100, seed=0)
     scores = {name: MULTICLASS.figures(variant, truth) for name, variant in variants.items()}
-    scores["raw"]["macro_f1"] = (0.5, Interval(np.nan, np.nan, 0))
+    scores["raw"]["macro_f1"] = (0.5, missing("as the test says"))
     table = differences_table(variants, scores, truth, MULTICLASS)
     rows: dict[Any, Any] = table.set_index("figure").to_dict(orient="index")
     assert np.isnan([rows["macro_f1"][end] for end in ("low", "high")]).all()

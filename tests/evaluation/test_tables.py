@@ -11,10 +11,9 @@ from counterpoise.evaluation.tables import calibration_table, per_class
 def grouped() -> tuple[Variant, Truth]:
     """Return two objects of the common class, four images each, and one of the rare class, of six; all found."""
     targets = np.array([[True, False]] * 8 + [[False, True]] * 6)
-    units = np.array([*"aaaabbbbcccccc"])
+    units = np.repeat([0, 1, 2], [4, 4, 6])
     probs = np.where(targets, 0.9, 0.1)
-    weights = np.ones((3, 14), dtype=np.int32)
-    return Variant(probs, targets), Truth(targets, units, weights, positive=1)
+    return Variant(probs, targets), Truth(targets, units, positive=1, resamples=100, seed=0)
 
 
 def test_the_table_of_classes_counts_images_and_units() -> None:

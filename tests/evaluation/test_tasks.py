@@ -26,8 +26,7 @@ def a_problem() -> tuple[Variant, Truth]:
     targets = np.array([[0, 1], [0, 1], [1, 0], [1, 0]], dtype=bool)
     decided = np.array([[0, 1], [1, 0], [1, 0], [0, 1]], dtype=bool)
     probs = np.array([[0.2, 0.8], [0.7, 0.3], [0.9, 0.1], [0.4, 0.6]])
-    weights = np.array([[1, 1, 1, 1], [2, 0, 1, 1], [0, 2, 2, 0]], dtype=np.int32)
-    return Variant(probs, decided), Truth(targets, np.array(["a", "b", "c", "d"]), weights, positive=1)
+    return Variant(probs, decided), Truth(targets, np.arange(4), positive=1, resamples=100, seed=0)
 
 
 @pytest.mark.parametrize("name", tasks.names())
@@ -52,8 +51,10 @@ def test_the_tables_of_a_task_have_the_columns_of_the_plots(name: str) -> None:
     assert list(task.confusion_table(variant, truth, NAMES)) == list(plots.COLUMNS["confusion"])
     table = calibration_table({"raw": variant, "calibrated": variant}, truth, task.forecasts)
     assert list(table) == list(plots.COLUMNS["calibration"])
-    assert (table["low"] <= table["observed"]).all()
-    assert (table["observed"] <= table["high"]).all()
+    assert (table.loc[table["units"] == 1, ["low", "high"]].isna()).to_numpy().all()
+    several = table[table["units"] > 1]
+    assert (several["low"] <= several["observed"]).all()
+    assert (several["observed"] <= several["high"]).all()
 
 
 def test_one_class_is_right_in_half_of_the_images_and_calibrated_by_image() -> None:

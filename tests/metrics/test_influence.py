@@ -156,5 +156,5 @@ def test_fewer_than_two_units_have_no_variance() -> None:
 
 @pytest.mark.parametrize("units", [["a"], [["a", "b"]]])
 def test_units_of_another_number_are_refused(units: Any) -> None:
-    with pytest.raises(ValueError, match=r"units: found shape .*; expected \(2,\)"):
+    with pytest.raises(ValueError, match=r"units: found shape .*; expected \("):
         influence.unit_variance(np.zeros(2), units)

@@ -43,7 +43,7 @@ def differences_table(
     """
     import pandas as pd
 
-    units, strata = _units(truth), _rarest(truth.targets)
+    units, strata = truth.units, _rarest(truth.targets)
     decided = [variants[name].decided for name in DECISIONS]
     changes = of_decisions(truth.targets, decided[0], decided[1], units, task)
     probs = [task.probability_influences(truth.targets, variants[name].probs) for name in PROBABILITIES]
@@ -97,10 +97,6 @@ def of_decisions(
     first, second = (task.decision_influences(truth, decided) for decided in (old, new))
     strata = _rarest(truth)
     return {figure: (second[figure] - first[figure], numbers, strata) for figure in first}
-
-
-def _units(truth: Truth) -> Integers:
-    return np.asarray(np.unique(truth.groups, return_inverse=True)[1], dtype=np.int64)
 
 
 def _rarest(targets: Booleans) -> Integers:

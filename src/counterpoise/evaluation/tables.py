@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from counterpoise.artifacts import plots
-from counterpoise.evaluation.scores import BINS, Booleans, Floats, Score, Truth, Variant, count_units, rate
-from counterpoise.metrics import intervals, ranking
+from counterpoise.evaluation import estimates
+from counterpoise.evaluation.class_scores import of_class
+from counterpoise.evaluation.scores import BINS, Booleans, Floats, Score, Truth, Variant, count_units
+from counterpoise.metrics import ranking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,17 +39,11 @@ def per_class(variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.Data
     rows = []
     for index, name in enumerate(names):
         actual, decided = truth.targets[:, index], variant.decided[:, index]
-        share = float(actual.mean())
-        for measure, subject, among in (("precision", actual, decided), ("recall", decided, actual)):
-            value, interval = rate(subject[among], truth.groups[among])
-            no_skill = share if measure == "precision" else float("nan")
-            support = int(among.sum()), count_units(truth.groups[among])
+        for measure, (value, interval) in of_class(variant, truth, index).items():
+            among = decided if measure == "precision" else actual
+            support = int(among.sum()), count_units(truth.units[among])
+            no_skill = float("nan") if measure == "recall" else float(actual.mean())
             rows.append((name, measure, value, interval.low, interval.high, *support, no_skill))
-        probs = variant.probs[:, index]
-        value = float(ranking.average_precision(actual, probs))
-        interval = intervals.percentile(ranking.average_precision(actual, probs, truth.weights))
-        support = int(actual.sum()), count_units(truth.groups[actual])
-        rows.append((name, "average_precision", value, interval.low, interval.high, *support, share))
     return pd.DataFrame(rows, columns=list(plots.COLUMNS["classes"]))
 
 
@@ -76,10 +72,10 @@ def calibration_table(variants: Mapping[str, Variant], truth: Truth, forecasts: 
     for name in ("raw", "calibrated"):
         probs, right = forecasts(variants[name].probs, truth.targets)
         bins = np.digitize(probs, np.linspace(0, 1, BINS + 1)[1:-1], right=True)
-        groups = np.broadcast_to(truth.groups[:, None], bins.shape)
+        units = np.broadcast_to(truth.units[:, None], bins.shape)
         for number in np.unique(bins):
             inside = bins == number
-            observed, interval = rate(right[inside], groups[inside])
-            support = int(inside.sum()), count_units(groups[inside])
+            observed, interval = estimates.share(right[inside], units[inside])
+            support = int(inside.sum()), count_units(units[inside])
             rows.append((name, float(probs[inside].mean()), observed, interval.low, interval.high, *support))
     return pd.DataFrame(rows, columns=list(plots.COLUMNS["calibration"]))

@@ -13,11 +13,13 @@ Source: Jaeckel 1972, "The infinitesimal jackknife"; Efron 1982, "The jackknife,
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from counterpoise.metrics import confusion, multilabel
-from counterpoise.metrics.arguments import FloatArray, class_indices, class_probabilities, ranking
+from counterpoise.metrics.arguments import FloatArray, class_indices, class_probabilities, ranking, unit_codes
 from counterpoise.metrics.averages import ratio as quotient
 
 Booleans = NDArray[np.bool_]
@@ -40,10 +42,9 @@ def sum_by_unit(values: FloatArray, units: ArrayLike) -> FloatArray:
         >>> sum_by_unit(np.array([1.0, 2.0, 4.0]), ["b", "a", "b"])
         array([2., 5.])
     """
-    array = np.asarray(units)
-    if array.shape != np.shape(values) or array.ndim != 1:
-        raise ValueError(f"units: found shape {array.shape}; expected {np.shape(values)}, the shape of values, (n,)")
-    codes = np.unique(array, return_inverse=True)[1]
+    codes = unit_codes(units)
+    if codes.shape != np.shape(values):
+        raise ValueError(f"units: found shape {codes.shape}; expected {np.shape(values)}, the shape of values")
     return np.asarray(np.bincount(codes, values, minlength=int(codes.max(initial=-1)) + 1), dtype=np.float64)
 
 
@@ -72,6 +73,52 @@ def unit_variance(values: FloatArray, units: ArrayLike) -> float:
     sums = sum_by_unit(values, units)
     m = len(sums)
     return m / (m - 1) * float(sums @ sums) if m > 1 else float("nan")
+
+
+class Spread(NamedTuple):
+    """Variance of a figure, and its degrees of freedom; both NaN where a class has fewer than two units."""
+
+    variance: float
+    freedom: float
+
+
+def stratified_variance(values: FloatArray, classes: ArrayLike, units: ArrayLike) -> Spread:
+    """Estimate the variance of a figure between samples with the same number of examples of each class.
+
+    The influence values are centred in each class and multiplied by `sqrt(m_c / (m_c - 1))` for m_c units with class c,
+    then summed by unit and squared. With V_c, the part of class c, the degrees of freedom are
+    `(sum V_c)^2 / sum (V_c^2 / (m_c - 1))`.
+
+    Args:
+        values: Influence values, shape (n,).
+        classes: Class of each example, integers of at least 0, shape (n,).
+        units: Unit of each example, sortable, shape (n,). A unit may have examples of several classes.
+
+    Returns:
+        Variance and degrees of freedom. A class without variance adds to neither.
+
+    Raises:
+        ValueError: Lengths differ.
+
+    Source: Satterthwaite 1946, "An approximate distribution of estimates of variance components".
+
+    Example:
+        >>> variance, freedom = stratified_variance(np.array([2.0, 0, 1, 1]), [0, 0, 1, 1], range(4))
+        >>> variance, freedom  # 2 * (1 + 1), from one class of two units
+        (4.0, 1.0)
+    """
+    strata, codes = unit_codes(classes, "classes"), unit_codes(units)
+    count, m = (int(numbers.max(initial=-1)) + 1 for numbers in (strata, codes))
+    centred = values - (np.bincount(strata, values, minlength=count) / np.bincount(strata, minlength=count))[strata]
+    cells, cell_of = np.unique(strata * m + codes, return_inverse=True)
+    cell_class, cell_unit = cells // max(1, m), cells % max(1, m)
+    units_of = np.bincount(cell_class, minlength=count)
+    if not count or (units_of < 2).any():
+        return Spread(float("nan"), float("nan"))
+    sums = np.bincount(cell_of, centred) * np.sqrt(units_of / (units_of - 1))[cell_class]
+    parts = np.bincount(cell_class, sums**2)
+    variance = (np.bincount(cell_unit, sums) ** 2).sum()
+    return Spread(float(variance), float(quotient(parts.sum() ** 2, (parts**2 / (units_of - 1)).sum())))
 
 
 def mean(values: ArrayLike) -> FloatArray:

@@ -121,11 +121,11 @@ class Facts:
     other_baseline: str | None
 
     def __post_init__(self) -> None:
-        for source in (self.prior.classes, self.card.classes, self.decision.classes, self.val.classes, self.test.classes):
-            if source != self.names:
+        for source in (self.prior, self.card, self.decision, self.val, self.test):
+            if source.classes != self.names:
                 raise storage.ArtifactError(
-                    f"the files of different runs are mixed: classes {list(source)}, expected {list(self.names)}; "
-                    "run `dvc repro`"
+                    f"the files of different runs are mixed: classes {list(source.classes)}, expected "
+                    f"{list(self.names)}; run `dvc repro`"
                 )
 
     @property
@@ -209,6 +209,11 @@ class Facts:
         units = np.array(self.val.groups)
         columns = labels.indicators(self.val.labels, self.names).T
         return tuple(Support(int(column.sum()), len(np.unique(units[column]))) for column in columns)
+
+    @cached_property
+    def val_decided(self) -> NDArray[np.bool_]:
+        """Decisions for the validation images, shape (n, c)."""
+        return rules.decided(self.decision, rules.probabilities(self.decision, self.val.logits))
 
     @cached_property
     def mistaken(self) -> NDArray[np.bool_]:

@@ -14,8 +14,8 @@ from PIL import Image
 
 from counterpoise import images
 from counterpoise.report import summary, warnings
-from counterpoise.report.charts.texts import write_count, write_value
-from counterpoise.report.facts import Facts, counted
+from counterpoise.report.charts.texts import write_value
+from counterpoise.report.facts import Facts
 from counterpoise.report.parts import rows
 from counterpoise.report.sections.mistakes import galleries
 

@@ -118,9 +118,7 @@ def _alarms(on: Counts, *, compare: bool) -> str:
     text = f"Of its {counted(on.predicted, 'alarm')}, {write_count(on.tp)} {verb} right"
     if not compare:
         return f"{text}."
-    text += (
-        f": {write_share(on.precision)}, against {write_prevalence(on.prevalence)} for no skill (random guessing)."
-    )
+    text += f": {write_share(on.precision)}, against {write_prevalence(on.prevalence)} for no skill (random guessing)."
     each = round(on.fp / on.tp)
     return f"{text} That is about {counted(each, 'false alarm')} for each image found." if each > 1 else text
 
