@@ -27,7 +27,7 @@ REST = {
     "unlabelled": "data/unlabelled",
     "at_least": 0,
     "min_positives": 10,
-    "search_positives": 200,
+    "search_positives": 1000,
 }
 Array = np.ndarray[Any, Any]
 

@@ -183,7 +183,7 @@ def build(
         found = predictions.Predictions(image_ids, image_ids, tuple(part["labels"]), tuple(names), logits)
         predictions.write(root, split, found)
     block = {"calibrator": "auto", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
-    block |= {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 200, **decide_as}
+    block |= {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 1000, **decide_as}
     matters = decide.Matters(Positive(names[-1], "as evaluate.positive states it"), (0.05, 0.01))
     asked = evaluate.Evaluate(positive=names[-1], at_prevalence=(0.05, 0.01), resamples=100)
     settings = decide.Decide.model_validate(block)
@@ -497,7 +497,7 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     opened = prior.Prior("multiclass", names, (2862, 138), (784, 784), (784, 784), 3000, 1568, 1568, ())
     block = {"calibrator": "none", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
     settings = decide.Decide.model_validate(
-        block | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 200}
+        block | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 1000}
     )
     matters = decide.Matters(Positive("panel", "as evaluate.positive states it"), ())
     asked = evaluate.Evaluate(positive="panel", at_prevalence=(), resamples=100)
