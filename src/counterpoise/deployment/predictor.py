@@ -89,7 +89,11 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> lis
         except InputError as error:
             rows.append(error)
         else:
-            rows.append(aggregation.aggregate(of_tiles, np.zeros(len(of_tiles), dtype=np.int64), content["predict"]["aggregate"]))
+            rows.append(
+                aggregation.aggregate(
+                    of_tiles, np.zeros(len(of_tiles), dtype=np.int64), content["predict"]["aggregate"]
+                )
+            )
     return rows
 
 
