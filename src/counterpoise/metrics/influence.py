@@ -104,7 +104,7 @@ def stratified_variance(values: FloatArray, classes: ArrayLike, units: ArrayLike
 
     Example:
         >>> variance, freedom = stratified_variance(np.array([2.0, 0, 1, 1]), [0, 0, 1, 1], range(4))
-        >>> variance, freedom  # 2 * (1 + 1), from one class of two units
+        >>> round(variance, 6), freedom  # 2 * (1 + 1), from one class of two units
         (4.0, 1.0)
     """
     strata, codes = unit_codes(classes, "classes"), unit_codes(units)

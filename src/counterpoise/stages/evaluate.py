@@ -43,8 +43,8 @@ class Evaluate(Prevalences, PositiveName):
     model_config = Section.model_config
 
     resamples: int = Field(ge=100, le=10_000)
-    """Number of draws for the interval of the calibration error, and of resamples of validation for a learning curve,
-    in 100..10,000. Beyond 10,000 the ends of intervals no longer move."""
+    """Number of resamples for the interval of the calibration error and for a learning curve, in 100..10,000. Beyond
+    10,000 the ends of intervals no longer move."""
 
 
 class Params(Section):

@@ -56,7 +56,7 @@ def per_class(facts: Facts) -> Part:
 
 
 def _span_of_recall(facts: Facts, table: pd.DataFrame) -> str:
-    """Say between which values recall lies, and whether the intervals tell the two classes apart."""
+    """Say between which values recall lies, and whether the intervals separate the two classes."""
     noun = facts.words.noun
     recalls = table[(table["measure"] == "recall") & table["value"].notna()].sort_values("value", kind="stable")
     left_out = [quote(name) for name in recalls.loc[recalls["units"] < ROUGH, "class"]]

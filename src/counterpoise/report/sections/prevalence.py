@@ -83,7 +83,7 @@ class Shift:
     def recall_gain(self) -> Difference:
         """Recall on test minus recall on validation, with Newcombe's interval over units."""
         val, test = (
-            (counts.recall, *map(float, intervals.wilson(counts.tp, counts.positives, design_effect=effect)))
+            _recall_with_ends(counts, effect)
             for counts, effect in zip((self.val, self.test), self.effects, strict=True)
         )
         return difference.of_independent(val, test)
@@ -305,6 +305,11 @@ def _look_up(facts: Facts, place: str, variant: str, figure: str) -> PointEstima
 
 def _words(place: str) -> str:
     return {"target": ", as in deployment", "test": ", as in test", "stated": ""}[place]
+
+
+def _recall_with_ends(counts: Counts, effect: float) -> tuple[float, float, float]:
+    low, high = intervals.wilson(counts.tp, counts.positives, design_effect=effect)
+    return counts.recall, float(low), float(high)
 
 
 def _ends(estimate: PointEstimate) -> tuple[float, float, float]:
