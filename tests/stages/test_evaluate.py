@@ -313,8 +313,8 @@ def test_a_class_of_one_unit_has_no_interval_and_the_note_says_why(tmp_path: Pat
     assert not {"recall", "average_precision", "roc_auc"} & set(figures["intervals"])
     assert "average_precision has no interval: all images of the class are of one unit" in figures["notes"]
     rows = the_table(tmp_path).set_index(["class", "measure"])
-    assert rows.loc[("usual", "recall"), ["low", "high"]].tolist() == ["", ""]
-    assert "" not in rows.loc[("common", "recall"), ["low", "high"]].tolist()
+    assert list(rows.loc[("usual", "recall"), ["low", "high"]]) == ["", ""]
+    assert "" not in list(rows.loc[("common", "recall"), ["low", "high"]])
 
 
 def test_two_units_of_a_class_have_wide_intervals(tmp_path: Path) -> None:
