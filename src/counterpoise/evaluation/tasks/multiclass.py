@@ -53,7 +53,7 @@ def figures(variant: Variant, truth: Truth) -> dict[str, Score]:
         "matthews": estimates.matthews(targets, decided, count, units),
         "expected_calibration_error": calibration_error(variant, truth),
         "brier_score": estimates.from_influence(
-            float(probability.brier(probs, targets)), lambda: influence.brier(probs, targets), targets, units, high=2.0
+            float(probability.brier(probs, targets)), influence.brier(probs, targets), targets, units, 0, 2
         ),
     } | of_positive(variant, truth)
 
