@@ -60,13 +60,13 @@ def recall(positives: Booleans, decided: Booleans, units: Units) -> Score:
 def precision(positives: Booleans, decided: Booleans, units: Units) -> Score:
     """Compute the share of positives among what is decided for, and its interval from influence values by class.
 
-    Where all of it is right, or all wrong, the interval is Clopper and Pearson's.
+    Where all of it is right, or all wrong, or every image is decided for, the interval is Clopper and Pearson's.
     """
     right, own = positives[decided], units[decided]
     reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES) or _lacking(own, NO_DECIDED, FEW_DECIDED)
     if reason:
         return _mean(right), intervals.missing(reason)
-    if right.all() or not right.any():
+    if right.all() or not right.any() or decided.all():
         return _proportion(right, own)
     classes = strata(positives.astype(np.int64), units)
     spread = influence.stratified(influence.precision(positives, decided), classes, units)
@@ -190,8 +190,8 @@ def mean_average_precision(truth: Booleans, probs: Floats, units: Units) -> Scor
         influence.stratified(influence.average_precision(truth[:, k], probs[:, k]), strata(truth[:, k], units), units)
         for k in labels
     ]
-    alone = sum(spread.variance for spread in spreads)
-    factor = max(1.0, float(np.sqrt(averages.ratio(influence.joined(spreads).variance, np.float64(alone)))))
+    alone = np.float64(sum(spread.variance for spread in spreads))
+    factor = max(1.0, float(np.sqrt(averages.ratio(np.float64(influence.joined(spreads).variance), alone))))
     ends = (value + factor * (end - value) for end in interval[:2]) if factor > 1 else interval[:2]
     low, high = ends
     return value, Interval(max(0.0, low), min(1.0, high))

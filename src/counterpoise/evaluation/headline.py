@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,10 +10,6 @@ from counterpoise.artifacts.decision import Decision
 from counterpoise.artifacts.metrics import Metrics
 from counterpoise.evaluation.scores import Score, Truth, count_units
 from counterpoise.evaluation.tasks import Task
-from counterpoise.metrics import intervals
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OF_POSITIVE = ("average_precision", "roc_auc")
 """Figures of the class that matters alone."""
@@ -23,23 +18,20 @@ PRIOR_TOLERANCE = 0.02
 
 
 def headline(
-    scores: Mapping[str, Mapping[str, Score]], classes: pd.DataFrame, truth: Truth, decision: Decision, task: Task
+    scores: Mapping[str, Mapping[str, Score]], own: Mapping[str, Score], truth: Truth, decision: Decision, task: Task
 ) -> Metrics:
     """Pick the figures of `metrics.json`, and say what a reader must know about them.
 
     Args:
         scores: For each variant its figures.
-        classes: The table of classes, as `Task.per_class` returns it.
+        own: The figures of the class that matters, as `class_scores.of_class` returns them.
         truth: What the images are.
         decision: The decision that is scored.
         task: What the labels mean.
     """
-    own = classes[classes["class"] == decision.positive].set_index("measure")
     selected = {name: scores["decided"][name] for name in task.HEADLINES}
     selected[f"{task.RAW}_raw"] = scores["raw"][task.RAW]
-    for measure in ("recall", "precision"):
-        value, low, high = own.loc[measure, ["value", "low", "high"]].to_numpy(dtype=np.float64)
-        selected[measure] = (float(value), intervals.Interval(float(low), float(high)))
+    selected |= {name: own[name] for name in ("recall", "precision")}
     figures: dict[str, float] = {name: value for name, (value, _) in selected.items() if not np.isnan(value)}
     spans = {name: (span.low, span.high) for name, (_, span) in selected.items() if not np.isnan(span.low)}
     positives = int(truth.targets[:, truth.positive].sum())

@@ -134,10 +134,12 @@ def stratified(values: FloatArray, classes: ArrayLike, units: ArrayLike) -> Spre
     centred = values - (np.bincount(strata, values, minlength=count) / np.bincount(strata, minlength=count))[strata]
     cells, cell_of = np.unique(strata * m + codes, return_inverse=True)
     cell_class, cell_unit = cells // max(1, m), cells % max(1, m)
-    freedoms = np.bincount(cell_class, minlength=count) - 1.0
+    freedoms = np.bincount(cell_class, minlength=count).astype(np.float64) - 1
     factor = np.sqrt((freedoms + 1) / np.where(freedoms > 0, freedoms, np.nan))
     sums = np.bincount(cell_of, centred) * factor[cell_class]
-    return Spread(np.bincount(cell_unit, sums, minlength=m), np.bincount(cell_class, sums**2), freedoms)
+    by_unit = np.bincount(cell_unit, sums, minlength=m).astype(np.float64)
+    by_class = np.bincount(cell_class, sums**2).astype(np.float64)
+    return Spread(by_unit, by_class, freedoms)
 
 
 def joined(spreads: Sequence[Spread]) -> Spread:

@@ -20,6 +20,7 @@ from counterpoise.config import Prevalences, Section, Seed
 from counterpoise.decision.class_names import PositiveName
 from counterpoise.engine.threads import one_thread
 from counterpoise.evaluation import tasks
+from counterpoise.evaluation.class_scores import of_class
 from counterpoise.evaluation.differences import differences_table
 from counterpoise.evaluation.headline import headline
 from counterpoise.evaluation.prevalence_table import prevalence_table
@@ -83,17 +84,16 @@ def score(
     by_variant = variants(logits, decision)
     scores = {name: task.figures(variant, truth) for name, variant in by_variant.items()}
     decided = by_variant["decided"]
-    classes = task.per_class(decided, truth, names)
     tables = {
         "confusion": task.confusion_table(decided, truth, names),
         "precision_recall": precision_recall_table(decided, truth),
         "calibration": calibration_table(by_variant, truth, task.forecasts),
-        "classes": classes,
+        "classes": task.per_class(decided, truth, names),
         "scores": scores_table(scores),
         "differences": differences_table(by_variant, scores, truth, task),
         "prevalence": prevalence_table(logits, by_variant, decision, truth),
     }
-    return headline(scores, classes, truth, decision, task), tables
+    return headline(scores, of_class(decided, truth, truth.positive), truth, decision, task), tables
 
 
 def console_warnings(notes: Sequence[str], names: Sequence[str], counts: Sequence[int]) -> list[str]:
