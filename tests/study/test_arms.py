@@ -72,7 +72,7 @@ def test_a_grid_is_every_combination_of_its_values() -> None:
 
 
 def test_chosen_arms_bring_their_control() -> None:
-    text = with_lines() + "  other:\n    loss: seesaw\n    control: plain\n"
+    text = with_lines() + "  other:\n    loss: asymmetric\n    control: plain\n"
     plan = arms.parse(text, CONTENT)
     assert [arm.name for arm in plan.chosen(["other"])] == ["plain", "other"]
     assert [arm.name for arm in plan.chosen([])] == ["plain", "focal", "other"]
@@ -133,6 +133,12 @@ def test_a_control_of_a_control_is_refused() -> None:
         arms.parse(text, CONTENT)
 
 
+def test_an_arm_of_another_solver_than_its_control_is_refused() -> None:
+    """Otherwise the solver would be measured, not the remedy; every setting of a grid counts."""
+    with pytest.raises(InputError, match=r"train.solver is 'adamw', and that of its control 'plain' is 'lbfgs'"):
+        arms.parse(with_lines("params: {train.solver: adamw}"), CONTENT)
+
+
 def test_a_study_without_a_file_says_how_to_restore_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"git checkout study/params.yaml"):
         arms.read(tmp_path, CONTENT)
@@ -140,6 +146,6 @@ def test_a_study_without_a_file_says_how_to_restore_it(tmp_path: Path) -> None:
 
 def test_whole_networks_may_mix_images() -> None:
     content: dict[str, Any] = copy.deepcopy(CONTENT)
-    content["model"]["freeze"] = "none"
+    content["model"]["freeze"], content["train"]["solver"] = "none", "adamw"
     plan = arms.parse(with_lines("params: {model.dropout: 0.2, train.mix: cutmix}"), content)
     assert plan.arms[1].trials[0]["train"]["mix"] == "cutmix"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -237,12 +237,17 @@ def _faults_of_trials(plan: Plan) -> Iterator[str]:
         found = dict.fromkeys(fault for trial in arm.trials for fault in check.problems(trial))
         yield from (f"arm {arm.name!r}: {fault.removeprefix(f'{config.PATH}: ')}" for fault in found)
         if arm.control is not None:
-            own, other = (one.trials[0]["train"].get("solver") for one in (arm, by_name[arm.control]))
-            if own != other:
+            own, other = ({trial["train"]["solver"] for trial in one.trials} for one in (arm, by_name[arm.control]))
+            if own != other or len(own) > 1:
                 yield (
-                    f"arm {arm.name!r}: train.solver is {own!r}, and that of its control {arm.control!r} is {other!r}, "
+                    f"arm {arm.name!r}: train.solver is {_listed(own)}, and that of its control {arm.control!r} is "
+                    f"{_listed(other)}, "
                     "so that the solver would be compared, not the remedy; name a control with the same solver"
                 )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " or ".join(map(repr, sorted(names)))
 
 
 def leaves(content: Mapping[str, Any], above: str = "") -> Iterator[str]:
