@@ -28,13 +28,6 @@
     for (const [name, value] of values) show(view, name, value);
     view.addEventListener("mouseover", (event, item) => tell("picked", item?.datum?.class ?? null));
   };
-  const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries.filter((one) => one.isIntersecting)) {
-      seen.unobserve(entry.target);
-      draw(entry.target);
-    }
-  }, {rootMargin: "600px"});
-  for (const box of document.querySelectorAll(".chart")) seen.observe(box);
   for (const control of document.querySelectorAll("[data-signal]")) {
     const {signal, values: steps, texts} = control.dataset;
     const output = document.querySelector(`output[for="${control.id}"]`);
@@ -52,4 +45,8 @@
     row.addEventListener("focusout", () => tell("picked", null));
   }
   document.documentElement.classList.add("scripted");
+  (async () => {
+    for (const box of document.querySelectorAll(".chart")) await draw(box);
+    document.documentElement.classList.add("drawn");
+  })();
 })();
