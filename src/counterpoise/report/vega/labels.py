@@ -25,7 +25,7 @@ def shorten(text: str, width: float, size: float = 12) -> str:
 
     Example:
         >>> shorten("probably_functional_7", 72, 10)
-        'probably…l_7'
+        'probably_…_7'
     """
     if text_width(text, size) <= width:
         return text

@@ -25,9 +25,10 @@ REVISION = {"field": "rev", "type": "nominal"}
 def precision_recall() -> dict[str, Any]:
     """Draw precision against recall, one line per revision."""
     x, y = unit_axes("recall", "precision", "recall", "precision")
-    y = y.axis(tickCount=5)
+    y = y.axis(tickCount=5, title="precision")
     tips = [alt.Tooltip("rev:N"), alt.Tooltip("recall:Q", format=".3f"), alt.Tooltip("precision:Q", format=".3f")]
-    line = _base().mark_line(interpolate="step-before")
+    steps = _base().transform_aggregate(precision="max(precision)", groupby=["rev", "recall"])
+    line = steps.mark_line(interpolate="step-before")
     chart = line.encode(x=x, y=y, order=alt.Order("recall:Q"), color=_revision(), tooltip=tips)
     return _template(chart.properties(width=300, height=300), ("recall", "precision"))
 
@@ -35,14 +36,16 @@ def precision_recall() -> dict[str, Any]:
 def calibration() -> dict[str, Any]:
     """Draw the observed share of each bin against its predicted probability, raw and calibrated side by side."""
     x, y = unit_axes("predicted", "observed", "predicted probability", "observed share")
-    y = y.axis(tickCount=5)
+    y = y.axis(tickCount=5).title("observed share")
     tips = [alt.Tooltip(f"{name}:N") for name in ("rev", "way", "predicted", "observed", "low", "high", "count")]
     diagonal = _base().mark_line(color=theme.LIGHT["axis"], strokeDash=[5, 4])
     at = alt.X("predicted:Q")
     layers = [
-        diagonal.encode(x=at, y=alt.Y("predicted:Q")),
+        diagonal.encode(x=at, y=alt.Y("predicted:Q", title="observed share")),
         _base().mark_line(strokeWidth=1).encode(x=x, y=y, color=_revision()),
-        _base().mark_rule().encode(x=at, y=alt.Y("low:Q"), y2=alt.Y2("high"), color=_revision()),
+        _base()
+        .mark_rule()
+        .encode(x=at, y=alt.Y("low:Q", title="observed share"), y2=alt.Y2("high"), color=_revision()),
         _base().mark_point(filled=True, size=60, opacity=1).encode(x=at, y=y, color=_revision(), tooltip=tips),
     ]
     chart = alt.LayerChart(layer=layers).properties(width=260, height=260)

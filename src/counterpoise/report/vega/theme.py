@@ -43,7 +43,7 @@ DARK = {
     "compare": "#7a8794",
     "found": "#3d9be0",
     "alarm": "#e8772e",
-    "validation": "#cba6ff",
+    "validation": "#d4b8ff",
     "rest": "#3a4149",
     "ink": "#e7eaed",
     "muted": "#a0a8b1",
