@@ -68,7 +68,7 @@ def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
             facts,
             "balanced_accuracy",
             "Balanced accuracy",
-            f"{counted(present, 'class', 'classes')}; no skill {write_value(1 / present, 2 if present <= 50 else 4)}; "
+            f"{counted(present, 'class', 'classes')}{facts.rough_classes}; no skill {write_value(1 / present, 2 if present <= 50 else 4)}; "
             f"raw {write_value(raw)}",
             1 / present,
         ),
