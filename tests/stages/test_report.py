@@ -747,8 +747,8 @@ def test_one_object_has_no_interval_and_no_sentence_says_more_than_its_images(tm
     assert "Each dot is one image." not in text  # the pictures of other prevalences
     for sentence in sentences_about(text, "rare"):
         assert not [word for word in COMPARES if re.search(rf"\b{word}\b", sentence)], sentence
-    gains = plots.read(tmp_path, "differences").set_index("figure")
-    assert gains.loc["balanced_accuracy", "low"] < 0 < gains.loc["balanced_accuracy", "high"]
+    gains: dict[Any, Any] = plots.read(tmp_path, "differences").set_index("figure").to_dict(orient="index")
+    assert gains["balanced_accuracy"]["low"] < 0 < gains["balanced_accuracy"]["high"]
     assert "4 figures without an interval, with 1 unit of 'rare' in test" in capsys.readouterr().err
 
 
