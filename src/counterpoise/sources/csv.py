@@ -23,7 +23,7 @@ DELIMITERS = (",", ";", "\t", "|", " ")
 IN_NAMES = "_-.'\"/\\()[]# "
 """Characters that the name of a column may hold; every other one may separate columns, if names become known by it."""
 HEADER_ROWS = 20
-"""How many rows are searched for the names of the columns, to say that rows stand above them."""
+"""How many rows are searched for the names of the columns, to say that there are rows above them."""
 TRUE, FALSE = ("1", "true", "t", "yes", "y"), ("0", "false", "f", "no", "n")
 """How a column of 0 and 1 may be written, in upper or lower case; `1.0` is 1."""
 

@@ -273,7 +273,7 @@ def find_large_group(usable: Sequence[Labelled]) -> tuple[str, ...]:
     if size <= LARGE_GROUP * len(usable) or size == len(usable):
         return ()
     return (
-        f"group {name!r} has {size} of {len(usable)} images, and they stay in one split; if it stands for a missing "
+        f"group {name!r} has {size} of {len(usable)} images, and they stay in one split; if it means a missing "
         "value, leave these cells empty: then each image is a group of its own",
     )
 
