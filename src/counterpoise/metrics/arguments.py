@@ -78,3 +78,16 @@ def class_probabilities(probs: ArrayLike, targets: ArrayLike) -> tuple[FloatArra
             f"{p[invalid.argmax()]}; expected finite values of at least 0 that sum to 1 within 1e-4 (are they logits?)"
         )
     return p, class_indices("targets", targets, p.shape[1], n=len(p))
+
+
+def unit_codes(units: ArrayLike, name: str = "units") -> NDArray[np.int64]:
+    """Number the m units of n examples 0 to m - 1, in their sorted order. Error messages call the array `name`.
+
+    Small integers, such as the codes of all units when some examples are left out, are numbered without a sort.
+    """
+    array = np.asarray(units)
+    if array.ndim != 1:
+        raise ValueError(f"{name}: found shape {array.shape}; expected (n,)")
+    if array.dtype.kind in "iu" and array.size and array.min() >= 0 and array.max() < 8 * array.size + 1024:
+        return np.asarray((np.cumsum(np.bincount(array) > 0) - 1)[array], dtype=np.int64)
+    return np.unique(array, return_inverse=True)[1].astype(np.int64)

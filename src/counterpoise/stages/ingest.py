@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from counterpoise import config, images, labels, sources, tasks
 from counterpoise.artifacts import classes, manifest, pixels, rejected, thumbnails
 from counterpoise.config import InputError, Listed, Name, Section
-from counterpoise.dataset import class_names, curation, decoding, image_paths
+from counterpoise.dataset import class_names, curation, decoding, image_paths, label_warnings
 from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
 from counterpoise.stages import count_of, list_counts, run, warn
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 FLAT = 26
 """A picture whose brightest spot is less brighter than its darkest, a tenth of the range, shows hardly anything."""
-LARGE_GROUP = 0.5
-"""A group with more than this share of the images may be a missing value."""
 
 
 PixelValue = Annotated[float, Field(ge=-1e37, le=1e37)]
@@ -157,9 +155,9 @@ def assemble(
         raise InputError(f"{settings.root}: {fault}")
     ordered = order_classes(usable, settings.root)
     pictures = np.stack([decoded[image.image].thumbnail for image in usable])
-    warned += find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
+    warned += label_warnings.disagreements(usable, [decoded[image.image].sha256 for image in usable])
     warned += find_flat(pictures, is_range_found=settings.pixel_range == "auto" and bool(seen.ranges))
-    warned += find_large_group(usable)
+    warned += label_warnings.large_group(usable)
     table = list_usable(usable, decoded, settings.root)
     return Ingested(table, ordered, list_refused(refused), pictures, seen, tuple(warned))
 
@@ -184,24 +182,6 @@ def warn_of_classes(before: Sequence[Labelled], usable: Sequence[Labelled]) -> I
     yield from class_names.missing_values(counts)
 
 
-def warn_of_one_label_each(rows: Sequence[Row], task: str, separator: str) -> Iterator[str]:
-    """Warn of names that may be several labels, where the task allows several and no row has them.
-
-    Args:
-        rows: Raw rows.
-        task: What the labels mean.
-        separator: What separates labels in the table; empty if nothing does.
-    """
-    may_be_several = tasks.find(task).fault_of_labels(("a", "b")) is None
-    if not separator or not may_be_several or any(len(row.labels) > 1 for row in rows):
-        return
-    if found := labels.hold_separator({name for row in rows for name in row.labels}):
-        yield (
-            f"no row has several labels, and the class name {found[0]!r} holds {found[1]!r}; if that separates labels, "
-            f"set ingest.sources.csv.label_separator to {found[1]!r}; if not, to ''"
-        )
-
-
 def order_classes(usable: Sequence[Labelled], root: str) -> classes.Classes:
     """Count the classes and sort them by decreasing count, then by name.
 
@@ -216,31 +196,6 @@ def order_classes(usable: Sequence[Labelled], root: str) -> classes.Classes:
             raise InputError(f"{root}: {fault}; rename it, or give it another name with ingest.merge")
     order = sorted(counts, key=lambda name: (-counts[name], name))
     return classes.Classes(tuple(order), tuple(counts[name] for name in order), len(usable))
-
-
-def find_disagreements(usable: Sequence[Labelled], sha256: Sequence[str]) -> tuple[str, ...]:
-    """Warn if files with the same bytes have different labels.
-
-    Args:
-        usable: Images.
-        sha256: The hash of each file.
-
-    Returns:
-        A warning that names the first two, or nothing.
-    """
-    by_file: dict[str, list[Labelled]] = {}
-    for image, digest in zip(usable, sha256, strict=True):
-        by_file.setdefault(digest, []).append(image)
-    differing = [same for same in by_file.values() if len({image.labels for image in same}) > 1]
-    if not differing:
-        return ()
-    first = differing[0][0]
-    other = next(image for image in differing[0] if image.labels != first.labels)
-    pair = " and ".join(f"{image.image!r} ({', '.join(image.labels) or 'no label'})" for image in (first, other))
-    return (
-        f"{sum(map(len, differing))} images have the same bytes as others with other labels, such as {pair}; "
-        "correct their labels, or remove them",
-    )
 
 
 def find_flat(pictures: NDArray[np.uint8], *, is_range_found: bool) -> tuple[str, ...]:
@@ -262,20 +217,6 @@ def find_flat(pictures: NDArray[np.uint8], *, is_range_found: bool) -> tuple[str
             f"others; state ingest.pixel_range; {pixels.PATH} says what was found",
         )
     return ()
-
-
-def find_large_group(usable: Sequence[Labelled]) -> tuple[str, ...]:
-    """Warn if one of several groups holds most images."""
-    sizes = Counter(image.group for image in usable if image.group)
-    if not sizes:
-        return ()
-    name, size = max(sizes.items(), key=lambda group: (group[1], group[0]))
-    if size <= LARGE_GROUP * len(usable) or size == len(usable):
-        return ()
-    return (
-        f"group {name!r} has {size} of {len(usable)} images, and they stay in one split; if it means a missing "
-        "value, leave these cells empty: then each image is a group of its own",
-    )
 
 
 def list_usable(usable: Sequence[Labelled], decoded: dict[str, decoding.Decoded], root: str) -> pd.DataFrame:
@@ -394,7 +335,8 @@ def main(root: Path, params: Params) -> None:
         warn(
             f"{unusable} of {sum(not row.unused for row in rows)} rows are unusable; {rejected.PATH} lists the reasons"
         )
-    for warning in (*warn_of_one_label_each(rows, params.task, block.get("label_separator", "")), *result.warnings):
+    separator = block.get("label_separator", "")
+    for warning in (*label_warnings.one_label_each(rows, params.task, separator), *result.warnings):
         warn(warning)
     manifest.write(root, result.manifest)
     classes.write(root, result.classes)
