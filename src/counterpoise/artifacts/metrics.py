@@ -18,6 +18,8 @@ from counterpoise.config import yaml12
 PATH = "reports/metrics.json"
 SUMS = "reports/evaluate.sums"
 MOST_SCALARS = 15
+ROUGH_UNITS = 5
+"""Figures of a class that rest on fewer units are called rough, and the report does not compare them."""
 LOCK = "dvc.lock"
 TEST_TILES = tiles.path("test")
 CAUSES = (splits.PATH, classes.PATH)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from counterpoise.calibration import prevalence as prevalence_of
 from counterpoise.metrics import averages, confusion, influence, intervals, multilabel, ranking
+from counterpoise.metrics.arguments import distinct, unit_codes
 from counterpoise.metrics.intervals import Interval
 
 Floats = NDArray[np.float64]
@@ -113,7 +114,7 @@ def precision_at(positives: Booleans, decided: Booleans, units: Units, prevalenc
     if np.isnan(value):
         reason = NO_POSITIVES if not positives.any() else NO_NEGATIVES if positives.all() else NO_DECIDED
         return value, intervals.missing(reason)
-    if len(np.unique(units)) < len(units):
+    if len(distinct(units)) < len(units):
         return value, intervals.missing(GROUPED)
     reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES)
     return value, intervals.missing(reason) if reason else interval
@@ -135,7 +136,7 @@ def balanced_accuracy(targets: Units, decided: Units, count: int, units: Units) 
     value = float(confusion.balanced_accuracy(confusion.confusion_matrix(targets, decided, count)))
     if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
         return value, intervals.missing(reason)
-    recalls = [share(decided[targets == index] == index, units[targets == index]) for index in np.unique(targets)]
+    recalls = [share(decided[targets == index] == index, units[targets == index]) for index in distinct(targets)]
     return value, _mean_interval(recalls)
 
 
@@ -149,7 +150,7 @@ def macro_f1(targets: Units, decided: Units, count: int, units: Units) -> Score:
     if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
         return value, intervals.missing(reason)
     classes = strata(targets, units)
-    known, present = np.unique(classes), np.unique(targets)
+    known, present = distinct(classes), distinct(targets)
     mean = float(each[known].mean())
     if mean in (0, 1):
         return value, balanced_accuracy(targets, decided, count, units)[1]
@@ -169,7 +170,7 @@ def matthews(targets: Units, decided: Units, count: int, units: Units) -> Score:
         return value, intervals.missing("one class alone is true or decided")
     if value == 1:
         low, high, reason = balanced_accuracy(targets, decided, count, units)[1]
-        present = len(np.unique(targets))
+        present = len(distinct(targets))
         return value, Interval((present * low - 1) / (present - 1), high, reason)
     spread = influence.stratified(influence.matthews(targets, decided, count), strata(targets, units), units)
     return _studentized(value, spread, low=-1)
@@ -267,8 +268,10 @@ def strata(classes: NDArray[np.integer] | Booleans, units: Units) -> Units:
         >>> strata(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 2, 3, 3]))
         array([0, 0, 0, 0, 0])
     """
-    names, codes = np.unique(classes, return_inverse=True)
-    cells = np.unique(codes * (int(units.max(initial=0)) + 1) + units) // (int(units.max(initial=0)) + 1)
+    whole = classes.astype(np.int64)
+    names, codes = distinct(whole), unit_codes(whole)
+    number = int(units.max(initial=0)) + 1
+    cells = distinct(codes * number + units) // number
     numbers = np.bincount(cells, minlength=len(names))
     kept = np.where(numbers < FEWEST_UNITS, numbers.argmax(), np.arange(len(names)))
     return np.asarray(names[kept[codes]], dtype=np.int64)
@@ -305,19 +308,19 @@ def _proportion(successes: Booleans, units: Units) -> Score:
 def _few_units_factor(units: Units) -> float:
     from scipy.special import ndtri, stdtrit
 
-    count = len(np.unique(units))
+    count = len(distinct(units))
     return 1.0 if count == len(units) else float((stdtrit(count - 1, 0.975) / ndtri(0.975)) ** 2)
 
 
 def _design_effect(values: Floats, positives: Booleans, units: Units) -> float:
     """Compare the variance over units with that over images; where there is none, images of a unit count as one."""
-    if len(np.unique(units)) == len(units):
+    if len(distinct(units)) == len(units):
         return 1.0
     grouped, alone = (
         influence.stratified(values, strata(positives, some), some).variance for some in (units, np.arange(len(units)))
     )
     if not alone > 0 or not grouped > 0:
-        return len(units[positives]) / len(np.unique(units[positives]))
+        return len(units[positives]) / len(distinct(units[positives]))
     return max(1.0, grouped / alone)
 
 

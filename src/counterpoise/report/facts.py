@@ -22,7 +22,7 @@ from counterpoise.metrics.difference import Difference
 from counterpoise.report import tasks
 from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.texts import write_count
-from counterpoise.report.units import Support
+from counterpoise.report.units import ROUGH, Support
 from counterpoise.report.words import Words
 
 if TYPE_CHECKING:
@@ -197,6 +197,12 @@ class Facts:
     def alarms(self) -> tuple[Support, ...]:
         """Test images for which each class was decided, and their units."""
         return tuple(self.support(column) for column in self.decided.T)
+
+    @property
+    def rough_classes(self) -> str:
+        """Say how many classes in test have too few units, to write behind their number; empty without any."""
+        rough = sum(support.rough for support in self.supports if support.images)
+        return f", {rough} with fewer than {ROUGH} units" if rough else ""
 
     @property
     def test_support(self) -> Support:

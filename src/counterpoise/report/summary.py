@@ -161,14 +161,14 @@ def headline(facts: Facts) -> tuple[FigureGroup, ...]:
     on = facts.test_counts
     no_skill = write_value(on.prevalence, 3)
     support, alarms = facts.test_support, facts.alarms[facts.positive]
-    only = support.note if support.rough else ""
+    only = f" (only {counted(support.units, 'unit')} of the {facts.words.noun})" if support.rough else ""
     own = (
         headline_figure(facts, "recall", "Recall", f"{on.tp} of {counted(on.positives, 'image')} found{support.note}"),
         headline_figure(
             facts,
             "precision",
             "Precision",
-            f"{on.tp} of {counted(on.predicted, 'alarm')} right{alarms.note or only}; no skill {no_skill}",
+            f"{on.tp} of {counted(on.predicted, 'alarm')} right{only or alarms.note}; no skill {no_skill}",
             on.prevalence,
         ),
         headline_figure(

@@ -24,6 +24,8 @@ REST_OF_RATE = 0.01
 """Epochs that together have less than this share of the summed learning rate hardly change the model."""
 STILL = 0.01
 """A loss that changes by less than this share has stopped improving."""
+NO_INTERVAL = " has no interval: "
+"""Between a figure of `metrics.json` and the reason in a note."""
 EXPLANATIONS = 2
 """The number of notes of `metrics.json` that explain its figures; the notes after them are warnings."""
 
@@ -100,8 +102,12 @@ def _prevalence(facts: Facts) -> Iterator[Finding]:
         shares = [write_prevalence(counts.prevalence) for counts in (shift.val, shift.test)]
         yield Finding(
             f"{name} is {shares[0]} of validation, but {shares[1]} of test.",
-            f"Precision changes with the share, recall does not. Precision expected from validation: "
-            f"{shift.expected.text}; measured on test: {shift.shown.text}.",
+            "Precision changes with the share, recall does not."
+            + (
+                f" Precision expected from validation: {shift.expected.text}; measured on test: {shift.shown.text}."
+                if shift.units >= ROUGH
+                else ""
+            ),
         )
 
 
@@ -237,10 +243,18 @@ def _unknown_prior(facts: Facts) -> Iterator[Finding]:
 
 
 def _notes(facts: Facts) -> Iterator[Finding]:
+    missing: dict[str, list[str]] = {}
     for note in facts.metrics.notes[EXPLANATIONS:]:
-        if not _is_technical(note):
+        name, parted, reason = note.partition(NO_INTERVAL)
+        if parted:
+            missing.setdefault(reason, []).append(SCORES.get(name, name.replace("_", " ").capitalize()))
+        elif not _is_technical(note):
             headline, colon, detail = _sentence(note, facts).partition(": ")
             yield Finding(headline + colon.rstrip(), detail)
+    for reason, names in missing.items():
+        verb = "has" if len(names) == 1 else "have"
+        others = [name if name.isupper() or " AUC" in name else name.lower() for name in names[1:]]
+        yield Finding(f"{listed([names[0], *others])} {verb} no interval.", f"{reason[:1].upper()}{reason[1:]}.")
 
 
 def _left_out(facts: Facts) -> Iterator[Finding]:

@@ -111,6 +111,9 @@ def console_warnings(notes: Sequence[str], names: Sequence[str], counts: Sequenc
             f"{count_of(len(notes) - len(lines), 'figure')} without an interval, with {count_of(fewest, 'unit')} of "
             f"{name!r} in test; {metrics.PATH} says why; label more images"
         )
+    elif rough := [pair for pair in zip(counts, names, strict=True) if 0 < pair[0] < metrics.ROUGH_UNITS]:
+        fewest, name = min(rough)
+        lines.append(f"only {count_of(fewest, 'unit')} of {name!r} in test: the intervals are rough; label more images")
     return lines
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from counterpoise.report.charts.confusion_matrix import confusion_matrix
 from counterpoise.report.charts.errors import Errors, errors_by_class
 from counterpoise.report.charts.texts import write_count, write_share
-from counterpoise.report.facts import Facts, counted, quote
+from counterpoise.report.facts import Facts, counted, listed, quote
 from counterpoise.report.parts import Part, Table, as_markup, folded_classes, shown_classes
 from counterpoise.report.units import Support
 
@@ -42,7 +42,9 @@ def confusion(facts: Facts) -> Part:
             for k in range(len(names))
         )
         matrix = confusion_matrix(table, names, title="Confusion matrix", alt=f"Confusion matrix. {alt}")
-        caption = "Rows: actual classes. Columns: decided classes. Shade and percentage: share of the row."
+        caption = (
+            f"Rows: actual classes. Columns: decided classes. Shade and percentage: share of the row.{_units(facts)}"
+        )
         row = "decided" if len(names) < WIDE_CLASSES else ""
         return Part("confusion", "Confusion", (text,), as_markup({"": matrix}), caption, row)
     rows = tuple(
@@ -66,6 +68,14 @@ def confusion(facts: Facts) -> Part:
         shown_classes(facts).strip(),
         tables=tables,
     )
+
+
+def _units(facts: Facts) -> str:
+    """List the units of each row of the matrix, where they are not the images."""
+    if all(support.images == support.units for support in facts.supports):
+        return ""
+    rows = [f"{quote(name)} {write_count(one.units)}" for name, one in zip(facts.names, facts.supports, strict=True)]
+    return f" Units of the rows: {listed(rows, len(rows))}."
 
 
 def _most_frequent(facts: Facts, pairs: Mapping[tuple[int, int], Support]) -> str:

@@ -39,7 +39,7 @@ def per_class(facts: Facts) -> Part:
     caption = (
         "n: number of images behind a value, and of units if it differs or is below "
         f"{ROUGH}. For precision, images for which the {facts.words.noun} was decided; otherwise, those that have it. "
-        f"Lines: 95 % intervals; images of one unit give none. "
+        f"Lines: 95 % intervals; a {facts.words.noun} of one unit, or images of one unit, give none. "
         f"Tick: no skill, which is the share of the {facts.words.noun} in test.{shown_classes(facts)}"
     )
     cells = {k: tuple(_text(row_of[measure, facts.names[k]]) for measure in MEASURES) for k in facts.folded}

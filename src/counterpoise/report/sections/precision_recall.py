@@ -27,6 +27,8 @@ def precision_recall(facts: Facts) -> Part:
     verb = "is" if on.tp == 1 else "are"
     right = f"{on.tp} of its {counted(on.predicted, 'alarm')} {verb} right"
     text += f"; {right}." if on.predicted else "; it raises no alarm."
+    if facts.test_support.rough:
+        text += " With so few units, the curve shows these images, not what to expect of others."
     reachable = curve.loc[curve["recall"] >= 0.5, "precision"]
     if len(reachable) and not facts.test_support.few:
         text += (

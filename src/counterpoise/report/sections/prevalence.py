@@ -172,6 +172,14 @@ def at_prevalences(facts: Facts) -> Part:
             f"Validation or test has no images with {name}, or none without it: other prevalences cannot be computed."
         )
         return Part("prevalence", heading, (text,))
+    if facts.test_support.rough:
+        text = (
+            f"The share of {name} is {write_prevalence(shift.val.prevalence)} in validation and "
+            f"{write_prevalence(shift.test.prevalence)} in test. Only {facts.test_support.of('test image')} "
+            f"{'has' if on.positives == 1 else 'have'} this {facts.words.noun}: too few to say what to expect at "
+            "other prevalences, so none are shown."
+        )
+        return Part("prevalence", heading, (text,), short="Prevalence")
     charts = {}
     for place, share in _pictured(facts, shift):
         charts[f"At {write_prevalence(share)}{place}"] = _picture(on, share, name)
