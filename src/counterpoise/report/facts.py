@@ -20,8 +20,7 @@ from counterpoise.artifacts.prior import Prior
 from counterpoise.decision import rules
 from counterpoise.metrics.difference import Difference
 from counterpoise.report import tasks
-from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.texts import write_count
+from counterpoise.report.texts import PointEstimate, write_count
 from counterpoise.report.units import ROUGH, Support
 from counterpoise.report.words import Words
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
 
-from counterpoise.report.charts.bars import gauge
-from counterpoise.report.charts.dots import Group, dots
-from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.svg import finite
-from counterpoise.report.charts.texts import write_count, write_prevalence, write_share, write_value
+from counterpoise.report.charts.dots import dots
+from counterpoise.report.charts.gauge import gauge
 from counterpoise.report.facts import Counts, Facts, counted, quote
-from counterpoise.report.parts import Table
+from counterpoise.report.parts import Table, drawn
+from counterpoise.report.texts import PointEstimate, write_count, write_prevalence, write_share, write_value
 from counterpoise.report.units import LEAST, MEANING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MEANINGS = {
     "accuracy": "share of images that are decided correctly",
@@ -123,24 +125,28 @@ def _alarms(on: Counts, *, compare: bool) -> str:
     return f"{text} That is about {counted(each, 'false alarm')} for each image found." if each > 1 else text
 
 
-def dot_groups(counts: Counts, scale: float = 1.0) -> list[Group]:
-    """Group images into missed, found, false alarms and others; `scale` multiplies their numbers."""
-    return [
-        Group("missed", scale * counts.fn, "missed"),
-        Group("found", scale * counts.tp, "found"),
-        Group("false alarm" if round(scale * counts.fp) == 1 else "false alarms", scale * counts.fp, "alarm"),
-        Group("others", scale * counts.tn, "rest"),
+def dot_groups(counts: Counts) -> pd.DataFrame:
+    """Group images into missed, found, false alarms and others."""
+    import pandas as pd
+
+    rows = [
+        ("missed", counts.fn, "missed"),
+        ("found", counts.tp, "found"),
+        ("false alarm" if counts.fp == 1 else "false alarms", counts.fp, "alarm"),
+        ("others", counts.tn, "rest"),
     ]
+    return pd.DataFrame(rows, columns=["name", "count", "kind"])
 
 
 def picture(facts: Facts) -> Markup:
     """Draw every test image as a dot: found, missed, false alarm, or other."""
     on, name = facts.test_counts, quote(facts.positive_name)
-    alt = (
+    description = (
         f"Of {counted(on.total, 'test image')}, {on.positives} are {name}: {on.tp} found, {on.fn} missed; "
         f"{counted(on.fp, 'false alarm')} among the others."
     )
-    return Markup(dots(dot_groups(on), title=f"{name} among the test images", alt=alt, noun="test image"))
+    chart = dots(dot_groups(on), title=f"{name} among the test images", description=description, noun="test image")
+    return drawn(chart)[0]
 
 
 def settings(facts: Facts) -> tuple[tuple[str, str], ...]:
@@ -196,10 +202,13 @@ def headline_figure(facts: Facts, key: str, label: str, counts: str, no_skill: f
         no_skill: The value of no skill; None for no tick.
     """
     value, span = facts.metrics.figures.get(key), facts.metrics.intervals.get(key)
-    low, high = span or (None, None)
-    interval = f"[{write_value(low)}, {write_value(high)}]" if span else "no interval"
-    drawing = gauge(PointEstimate(value, low, high), title=label, reference=finite(no_skill))
-    return HeadlineFigure(label, write_value(value), interval, counts, Markup(drawing))
+    estimate = PointEstimate(value, *(span or (None, None)))
+    interval = estimate.text.removeprefix(write_value(value)).strip() or "no interval"
+    words = f"{label}: {estimate.text}, between 0 and 1"
+    if no_skill is not None and no_skill == no_skill:
+        words += f"; no skill {write_value(no_skill)}"
+    chart = gauge(*estimate.ends, description=words, no_skill=float("nan") if no_skill is None else no_skill)
+    return HeadlineFigure(label, write_value(value), interval, counts, drawn(chart)[0])
 
 
 def figures(facts: Facts) -> Table:

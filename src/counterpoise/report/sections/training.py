@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from counterpoise.report.charts.lines import Line, line_chart
-from counterpoise.report.charts.svg import finite
-from counterpoise.report.charts.texts import write_value
+from typing import TYPE_CHECKING
+
+from counterpoise.report.charts.lines import Axis, Mark, lines
 from counterpoise.report.facts import Facts, counted
-from counterpoise.report.parts import Part, as_markup
+from counterpoise.report.parts import Part, drawn
+from counterpoise.report.texts import finite, write_value
+
+if TYPE_CHECKING:
+    import altair as alt
 
 
 def training(facts: Facts) -> Part:
@@ -14,27 +18,21 @@ def training(facts: Facts) -> Part:
     curves = facts.curves
     epochs = (curves["step"] + 1).tolist() if "step" in curves else list(range(1, len(curves) + 1))
 
-    def chart(columns: list[str], title: str, *, log: bool = False) -> str:
-        lines = [
-            Line(_series(column), curves[column].tolist(), epochs, series=_COLOURS.get(column)) for column in columns
-        ]
-        alt = f"{title} over {counted(len(epochs), 'epoch')}. " + " ".join(
-            f"{line.name}: {_number(line.y[0])} in the first, {_number(line.y[-1])} in the last." for line in lines
-        )
-        return line_chart(lines, title=title, alt=alt, mark=facts.best_epoch, mark_name="kept: epoch", log=log)
+    def chart(columns: list[str], title: str, *, log: bool = False) -> alt.LayerChart:
+        return _chart(facts, columns, epochs, title, log=log)
 
     losses = [column for column in ("train/loss", "val/loss") if column in curves]
     monitored = [name for name in map(str, curves) if name.startswith("val/") and name != "val/loss"]
-    charts: dict[str, str] = {}
+    charts = []
     if losses:
-        charts["Loss"] = chart(losses, "Loss")
+        charts.append(chart(losses, "Loss"))
     if monitored:
-        charts["Validation figures, raw"] = chart(monitored, "Figures on validation")
+        charts.append(chart(monitored, f"On validation, raw, mean over {facts.words.nouns}"))
     if "learning_rate" in curves:
         rates = curves["learning_rate"]
         positive = rates[rates > 0]
         log = len(positive) > 0 and float(positive.max() / positive.median()) > 10
-        charts["Learning rate"] = chart(["learning_rate"], "Learning rate", log=log)
+        charts.append(chart(["learning_rate"], "Learning rate", log=log))
     text = f"Training with loss “{facts.card.loss}” took {counted(len(epochs), 'epoch')}"
     text += f"; the weights of epoch {facts.best_epoch} were kept." if facts.best_epoch is not None else "."
     if len(losses) == 2:
@@ -48,10 +46,34 @@ def training(facts: Facts) -> Part:
         caption += (
             f" Validation figures are means over all {facts.words.nouns}, raw; the headline shows test, re-decided."
         )
-    return Part("training", "Training", (text,), as_markup(charts), caption.strip())
+    return Part("training", "Training", (text,), drawn(*charts), caption.strip(), closed=True)
 
 
-_COLOURS = {"train/loss": 6, "val/loss": 0, "learning_rate": 0}
+def _chart(facts: Facts, columns: list[str], epochs: list[int], title: str, *, log: bool) -> alt.LayerChart:
+    """Draw columns of the curves over the epochs."""
+    import pandas as pd
+
+    curves, best = facts.curves, facts.best_epoch
+    description = f"{title} over {counted(len(epochs), 'epoch')}. " + " ".join(
+        f"{_series(column)}: {_number(curves[column].iloc[0])} in the first, {_number(curves[column].iloc[-1])} in the "
+        "last."
+        for column in columns
+    )
+    table = pd.concat(
+        [
+            pd.DataFrame({"series": _series(column), "x": epochs, "y": curves[column], "color": _color(column)})
+            for column in columns
+        ],
+        ignore_index=True,
+    )
+    mark = None if best is None else Mark(best, f"kept: epoch {best}")
+    return lines(
+        table, x=Axis("epoch", whole=True), y=Axis("", log=log), title=title, description=description, mark=mark
+    )
+
+
+def _color(column: str) -> str:
+    return "validation" if column.startswith("val/") else "compare" if column == "train/loss" else "focus"
 
 
 def _series(column: str) -> str:

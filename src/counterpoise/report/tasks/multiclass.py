@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from counterpoise.report.charts.texts import write_share, write_value
 from counterpoise.report.facts import Facts, counted, quote
 from counterpoise.report.parts import Part
 from counterpoise.report.sections.calibration import calibration
@@ -17,6 +16,7 @@ from counterpoise.report.sections.prior_ledger import MATERIAL, ledger
 from counterpoise.report.sections.training import training
 from counterpoise.report.sections.variants import variants
 from counterpoise.report.summary import HeadlineFigure, headline_figure
+from counterpoise.report.texts import write_share, write_value
 from counterpoise.report.warnings import Finding
 from counterpoise.report.words import Words
 

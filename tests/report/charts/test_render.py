@@ -13,9 +13,9 @@ import platformdirs
 import pytest
 import vl_convert
 
-from counterpoise.report.vega import render, theme
-from counterpoise.report.vega.prevalence import over_prevalence
-from counterpoise.report.vega.rates import rates_by_class
+from counterpoise.report.charts import render, theme
+from counterpoise.report.charts.prevalence import over_prevalence
+from counterpoise.report.charts.rates import rates_by_class
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

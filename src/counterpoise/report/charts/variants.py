@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import altair as alt
 
-from counterpoise.report.charts.texts import shown
-from counterpoise.report.vega import frame, theme
-from counterpoise.report.vega.frame import Padding
-from counterpoise.report.vega.labels import shorten, text_width
+from counterpoise.report.charts import frame, theme
+from counterpoise.report.charts.frame import Padding
+from counterpoise.report.charts.labels import shorten, text_width
+from counterpoise.report.texts import PointEstimate, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +41,25 @@ LOOKS = {
     "raw, moved": Look("focus", "square", filled=False),
 }
 """Version -> how it is drawn in every chart."""
+
+
+def row(
+    figure: str, version: str, estimate: PointEstimate, *, note: str = "", reference: float = float("nan")
+) -> dict[str, object]:
+    """Make one row of the table of `variants`."""
+    value, low, high = estimate.ends
+    numbers = {"value": value, "low": low, "high": high, "reference": reference}
+    return {"figure": figure, "version": version, "printed": estimate.text, "note": note, **numbers}
+
+
+def describe(title: str, rows: Sequence[Mapping[str, object]]) -> str:
+    """Write a table of `variants` as a text alternative."""
+    figures = dict.fromkeys(row["figure"] for row in rows)
+    blocks = [
+        f"{figure}: " + ", ".join(f"{row['version']} {row['printed']}" for row in rows if row["figure"] == figure)
+        for figure in figures
+    ]
+    return f"{title}. {'; '.join(blocks)}"
 
 
 def variants(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pandas as pd
 
-from counterpoise.report.vega import frame, theme
-from counterpoise.report.vega.precision_recall import HEIGHT, PADDING, unit_axes
+from counterpoise.report.charts import frame, theme
+from counterpoise.report.charts.precision_recall import HEIGHT, PADDING, unit_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

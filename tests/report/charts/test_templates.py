@@ -11,7 +11,7 @@ import yaml
 from dvc_render.vega import VegaRenderer
 
 from counterpoise.artifacts import plots
-from counterpoise.report.vega import templates
+from counterpoise.report.charts import templates
 
 ROOT = Path(__file__).parents[3]
 OLDEST = "5.8"
@@ -34,7 +34,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 @pytest.mark.parametrize("name", templates.TEMPLATES)
 def test_the_folder_of_dvc_has_the_template_of_the_code(name):
     written = json.loads((ROOT / templates.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    assert written == templates.TEMPLATES[name](), "run `python -m counterpoise.report.vega.templates`"
+    assert written == templates.TEMPLATES[name](), "run `python -m counterpoise.report.charts.templates`"
 
 
 def test_dvc_yaml_names_every_template_and_the_columns_exist():

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import altair as alt
 
-from counterpoise.report.vega import frame, theme
-from counterpoise.report.vega.frame import Padding
-from counterpoise.report.vega.lines import decades
+from counterpoise.report.charts import frame, theme
+from counterpoise.report.charts.frame import Padding
+from counterpoise.report.charts.lines import decades
 
 if TYPE_CHECKING:
     import pandas as pd

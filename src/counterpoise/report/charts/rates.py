@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from counterpoise.report.charts.texts import shown
-from counterpoise.report.vega import frame, theme
-from counterpoise.report.vega.frame import Padding
-from counterpoise.report.vega.labels import shorten, text_width
+from counterpoise.report.charts import frame, theme
+from counterpoise.report.charts.frame import Padding
+from counterpoise.report.charts.labels import shorten, text_width
+from counterpoise.report.texts import shown
 
 if TYPE_CHECKING:
     import pandas as pd

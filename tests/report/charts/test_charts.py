@@ -12,21 +12,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from counterpoise.report.vega import frame, render, theme
-from counterpoise.report.vega.calibration import calibration
-from counterpoise.report.vega.changes import changes
-from counterpoise.report.vega.confusion import confusion_matrix
-from counterpoise.report.vega.dots import dots
-from counterpoise.report.vega.errors import errors_by_class
-from counterpoise.report.vega.gauge import gauge
-from counterpoise.report.vega.labels import text_width
-from counterpoise.report.vega.ledger import shares_by_step
-from counterpoise.report.vega.lines import Axis, Mark, lines
-from counterpoise.report.vega.precision_recall import precision_recall
-from counterpoise.report.vega.prevalence import over_prevalence
-from counterpoise.report.vega.rates import rates_by_class
-from counterpoise.report.vega.stages import counts_by_stage
-from counterpoise.report.vega.variants import LOOKS, variants
+from counterpoise.report.charts import frame, render, theme
+from counterpoise.report.charts.calibration import calibration
+from counterpoise.report.charts.changes import changes
+from counterpoise.report.charts.confusion import confusion_matrix
+from counterpoise.report.charts.dots import dots
+from counterpoise.report.charts.errors import errors_by_class
+from counterpoise.report.charts.gauge import gauge
+from counterpoise.report.charts.labels import text_width
+from counterpoise.report.charts.ledger import shares_by_step
+from counterpoise.report.charts.lines import Axis, Mark, lines
+from counterpoise.report.charts.precision_recall import precision_recall
+from counterpoise.report.charts.prevalence import over_prevalence
+from counterpoise.report.charts.rates import rates_by_class
+from counterpoise.report.charts.stages import counts_by_stage
+from counterpoise.report.charts.variants import LOOKS, variants
 
 NAN = float("nan")
 LONG = "a very long name of a class that goes on & on <b>, and still goes on after that"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from counterpoise.report.vega import theme
+from counterpoise.report.charts import theme
 
 BLINDNESS = {
     "none": np.eye(3),

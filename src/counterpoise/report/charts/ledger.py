@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from counterpoise.report.charts.texts import shown, write_prevalence
-from counterpoise.report.vega import frame, theme
-from counterpoise.report.vega.frame import Padding
-from counterpoise.report.vega.labels import shorten, wrap
-from counterpoise.report.vega.lines import decades
+from counterpoise.report.charts import frame, theme
+from counterpoise.report.charts.frame import Padding
+from counterpoise.report.charts.labels import shorten, wrap
+from counterpoise.report.charts.lines import decades
+from counterpoise.report.texts import shown, write_prevalence
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from counterpoise.report.charts.texts import write_value
-from counterpoise.report.vega import frame, theme
-from counterpoise.report.vega.frame import Padding
+from counterpoise.report.charts import frame, theme
+from counterpoise.report.charts.frame import Padding
+from counterpoise.report.texts import write_value
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,6 +11,7 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ import platformdirs
 import vl_convert
 
 from counterpoise import storage
-from counterpoise.report.vega import theme
+from counterpoise.report.charts import theme
 
 if TYPE_CHECKING:
     import altair as alt
@@ -35,14 +36,27 @@ KEPT = re.compile(
 """Attributes of an SVG that draw something; fonts come from the page."""
 INHERITED = ("fill", "fill-opacity", "font-size", "font-weight", "stroke", "stroke-width", "text-anchor")
 """Attributes that a group passes on to its children."""
+WIDEN = 1.25
+"""Largest factor by which a chart grows to fill its column, so that its text stays close to that of the page."""
 DEFAULTS = {"opacity": "1", "stroke-width": "1", "transform": "translate(0,0)"}
 SCRIPT = Path(__file__).with_name("page.js")
 """Draws the specifications of the page again, with tooltips, and connects the controls of the page with them."""
 
 
+@contextlib.contextmanager
+def unchecked() -> Iterator[None]:
+    """Skip the validation of charts, which takes a third of the time of a page. Tests validate each kind of chart."""
+    from altair.utils import schemapi
+
+    with schemapi.debug_mode(False):
+        yield
+
+
 def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
     """Return a chart as Vega-Lite without `config`, which is the same for all charts of the page."""
     content: dict[str, Any] = chart.to_dict(validate=False)
+    if "datasets" in content:
+        content["datasets"] = {name: list(rows) for name, rows in content["datasets"].items()}
     return {key: value for key, value in content.items() if key not in ("config", "$schema")}
 
 
@@ -63,7 +77,10 @@ def svg(chart: alt.TopLevelMixin) -> str:
     Returns:
         One `<svg>` element without line breaks and ids. Its colours are CSS variables.
     """
-    content = specification(chart)
+    return _picture(specification(chart))
+
+
+def _picture(content: Mapping[str, Any]) -> str:
     drawn = vl_convert.vegalite_to_svg({**content, "config": theme.config()}, vl_version=VERSION)
     root = ElementTree.fromstring(drawn)
     width, height = root.attrib["width"], root.attrib["height"]
@@ -119,9 +136,11 @@ def _rounded(text: str) -> str:
 
 def figure(chart: alt.TopLevelMixin) -> str:
     """Return the picture of a chart and its specification, which `page.js` draws where scripts run."""
-    return (
-        f'<div class="chart">{svg(chart)}<script type="application/json">{compact(specification(chart))}</script></div>'
-    )
+    content = specification(chart)
+    picture = _picture(content)
+    widest = round(WIDEN * float(picture.split('" width="', 1)[1].split('"', 1)[0]))
+    script = f'<script type="application/json">{compact(content)}</script>'
+    return f'<div class="chart" style="max-width:{widest}px">{picture}{script}</div>'
 
 
 def runtime() -> str:

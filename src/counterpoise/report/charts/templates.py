@@ -1,7 +1,7 @@
 """Templates for `dvc plots`: the charts of the tables in `reports/plots`, one colour per revision.
 
 DVC's page draws with Vega-Lite 5, and Altair writes version 6, so templates use only what both understand.
-`python -m counterpoise.report.vega.templates` writes them to `.dvc/plots`, where DVC finds them by name.
+`python -m counterpoise.report.charts.templates` writes them to `.dvc/plots`, where DVC finds them by name.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import altair as alt
 
 from counterpoise import storage
-from counterpoise.report.vega import theme
-from counterpoise.report.vega.precision_recall import unit_axes
+from counterpoise.report.charts import theme
+from counterpoise.report.charts.precision_recall import unit_axes
 
 FOLDER = ".dvc/plots"
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from counterpoise.report.vega import frame, theme
-from counterpoise.report.vega.frame import Padding
+from counterpoise.report.charts import frame, theme
+from counterpoise.report.charts.frame import Padding
 
 WIDTH, HEIGHT = 200, 18
 
