@@ -1,4 +1,5 @@
 import dataclasses
+import html
 import html.parser
 import io
 import json
@@ -325,11 +326,12 @@ def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(
     build(tmp_path / "one", ("a", "b", "rare"), test_counts=[60, 40, 1])
     build(tmp_path / "enough", ("a", "b", "rare"), test_counts=[60, 40, 10])
     few, one, enough = (Page(made(tmp_path / name)).text for name in ("few", "one", "enough"))
-    assert "Among 106 test images, the model finds 5 of the 6 with this class (95 % interval: " in few.replace(
-        "\xa0", " "
+    assert re.search(
+        r"Finds 5 of 6 test images of “rare”\. .* Uncertain: recall \d+ % to >?\d+ % \(95 % interval\)\.",
+        few.replace("\xa0", " "),
     )
     assert few.count("Only 6 test images have this class: too few to judge the model.") == 2
-    assert "the model finds the only one with this class (only 1 unit; no interval)" in one
+    assert re.search(r"Finds the only test image of “rare” \(only 1 unit\)\. .*Uncertain: there is no interval\.", one)
     assert one.count("Not usable: only 1 test image has this class.") == 2
     assert "too few to judge" not in enough
 
@@ -382,7 +384,7 @@ def test_gains_and_losses_of_the_decision_are_named_by_their_intervals(tmp_path)
 def test_a_test_split_without_the_class_that_matters_gives_a_page(tmp_path):
     build(tmp_path, ("a", "b", "rare"), test_counts=[12, 12, 0])
     text = Page(made(tmp_path)).text
-    assert "None of the 24 test images has it, so this run cannot judge the model on it." in text
+    assert "None of the 24 test images has “rare”, so this run cannot judge the model on it." in text
     assert "there is no curve" in text
 
 
@@ -667,40 +669,109 @@ def browse(root: Path, page: str, *, dark: bool) -> tuple[str, str]:
     """Open a page in headless Chromium: what it became, and what the browser said of it."""
     options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     options += "--disable-component-update --disable-sync --allow-file-access-from-files --enable-logging=stderr "
-    options += "--v=0 --window-size=1280,900"
+    options += "--v=0 --window-size=1280,900 --virtual-time-budget=60000"
     theme = ["--blink-settings=preferredColorScheme=0"] if dark else []
     command = [str(BROWSER), *options.split(), *theme, f"--user-data-dir={root / f'profile{dark}'}", "--dump-dom"]
-    done = subprocess.run([*command, page], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([*command, page], capture_output=True, text=True, timeout=120, check=True)
     return done.stdout, done.stderr
+
+
+WIDTHS = (390, 768, 1280, 1920)
+MEASURE = """<script>
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+window.onload = async () => {
+  const told = [];
+  for (const frame of document.querySelectorAll("iframe")) {
+    const page = frame.contentDocument, root = page.documentElement;
+    for (let i = 0; i < 200 && !root.classList.contains("drawn"); i++) await wait(100);
+    for (const details of page.querySelectorAll("details")) details.open = true;
+    await wait(100);
+    const wide = [...page.querySelectorAll("main .chart svg, header .chart svg")].filter((picture) =>
+      picture.getBoundingClientRect().right > root.clientWidth + 1);
+    const slider = page.querySelector("[data-signal=prevalence]"), said = [];
+    const first = page.querySelectorAll("#prevalence .chart");
+    for (const position of slider ? [0, Number(slider.max)] : []) {
+      slider.value = position;
+      slider.dispatchEvent(new Event("input"));
+      await wait(200);
+      said.push([page.querySelector("output").textContent, ...[...first].map((chart) =>
+        [...chart.querySelectorAll("text")].map((text) => text.textContent).find((text) => text.startsWith("at ")))]);
+    }
+    told.push({
+      scripted: root.classList.contains("scripted"), drawn: root.classList.contains("drawn"), said,
+      scroll: root.scrollWidth, client: root.clientWidth, wide: wide.length,
+      shade: getComputedStyle(page.body).backgroundColor, links: [...page.querySelectorAll("nav a")].map(
+        (link) => [link.textContent, page.querySelector(link.getAttribute("href")).querySelector("h2").textContent]),
+      controls: [...page.querySelectorAll(".controls")].map((one) => one.getBoundingClientRect().height > 0),
+    });
+  }
+  const result = document.createElement("pre");
+  result.textContent = JSON.stringify(told);
+  document.body.append(result);
+};</script>"""
+
+
+def measured(root: Path, widths: Sequence[int], *, dark: bool = False, scripts: bool = True) -> list[dict[str, Any]]:
+    """Load the page in frames of some widths, open everything, move the slider, and say what is there."""
+    frames = "".join(
+        f'<iframe src="index.html" width="{width}" height="900" frameborder="0"></iframe>' for width in widths
+    )
+    if not scripts:
+        frames = frames.replace("<iframe", '<iframe sandbox="allow-same-origin"')
+    wrapper = root / "reports" / "wrapper.html"
+    wrapper.write_text(MEASURE.replace("i < 200", "i < 200" if scripts else "i < 0") + frames, encoding="utf-8")
+    dom, said = browse(root, wrapper.as_uri(), dark=dark)
+    complaints = [line for line in said.splitlines() if "CONSOLE" in line]
+    assert not [line for line in complaints if scripts or "sandbox" not in line]
+    told: list[dict[str, Any]] = json.loads(html.unescape(re.findall(r"<pre>(.*?)</pre>", dom, re.DOTALL)[0]))
+    return told
+
+
+def check_layout(told: dict[str, Any]) -> None:
+    assert told["scroll"] <= told["client"]
+    assert told["wide"] == 0
+    assert all(name == heading for name, heading in told["links"])
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_a_browser_shows_the_page_without_complaint_and_a_phone_need_not_scroll_sideways(tmp_path, task, dark):
-    """The page holds no script: a wrapper loads it in frames as wide as a desktop and as a phone, and measures."""
+def test_a_browser_draws_the_page_at_every_width_without_complaint(tmp_path, task, dark):
     build(tmp_path, HOSTILE, task=task)
     made(tmp_path)
-    wrapper = tmp_path / "reports" / "wrapper.html"
-    wrapper.write_text(
-        "<script>window.onload = () => { document.title = [...document.querySelectorAll('iframe')].map(frame => "
-        "{ const page = frame.contentDocument.documentElement; return page.scrollWidth + '/' + page.clientWidth + "
-        "'/' + getComputedStyle(frame.contentDocument.body).backgroundColor; }).join(' ; '); }</script>"
-        '<iframe src="index.html" width="1280" height="900" frameborder="0"></iframe>'
-        '<iframe src="index.html" width="390" height="844" frameborder="0"></iframe>'
-    )
-    dom, said = browse(tmp_path, wrapper.as_uri(), dark=dark)
-    assert "CONSOLE" not in said
-    title = re.search(r"<title>(.*?)</title>", dom)
-    assert title, "the frames could not be measured"
-    for measured in title[1].split(" ; "):
-        scroll, client, background = measured.split("/")
-        assert int(scroll) <= int(client), measured
-        shade = [int(part) for part in re.findall(r"\d+", background)[:3]]
+    for told in measured(tmp_path, WIDTHS, dark=dark):
+        assert told["drawn"]
+        check_layout(told)
+        shade = [int(part) for part in re.findall(r"\d+", told["shade"])[:3]]
         assert (sum(shade) < 300) == dark
-    dom, said = browse(tmp_path, (tmp_path / report.PATH).as_uri(), dark=dark)
-    assert "Counterpoise report" in dom
-    assert "CONSOLE" not in said
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
+def test_the_page_is_whole_without_scripts(tmp_path):
+    build(tmp_path, MANY)
+    text = made(tmp_path)
+    (told,) = measured(tmp_path, [390], scripts=False)
+    assert not told["scripted"]
+    assert told["controls"] == [False, False]
+    check_layout(told)
+    table = plots.read(tmp_path, "prevalence_grid").set_index(["prevalence", "figure"])["value"]
+    assert f"{table[0.05, 'precision']:.2f}" in Page(text).text
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
+def test_the_slider_shows_the_figures_of_the_grid(tmp_path):
+    build(tmp_path)
+    made(tmp_path)
+    (told,) = measured(tmp_path, [1280])
+    grid = plots.read(tmp_path, "prevalence_grid")
+    assert len(told["said"]) == 2
+    for (share, *texts), at in zip(told["said"], (grid["prevalence"].min(), grid["prevalence"].max()), strict=True):
+        rows = grid[grid["prevalence"] == at].set_index("figure")
+        precision, alarms, flagged = (rows.loc[figure, ["value", "low", "high"]] for figure in plots.GRID_FIGURES)
+        assert texts[0] == "at {}: {:.2f} [{:.2f}, {:.2f}]".format(share, *precision)
+        for text, row in ((texts[1], alarms), (texts[2], flagged)):
+            shown = [f"{value:,.0f}" if value >= 99.5 else f"{value:.1f}" for value in row]
+            assert text == "at {}: {} [{}, {}]".format(share, *shown)
 
 
 GROUPED: dict[str, Any] = {"val_counts": [60, 40, 60], "unit_sizes": (1, 2, 6)}
@@ -722,7 +793,7 @@ def test_ten_objects_of_six_images_are_ten_units_everywhere(tmp_path, capsys):
     text = Page(made(tmp_path)).text.replace("\xa0", " ")
     assert "Test: 160 images of 90 units, 60 images of 10 units with the class that matters." in text
     assert "Images of one group, or near duplicates, are one unit: they count as one observation." in text
-    assert "the model finds 13 of the 60 with this class (10 units; 95 % interval: " in text
+    assert "Finds 13 of 60 test images of “rare” (10 units). Of " in text
     assert "13 of 60 images found (10 units)" in text
     assert "n = 60 (10 units)" in text
     assert "n = 40 (20 units)" in text

@@ -97,6 +97,7 @@ def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, c
         policy=Markup(charts.content_security_policy()),
         scripts=[Markup(script) for script in charts.scripts()],
         most_mistakes=most_mistakes,
+        dataset=facts.dataset,
         words=facts.words,
         cut=cut,
     )

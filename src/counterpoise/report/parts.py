@@ -96,4 +96,4 @@ def shown_classes(facts: Facts) -> str:
     """Say which classes a chart shows, if it does not show all."""
     if not facts.folded:
         return ""
-    return f" Shown: {quote(facts.positive_name)} and the rarest, {SHOWN_CLASSES} {facts.words.nouns} in all."
+    return f" Shown: {quote(facts.positive_name)} and the rarest in test, {SHOWN_CLASSES} {facts.words.nouns} in all."

@@ -62,29 +62,24 @@ class FigureGroup:
 
 
 def lede(facts: Facts) -> tuple[str, str]:
-    """Describe the problem and the outcome."""
+    """State the outcome, and describe the problem."""
     total, own, name = facts.classes.images, facts.classes.counts[facts.positive], quote(facts.positive_name)
     share = f"{write_prevalence(own / total)} of them: {counted(own, 'image')}"
     share += f", 1 in {total / own:.0f}." if total / own >= 1.5 else "."
     problem = f"{facts.task.problem(facts)} The one that matters, {name}, {facts.words.has_share} {share}"
     on = facts.test_counts
     if not on.positives:
-        return (
-            problem,
-            f"None of the {counted(on.total, 'test image')} has it, so this run cannot judge the model on it.",
-        )
-    noun, span = facts.words.noun, facts.metrics.intervals.get("recall")
-    finds = f"finds {on.tp} of the {write_count(on.positives)}"
+        text = f"None of the {counted(on.total, 'test image')} has {name}, so this run cannot judge the model on it."
+        return text, problem
+    span, support = facts.metrics.intervals.get("recall"), facts.test_support
+    finds = f"Finds {on.tp} of {write_count(on.positives)} test images of {name}{support.note}."
     if on.positives == 1:
-        finds = f"{'finds' if on.tp else 'misses'} the only one"
-    support = facts.test_support
-    notes = [support.note.strip(" ()")] if support.note else []
-    notes.append(f"95 % interval: {write_share(span[0])} to {write_share(span[1])}" if span else "no interval")
-    outcome = (
-        f"Among {counted(on.total, 'test image')}, the model {finds} with this {noun} ({'; '.join(notes)}). "
-        f"{_alarms(on, compare=not support.rough)}"
-    )
-    return problem, " ".join([verdict(facts), outcome]).strip()
+        finds = f"{'Finds' if on.tp else 'Misses'} the only test image of {name}{support.note}."
+    sure = "Uncertain: there is no interval."
+    if span:
+        sure = f"Uncertain: recall {write_share(span[0])} to {write_share(span[1])} (95 % interval)."
+    outcome = f"{finds} {_alarms(on, compare=not support.rough)} {sure}"
+    return " ".join([verdict(facts), outcome]).strip(), problem
 
 
 def verdict(facts: Facts) -> str:
@@ -113,16 +108,16 @@ def test_set(facts: Facts) -> str:
 def _alarms(on: Counts, *, compare: bool) -> str:
     """Say how many alarms are right, and compare that with no skill."""
     if not on.predicted:
-        return "It raises no alarm."
+        return "Raises no alarm."
     if not on.tp:
-        return f"It raises {counted(on.fp, 'alarm')}, none of which is right."
+        return f"Raises {counted(on.fp, 'alarm')}, none of which is right."
     verb = "is" if on.tp == 1 else "are"
-    text = f"Of its {counted(on.predicted, 'alarm')}, {write_count(on.tp)} {verb} right"
+    text = f"Of {counted(on.predicted, 'alarm')}, {write_count(on.tp)} {verb} right"
     if not compare:
         return f"{text}."
-    text += f": {write_share(on.precision)}, against {write_prevalence(on.prevalence)} for no skill (random guessing)."
+    text += f" ({write_share(on.precision)}; no skill {write_prevalence(on.prevalence)})"
     each = round(on.fp / on.tp)
-    return f"{text} That is about {counted(each, 'false alarm')} for each image found." if each > 1 else text
+    return f"{text}: about {counted(each, 'false alarm')} for each image found." if each > 1 else f"{text}."
 
 
 def dot_groups(counts: Counts) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from counterpoise.evaluation import tasks
 from counterpoise.evaluation.class_scores import of_class
 from counterpoise.evaluation.differences import differences_table
 from counterpoise.evaluation.headline import headline
-from counterpoise.evaluation.prevalence_table import prevalence_table
+from counterpoise.evaluation.prevalence_table import prevalence_grid, prevalence_table
 from counterpoise.evaluation.scores import Truth, units_of_classes, variants
 from counterpoise.evaluation.tables import calibration_table, precision_recall_table, scores_table
 from counterpoise.metrics.arguments import unit_codes
@@ -92,6 +92,7 @@ def score(
         "scores": scores_table(scores),
         "differences": differences_table(by_variant, scores, truth, task),
         "prevalence": prevalence_table(logits, by_variant, decision, truth),
+        "prevalence_grid": prevalence_grid(decided, decision, truth),
     }
     return headline(scores, of_class(decided, truth, truth.positive), truth, decision, task), tables
 

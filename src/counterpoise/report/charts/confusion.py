@@ -80,7 +80,7 @@ def _cells(counts: pd.DataFrame) -> pd.DataFrame:
 def _heads(names: list[str], step: float) -> tuple[list[list[str]], bool, float]:
     """Write the names above the columns in up to two lines if they fit, else slanted; with their height."""
     lines = [wrap(shown(name), step - 6) for name in names]
-    if not any(parts[-1].endswith("…") for parts in lines):
+    if not any("…" in part for parts in lines for part in parts):
         return lines, False, 15.0 * max(map(len, lines))
     cut = [[shorten(shown(name), LONGEST)] for name in names]
     return cut, True, max(text_width(parts[0]) for parts in cut) * SLANT + 10

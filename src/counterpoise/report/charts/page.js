@@ -44,6 +44,9 @@
     row.addEventListener("focusin", () => tell("picked", row.dataset.class));
     row.addEventListener("focusout", () => tell("picked", null));
   }
+  const open = () => document.querySelector(`${location.hash || "#none"} > details`)?.setAttribute("open", "");
+  addEventListener("hashchange", open);
+  open();
   document.documentElement.classList.add("scripted");
   (async () => {
     for (const box of document.querySelectorAll(".chart")) await draw(box);

@@ -73,7 +73,8 @@ def _curve(base: alt.Chart, top: float, kind: Literal["linear", "sqrt"]) -> list
     """Draw the figure as a line in the band of its interval."""
     focus = theme.color("focus")
     scale = alt.Scale(type=kind, domain=[0, top or 1.0], nice=True)
-    axis = alt.Axis(title=None, tickCount=4, format="~s" if top >= 10_000 else ",")
+    label = f"format(datum.value, '{'~s' if top >= 10_000 else ',~g'}')"
+    axis = alt.Axis(title=None, tickCount=4, labelExpr=label)
     band = base.transform_filter(frame.known("low", "high")).mark_area(color=focus, opacity=0.16)
     line = base.transform_filter(frame.known("value")).mark_line(color=focus, strokeWidth=2)
     y = alt.Y("value:Q", scale=scale, axis=axis)

@@ -14,7 +14,7 @@ def precision_recall(facts: Facts) -> Part:
     heading = "Precision and recall"
     if not on.positives:
         text = f"Test has no image of {quote(name)}, so there is no curve."
-        return Part("precision-recall", heading, (text,), row="decided")
+        return Part("precision-recall", heading, (text,))
     on_curve = facts.task.decides_by_threshold(facts)
     at = "at the threshold" if on_curve else "current decision"
     description = (

@@ -15,6 +15,7 @@ from counterpoise.report.charts import variants as variants_chart
 from counterpoise.report.charts.dots import dots
 from counterpoise.report.facts import Counts, Facts, counted, quote
 from counterpoise.report.parts import Part, drawn
+from counterpoise.report.sections import prevalence_slider
 from counterpoise.report.sections.variants import write_difference
 from counterpoise.report.summary import dot_groups
 from counterpoise.report.texts import PointEstimate, finite, write_count, write_prevalence, write_share
@@ -164,7 +165,7 @@ def _verdict(shift: Shift, direction: str = "") -> str:
 
 
 def at_prevalences(facts: Facts) -> Part:
-    """Show precision, recall and average precision of the class that matters where it is rarer or more common."""
+    """Show what the decision costs where the class that matters is rarer or more common."""
     name, on = quote(facts.positive_name), facts.test_counts
     heading = "At other prevalences"
     shift = find_shift(facts)
@@ -181,6 +182,28 @@ def at_prevalences(facts: Facts) -> Part:
             "other prevalences, so none are shown."
         )
         return Part("prevalence", heading, (text,))
+    moves = _differ(facts, "raw")
+    second = f"Precision depends on the share of the {facts.words.noun}; recall does not."
+    caption = (
+        "Lines: this decision on test images, weighted to each share. Bands: 95 % intervals for that share; where "
+        "images come in groups, there is none."
+    )
+    return Part(
+        "prevalence",
+        heading,
+        (*explain(shift, name), *([_regained(facts)] if moves else []), second),
+        drawn(*prevalence_slider.charts(facts)),
+        caption,
+        tables=(prevalence_slider.table(facts),),
+        controls=prevalence_slider.controls(facts),
+    )
+
+
+def expected_and_measured(facts: Facts) -> list[Part]:
+    """Compare what validation lets expect with what test shows, at some shares; nothing if there is too little."""
+    name, on, shift = quote(facts.positive_name), facts.test_counts, find_shift(facts)
+    if shift is None or facts.test_support.rough:
+        return []
     charts = [
         _picture(on, share, name, f"At {write_prevalence(share)}{place}") for place, share in _pictured(facts, shift)
     ]
@@ -188,22 +211,22 @@ def at_prevalences(facts: Facts) -> Part:
     variants = [
         variant for variant in VARIANTS if (redecides or variant != "re-decided") and (moves or variant not in RAW)
     ]
-    charts += [_chart(facts, figure, title, variants) for figure, title in FIGURES.items()]
+    figures = [figure for figure in FIGURES if redecides or figure != "recall"]
+    charts += [_chart(facts, figure, FIGURES[figure], variants) for figure in figures]
     rule = facts.decision.rule
-    second = f"Precision depends on the share of the {facts.words.noun}; recall does not."
+    text = "Precision and average precision at some shares, as expected from validation and as measured on test."
     stated = facts.decision.prevalences
     if stated and redecides:
-        second += f" Rule adapted: rule “{rule}” decides again for that share."
+        text += f" Rule adapted: rule “{rule}” decides again for that share."
     elif stated:
-        second += f" Rule “{rule}” makes the same decisions for every share."
-    texts = (*explain(shift, name), *([_regained(facts)] if moves else []), second)
+        text += f" Rule “{rule}” makes the same decisions for every share, so recall is the same."
     caption = (
         "Dots: 1,000 images or more, with the recall and the false alarm rate of test. Expected: from the decisions on "
         "validation. Measured: on test images, weighted to that share. Raw: without correction and rule. Rule: with "
         "both. The share is fixed here, so intervals of precision differ from the headline; where images come in "
         "groups, there is none. Tick: no skill, which is the share itself."
     )
-    return Part("prevalence", heading, texts, drawn(*charts), caption)
+    return [Part("expected", "Expected and measured", (text,), drawn(*charts), caption, closed=True)]
 
 
 def _regained(facts: Facts) -> str:

@@ -11,7 +11,7 @@ from counterpoise.report.sections.class_counts import class_counts
 from counterpoise.report.sections.confusion import confusion
 from counterpoise.report.sections.per_class import per_class
 from counterpoise.report.sections.precision_recall import precision_recall
-from counterpoise.report.sections.prevalence import at_prevalences
+from counterpoise.report.sections.prevalence import at_prevalences, expected_and_measured
 from counterpoise.report.sections.prior_ledger import MATERIAL, ledger
 from counterpoise.report.sections.training import training
 from counterpoise.report.sections.variants import variants
@@ -43,11 +43,12 @@ def parts(facts: Facts) -> list[Part]:
     """Make the parts of the report: the outcome, its quality, and how the model was made."""
     return [
         at_prevalences(facts),
+        per_class(facts),
         precision_recall(facts),
         calibration(facts),
         confusion(facts),
-        per_class(facts),
         variants(facts),
+        *expected_and_measured(facts),
         class_counts(facts),
         training(facts),
         ledger(facts),
