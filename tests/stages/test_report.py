@@ -623,6 +623,33 @@ def test_mistakes_are_mistakes_and_no_more_than_asked_for(tmp_path, task):
     assert (tmp_path / report.PATH).read_text().count('class="mistakes"') == 2
 
 
+def test_the_first_mistakes_are_visible_and_the_others_one_click_away(tmp_path):
+    build(tmp_path, ("a", "b", "rare"), skill=0.0)
+    text = made(tmp_path, report.Params(report=report.Report(mistakes=20)))
+    assert len(Page(text).named("img")) > 14
+    assert re.search(r"<details>\n<summary>\d+ more</summary>\n<ul class=\"mistakes\">", text)
+
+
+def test_the_data_set_is_named_and_the_first_sentence_says_what_is_found(tmp_path):
+    build(tmp_path)
+    text = made(tmp_path)
+    assert "<title>raw – Counterpoise report</title>" in text
+    assert "Counterpoise report: raw" in Page(text).text
+    on = plots.read(tmp_path, "confusion") == "rare"
+    found, alarms = int(on.all(axis=1).sum()), int(on["decided"].sum())
+    first = Page(re.findall(r'<p class="lede outcome">(.*?)</p>', text)[0]).text
+    assert first.startswith(f"Finds {found} of 10 test images of “rare”. Of {alarms} alarms, {found} are right (")
+
+
+def test_classes_that_test_lacks_come_last_in_the_charts(tmp_path):
+    build(tmp_path, MANY, test_counts=[12] * 30 + [0] * 29 + [12])
+    text = made(tmp_path)
+    recall = next(a for a in Page(text).named("svg") if a["aria-label"].startswith("Recall: share of images found"))
+    assert recall["aria-label"].count("n = 12") == 20
+    assert "n/a" not in recall["aria-label"]
+    assert text.count('class="controls"') == 2
+
+
 def test_no_pictures_are_shown_where_none_are_asked_for(tmp_path):
     build(tmp_path)
     page = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0))))

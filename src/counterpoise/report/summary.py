@@ -140,7 +140,7 @@ def picture(facts: Facts) -> Markup:
         f"Of {counted(on.total, 'test image')}, {on.positives} are {name}: {on.tp} found, {on.fn} missed; "
         f"{counted(on.fp, 'false alarm')} among the others."
     )
-    chart = dots(dot_groups(on), title=f"{name} among the test images", description=description, noun="test image")
+    chart = dots(dot_groups(on), title=f"{name} in test", description=description, noun="test image")
     return drawn(chart)[0]
 
 

@@ -94,7 +94,7 @@ def _chart(facts: Facts) -> alt.LayerChart:
         for k in facts.shown
         for variant, number in counts.items()
     ]
-    title = "Share of test images on which a label is decided"
+    title = "Share of images on which it is decided"
     return variants_chart.variants(
         pd.DataFrame(rows),
         title=title,
