@@ -106,8 +106,8 @@ def assemble(
         description: Text alternative.
     """
     heading = [_heading(title, padding)] if title else []
-    chart = alt.LayerChart(layer=[*layers, *heading])
-    return chart.properties(
+    return alt.LayerChart(
+        layer=[*layers, *heading],
         width=padding.inner,
         height=height,
         padding=padding._asdict(),
