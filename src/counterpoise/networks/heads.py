@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,30 @@ class Head(nn.Sequential):
     bfloat16 has 8 significant bits, so logits between 16 and 32 would be rounded to multiples of 0.125, and different
     images would get equal scores. Float32 costs almost nothing here.
     """
+
+    _fixed = False
+
+    def standardise(self, features: Tensor) -> None:
+        """Fix the mean and scale of the first batch norm to those of stored features, (n, d), before training.
+
+        The scale is sqrt(var + mean of all var). Features of a frozen backbone have very uneven scales, and some are
+        nearly constant; a scale of sqrt(var) alone would blow up their noise.
+        """
+        norm = self[0]
+        assert isinstance(norm, nn.BatchNorm1d)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        var, mean = torch.var_mean(features, dim=0, correction=0)
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(var + var.mean())
+        self._fixed = True
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training mode, except for a batch norm with fixed statistics."""
+        super().train(mode)
+        if self._fixed:
+            self[0].eval()
+        return self
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (n, d) of any precision to float32 (n, c)."""
@@ -124,7 +149,7 @@ def build_head(
     bias: Tensor | None = None,
     *,
     hidden: int = 512,
-) -> nn.Module:
+) -> Head:
     """Build a head from pooled features (n, d) to raw logits (n, c).
 
     Args:

@@ -20,9 +20,9 @@ from counterpoise.engine.threads import one_thread
 from counterpoise.networks import backbones, devices, freezing, outlines, subclasses
 from counterpoise.networks.backbones import build_backbone
 from counterpoise.networks.devices import Compute
-from counterpoise.networks.heads import build_head
+from counterpoise.networks.heads import Head, build_head
 from counterpoise.networks.network import Network, sum_back
-from counterpoise.training import checkpoints, decoupling, loop, objective
+from counterpoise.training import checkpoints, decoupling, loop, objective, penalty_path
 from counterpoise.training.curriculum import Deferred, curriculum
 from counterpoise.training.examples import Examples, feature_width, unaugmented, with_types
 from counterpoise.training.settings import Settings, Train
@@ -124,8 +124,13 @@ def fit_member(
         lines = (*lines, prior_ledger.Line("model.subclasses", remedy, (1.0,) * len(prior.classes)))
     network = build(params.model, params.train.seed, len(of), feature_width(drawn), bias)
     sum_back(network, of)
-    course = curriculum(drawn, natural, goal, params.train.epochs, _deferred(params))
-    fitted = loop.fit(network, course, val, params.train, compute, checkpoint)
+    if isinstance(network, Head) and isinstance(drawn.inputs, FeatureInputs):
+        network.standardise(torch.from_numpy(drawn.inputs.values[drawn.inputs.rows]))
+    if isinstance(network, Head) and params.train.solver == "lbfgs":
+        fitted = penalty_path.fit(network, goal, drawn, val, params.train, compute, checkpoint)
+    else:
+        course = curriculum(drawn, natural, goal, params.train.epochs, _deferred(params))
+        fitted = loop.fit(network, course, val, params.train, compute, checkpoint)
     network.load_state_dict(fitted.weights)
     weights, lines, summary = fitted.weights, (*lines, *schedule_lines(params.train)), {"best_epoch": fitted.best_epoch}
     if params.train.classifier == "retrained":
