@@ -9,6 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+ROUNDING = 1e-6
+"""A feature whose standard deviation is a smaller share of its mean is constant but for rounding in float32."""
+COLUMNS = 64
+"""Features whose variance is computed at a time, in float64."""
+
 
 class Head(nn.Sequential):
     """Layers from pooled features to logits. They always run in float32, even if the backbone does not.
@@ -19,20 +24,31 @@ class Head(nn.Sequential):
 
     _fixed = False
 
-    def standardise(self, features: Tensor) -> None:
-        """Fix the mean and scale of the first batch norm to those of stored features, (n, d), before training.
+    def standardise(self, features: Tensor, floor: float = 1.0) -> None:
+        """Fix the mean and scale of the first batch norm to those of stored features, before training.
 
-        The scale is sqrt(var + mean of all var). Features of a frozen backbone have very uneven scales, and some are
-        nearly constant; a scale of sqrt(var) alone would blow up their noise.
+        The scale is sqrt(var + floor * mean of all var). Features of a frozen backbone have very uneven scales, and
+        some are nearly constant; a scale of sqrt(var) alone would blow up their noise.
+
+        Args:
+            features: (n, d), on the CPU.
+            floor: Share of the mean variance that is added, at least 0.
         """
+        own_mean, own_var, _ = self.statistics()
+        columns = [torch.var_mean(part.double(), dim=0, correction=0) for part in torch.split(features, COLUMNS, dim=1)]
+        var, mean = (torch.cat(parts) for parts in zip(*columns, strict=True))
+        squared = var + floor * var.mean() + (ROUNDING * mean).square()
+        own_mean.copy_(mean)
+        own_var.copy_(squared.where(squared > 0, torch.ones_like(squared)))
+        self._fixed = True
+
+    def statistics(self) -> tuple[Tensor, Tensor, float]:
+        """Return mean (d,), variance (d,) and eps of the first batch norm, which divides by sqrt(variance + eps)."""
         norm = self[0]
         assert isinstance(norm, nn.BatchNorm1d)
         assert norm.running_mean is not None
         assert norm.running_var is not None
-        var, mean = torch.var_mean(features, dim=0, correction=0)
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(var + var.mean())
-        self._fixed = True
+        return norm.running_mean, norm.running_var, norm.eps
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training mode, except for a batch norm with fixed statistics."""
@@ -149,7 +165,7 @@ def build_head(
     bias: Tensor | None = None,
     *,
     hidden: int = 512,
-) -> Head:
+) -> nn.Module:
     """Build a head from pooled features (n, d) to raw logits (n, c).
 
     Args:

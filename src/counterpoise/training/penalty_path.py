@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import optimize
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
+from tqdm import tqdm
 
 from counterpoise.config import PATH, InputError
 from counterpoise.dataset.inputs import FeatureInputs
+from counterpoise.engine import process_group
 from counterpoise.networks.devices import Compute
-from counterpoise.networks.heads import Head
+from counterpoise.networks.heads import Head, last_layer
 from counterpoise.training import validation
 from counterpoise.training.checkpoints import Checkpoint
-from counterpoise.training.early_stopping import Progress, monitored
+from counterpoise.training.early_stopping import Progress, monitored, score
 from counterpoise.training.examples import Examples
 from counterpoise.training.loop import Fitted
 from counterpoise.training.objective import Objective
 from counterpoise.training.settings import Train
 
-PENALTIES = tuple(float(10.0**exponent) for exponent in np.linspace(0.0, -3.5, 8))
+PENALTIES = tuple(float(10.0**exponent) for exponent in np.linspace(0.0, -5.0, 11))
 """Factors of half the squared length of the weights, from the strongest to the weakest: half a decade apart. Features
-are standardised, so the same penalties suit all backbones."""
-OPTIONS = {"maxiter": 500, "maxcor": 10, "ftol": 1e-6, "gtol": 1e-4}
-"""Of L-BFGS. Smaller tolerances change validation losses of the default problem by less than 0.0005 nats."""
+are scaled, so the same penalties suit all backbones."""
+FLOORS = (1.0, 1e-3, 1e-6, 0.0)
+"""Shares of the mean variance that are added to the variance of each feature before it is scaled; see
+`Head.standardise`. The first one is best for features of most backbones, the last is plain standardisation."""
+OPTIONS = {"maxiter": 500, "maxcor": 10, "ftol": 1e-6, "gtol": 2e-3}
+"""Of L-BFGS, for an objective whose slope is 1 at the start. Smaller tolerances change validation losses of the default
+problem by less than 0.0005 nats."""
+
+
+class Place(NamedTuple):
+    """A place on the path: indices into `FLOORS` and `PENALTIES`."""
+
+    floor: int
+    penalty: int
 
 
 def fit(
@@ -37,77 +53,133 @@ def fit(
     compute: Compute,
     checkpoint: Checkpoint | None = None,
 ) -> Fitted:
-    """Minimise the mean loss plus the penalty, from the strongest penalty down, each fit starting at the last one.
-
-    The path stops after the first penalty that is worse on validation than the best so far.
+    """Minimise the mean loss plus the penalty at each place of the path; each fit starts at the last one.
 
     Args:
-        head: A linear head whose features are standardised; it is changed.
+        head: A linear head; its batch norm and its last layer are changed.
         objective: The loss with class weights.
         drawn: The samples of one epoch, on stored features. All of them are one batch.
-        val: Examples that choose the penalty.
+        val: Examples that choose the place on the path.
         params: Section `train`; `monitor` names the metric of validation, and `batch_size` only limits memory there.
         compute: Device and precision.
-        checkpoint: Where to keep the state after every penalty; `None` for nowhere.
+        checkpoint: Where to keep the state after every fit; `None` for nowhere.
 
     Returns:
-        The weights of the best penalty. `history` has an entry for each penalty, with its value as `penalty`;
-        `best_epoch` is the number of the best one.
+        The weights of the best fit. `history` has an entry for each fit, with its `penalty` and `floor`; `best_epoch`
+        is the number of the best one, from 0.
 
     Raises:
         InputError: The metric of validation was not a number for any penalty.
     """
     progress = Progress()
-    state = checkpoint.load() if checkpoint else None
+    state = process_group.broadcast(checkpoint.load() if checkpoint and process_group.rank() == 0 else None)
     if state:
         head.load_state_dict(state["network"])
         progress = Progress(**{name: state[name] for name in vars(progress)})
     head.to(compute.device)
-    mean_loss = _MeanLoss(head, objective, drawn, compute.device)
-    while not progress.is_over(epochs=len(PENALTIES), patience=1, settled=0):
-        penalty = PENALTIES[len(progress.history)]
-        figures = {"train/loss": mean_loss.minimise(penalty), "penalty": penalty}
-        figures |= validation.validate(head, val, objective, compute, 4 * params.batch_size)
-        progress.add(figures, head, monitor=params.monitor, settled=0)
-        if checkpoint:
-            checkpoint.save({"network": head.state_dict()} | vars(progress))
+    features, problem, at = _features(drawn), None, None
+    with tqdm(desc="train", unit="penalty", delay=1, mininterval=1, disable=process_group.rank() > 0) as bar:
+        while (place := following(progress.history, params.monitor)) is not None:
+            if problem is None or at != place.floor:
+                if progress.history and progress.history[-1]["floor"] != FLOORS[place.floor]:
+                    head.load_state_dict(progress.best)
+                problem, at = _Problem(head, objective, features, drawn.targets, FLOORS[place.floor]), place.floor
+            figures = {"train/loss": problem.minimise(PENALTIES[place.penalty])}
+            figures |= {"penalty": PENALTIES[place.penalty], "floor": FLOORS[place.floor]}
+            figures |= validation.validate(head, val, objective, compute, 4 * params.batch_size)
+            progress.add(figures, head, monitor=params.monitor, settled=0)
+            bar.update()
+            if checkpoint and process_group.rank() == 0:
+                checkpoint.save({"network": head.state_dict()} | vars(progress))
     if not progress.best:
         raise InputError(
             f"{PATH}: {monitored(params.monitor)} was not a number for any L2 penalty; check the features of "
-            "`model.backbone`, or set train.solver to adamw"
+            "model.backbone, or set train.solver to 'adamw'"
         )
     return Fitted(progress.best, progress.history, progress.best_epoch, waited_frac=0.0)
 
 
-class _MeanLoss:
-    """The mean loss of all samples as a function of the weights and biases of a linear head's last layer."""
+def following(history: Sequence[Mapping[str, float]], monitor: str) -> Place | None:
+    """Say which fit comes next.
 
-    def __init__(self, head: Head, objective: Objective, drawn: Examples, device: torch.device) -> None:
-        assert isinstance(drawn.inputs, FeatureInputs)
-        head.eval()
+    The penalty falls until validation is worse than with the last one; a metric that is not the loss has steps, so that
+    all penalties are tried. Then the next lower floor is tried, from one penalty above the best one on, as long as the
+    last floor was better than those before.
+
+    Args:
+        history: Metrics of each fit so far, with `penalty` and `floor`.
+        monitor: `train.monitor`.
+
+    Returns:
+        Where to fit; `None` at the end of the path.
+
+    Example:
+        >>> following([], "loss")
+        Place(floor=0, penalty=0)
+        >>> strong, weak = ({"penalty": penalty, "floor": 1.0, "val/loss": 0.5} for penalty in PENALTIES[:2])
+        >>> following([strong], "loss"), following([strong, weak], "loss")  # no better: the next floor
+        (Place(floor=0, penalty=1), Place(floor=1, penalty=0))
+    """
+    if not history:
+        return Place(0, 0)
+    values = [value if np.isfinite(value) else -np.inf for value in (score(row, 0, monitor) for row in history)]
+    last = Place(FLOORS.index(history[-1]["floor"]), PENALTIES.index(history[-1]["penalty"]))
+    here = [value for row, value in zip(history, values, strict=True) if row["floor"] == history[-1]["floor"]]
+    before = values[: len(values) - len(here)]
+    falls = monitor != "loss" or all(here[-1] > value for value in here[:-1])
+    if falls and last.penalty + 1 < len(PENALTIES):
+        return Place(last.floor, last.penalty + 1)
+    if last.floor + 1 == len(FLOORS) or max(here) <= max(before, default=-np.inf):
+        return None
+    best = PENALTIES.index(history[int(np.argmax(values))]["penalty"])
+    return Place(last.floor + 1, max(best - 1, 0))
+
+
+def _features(drawn: Examples) -> Tensor:
+    """Take the features (n, d) of all samples."""
+    assert isinstance(drawn.inputs, FeatureInputs)
+    return torch.from_numpy(drawn.inputs.values[drawn.inputs.rows])
+
+
+class _Problem:
+    """The mean loss of all samples as a function of the weights and biases of a linear head's last layer.
+
+    Features are scaled with one floor. Batch norm divides by sqrt(var + eps) instead, which the weights make up for.
+    """
+
+    def __init__(self, head: Head, objective: Objective, features: Tensor, targets: Tensor, floor: float) -> None:
+        self._layer, device = last_layer(head), last_layer(head).weight.device
+        mean, var, eps = head.statistics()
+        before = var + eps
+        head.standardise(features, floor)
         with torch.no_grad():
-            self._features = head[0](torch.from_numpy(drawn.inputs.values[drawn.inputs.rows]).to(device))
-        (self._layer,) = (layer for layer in head if isinstance(layer, nn.Linear))
-        self._objective, self._targets = objective, drawn.targets.to(device)
+            self._layer.weight *= ((var + eps) / before).sqrt()
+        self._folded = (var / (var + eps)).sqrt()
+        self._features = (features.to(device) - mean) / var.sqrt()
+        self._objective, self._targets = objective, targets.to(device)
+        self._unit = 1.0
+        _, slopes = self._penalised(np.zeros(self._layer.weight.numel() + self._layer.out_features), 0.0)
+        self._unit = float(np.abs(slopes).max()) or 1.0
 
     def minimise(self, penalty: float) -> float:
         """Move the layer to the minimum for a penalty, and return the mean loss there, without the penalty."""
-        start = torch.cat([self._layer.weight.flatten(), self._layer.bias]).detach().cpu().double().numpy()
+        weight = self._layer.weight.detach() * self._folded
+        start = torch.cat([weight.flatten(), self._layer.bias.detach()]).cpu().double().numpy()
         result = optimize.minimize(self._penalised, start, (penalty,), method="L-BFGS-B", jac=True, options=OPTIONS)
-        weight, bias = self._split(torch.from_numpy(result.x).float())
+        weight, bias = self._split(torch.from_numpy(result.x).float().to(weight.device))
         with torch.no_grad():
-            self._layer.weight.copy_(weight)
+            self._layer.weight.copy_(weight / self._folded)
             self._layer.bias.copy_(bias)
-            return float(self._objective(self._layer(self._features), self._targets))
+            return float(self._objective(functional.linear(self._features, weight, bias), self._targets))
 
     def _penalised(self, vector: NDArray[np.float64], penalty: float) -> tuple[float, NDArray[np.float64]]:
-        """Compute the mean loss plus the penalty, and its gradient."""
+        """Compute the mean loss plus the penalty, and its gradient, both divided by the slope at weights of zero."""
         parameters = torch.from_numpy(vector).float().to(self._features.device).requires_grad_()
         weight, bias = self._split(parameters)
         logits = functional.linear(self._features, weight, bias)
-        loss = self._objective(logits, self._targets) + penalty / 2 * weight.square().sum()
-        (gradient,) = torch.autograd.grad(loss, parameters)
-        return float(loss.detach()), gradient.cpu().double().numpy()
+        value = self._objective(logits, self._targets) + penalty / 2 * weight.square().sum()
+        (gradient,) = torch.autograd.grad(value, parameters)
+        return float(value.detach()) / self._unit, gradient.cpu().double().numpy() / self._unit
 
     def _split(self, vector: Tensor) -> tuple[Tensor, Tensor]:
         size = self._layer.weight.numel()
