@@ -84,6 +84,7 @@ def settings(**changes: Any) -> dict[str, Any]:
         "train": {
             "seed": 0,
             "members": 1,
+            "solver": "adamw",
             "fraction": 1.0,
             "epochs": 10,
             "batch_size": 32,
