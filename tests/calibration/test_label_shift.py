@@ -1,5 +1,7 @@
 """Shares of classes that only unlabelled predictions show: on gaussians whose truth is known."""
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -159,3 +161,14 @@ def test_groups_count_as_one_image_each():
         for size in (1, 8)
     )
     assert (grouped.high - grouped.low > alone.high - alone.low).all()
+
+
+def test_a_small_shift_of_all_scores_is_noticed_mostly_and_weaker_positives_are_not():
+    """As `benchmarks/label_shift.py`: 525 images of validation, 15 % positives; 3000 unlabelled ones, 5 %."""
+    benchmark: Any = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/label_shift.py"))
+    worlds = benchmark["WORLDS"]
+    shifted, weaker = (benchmark["simulate"](worlds[name], 525, 60) for name in ("all scores +0.3", "positives 50 %"))
+    assert shifted.refused > 0.5
+    assert shifted.estimate > 0.15
+    assert weaker.refused < 0.1
+    assert weaker.estimate < 0.025

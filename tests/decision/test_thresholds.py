@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import expit
-from sklearn.metrics import fbeta_score, precision_score
+from sklearn.metrics import fbeta_score
 
 from counterpoise.decision import thresholds
 
@@ -61,42 +61,3 @@ def test_a_threshold_for_another_prevalence_is_that_of_images_drawn_there(search
 
 def test_a_label_without_a_positive_is_decided_by_no_search():
     assert thresholds.for_f_beta(np.full(5, 0.2), np.zeros(5, dtype=bool), 0.1, 0.1, 1.0, search=True) == 1.0
-
-
-@pytest.mark.parametrize(("floor", "n"), [(0.5, 600), (0.75, 3000)])
-def test_a_promised_precision_is_kept_nineteen_times_in_twenty(floor, n):
-    test_probs, test_truth = sample(50_000, seed=5)
-    kept, attained = 0, 0
-    for seed in range(200):
-        probs, truth = sample(n, seed=1000 + seed)
-        limit = thresholds.for_precision_floor(probs, truth, np.arange(n).astype(str), 0.1, 0.1, floor)
-        if limit is not None:
-            attained += 1
-            kept += precision_score(test_truth, test_probs >= limit) >= floor
-    assert attained > 100
-    assert kept / attained > 0.95 - 3 * np.sqrt(0.05 * 0.95 / attained)
-
-
-def test_a_floor_that_validation_cannot_promise_is_unattainable():
-    probs, truth = sample(40, seed=6)
-    assert thresholds.for_precision_floor(probs, truth, np.arange(40).astype(str), 0.1, 0.1, 0.99) is None
-
-
-def test_copies_of_images_promise_nothing_more():
-    probs, truth = sample(100, seed=7, prevalence=0.3)
-    groups = np.arange(100).astype(str)
-    limits = [
-        thresholds.for_precision_floor(np.repeat(probs, k), np.repeat(truth, k), np.repeat(groups, k), 0.3, 0.3, 0.7)
-        for k in (1, 20)
-    ]
-    assert limits[0] is None or (limits[1] is not None and limits[1] >= limits[0] - 0.1)
-
-
-def test_a_rarer_class_needs_a_stricter_threshold_for_the_same_floor():
-    probs, truth = sample(20_000, seed=8, prevalence=0.3)
-    groups = np.arange(20_000).astype(str)
-    here, there = (thresholds.for_precision_floor(probs, truth, groups, 0.3, target, 0.6) for target in (0.3, 0.05))
-    assert here is not None
-    assert there is not None
-    back = there / (there + (1 - there) * (0.05 / 0.95) / (0.3 / 0.7))  # the same threshold, at validation's prior
-    assert back > here

@@ -1,7 +1,9 @@
 """What the built model says of images, against the predictions that the pipeline wrote of the same images."""
 
 import io
+import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -158,7 +160,7 @@ def build(
 def params(tta: Tta = "none", how: How = "logits") -> predict.Params:
     return predict.Params(
         model=predict.Device(device="cpu", precision="float32"),
-        predict=predict.Predict(fold="mean", tta=tta, average=how, batch_size=8),
+        predict=predict.Predict(aggregate="mean", tta=tta, average=how, batch_size=8),
     )
 
 
@@ -176,13 +178,13 @@ def test_an_image_gets_the_probabilities_that_the_pipeline_gave_it(frozen: bool,
         assert said.decided == (said.ranked[0][0],)
 
 
-@pytest.mark.parametrize("fold", ["mean", "max"])
+@pytest.mark.parametrize("aggregate", ["mean", "max"])
 def test_tiles_go_through_the_network_no_more_than_asked_for_at_a_time(
-    fold: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aggregate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(tmp_path, a_decision("multiclass"), frozen=False)
     asked, path = content(), [tmp_path / "large.png"]
-    asked["predict"] |= {"fold": fold, "batch_size": 8}
+    asked["predict"] |= {"aggregate": aggregate, "batch_size": 8}
     (whole,) = predictor.logits(tmp_path, path, asked)
     sizes, real = [], networks.normalise
 
@@ -281,9 +283,39 @@ def test_a_folder_is_predicted_file_by_file_and_the_exit_code_tells_of_a_bad_one
     assert not (tmp_path / "other.parquet").exists()
 
 
-@pytest.mark.parametrize("fold", ["mean", "max"])
+def test_no_file_of_a_folder_is_left_out_in_silence_and_no_name_stops_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(tmp_path, a_decision("multiclass"), frozen=True)
+    (tmp_path / config.PATH).write_text((ROOT / config.PATH).read_text())
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    there.mkdir()
+    elsewhere.mkdir()
+    (tmp_path / "small.png").rename(elsewhere / "small.png")
+    (there / "linked").symlink_to(elsewhere)
+    (there / "circle").symlink_to(there)
+    (there / "lost.png").symlink_to("nowhere.png")
+    os.mkfifo(there / "pipe.png")
+    name = os.fsencode(there) + b"/\xff.png"
+    shutil.copy(os.fsencode(elsewhere / "small.png"), name)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2 of 4 images cannot be read"):
+        cli.main(["predict", "there", "--top", "1"])
+    assert [line for line in capsys.readouterr().out.splitlines() if not line.startswith("  ")] == [
+        "there/linked/small.png: rust",
+        "ERROR there/lost.png: the image cannot be read: No such file or directory",
+        "ERROR there/pipe.png: not a regular file",
+        "there/\\udcff.png: rust",
+    ]
+    with pytest.raises(SystemExit, match="3 of 4 images cannot be read"):
+        cli.main(["predict", "there", "--logits", "data/unlabelled/there.parquet"])
+    assert "ERROR there/\\udcff.png: its name is not UTF-8, as" in capsys.readouterr().out
+    assert unlabelled.read(tmp_path, unlabelled.FOLDER).image_ids == ("there/linked/small.png",)
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "max"])
 def test_raw_logits_of_unlabelled_images_are_those_of_the_pipeline_and_need_no_decision(
-    fold: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    aggregate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     build(tmp_path, a_decision("multiclass"), frozen=True)
     (tmp_path / decision.PATH).unlink()
@@ -291,7 +323,7 @@ def test_raw_logits_of_unlabelled_images_are_those_of_the_pipeline_and_need_no_d
     for name in SIZES:
         (tmp_path / name).rename(tmp_path / "there" / name)
     text = (ROOT / config.PATH).read_text().replace("size_px: 512", f"size_px: {TILE_PX}")
-    text = text.replace("overlap_px: 64", "overlap_px: 8").replace("fold: mean", f"fold: {fold}")
+    text = text.replace("overlap_px: 64", "overlap_px: 8").replace("aggregate: mean", f"aggregate: {aggregate}")
     (tmp_path / config.PATH).write_text(text.replace("precision: auto", "precision: float32"))
     monkeypatch.chdir(tmp_path)
     cli.main(["predict", "there", "--logits", "data/unlabelled/there.parquet"])
@@ -299,10 +331,10 @@ def test_raw_logits_of_unlabelled_images_are_those_of_the_pipeline_and_need_no_d
     found, test = unlabelled.read(tmp_path, unlabelled.FOLDER), predictions.read(tmp_path, "test")
     assert found.image_ids == tuple(f"there/{name}" for name in test.image_ids)
     assert (found.classes, found.fingerprint) == (NAMES, predictions.fingerprint(tmp_path, "val"))
-    rows = slice(None) if fold == "mean" else [list(found.image_ids).index("there/small.png")]
+    rows = slice(None) if aggregate == "mean" else [list(found.image_ids).index("there/small.png")]
     np.testing.assert_allclose(found.logits[rows], test.logits[rows], atol=1e-4)
-    with pytest.raises(SystemExit, match="an image occurs twice"):
-        cli.main(["predict", "there", "there/small.png", "--logits", "data/unlabelled/there.parquet"])
+    cli.main(["predict", "there", "there/small.png", "--logits", "data/unlabelled/there.parquet"])
+    assert "raw logits of 2 images" in capsys.readouterr().out
 
 
 def test_without_a_model_the_way_to_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

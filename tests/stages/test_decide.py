@@ -48,7 +48,7 @@ def params(
         "floor": 0.8,
         "at_least": 0,
         "min_positives": 10,
-        "search_positives": 200,
+        "search_positives": 1000,
     }
     return decide.Decide.model_validate(chosen | others | changed)
 

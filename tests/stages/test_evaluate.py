@@ -13,7 +13,6 @@ from scipy.special import expit, logsumexp, softmax
 from scipy.stats import binomtest
 from sklearn import metrics as sklearn_metrics
 
-from counterpoise import config
 from counterpoise.artifacts import decision, predictions, prior
 from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
@@ -28,7 +27,7 @@ REST = {
     "unlabelled": "data/unlabelled",
     "at_least": 0,
     "min_positives": 10,
-    "search_positives": 200,
+    "search_positives": 1000,
 }
 Array = np.ndarray[Any, Any]
 
@@ -154,12 +153,16 @@ def recomputed(root: Path, positive: str) -> dict[str, float]:
 def check_everything(root: Path, positive: str) -> None:
     figures = the_metrics(root)
     spans = figures.pop("intervals")
-    figures.pop("notes")
+    notes = figures.pop("notes")
+    supports = figures.pop("supports")
+    assert [images for images, _ in supports.values()] == [figures["test_images"], figures["test_positives"]]
     expected = recomputed(root, positive)
     assert set(figures) == set(expected)
     for name, value in expected.items():
         assert figures[name] == pytest.approx(value, rel=5.01e-4, abs=1e-9), name
-    assert set(spans) == set(figures) - {"no_skill_average_precision", "test_images", "test_positives"}
+    lacking = {name for name in figures if any(note.startswith(f"{name} has no interval") for note in notes)}
+    lacking |= {"precision"} & set(figures) if not expected["test_positives"] else set()
+    assert set(spans) == set(figures) - {"no_skill_average_precision", "test_images", "test_positives"} - lacking
     check_classes(root)
     names, truth, _, _, decided = used(root)
     written = pd.read_csv(root / "reports/plots/confusion.csv", keep_default_na=False)
@@ -233,13 +236,13 @@ def test_every_figure_of_the_built_problem_can_be_recomputed() -> None:
     (check_labels if decided["task"] == "multilabel" else check_everything)(REPOSITORY, decided["positive"])
 
 
-def test_shares_of_independent_images_have_wilsons_interval(tmp_path: Path) -> None:
+def test_shares_of_independent_images_have_the_intervals_of_scipy(tmp_path: Path) -> None:
     a_problem(tmp_path)
     names, truth, _, _, decided = used(tmp_path)
     table = the_table(tmp_path).set_index(["class", "measure"])
     for index, name in enumerate(names):
         hits = int(((truth == index) & (decided == index)).sum())
-        oracle = binomtest(hits, int((truth == index).sum())).proportion_ci(method="wilson")
+        oracle = binomtest(hits, int((truth == index).sum())).proportion_ci(method="exact")
         assert tuple(table.loc[(name, "recall"), ["low", "high"]]) == pytest.approx(tuple(oracle), rel=1e-5)
     right = int((truth == decided).sum())
     oracle = binomtest(right, len(truth)).proportion_ci(method="wilson")
@@ -278,7 +281,7 @@ def test_at_most_15_scalars_of_four_significant_digits(tmp_path: Path) -> None:
     figures = the_metrics(tmp_path)
     scalars = [name for name, value in figures.items() if isinstance(value, int | float)]
     assert len(scalars) <= 15
-    assert set(figures) - set(scalars) == {"intervals", "notes"}
+    assert set(figures) - set(scalars) == {"intervals", "supports", "notes"}
     for number in re.findall(r"(?<![\w'])-?\d+\.\d+(?:e-?\d+)?", (tmp_path / "reports/metrics.json").read_text()):
         digits = number.lstrip("-").split("e")[0].replace(".", "").lstrip("0")
         assert len(digits) <= 4, number
@@ -305,22 +308,21 @@ def test_groups_widen_every_interval(tmp_path: Path) -> None:
         assert wide[1] - wide[0] > 1.5 * (high - low), figure
 
 
-def test_a_resample_without_the_class_is_noted(tmp_path: Path) -> None:
-    a_problem(tmp_path, counts=(80, 2), resamples=400)
-    notes = [note for note in the_metrics(tmp_path)["notes"] if note.startswith("average_precision:")]
-    match = re.fullmatch(
-        r"average_precision: its interval leaves out (\d+) of 400 resamples, in which a class is absent", notes[0]
-    )
-    assert match
-    assert int(match[1]) == pytest.approx(400 * np.exp(-2), abs=30)  # (1 - 2 / 82)^82 is near e^-2
+def test_a_class_of_one_unit_has_no_interval_and_the_note_says_why(tmp_path: Path) -> None:
+    a_problem(tmp_path, counts=(80, 1), copies=6, grouped=True)
+    figures = the_metrics(tmp_path)
+    assert figures["test_positives"] == 6
+    assert not {"recall", "average_precision", "roc_auc"} & set(figures["intervals"])
+    assert "average_precision has no interval: all images of the class are of one unit" in figures["notes"]
+    rows = the_table(tmp_path).set_index(["class", "measure"])
+    assert list(rows.loc[("usual", "recall"), ["low", "high"]]) == ["", ""]
+    assert "" not in list(rows.loc[("common", "recall"), ["low", "high"]])
 
 
-def test_means_over_resamples_that_lack_another_class_are_noted(tmp_path: Path) -> None:
-    a_problem(tmp_path, counts=(80, 40, 2), positive="usual", resamples=400)
-    notes = the_metrics(tmp_path)["notes"]
-    assert not [note for note in notes if note.startswith("average_precision:")]
-    (note,) = (note for note in notes if note.startswith("balanced_accuracy, macro_f1:"))
-    assert int(note.split(": ")[1].split()[1]) == pytest.approx(400 * np.exp(-2), abs=30)
+def test_two_units_of_a_class_have_wide_intervals(tmp_path: Path) -> None:
+    a_problem(tmp_path, counts=(80, 2), copies=6, grouped=True)
+    spans = the_metrics(tmp_path)["intervals"]
+    assert spans["recall"][1] - spans["recall"][0] > 0.8
 
 
 def test_a_class_that_is_never_decided_has_no_precision_and_the_note_says_why(tmp_path: Path) -> None:
@@ -331,13 +333,17 @@ def test_a_class_that_is_never_decided_has_no_precision_and_the_note_says_why(tm
     assert "precision is undefined: class 'rare' is never decided on test" in figures["notes"]
 
 
-def test_the_console_has_one_line_for_all_notes_about_resamples(
+def test_the_console_has_one_line_for_all_figures_without_an_interval(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    a_problem(tmp_path, counts=(80, 40, 2), resamples=400)
-    assert sum("resamples" in note for note in the_metrics(tmp_path)["notes"]) >= 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if "resample" in line or "rough" in line]
-    assert lines == ["WARNING: only 2 test images of 'scarce': the intervals are rough; label more images"]
+    a_problem(tmp_path, counts=(80, 40, 1), copies=2, grouped=True)
+    without = sum("has no interval" in note for note in the_metrics(tmp_path)["notes"])
+    assert without >= 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if "interval" in line]
+    assert lines == [
+        f"WARNING: {without} figures without an interval, with 1 unit of 'scarce' in test; reports/metrics.json says "
+        "why; label more images"
+    ]
 
 
 def test_enough_images_of_each_class_need_no_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -367,16 +373,6 @@ def test_the_first_note_says_which_class_matters_and_why(tmp_path: Path) -> None
 def test_shares_that_are_not_those_of_deployment_are_noted(tmp_path: Path) -> None:
     a_problem(tmp_path, counts=(50, 50), target={"common": 0.99, "usual": 0.01})
     assert any("differ from the target prior" in note for note in the_metrics(tmp_path)["notes"])
-
-
-def test_resamples_that_need_too_much_memory_are_refused_before_they_are_drawn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    a_problem(tmp_path, counts=(40, 20))
-    monkeypatch.setattr(evaluate, "MOST_BYTES", 4 * 60 * 150)
-    score(tmp_path, resamples=150)
-    with pytest.raises(config.InputError, match=r"resamples is 200, .* 60 test images; .* set it to 150 or less"):
-        score(tmp_path, resamples=200)
 
 
 def test_scoring_twice_writes_equal_bytes_and_another_seed_other_intervals(tmp_path: Path) -> None:
@@ -493,6 +489,7 @@ def check_labels(root: Path, positive: str) -> None:
     figures = the_metrics(root)
     spans = figures.pop("intervals")
     figures.pop("notes")
+    figures.pop("supports")
     assert set(figures) == set(expected)
     assert len(figures) <= 15
     for name, value in expected.items():

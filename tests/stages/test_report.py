@@ -93,6 +93,8 @@ def build(
     *,
     task: str = "multiclass",
     test_counts: Sequence[int] | None = None,
+    val_counts: Sequence[int] | None = None,
+    unit_sizes: Sequence[int] | None = None,
     rates: Sequence[float] = (1e-3, 9e-4, 5e-4, 2e-4),
     losses: Sequence[float] = (1.2, 0.8, 0.6, 0.5),
     ledger: tuple[prior_ledger.Line, ...] = (),
@@ -103,28 +105,32 @@ def build(
     """Write every artifact that the page is made from, about 10 images per class and split; decide and score for real.
 
     For multilabel, every third image has the next class too. `draws_of` says how often training tiles are repeated, in
-    turn.
+    turn. `unit_sizes` says for each class how many images in turn are of one group and resemble each other.
     """
     rng = np.random.default_rng(0)
     count, many = len(names), task == "multilabel"
     test_counts = [10] * count if test_counts is None else test_counts
-    rows = []
+    val_counts = [10] * count if val_counts is None else val_counts
+    rows, groups = [], []
     for class_, name in enumerate(names):
-        for split, number in (("train", 12 - class_ % 3), ("val", 10), ("test", test_counts[class_])):
+        for split, number in (("train", 12 - class_ % 3), ("val", val_counts[class_]), ("test", test_counts[class_])):
             for copy in range(number):
                 also = [names[(class_ + 1) % count]] if many and copy % 3 == 0 and number else []
                 rows.append((labels.join([name, *also]), split))
+                size = 1 if unit_sizes is None else unit_sizes[class_]
+                groups.append(len(rows) - 1 - copy % size)
     ids = [f"images/{number:05}.png" for number in range(len(rows))]
+    units = [ids[first] for first in groups]
     cells = [cell for cell, _ in rows]
     table = pd.DataFrame({"image_id": ids, "path": [f"data/raw/{image}" for image in ids], "labels": cells})
-    table = table.assign(raw_labels=cells, group=ids, split="", width_px=20, height_px=10, sha256="0" * 64)
+    table = table.assign(raw_labels=cells, group=units, split="", width_px=20, height_px=10, sha256="0" * 64)
     counts = tuple(labels.counts(cells, names).tolist())
     manifest.write(root, table)
     classes.write(root, classes.Classes(tuple(names), counts, len(ids)))
     refused = [("labels.csv row 3", "<img src=x>.png", "rejected", "the file is <empty>")]
     rejected.write(root, pd.DataFrame(refused, columns=list(rejected.COLUMNS)))
     splits.write(root, pd.DataFrame({"image_id": ids, "split": [split for _, split in rows]}))
-    alone = pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
+    alone = pd.DataFrame({"image_id": ids, "unit": units, "centre": ids, "kind": "single", "correlation": 1.0})
     clusters.write(root, alone)
     buffer = io.BytesIO()
     Image.new("RGB", (200, 300), "teal").save(buffer, "PNG")
@@ -179,11 +185,14 @@ def build(
         part = table[[side == split for _, side in rows]]
         truth = labels.indicators(part["labels"].tolist(), names)
         logits = (rng.normal(size=truth.shape) + skill * truth).astype(np.float32)
-        image_ids = tuple(part["image_id"])
-        found = predictions.Predictions(image_ids, image_ids, tuple(part["labels"]), tuple(names), logits)
+        image_ids, of_unit = tuple(part["image_id"]), tuple(part["group"])
+        if unit_sizes is not None:
+            codes = np.unique(of_unit, return_inverse=True)[1]
+            logits += 2 * rng.normal(size=(codes.max() + 1, count)).astype(np.float32)[codes]
+        found = predictions.Predictions(image_ids, of_unit, tuple(part["labels"]), tuple(names), logits)
         predictions.write(root, split, found)
     block = {"calibrator": "auto", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
-    block |= {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 200, **decide_as}
+    block |= {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 1000, **decide_as}
     matters = decide.Matters(Positive(names[-1], "as evaluate.positive states it"), (0.05, 0.01))
     asked = evaluate.Evaluate(positive=names[-1], at_prevalence=(0.05, 0.01), resamples=100)
     settings = decide.Decide.model_validate(block)
@@ -314,43 +323,55 @@ def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(
     assert "Among 106 test images, the model finds 5 of the 6 with this class (95 % interval: " in few.replace(
         "\xa0", " "
     )
-    assert "Too few test images have this class to judge the model." in few
-    assert "the model finds the only one with this class" in one
-    assert "Too few test images" not in enough
+    assert few.count("Only 6 test images have this class: too few to judge the model.") == 2
+    assert "the model finds the only one with this class (only 1 unit; no interval)" in one
+    assert one.count("Not usable: only 1 test image has this class.") == 2
+    assert "too few to judge" not in enough
+
+
+def change(root: Path, table: str, rows: dict[str, tuple[float, float, float]], **where: str) -> None:
+    """Write other values and intervals into the rows of a table, by figure."""
+    found = plots.read(root, table)
+    for figure, values in rows.items():
+        chosen = found["figure"] == figure
+        for column, value in where.items():
+            chosen &= found[column] == value
+        found.loc[chosen, ["value", "low", "high"]] = values
+    plots.write(root, {name: plots.read(root, name) for name in plots.COLUMNS} | {table: found})
 
 
 @pytest.mark.parametrize(
-    ("raw", "text"), [((0.50, 0.60), "does not test the difference"), ((0.70, 0.90), "lowered it")]
+    ("gain", "text"),
+    [
+        (
+            (-0.1, -0.15, -0.05),
+            "Calibration lowered the Brier score, the mean squared error of the probabilities",
+        ),
+        ((0.1, 0.05, 0.15), "Calibration raised the Brier score"),
+        ((-0.1, -0.25, 0.05), "No clear change of the Brier score"),
+        ((-0.1, np.nan, np.nan), "there is no interval for the difference"),
+    ],
 )
-def test_a_calibration_error_fell_only_if_its_intervals_do_not_overlap(tmp_path, raw, text):
+def test_calibration_lowered_an_error_only_if_the_interval_of_the_difference_says_so(tmp_path, gain, text):
     build(tmp_path)
-    table = plots.read(tmp_path, "scores")
-    of_error = table["figure"] == "expected_calibration_error"
-    table.loc[of_error & (table["way"] == "raw"), ["value", "low", "high"]] = (sum(raw) / 2, *raw)
-    table.loc[of_error & (table["way"] == "calibrated"), ["value", "low", "high"]] = (0.45, 0.35, 0.55)
-    plots.write(tmp_path, {name: plots.read(tmp_path, name) for name in plots.COLUMNS} | {"scores": table})
-    assert text in Page(made(tmp_path)).text.partition("mean gap between probability")[2][:200]
+    change(tmp_path, "differences", {"brier_score": gain})
+    page = Page(made(tmp_path)).text
+    assert text in page
+    assert page.count("the Brier score, the mean squared error") == 1
 
 
-def test_gains_and_losses_of_the_decision_are_named(tmp_path):
+def test_gains_and_losses_of_the_decision_are_named_by_their_intervals(tmp_path):
     build(tmp_path)
-    table = plots.read(tmp_path, "scores").set_index(["way", "figure"])
-    ends = {
-        "balanced_accuracy": ((0.3, 0.2, 0.4), (0.6, 0.5, 0.7)),
-        "accuracy": ((0.8, 0.7, 0.9), (0.5, 0.4, 0.6)),
-        "macro_f1": ((0.5, 0.4, 0.6), (0.55, 0.45, 0.65)),
-        "matthews": ((0.4, 0.3, 0.5), (0.4, 0.3, 0.5)),
-    }
-    for figure, values in ends.items():
-        for way, value in zip(("raw", "decided"), values, strict=True):
-            table.loc[(way, figure), ["value", "low", "high"]] = value
-    tables = {name: plots.read(tmp_path, name) for name in plots.COLUMNS} | {"scores": table.reset_index()}
-    plots.write(tmp_path, tables)
+    figures = ("balanced_accuracy", "accuracy", "macro_f1", "matthews")
+    change(tmp_path, "scores", dict.fromkeys(figures, (0.5, 0.4, 0.6)), way="raw")
+    change(tmp_path, "scores", dict.fromkeys(figures, (0.6, 0.5, 0.7)), way="decided")
+    gains = [(0.1, 0.02, 0.18), (-0.1, -0.15, -0.05), (0.1, -0.02, 0.22), (0.1, np.nan, np.nan)]
+    change(tmp_path, "differences", dict(zip(figures, gains, strict=True)))
     assert (
-        "It raised balanced accuracy (0.30 to 0.60), lowered accuracy (0.80 to 0.50) and did not change Matthews "
-        "correlation (at 0.40). For macro F1 (0.50 to 0.55), the separate intervals of raw and re-decided overlap; the "
-        "report does not test the difference."
-    ) in Page(made(tmp_path)).text
+        "It raised balanced accuracy (0.50 to 0.60, +0.10 [+0.02, +0.18]) and lowered accuracy (0.50 to 0.60, −0.10 "
+        "[−0.15, −0.05]). No clear change: macro F1 (0.50 to 0.60, +0.10 [−0.02, +0.22]). Without an interval, so not "
+        "compared: Matthews correlation (0.50 to 0.60, +0.10)."
+    ) in Page(made(tmp_path)).text.replace("\xa0", " ")
 
 
 def test_a_test_split_without_the_class_that_matters_gives_a_page(tmp_path):
@@ -485,7 +506,7 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     opened = prior.Prior("multiclass", names, (2862, 138), (784, 784), (784, 784), 3000, 1568, 1568, ())
     block = {"calibrator": "none", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
     settings = decide.Decide.model_validate(
-        block | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 200}
+        block | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 1000}
     )
     matters = decide.Matters(Positive("panel", "as evaluate.positive states it"), ())
     asked = evaluate.Evaluate(positive="panel", at_prevalence=(), resamples=100)
@@ -508,7 +529,7 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     assert "The share of “panel” is 50 % in validation and 4.6 % in test." in text
     assert "it is 86 % on validation and 89 % on test" in text
     assert re.search(r"from validation is 0\.33 \[0\.2[5-9], 0\.3[6-9]\]; measured on test: 0\.33 ", text)
-    assert "The change of the share alone can explain why precision fell." in text
+    assert "is within its interval: the change of the share alone can explain why precision fell." in text
     assert "raw logits without correction and rule" not in text  # which changed nothing
 
 
@@ -555,12 +576,14 @@ def test_a_ledger_that_changed_nothing_says_so_and_folds_its_table(tmp_path):
 
 def test_recall_that_differs_between_validation_and_test_is_warned_about(tmp_path):
     build(tmp_path)
-    assert "The same decisions find" not in Page(made(tmp_path)).text
     chosen = decision.read(tmp_path)
-    counts = ((5, 5, 5, 5), (1, 5, 39, 5)) if chosen.positive == "rare" else ((1, 5, 39, 5), (5, 5, 5, 5))
-    decision.write(tmp_path, dataclasses.replace(chosen, val_decided=counts))
+    same = dataclasses.replace(chosen, val_decided=((20, 5, 20, 5), (6, 5, 4, 5)))
+    decision.write(tmp_path, same)
+    assert "The same decisions find" not in Page(made(tmp_path)).text
+    decision.write(tmp_path, dataclasses.replace(same, val_decided=((5, 5, 5, 5), (1, 5, 39, 5))))
     text = Page(made(tmp_path)).text
     assert "The same decisions find 1 of 40 images of “rare” on validation, but 6 of 10 on test." in text
+    assert re.search(r"Recall differs by \+0\.5\d \[\+0\.2\d,.\+0\.[78]\d\], so test images may differ", text)
     assert "On new images, expect less than test shows." in text
 
 
@@ -673,3 +696,77 @@ def test_a_browser_shows_the_page_without_complaint_and_a_phone_need_not_scroll_
     dom, said = browse(tmp_path, (tmp_path / report.PATH).as_uri(), dark=dark)
     assert "Counterpoise report" in dom
     assert "CONSOLE" not in said
+
+
+GROUPED: dict[str, Any] = {"val_counts": [60, 40, 60], "unit_sizes": (1, 2, 6)}
+"""Images of `usual` come in pairs, those of `rare` are six exposures of one object."""
+COMPARES = (
+    *("Highest", "Lowest", "best", "worst", "better", "worse", "found more", "kept", "broken", "raised", "lowered"),
+    *("random guessing", "at best", "more than the share", "can explain", "no sign"),
+)
+"""Words of sentences that compare figures; `Worst mistakes` is the heading of pictures."""
+
+
+def sentences_about(text: str, name: str) -> list[str]:
+    return [sentence for sentence in re.split(r"(?<=[.;]) ", text) if f"“{name}”" in sentence]
+
+
+def test_ten_objects_of_six_images_are_ten_units_everywhere(tmp_path, capsys):
+    names = ("plain", "usual", "rare")
+    build(tmp_path, names, test_counts=[60, 40, 60], **GROUPED)
+    text = Page(made(tmp_path)).text.replace("\xa0", " ")
+    assert "Test: 160 images of 90 units, 60 images of 10 units with the class that matters." in text
+    assert "Images of one group, or near duplicates, are one unit: they count as one observation." in text
+    assert "the model finds 13 of the 60 with this class (10 units; 95 % interval: " in text
+    assert "13 of 60 images found (10 units)" in text
+    assert "n = 60 (10 units)" in text
+    assert "n = 40 (20 units)" in text
+    assert "Units of the rows: “plain” 60, “usual” 20 and “rare” 10." in text
+    assert "Not usable" not in text
+    assert metrics.read(tmp_path).supports == {"test_images": (160, 90), "test_positives": (60, 10)}
+    assert "without an interval" not in capsys.readouterr().err
+    low, high = metrics.read(tmp_path).intervals["recall"]
+    assert high - low > 0.3  # of 60 separate images it would be 0.21
+
+
+def test_one_object_has_no_interval_and_no_sentence_says_more_than_its_images(tmp_path, capsys):
+    build(tmp_path, ("plain", "usual", "rare"), test_counts=[60, 40, 6], **GROUPED)
+    text = Page(made(tmp_path)).text.replace("\xa0", " ")
+    shown = metrics.read(tmp_path)
+    assert not {"recall", "precision", "average_precision", "roc_auc"} & set(shown.intervals)
+    table = plots.read(tmp_path, "classes")
+    assert table.loc[table["class"] == "rare", ["low", "high"]].isna().to_numpy().all()
+    assert text.count("Not usable: only 6 test images of 1 unit have this class.") == 2
+    assert "5 of 6 images found (only 1 unit)" in text
+    assert "5 of 23 alarms right (only 1 unit of the class)" in text
+    assert "Average precision, ROC AUC, recall and precision have no interval. All images of the class are of" in text
+    assert text.count("have no interval") == 1
+    assert "0.83, no interval, n = 6 (only 1 unit)" in text
+    assert "Not compared, with fewer than 5 units: “rare”." in text
+    assert "too few to say what to expect at other prevalences, so none are shown" in text
+    assert "Each dot is one image." not in text  # the pictures of other prevalences
+    for sentence in sentences_about(text, "rare"):
+        assert not [word for word in COMPARES if re.search(rf"\b{word}\b", sentence)], sentence
+    gains: dict[Any, Any] = plots.read(tmp_path, "differences").set_index("figure").to_dict(orient="index")
+    assert gains["balanced_accuracy"]["low"] < 0 < gains["balanced_accuracy"]["high"]
+    assert "4 figures without an interval, with 1 unit of 'rare' in test" in capsys.readouterr().err
+
+
+def test_three_objects_have_intervals_but_nothing_is_compared(tmp_path, capsys):
+    build(tmp_path, ("plain", "usual", "rare"), test_counts=[60, 40, 18], **GROUPED)
+    text = Page(made(tmp_path)).text.replace("\xa0", " ")
+    assert "recall" in metrics.read(tmp_path).intervals
+    assert text.count("Not usable: only 18 test images of 3 units have this class.") == 2
+    assert "n = 18 (only 3 units)" in text
+    assert "3 classes, 1 with fewer than 5 units; no skill" in text
+    for sentence in sentences_about(text, "rare"):
+        assert not [word for word in COMPARES if re.search(rf"\b{word}\b", sentence)], sentence
+    assert "only 3 units of 'rare' in test: the intervals are rough; label more images" in capsys.readouterr().err
+
+
+def test_labels_of_one_object_are_counted_as_one(tmp_path):
+    build(tmp_path, ("plain", "rare"), task="multilabel", test_counts=[0, 6], val_counts=[60, 60], unit_sizes=(1, 6))
+    text = Page(made(tmp_path)).text.replace("\xa0", " ")
+    assert "Not usable: only 6 test images of 1 unit have this label." in text
+    assert "recall" not in metrics.read(tmp_path).intervals
+    assert re.search(r"n = 80 \(\d+ units\)", text)  # of a threshold: the support in validation

@@ -1309,7 +1309,7 @@ def average_precision(*, shuffled: bool, seed: int) -> tuple[float, tuple[float,
 
     choice = decide.Decide.model_validate(
         {"calibrator": "temperature", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
-        | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 10, "search_positives": 200}
+        | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 10, "search_positives": 1000}
     )
     matters = decide.Matters(Positive(NAMES[-1], "as evaluate.positive states it"), ())
     wanted = evaluate.Evaluate(positive=None, at_prevalence=(), resamples=500)

@@ -24,7 +24,7 @@ def test_a_curve_goes_on_to_twice_the_labels() -> None:
 
 
 def a_curve(gain: float, low: float, high: float, undefined: int = 0) -> learning_curve_report.LearningCurves:
-    interval = intervals.Interval(low, high, undefined)
+    interval = intervals.Percentiles(low, high, undefined)
     curve = learning_curve_report.Curve("average precision of solar", (0.5,), (interval,), gain, interval, 0.5)
     return learning_curve_report.LearningCurves((Fraction(1),), (10, 20), (3, 6), "solar", 0.3, 100, (curve,))
 
@@ -43,7 +43,7 @@ def test_the_sentence_says_what_is_known_and_what_is_not() -> None:
 
 
 def test_the_table_has_a_row_for_each_share_and_begins_its_words_with_the_class_that_matters() -> None:
-    interval = intervals.Interval(0.1, 0.3, 0)
+    interval = intervals.Percentiles(0.1, 0.3, 0)
     curves = [
         learning_curve_report.Curve(name, (0.2,) * 3, (interval,) * 3, 0.1, interval, 0.5)
         for name in ("first", "of solar")

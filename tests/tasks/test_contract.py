@@ -29,7 +29,7 @@ DECIDE: dict[str, Any] = {
     "floor": 0.8,
     "at_least": 0,
     "min_positives": 10,
-    "search_positives": 200,
+    "search_positives": 1000,
 }
 
 

@@ -15,10 +15,8 @@ Floats = NDArray[np.float64]
 MAX_ITERATIONS = 20_000
 TOLERANCE = 1e-9
 """No share moves further than this in the last step."""
-BINS = 10
-"""Of the scores that the check compares, at most, with about equally many images in each."""
-PER_BIN = 30
-"""So many images of the rarest class of validation for each bin, but at least three bins."""
+ORDERS = 8
+"""So many polynomials of the ranks of a class's probability are compared by the check; the later ones weigh little."""
 
 
 @dataclass(frozen=True)
@@ -139,14 +137,23 @@ def check(
     """Check whether validation's classes, in other shares, explain the scores of unlabelled images.
 
     With f(x) the probabilities under the estimate, M their means in each class of validation, and pi' = M^-T (mean of
-    f over the unlabelled images), the shares that explain these means best: the probability of each class is cut into
-    up to ten bins, and the share D_b of unlabelled images in bin b, less sum_j pi'_j (share of class j of validation in
-    b), is compared with its own scatter. Each image gives g_b(x) = [x in b] - sum_j P_jb (M^-T f(x))_j, whose mean over
-    the unlabelled images is D_b and whose mean over each class of validation is 0; hence
-    cov D = cov(g) / n + sum_j pi_j^2 cov_j(g) / n_j. With V that covariance for D_b / sqrt(share of bin b), of the bins
-    of all classes together, sum_b D_b^2 / (share of bin b) / tr V is referred to the F distribution with (tr V)^2 /
-    tr V^2 and (tr V)^2 / sum over samples of (tr V_s^2 / (n_s - 1)) degrees of freedom: as the sum of squares varies,
-    and as V itself is known.
+    f over the unlabelled images), the shares that explain these means best: the unlabelled images are compared with the
+    mixture of validation's classes in the shares pi', by a statistic of Anderson and Darling. For the probability of
+    each class, u(x) in (0, 1) is the rank among all images of both samples, and h_j(x) = sqrt(2 j + 1) P_j(2 u(x) - 1)
+    for Legendre's polynomials P_j, j = 1 to 8. D_j is the mean of h_j over the unlabelled images less the mixture's,
+    and the statistic is the sum of D_j^2 / (j (j + 1)) over j and classes. That is Anderson and Darling's integral of
+    squared differences of distribution functions, written in its own components; gaps that spread over all scores, as
+    a shift causes, weigh most.
+
+    D is compared with its own scatter. Each image gives g_j(x) = h_j(x) - sum_k P_jk (M^-T f(x))_k, with P_jk the mean
+    of h_j in class k of validation. The mean of g_j over the unlabelled images is D_j, and over each class of
+    validation it is 0; hence cov D = cov(g) / n + sum_k pi_k^2 cov_k(g) / n_k. With V that covariance for
+    D_j / sqrt(j (j + 1)), the statistic / tr V is referred to the F distribution with (tr V)^2 / tr V^2 and
+    (tr V)^2 / sum over samples of (tr V_s^2 / (n_s - 1)) degrees of freedom: as the sum of squares varies, and as V
+    itself is known.
+
+    What it cannot notice: a change that looks like other shares. If images of one class only look less like it, the
+    share of the class is underestimated, and the scores fit.
 
     The intervals lie around the estimate on the scale of log-odds. With I_jk = mean of f_j f_k / pi_j over the
     unlabelled images, which is M if the probabilities are calibrated, the variance is that of I^-T f over these images,
@@ -166,6 +173,8 @@ def check(
         Intervals, p-value and separation.
 
     Source: Lipton, Wang, Smola (2018), Detecting and Correcting for Label Shift with Black Box Predictors, for M^-T;
+        Anderson, Darling (1952), Asymptotic Theory of Certain Goodness of Fit Criteria, section 4, for the statistic
+        and its components, and Pettitt (1976), A two-sample Anderson-Darling rank statistic, for ranks of both samples;
         Box (1954), Some Theorems on Quadratic Forms, for the F distribution, as Brunner, Dette, Munk (1997), Box-Type
         Approximations in Nonparametric Factorial Designs, take its degrees of freedom.
     """
@@ -205,22 +214,19 @@ def _explained(
     sizes: list[int],
     estimated: Floats,
 ) -> float:
-    """Return the p-value of the bins of all classes together."""
+    """Return the p-value of the statistic of all classes together."""
     from scipy.special import fdtrc
 
-    count = int(np.clip(min(sizes) // PER_BIN, 3, BINS))
-    bins = [_bins(unlabelled[:, index], val[:, index], count) for index in range(len(estimated))]
-    one, other = (np.concatenate(blocks, axis=1) for blocks in zip(*bins, strict=True))
-    shares = np.stack([other[rows].mean(axis=0) for rows in own])
-    gaps = one - theirs @ shares
-    expected = np.maximum(estimated @ shares, 0.5 / len(one))
-    statistic = float((gaps.mean(axis=0) ** 2 / expected).sum())
-    scale = np.sqrt(np.outer(expected, expected))
-    whole, known = np.zeros_like(scale), 0.0
+    parts = [_components(unlabelled[:, index], val[:, index]) for index in range(len(estimated))]
+    one, other = (np.concatenate(blocks, axis=1) for blocks in zip(*parts, strict=True))
+    means = np.stack([other[rows].mean(axis=0) for rows in own])
+    gaps = one - theirs @ means
+    statistic = float((gaps.mean(axis=0) ** 2).sum())
+    whole, known = np.zeros((one.shape[1],) * 2), 0.0
     samples = [(gaps, 1.0, len(one))]
-    samples += [(other[rows] - ours[rows] @ shares, estimated[k], sizes[k]) for k, rows in enumerate(own)]
+    samples += [(other[rows] - ours[rows] @ means, estimated[k], sizes[k]) for k, rows in enumerate(own)]
     for values, weight, size in samples:
-        scaled = weight**2 * _covariance(values) / size / scale
+        scaled = weight**2 * _covariance(values) / size
         whole += scaled
         known += float((scaled**2).sum()) / max(size - 1, 1)
     mean, squared = float(np.trace(whole)), float((whole**2).sum())
@@ -229,11 +235,20 @@ def _explained(
     return float(fdtrc(mean**2 / squared, mean**2 / known, statistic / mean))
 
 
-def _bins(unlabelled: Floats, val: Floats, count: int) -> tuple[Floats, Floats]:
-    """Cut probabilities of one class into bins; return indicators (n, b) and (m, b)."""
-    edges = np.unique(np.quantile(np.concatenate([unlabelled, val]), np.linspace(0, 1, count + 1)[1:-1]))
-    one, other = (np.eye(len(edges) + 1)[np.searchsorted(edges, values)] for values in (unlabelled, val))
-    return one, other
+def _components(unlabelled: Floats, val: Floats) -> tuple[Floats, Floats]:
+    """Write ranks of one class's probability as components of Anderson and Darling's statistic: (n, 8) and (m, 8)."""
+    from scipy.special import eval_legendre
+
+    both = np.sort(np.concatenate([unlabelled, val]))
+    orders = np.arange(1, ORDERS + 1)
+    weights = np.sqrt((2 * orders + 1) / (orders * (orders + 1)))
+
+    def of(values: Floats) -> Floats:
+        ranks = (np.searchsorted(both, values, "left") + np.searchsorted(both, values, "right")) / len(both)
+        components: Floats = weights * eval_legendre(orders, ranks[:, None] - 1)  # ranks are twice the mean rank u
+        return components
+
+    return of(unlabelled), of(val)
 
 
 def _class_means(values: Floats, targets: NDArray[np.int64], count: int) -> Floats:

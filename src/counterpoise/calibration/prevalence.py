@@ -87,9 +87,10 @@ def expected_precision(
     """
     tp, fp, fn, tn = counts
     if not tp + fn or not fp + tn:
-        return float("nan"), intervals.Interval(0.0, 1.0, 0)
+        return float("nan"), intervals.Interval(0.0, 1.0)
     rng = seeds.generator(0, "expected precision")
     recall = rng.beta(tp + 0.5, fn + 0.5, SIMULATIONS)
     false_positive_rate = rng.beta(fp + 0.5, tn + 0.5, SIMULATIONS)
     value = float(precision_at(tp / (tp + fn), fp / (fp + tn), prevalence))
-    return value, intervals.percentile(precision_at(recall, false_positive_rate, prevalence), level=level)
+    drawn = intervals.percentile(precision_at(recall, false_positive_rate, prevalence), level=level)
+    return value, intervals.Interval(drawn.low, drawn.high)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from counterpoise.artifacts import plots
 from counterpoise.artifacts.decision import Decision
 from counterpoise.calibration import prevalence
-from counterpoise.evaluation.scores import Booleans, Floats, Score, Truth, Variant, redecided
-from counterpoise.metrics import averages, intervals, ranking
+from counterpoise.evaluation import estimates
+from counterpoise.evaluation.scores import Floats, Score, Truth, Variant, redecided
+from counterpoise.metrics import intervals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +53,8 @@ def _rows(
     rows: list[tuple[object, ...]] = []
     for name, counts in (("raw expected", decision.val_raw), ("expected", decision.val_decided)):
         value, interval = prevalence.expected_precision(counts[truth.positive], share)
+        if truth.grouped:
+            interval = intervals.missing(estimates.GROUPED)
         rows.append((place, share, name, "precision", value, interval.low, interval.high))
     for name, variant in variants.items():
         for figure, (value, interval) in _at(variant, truth, share).items():
@@ -62,16 +65,10 @@ def _rows(
 def _at(variant: Variant, truth: Truth, share: float) -> dict[str, Score]:
     """Compute the figures of a variant on images weighed to a share of the class that matters."""
     positives, decided = truth.targets[:, truth.positive], variant.decided[:, truth.positive]
-    probs = variant.probs[:, truth.positive]
-    weighted = (prevalence.importance(positives, share), prevalence.importance(positives, share, truth.weights))
-
-    def share_of(numerator: Booleans, denominator: Booleans) -> Score:
-        value, resampled = (averages.ratio(w @ numerator, w @ denominator) for w in weighted)
-        return float(value), intervals.percentile(resampled)
-
-    value, resampled = (ranking.average_precision(positives, probs, w) for w in weighted)
     return {
-        "precision": share_of(positives & decided, decided),
-        "recall": share_of(positives & decided, positives),
-        "average_precision": (float(value), intervals.percentile(resampled)),
+        "precision": estimates.precision_at(positives, decided, truth.units, share),
+        "recall": estimates.recall(positives, decided, truth.units),
+        "average_precision": estimates.average_precision_at(
+            positives, variant.probs[:, truth.positive], truth.units, share
+        ),
     }

@@ -1,25 +1,25 @@
-"""What every task shares: three variants of the predictions, what test images are, and figures with intervals."""
+"""What every task shares: three variants of the predictions, and what test images are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise.artifacts.decision import Decision
 from counterpoise.decision import rules
-from counterpoise.metrics import intervals, ranking
+from counterpoise.evaluation.estimates import Booleans as Booleans
+from counterpoise.evaluation.estimates import Floats as Floats
+from counterpoise.evaluation.estimates import Score as Score
+from counterpoise.evaluation.estimates import Units as Units
+from counterpoise.metrics.arguments import distinct
 
 BINS = 15
 """Of the expected calibration error and the calibration plot."""
 
-Floats = NDArray[np.float64]
-Booleans = NDArray[np.bool_]
 Weights = NDArray[np.int32] | None
-Score = tuple[float, intervals.Interval]
-"""A figure, NaN where it is undefined on these images, and its 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,37 @@ class Truth:
 
     Attributes:
         targets: (n, c) their labels; of one class per image, one in each row.
-        groups: (n,) what a resample takes as a whole.
-        weights: (b, n) how often each resample holds each image.
+        units: (n,) what is counted: integers from 0, one for each group or set of near duplicates.
         positive: Index of the class that matters.
+        resamples: Number of draws, for the figures whose interval needs draws.
+        seed: Of these draws.
     """
 
     targets: Booleans
-    groups: NDArray[np.str_]
-    weights: NDArray[np.int32]
+    units: Units
     positive: int
+    resamples: int
+    seed: int
+
+    @cached_property
+    def units_of_classes(self) -> Units:
+        """Number of units, (c,), with an image of each class."""
+        return units_of_classes(self.targets, self.units)
+
+    @cached_property
+    def grouped(self) -> bool:
+        """Whether a unit has more than one image."""
+        return len(distinct(self.units)) < len(self.units)
+
+
+def units_of_classes(targets: Booleans, units: Units) -> Units:
+    """Count the units, (c,), that have an image of each class.
+
+    Example:
+        >>> units_of_classes(np.array([[True, False], [True, False], [False, True]]), np.array([0, 0, 1]))
+        array([1, 1])
+    """
+    return np.array([len(distinct(units[column])) for column in targets.T], dtype=np.int64)
 
 
 def variants(logits: Floats, decision: Decision) -> dict[str, Variant]:
@@ -77,32 +99,6 @@ def redecided(logits: Floats, decision: Decision) -> Variant:
     return Variant(probs, rules.decided(decision, probs))
 
 
-def of_positive(variant: Variant, truth: Truth) -> dict[str, Score]:
-    """Compute the figures of ranking for the class that matters against the rest."""
-    positives, scores = truth.targets[:, truth.positive], variant.probs[:, truth.positive]
-    return {
-        "average_precision": bootstrap(lambda w: ranking.average_precision(positives, scores, w), truth),
-        "roc_auc": bootstrap(lambda w: ranking.roc_auc(positives, scores, w), truth),
-    }
-
-
-def bootstrap(figure: Callable[[Weights], object], truth: Truth, *, grows: bool = False) -> Score:
-    """Compute a figure and its interval by bootstrap over groups.
-
-    Args:
-        figure: From weights of the images, None or (b, n), to the figure, () or (b,).
-        truth: The images and their resamples.
-        grows: Whether resampling itself makes the figure larger.
-    """
-    value, resampled = float(figure(None)), figure(truth.weights)  # type: ignore[arg-type]
-    interval = intervals.centred(resampled, value) if grows else intervals.percentile(resampled)  # type: ignore[arg-type]
-    return value, interval
-
-
-def rate(successes: Booleans, groups: NDArray[np.str_]) -> Score:
-    """Compute a share and Wilson's interval, wider where the images of a group resemble each other; NaN of nothing."""
-    if not len(successes):
-        return float("nan"), intervals.Interval(0.0, 1.0, 0)
-    effect = intervals.design_effect(successes, groups)
-    low, high = intervals.wilson(int(successes.sum()), len(successes), design_effect=effect)
-    return float(successes.mean()), intervals.Interval(float(low), float(high), 0)
+def count_units(units: Units) -> int:
+    """Count the different units, of shape (n,), that images come from."""
+    return len(distinct(units))

@@ -94,10 +94,14 @@ def coverage(truth: Booleans, probs: FloatArray, weights: ArrayLike | None = Non
         3.0
     """
     labelled = truth.any(axis=1)
-    least = np.where(truth, probs, np.inf).min(axis=1, initial=np.inf)
-    depth = (probs >= least[:, None]).sum(axis=1).astype(np.float64)
-    sums = _weighted_sum(np.stack([np.where(labelled, depth, 0.0), labelled], axis=1), weights)
+    sums = _weighted_sum(np.stack([depths(truth, probs), labelled], axis=1), weights)
     return ratio(sums[..., 0], sums[..., 1])
+
+
+def depths(truth: Booleans, probs: FloatArray) -> FloatArray:
+    """Count for each example, (n,), the labels at least as probable as its least probable true one; 0 without one."""
+    least = np.where(truth, probs, np.inf).min(axis=1, initial=np.inf)
+    return np.asarray((probs >= least[:, None]).sum(axis=1), dtype=np.float64)
 
 
 def calibration_error(truth: Booleans, probs: FloatArray, weights: ArrayLike | None = None, bins: int = 15) -> Values:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from counterpoise.metrics.arguments import FloatArray, Values, class_probabilities, ranking
 from counterpoise.metrics.averages import per_weighting, ratio, weighted_mean
@@ -118,6 +118,16 @@ def brier(probs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
     """
     p, t = class_probabilities(probs, targets)
     return weighted_mean(((p - np.eye(p.shape[1])[t]) ** 2).sum(1), weights)
+
+
+def bins_of(values: FloatArray, bins: int) -> NDArray[np.int64]:
+    """Find the bin, 0 to bins - 1, of each probability among bins of equal width, ((m - 1) / M, m / M].
+
+    Example:
+        >>> bins_of(np.array([0.0, 0.5, 0.51, 1.0]), 2)
+        array([0, 0, 1, 1])
+    """
+    return np.digitize(values, _inner_edges(bins), right=True).astype(np.int64)
 
 
 def _inner_edges(bins: int) -> FloatArray:

@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from counterpoise import labels, seeds
+from counterpoise import labels
 from counterpoise.artifacts import decision as decision_file
 from counterpoise.artifacts import metrics, plots, predictions
-from counterpoise.config import PATH, InputError, Prevalences, Section, Seed
+from counterpoise.config import Prevalences, Section, Seed
 from counterpoise.decision.class_names import PositiveName
 from counterpoise.engine.threads import one_thread
 from counterpoise.evaluation import tasks
+from counterpoise.evaluation.class_scores import of_class
+from counterpoise.evaluation.differences import differences_table
 from counterpoise.evaluation.headline import headline
 from counterpoise.evaluation.prevalence_table import prevalence_table
-from counterpoise.evaluation.scores import Truth, variants
+from counterpoise.evaluation.scores import Truth, units_of_classes, variants
 from counterpoise.evaluation.tables import calibration_table, precision_recall_table, scores_table
-from counterpoise.metrics import intervals
+from counterpoise.metrics.arguments import unit_codes
 from counterpoise.stages import count_of, run, warn
 from counterpoise.storage import ArtifactError
 
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-ROUGH = "resamples"
-"""The word of notes about intervals that lack resamples; the console has one line for all of them."""
+NO_INTERVAL = "has no interval"
+"""The words of notes about figures without an interval; the console has one line for all of them."""
 
 
 class Evaluate(Prevalences, PositiveName):
@@ -42,12 +44,8 @@ class Evaluate(Prevalences, PositiveName):
     model_config = Section.model_config
 
     resamples: int = Field(ge=100, le=10_000)
-    """Number of bootstrap resamples for the intervals of composite figures, in 100..10,000. Time and memory grow with
-    it (4 bytes for each resample and test image), and beyond 10,000 the ends of intervals no longer move."""
-
-
-MOST_BYTES = 4 * 2**30
-"""Memory of the resamples: 1,000 of a million test images, or 10,000 of a hundred thousand."""
+    """Number of resamples for the interval of the calibration error and for a learning curve, in 100..10,000. Beyond
+    10,000 the ends of intervals no longer move."""
 
 
 class Params(Section):
@@ -66,57 +64,56 @@ def score(
         test: Raw logits.
         decision: How logits become decisions, and the class that matters.
         params: Section `evaluate`.
-        seed: Seed of the bootstrap.
+        seed: Seed of these draws.
 
     Returns:
         The headline metrics, and the tables of the plots.
 
     Raises:
         ArtifactError: Predictions and decision are from different runs.
-        InputError: The resamples would take too much memory.
     """
-    needed, count = 4 * params.resamples * len(test.image_ids), len(test.image_ids)
-    if needed > MOST_BYTES:
-        raise InputError(
-            f"{PATH}: evaluate.resamples is {params.resamples}, which takes {needed / 2**30:.0f} GiB with {count:,} "
-            f"test images; at most {MOST_BYTES / 2**30:.0f} GiB are used; set it to {MOST_BYTES // (4 * count)} or less"
-        )
-    names, groups, task = decision.classes, np.asarray(test.groups), tasks.find(decision.task)
+    names, task = decision.classes, tasks.find(decision.task)
     if test.classes != names:
         raise ArtifactError(
             f"{predictions.path('test')} has the classes {test.classes}, but {decision_file.PATH} has {names}; run "
             "`dvc repro`"
         )
-    weights = intervals.bootstrap_weights(groups, resamples=params.resamples, rng=seeds.generator(seed, "bootstrap"))
-    truth = Truth(labels.indicators(test.labels, names), groups, weights, names.index(decision.positive))
+    targets, units = labels.indicators(test.labels, names), unit_codes(test.groups)
+    truth = Truth(targets, units, names.index(decision.positive), params.resamples, seed)
     logits = test.logits.astype(np.float64)
     by_variant = variants(logits, decision)
     scores = {name: task.figures(variant, truth) for name, variant in by_variant.items()}
     decided = by_variant["decided"]
-    classes = task.per_class(decided, truth, names)
     tables = {
         "confusion": task.confusion_table(decided, truth, names),
         "precision_recall": precision_recall_table(decided, truth),
-        "calibration": calibration_table(by_variant, truth, task.reliability),
-        "classes": classes,
+        "calibration": calibration_table(by_variant, truth, task.forecasts),
+        "classes": task.per_class(decided, truth, names),
         "scores": scores_table(scores),
+        "differences": differences_table(by_variant, scores, truth, task),
         "prevalence": prevalence_table(logits, by_variant, decision, truth),
     }
-    return headline(scores, classes, truth, decision, task), tables
+    return headline(scores, of_class(decided, truth, truth.positive), truth, decision, task), tables
 
 
 def console_warnings(notes: Sequence[str], names: Sequence[str], counts: Sequence[int]) -> list[str]:
-    """Shorten the notes of `metrics.json` for the console: one line for all that are about resamples.
+    """Shorten the notes of `metrics.json` for the console: one line for all figures without an interval.
 
     Args:
         notes: What a reader must know, without the first two notes, which explain the metrics.
         names: Names of the classes.
-        counts: Number of test images of each class.
+        counts: Number of units with a test image of each class.
     """
-    lines = [note for note in notes if ROUGH not in note]
+    lines = [note for note in notes if NO_INTERVAL not in note]
     if len(lines) < len(notes):
         fewest, name = min((count, name) for name, count in zip(names, counts, strict=True) if count)
-        lines.append(f"only {count_of(fewest, 'test image')} of {name!r}: the intervals are rough; label more images")
+        lines.append(
+            f"{count_of(len(notes) - len(lines), 'figure')} without an interval, with {count_of(fewest, 'unit')} of "
+            f"{name!r} in test; {metrics.PATH} says why; label more images"
+        )
+    elif rough := [pair for pair in zip(counts, names, strict=True) if 0 < pair[0] < metrics.ROUGH_UNITS]:
+        fewest, name = min(rough)
+        lines.append(f"only {count_of(fewest, 'unit')} of {name!r} in test: the intervals are rough; label more images")
     return lines
 
 
@@ -125,7 +122,7 @@ def main(root: Path, params: Params) -> None:
     test, decision = predictions.read(root, "test"), decision_file.read(root)
     with one_thread():
         result, tables = score(test, decision, params.evaluate, params.seed)
-    counts = labels.counts(test.labels, test.classes).tolist()
+    counts = units_of_classes(labels.indicators(test.labels, test.classes), unit_codes(test.groups)).tolist()
     for line in console_warnings(result.notes[2:], test.classes, counts):
         warn(line)
     if other := metrics.compare_with_commit(root, result):

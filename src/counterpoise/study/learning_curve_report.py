@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise import report
-from counterpoise.metrics.intervals import Interval, percentile
+from counterpoise.metrics.intervals import Percentiles, percentile
 from counterpoise.report.charts import dot_whisker, frame
 from counterpoise.report.charts.svg import el, escape
 from counterpoise.report.charts.texts import write_prevalence
@@ -36,9 +36,9 @@ class Curve:
 
     name: str
     scores: tuple[float, ...]
-    intervals: tuple[Interval, ...]
+    intervals: tuple[Percentiles, ...]
     gain: float
-    gain_interval: Interval
+    gain_interval: Percentiles
     exponent: float
 
 
@@ -108,7 +108,7 @@ def table(result: LearningCurves) -> str:
     return "\n".join(lines)
 
 
-def _with_interval(value: float, interval: Interval) -> str:
+def _with_interval(value: float, interval: Percentiles) -> str:
     return f"{value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
@@ -152,6 +152,6 @@ def chart(result: LearningCurves) -> str:
     return svg.replace("</title>", f"</title>{style}", 1)
 
 
-def _estimate(value: float, origin: float, interval: Interval) -> frame.PointEstimate:
+def _estimate(value: float, origin: float, interval: Percentiles) -> frame.PointEstimate:
     """Make a dot at a value, with an interval that is counted from an origin."""
     return frame.PointEstimate(value, origin + interval.low, origin + interval.high)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from counterpoise import tasks
 from counterpoise.artifacts.decision import Decision
-from counterpoise.decision import thresholds
+from counterpoise.decision import precision_floor, thresholds
 
 Floats = NDArray[np.float64]
 OF_VALIDATION = ("f_beta", "precision_floor")
@@ -133,4 +133,4 @@ def threshold(decision: Decision, rule: Rule, val: Scored, index: int) -> float 
     if rule.name == "f_beta":
         search = bool(positives.sum() >= rule.search_positives)
         return thresholds.for_f_beta(probs, positives, before, after, rule.beta, search=search)
-    return thresholds.for_precision_floor(probs, positives, val.groups, before, after, rule.floor)
+    return precision_floor.threshold(probs, positives, val.groups, before, after, rule.floor)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from counterpoise import seeds
+from counterpoise.evaluation import estimates
+from counterpoise.evaluation.class_scores import of_positive
 from counterpoise.evaluation.scores import (
     BINS,
     Booleans,
@@ -15,12 +17,9 @@ from counterpoise.evaluation.scores import (
     Truth,
     Variant,
     Weights,
-    bootstrap,
-    of_positive,
-    rate,
 )
 from counterpoise.evaluation.tables import per_class as per_class
-from counterpoise.metrics import confusion, intervals, probability
+from counterpoise.metrics import confusion, influence, probability
 from counterpoise.metrics.arguments import Values
 
 if TYPE_CHECKING:
@@ -46,24 +45,55 @@ DEPEND_ON_SHARES = "accuracy, precision, average_precision, calibration error an
 def figures(variant: Variant, truth: Truth) -> dict[str, Score]:
     """Compute every figure of a variant with its interval."""
     targets, decided = truth.targets.argmax(axis=1), variant.decided.argmax(axis=1)
-    probs, count = variant.probs, variant.probs.shape[1]
-    table, tables = (
-        np.asarray(confusion.confusion_matrix(targets, decided, count, weights)) for weights in (None, truth.weights)
-    )
-
-    def from_confusion(figure: Callable[[Floats], object]) -> Score:
-        return float(figure(table)), intervals.percentile(figure(tables))  # type: ignore[arg-type]
-
+    probs, count, units = variant.probs, variant.probs.shape[1], truth.units
     return {
-        "accuracy": rate(targets == decided, truth.groups),
-        "balanced_accuracy": from_confusion(confusion.balanced_accuracy),
-        "macro_f1": from_confusion(confusion.macro_f1),
-        "matthews": from_confusion(confusion.matthews),
-        "expected_calibration_error": bootstrap(
-            lambda w: probability.expected_calibration_error(probs, targets, w, BINS), truth, grows=True
+        "accuracy": estimates.share(targets == decided, units),
+        "balanced_accuracy": estimates.balanced_accuracy(targets, decided, count, units),
+        "macro_f1": estimates.macro_f1(targets, decided, count, units),
+        "matthews": estimates.matthews(targets, decided, count, units),
+        "expected_calibration_error": calibration_error(variant, truth),
+        "brier_score": estimates.from_influence(
+            float(probability.brier(probs, targets)), influence.brier(probs, targets), targets, units, 0, 2
         ),
-        "brier_score": bootstrap(lambda w: probability.brier(probs, targets, w), truth),
     } | of_positive(variant, truth)
+
+
+def decision_influences(targets: Booleans, decided: Booleans) -> dict[str, Floats]:
+    """Compute the influence of each image on figures of the confusion matrix."""
+    truth, says, count = targets.argmax(axis=1), decided.argmax(axis=1), targets.shape[1]
+    return {
+        "accuracy": influence.accuracy(truth, says),
+        "balanced_accuracy": influence.balanced_accuracy(truth, says, count),
+        "macro_f1": influence.macro_f1(truth, says, count),
+        "matthews": influence.matthews(truth, says, count),
+    }
+
+
+def probability_influences(targets: Booleans, probs: Floats) -> dict[str, Floats]:
+    """Compute the influence of each image on the Brier score."""
+    return {"brier_score": influence.brier(probs, targets.argmax(axis=1))}
+
+
+def missed(index: int, targets: Booleans, decided: Booleans) -> Booleans:
+    """Decide the class that images of this one most often get instead; without any, that of most other images."""
+    instead = [decided[targets[:, index]].sum(axis=0), decided.sum(axis=0) + 1]
+    counts = next(count for count in instead if np.delete(count, index).any())
+    counts[index] = -1
+    return np.asarray(np.arange(targets.shape[1]) == counts.argmax())
+
+
+def calibration_error(variant: Variant, truth: Truth) -> Score:
+    """Compute the calibration error of the most probable class."""
+    targets, top = truth.targets.argmax(axis=1), variant.probs.argmax(axis=1)
+    confidence = variant.probs.max(axis=1)
+    return estimates.calibration_error(
+        (top == targets) - confidence,
+        probability.bins_of(confidence, BINS),
+        truth.units,
+        count=BINS,
+        resamples=truth.resamples,
+        rng=seeds.generator(truth.seed, "calibration error"),
+    )
 
 
 def learning_curve(variant: Variant, targets: Booleans, weights: Weights) -> Values:
@@ -86,8 +116,7 @@ def confusion_table(variant: Variant, truth: Truth, names: tuple[str, ...]) -> p
     return pd.DataFrame({"actual": cells[actual], "decided": cells[decided]})
 
 
-def reliability(probs: Floats, targets: Booleans) -> tuple[Floats, Floats, Floats]:
-    """Compare the probability of the most probable class with how often it is right, in bins of images."""
-    correct = probs.argmax(axis=1) == targets.argmax(axis=1)
-    predicted, observed, counts = probability.reliability(probs.max(axis=1).clip(0, 1), correct, bins=BINS)
-    return predicted, observed, counts
+def forecasts(probs: Floats, targets: Booleans) -> tuple[Floats, Booleans]:
+    """Choose the probability of the most probable class, and whether it is right, (n, 1) both."""
+    right = probs.argmax(axis=1) == targets.argmax(axis=1)
+    return probs.max(axis=1, keepdims=True), right[:, None]

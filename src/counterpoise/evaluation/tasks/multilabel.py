@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from counterpoise import seeds
+from counterpoise.evaluation import estimates
+from counterpoise.evaluation.class_scores import of_positive
 from counterpoise.evaluation.scores import (
     BINS,
     Booleans,
@@ -14,12 +17,9 @@ from counterpoise.evaluation.scores import (
     Truth,
     Variant,
     Weights,
-    bootstrap,
-    of_positive,
-    rate,
 )
 from counterpoise.evaluation.tables import per_class as per_class
-from counterpoise.metrics import multilabel
+from counterpoise.metrics import influence, multilabel, probability
 from counterpoise.metrics.arguments import Values
 
 if TYPE_CHECKING:
@@ -43,18 +43,53 @@ DEPEND_ON_SHARES = "precision, average precision, F1, calibration error and Brie
 
 def figures(variant: Variant, truth: Truth) -> dict[str, Score]:
     """Compute every figure of a variant with its interval."""
-    targets, probs, decided = truth.targets, variant.probs, variant.decided
+    targets, probs, decided, units = truth.targets, variant.probs, variant.decided, truth.units
+    alike, count = np.zeros(len(targets), dtype=np.int64), targets.shape[1]
+
+    def by_unit(value: Values, values: Floats, high: float) -> Score:
+        return estimates.from_influence(float(value), values, alike, units, 0, high)
+
     return {
-        "mean_average_precision": bootstrap(lambda w: multilabel.mean_average_precision(targets, probs, w), truth),
-        "macro_f1": bootstrap(lambda w: multilabel.macro_f1(targets, decided, w), truth),
-        "micro_f1": bootstrap(lambda w: multilabel.micro_f1(targets, decided, w), truth),
-        "exact_match": rate((targets == decided).all(axis=1), truth.groups),
-        "coverage": bootstrap(lambda w: multilabel.coverage(targets, probs, w), truth),
-        "expected_calibration_error": bootstrap(
-            lambda w: multilabel.calibration_error(targets, probs, w, BINS), truth, grows=True
-        ),
-        "brier_score": bootstrap(lambda w: multilabel.brier(targets, probs, w), truth),
+        "mean_average_precision": estimates.mean_average_precision(targets, probs, units),
+        "macro_f1": estimates.multilabel_macro_f1(targets, decided, units),
+        "micro_f1": by_unit(multilabel.micro_f1(targets, decided), influence.micro_f1(targets, decided), 1),
+        "exact_match": estimates.share((targets == decided).all(axis=1), units),
+        "coverage": by_unit(multilabel.coverage(targets, probs), influence.coverage(targets, probs), count),
+        "expected_calibration_error": calibration_error(variant, truth),
+        "brier_score": by_unit(multilabel.brier(targets, probs), influence.multilabel_brier(targets, probs), 1),
     } | of_positive(variant, truth)
+
+
+def decision_influences(targets: Booleans, decided: Booleans) -> dict[str, Floats]:
+    """Compute the influence of each image on figures of the decisions."""
+    return {
+        "macro_f1": influence.multilabel_macro_f1(targets, decided),
+        "micro_f1": influence.micro_f1(targets, decided),
+        "exact_match": influence.exact_match(targets, decided),
+    }
+
+
+def probability_influences(targets: Booleans, probs: Floats) -> dict[str, Floats]:
+    """Compute the influence of each image on the Brier score."""
+    return {"brier_score": influence.multilabel_brier(targets, probs)}
+
+
+def missed(index: int, targets: Booleans, decided: Booleans) -> Booleans:
+    """Decide for no label."""
+    return np.zeros(targets.shape[1], dtype=bool)
+
+
+def calibration_error(variant: Variant, truth: Truth) -> Score:
+    """Compute the calibration error of all pairs of image and label."""
+    probs = variant.probs.ravel()
+    return estimates.calibration_error(
+        truth.targets.ravel() - probs,
+        probability.bins_of(probs, BINS),
+        np.repeat(truth.units, truth.targets.shape[1]),
+        count=BINS,
+        resamples=truth.resamples,
+        rng=seeds.generator(truth.seed, "calibration error"),
+    )
 
 
 def learning_curve(variant: Variant, targets: Booleans, weights: Weights) -> Values:
@@ -79,6 +114,6 @@ def confusion_table(variant: Variant, truth: Truth, names: tuple[str, ...]) -> p
     return pd.DataFrame({"actual": cells[actual], "decided": cells[decided]})
 
 
-def reliability(probs: Floats, targets: Booleans) -> tuple[Floats, Floats, Floats]:
-    """Compare the probability of a label with how often it is there, in bins of all pairs of image and label."""
-    return multilabel.reliability(targets, probs, BINS)
+def forecasts(probs: Floats, targets: Booleans) -> tuple[Floats, Booleans]:
+    """Choose all pairs of image and label."""
+    return probs, targets

@@ -49,8 +49,7 @@ def class_counts(facts: Facts) -> Part:
     text = (
         f"{quote(facts.positive_name)} {facts.words.has_share} {write_prevalence(before)} of the images{joint} "
         f"{write_prevalence(after)} of the samples of one epoch: {write_count(draws[facts.positive])} of "
-        f"{write_count(prior.drawn_total)}. {counted(int(images['test'][facts.positive]), 'image is', 'images are')} "
-        "in test."
+        f"{write_count(prior.drawn_total)}. In test: {facts.test_support.text}."
     )
     return Part(
         "classes",

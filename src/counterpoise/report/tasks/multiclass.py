@@ -62,14 +62,14 @@ def problem(facts: Facts) -> str:
 def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
     """Choose balanced accuracy and calibration error."""
     present = max(sum(count.positives > 0 for count in facts.counts), 1)
+    guess = write_value(1 / present, 2 if present <= 50 else 4)
     raw, error = (facts.score("raw", figure) for figure in ("balanced_accuracy", "expected_calibration_error"))
     return (
         headline_figure(
             facts,
             "balanced_accuracy",
             "Balanced accuracy",
-            f"{counted(present, 'class', 'classes')}; no skill {write_value(1 / present, 2 if present <= 50 else 4)}; "
-            f"raw {write_value(raw)}",
+            f"{counted(present, 'class', 'classes')}{facts.rough_classes}; no skill {guess}; raw {write_value(raw)}",
             1 / present,
         ),
         headline_figure(

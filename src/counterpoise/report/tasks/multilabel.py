@@ -79,7 +79,7 @@ def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
             facts,
             "mean_average_precision",
             "Mean average precision",
-            f"{present:.0f} labels present; no skill {write_value(no_skill, 3)}",
+            f"{present:.0f} labels present{facts.rough_classes}; no skill {write_value(no_skill, 3)}",
             no_skill,
         ),
         headline_figure(facts, "macro_f1", "Macro F1", f"all labels weigh the same; raw {write_value(raw)}"),
