@@ -208,6 +208,11 @@ def parse(text: str) -> dict[str, Any]:
         raise InputError(f"{PATH}: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{PATH}: expected sections such as `train:`, found {KINDS.get(type(content), content)}")
+    for key in content:
+        if not isinstance(key, str):
+            raise InputError(
+                f"{PATH}: {written(key)} is not a section; expected a name such as `train`; remove the key"
+            )
     return content
 
 
