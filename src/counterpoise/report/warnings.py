@@ -12,6 +12,7 @@ import numpy as np
 from counterpoise.report.charts.texts import write_prevalence
 from counterpoise.report.facts import Facts, counted, listed, quote
 from counterpoise.report.sections.prevalence import find_shift
+from counterpoise.report.sections.training import is_path
 from counterpoise.report.sections.variants import SCORES, write_difference
 from counterpoise.report.units import FEW, LEAST, ROUGH
 
@@ -206,6 +207,8 @@ def _pooled(facts: Facts) -> Iterator[Finding]:
 
 def _training(facts: Facts) -> Iterator[Finding]:
     curves = facts.curves
+    if is_path(facts):
+        return
     epochs = len(curves)
     if "learning_rate" in curves and (working := idle_from(curves["learning_rate"].tolist())) is not None:
         yield Finding(

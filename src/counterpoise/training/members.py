@@ -153,8 +153,8 @@ def _fit(
     checkpoint: checkpoints.Checkpoint | None,
 ) -> loop.Fitted:
     """Fit a head or a network by `train.solver`."""
-    if isinstance(network, Head) and isinstance(drawn.inputs, FeatureInputs):
-        network.standardise(torch.from_numpy(drawn.inputs.values[drawn.inputs.rows]))
+    if isinstance(network, Head) and isinstance(natural.inputs, FeatureInputs):
+        network.standardise(torch.from_numpy(natural.inputs.values[natural.inputs.rows]))
     if params.train.solver == "adamw":
         course = curriculum(drawn, natural, goal, params.train.epochs, _deferred(params))
         return loop.fit(network, course, val, params.train, compute, checkpoint)

@@ -22,9 +22,10 @@ class Train(Portion):
     augmentation; `predict.average` says how they are combined. The first is the same network as with 1."""
     solver: Literal["lbfgs", "adamw"]
     """How the head or the network is fitted. `lbfgs`: a linear head on stored features minimises the mean loss of all
-    samples along a path of L2 penalties, from 1 down to 10^-3.5, and validation chooses the penalty. It needs no
-    learning rate, dropout or number of epochs, and only `members`, `monitor` and `classifier` below have an effect.
-    `adamw`: stochastic gradient steps, for everything else."""
+    samples along a path of L2 penalties, from 1 downwards, and validation chooses the penalty. It needs no learning
+    rate, dropout or number of epochs, and only `members`, `monitor` and `fraction` of this section have an effect.
+    `adamw`: stochastic gradient steps, for everything else. A fit by `lbfgs` has no randomness, so members after the
+    first use a bootstrap of the units."""
     epochs: Epochs
     """Maximum number of passes over all samples, in 1..100,000."""
     batch_size: BatchSize
