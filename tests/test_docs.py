@@ -15,10 +15,10 @@ from counterpoise.imbalance import class_weights, resampling
 from counterpoise.training import mixup, settings
 
 ROOT = Path(__file__).parents[1]
-PLAIN = ("docs/losses.md", "docs/remedies.md", "docs/decisions.md", "docs/presets.md")
-"""Pages that are held to plain words and short cells. Add a page once it is rewritten."""
+PLAIN = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+"""Pages that are held to plain words and short cells."""
 OF_MEASUREMENTS = ("docs/losses.md", "docs/remedies.md", "docs/presets.md")
-LINKED = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+
 LONGEST_CELL = 80
 
 
@@ -202,7 +202,7 @@ def anchors(page: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("page", LINKED)
+@pytest.mark.parametrize("page", PLAIN)
 def test_every_link_between_pages_has_its_target(page: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", read(page)):
         if "://" in target or target.startswith("mailto:"):

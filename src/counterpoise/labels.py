@@ -33,8 +33,14 @@ def split(cell: str) -> tuple[str, ...]:
 
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^,\s'"][^,'"]*)""")
 _LIST = re.compile(r"\[.*\]|\(.*[,'\"].*\)|\{.*[,'\"].*\}", re.DOTALL)
-PLAIN, DOUBTFUL = ("|", ",", ";", "\t", "\n", " ", "/", "+", "&"), ("_", "-")
-"""Separators of labels that a name seldom has, and those that it often has."""
+_CALL = re.compile(r"(?:array|frozenset|Index|list|set|tuple)\((.*?)(?:,\s*(?:dtype|name)=.*)?\)", re.DOTALL)
+_EMPTY = ("()", "{}", "set()", "frozenset()", "list()", "tuple()")
+PLAIN = ("|", ",", ";", "\t", "\n", " ", "/", "+", "&")
+"""Separators of labels that a name seldom has."""
+LISTING = (",", ";", "\t", "\n", "&")
+"""Those of them that are seldom part of a name at all."""
+DOUBTFUL = ("_", "-", ":", "#", "~", "\\", " and ")
+"""Separators that a name often has."""
 
 
 def parse(cell: str, separator: str) -> tuple[str, ...]:
@@ -52,6 +58,10 @@ def parse(cell: str, separator: str) -> tuple[str, ...]:
         (('wind', 'solar'), ('wind', 'solar'), ("['wind']",))
     """
     text = cell.strip()
+    if separator and (call := _CALL.fullmatch(text)) and _LIST.fullmatch(call[1]):
+        text = call[1]
+    if separator and text in _EMPTY:
+        return ()
     if separator and _LIST.fullmatch(text):
         inner = text[1:-1].strip()
         if re.fullmatch(r"[-+.\d]+(?:\s+[-+.\d]+)+", inner):  # NumPy writes numbers without commas
@@ -67,7 +77,8 @@ def find_joined(names: Collection[str]) -> tuple[str, str, bool] | None:
 
     A separator that a name seldom has, such as a comma, gives labels away as soon as a part also occurs alone, or where
     parts recur so that splitting gives fewer classes. A space or `/` does where most parts occur alone, or where
-    names of different lengths would become half as many classes; of `_` and `-` only the latter counts.
+    names of different lengths would become half as many classes. Of `_`, `-` and the like, the latter counts, and a
+    name of which every part occurs alone.
 
     Args:
         names: Every label as it was read, each once.
@@ -92,8 +103,27 @@ def find_joined(names: Collection[str]) -> tuple[str, str, bool] | None:
         far_fewer = 2 * len(alone | parts) <= len(names) and len(lengths) > 1
         if separator == "|" or mostly_alone or far_fewer:
             return joined[0], separator, separator in PLAIN
+        whole = [name for name in joined if separator in DOUBTFUL and alone.issuperset(parts_of[name])]
+        if whole:
+            return whole[0], separator, False
         if separator in PLAIN and separator not in " /" and (parts & alone or fewer):
             return joined[0], separator, True
+    return None
+
+
+def hold_separator(names: Collection[str]) -> tuple[str, str] | None:
+    """Find a name that holds a character which separates labels more often than it belongs to a name.
+
+    Returns:
+        The first such name and the separator; `None` if there is none.
+
+    Example:
+        >>> hold_separator({"ok", "dust,scratch"}), hold_separator({"hot dog"})
+        (('dust,scratch', ','), None)
+    """
+    for separator in LISTING:
+        if found := sorted(name for name in names if separator in name.strip(separator)):
+            return found[0], separator
     return None
 
 

@@ -99,7 +99,15 @@ PLOTS = {
     "confusion": pd.DataFrame({"actual": ["NA"], "decided": ["Dächer, alt"]}),
     "precision_recall": pd.DataFrame({"recall": [0.5], "precision": [0.25], "threshold": [0.125]}),
     "calibration": pd.DataFrame(
-        {"way": ["raw"], "predicted": [0.5], "observed": [0.25], "low": [0.0], "high": [1.0], "count": [4]}
+        {
+            "way": ["raw"],
+            "predicted": [0.5],
+            "observed": [0.25],
+            "low": [0.0],
+            "high": [np.nan],
+            "count": [4],
+            "units": [1],
+        }
     ),
     "classes": pd.DataFrame(
         {
@@ -109,10 +117,21 @@ PLOTS = {
             "low": [0.25, np.nan],
             "high": [0.75, np.nan],
             "count": [4, 0],
+            "units": [3, 0],
             "no_skill": [np.nan, 0.125],
         }
     ),
     "scores": pd.DataFrame({"way": ["raw"], "figure": ["accuracy"], "value": [0.5], "low": [0.25], "high": [0.75]}),
+    "differences": pd.DataFrame(
+        {
+            "figure": ["accuracy"],
+            "before": ["raw"],
+            "after": ["decided"],
+            "value": [-0.5],
+            "low": [np.nan],
+            "high": [np.nan],
+        }
+    ),
     "prevalence": pd.DataFrame(
         {
             "place": ["stated"],
@@ -196,7 +215,10 @@ EXAMPLES: dict[str, Example] = {
     ),
     "metrics": (lambda found: Example(lambda root: metrics.write(root, found), metrics.read, found))(
         metrics.Metrics(
-            {"balanced_accuracy": 0.8125, "images": 525}, {"balanced_accuracy": (0.75, 0.875)}, ("é: none",)
+            {"balanced_accuracy": 0.8125, "images": 525},
+            {"balanced_accuracy": (0.75, 0.875)},
+            {"test_images": (525, 498)},
+            ("é: none",),
         )
     ),
     "positive": Example(

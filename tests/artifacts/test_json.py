@@ -191,7 +191,7 @@ def test_an_unknown_line_of_the_ledger_stays_unknown(tmp_path):
 
 
 def test_figures_have_four_significant_digits_and_counts_all_of_them(tmp_path):
-    metrics.write(tmp_path, metrics.Metrics({"a": 0.123456, "images": 123456}, {"a": (0.000123456, 1 / 3)}, ()))
+    metrics.write(tmp_path, metrics.Metrics({"a": 0.123456, "images": 123456}, {"a": (0.000123456, 1 / 3)}, {}, ()))
     found = metrics.read(tmp_path)
     assert found.figures == {"a": 0.1235, "images": 123456}
     assert found.intervals == {"a": (0.0001235, 0.3333)}
@@ -200,16 +200,16 @@ def test_figures_have_four_significant_digits_and_counts_all_of_them(tmp_path):
 def test_fifteen_figures_fit_a_diff_and_sixteen_do_not(tmp_path):
     figures = {f"figure_{number}": 0.5 for number in range(16)}
     with pytest.raises(ArtifactError, match="16 figures; at most 15 fit a diff"):
-        metrics.write(tmp_path, metrics.Metrics(figures, {}, ()))
+        metrics.write(tmp_path, metrics.Metrics(figures, {}, {}, ()))
     del figures["figure_0"]
-    metrics.write(tmp_path, metrics.Metrics(figures, {}, ()))
+    metrics.write(tmp_path, metrics.Metrics(figures, {}, {}, ()))
 
 
 def test_an_interval_without_its_figure_and_a_figure_that_is_not_finite_are_refused(tmp_path):
     with pytest.raises(ArtifactError, match=r"intervals without a figure: \['b'\]"):
-        metrics.write(tmp_path, metrics.Metrics({"a": 1.0}, {"b": (0.0, 1.0)}, ()))
+        metrics.write(tmp_path, metrics.Metrics({"a": 1.0}, {"b": (0.0, 1.0)}, {}, ()))
     with pytest.raises(ArtifactError, match="not finite"):
-        metrics.write(tmp_path, metrics.Metrics({"a": float("nan")}, {}, ()))
+        metrics.write(tmp_path, metrics.Metrics({"a": float("nan")}, {}, {}, ()))
 
 
 def commit(root: Path) -> None:
@@ -219,7 +219,7 @@ def commit(root: Path) -> None:
 
 
 def figures(images: int = 525, positives: int = 21) -> metrics.Metrics:
-    return metrics.Metrics({"test_images": images, "test_positives": positives}, {}, ())
+    return metrics.Metrics({"test_images": images, "test_positives": positives}, {}, {}, ())
 
 
 def lock(root: Path, *, classes: str = "c", splits: str = "s", tiles: str = "t") -> None:

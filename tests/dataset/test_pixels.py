@@ -97,6 +97,24 @@ def test_what_is_no_number_and_what_stands_for_none_have_no_part_in_the_range() 
     assert settle(tiff(np.full((3, 3), np.nan, dtype=np.float32))).ranges == {FLOAT: (0, 1)}
 
 
+@pytest.mark.parametrize(
+    ("mark", "dtype", "most", "which"),
+    [(-9999, np.float32, 1, "lowest"), (-32768, np.int16, 3000, "lowest"), (65535, np.uint16, 4000, "highest")],
+)
+def test_a_value_far_from_all_others_is_named_with_the_range_of_the_others(
+    mark: float, dtype: Any, most: float, which: str
+) -> None:
+    values = (RAMP * most).astype(dtype)
+    marked = values.copy()
+    marked[:20, :30] = mark
+    for files in ([marked], [values, marked]):
+        found = settle(*(tiff(array) for array in files)).found
+        assert f"the {which} value, {mark:g}, is far from all others" in found
+        assert found.endswith(f"set ingest.pixel_range to [0, {most:g}]")
+    assert "far from all others" not in settle(tiff(values)).found
+    assert "far from all others" not in settle(tiff(np.where(RAMP < 0.5, 0, 3).astype(dtype))).found
+
+
 def test_a_constant_picture_has_a_range_too() -> None:
     assert settle(tiff(np.full((3, 3), 7, dtype=np.float32))).ranges == {FLOAT: (7, 8)}
     assert settle(png(np.zeros((3, 3), dtype=np.uint16))).ranges == {INTEGER: (0, 1)}

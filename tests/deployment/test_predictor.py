@@ -158,7 +158,7 @@ def build(
 def params(tta: Tta = "none", how: How = "logits") -> predict.Params:
     return predict.Params(
         model=predict.Device(device="cpu", precision="float32"),
-        predict=predict.Predict(fold="mean", tta=tta, average=how, batch_size=8),
+        predict=predict.Predict(aggregate="mean", tta=tta, average=how, batch_size=8),
     )
 
 
@@ -176,13 +176,13 @@ def test_an_image_gets_the_probabilities_that_the_pipeline_gave_it(frozen: bool,
         assert said.decided == (said.ranked[0][0],)
 
 
-@pytest.mark.parametrize("fold", ["mean", "max"])
+@pytest.mark.parametrize("aggregate", ["mean", "max"])
 def test_tiles_go_through_the_network_no_more_than_asked_for_at_a_time(
-    fold: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aggregate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(tmp_path, a_decision("multiclass"), frozen=False)
     asked, path = content(), [tmp_path / "large.png"]
-    asked["predict"] |= {"fold": fold, "batch_size": 8}
+    asked["predict"] |= {"aggregate": aggregate, "batch_size": 8}
     (whole,) = predictor.logits(tmp_path, path, asked)
     sizes, real = [], networks.normalise
 
@@ -281,9 +281,9 @@ def test_a_folder_is_predicted_file_by_file_and_the_exit_code_tells_of_a_bad_one
     assert not (tmp_path / "other.parquet").exists()
 
 
-@pytest.mark.parametrize("fold", ["mean", "max"])
+@pytest.mark.parametrize("aggregate", ["mean", "max"])
 def test_raw_logits_of_unlabelled_images_are_those_of_the_pipeline_and_need_no_decision(
-    fold: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    aggregate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     build(tmp_path, a_decision("multiclass"), frozen=True)
     (tmp_path / decision.PATH).unlink()
@@ -291,7 +291,7 @@ def test_raw_logits_of_unlabelled_images_are_those_of_the_pipeline_and_need_no_d
     for name in SIZES:
         (tmp_path / name).rename(tmp_path / "there" / name)
     text = (ROOT / config.PATH).read_text().replace("size_px: 512", f"size_px: {TILE_PX}")
-    text = text.replace("overlap_px: 64", "overlap_px: 8").replace("fold: mean", f"fold: {fold}")
+    text = text.replace("overlap_px: 64", "overlap_px: 8").replace("aggregate: mean", f"aggregate: {aggregate}")
     (tmp_path / config.PATH).write_text(text.replace("precision: auto", "precision: float32"))
     monkeypatch.chdir(tmp_path)
     cli.main(["predict", "there", "--logits", "data/unlabelled/there.parquet"])
@@ -299,7 +299,7 @@ def test_raw_logits_of_unlabelled_images_are_those_of_the_pipeline_and_need_no_d
     found, test = unlabelled.read(tmp_path, unlabelled.FOLDER), predictions.read(tmp_path, "test")
     assert found.image_ids == tuple(f"there/{name}" for name in test.image_ids)
     assert (found.classes, found.fingerprint) == (NAMES, predictions.fingerprint(tmp_path, "val"))
-    rows = slice(None) if fold == "mean" else [list(found.image_ids).index("there/small.png")]
+    rows = slice(None) if aggregate == "mean" else [list(found.image_ids).index("there/small.png")]
     np.testing.assert_allclose(found.logits[rows], test.logits[rows], atol=1e-4)
     with pytest.raises(SystemExit, match="an image occurs twice"):
         cli.main(["predict", "there", "there/small.png", "--logits", "data/unlabelled/there.parquet"])

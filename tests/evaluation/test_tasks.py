@@ -16,7 +16,7 @@ NAMES = ("common", "rare")
 THIRD = """
 from counterpoise.evaluation.tasks.multiclass import (
     DEPEND_ON_SHARES, HEADLINES, MEANS_OVER_CLASSES, RAW, RAW_RULE,
-    confusion_table, figures, no_skill, per_class, reliability,
+    confusion_table, decision_influences, figures, forecasts, missed, no_skill, per_class, probability_influences,
 )
 """
 
@@ -49,10 +49,12 @@ def test_the_tables_of_a_task_have_the_columns_of_the_plots(name: str) -> None:
     task, (variant, truth) = tasks.find(name), a_problem()
     assert list(task.per_class(variant, truth, NAMES)) == list(plots.COLUMNS["classes"])
     assert list(task.confusion_table(variant, truth, NAMES)) == list(plots.COLUMNS["confusion"])
-    table = calibration_table({"raw": variant, "calibrated": variant}, truth, task.reliability)
+    table = calibration_table({"raw": variant, "calibrated": variant}, truth, task.forecasts)
     assert list(table) == list(plots.COLUMNS["calibration"])
-    assert (table["low"] <= table["observed"]).all()
-    assert (table["observed"] <= table["high"]).all()
+    assert (table.loc[table["units"] == 1, ["low", "high"]].isna()).to_numpy().all()
+    several = table[table["units"] > 1]
+    assert (several["low"] <= several["observed"]).all()
+    assert (several["observed"] <= several["high"]).all()
 
 
 def test_one_class_is_right_in_half_of_the_images_and_calibrated_by_image() -> None:
@@ -64,7 +66,8 @@ def test_one_class_is_right_in_half_of_the_images_and_calibrated_by_image() -> N
         ["common", "common"],
         ["common", "rare"],
     ]
-    assert np.nansum(task.reliability(variant.probs, truth.targets)[2]) == 4
+    probs, right = task.forecasts(variant.probs, truth.targets)
+    assert (probs.ravel().tolist(), right.ravel().tolist()) == ([0.8, 0.7, 0.9, 0.6], [True, False, True, False])
     assert task.no_skill(truth) == {}
 
 
@@ -72,7 +75,7 @@ def test_many_labels_are_confused_with_their_absence_and_calibrated_by_pair() ->
     task, (variant, truth) = tasks.find("multilabel"), a_problem()
     assert task.figures(variant, truth)["micro_f1"][0] == 0.5  # 4 of 8 pairs decided are right, 4 of 8 found
     assert set(task.confusion_table(variant, truth, NAMES)["actual"]) == {"rare", "not rare"}
-    assert task.reliability(variant.probs, truth.targets)[2].sum() == 8
+    assert task.forecasts(variant.probs, truth.targets)[0].size == 8
     assert task.no_skill(truth) == {"no_skill_mean_average_precision": 0.5, "classes_present": 2}
 
 

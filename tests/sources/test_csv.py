@@ -71,6 +71,12 @@ def test_blank_lines_count_as_rows_and_hold_nothing(tmp_path):
     assert [row.where for row in found] == ["labels.csv row 3"]
 
 
+@pytest.mark.parametrize("blank", [",", " , ", "   ", '"",""'])
+def test_rows_of_empty_cells_as_spreadsheets_leave_them_hold_nothing(tmp_path, blank):
+    found = read(tmp_path, f"image,label\na.png,roof\n{blank}\nb.png,door\n{blank}\n")
+    assert [(row.where, row.image) for row in found] == [("labels.csv row 2", "a.png"), ("labels.csv row 4", "b.png")]
+
+
 @pytest.mark.parametrize("start", ["\ufeff", ""])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_files_of_spreadsheets_are_read(tmp_path, start, end):
@@ -98,6 +104,7 @@ def test_what_csv_writer_wrote_is_read_back(tmp_path_factory, rows, delimiter):
     expected = [
         Row(f"every.csv row {number}", image, (label,) if label else (), site)
         for number, (image, label, site) in enumerate(rows, start=2)
+        if image or label or site
     ]
     assert source.read(folder, params, print) == expected
 
@@ -121,7 +128,24 @@ def test_an_empty_table_says_what_its_first_row_should_be(tmp_path):
 def test_a_missing_column_is_named_with_the_one_that_was_meant(tmp_path):
     text = refusal(tmp_path, "image,labels\na.png,roof\n")
     assert text.endswith("there is no column 'label'; expected one of ['image', 'labels']; did you mean 'labels'?")
-    assert "there is no column 'site'" in refusal(tmp_path, "image,label\na.png,roof\n", GROUPED)
+    text = refusal(tmp_path, "image,label\na.png,roof\n", GROUPED)
+    assert "ingest.sources.csv.group_column is 'site', but there is no column 'site'" in text
+
+
+@pytest.mark.parametrize("above", ["# made by a tool\n", "My labels,,\n", "Labels\n\n2024;north\n"])
+def test_rows_above_the_names_of_the_columns_are_recognised(tmp_path, above):
+    text = refusal(tmp_path, f"{above}image,label\na.png,roof\n")
+    assert text.endswith(f"the names of the columns are in row {above.count(chr(10)) + 1}; delete the rows above it")
+
+
+def test_rows_that_all_have_a_cell_more_than_the_first_are_told_why(tmp_path):
+    text = refusal(tmp_path, "image,label\n1,a.png,roof\n2,b.png,door\n")
+    assert "every row has one cell more than the first row, as where R writes row names" in text
+    assert text.endswith("put a name and ',' in front of the first row, such as row,image,label")
+    assert len(read(tmp_path, "row,image,label\n1,a.png,roof\n2,b.png,door\n")) == 2
+    text = refusal(tmp_path, "image,label\na.png,roof,\nb.png,door,\n")
+    assert text.endswith("every row but the first ends with ','; add ',' at the end of the first row")
+    assert len(read(tmp_path, "image,label,\na.png,roof,\nb.png,door,\n")) == 2
 
 
 @pytest.mark.parametrize(("row", "count"), [("a.png", 1), ("a.png,roof,more", 3)])
@@ -212,7 +236,7 @@ def test_another_delimiter_is_recognised_and_named(tmp_path, start, header):
 
 
 def test_every_usual_delimiter_is_recognised(tmp_path):
-    for delimiter in (",", ";", "\t", "|", " "):
+    for delimiter in (",", ";", "\t", "|", " ", ":", "^", "~", "!", "\u00a6"):
         other = PARAMS.model_copy(update={"delimiter": ";" if delimiter == "," else ","})
         text = refusal(tmp_path, f"image{delimiter}label\na.png{delimiter}roof\n", other)
         assert text.endswith(f"delimiter to {delimiter!r}")
@@ -256,6 +280,9 @@ def test_a_column_per_class_is_read(tmp_path, one, zero):
 def test_columns_of_0_and_1_are_named_where_there_is_no_label_column(tmp_path):
     text = refusal(tmp_path, "image,MEL,age,NV\na.png,1.0,50,0.0\nb.png,0.0,60,1.0\n")
     assert text.endswith("columns MEL, NV hold only 0 and 1: set ingest.sources.csv.label_columns to [MEL, NV]")
+    for one, zero in (("yes", "no"), ("T", "F"), ("1.00", "0.00"), ("TRUE", "FALSE")):
+        text = refusal(tmp_path, f"image,MEL,NV\na.png,{one},{zero}\nb.png,{zero},{one}\n")
+        assert text.endswith("set ingest.sources.csv.label_columns to [MEL, NV]")
 
 
 @pytest.mark.parametrize("cell", ["", "2", "-1.0", "0.5", "x"])
@@ -301,6 +328,18 @@ def test_labels_joined_by_another_separator_are_refused_with_the_line_to_set(tmp
     assert any(len(row.labels) > 1 for row in read(tmp_path, f"image,label\n{lines}", several))
 
 
+@pytest.mark.parametrize("separator", ["_", "-", ":", "#", " - ", " and "])
+def test_a_name_of_which_every_part_occurs_alone_is_told_whatever_joins_them(tmp_path, separator):
+    said: list[str] = []
+    lines = "".join(
+        f"{number}.png,{cell}\n" for number, cell in enumerate(["ok", "bad", f"bad{separator}dirt", "dirt"])
+    )
+    (tmp_path / "labels.csv").write_text(f"image,label\n{lines}", encoding="utf-8")
+    source.read(tmp_path, PARAMS, said.append)
+    (text,) = said
+    assert f"cells such as 'bad{separator}dirt' seem to hold several labels" in text
+
+
 def test_the_usual_separator_is_named_where_another_one_is_set(tmp_path):
     text = refusal(
         tmp_path, "image,label\na.png,roof|door\nb.png,x\n", PARAMS.model_copy(update={"label_separator": ";"})
@@ -335,11 +374,18 @@ def test_names_that_only_look_joined_pass_and_doubtful_ones_are_said(tmp_path):
         '"[bad, night]"',
         "\"('bad', 'night')\"",
         "\"{'bad', 'night'}\"",
+        "\"array(['bad', 'night'], dtype=object)\"",
+        "\"frozenset({'bad', 'night'})\"",
     ],
 )
 def test_lists_as_programs_write_them_are_understood(tmp_path, cell):
     found = read(tmp_path, f"image,label\na.png,{cell}\nb.png,['bad']\nc.png,[]\nd.png,(left)\n")
     assert [row.labels for row in found] == [("bad", "night"), ("bad",), (), ("(left)",)]
+
+
+@pytest.mark.parametrize("cell", ["[]", "()", "{}", "set()", "frozenset()", "[ ]"])
+def test_an_empty_list_of_any_kind_is_no_class(tmp_path, cell):
+    assert [row.labels for row in read(tmp_path, f"image,label\na.png,{cell}\nb.png,set\n")] == [(), ("set",)]
 
 
 def test_splits_are_read_under_all_their_names(tmp_path):

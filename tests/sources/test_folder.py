@@ -112,6 +112,30 @@ def test_splits_without_class_folders_are_never_taken_for_classes(tmp_path):
     assert "test, train are named as splits are, but unlabelled not; move what is no split" in refusal(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "names", [("train_set", "test_set"), ("train2017", "val2017"), ("train", "eval"), ("Train-images", "test images")]
+)
+def test_splits_under_other_names_are_never_taken_for_classes(tmp_path, names):
+    touch(tmp_path, *(f"{name}/{label}/a.jpg" for name in names for label in ("bad", "ok")))
+    assert f"the folders {', '.join(sorted(names))} hold class folders, and seem to be splits; rename" in refusal(
+        tmp_path
+    )
+
+
+@pytest.mark.parametrize("names", [("train_station", "bus"), ("valley", "testudo"), ("test_1", "test_2")])
+def test_classes_whose_names_only_begin_like_a_split_stay_classes(tmp_path, names):
+    touch(tmp_path, *(f"{name}/{site}/a.jpg" for name in names for site in ("north", "south")))
+    assert {row.labels[0] for row in used(tmp_path)} == set(names)
+
+
+def test_splits_inside_the_class_folders_are_named_since_they_are_not_used(tmp_path):
+    touch(tmp_path, *(f"{label}/{name}/a.jpg" for name in ("train", "test") for label in ("bad", "ok")))
+    said: list[str] = []
+    assert {row.labels for row in folder.read(tmp_path, PARAMS, said.append)} == {("bad",), ("ok",)}
+    (text,) = said
+    assert "the folders test, train in the class folders are named as splits are, and are not used" in text
+
+
 def test_one_folder_named_like_a_split_is_a_class_beside_others(tmp_path):
     touch(tmp_path, "train/a.jpg", "bus/b.jpg")
     assert [(row.labels, row.split) for row in used(tmp_path)] == [(("bus",), ""), (("train",), "")]

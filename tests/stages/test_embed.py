@@ -76,7 +76,7 @@ def a_params(
             "precision": precision,
         },
         "oversample": {"views": views, "policy": policy, "strategy": "over"},
-        "predict": {"tta": tta, "fold": "mean"},
+        "predict": {"tta": tta, "aggregate": "mean"},
         "embed": {"batch_size": batch},
     }
     return config.validate(embed.Params, content)

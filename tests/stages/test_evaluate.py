@@ -154,6 +154,8 @@ def check_everything(root: Path, positive: str) -> None:
     figures = the_metrics(root)
     spans = figures.pop("intervals")
     notes = figures.pop("notes")
+    supports = figures.pop("supports")
+    assert [images for images, _ in supports.values()] == [figures["test_images"], figures["test_positives"]]
     expected = recomputed(root, positive)
     assert set(figures) == set(expected)
     for name, value in expected.items():
@@ -279,7 +281,7 @@ def test_at_most_15_scalars_of_four_significant_digits(tmp_path: Path) -> None:
     figures = the_metrics(tmp_path)
     scalars = [name for name, value in figures.items() if isinstance(value, int | float)]
     assert len(scalars) <= 15
-    assert set(figures) - set(scalars) == {"intervals", "notes"}
+    assert set(figures) - set(scalars) == {"intervals", "supports", "notes"}
     for number in re.findall(r"(?<![\w'])-?\d+\.\d+(?:e-?\d+)?", (tmp_path / "reports/metrics.json").read_text()):
         digits = number.lstrip("-").split("e")[0].replace(".", "").lstrip("0")
         assert len(digits) <= 4, number
@@ -313,8 +315,8 @@ def test_a_class_of_one_unit_has_no_interval_and_the_note_says_why(tmp_path: Pat
     assert not {"recall", "average_precision", "roc_auc"} & set(figures["intervals"])
     assert "average_precision has no interval: all images of the class are of one unit" in figures["notes"]
     rows = the_table(tmp_path).set_index(["class", "measure"])
-    assert rows.loc[("usual", "recall"), ["low", "high"]].tolist() == ["", ""]
-    assert "" not in rows.loc[("common", "recall"), ["low", "high"]].tolist()
+    assert list(rows.loc[("usual", "recall"), ["low", "high"]]) == ["", ""]
+    assert "" not in list(rows.loc[("common", "recall"), ["low", "high"]])
 
 
 def test_two_units_of_a_class_have_wide_intervals(tmp_path: Path) -> None:
@@ -487,6 +489,7 @@ def check_labels(root: Path, positive: str) -> None:
     figures = the_metrics(root)
     spans = figures.pop("intervals")
     figures.pop("notes")
+    figures.pop("supports")
     assert set(figures) == set(expected)
     assert len(figures) <= 15
     for name, value in expected.items():

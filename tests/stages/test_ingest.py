@@ -214,6 +214,38 @@ def test_missing_values_and_whole_numbers_of_groups_are_understood(tmp_path, raw
     assert "3 rows with 'NA', 'NULL', 'nan' for the group: each such image is a group of its own\n" in said
 
 
+@pytest.mark.parametrize("missing", ["NA", "-NaN", "n.a.", "(null)", "#NA", "\\N", "1.#IND"])
+def test_a_group_is_missing_however_programs_write_that(tmp_path, raw, missing):
+    fill(raw, [(f"{number}.png", "ab"[number % 2]) for number in range(4)])
+    lines = [f"{number}.png,{'ab'[number % 2]},{missing}\n" for number in range(4)]
+    (raw / "labels.csv").write_text("".join(["image,label,site\n", *lines]))
+    ingest.main(tmp_path, params(sources={"csv": {**CSV, "group_column": "site"}}))
+    assert manifest.read(tmp_path)["group"].tolist() == [f"{number}.png" for number in range(4)]
+
+
+@pytest.mark.parametrize(("size", "is_told"), [(6, True), (5, False), (10, False)])
+def test_a_group_with_most_images_is_named_as_it_may_be_a_missing_value(size, is_told):
+    rows = [
+        Row(f"row {number}", f"{number}.png", ("ab"[number % 2],), "unknown" if number < size else f"s{number}")
+        for number in range(10)
+    ]
+    said = [warning for warning in assemble(rows, params()).warnings if "group" in warning]
+    assert bool(said) == is_told
+    if said:
+        assert said[0].startswith("group 'unknown' has 6 of 10 images, and they stay in one split")
+
+
+def test_a_name_with_a_comma_is_told_where_several_labels_are_possible_and_no_row_has_them(tmp_path, raw, capsys):
+    fill(raw, [("a.png", "roof,door"), ("b.png", "tree"), ("c.png", "solar,wind")])
+    text = "no row has several labels, and the class name 'roof,door' holds ','"
+    for task, separator, is_told in (("multilabel", "|", True), ("multiclass", "|", False), ("multilabel", "", False)):
+        ingest.main(tmp_path, params(task=task, sources={"csv": {**CSV, "label_separator": separator}}))
+        assert (text in capsys.readouterr().err) == is_told
+    fill(raw, [("a.png", "roof,door"), ("b.png", "tree|grass"), ("c.png", "solar,wind")])
+    ingest.main(tmp_path, params(task="multilabel"))
+    assert text not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("source", ["csv", "folder"])
 def test_a_split_that_is_given_is_kept_and_said(tmp_path, raw, capsys, source):
     names = ["train", "train", "valid", "test"]
@@ -791,3 +823,20 @@ def test_pictures_that_show_nothing_are_told(tmp_path, raw, capsys):
     assert "no picture has a contrast of more than 1 of 255, so all look alike; check" in capsys.readouterr().err
     ingest.main(tmp_path, params(pixel_range=[0, 4095]))
     assert "contrast" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ([(RAMP * 15).astype(np.uint8)], "no picture has a contrast of more than 1"),  # 4 bits in 8: 15 or 16 of 255
+        ([(RAMP * 4095).astype(np.uint16)] * 3 + [(RAMP * 65535).astype(np.uint16)], "half of the pictures have"),
+        ([(RAMP * 255).astype(np.uint8)] * 2 + [(RAMP * 9).astype(np.uint8)] * 9, ""),
+    ],
+    ids=["4 bits in 8", "one picture decides the range", "8 bits as they are"],
+)
+def test_pictures_that_are_nearly_black_are_told(arrays, said, tmp_path, raw, capsys):
+    fill_with(raw, arrays, ".png")
+    ingest.main(tmp_path, params())
+    told = capsys.readouterr().err
+    assert said in told
+    assert said or "contrast" not in told

@@ -46,7 +46,7 @@ def picture(number: int) -> Array:
 
 
 def a_params(
-    fold: str = "mean",
+    aggregate: str = "mean",
     precision: str = "float32",
     batch_size: int = 2,
     tta: str = "none",
@@ -54,7 +54,7 @@ def a_params(
 ) -> predict.Params:
     content = {
         "model": {"device": "cpu", "precision": precision, "backbone": "is left to others"},
-        "predict": {"fold": fold, "tta": tta, "average": average, "batch_size": batch_size},
+        "predict": {"aggregate": aggregate, "tta": tta, "average": average, "batch_size": batch_size},
     }
     return config.validate(predict.Params, content)
 
@@ -102,22 +102,22 @@ def test_mean_and_max_fold_class_by_class_by_hand() -> None:
     table = pd.DataFrame({"image_id": [image_of(tile_id) for tile_id, _ in TILES], "labels": [y for _, y in TILES]})
     logits = np.array([[9, -9], [1, 2], [3, -4], [5, 6], [-1, 8]], dtype=np.float32)
     units = {"x": "roof", "y": "roof", "z": "z"}
-    mean = predict.fold(table, logits, units, NAMES, "mean")
+    mean = predict.aggregate(table, logits, units, NAMES, "mean")
     assert mean.image_ids == ("x", "y", "z")
     assert mean.groups == ("roof", "roof", "z")
     assert mean.labels == ("a", "a", "b")
     assert mean.logits.tolist() == [[1, 2], [5, 6], [9, -9]]
-    highest = predict.fold(table, logits, units, NAMES, "max")
+    highest = predict.aggregate(table, logits, units, NAMES, "max")
     assert highest.logits.tolist() == [[3, 8], [5, 6], [9, -9]]
     assert highest.logits.dtype == mean.logits.dtype == np.float32
     assert highest.image_ids == mean.image_ids
 
 
-@pytest.mark.parametrize("fold", ["mean", "max"])
-def test_an_image_of_one_tile_keeps_its_logits(fold: str) -> None:
+@pytest.mark.parametrize("aggregate", ["mean", "max"])
+def test_an_image_of_one_tile_keeps_its_logits(aggregate: str) -> None:
     table = pd.DataFrame({"image_id": ["b", "a"], "labels": ["a", "a"]})
     logits = np.array([[0.1, -0.7], [-3.3, 2.2]], dtype=np.float32)
-    folded = predict.fold(table, logits, {"a": "a", "b": "b"}, NAMES, fold)
+    folded = predict.aggregate(table, logits, {"a": "a", "b": "b"}, NAMES, aggregate)
     assert (folded.logits == logits[::-1]).all()
 
 

@@ -314,43 +314,55 @@ def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(
     assert "Among 106 test images, the model finds 5 of the 6 with this class (95 % interval: " in few.replace(
         "\xa0", " "
     )
-    assert "Too few test images have this class to judge the model." in few
-    assert "the model finds the only one with this class" in one
-    assert "Too few test images" not in enough
+    assert few.count("Only 6 test images have this class: too few to judge the model.") == 2
+    assert "the model finds the only one with this class (only 1 unit; no interval)" in one
+    assert one.count("Not usable: only 1 test image has this class.") == 2
+    assert "too few to judge" not in enough
+
+
+def change(root: Path, table: str, rows: dict[str, tuple[float, float, float]], **where: str) -> None:
+    """Write other values and intervals into the rows of a table, by figure."""
+    found = plots.read(root, table)
+    for figure, values in rows.items():
+        chosen = found["figure"] == figure
+        for column, value in where.items():
+            chosen &= found[column] == value
+        found.loc[chosen, ["value", "low", "high"]] = values
+    plots.write(root, {name: plots.read(root, name) for name in plots.COLUMNS} | {table: found})
 
 
 @pytest.mark.parametrize(
-    ("raw", "text"), [((0.50, 0.60), "does not test the difference"), ((0.70, 0.90), "lowered it")]
+    ("gain", "text"),
+    [
+        (
+            (-0.1, -0.15, -0.05),
+            "Calibration lowered the Brier score, the mean squared error of the probabilities",
+        ),
+        ((0.1, 0.05, 0.15), "Calibration raised the Brier score"),
+        ((-0.1, -0.25, 0.05), "No clear change of the Brier score"),
+        ((-0.1, np.nan, np.nan), "there is no interval for the difference"),
+    ],
 )
-def test_a_calibration_error_fell_only_if_its_intervals_do_not_overlap(tmp_path, raw, text):
+def test_calibration_lowered_an_error_only_if_the_interval_of_the_difference_says_so(tmp_path, gain, text):
     build(tmp_path)
-    table = plots.read(tmp_path, "scores")
-    of_error = table["figure"] == "expected_calibration_error"
-    table.loc[of_error & (table["way"] == "raw"), ["value", "low", "high"]] = (sum(raw) / 2, *raw)
-    table.loc[of_error & (table["way"] == "calibrated"), ["value", "low", "high"]] = (0.45, 0.35, 0.55)
-    plots.write(tmp_path, {name: plots.read(tmp_path, name) for name in plots.COLUMNS} | {"scores": table})
-    assert text in Page(made(tmp_path)).text.partition("mean gap between probability")[2][:200]
+    change(tmp_path, "differences", {"brier_score": gain})
+    page = Page(made(tmp_path)).text
+    assert text in page
+    assert page.count("the Brier score, the mean squared error") == 1
 
 
-def test_gains_and_losses_of_the_decision_are_named(tmp_path):
+def test_gains_and_losses_of_the_decision_are_named_by_their_intervals(tmp_path):
     build(tmp_path)
-    table = plots.read(tmp_path, "scores").set_index(["way", "figure"])
-    ends = {
-        "balanced_accuracy": ((0.3, 0.2, 0.4), (0.6, 0.5, 0.7)),
-        "accuracy": ((0.8, 0.7, 0.9), (0.5, 0.4, 0.6)),
-        "macro_f1": ((0.5, 0.4, 0.6), (0.55, 0.45, 0.65)),
-        "matthews": ((0.4, 0.3, 0.5), (0.4, 0.3, 0.5)),
-    }
-    for figure, values in ends.items():
-        for way, value in zip(("raw", "decided"), values, strict=True):
-            table.loc[(way, figure), ["value", "low", "high"]] = value
-    tables = {name: plots.read(tmp_path, name) for name in plots.COLUMNS} | {"scores": table.reset_index()}
-    plots.write(tmp_path, tables)
+    figures = ("balanced_accuracy", "accuracy", "macro_f1", "matthews")
+    change(tmp_path, "scores", dict.fromkeys(figures, (0.5, 0.4, 0.6)), way="raw")
+    change(tmp_path, "scores", dict.fromkeys(figures, (0.6, 0.5, 0.7)), way="decided")
+    gains = [(0.1, 0.02, 0.18), (-0.1, -0.15, -0.05), (0.1, -0.02, 0.22), (0.1, np.nan, np.nan)]
+    change(tmp_path, "differences", dict(zip(figures, gains, strict=True)))
     assert (
-        "It raised balanced accuracy (0.30 to 0.60), lowered accuracy (0.80 to 0.50) and did not change Matthews "
-        "correlation (at 0.40). For macro F1 (0.50 to 0.55), the separate intervals of raw and re-decided overlap; the "
-        "report does not test the difference."
-    ) in Page(made(tmp_path)).text
+        "It raised balanced accuracy (0.50 to 0.60, +0.10 [+0.02, +0.18]) and lowered accuracy (0.50 to 0.60, −0.10 "
+        "[−0.15, −0.05]). No clear change: macro F1 (0.50 to 0.60, +0.10 [−0.02, +0.22]). Without an interval, so not "
+        "compared: Matthews correlation (0.50 to 0.60, +0.10)."
+    ) in Page(made(tmp_path)).text.replace("\xa0", " ")
 
 
 def test_a_test_split_without_the_class_that_matters_gives_a_page(tmp_path):
@@ -508,7 +520,7 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     assert "The share of “panel” is 50 % in validation and 4.6 % in test." in text
     assert "it is 86 % on validation and 89 % on test" in text
     assert re.search(r"from validation is 0\.33 \[0\.2[5-9], 0\.3[6-9]\]; measured on test: 0\.33 ", text)
-    assert "The change of the share alone can explain why precision fell." in text
+    assert "is within its interval: the change of the share alone can explain why precision fell." in text
     assert "raw logits without correction and rule" not in text  # which changed nothing
 
 
@@ -556,12 +568,14 @@ def test_a_ledger_that_changed_nothing_says_so_and_folds_its_table(tmp_path):
 
 def test_recall_that_differs_between_validation_and_test_is_warned_about(tmp_path):
     build(tmp_path)
-    assert "The same decisions find" not in Page(made(tmp_path)).text
     chosen = decision.read(tmp_path)
-    counts = ((5, 5, 5, 5), (1, 5, 39, 5)) if chosen.positive == "rare" else ((1, 5, 39, 5), (5, 5, 5, 5))
-    decision.write(tmp_path, dataclasses.replace(chosen, val_decided=counts))
+    same = dataclasses.replace(chosen, val_decided=((20, 5, 20, 5), (6, 5, 4, 5)))
+    decision.write(tmp_path, same)
+    assert "The same decisions find" not in Page(made(tmp_path)).text
+    decision.write(tmp_path, dataclasses.replace(same, val_decided=((5, 5, 5, 5), (1, 5, 39, 5))))
     text = Page(made(tmp_path)).text
     assert "The same decisions find 1 of 40 images of “rare” on validation, but 6 of 10 on test." in text
+    assert re.search(r"Recall differs by \+0\.5\d \[\+0\.2\d,.\+0\.[78]\d\], so test images may differ", text)
     assert "On new images, expect less than test shows." in text
 
 

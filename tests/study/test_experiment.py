@@ -21,7 +21,7 @@ Content = dict[str, Any]
     "changes",
     [
         {},
-        {"train.members": 2, "predict.fold": "max"},
+        {"train.members": 2, "predict.aggregate": "max"},
         {"train.fraction": 0.5, "oversample.strategy": "over", "train.seed": 3},
         {"task": "multilabel", "weighting.scheme": "inverse_share"},
     ],

@@ -1,6 +1,7 @@
 """`reports/metrics.json`: the headline figures on test, four significant digits, with intervals beside them.
 
-At most 15 scalars are at the top, since `dvc metrics diff` shows a line for each; lists are ignored there.
+At most 15 scalars are at the top, since `dvc metrics diff` shows a line for each; lists are ignored there, which is why
+numbers of units are in lists.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ class Metrics:
 
     Attributes:
         figures: Name -> value; at most 15, finite. A figure that is undefined is left out and named in `notes`.
-        intervals: Name -> (low, high) at 95 %, for each figure that is an estimate.
+        intervals: Name -> (low, high) at 95 %, for each figure that is an estimate, unless there are too few units.
+        supports: `test_images` and `test_positives` -> number of these images, and of the units that they come from.
         notes: What a reader must know, such as resamples in which a class was absent.
     """
 
     figures: dict[str, float]
     intervals: dict[str, tuple[float, float]]
+    supports: dict[str, tuple[int, int]]
     notes: tuple[str, ...]
 
 
@@ -51,6 +54,7 @@ def write(root: Path, metrics: Metrics) -> None:
         raise storage.ArtifactError(f"{PATH}: intervals without a figure: {orphans}")
     content: dict[str, object] = {name: _rounded(value) for name, value in metrics.figures.items()}
     content["intervals"] = {name: [_rounded(low), _rounded(high)] for name, (low, high) in metrics.intervals.items()}
+    content["supports"] = {name: list(support) for name, support in metrics.supports.items()}
     content["notes"] = list(metrics.notes)
     storage.write_json(root / PATH, content, root / SUMS)
 
@@ -64,10 +68,11 @@ def read(root: Path) -> Metrics:
     content = storage.read_json(root / PATH, root / SUMS)
     try:
         intervals = {name: (low, high) for name, (low, high) in content.pop("intervals").items()}
+        supports = {name: (images, units) for name, (images, units) in content.pop("supports").items()}
         notes = tuple(content.pop("notes"))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise storage.ArtifactError(f"{PATH}: damaged: {error!r}") from error
-    return Metrics(content, intervals, notes)
+    return Metrics(content, intervals, supports, notes)
 
 
 def compare_with_commit(root: Path, metrics: Metrics) -> str | None:

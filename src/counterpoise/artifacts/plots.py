@@ -19,7 +19,7 @@ COLUMNS: dict[str, dict[str, type]] = {
     # The class that matters against the rest, by rising threshold on its probability.
     "precision_recall": {"recall": float, "precision": float, "threshold": float},
     # How often the most probable class is right (for multilabel: how often a label is there), by its probability; `way`
-    # is raw or calibrated.
+    # is raw or calibrated. `units` is the number of units (groups, near duplicates) that `count` images come from.
     "calibration": {
         "way": str,
         "predicted": float,
@@ -27,9 +27,10 @@ COLUMNS: dict[str, dict[str, type]] = {
         "low": float,
         "high": float,
         "count": int,
+        "units": int,
     },
-    # One row per class and measure (precision, recall, average_precision); `count` is what the rate is a share of.
-    # Empty cells say "undefined".
+    # One row per class and measure (precision, recall, average_precision); `count` is what the rate is a share of, from
+    # `units` units. Empty cells say "undefined", or that there is no interval.
     "classes": {
         "class": str,
         "measure": str,
@@ -37,10 +38,13 @@ COLUMNS: dict[str, dict[str, type]] = {
         "low": float,
         "high": float,
         "count": int,
+        "units": int,
         "no_skill": float,
     },
     # Each figure, raw, calibrated (to the target prior), and decided (by the rule as well).
     "scores": {"way": str, "figure": str, "value": float, "low": float, "high": float},
+    # What a figure gained from one of these to the other on the same images, with the interval of that difference.
+    "differences": {"figure": str, "before": str, "after": str, "value": float, "low": float, "high": float},
     # The class that matters at a share of the images: `place` is target, test or stated (evaluate.at_prevalence);
     # `way` is raw (expected by validation's counts, shown by test), expected, as it is, or re-decided for that share.
     "prevalence": {

@@ -15,6 +15,8 @@ from counterpoise.images.samples import EIGHT_BITS, FLOAT, INTEGER, Samples
 
 IGNORED = 100_000
 """One in so many values of an image is left out of its range at either end, so that a hot pixel does not decide it."""
+FAR = 3
+"""A value that is farther from all others than so many times their range may mark missing pixels."""
 DARK = 0.25
 """Transparent pictures whose visible parts are darker than this share of the range, on average, lie on white."""
 
@@ -34,6 +36,8 @@ class Seen:
         alpha: What the band is that is said to be transparency: `none`, `opaque` (everywhere), `mask` (the file says
             so for sure, or it is opaque or transparent in every pixel), or `picture`.
         ink: Mean value of what can be seen, if parts are transparent.
+        after_low: The lowest value above `low`; NaN where there is none.
+        before_high: The highest value below `high`; NaN where there is none.
     """
 
     kind: str
@@ -42,6 +46,8 @@ class Seen:
     spare: int
     alpha: Alpha
     ink: float | None
+    after_low: float = float("nan")
+    before_high: float = float("nan")
 
     @property
     def is_plain(self) -> bool:
@@ -62,10 +68,11 @@ def look(samples: Samples, bands: Sequence[int] = ()) -> Seen:
     if samples.alpha and not bands:
         alpha, ink = _look_at_alpha(samples, shown)
     spare = 0 if bands else samples.bands - len(shown) - samples.alpha
-    low = high = float("nan")
+    low = high = after_low = before_high = float("nan")
     if samples.kind != EIGHT_BITS:
         low, high = _extremes(samples, shown)
-    return Seen(samples.kind, low, high, spare, alpha, ink)
+        after_low, before_high = _next_to(samples, shown, low, high)
+    return Seen(samples.kind, low, high, spare, alpha, ink, after_low, before_high)
 
 
 def _look_at_alpha(samples: Samples, shown: Sequence[int]) -> tuple[Alpha, float | None]:
@@ -97,6 +104,18 @@ def _extremes(samples: Samples, shown: Sequence[int]) -> tuple[float, float]:
     if not len(lowest):
         return float("nan"), float("nan")
     return float(lowest.max()), float(highest.min())
+
+
+def _next_to(samples: Samples, shown: Sequence[int], low: float, high: float) -> tuple[float, float]:
+    """Find the lowest value above `low` and the highest below `high`; NaN where there is none."""
+    above, below = [float("inf")], [float("-inf")]
+    for window in samples.windows():
+        values = samples.window(*window)[..., shown].astype(np.float64).ravel()
+        values = values[samples.known(values)]
+        above.append(float(values[values > low].min(initial=np.inf)))
+        below.append(float(values[values < high].max(initial=-np.inf)))
+    after_low, before_high = min(above), max(below)
+    return (after_low if after_low < np.inf else float("nan")), (before_high if before_high > -np.inf else float("nan"))
 
 
 def _smallest(values: NDArray[Any], count: int) -> NDArray[Any]:
@@ -181,6 +200,7 @@ def _words(
             count = _images(sum(image.kind == kind for image in seen))
             name = "floating-point values" if kind == FLOAT else "integers of more than 8 bits"
             words.append(f"{name} in {count}, {low:g} (black) to {high:g} (white) as found over all of them")
+            words += _far_values([image for image in seen if image.kind == kind])
     if stated_bands:
         words.append(f"bands {', '.join(map(str, stated_bands))} are shown, as ingest.bands says")
     if spare := sum(image.spare > 0 for image in seen):
@@ -191,6 +211,30 @@ def _words(
             f"{count} with a last band that a TIFF calls transparency but varies like a picture, which is not used; "
             "see ingest.bands"
         )
+    return words
+
+
+def _far_values(seen: Sequence[Seen]) -> list[str]:
+    """Name the lowest and the highest value if it is far from all others, as -9999 or 65535 for missing pixels."""
+    lows, highs = np.array([image.low for image in seen]), np.array([image.high for image in seen])
+    if np.isnan(lows).all():
+        return []
+    low, high = float(np.nanmin(lows)), float(np.nanmax(highs))
+    others_low = np.where(lows == low, [image.after_low for image in seen], lows)
+    others_high = np.where(highs == high, [image.before_high for image in seen], highs)
+    words = []
+    for name, value, one, other in (
+        ("lowest", low, others_low, highs),
+        ("highest", high, lows, others_high),
+    ):
+        if np.isnan(one).all() or np.isnan(other).all():
+            continue
+        least, most = float(np.nanmin(one)), float(np.nanmax(other))
+        if most > least and max(least - value, value - most) > FAR * (most - least):
+            words.append(
+                f"the {name} value, {value:g}, is far from all others, so that these look alike; if it marks missing "
+                f"or faulty pixels, set ingest.pixel_range to [{least:g}, {most:g}]"
+            )
     return words
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from counterpoise import images
 from counterpoise.artifacts import decision, model
 from counterpoise.config import InputError
-from counterpoise.dataset import folding, inputs, tiling
+from counterpoise.dataset import aggregation, inputs, tiling
 from counterpoise.decision import rules
 from counterpoise.images import samples
 from counterpoise.networks import devices, ensembling, inference, tta
@@ -89,7 +89,11 @@ def logits(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> lis
         except InputError as error:
             rows.append(error)
         else:
-            rows.append(folding.fold(of_tiles, np.zeros(len(of_tiles), dtype=np.int64), content["predict"]["fold"]))
+            rows.append(
+                aggregation.aggregate(
+                    of_tiles, np.zeros(len(of_tiles), dtype=np.int64), content["predict"]["aggregate"]
+                )
+            )
     return rows
 
 

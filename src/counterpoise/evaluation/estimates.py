@@ -1,19 +1,17 @@
 """Figures with their 95 % intervals, from arrays: one method for each figure, which the whole page uses.
 
-What is counted is the unit (a group, a set of near duplicates, or an image alone). Without two units there is no
-interval: nothing says how much a figure would differ on others.
+What is counted is the unit (a group, a set of near duplicates, or an image alone). With images of a single unit there
+is no interval: nothing says how much a figure would differ on others. A mean over classes has one all the same: the
+figure of a class with a single unit then enters with the ends of its range, 0 and 1.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise.calibration import prevalence as prevalence_of
-from counterpoise.metrics import confusion, influence, intervals, ranking
-from counterpoise.metrics.arguments import unit_codes
+from counterpoise.metrics import averages, confusion, influence, intervals, multilabel, ranking
 from counterpoise.metrics.intervals import Interval
 
 Floats = NDArray[np.float64]
@@ -22,68 +20,66 @@ Units = NDArray[np.int64]
 Score = tuple[float, Interval]
 """A figure, NaN where it is undefined on these images, and its 95 % interval or why there is none."""
 
-FEWEST_UNITS = FEWEST_CLASSES = 2
+FEWEST_UNITS = 2
 NO_VARIANCE = 1e-24
 """Variance, relative to the square of the range, that is nothing but rounding."""
-NONE = "there is nothing to count"
 FEW_UNITS = "all images are of one unit"
 FEW_POSITIVES = "all images of the class are of one unit"
-FEW_DECIDED = "all images decided for are of one unit"
 FEW_NEGATIVES = "all images of other classes are of one unit"
+FEW_DECIDED = "all images decided for are of one unit"
+NO_POSITIVES = "no image has the class"
+NO_NEGATIVES = "every image has the class"
+NO_DECIDED = "the class is never decided for"
+NO_IMAGES = "there are no images"
+ALIKE = "it is the same for every image"
 GROUPED = "no method covers precision at another prevalence where images come in groups"
 
 
 def share(successes: Booleans, units: Units) -> Score:
-    """Compute a share and Wilson's interval with the design effect of the units."""
-    if reason := _lacking(successes, units, NONE, FEW_UNITS):
-        return (float(successes.mean()) if len(successes) else float("nan")), intervals.missing(reason)
-    effect = intervals.design_effect(successes, units)
+    """Compute a share and Wilson's interval, with the trials divided by the design effect of the units.
+
+    Where units have several images, the design effect is itself estimated. So it is multiplied by the square of
+    Student's over the normal quantile (Korn & Graubard 1998), with the units less one as degrees of freedom.
+    """
+    value = _mean(successes)
+    if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
+        return value, intervals.missing(reason)
+    effect = intervals.design_effect(successes, units) * _few_units_factor(units)
     low, high = intervals.wilson(int(successes.sum()), len(successes), design_effect=effect)
-    return float(successes.mean()), Interval(float(low), float(high))
+    return value, Interval(float(low), float(high))
 
 
 def recall(positives: Booleans, decided: Booleans, units: Units) -> Score:
-    """Compute the share of the positives that are decided for, and Clopper and Pearson's interval."""
+    """Compute the share of the positives that are decided for, and Clopper and Pearson's interval over units."""
     hits, own = decided[positives], units[positives]
-    if reason := _lacking(hits, own, "no image has the class", FEW_POSITIVES):
-        return (float(hits.mean()) if len(hits) else float("nan")), intervals.missing(reason)
+    if reason := _lacking(own, NO_POSITIVES, FEW_POSITIVES):
+        return _mean(hits), intervals.missing(reason)
     return _proportion(hits, own)
 
 
 def precision(positives: Booleans, decided: Booleans, units: Units) -> Score:
-    """Compute the share of positives among what is decided for, and its interval from influence values by class."""
-    right = positives[decided]
-    value = float(right.mean()) if len(right) else float("nan")
-    for some, reason in ((positives, FEW_POSITIVES), (decided, FEW_DECIDED)):
-        if reason := _lacking(some[some], units[some], "the class is never there, or never decided for", reason):
-            return value, intervals.missing(reason)
-    spread = influence.stratified_variance(influence.precision(positives, decided), positives, units)
-    if not 0 < value < 1 or not spread.variance > 0:
-        return _proportion(right, units[decided])
-    return value, intervals.logit_t(value, *spread)
+    """Compute the share of positives among what is decided for, and its interval from influence values by class.
+
+    Where all of it is right, or all wrong, or every image is decided for, the interval is Clopper and Pearson's.
+    """
+    right, own = positives[decided], units[decided]
+    reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES) or _lacking(own, NO_DECIDED, FEW_DECIDED)
+    if reason:
+        return _mean(right), intervals.missing(reason)
+    if right.all() or not right.any() or decided.all():
+        return _proportion(right, own)
+    classes = strata(positives.astype(np.int64), units)
+    spread = influence.stratified(influence.precision(positives, decided), classes, units)
+    return _studentized(_mean(right), spread)
 
 
 def average_precision(positives: Booleans, scores: Floats, units: Units) -> Score:
     """Compute average precision, and Boyd's interval with the positives divided by the design effect."""
     value = float(ranking.average_precision(positives, scores))
-    if reason := _lacking(positives, units[positives], "no image has the class", FEW_POSITIVES):
+    if reason := _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES):
         return value, intervals.missing(reason)
     effect = _design_effect(influence.average_precision(positives, scores), positives, units)
     return value, intervals.boyd(value, positives.sum() / effect)
-
-
-def roc_auc(positives: Booleans, scores: Floats, units: Units) -> Score:
-    """Compute the area under the ROC curve, and Newcombe's interval with the counts divided by the design effect."""
-    value = float(ranking.roc_auc(positives, scores))
-    for side, nothing, few in (
-        (positives, "no image has the class", FEW_POSITIVES),
-        (~positives, "every image has the class", FEW_NEGATIVES),
-    ):
-        if reason := _lacking(side, units[side], nothing, few):
-            return value, intervals.missing(reason)
-    effect = _design_effect(influence.roc_auc(positives, scores), positives, units)
-    count = positives.sum()
-    return value, intervals.newcombe(value, count / effect, (len(positives) - count) / effect)
 
 
 def average_precision_at(positives: Booleans, scores: Floats, units: Units, prevalence: float) -> Score:
@@ -94,7 +90,7 @@ def average_precision_at(positives: Booleans, scores: Floats, units: Units, prev
     and the upper end that of the plain one.
     """
     if not positives.any() or positives.all():
-        return float("nan"), intervals.missing("one class alone is there")
+        return float("nan"), intervals.missing(NO_NEGATIVES if positives.any() else NO_POSITIVES)
     hits, others = np.sort(scores[positives]), np.sort(scores[~positives])
     passed = len(others) - np.searchsorted(others, hits, side="left")
     found = (len(hits) - np.searchsorted(hits, hits, side="left")) / len(hits)
@@ -103,7 +99,7 @@ def average_precision_at(positives: Booleans, scores: Floats, units: Units, prev
         for rate in (passed / len(others), (passed + 0.5) / (len(others) + 1))
     )
     for side, few in ((positives, FEW_POSITIVES), (~positives, FEW_NEGATIVES)):
-        if reason := _lacking(side, units[side], NONE, few):
+        if reason := _lacking(units[side], NO_POSITIVES, few):
             return plain, intervals.missing(reason)
     effect = _design_effect(influence.average_precision(positives, scores), positives, units)
     low, high = (intervals.boyd(value, len(hits) / effect) for value in (careful, plain))
@@ -111,32 +107,36 @@ def average_precision_at(positives: Booleans, scores: Floats, units: Units, prev
 
 
 def precision_at(positives: Booleans, decided: Booleans, units: Units, prevalence: float) -> Score:
-    """Compute precision where positives have another share, and its interval from independent images."""
-    counts = tuple(
-        int((actual & says).sum())
-        for actual, says in ((positives, decided), (~positives, decided), (positives, ~decided), (~positives, ~decided))
-    )
-    tp, fp, fn, tn = counts
-    value, interval = prevalence_of.expected_precision((tp, fp, fn, tn), prevalence)
+    """Compute precision where positives have another share, and its interval, which needs independent images."""
+    counts = [int((side & says).sum()) for side, says in _sides(positives, decided)]
+    value, interval = prevalence_of.expected_precision((counts[0], counts[1], counts[2], counts[3]), prevalence)
     if np.isnan(value):
-        return value, intervals.missing("the class is never decided for, or one class alone is there")
-    return value, intervals.missing(GROUPED) if len(np.unique(units)) < len(units) else interval
+        reason = NO_POSITIVES if not positives.any() else NO_NEGATIVES if positives.all() else NO_DECIDED
+        return value, intervals.missing(reason)
+    if len(np.unique(units)) < len(units):
+        return value, intervals.missing(GROUPED)
+    reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES)
+    return value, intervals.missing(reason) if reason else interval
+
+
+def roc_auc(positives: Booleans, scores: Floats, units: Units) -> Score:
+    """Compute the area under the ROC curve, and Newcombe's interval with the counts divided by the design effect."""
+    value = float(ranking.roc_auc(positives, scores))
+    reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES)
+    if reason := reason or _lacking(units[~positives], NO_NEGATIVES, FEW_NEGATIVES):
+        return value, intervals.missing(reason)
+    effect = _design_effect(influence.roc_auc(positives, scores), positives, units)
+    count = positives.sum()
+    return value, intervals.newcombe(value, count / effect, (len(positives) - count) / effect)
 
 
 def balanced_accuracy(targets: Units, decided: Units, count: int, units: Units) -> Score:
-    """Compute the mean recall of the classes present, and combine the recalls' Wilson intervals.
-
-    A recall of images of a single unit enters with the interval from 0 to 1.
-    """
-    recalls = []
-    for index in np.unique(targets):
-        hits, own = decided[targets == index] == index, units[targets == index]
-        value, interval = share(hits, own)
-        recalls.append((value, 0.0, 1.0) if interval.reason else (value, interval.low, interval.high))
+    """Compute the mean recall of the classes present, and combine the recalls' Wilson intervals."""
     value = float(confusion.balanced_accuracy(confusion.confusion_matrix(targets, decided, count)))
-    if reason := _lacking(targets, units, NONE, FEW_UNITS):
+    if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
         return value, intervals.missing(reason)
-    return value, intervals.mover(*np.array(recalls).T)
+    recalls = [share(decided[targets == index] == index, units[targets == index]) for index in np.unique(targets)]
+    return value, _mean_interval(recalls)
 
 
 def macro_f1(targets: Units, decided: Units, count: int, units: Units) -> Score:
@@ -144,10 +144,17 @@ def macro_f1(targets: Units, decided: Units, count: int, units: Units) -> Score:
 
     Where every decision is right, or every one wrong, the interval is that of balanced accuracy.
     """
-    value = float(confusion.macro_f1(confusion.confusion_matrix(targets, decided, count)))
-    if value in (0, 1):
+    table = confusion.confusion_matrix(targets, decided, count)
+    value, each = float(confusion.macro_f1(table)), confusion.f1(table)
+    if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
+        return value, intervals.missing(reason)
+    classes = strata(targets, units)
+    known, present = np.unique(classes), np.unique(targets)
+    mean = float(each[known].mean())
+    if mean in (0, 1):
         return value, balanced_accuracy(targets, decided, count, units)[1]
-    return from_influence(value, lambda: influence.macro_f1(targets, decided, count), targets, units)
+    spread = influence.stratified(influence.macro_f1(targets, decided, count, known), classes, units)
+    return value, _with_unknown(_studentized(mean, spread), len(known), each[np.setdiff1d(present, known)])
 
 
 def matthews(targets: Units, decided: Units, count: int, units: Units) -> Score:
@@ -156,42 +163,78 @@ def matthews(targets: Units, decided: Units, count: int, units: Units) -> Score:
     Where every decision is right, the lower end is that of balanced accuracy b over guessing, (b - 1/c) / (1 - 1/c).
     """
     value = float(confusion.matthews(confusion.confusion_matrix(targets, decided, count)))
-    present = len(np.unique(targets))
-    if value == 1:
-        interval = balanced_accuracy(targets, decided, count, units)[1]
-        return value, Interval((present * interval.low - 1) / (present - 1), interval.high, interval.reason)
-    if present < FEWEST_CLASSES or len(np.unique(decided)) < FEWEST_CLASSES:
+    if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
+        return value, intervals.missing(reason)
+    if (targets == targets[0]).all() or (decided == decided[0]).all():
         return value, intervals.missing("one class alone is true or decided")
-    return from_influence(value, lambda: influence.matthews(targets, decided, count), targets, units, low=-1)
+    if value == 1:
+        low, high, reason = balanced_accuracy(targets, decided, count, units)[1]
+        present = len(np.unique(targets))
+        return value, Interval((present * low - 1) / (present - 1), high, reason)
+    spread = influence.stratified(influence.matthews(targets, decided, count), strata(targets, units), units)
+    return _studentized(value, spread, low=-1)
 
 
-def from_influence(
-    value: float,
-    values: Callable[[], Floats],
-    classes: Units,
-    units: Units,
-    *,
-    low: float = 0.0,
-    high: float = 1.0,
-) -> Score:
+def mean_average_precision(truth: Booleans, probs: Floats, units: Units) -> Score:
+    """Compute the mean average precision of the labels present, and combine their Boyd intervals.
+
+    The combination takes the labels for independent. So its distances from the figure are multiplied by the square root
+    of the variance of the mean over that of independent labels, from influence values, where that is above 1.
+    """
+    value = float(multilabel.mean_average_precision(truth, probs))
+    if reason := _lacking(units, NO_IMAGES, FEW_UNITS) or ("" if truth.any() else "no image has a label"):
+        return value, intervals.missing(reason)
+    labels = np.flatnonzero(truth.any(axis=0))
+    interval = _mean_interval([average_precision(truth[:, k], probs[:, k], units) for k in labels])
+    spreads = [
+        influence.stratified(influence.average_precision(truth[:, k], probs[:, k]), strata(truth[:, k], units), units)
+        for k in labels
+    ]
+    alone = np.float64(sum(spread.variance for spread in spreads))
+    factor = max(1.0, float(np.sqrt(averages.ratio(np.float64(influence.joined(spreads).variance), alone))))
+    ends = (value + factor * (end - value) for end in interval[:2]) if factor > 1 else interval[:2]
+    low, high = ends
+    return value, Interval(max(0.0, low), min(1.0, high))
+
+
+def multilabel_macro_f1(truth: Booleans, decided: Booleans, units: Units) -> Score:
+    """Compute the mean F1 of the labels present, and its interval from influence values by label and truth.
+
+    Where every decision is right, or every one wrong, Clopper and Pearson's intervals of the recalls are combined.
+    """
+    value = float(multilabel.macro_f1(truth, decided))
+    if reason := _lacking(units, NO_IMAGES, FEW_UNITS) or ("" if truth.any() else "no image has a label"):
+        return value, intervals.missing(reason)
+    labels = np.flatnonzero(truth.any(axis=0))
+    known = np.array([k for k in labels if not _lacking(units[truth[:, k]], "", FEW_UNITS)], dtype=np.int64)
+    tp, fp, fn = multilabel.counts(truth, decided)
+    each = np.asarray(averages.ratio(2 * tp, 2 * tp + fp + fn))
+    mean = float(each[known].mean()) if len(known) else 0.0
+    if mean in (0, 1):
+        return value, _mean_interval([recall(truth[:, k], decided[:, k], units) for k in labels])
+    spreads = [
+        influence.stratified(influence.f1(truth[:, k], decided[:, k]) / len(known), strata(truth[:, k], units), units)
+        for k in known
+    ]
+    return value, _with_unknown(
+        _studentized(mean, influence.joined(spreads)), len(known), each[np.setdiff1d(labels, known)]
+    )
+
+
+def from_influence(value: float, values: Floats, classes: Units, units: Units, low: float, high: float) -> Score:
     """Give a figure the interval of its influence values, on the scale of log-odds.
 
     Args:
         value: The figure.
-        values: Computes its influence values, (n,).
+        values: Its influence values, (n,).
         classes: What stays as often in every sample, (n,).
         units: (n,).
         low: Lower limit of the range of the figure.
         high: Upper limit.
     """
-    if reason := _lacking(units, units, NONE, FEW_UNITS):
+    if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
         return value, intervals.missing(reason)
-    spread = influence.stratified_variance(values(), classes, units)
-    if np.isnan(spread.variance):
-        return value, intervals.missing("all images of a class are of one unit")
-    if not (low < value < high and spread.variance > NO_VARIANCE * (high - low) ** 2):
-        return value, intervals.missing("it is the same for every image")
-    return value, intervals.logit_t(value, *spread, low=low, high=high)
+    return _studentized(value, influence.stratified(values, strata(classes, units), units), low=low, high=high)
 
 
 def calibration_error(
@@ -207,33 +250,87 @@ def calibration_error(
         resamples: Number of draws.
         rng: Random generator.
     """
-    if reason := _lacking(gaps, units, NONE, FEW_UNITS):
-        value = float(np.abs(np.bincount(bins, gaps)).sum() / len(gaps)) if len(gaps) else float("nan")
-        return value, intervals.missing(reason)
+    if not len(gaps):
+        return float("nan"), intervals.missing(NO_IMAGES)
     sums = intervals.unit_gaps(gaps, bins, units, count)
     value = float(np.abs(sums.sum(axis=0)).sum() / len(gaps))
+    if len(sums) < FEWEST_UNITS:
+        return value, intervals.missing(FEW_UNITS)
     interval = intervals.calibration_error(sums, len(gaps), resamples=resamples, rng=rng)
     return value, Interval(min(interval.low, value), max(interval.high, value))
+
+
+def strata(classes: NDArray[np.integer] | Booleans, units: Units) -> Units:
+    """Return the class of each image, where a class of a single unit counts as the class of the most units.
+
+    Example:
+        >>> strata(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 2, 3, 3]))
+        array([0, 0, 0, 0, 0])
+    """
+    names, codes = np.unique(classes, return_inverse=True)
+    cells = np.unique(codes * (int(units.max(initial=0)) + 1) + units) // (int(units.max(initial=0)) + 1)
+    numbers = np.bincount(cells, minlength=len(names))
+    kept = np.where(numbers < FEWEST_UNITS, numbers.argmax(), np.arange(len(names)))
+    return np.asarray(names[kept[codes]], dtype=np.int64)
+
+
+def _studentized(value: float, spread: influence.Spread, low: float = 0.0, high: float = 1.0) -> Score:
+    if not (low < value < high and spread.variance > NO_VARIANCE * (high - low) ** 2):
+        return value, intervals.missing(ALIKE)
+    return value, intervals.logit_t(value, spread.variance, spread.freedom, low=low, high=high)
+
+
+def _mean_interval(scores: list[Score]) -> Interval:
+    """Combine the intervals of classes, (0, 1) where there is none."""
+    rows = [(value, 0.0, 1.0) if span.reason else (value, span.low, span.high) for value, span in scores]
+    return intervals.mover(*np.array(rows, dtype=np.float64).T)
+
+
+def _with_unknown(score: Score, known: int, others: Floats) -> Interval:
+    """Widen the interval of the mean over `known` classes by others of which nothing is known."""
+    value, interval = score
+    if interval.reason or not len(others):
+        return interval
+    count = len(others)
+    weights = np.array([known, *[1] * count]) / (known + count)
+    return intervals.mover([value, *others], [interval.low, *[0.0] * count], [interval.high, *[1.0] * count], weights)
 
 
 def _proportion(successes: Booleans, units: Units) -> Score:
     effect = intervals.design_effect(successes, units)
     low, high = intervals.clopper_pearson(int(successes.sum()), len(successes), design_effect=effect)
-    return float(successes.mean()), Interval(float(low), float(high))
+    return _mean(successes), Interval(float(low), float(high))
+
+
+def _few_units_factor(units: Units) -> float:
+    from scipy.special import ndtri, stdtrit
+
+    count = len(np.unique(units))
+    return 1.0 if count == len(units) else float((stdtrit(count - 1, 0.975) / ndtri(0.975)) ** 2)
 
 
 def _design_effect(values: Floats, positives: Booleans, units: Units) -> float:
     """Compare the variance over units with that over images; where there is none, images of a unit count as one."""
+    if len(np.unique(units)) == len(units):
+        return 1.0
     grouped, alone = (
-        influence.stratified_variance(values, positives, some).variance for some in (units, np.arange(len(units)))
+        influence.stratified(values, strata(positives, some), some).variance for some in (units, np.arange(len(units)))
     )
     if not alone > 0 or not grouped > 0:
         return len(units[positives]) / len(np.unique(units[positives]))
     return max(1.0, grouped / alone)
 
 
-def _lacking(values: NDArray[np.generic], units: Units, nothing: str, few: str) -> str:
-    """Say why there is no interval, or nothing."""
+def _sides(positives: Booleans, decided: Booleans) -> tuple[tuple[Booleans, Booleans], ...]:
+    return (positives, decided), (~positives, decided), (positives, ~decided), (~positives, ~decided)
+
+
+def _mean(successes: Booleans) -> float:
+    return float(successes.mean()) if len(successes) else float("nan")
+
+
+def _lacking(units: Units, nothing: str, few: str) -> str:
+    """Say why there is no interval, or nothing: no images, or images of a single unit."""
     if not len(units):
         return nothing
-    return few if int(unit_codes(units).max()) + 1 < FEWEST_UNITS else ""
+    return few if (units == units[0]).all() else ""

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from counterpoise.artifacts.decision import Decision
 from counterpoise.artifacts.metrics import Metrics
-from counterpoise.evaluation.scores import Score, Truth
+from counterpoise.evaluation.scores import Score, Truth, count_units
 from counterpoise.evaluation.tasks import Task
-from counterpoise.metrics import intervals
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OF_POSITIVE = ("average_precision", "roc_auc")
 """Figures of the class that matters alone."""
@@ -23,23 +18,20 @@ PRIOR_TOLERANCE = 0.02
 
 
 def headline(
-    scores: Mapping[str, Mapping[str, Score]], classes: pd.DataFrame, truth: Truth, decision: Decision, task: Task
+    scores: Mapping[str, Mapping[str, Score]], own: Mapping[str, Score], truth: Truth, decision: Decision, task: Task
 ) -> Metrics:
     """Pick the figures of `metrics.json`, and say what a reader must know about them.
 
     Args:
         scores: For each variant its figures.
-        classes: The table of classes, as `Task.per_class` returns it.
+        own: The figures of the class that matters, as `class_scores.of_class` returns them.
         truth: What the images are.
         decision: The decision that is scored.
         task: What the labels mean.
     """
-    own = classes[classes["class"] == decision.positive].set_index("measure")
     selected = {name: scores["decided"][name] for name in task.HEADLINES}
     selected[f"{task.RAW}_raw"] = scores["raw"][task.RAW]
-    for measure in ("recall", "precision"):
-        value, low, high = own.loc[measure, ["value", "low", "high"]].to_numpy(dtype=np.float64)
-        selected[measure] = (float(value), intervals.Interval(float(low), float(high)))
+    selected |= {name: own[name] for name in ("recall", "precision")}
     figures: dict[str, float] = {name: value for name, (value, _) in selected.items() if not np.isnan(value)}
     spans = {name: (span.low, span.high) for name, (_, span) in selected.items() if not np.isnan(span.low)}
     positives = int(truth.targets[:, truth.positive].sum())
@@ -47,7 +39,12 @@ def headline(
     figures |= task.no_skill(truth)
     figures |= {"test_images": len(truth.targets), "test_positives": positives}
     spans = {name: span for name, span in spans.items() if name in figures}
-    return Metrics(figures, spans, (*explanations(decision, task), *warnings(selected, truth, decision, task)))
+    supports = {
+        "test_images": (len(truth.targets), count_units(truth.units)),
+        "test_positives": (positives, count_units(truth.units[truth.targets[:, truth.positive]])),
+    }
+    notes = (*explanations(decision, task), *warnings(selected, truth, decision, task))
+    return Metrics(figures, spans, supports, notes)
 
 
 def explanations(decision: Decision, task: Task) -> tuple[str, str]:

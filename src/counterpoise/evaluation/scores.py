@@ -96,3 +96,8 @@ def redecided(logits: Floats, decision: Decision) -> Variant:
     """Calibrate (n, c) logits, move them to the target prior of the decision, and apply its rule."""
     probs = rules.probabilities(decision, logits)
     return Variant(probs, rules.decided(decision, probs))
+
+
+def count_units(units: Units) -> int:
+    """Count the different units, of shape (n,), that images come from."""
+    return len(np.unique(units))

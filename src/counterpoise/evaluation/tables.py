@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from counterpoise.artifacts import plots
+from counterpoise.evaluation import estimates
 from counterpoise.evaluation.class_scores import of_class
-from counterpoise.evaluation.scores import Booleans, Floats, Score, Truth, Variant
-from counterpoise.metrics import intervals, ranking
+from counterpoise.evaluation.scores import BINS, Booleans, Floats, Score, Truth, Variant, count_units
+from counterpoise.metrics import ranking
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Reliability = Callable[[Floats, Booleans], tuple[Floats, Floats, Floats]]
-"""From probabilities and targets, both (n, c), to mean probability, observed share and count of each bin, (k,) each."""
+Forecasts = Callable[[Floats, Booleans], tuple[Floats, Booleans]]
+"""From probabilities and targets, both (n, c), to probabilities to check and whether each came true, (n, k) both."""
 
 
 def scores_table(scores: Mapping[str, Mapping[str, Score]]) -> pd.DataFrame:
@@ -37,9 +40,10 @@ def per_class(variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.Data
     for index, name in enumerate(names):
         actual, decided = truth.targets[:, index], variant.decided[:, index]
         for measure, (value, interval) in of_class(variant, truth, index).items():
-            count = int((decided if measure == "precision" else actual).sum())
+            among = decided if measure == "precision" else actual
+            support = int(among.sum()), count_units(truth.units[among])
             no_skill = float("nan") if measure == "recall" else float(actual.mean())
-            rows.append((name, measure, value, interval.low, interval.high, count, no_skill))
+            rows.append((name, measure, value, interval.low, interval.high, *support, no_skill))
     return pd.DataFrame(rows, columns=list(plots.COLUMNS["classes"]))
 
 
@@ -51,23 +55,27 @@ def precision_recall_table(variant: Variant, truth: Truth) -> pd.DataFrame:
     return pd.DataFrame({"recall": curve.recall, "precision": curve.precision, "threshold": curve.threshold})
 
 
-def calibration_table(variants: Mapping[str, Variant], truth: Truth, reliability: Reliability) -> pd.DataFrame:
+def calibration_table(variants: Mapping[str, Variant], truth: Truth, forecasts: Forecasts) -> pd.DataFrame:
     """Say how often what was given a probability is so, raw and calibrated, in bins of the probability.
 
     Args:
         variants: By name.
         truth: What the images are.
-        reliability: What the task compares with a probability.
+        forecasts: Which probabilities the task checks.
 
     Returns:
-        One row for each filled bin, with Wilson's interval of what it holds.
+        One row for each filled bin of equal width, with the interval of the share observed in it, over units.
     """
     import pandas as pd
 
     rows = []
     for name in ("raw", "calibrated"):
-        for predicted, observed, count in zip(*reliability(variants[name].probs, truth.targets), strict=True):
-            if count:
-                low, high = intervals.wilson(observed * count, count)
-                rows.append((name, predicted, observed, float(low), float(high), int(count)))
+        probs, right = forecasts(variants[name].probs, truth.targets)
+        bins = np.digitize(probs, np.linspace(0, 1, BINS + 1)[1:-1], right=True)
+        units = np.broadcast_to(truth.units[:, None], bins.shape)
+        for number in np.unique(bins):
+            inside = bins == number
+            observed, interval = estimates.share(right[inside], units[inside])
+            support = int(inside.sum()), count_units(units[inside])
+            rows.append((name, float(probs[inside].mean()), observed, interval.low, interval.high, *support))
     return pd.DataFrame(rows, columns=list(plots.COLUMNS["calibration"]))

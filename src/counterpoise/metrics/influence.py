@@ -13,6 +13,7 @@ Source: Jaeckel 1972, "The infinitesimal jackknife"; Efron 1982, "The jackknife,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,49 +77,75 @@ def unit_variance(values: FloatArray, units: ArrayLike) -> float:
 
 
 class Spread(NamedTuple):
-    """Variance of a figure, and its degrees of freedom; both NaN where a class has fewer than two units."""
+    """What the variance of a figure is made of.
 
-    variance: float
-    freedom: float
+    Attributes:
+        sums: (m,) what each unit adds to the error of the figure.
+        parts: (k,) the variance that each of k classes adds.
+        freedoms: (k,) degrees of freedom of each part.
+    """
+
+    sums: FloatArray
+    parts: FloatArray
+    freedoms: FloatArray
+
+    @property
+    def variance(self) -> float:
+        """Variance of the figure."""
+        return float(self.sums @ self.sums)
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of the variance, `(sum of parts)^2 / sum (part^2 / its degrees)`; NaN without variance."""
+        return float(quotient(self.parts.sum() ** 2, (self.parts**2 / self.freedoms).sum()))
 
 
-def stratified_variance(values: FloatArray, classes: ArrayLike, units: ArrayLike) -> Spread:
+def stratified(values: FloatArray, classes: ArrayLike, units: ArrayLike) -> Spread:
     """Estimate the variance of a figure between samples with the same number of examples of each class.
 
     The influence values are centred in each class and multiplied by `sqrt(m_c / (m_c - 1))` for m_c units with class c,
-    then summed by unit and squared. With V_c, the part of class c, the degrees of freedom are
-    `(sum V_c)^2 / sum (V_c^2 / (m_c - 1))`.
+    then summed by unit and squared.
 
     Args:
         values: Influence values, shape (n,).
-        classes: Class of each example, integers of at least 0, shape (n,).
+        classes: Class of each example, sortable, shape (n,).
         units: Unit of each example, sortable, shape (n,). A unit may have examples of several classes.
 
     Returns:
-        Variance and degrees of freedom. A class without variance adds to neither.
+        The variance and its parts; NaN where a class has a single unit.
 
     Raises:
         ValueError: Lengths differ.
 
-    Source: Satterthwaite 1946, "An approximate distribution of estimates of variance components".
+    Source: Satterthwaite 1946, "An approximate distribution of estimates of variance components", for the degrees of
+        freedom.
 
     Example:
-        >>> variance, freedom = stratified_variance(np.array([2.0, 0, 1, 1]), [0, 0, 1, 1], range(4))
-        >>> variance, freedom  # 2 * (1 + 1), from one class of two units
+        >>> spread = stratified(np.array([2.0, 0, 1, 1]), [0, 0, 1, 1], range(4))
+        >>> round(spread.variance, 6), spread.freedom  # 2 * (1 + 1), from one class of two units
         (4.0, 1.0)
     """
     strata, codes = unit_codes(classes, "classes"), unit_codes(units)
+    if not strata.shape == codes.shape == np.shape(values):
+        raise ValueError(
+            f"found shapes {np.shape(values)}, {strata.shape} and {codes.shape}; expected three equal ones"
+        )
     count, m = (int(numbers.max(initial=-1)) + 1 for numbers in (strata, codes))
     centred = values - (np.bincount(strata, values, minlength=count) / np.bincount(strata, minlength=count))[strata]
     cells, cell_of = np.unique(strata * m + codes, return_inverse=True)
     cell_class, cell_unit = cells // max(1, m), cells % max(1, m)
-    units_of = np.bincount(cell_class, minlength=count)
-    if not count or (units_of < 2).any():
-        return Spread(float("nan"), float("nan"))
-    sums = np.bincount(cell_of, centred) * np.sqrt(units_of / (units_of - 1))[cell_class]
-    parts = np.bincount(cell_class, sums**2)
-    variance = (np.bincount(cell_unit, sums) ** 2).sum()
-    return Spread(float(variance), float(quotient(parts.sum() ** 2, (parts**2 / (units_of - 1)).sum())))
+    freedoms = np.bincount(cell_class, minlength=count).astype(np.float64) - 1
+    factor = np.sqrt((freedoms + 1) / np.where(freedoms > 0, freedoms, np.nan))
+    sums = np.bincount(cell_of, centred) * factor[cell_class]
+    by_unit = np.bincount(cell_unit, sums, minlength=m).astype(np.float64)
+    by_class = np.bincount(cell_class, sums**2).astype(np.float64)
+    return Spread(by_unit, by_class, freedoms)
+
+
+def joined(spreads: Sequence[Spread]) -> Spread:
+    """Add figures of the same units, such as F1 of several labels; their errors may be correlated."""
+    sums, parts, freedoms = zip(*spreads, strict=True)
+    return Spread(np.sum(sums, axis=0), np.concatenate(parts), np.concatenate(freedoms))
 
 
 def mean(values: ArrayLike) -> FloatArray:
@@ -262,11 +289,18 @@ def balanced_accuracy(targets: ArrayLike, decided: ArrayLike, count: int) -> Flo
     return np.asarray(((t == d) - recalls[t]) / (supports[t] * (supports > 0).sum()))
 
 
-def macro_f1(targets: ArrayLike, decided: ArrayLike, count: int) -> FloatArray:
-    """Influence on the mean F1 of the classes present; arguments as of `balanced_accuracy`."""
+def macro_f1(
+    targets: ArrayLike, decided: ArrayLike, count: int, among: NDArray[np.integer] | None = None
+) -> FloatArray:
+    """Influence on the mean F1 of the classes present; arguments as of `balanced_accuracy`.
+
+    `among` are the indices of the classes that the mean is about, by default all that are present.
+    """
     t, d = _indices(targets, decided, count)
     table = confusion.confusion_matrix(t, d, count)
     both, present = table.sum(1) + table.sum(0), table.sum(1) > 0
+    if among is not None:
+        present &= np.isin(np.arange(count), among)
     values = np.where(present, confusion.f1(table), 0.0)
     share = np.where(present, 1 / np.where(both > 0, both, 1), 0.0) / max(1, present.sum())
     gradient = 2 * np.diag(share) - (values * share)[:, None] - (values * share)[None, :]

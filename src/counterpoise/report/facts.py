@@ -18,9 +18,11 @@ from counterpoise.artifacts.model import Card
 from counterpoise.artifacts.predictions import Predictions
 from counterpoise.artifacts.prior import Prior
 from counterpoise.decision import rules
+from counterpoise.metrics.difference import Difference
 from counterpoise.report import tasks
 from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.texts import write_count
+from counterpoise.report.units import Support
 from counterpoise.report.words import Words
 
 if TYPE_CHECKING:
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 
 SHOWN_CLASSES = 20
 """With more classes than this, charts show the rarest ones, and a folded table shows the others."""
-FEW_IMAGES = 10
-"""A rate over fewer images is too uncertain to be useful."""
 SPLITS = ("train", "val", "test", "unused")
 
 
@@ -97,6 +97,7 @@ class Facts:
         decision: The calibration, prior correction and rule that turn logits into decisions.
         metrics: The headline figures.
         tables: The tables of `reports/plots/` by name.
+        val: Raw logits of validation.
         test: Raw logits of test.
         other_baseline: Sentence that the last commit has figures of another test set; `None` if it has not.
     """
@@ -115,15 +116,16 @@ class Facts:
     decision: Decision
     metrics: metrics_file.Metrics
     tables: Mapping[str, pd.DataFrame]
+    val: Predictions
     test: Predictions
     other_baseline: str | None
 
     def __post_init__(self) -> None:
-        for source in (self.prior.classes, self.card.classes, self.decision.classes, self.test.classes):
-            if source != self.names:
+        for source in (self.prior, self.card, self.decision, self.val, self.test):
+            if source.classes != self.names:
                 raise storage.ArtifactError(
-                    f"the files of different runs are mixed: classes {list(source)}, expected {list(self.names)}; "
-                    "run `dvc repro`"
+                    f"the files of different runs are mixed: classes {list(source.classes)}, expected "
+                    f"{list(self.names)}; run `dvc repro`"
                 )
 
     @property
@@ -176,6 +178,42 @@ class Facts:
     def decided(self) -> NDArray[np.bool_]:
         """Decisions for the test images, shape (n, c). For multiclass, one entry per row is true."""
         return rules.decided(self.decision, self.probs)
+
+    @cached_property
+    def units(self) -> NDArray[np.int64]:
+        """Unit of each test image, numbered from 0, shape (n,)."""
+        return np.asarray(np.unique(self.test.groups, return_inverse=True)[1], dtype=np.int64)
+
+    def support(self, chosen: NDArray[np.bool_]) -> Support:
+        """Count chosen test images, shape (n,), and the units that they come from."""
+        return Support(int(chosen.sum()), len(np.unique(self.units[chosen])))
+
+    @cached_property
+    def supports(self) -> tuple[Support, ...]:
+        """Test images of each class, and their units."""
+        return tuple(self.support(column) for column in self.targets.T)
+
+    @cached_property
+    def alarms(self) -> tuple[Support, ...]:
+        """Test images for which each class was decided, and their units."""
+        return tuple(self.support(column) for column in self.decided.T)
+
+    @property
+    def test_support(self) -> Support:
+        """Test images of the class that matters, and their units."""
+        return self.supports[self.positive]
+
+    @cached_property
+    def val_supports(self) -> tuple[Support, ...]:
+        """Validation images of each class, and their units."""
+        units = np.array(self.val.groups)
+        columns = labels.indicators(self.val.labels, self.names).T
+        return tuple(Support(int(column.sum()), len(np.unique(units[column]))) for column in columns)
+
+    @cached_property
+    def val_decided(self) -> NDArray[np.bool_]:
+        """Decisions for the validation images, shape (n, c)."""
+        return rules.decided(self.decision, rules.probabilities(self.decision, self.val.logits))
 
     @cached_property
     def mistaken(self) -> NDArray[np.bool_]:
@@ -250,6 +288,12 @@ class Facts:
         table = self.tables["scores"]
         rows = table[(table["way"] == variant) & (table["figure"] == figure)].to_dict("records")
         return PointEstimate.from_row(rows[0]) if rows else PointEstimate(None)
+
+    def difference(self, figure: str) -> Difference:
+        """Look up what a figure gained on the same images, in `differences.csv`; NaN if it is not there."""
+        table = self.tables["differences"]
+        rows = table.loc[table["figure"] == figure, ["value", "low", "high"]].to_numpy(dtype=np.float64)
+        return Difference(*rows[0].tolist()) if len(rows) else Difference(float("nan"), float("nan"), float("nan"))
 
     def remedy(self, piece: str) -> str:
         """Look up the value of a switch in the ledger; "none" if the ledger has no line for it."""

@@ -14,8 +14,8 @@ from PIL import Image
 
 from counterpoise import images
 from counterpoise.report import summary, warnings
-from counterpoise.report.charts.texts import write_count, write_value
-from counterpoise.report.facts import Facts, counted
+from counterpoise.report.charts.texts import write_value
+from counterpoise.report.facts import Facts
 from counterpoise.report.parts import rows
 from counterpoise.report.sections.mistakes import galleries
 
@@ -93,8 +93,8 @@ def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, c
         picture=summary.picture(facts),
         settings=summary.settings(facts),
         headline=summary.headline(facts),
-        test=f"Test: {counted(len(facts.targets), 'image')}, {write_count(facts.test_counts.positives)} with the "
-        f"{facts.words.noun} that matters. Brackets: 95 % intervals. Tick: no skill, the score of random guessing.",
+        verdict=summary.verdict(facts),
+        test=summary.test_set(facts),
         figures=summary.figures(facts),
         explanations=warnings.explanations(facts),
         findings=warnings.find(facts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
 
 from counterpoise.report.charts.bars import gauge
@@ -11,8 +12,9 @@ from counterpoise.report.charts.dots import Group, dots
 from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_count, write_prevalence, write_share, write_value
-from counterpoise.report.facts import FEW_IMAGES, Counts, Facts, counted, quote
+from counterpoise.report.facts import Counts, Facts, counted, quote
 from counterpoise.report.parts import Table
+from counterpoise.report.units import LEAST, MEANING
 
 MEANINGS = {
     "accuracy": "share of images that are decided correctly",
@@ -73,23 +75,50 @@ def lede(facts: Facts) -> tuple[str, str]:
     finds = f"finds {on.tp} of the {write_count(on.positives)}"
     if on.positives == 1:
         finds = f"{'finds' if on.tp else 'misses'} the only one"
-    interval = f" (95 % interval: {write_share(span[0])} to {write_share(span[1])})" if span else ""
-    outcome = f"Among {counted(on.total, 'test image')}, the model {finds} with this {noun}{interval}. "
-    few = f" Too few test images have this {noun} to judge the model." if on.positives < FEW_IMAGES else ""
-    return problem, outcome + _alarms(on) + few
+    support = facts.test_support
+    notes = [support.note.strip(" ()")] if support.note else []
+    notes.append(f"95 % interval: {write_share(span[0])} to {write_share(span[1])}" if span else "no interval")
+    outcome = (
+        f"Among {counted(on.total, 'test image')}, the model {finds} with this {noun} ({'; '.join(notes)}). "
+        f"{_alarms(on, compare=not support.rough)}"
+    )
+    return problem, " ".join([verdict(facts), outcome]).strip()
 
 
-def _alarms(on: Counts) -> str:
-    """Say how many alarms are right, compared with no skill."""
+def verdict(facts: Facts) -> str:
+    """Say if there are too few test units of the class that matters to judge the model; empty if there are enough."""
+    support, noun = facts.test_support, facts.words.noun
+    have = f"{support.of('test image')} {'has' if support.images == 1 else 'have'} this {noun}"
+    if not support.images or not support.few:
+        return ""
+    if support.units < LEAST:
+        return f"Not usable: only {have}. One unit does not show how others differ, so it gives no interval."
+    if support.rough:
+        return f"Not usable: only {have}."
+    return f"Only {have}: too few to judge the model."
+
+
+def test_set(facts: Facts) -> str:
+    """Say what test holds, and explain brackets, ticks and units."""
+    test, own = facts.support(np.ones(len(facts.targets), dtype=bool)), facts.test_support
+    alone = "" if test.images > test.units else " Here, each test image is a unit of its own."
+    return (
+        f"Test: {test.text}, {own.text} with the {facts.words.noun} that matters. Brackets: 95 % intervals. "
+        f"Tick: no skill, the score of random guessing. {MEANING}{alone}"
+    )
+
+
+def _alarms(on: Counts, *, compare: bool) -> str:
+    """Say how many alarms are right, and compare that with no skill."""
     if not on.predicted:
         return "It raises no alarm."
     if not on.tp:
         return f"It raises {counted(on.fp, 'alarm')}, none of which is right."
     verb = "is" if on.tp == 1 else "are"
-    text = (
-        f"Of its {counted(on.predicted, 'alarm')}, {write_count(on.tp)} {verb} right: {write_share(on.precision)}, "
-        f"against {write_prevalence(on.prevalence)} for no skill (random guessing)."
-    )
+    text = f"Of its {counted(on.predicted, 'alarm')}, {write_count(on.tp)} {verb} right"
+    if not compare:
+        return f"{text}."
+    text += f": {write_share(on.precision)}, against {write_prevalence(on.prevalence)} for no skill (random guessing)."
     each = round(on.fp / on.tp)
     return f"{text} That is about {counted(each, 'false alarm')} for each image found." if each > 1 else text
 
@@ -131,20 +160,22 @@ def headline(facts: Facts) -> tuple[FigureGroup, ...]:
     """Make the headline figures of the class that matters, and of all classes."""
     on = facts.test_counts
     no_skill = write_value(on.prevalence, 3)
+    support, alarms = facts.test_support, facts.alarms[facts.positive]
+    only = support.note if support.rough else ""
     own = (
-        headline_figure(facts, "recall", "Recall", f"{on.tp} of {counted(on.positives, 'image')} found"),
+        headline_figure(facts, "recall", "Recall", f"{on.tp} of {counted(on.positives, 'image')} found{support.note}"),
         headline_figure(
             facts,
             "precision",
             "Precision",
-            f"{on.tp} of {counted(on.predicted, 'alarm')} right; no skill {no_skill}",
+            f"{on.tp} of {counted(on.predicted, 'alarm')} right{alarms.note or only}; no skill {no_skill}",
             on.prevalence,
         ),
         headline_figure(
             facts,
             "average_precision",
             "Average precision",
-            f"quality of the ranking; no skill {no_skill}",
+            f"quality of the ranking{only}; no skill {no_skill}",
             on.prevalence,
         ),
     )

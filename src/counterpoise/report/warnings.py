@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from counterpoise.report.charts.texts import write_prevalence, write_share
-from counterpoise.report.facts import FEW_IMAGES, Facts, counted, listed, quote
+from counterpoise.report.charts.texts import write_prevalence
+from counterpoise.report.facts import Facts, counted, listed, quote
 from counterpoise.report.sections.prevalence import find_shift
-from counterpoise.report.sections.variants import SCORES
+from counterpoise.report.sections.variants import SCORES, write_difference
+from counterpoise.report.units import FEW, LEAST, ROUGH
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ def find(facts: Facts) -> list[Finding]:
         _prevalence,
         _recall,
         _absent,
-        _few_images,
+        _few_units,
         _too_wide,
         _of_task,
         _never_decided,
@@ -106,14 +107,15 @@ def _prevalence(facts: Facts) -> Iterator[Finding]:
 
 def _recall(facts: Facts) -> Iterator[Finding]:
     shift, name = find_shift(facts), quote(facts.positive_name)
-    if shift is not None and not shift.recall_consistent:
+    if shift is not None and shift.recall_differs:
         found = [f"{counts.tp} of {counts.positives}" for counts in (shift.val, shift.test)]
-        higher = shift.test.recall > shift.val.recall
+        higher = shift.recall_gain.value > 0
         yield Finding(
             f"The same decisions find {found[0]} images of {name} on validation, but {found[1]} on test.",
-            f"The intervals of recall ({write_share(shift.val.recall)} and {write_share(shift.test.recall)}) do not "
-            f"overlap. On new images, expect {'less' if higher else 'a recall between the two'}"
-            f"{' than test shows' if higher else ''}. Another value of seed shows how much depends on the split.",
+            f"Recall differs by {write_difference(shift.recall_gain)}, so test images may differ from validation "
+            "images; by chance alone, this appears in 1 of 20 runs. On new images, expect "
+            f"{'less than test shows' if higher else 'a recall between the two'}. Another value of seed shows how much "
+            "depends on the split.",
         )
 
 
@@ -127,36 +129,34 @@ def _absent(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _few_images(facts: Facts) -> Iterator[Finding]:
-    for split, count, consequence in (
+def _few_units(facts: Facts) -> Iterator[Finding]:
+    for split, supports, consequence in (
         (
             "test",
-            facts.split_counts["test"],
-            "These are too few for reliable figures: read the intervals, not the values.",
+            facts.supports,
+            "These are too few for reliable figures: read the intervals, not the values. Fewer than "
+            f"{LEAST} units give no interval, and figures of fewer than {ROUGH} are not compared.",
         ),
-        (
-            "validation",
-            np.array(facts.decision.val_images),
-            "These are too few for a reliable calibration and decision.",
-        ),
+        ("validation", facts.val_supports, "These are too few for a reliable calibration and decision."),
     ):
         least = int(split == "test")  # `_absent` warns about classes without a test image
-        few = [index for index in np.argsort(count, kind="stable") if least <= count[index] < FEW_IMAGES]
+        order = sorted(range(len(supports)), key=lambda index: supports[index].units)
+        few = [index for index in order if supports[index].few and supports[index].images >= least]
         if few:
-            names = listed([f"{quote(facts.names[index])} ({count[index]})" for index in few])
+            names = listed([f"{quote(facts.names[index])} ({supports[index].text})" for index in few])
             number = facts.count_classes(len(few), " has", " have")
-            yield Finding(f"{number} fewer than {FEW_IMAGES} {split} images.", f"{names}. {consequence}")
+            yield Finding(f"{number} fewer than {FEW} units in {split}.", f"{names}. {consequence}")
 
 
 def _too_wide(facts: Facts) -> Iterator[Finding]:
     table = facts.tables["classes"]
-    ranked = table[table["measure"] == "average_precision"]
+    ranked = table[(table["measure"] == "average_precision") & (table["units"] >= LEAST)]
     unclear = ranked[(ranked["low"] <= ranked["no_skill"]) & (ranked["no_skill"] <= ranked["high"])]
     if len(unclear):
         yield Finding(
             f"The ranking of {facts.count_classes(len(unclear))} may have no skill.",
             f"{listed([quote(name) for name in unclear['class']])}: the interval of average precision contains the "
-            "value of no skill. More test images would narrow the interval.",
+            "value of no skill. Test images of more units would narrow the interval.",
         )
 
 
@@ -215,7 +215,7 @@ def _training(facts: Facts) -> Iterator[Finding]:
     if facts.best_epoch is not None and facts.best_epoch == epochs > 1 and _improves(curves):
         yield Finding(
             f"The best epoch is the last one ({epochs}).",
-            "Validation was still improving when training ended. More epochs may give a better model.",
+            "A figure of validation was highest, or the loss lowest, in it. More epochs may give a better model.",
         )
 
 

@@ -25,7 +25,12 @@ SPLITS = {
     **{"test": "test", "testing": "test"},
 }
 """How people call the splits, in upper or lower case."""
-MISSING = frozenset(["", "na", "nan", "n/a", "<na>", "#n/a", "nat", "null", "none", "nil", "missing", ".", "-", "?"])
+MISSING = frozenset(
+    [
+        *("", "na", "nan", "-nan", "n/a", "n.a.", "<na>", "#na", "#n/a", "#n/a n/a", "nat", "null", "(null)", "\\n"),
+        *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "none", "(none)", "nil", "missing", ".", "-", "--", "?"),
+    ]
+)
 """How programs and people write a missing value, in lower case."""
 
 

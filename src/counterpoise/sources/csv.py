@@ -17,9 +17,13 @@ from counterpoise.config import InputError, Listed, Name, Section, suggest
 from counterpoise.sources import SPLITS, SUFFIXES, Row, is_missing
 
 Table = list[tuple[int, list[str]]]
-"""Rows that hold cells, each with its number; line ends inside quotes do not count."""
+"""Rows of which some cell is filled, each with its number; line ends inside quotes do not count."""
 BLOCK = "ingest.sources.csv"
 DELIMITERS = (",", ";", "\t", "|", " ")
+IN_NAMES = "_-.'\"/\\()[]# "
+"""Characters that the name of a column may hold; every other one may separate columns, if names become known by it."""
+HEADER_ROWS = 20
+"""How many rows are searched for the names of the columns, to say that there are rows above them."""
 TRUE, FALSE = ("1", "true", "t", "yes", "y"), ("0", "false", "f", "no", "n")
 """How a column of 0 and 1 may be written, in upper or lower case; `1.0` is 1."""
 
@@ -126,7 +130,8 @@ def _parse(path: Path, params: Params) -> Table:
     text = text[skipped.end() :] if skipped else text
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=params.delimiter, strict=True)
     try:
-        return [(number, cells) for number, cells in enumerate(reader, start=2 if skipped else 1) if cells]
+        rows = enumerate(reader, start=2 if skipped else 1)
+        return [(number, cells) for number, cells in rows if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         _refuse_delimiter(path, text.lstrip("\r\n"), params)
         line = reader.line_num + bool(skipped)
@@ -149,6 +154,8 @@ def _refuse_delimiter(path: Path, text: str, params: Params) -> None:
     for delimiter in DELIMITERS:
         cells = next(csv.reader([line], delimiter=delimiter), [])
         found[delimiter] = (len(names & {cell.strip() for cell in cells}), len(cells) if delimiter != " " else 0)
+    for other in sorted({character for character in line if not character.isalnum()} - {*DELIMITERS, *IN_NAMES}):
+        found[other] = (len(names & {cell.strip() for cell in line.split(other)}), 0)
     likely = max(found, key=lambda delimiter: found[delimiter])
     stated = found.get(params.delimiter, (0, 1))
     if likely != params.delimiter and found[likely] > stated and (found[likely][0] or stated[1] == 1):
@@ -176,8 +183,11 @@ def _places(path: Path, table: Table, params: Params) -> dict[str, int]:
 def _refuse_column(path: Path, key: str, name: str, table: Table, params: Params) -> NoReturn:
     """Name the likely cause why a column is missing, and the line to set."""
     header, body = table[0][1], [cells for _, cells in table[1:]]
+    for number, cells in table[1:HEADER_ROWS]:
+        if all(_find(wanted, cells) for _, wanted in _wanted(params)):
+            raise InputError(f"{path}: the names of the columns are in row {number}; delete the rows above it")
     _refuse_delimiter(path, params.delimiter.join(header), params)
-    missing = f"{path}: there is no column {name!r}"
+    missing = f"{path}: {BLOCK}.{key} is {name!r}, but there is no column {name!r}"
     if not any(_find(other, header) for _, other in _wanted(params)) and _is_data(header, body):
         raise InputError(
             f"{missing}; the first row looks like data ({', '.join(map(repr, header[:4]))}): is the header missing? "
@@ -185,7 +195,9 @@ def _refuse_column(path: Path, key: str, name: str, table: Table, params: Params
         )
     for cell in header:
         if cell.strip().casefold() == name.strip().casefold():
-            raise InputError(f"{missing}, but {cell!r}; set {BLOCK}.{key} to {cell.strip()!r}")
+            raise InputError(
+                f"{path}: there is no column {name!r}, but {cell!r}; set {BLOCK}.{key} to {cell.strip()!r}"
+            )
     if key == "label_column" and len(binary := _binary(header, body, params)) > 1:
         listed = ", ".join(binary)
         raise InputError(f"{missing}; columns {listed} hold only 0 and 1: set {BLOCK}.label_columns to [{listed}]")
@@ -200,15 +212,16 @@ def _is_data(header: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
 def _binary(header: Sequence[str], body: Sequence[Sequence[str]], params: Params) -> list[str]:
     """Name the columns that hold only 0 and 1, and both somewhere in the table."""
     columns = {
-        name.strip(): {cells[place].strip() for cells in body if len(cells) > place}
+        name.strip(): {_bit(cells[place]) for cells in body if len(cells) > place}
         for place, name in enumerate(header)
         if name.strip() not in ("", params.image_column, params.group_column)
     }
-    return [name for name, cells in columns.items() if cells and cells <= {"0", "1", "0.0", "1.0", "True", "False"}]
+    return [name for name, cells in columns.items() if cells and cells <= {*TRUE, *FALSE}]
 
 
 def _rows(path: Path, table: Table, params: Params) -> list[Row]:
     places, header = _places(path, table, params), table[0][1]
+    _refuse_longer(path, table, params.delimiter)
     rows = []
     for number, cells in table[1:]:
         where = f"{params.file} row {number}"
@@ -229,8 +242,27 @@ def _rows(path: Path, table: Table, params: Params) -> list[Row]:
     return rows
 
 
+def _refuse_longer(path: Path, table: Table, delimiter: str) -> None:
+    """Refuse rows that all have one cell more than the first row."""
+    body = [cells for _, cells in table[1:]]
+    if not body or any(len(cells) != len(table[0][1]) + 1 for cells in body):
+        return
+    if all(not cells[-1].strip() for cells in body):
+        raise InputError(
+            f"{path}: every row but the first ends with {delimiter!r}; add {delimiter!r} at the end of the first row"
+        )
+    raise InputError(
+        f"{path}: every row has one cell more than the first row, as where R writes row names; put a name and "
+        f"{delimiter!r} in front of the first row, such as {delimiter.join(['row', *table[0][1]])}"
+    )
+
+
+def _bit(cell: str) -> str:
+    return re.sub(r"\.0*$", "", cell.strip().lower())
+
+
 def _is_one(path: Path, number: int, column: str, cell: str) -> bool:
-    text = re.sub(r"\.0*$", "", cell.strip().lower())
+    text = _bit(cell)
     if text not in (*TRUE, *FALSE):
         raise InputError(f"{path} row {number}: column {column!r} holds {cell!r}; expected 0 or 1")
     return text in TRUE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,12 @@ OTHER_FILES = (
     *(".xml", ".yaml", ".yml", ".ini", ".cfg", ".log", ".db", ".lock", ".py", ".ipynb", ".sh", ".bat", ".md5", ".dvc"),
 )
 """Suffixes of files that people keep beside images; every other file is read as an image."""
+
+
+_LIKE_SPLIT = re.compile(
+    r"(train|val|test|dev|eval|holdout)(?:ing|id|idation|uation)?(?:[\W_\d].*|set|data|images|imgs)?$", re.IGNORECASE
+)
+"""How folders of splits are named besides: `train_set`, `val2017`, `test-images`, `eval`."""
 
 
 class Params(Section):
@@ -68,6 +75,8 @@ def read(folder: Path, params: Params, say: Callable[[str], None]) -> list[Row]:
     splits = _splits(folder, by_folder)
     if not splits:
         _refuse_wrapper(folder, by_folder)
+        _refuse_like_splits(folder, by_folder)
+        _hint_at_inner_splits(folder, by_folder, say)
     rows = [_row(file, splits) for file in files]
     if splits:
         say(f"{folder}: the folders {', '.join(sorted(splits))} are taken for splits, and those in them for classes")
@@ -119,6 +128,21 @@ def _splits(folder: Path, by_folder: Mapping[str, Sequence[File]]) -> dict[str, 
     return named
 
 
+def _refuse_like_splits(folder: Path, by_folder: Mapping[str, Sequence[File]]) -> None:
+    """Refuse folders of class folders whose names say that they are splits, in other words than `SPLITS`."""
+    nested = {
+        name
+        for name, files in by_folder.items()
+        if all(len(file.parts) > 2 for file in files) and len({file.parts[1] for file in files}) > 1
+    }
+    meant = {name: found[1].casefold() for name in sorted(nested) if (found := _LIKE_SPLIT.match(name))}
+    if len(set(meant.values())) > 1:
+        raise InputError(
+            f"{folder}: the folders {', '.join(meant)} hold class folders, and seem to be splits; rename those that "
+            "are to train, val and test, and move what is no split elsewhere; if they are classes, rename them"
+        )
+
+
 def _refuse_wrapper(folder: Path, by_folder: Mapping[str, Sequence[File]]) -> None:
     """Refuse a single folder that holds what look like class folders."""
     if len(by_folder) > 1:
@@ -133,6 +157,17 @@ def _refuse_wrapper(folder: Path, by_folder: Mapping[str, Sequence[File]]) -> No
                 f"({', '.join(below[:6])}); set ingest.root one level deeper: add '/{wrapper}' at its end"
             )
         inside += 1
+
+
+def _hint_at_inner_splits(folder: Path, by_folder: Mapping[str, Sequence[File]], say: Callable[[str], None]) -> None:
+    """Warn of splits that are folders inside the class folders."""
+    inner = {file.parts[1] for files in by_folder.values() for file in files if len(file.parts) > 2}
+    named = sorted(name for name in inner if name.casefold() in SPLITS)
+    if len({SPLITS[name.casefold()] for name in named}) > 1:
+        say(
+            f"{folder}: the folders {', '.join(named)} in the class folders are named as splits are, and are not "
+            "used; to keep your split, put class folders into folders train, val and test"
+        )
 
 
 def _hint(folder: Path, files: Sequence[File], classes: set[str], say: Callable[[str], None]) -> None:

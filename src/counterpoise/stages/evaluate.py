@@ -20,6 +20,8 @@ from counterpoise.config import Prevalences, Section, Seed
 from counterpoise.decision.class_names import PositiveName
 from counterpoise.engine.threads import one_thread
 from counterpoise.evaluation import tasks
+from counterpoise.evaluation.class_scores import of_class
+from counterpoise.evaluation.differences import differences_table
 from counterpoise.evaluation.headline import headline
 from counterpoise.evaluation.prevalence_table import prevalence_table
 from counterpoise.evaluation.scores import Truth, units_of_classes, variants
@@ -42,8 +44,8 @@ class Evaluate(Prevalences, PositiveName):
     model_config = Section.model_config
 
     resamples: int = Field(ge=100, le=10_000)
-    """Number of draws for the interval of the calibration error, and of resamples of validation for a learning curve,
-    in 100..10,000. Beyond 10,000 the ends of intervals no longer move."""
+    """Number of resamples for the interval of the calibration error and for a learning curve, in 100..10,000. Beyond
+    10,000 the ends of intervals no longer move."""
 
 
 class Params(Section):
@@ -82,16 +84,16 @@ def score(
     by_variant = variants(logits, decision)
     scores = {name: task.figures(variant, truth) for name, variant in by_variant.items()}
     decided = by_variant["decided"]
-    classes = task.per_class(decided, truth, names)
     tables = {
         "confusion": task.confusion_table(decided, truth, names),
         "precision_recall": precision_recall_table(decided, truth),
-        "calibration": calibration_table(by_variant, truth, task.reliability),
-        "classes": classes,
+        "calibration": calibration_table(by_variant, truth, task.forecasts),
+        "classes": task.per_class(decided, truth, names),
         "scores": scores_table(scores),
+        "differences": differences_table(by_variant, scores, truth, task),
         "prevalence": prevalence_table(logits, by_variant, decision, truth),
     }
-    return headline(scores, classes, truth, decision, task), tables
+    return headline(scores, of_class(decided, truth, truth.positive), truth, decision, task), tables
 
 
 def console_warnings(notes: Sequence[str], names: Sequence[str], counts: Sequence[int]) -> list[str]:

@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from counterpoise import config, images, labels, sources, tasks
 from counterpoise.artifacts import classes, manifest, pixels, rejected, thumbnails
 from counterpoise.config import InputError, Listed, Name, Section
-from counterpoise.dataset import class_names, curation, decoding, image_paths
+from counterpoise.dataset import class_names, curation, decoding, image_paths, label_warnings
 from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
 from counterpoise.stages import count_of, list_counts, run, warn
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-FLAT = 8
-"""A picture whose brightest spot is less brighter than its darkest shows nothing."""
+FLAT = 26
+"""A picture whose brightest spot is less brighter than its darkest, a tenth of the range, shows hardly anything."""
 
 
 PixelValue = Annotated[float, Field(ge=-1e37, le=1e37)]
@@ -155,8 +155,9 @@ def assemble(
         raise InputError(f"{settings.root}: {fault}")
     ordered = order_classes(usable, settings.root)
     pictures = np.stack([decoded[image.image].thumbnail for image in usable])
-    warned += find_disagreements(usable, [decoded[image.image].sha256 for image in usable])
-    warned += find_flat(pictures)
+    warned += label_warnings.disagreements(usable, [decoded[image.image].sha256 for image in usable])
+    warned += find_flat(pictures, is_range_found=settings.pixel_range == "auto" and bool(seen.ranges))
+    warned += label_warnings.large_group(usable)
     table = list_usable(usable, decoded, settings.root)
     return Ingested(table, ordered, list_refused(refused), pictures, seen, tuple(warned))
 
@@ -197,40 +198,25 @@ def order_classes(usable: Sequence[Labelled], root: str) -> classes.Classes:
     return classes.Classes(tuple(order), tuple(counts[name] for name in order), len(usable))
 
 
-def find_disagreements(usable: Sequence[Labelled], sha256: Sequence[str]) -> tuple[str, ...]:
-    """Warn if files with the same bytes have different labels.
+def find_flat(pictures: NDArray[np.uint8], *, is_range_found: bool) -> tuple[str, ...]:
+    """Warn if no picture shows anything, or hardly one in the range that was found.
 
     Args:
-        usable: Images.
-        sha256: The hash of each file.
-
-    Returns:
-        A warning that names the first two, or nothing.
+        pictures: Grey pictures (n, s, s); the contrast of each is that of its darkest and its brightest spot.
+        is_range_found: Whether their black and white were found over all images, so that a single one may decide them.
     """
-    by_file: dict[str, list[Labelled]] = {}
-    for image, digest in zip(usable, sha256, strict=True):
-        by_file.setdefault(digest, []).append(image)
-    differing = [same for same in by_file.values() if len({image.labels for image in same}) > 1]
-    if not differing:
-        return ()
-    first = differing[0][0]
-    other = next(image for image in differing[0] if image.labels != first.labels)
-    pair = " and ".join(f"{image.image!r} ({', '.join(image.labels) or 'no label'})" for image in (first, other))
-    return (
-        f"{sum(map(len, differing))} images have the same bytes as others with other labels, such as {pair}; "
-        "correct their labels, or remove them",
-    )
-
-
-def find_flat(pictures: NDArray[np.uint8]) -> tuple[str, ...]:
-    """Warn if no picture shows anything: the darkest and the brightest spot of each, (n, s, s), are nearly the same."""
-    contrast = int(np.ptp(pictures.reshape(len(pictures), -1), axis=1).max())
-    if contrast >= FLAT:
-        return ()
-    return (
-        f"no picture has a contrast of more than {contrast} of 255, so all look alike; check ingest.pixel_range, "
-        f"ingest.bands and ingest.background, and what {pixels.PATH} says was found",
-    )
+    contrasts = np.ptp(pictures.reshape(len(pictures), -1), axis=1)
+    if (most := int(contrasts.max())) < FLAT:
+        return (
+            f"no picture has a contrast of more than {most} of 255, so all look alike; check ingest.pixel_range, "
+            f"ingest.bands and ingest.background, and what {pixels.PATH} says was found",
+        )
+    if is_range_found and (typical := int(np.median(contrasts))) < FLAT:
+        return (
+            f"half of the pictures have a contrast of at most {typical} of 255, since a few values are far from the "
+            f"others; state ingest.pixel_range; {pixels.PATH} says what was found",
+        )
+    return ()
 
 
 def list_usable(usable: Sequence[Labelled], decoded: dict[str, decoding.Decoded], root: str) -> pd.DataFrame:
@@ -349,7 +335,8 @@ def main(root: Path, params: Params) -> None:
         warn(
             f"{unusable} of {sum(not row.unused for row in rows)} rows are unusable; {rejected.PATH} lists the reasons"
         )
-    for warning in result.warnings:
+    separator = block.get("label_separator", "")
+    for warning in (*label_warnings.one_label_each(rows, params.task, separator), *result.warnings):
         warn(warning)
     manifest.write(root, result.manifest)
     classes.write(root, result.classes)

@@ -17,7 +17,7 @@ from pydantic import ConfigDict
 
 from counterpoise.artifacts import clusters, features, model, predictions, tiles
 from counterpoise.config import PATH, BatchSize, InputError, Section, Tta
-from counterpoise.dataset import folding
+from counterpoise.dataset import aggregation
 from counterpoise.stages import run
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Predict(Tta):
 
     model_config = ConfigDict(extra="forbid")
 
-    fold: Literal["mean", "max"]
+    aggregate: Literal["mean", "max"]
     """How to aggregate the logits of the tiles of an image: `mean` or `max` of each class."""
     average: Literal["logits", "probabilities"]
     """What to average over the members of a model and the views of a tile: their `logits`, with which the prior ledger
@@ -59,7 +59,7 @@ class Params(Section):
     predict: Predict
 
 
-def fold(
+def aggregate(
     table: pd.DataFrame,
     logits: NDArray[np.float32],
     units: dict[str, str],
@@ -85,7 +85,7 @@ def fold(
         groups=tuple(units[image_id] for image_id in image_ids),
         labels=tuple(table["labels"].iloc[first]),
         classes=classes,
-        logits=folding.fold(logits, image, how),
+        logits=aggregation.aggregate(logits, image, how),
     )
 
 
@@ -159,7 +159,7 @@ def main(root: Path, params: Params) -> None:
         part = tiles.read(root, split)
         stored, units = features.read(root, split, part), clusters.units(root, part)
         logits = logits_of(card, members, part, stored, params.predict, compute, f"predict {split}")
-        predictions.write(root, split, fold(part.table, logits, units, card.classes, params.predict.fold))
+        predictions.write(root, split, aggregate(part.table, logits, units, card.classes, params.predict.aggregate))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 Reads the results of the other stages: `data/classes.json`, `manifest.csv`, `rejected.csv`, `splits.csv`,
 `clusters.csv`, `draws.csv`, `prior.json`, `tiles/train/`, `tiles/test/`; `models/model/model.json`, `decision.json`;
-`results/train/`, `results/predictions/test.parquet`; `reports/metrics.json`, `plots/`. Writes `reports/index.html`:
-a single file with embedded pictures, without scripts or network access.
+`results/train/`, `results/predictions/val.parquet`, `test.parquet`; `reports/metrics.json`, `plots/`. Writes
+`reports/index.html`: a single file with embedded pictures, without scripts or network access.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ def main(root: Path, params: Params) -> None:
         decision=decision.read(root),
         metrics=figures,
         tables={name: plots.read(root, name) for name in plots.COLUMNS},
+        val=predictions.read(root, "val"),
         test=predictions.read(root, "test"),
         other_baseline=metrics.compare_with_commit(root, figures),
     )

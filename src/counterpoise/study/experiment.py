@@ -164,9 +164,9 @@ def learn(content: Mapping[str, Any], data: Data, draws: Draws) -> Outcome:
         draws: Of the train split of `data`.
     """
     card, members = _train(_section(train.Params, content), data, draws)
-    fold, units = _section(predict.Params, content).predict.fold, dict(data.units)
+    fold, units = _section(predict.Params, content).predict.aggregate, dict(data.units)
     logits = {
-        name: predict.fold(split.tiles.table, apply(content, card, members, split), units, card.classes, fold)
+        name: predict.aggregate(split.tiles.table, apply(content, card, members, split), units, card.classes, fold)
         for name, split in data.splits.items()
         if name != "train"
     }

@@ -41,6 +41,15 @@ class Task(Protocol):
     def figures(self, variant: Variant, truth: Truth) -> dict[str, Score]:
         """Compute every figure of a variant with its interval: by bootstrap over groups, of plain shares by Wilson."""
 
+    def decision_influences(self, targets: Booleans, decided: Booleans) -> dict[str, Floats]:
+        """Compute the influence of each image, (n,), on figures of decisions that are compared between variants."""
+
+    def probability_influences(self, targets: Booleans, probs: Floats) -> dict[str, Floats]:
+        """Compute the influence of each image, (n,), on figures of probabilities that are compared between variants."""
+
+    def missed(self, index: int, targets: Booleans, decided: Booleans) -> Booleans:
+        """Say what is decided, (c,), for a typical image of a class that is missed."""
+
     def learning_curve(self, variant: Variant, targets: Booleans, weights: Weights) -> Values:
         """Compute that figure, a float, or (b,) for weights (b, n) of b resamples."""
 
@@ -53,8 +62,8 @@ class Task(Protocol):
     def confusion_table(self, variant: Variant, truth: Truth, names: tuple[str, ...]) -> pd.DataFrame:
         """Write what each image is and what was decided: the table `confusion`."""
 
-    def reliability(self, probs: Floats, targets: Booleans) -> tuple[Floats, Floats, Floats]:
-        """Compute mean probability, observed share and count of each bin, (k,) each: the table `calibration`."""
+    def forecasts(self, probs: Floats, targets: Booleans) -> tuple[Floats, Booleans]:
+        """Choose the probabilities that the table `calibration` checks, and whether each came true, (n, k) both."""
 
 
 def names() -> list[str]:

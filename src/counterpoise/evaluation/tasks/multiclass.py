@@ -53,9 +53,33 @@ def figures(variant: Variant, truth: Truth) -> dict[str, Score]:
         "matthews": estimates.matthews(targets, decided, count, units),
         "expected_calibration_error": calibration_error(variant, truth),
         "brier_score": estimates.from_influence(
-            float(probability.brier(probs, targets)), lambda: influence.brier(probs, targets), targets, units, high=2.0
+            float(probability.brier(probs, targets)), influence.brier(probs, targets), targets, units, 0, 2
         ),
     } | of_positive(variant, truth)
+
+
+def decision_influences(targets: Booleans, decided: Booleans) -> dict[str, Floats]:
+    """Compute the influence of each image on figures of the confusion matrix."""
+    truth, says, count = targets.argmax(axis=1), decided.argmax(axis=1), targets.shape[1]
+    return {
+        "accuracy": influence.accuracy(truth, says),
+        "balanced_accuracy": influence.balanced_accuracy(truth, says, count),
+        "macro_f1": influence.macro_f1(truth, says, count),
+        "matthews": influence.matthews(truth, says, count),
+    }
+
+
+def probability_influences(targets: Booleans, probs: Floats) -> dict[str, Floats]:
+    """Compute the influence of each image on the Brier score."""
+    return {"brier_score": influence.brier(probs, targets.argmax(axis=1))}
+
+
+def missed(index: int, targets: Booleans, decided: Booleans) -> Booleans:
+    """Decide the class that images of this one most often get instead; without any, that of most other images."""
+    instead = [decided[targets[:, index]].sum(axis=0), decided.sum(axis=0) + 1]
+    counts = next(count for count in instead if np.delete(count, index).any())
+    counts[index] = -1
+    return np.asarray(np.arange(targets.shape[1]) == counts.argmax())
 
 
 def calibration_error(variant: Variant, truth: Truth) -> Score:
@@ -92,8 +116,7 @@ def confusion_table(variant: Variant, truth: Truth, names: tuple[str, ...]) -> p
     return pd.DataFrame({"actual": cells[actual], "decided": cells[decided]})
 
 
-def reliability(probs: Floats, targets: Booleans) -> tuple[Floats, Floats, Floats]:
-    """Compare the probability of the most probable class with how often it is right, in bins of images."""
-    correct = probs.argmax(axis=1) == targets.argmax(axis=1)
-    predicted, observed, counts = probability.reliability(probs.max(axis=1).clip(0, 1), correct, bins=BINS)
-    return predicted, observed, counts
+def forecasts(probs: Floats, targets: Booleans) -> tuple[Floats, Booleans]:
+    """Choose the probability of the most probable class, and whether it is right, (n, 1) both."""
+    right = probs.argmax(axis=1) == targets.argmax(axis=1)
+    return probs.max(axis=1, keepdims=True), right[:, None]

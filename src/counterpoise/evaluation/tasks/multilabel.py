@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,27 +43,40 @@ DEPEND_ON_SHARES = "precision, average precision, F1, calibration error and Brie
 
 def figures(variant: Variant, truth: Truth) -> dict[str, Score]:
     """Compute every figure of a variant with its interval."""
-    targets, probs, decided = truth.targets, variant.probs, variant.decided
-    alike = np.zeros(len(targets), dtype=np.int64)
+    targets, probs, decided, units = truth.targets, variant.probs, variant.decided, truth.units
+    alike, count = np.zeros(len(targets), dtype=np.int64), targets.shape[1]
 
-    def by_unit(value: object, values: Callable[[], Floats], low: float = 0, high: float = 1) -> Score:
-        return estimates.from_influence(float(value), values, alike, truth.units, low=low, high=high)  # type: ignore[arg-type]
+    def by_unit(value: Values, values: Floats, high: float) -> Score:
+        return estimates.from_influence(float(value), values, alike, units, 0, high)
 
     return {
-        "mean_average_precision": by_unit(
-            multilabel.mean_average_precision(targets, probs), lambda: influence.mean_average_precision(targets, probs)
-        ),
-        "macro_f1": by_unit(
-            multilabel.macro_f1(targets, decided), lambda: influence.multilabel_macro_f1(targets, decided)
-        ),
-        "micro_f1": by_unit(multilabel.micro_f1(targets, decided), lambda: influence.micro_f1(targets, decided)),
-        "exact_match": estimates.share((targets == decided).all(axis=1), truth.units),
-        "coverage": by_unit(
-            multilabel.coverage(targets, probs), lambda: influence.coverage(targets, probs), 0, targets.shape[1]
-        ),
+        "mean_average_precision": estimates.mean_average_precision(targets, probs, units),
+        "macro_f1": estimates.multilabel_macro_f1(targets, decided, units),
+        "micro_f1": by_unit(multilabel.micro_f1(targets, decided), influence.micro_f1(targets, decided), 1),
+        "exact_match": estimates.share((targets == decided).all(axis=1), units),
+        "coverage": by_unit(multilabel.coverage(targets, probs), influence.coverage(targets, probs), count),
         "expected_calibration_error": calibration_error(variant, truth),
-        "brier_score": by_unit(multilabel.brier(targets, probs), lambda: influence.multilabel_brier(targets, probs)),
+        "brier_score": by_unit(multilabel.brier(targets, probs), influence.multilabel_brier(targets, probs), 1),
     } | of_positive(variant, truth)
+
+
+def decision_influences(targets: Booleans, decided: Booleans) -> dict[str, Floats]:
+    """Compute the influence of each image on figures of the decisions."""
+    return {
+        "macro_f1": influence.multilabel_macro_f1(targets, decided),
+        "micro_f1": influence.micro_f1(targets, decided),
+        "exact_match": influence.exact_match(targets, decided),
+    }
+
+
+def probability_influences(targets: Booleans, probs: Floats) -> dict[str, Floats]:
+    """Compute the influence of each image on the Brier score."""
+    return {"brier_score": influence.multilabel_brier(targets, probs)}
+
+
+def missed(index: int, targets: Booleans, decided: Booleans) -> Booleans:
+    """Decide for no label."""
+    return np.zeros(targets.shape[1], dtype=bool)
 
 
 def calibration_error(variant: Variant, truth: Truth) -> Score:
@@ -102,6 +114,6 @@ def confusion_table(variant: Variant, truth: Truth, names: tuple[str, ...]) -> p
     return pd.DataFrame({"actual": cells[actual], "decided": cells[decided]})
 
 
-def reliability(probs: Floats, targets: Booleans) -> tuple[Floats, Floats, Floats]:
-    """Compare the probability of a label with how often it is there, in bins of all pairs of image and label."""
-    return multilabel.reliability(targets, probs, BINS)
+def forecasts(probs: Floats, targets: Booleans) -> tuple[Floats, Booleans]:
+    """Choose all pairs of image and label."""
+    return probs, targets

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.polynomial import Polynomial
+
 from counterpoise.metrics.intervals.interval import Interval, tail
+
+ROUNDING = 1e-6
+"""Imaginary part below which a root of a polynomial counts as real."""
 
 
 def newcombe(auc: float, positives: float, negatives: float, *, level: float = 0.95) -> Interval:
@@ -34,18 +40,15 @@ def newcombe(auc: float, positives: float, negatives: float, *, level: float = 0
         >>> round(interval.low, 4), round(interval.high, 4)
         (0.8929, 0.9885)
     """
-    from scipy.optimize import brentq
     from scipy.special import ndtri
 
-    z = -ndtri(tail(level))
-
-    def gap(t: float) -> float:
-        scale = ((positives + negatives) / 2 - 1) * ((1 - t) / (2 - t) + t / (1 + t))
-        variance = t * (1 - t) * max(1 + scale, 1e-12) / (positives * negatives)
-        return float((auc - t) ** 2 - z * z * variance)
-
-    low = brentq(gap, 0.0, auc) if auc > 0 and gap(0.0) > 0 > gap(auc) else 0.0 if auc > 0 else auc
-    high = brentq(gap, auc, 1.0) if auc < 1 and gap(1.0) > 0 > gap(auc) else 1.0
+    t = Polynomial([0.0, 1.0])
+    both, each = (2 - t) * (1 + t), (1 - t) * (1 + t) + t * (2 - t)
+    variance = t * (1 - t) * (both + ((positives + negatives) / 2 - 1) * each) / (positives * negatives)
+    roots = ((auc - t) ** 2 * both - ndtri(tail(level)) ** 2 * variance).roots()
+    ends = np.real(roots[np.abs(np.imag(roots)) < ROUNDING]).clip(0, 1)
+    low = ends[ends <= auc].max(initial=0.0) if auc > 0 else 0.0
+    high = ends[ends >= auc].min(initial=1.0) if auc < 1 else 1.0
     return Interval(float(low), float(high))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from counterpoise.report.charts import curves
 from counterpoise.report.charts.texts import write_share, write_value
-from counterpoise.report.facts import FEW_IMAGES, Facts, counted, quote
+from counterpoise.report.facts import Facts, counted, quote
 from counterpoise.report.parts import Part, as_markup
 
 
@@ -23,12 +23,12 @@ def precision_recall(facts: Facts) -> Part:
         f"{write_value(on.precision)}; no skill {write_value(on.prevalence)}."
     )
     chart = curves.precision_recall([one], title=f"Precision and recall of {name}", alt=alt, no_skill=on.prevalence)
-    text = f"The decision finds {on.tp} of {counted(on.positives, 'image')} of {quote(name)}"
+    text = f"The decision finds {on.tp} of {counted(on.positives, 'image')} of {quote(name)}{facts.test_support.note}"
     verb = "is" if on.tp == 1 else "are"
     right = f"{on.tp} of its {counted(on.predicted, 'alarm')} {verb} right"
     text += f"; {right}." if on.predicted else "; it raises no alarm."
     reachable = curve.loc[curve["recall"] >= 0.5, "precision"]
-    if len(reachable) and on.positives >= FEW_IMAGES:
+    if len(reachable) and not facts.test_support.few:
         text += (
             f" With a threshold that finds half of them, at best {write_share(reachable.max())} of the alarms are "
             "right. The threshold for this number was picked on test, so expect less on new images."

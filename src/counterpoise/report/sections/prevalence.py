@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from counterpoise.metrics import intervals
+import numpy as np
+
+from counterpoise import labels
+from counterpoise.metrics import difference, intervals
+from counterpoise.metrics.difference import Difference
 from counterpoise.report.charts.dot_whisker import Measure, dots_by_way
 from counterpoise.report.charts.dots import dots
 from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_count, write_prevalence, write_share
-from counterpoise.report.facts import FEW_IMAGES, Counts, Facts, counted, quote
+from counterpoise.report.facts import Counts, Facts, counted, quote
 from counterpoise.report.parts import Part, as_markup
+from counterpoise.report.sections.variants import write_difference
 from counterpoise.report.summary import dot_groups
+from counterpoise.report.units import FEW
 
 APART = 1.25
 """The text calls two prevalences different if their ratio is larger than this."""
@@ -46,12 +52,16 @@ class Shift:
         test: Counts on test.
         expected: Precision expected from validation, at the prevalence of test.
         shown: Precision measured on test.
+        units: Number of units with the class, on validation or on test, whichever has fewer.
+        effects: Design effect of recall on validation and on test: images that count as one.
     """
 
     val: Counts
     test: Counts
     expected: PointEstimate
     shown: PointEstimate
+    units: int
+    effects: tuple[float, float] = (1.0, 1.0)
 
     @property
     def moved(self) -> bool:
@@ -60,27 +70,28 @@ class Shift:
 
     @property
     def too_few(self) -> bool:
-        """Whether there are too few images to compare: few of the class, or an interval that says nothing."""
+        """Whether there is too little to compare: few units of the class, or an interval that says nothing."""
         widths = [span[1] - span[0] for one in (self.expected, self.shown) if (span := one.interval) is not None]
-        few = min(self.val.positives, self.test.positives) < FEW_IMAGES
-        return few or len(widths) < 2 or min(widths) == 0 or max(widths) > TOO_WIDE
+        return self.units < FEW or len(widths) < 2 or min(widths) == 0 or max(widths) > TOO_WIDE
 
     @property
-    def agrees(self) -> bool:
-        """Whether the expected and the measured precision lie in the interval of each other."""
-        values, spans = (self.shown.value, self.expected.value), (self.expected.interval, self.shown.interval)
-        return all(
-            value is not None and span is not None and span[0] <= value <= span[1]
-            for value, span in zip(values, spans, strict=True)
-        )
+    def precision_gain(self) -> Difference:
+        """Measured minus expected precision; validation and test are independent samples."""
+        return difference.of_independent(_ends(self.expected), _ends(self.shown))
 
     @property
-    def recall_consistent(self) -> bool:
-        """Whether the 95 % intervals of both recalls overlap."""
-        (low, high), (other_low, other_high) = (
-            intervals.wilson(counts.tp, counts.positives) for counts in (self.val, self.test)
+    def recall_gain(self) -> Difference:
+        """Recall on test minus recall on validation, with Newcombe's interval over units."""
+        val, test = (
+            _recall_with_ends(counts, effect)
+            for counts, effect in zip((self.val, self.test), self.effects, strict=True)
         )
-        return bool(low <= other_high and other_low <= high)
+        return difference.of_independent(val, test)
+
+    @property
+    def recall_differs(self) -> bool:
+        """Whether recall differs by more than its interval, and enough units have the class to say so."""
+        return self.units >= FEW and self.recall_gain.clear
 
 
 def find_shift(facts: Facts) -> Shift | None:
@@ -89,7 +100,19 @@ def find_shift(facts: Facts) -> Shift | None:
     val, test = facts.val_counts, facts.test_counts
     if not 0 < val.positives < val.total or not 0 < test.positives < test.total:
         return None
-    return Shift(val, test, expected, shown)
+    units = min(facts.val_supports[facts.positive].units, facts.test_support.units)
+    return Shift(val, test, expected, shown, units, _design_effects(facts))
+
+
+def _design_effects(facts: Facts) -> tuple[float, float]:
+    """Compute the design effect of recall on validation and on test."""
+    k = facts.positive
+    sides = (
+        (labels.indicators(facts.val.labels, facts.names)[:, k], facts.val_decided[:, k], np.array(facts.val.groups)),
+        (facts.targets[:, k], facts.decided[:, k], facts.units),
+    )
+    val, test = (intervals.design_effect(decided[own], units[own]) for own, decided, units in sides)
+    return val, test
 
 
 def explain(shift: Shift, name: str) -> tuple[str, ...]:
@@ -121,21 +144,22 @@ def _verdict(shift: Shift, direction: str = "") -> str:
     """Judge the precision on test; `direction` says how the share moved, empty if it did not."""
     differ = f"test images may differ from validation images{' in more than the share' if direction else ''}."
     question = "anything else changed" if direction else "validation and test differ"
+    if shift.units >= FEW and (shift.expected.interval is None or shift.shown.interval is None):
+        return f"Without intervals, these figures cannot tell whether {question}."
     if shift.too_few:
-        return f"There are too few images to tell whether {question}."
-    if not shift.shown.overlaps(shift.expected):
-        than = "lower" if (shift.shown.value or 0.0) < (shift.expected.value or 0.0) else "higher"
-        return f"That is {than} than expected, and the intervals do not overlap: {differ}"
-    if not shift.recall_consistent:
-        return (
-            f"Recall should be the same, but is {write_share(shift.val.recall)} on validation and "
-            f"{write_share(shift.test.recall)} on test, and the intervals do not overlap: {differ}"
-        )
-    if not shift.agrees:
-        return f"The values differ, but the intervals overlap: there are too few images to tell whether {question}."
+        return f"There are too few units to tell whether {question}."
+    gain, recall = shift.precision_gain, shift.recall_gain
+    if gain.clear:
+        than = "lower" if gain.value < 0 else "higher"
+        return f"That is {than} than expected, by {write_difference(gain)}: {differ}"
+    if shift.recall_differs:
+        return f"Recall should be the same, but differs by {write_difference(recall)}: {differ}"
     if direction:
-        return f"The change of the share alone can explain why precision {direction}."
-    return "These figures show no difference between validation and test."
+        return (
+            f"The difference, {write_difference(gain)}, is within its interval: the change of the share alone can "
+            f"explain why precision {direction}."
+        )
+    return f"The difference, {write_difference(gain)}, is within its interval: no sign that validation and test differ."
 
 
 def at_prevalences(facts: Facts) -> Part:
@@ -167,8 +191,8 @@ def at_prevalences(facts: Facts) -> Part:
     caption = (
         "Dots: 1,000 images or more, with the recall and the false alarm rate of test. Expected: from the decisions on "
         "validation. Measured: on test images, weighted to that share. Raw: without correction and rule. Rule: with "
-        "both. Intervals here are bootstrap intervals, and the share is fixed, so they "
-        "differ from the headline. Tick: no skill, which is the share itself."
+        "both. The share is fixed here, so intervals of precision differ from the headline; where images come in "
+        "groups, there is none. Tick: no skill, which is the share itself."
     )
     return Part("prevalence", heading, texts, as_markup(charts), caption, short="Prevalence")
 
@@ -281,6 +305,18 @@ def _look_up(facts: Facts, place: str, variant: str, figure: str) -> PointEstima
 
 def _words(place: str) -> str:
     return {"target": ", as in deployment", "test": ", as in test", "stated": ""}[place]
+
+
+def _recall_with_ends(counts: Counts, effect: float) -> tuple[float, float, float]:
+    low, high = intervals.wilson(counts.tp, counts.positives, design_effect=effect)
+    return counts.recall, float(low), float(high)
+
+
+def _ends(estimate: PointEstimate) -> tuple[float, float, float]:
+    """Return the value and both ends of the interval; NaN for what is missing."""
+    nothing = float("nan")
+    low, high = estimate.interval or (nothing, nothing)
+    return nothing if estimate.value is None else estimate.value, low, high
 
 
 def _ratio(one: float, other: float) -> float:

@@ -18,7 +18,7 @@ def thresholds(facts: Facts) -> Part:
         limit = decision.thresholds[k]
         written = "unattainable" if limit is None else write_value(limit, 3)
         own = "" if alone[k] else ", pooled"
-        text = f"{written}, n = {write_count(decision.val_images[k])}{own}"
+        text = f"{written}, n = {write_count(decision.val_images[k])}{facts.val_supports[k].note}{own}"
         rows.append(Row(names[k], PointEstimate(limit), decision.target[k], focus=k == facts.positive, text=text))
     alt = "; ".join(f"{row.name}: {row.text}" for row in rows)
     chart = bars_with_intervals(
@@ -44,13 +44,16 @@ def thresholds(facts: Facts) -> Part:
     cells = {
         k: (
             write_count(decision.val_images[k]),
+            write_count(facts.val_supports[k].units),
             "unattainable" if decision.thresholds[k] is None else write_value(decision.thresholds[k], 3),
             "own" if alone[k] else "pooled",
         )
         for k in facts.folded
     }
-    folds = folded_classes(facts, "Threshold of each label.", ("validation images", "threshold", "calibration"), cells)
-    caption = f"n: validation images that have the label.{shown_classes(facts)}"
+    folds = folded_classes(
+        facts, "Threshold of each label.", ("validation images", "units", "threshold", "calibration"), cells
+    )
+    caption = f"n: validation images that have the label, and their units if that number differs.{shown_classes(facts)}"
     return Part("thresholds", "Thresholds", (text, calibrated), as_markup({"": chart}), caption, "labels", folds=folds)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from counterpoise.metrics.difference import Difference
 from counterpoise.report.charts.dot_whisker import Measure, dots_by_way
 from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.charts.texts import write_value
@@ -37,8 +39,6 @@ OF_PROBABILITIES = (
 IN_LABELS = ("coverage",)
 """Figures that are numbers of labels and need a separate axis."""
 LOWER_IS_BETTER = ("expected_calibration_error", "brier_score", "coverage")
-VERBS = {"rose": "raised", "fell": "lowered", "same": "did not change"}
-"""How the text says that a figure changed."""
 
 
 def variants(facts: Facts) -> Part:
@@ -85,24 +85,46 @@ def variants(facts: Facts) -> Part:
 
 
 def _compare(facts: Facts, figures: Sequence[str]) -> str:
-    """Say which figures rose and fell from raw to re-decided, and for which the intervals overlap."""
-    moved: dict[str, list[str]] = {"rose": [], "fell": [], "overlap": [], "same": []}
+    """Say which figures rose and fell from raw to re-decided, by the interval of the difference on the same images."""
+    changes: dict[str, list[str]] = {"raised": [], "lowered": [], "unclear": [], "no interval": []}
     for figure in figures:
-        raw, final = (facts.estimate(variant, figure) for variant in ("raw", "decided"))
-        if raw.value is None or final.value is None:
+        raw, final = (facts.score(variant, figure) for variant in ("raw", "decided"))
+        gain = facts.difference(figure)
+        if math.isnan(gain.value):
             continue
         name = _title(figure).lower().replace("f1", "F1").replace("matthews", "Matthews")
-        same = write_value(raw.value) == write_value(final.value)
-        kind = "overlap" if raw.overlaps(final) else "rose" if final.value > raw.value else "fell"
-        values = f"at {write_value(raw.value)}" if same else f"{write_value(raw.value)} to {write_value(final.value)}"
-        moved["same" if same else kind].append(f"{name} ({values})")
-    changes = [f"{verb} {listed(moved[kind])}" for kind, verb in VERBS.items() if moved[kind]]
-    text = f"Re-deciding needs no new training. It {listed(changes)}." if changes else ""
-    if moved["overlap"]:
-        text += f" For {listed(moved['overlap'])}, the separate intervals of raw and re-decided overlap; " + (
-            "the report does not test the difference."
-        )
-    return text.strip()
+        kind = "raised" if gain.value > 0 else "lowered"
+        if math.isnan(gain.low):
+            kind = "no interval"
+        elif not gain.clear:
+            kind = "unclear"
+        values = f"{write_value(raw)} to {write_value(final)}"
+        changes[kind].append(f"{name} ({values}, {write_difference(gain)})")
+    clear = [f"{verb} {listed(changes[verb])}" for verb in ("raised", "lowered") if changes[verb]]
+    texts = [f"Re-deciding needs no new training. It {listed(clear)}."] if clear else []
+    if changes["unclear"]:
+        texts.append(f"No clear change: {listed(changes['unclear'])}.")
+    if changes["no interval"]:
+        texts.append(f"Without an interval, so not compared: {listed(changes['no interval'])}.")
+    return " ".join(texts)
+
+
+def write_difference(gain: Difference, digits: int = 2) -> str:
+    """Write a difference with its sign and its interval, if there is one.
+
+    Example:
+        >>> write_difference(Difference(0.13, 0.07, 0.19)), write_difference(Difference(-0.001, -0.04, 0.04))
+        ('+0.13 [+0.07, +0.19]', '0.00 [−0.04, +0.04]')
+    """
+    ends = () if math.isnan(gain.low) else (gain.low, gain.high)
+    value, *interval = (_signed(number, digits) for number in (gain.value, *ends))
+    return f"{value} [{', '.join(interval)}]" if interval else value
+
+
+def _signed(number: float, digits: int) -> str:
+    rounded = round(number, digits)
+    written = write_value(rounded, digits)
+    return f"+{written}" if rounded > 0 else written
 
 
 def _title(figure: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def fold(logits: NDArray[np.float32], image: NDArray[np.int64], how: str) -> NDArray[np.float32]:
+def aggregate(logits: NDArray[np.float32], image: NDArray[np.int64], how: str) -> NDArray[np.float32]:
     """Aggregate the logits of tiles to logits of images, for each class.
 
     Args:
@@ -18,7 +18,7 @@ def fold(logits: NDArray[np.float32], image: NDArray[np.int64], how: str) -> NDA
         float32 (images, c).
 
     Example:
-        >>> fold(np.array([[1.0], [3.0], [5.0]], dtype=np.float32), np.array([0, 0, 1]), "mean").tolist()
+        >>> aggregate(np.array([[1.0], [3.0], [5.0]], dtype=np.float32), np.array([0, 0, 1]), "mean").tolist()
         [[2.0], [5.0]]
     """
     shape = (int(image.max()) + 1, logits.shape[1])
