@@ -554,12 +554,13 @@ def test_a_cosine_schedule_to_zero_has_not_vanished():
 def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path):
     build(tmp_path)
     chosen = decision.read(tmp_path)
-    rests_on = decision.Estimated(1200, (0.42, 0.41), (0.59, 0.58), 31, 0.5, 0.37)
+    rests_on = decision.Estimated(1200, (0.42, 0.41), (0.59, 0.58), 31, 0.5, 0.37, "Some changes stay unnoticed.")
     decision.write(tmp_path, dataclasses.replace(chosen, estimated=rests_on))
     page = Page(made(tmp_path)).text
     assert "estimated from 1,200 unlabelled images of deployment: “rare”" in page
     assert "95 % interval 0.410 to 0.580" in page
-    assert "look the same there as in validation. Their scores do not contradict this (p = 0.37)." in page
+    assert "look the same there as in validation. Their scores do not contradict this (p = 0.37). Some" in page
+    assert "Some changes stay unnoticed." in page
     assert "target, 95 % interval" in page
 
 
