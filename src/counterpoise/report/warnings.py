@@ -251,7 +251,7 @@ def _notes(facts: Facts) -> Iterator[Finding]:
         name, parted, reason = note.partition(NO_INTERVAL)
         if parted:
             missing.setdefault(reason, []).append(SCORES.get(name, name.replace("_", " ").capitalize()))
-        elif not _is_technical(note):
+        elif not _is_about_absent(note):
             headline, colon, detail = _sentence(note, facts).partition(": ")
             yield Finding(headline + colon.rstrip(), detail)
     for reason, names in missing.items():
@@ -315,15 +315,15 @@ def _other_baseline(facts: Facts) -> Iterator[Finding]:
 
 
 def explanations(facts: Facts) -> tuple[str, ...]:
-    """Return the notes that explain the figures, as sentences; notes about resampling come last."""
+    """Return the notes that explain the figures, as sentences; those about absent classes come last."""
     notes = facts.metrics.notes
-    chosen = [*notes[:EXPLANATIONS], *filter(_is_technical, notes[EXPLANATIONS:])]
+    chosen = [*notes[:EXPLANATIONS], *filter(_is_about_absent, notes[EXPLANATIONS:])]
     return tuple(_sentence(note, facts) for note in chosen)
 
 
-def _is_technical(note: str) -> bool:
-    """Say whether a note is about resamples, or about absent classes, for which `_absent` has a warning."""
-    return "resamples" in note or note.startswith("classes without a test image")
+def _is_about_absent(note: str) -> bool:
+    """Say whether a note is about absent classes, for which `_absent` has a warning."""
+    return note.startswith("classes without a test image")
 
 
 def _sentence(note: str, facts: Facts) -> str:
