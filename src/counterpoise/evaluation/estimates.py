@@ -8,6 +8,7 @@ figure of a class with a single unit then enters with the ends of its range, 0 a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ def average_precision(positives: Booleans, scores: Floats, units: Units) -> Scor
     value = float(ranking.average_precision(positives, scores))
     if reason := _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES):
         return value, intervals.missing(reason)
-    effect = _design_effect(influence.average_precision(positives, scores), positives, units)
+    effect = _design_effect(influence.average_precision, positives, scores, units)
     return value, intervals.boyd(value, positives.sum() / effect)
 
 
@@ -103,7 +104,7 @@ def average_precision_at(positives: Booleans, scores: Floats, units: Units, prev
     for side, few in ((positives, FEW_POSITIVES), (~positives, FEW_NEGATIVES)):
         if reason := _lacking(units[side], NO_POSITIVES, few):
             return plain, intervals.missing(reason)
-    effect = _design_effect(influence.average_precision(positives, scores), positives, units)
+    effect = _design_effect(influence.average_precision, positives, scores, units)
     low, high = (intervals.boyd(value, len(hits) / effect) for value in (careful, plain))
     return plain, Interval(low.low, high.high)
 
@@ -127,7 +128,7 @@ def roc_auc(positives: Booleans, scores: Floats, units: Units) -> Score:
     reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES)
     if reason := reason or _lacking(units[~positives], NO_NEGATIVES, FEW_NEGATIVES):
         return value, intervals.missing(reason)
-    effect = _design_effect(influence.roc_auc(positives, scores), positives, units)
+    effect = _design_effect(influence.roc_auc, positives, scores, units)
     count = positives.sum()
     return value, intervals.newcombe(value, count / effect, (len(positives) - count) / effect)
 
@@ -312,10 +313,13 @@ def _few_units_factor(units: Units) -> float:
     return 1.0 if count == len(units) else float((stdtrit(count - 1, 0.975) / ndtri(0.975)) ** 2)
 
 
-def _design_effect(values: Floats, positives: Booleans, units: Units) -> float:
+def _design_effect(
+    influence_on: Callable[[Booleans, Floats], Floats], positives: Booleans, scores: Floats, units: Units
+) -> float:
     """Compare the variance over units with that over images; where there is none, images of a unit count as one."""
     if len(distinct(units)) == len(units):
         return 1.0
+    values = influence_on(positives, scores)
     grouped, alone = (
         influence.stratified(values, strata(positives, some), some).variance for some in (units, np.arange(len(units)))
     )
