@@ -55,7 +55,7 @@ def share(successes: Booleans, units: Units) -> Score:
 
 
 def recall(positives: Booleans, decided: Booleans, units: Units) -> Score:
-    """Compute the share of the positives that are decided for, and Clopper and Pearson's interval over units."""
+    """Compute the share of the positives that are decided for, and its interval: see `_proportion`."""
     hits, own = decided[positives], units[positives]
     if reason := _lacking(own, NO_POSITIVES, FEW_POSITIVES):
         return _mean(hits), intervals.missing(reason)
@@ -65,7 +65,7 @@ def recall(positives: Booleans, decided: Booleans, units: Units) -> Score:
 def precision(positives: Booleans, decided: Booleans, units: Units) -> Score:
     """Compute the share of positives among what is decided for, and its interval from influence values by class.
 
-    Where all of it is right, or all wrong, or every image is decided for, the interval is Clopper and Pearson's.
+    Where all of it is right, or all wrong, or every image is decided for, the interval is that of a share.
     """
     right, own = positives[decided], units[decided]
     reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES) or _lacking(own, NO_DECIDED, FEW_DECIDED)
@@ -301,8 +301,14 @@ def _with_unknown(score: Score, known: int, others: Floats) -> Interval:
 
 
 def _proportion(successes: Booleans, units: Units) -> Score:
-    effect = intervals.design_effect(successes, units)
-    low, high = intervals.clopper_pearson(int(successes.sum()), len(successes), design_effect=effect)
+    """Compute a share of few images: Clopper and Pearson's interval, or Wilson's where units have several images.
+
+    The design effect of five units is often too small. With Wilson's interval the factor of `share` makes up for it; the
+    one of Clopper and Pearson would be half as wide again.
+    """
+    if len(distinct(units)) < len(units):
+        return share(successes, units)
+    low, high = intervals.clopper_pearson(int(successes.sum()), len(successes))
     return _mean(successes), Interval(float(low), float(high))
 
 
