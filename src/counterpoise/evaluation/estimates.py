@@ -303,8 +303,8 @@ def _with_unknown(score: Score, known: int, others: Floats) -> Interval:
 def _proportion(successes: Booleans, units: Units) -> Score:
     """Compute a share of few images: Clopper and Pearson's interval, or Wilson's where units have several images.
 
-    The design effect of five units is often too small. With Wilson's interval the factor of `share` makes up for it; the
-    one of Clopper and Pearson would be half as wide again.
+    The design effect of five units is often too small. With Wilson's interval the factor of `share` makes up for it;
+    with the one of Clopper and Pearson the interval would be a fifth wider.
     """
     if len(distinct(units)) < len(units):
         return share(successes, units)
