@@ -36,7 +36,18 @@ OF_SPLITS = {
     "AP of the rarest class": "average_precision_rarest",
     "ECE": "ece",
 }
+OF_COVERAGE = {
+    "figure": "figure",
+    "525 / 21, strong": "525_21_strong",
+    "525 / 21, weak": "525_21_weak",
+    "1,000 / 8": "1000_8",
+    "5,000 / 50": "5000_50",
+    "525 / 21, clusters": "525_21_clusters",
+    "1,000 / 8, clusters": "1000_8_clusters",
+}
 TABLES: dict[str, tuple[str, dict[str, str]]] = {
+    "coverage coverage": ("coverage", OF_COVERAGE),
+    "coverage width": ("coverage", OF_COVERAGE),
     "default_problem losses": ("default_problem", OF_SPLITS),
     "default_problem others": ("default_problem", OF_SPLITS),
     "whole_network": (
