@@ -31,7 +31,7 @@ are scaled, so the same penalties suit all backbones."""
 FLOORS = (1.0, 1e-3, 1e-6, 0.0)
 """Shares of the mean variance that are added to the variance of each feature before it is scaled; see
 `Head.standardise`. The first one is best for features of most backbones, the last is plain standardisation."""
-OPTIONS = {"maxiter": 500, "maxcor": 10, "ftol": 1e-6, "gtol": 5e-3}
+OPTIONS = {"maxiter": 500, "maxcor": 10, "ftol": 1e-7, "gtol": 2e-3}
 """Of L-BFGS, for an objective whose slope is 1 at the start. Smaller tolerances change no figure of
 `benchmarks/heads.py` by more than its standard error."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from counterpoise.report.charts.lines import Line, line_chart
 from counterpoise.report.charts.svg import finite
 from counterpoise.report.charts.texts import write_value
@@ -10,8 +12,10 @@ from counterpoise.report.parts import Part, as_markup
 
 
 def training(facts: Facts) -> Part:
-    """Show the training curves."""
+    """Show the training curves, or the penalty path of a fit by L-BFGS."""
     curves = facts.curves
+    if "penalty" in curves:
+        return _penalty_path(facts)
     epochs = (curves["step"] + 1).tolist() if "step" in curves else list(range(1, len(curves) + 1))
 
     def chart(columns: list[str], title: str, *, log: bool = False) -> str:
@@ -49,6 +53,43 @@ def training(facts: Facts) -> Part:
             f" Validation figures are means over all {facts.words.nouns}, raw; the headline shows test, re-decided."
         )
     return Part("training", "Training", (text,), as_markup(charts), caption.strip())
+
+
+def _penalty_path(facts: Facts) -> Part:
+    """Show the loss and the figures of validation along the L2 penalties."""
+    curves = facts.curves
+    kept = curves.iloc[-1 if facts.best_epoch is None else facts.best_epoch - 1]
+    path = curves[curves["floor"] == kept["floor"]]
+    exponents = np.log10(path["penalty"]).tolist()
+
+    def chart(columns: list[str], title: str) -> str:
+        lines = [Line(_series(name), path[name].tolist(), exponents, series=_COLOURS.get(name)) for name in columns]
+        alt = f"{title} for {counted(len(path), 'L2 penalty', 'L2 penalties')}. " + " ".join(
+            f"{line.name}: {_number(line.y[0])} with the strongest, {_number(line.y[-1])} with the weakest."
+            for line in lines
+        )
+        return line_chart(
+            lines,
+            title=title,
+            alt=alt,
+            x_label="L2 penalty, as a power of ten",
+            mark=float(np.log10(kept["penalty"])),
+            mark_name="kept:",
+        )
+
+    monitored = [name for name in map(str, curves) if name.startswith("val/") and name != "val/loss"]
+    charts = {"Loss": chart(["train/loss", "val/loss"], "Loss")}
+    charts["Validation figures, raw"] = chart(monitored, "Figures on validation")
+    text = (
+        f"The head with loss “{facts.card.loss}” was fitted for {counted(len(curves), 'L2 penalty', 'L2 penalties')}, "
+        f"and the one of {kept['penalty']:.2g} was kept. There, the loss is {write_value(kept['train/loss'])} on train "
+        f"and {write_value(kept['val/loss'])} on validation."
+    )
+    caption = (
+        "Each point is a fit to the end; the penalty falls from right to left. Validation figures are means over all "
+        f"{facts.words.nouns}, raw; the headline shows test, re-decided."
+    )
+    return Part("training", "Training", (text,), as_markup(charts), caption)
 
 
 _COLOURS = {"train/loss": 6, "val/loss": 0, "learning_rate": 0}
