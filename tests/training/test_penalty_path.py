@@ -54,7 +54,6 @@ def run(params: train.Params, shown: Examples, val: Examples, checkpoint: Checkp
     goal, _ = objective.build(a_prior(counts), params.loss, params.losses[params.loss], params.weighting)
     head = build_head("linear", WIDTH, len(counts), 0.0, 0)
     assert isinstance(head, Head)
-    head.standardise(torch.from_numpy(shown.inputs.values))  # type: ignore[attr-defined]
     return penalty_path.fit(head, goal, shown, val, params.train, CPU, checkpoint)
 
 
@@ -69,15 +68,14 @@ def test_the_minimum_is_that_of_scikit_learn(counts: tuple[int, ...], floor: flo
     shown = gaussians(counts, seed=0, scales=(-3.0, 1.0))
     head = build_head("linear", WIDTH, len(counts), 0.0, 0)
     assert isinstance(head, Head)
-    head.standardise(torch.from_numpy(shown.inputs.values))  # type: ignore[attr-defined]
     goal, _ = objective.build(a_prior(counts), "cross_entropy", {"label_smoothing": 0.0}, a_params().weighting)
-    features = penalty_path._features(shown)
-    problem = penalty_path._Problem(head, goal, features, shown.targets, floor)
+    samples = penalty_path._Samples.of(shown)
+    problem = penalty_path._Problem(head, goal, samples, floor)
     for penalty in (0.1, 0.01):
         value = problem.minimise(penalty)
         weight = problem._layer.weight.detach() * problem._folded
         ours = value + penalty / 2 * float(weight.square().sum())
-        x = features.numpy().astype(np.float64)
+        x = samples.features.numpy().astype(np.float64)
         x = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + floor * x.var(axis=0).mean())
         y = shown.targets.numpy()
         oracle = LogisticRegression(C=1 / (len(y) * penalty), tol=1e-8, max_iter=5000).fit(x, y)
@@ -90,7 +88,7 @@ def test_the_minimum_is_that_of_scikit_learn(counts: tuple[int, ...], floor: flo
         assert theirs - 1e-6 <= ours <= theirs + 1e-4
         head.eval()
         with torch.no_grad():  # batch norm, with its eps, gives what was minimised
-            assert float(goal(head(features), shown.targets)) == pytest.approx(value, abs=1e-5)
+            assert float(goal(head(samples.features), shown.targets)) == pytest.approx(value, abs=1e-5)
 
 
 def test_the_path_stops_after_the_first_penalty_that_is_worse_and_keeps_the_best() -> None:
