@@ -7,8 +7,11 @@ remedies are compared deal by deal. Printed are mean and standard error over the
 
 - balanced accuracy of the most probable class by the raw logits;
 - balanced accuracy re-decided: probabilities calibrated, moved to the natural prior, rule `balanced`;
-- the difference of the latter to plain cross-entropy on the same deals;
+- the difference of the latter to plain cross-entropy on the same deals, by the same `train.solver`;
 - average precision of the rarest class, and expected calibration error, of the calibrated probabilities.
+
+The solver is `lbfgs` where a loss or remedy allows it, otherwise `adamw`, with a dropout of 0.5. Plain cross-entropy is
+measured with both, since the solver changes figures too.
 
 The standard error holds what the choice of training images does, and nothing of the choice of test images, which are
 the same in every row.
@@ -33,13 +36,22 @@ from counterpoise.study import experiment, shuffle_split
 
 Floats = NDArray[np.float64]
 DEALS = 5
-DECIDED = {"decide.rule": "balanced", "decide.calibrator": "auto", "decide.target": "natural"}
+DECIDED = {
+    "decide.rule": "balanced",
+    "decide.calibrator": "auto",
+    "decide.target": "natural",
+    "train.solver": "lbfgs",
+    "model.dropout": 0.0,
+}
 Changes = Mapping[str, Any]
 PRETRAINING = 0.2
 """Share of the epochs that a ranking begins with plain cross-entropy."""
 LATE = 0.5
 """What is deferred begins after half of the epochs, while the rate is half of what it was: Cao et al. (2019) take 160
 of 200, of which the cosine schedule leaves hardly any rate."""
+STOCHASTIC = {"train.solver": "adamw", "model.dropout": 0.5}
+PLAIN_STOCHASTIC = "adamw"
+"""The remark behind the name of the control by stochastic steps."""
 EVEN = {"train.monitor": "balanced_accuracy"}
 """For remedies that end with even classes: the least loss on validation, which has the natural shares, would keep the
 first epochs of that phase."""
@@ -56,26 +68,32 @@ def of_losses() -> dict[str, Changes]:
             head = "linear" if losses.refuses_head(name, "linear") is None else "cosine"
             first = PRETRAINING if losses.ranks(name) else 0.0
             arms[name] = {"loss": name, "model.head": head, "train.pretrain_frac": first}
+            if losses.refuses_lbfgs(name):
+                arms[name] = STOCHASTIC | arms[name]
+    arms[f"cross_entropy, {PLAIN_STOCHASTIC}"] = STOCHASTIC | arms["cross_entropy"]
     arms["ldam, margin 15"] = arms["ldam"] | {"losses.ldam.max_margin": 15.0}
     return arms
 
 
 def of_others() -> dict[str, Changes]:
     """Name every other remedy that a head on frozen features can have, with plain cross-entropy."""
-    arms: list[Changes] = [{}]
+    arms: list[Changes] = [{}, STOCHASTIC]
     arms += [{"weighting.scheme": name} for name in ("balanced", "square_root", "effective_number", "one_minus_share")]
-    arms += [{"weighting.scheme": "balanced", "weighting.defer_frac": LATE, **EVEN}]
+    arms += [{"weighting.scheme": "balanced", "weighting.defer_frac": LATE, **EVEN, **STOCHASTIC}]
     arms += [{"oversample.strategy": name} for name in ("over", "under", "square_root", "repeat_factor")]
-    arms += [{"oversample.strategy": "over", "oversample.defer_frac": LATE, **EVEN}]
+    arms += [{"oversample.strategy": "over", "oversample.defer_frac": LATE, **EVEN, **STOCHASTIC}]
     arms += [
-        {"train.sampler": "progressive", **EVEN},
-        {"train.mix": "mixup"},
+        {"train.sampler": "progressive", **EVEN, **STOCHASTIC},
+        {"train.mix": "mixup", **STOCHASTIC},
         {"train.classifier": "tau_normalised"},
     ]
-    return {
-        ", ".join(f"{key}={value}" for key, value in arm.items()) or "none": {"loss": "cross_entropy", **arm}
-        for arm in arms
-    }
+    return {_name(arm): {"loss": "cross_entropy", **arm} for arm in arms}
+
+
+def _name(arm: Changes) -> str:
+    """Write what an arm changes; the stochastic control is `none, adamw`."""
+    own = ", ".join(f"{key}={value}" for key, value in arm.items() if key not in STOCHASTIC) or "none"
+    return f"{own}, {PLAIN_STOCHASTIC}" if arm == STOCHASTIC else own
 
 
 def scores(variants: Mapping[str, Variant], targets: NDArray[np.int64], rarest: int) -> tuple[float, ...]:
@@ -129,7 +147,7 @@ def main(arms: Mapping[str, Changes], control: str) -> None:
 
     Args:
         arms: Name -> parameters that differ.
-        control: The arm that the others are compared with.
+        control: The arm that the others are compared with, each with the one by the same solver.
     """
     table, rarest = measure(arms)
     print(f"{DEALS} deals of train and validation; the rarest class is {rarest!r}")
@@ -137,7 +155,9 @@ def main(arms: Mapping[str, Changes], control: str) -> None:
     print("|---|---|---|---|---|---|")
     for name, rows in table.items():
         raw, decided, precision, error = rows.T
-        difference = "" if name == control else mean_and_error(decided - table[control][:, 1])
+        stochastic = arms[name].get("train.solver") == "adamw"
+        against = f"{control}, {PLAIN_STOCHASTIC}" if stochastic else control
+        difference = "" if name == against else mean_and_error(decided - table[against][:, 1])
         cells = [mean_and_error(raw), mean_and_error(decided), difference, mean_and_error(precision)]
         print(f"| `{name}` | " + " | ".join([*cells, mean_and_error(error)]) + " |")
 
