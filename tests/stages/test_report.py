@@ -455,8 +455,10 @@ def test_a_penalty_path_is_shown_in_place_of_epochs(tmp_path):
         storage.record(folder / f"{name}.tsv", tmp_path / training.SUMS)
     set_best_epoch(tmp_path, 5)
     page = Page(made(tmp_path))
-    assert "was fitted for 6 L2 penalties, and the one of 0.001 was kept" in page.text
-    assert "L2 penalty, as a power of ten" in page.text
+    assert (
+        "was fitted 6 times along a path of falling L2 penalties, and the fit with a penalty of 0.001 was" in page.text
+    )
+    assert "x of the L2 penalty 10^-x, from strong to weak" in page.text
     assert "The best epoch is the last one" not in page.text
     assert "The learning rate vanished" not in page.text
 

@@ -136,8 +136,8 @@ class Model(Subclasses, Backbone):
     samples. `cosine`: batch norm, then 30 times the cosine of the angle between the features and the weights of each
     class, without biases, so the length of its weights gives no class an advantage. `concat_pool`: batch norm, dropout,
     a hidden layer, batch norm, dropout, a last layer as in `linear`. `dense`: batch norm, a hidden layer, dropout, a
-    last layer as in `linear`. Heads always compute in float32. Loss `ldam` needs `cosine`. `train.solver: lbfgs` is for `linear`
-    alone."""
+    last layer as in `linear`. Heads always compute in float32. Loss `ldam` needs `cosine`; `train.solver: lbfgs` is for
+    `linear` alone."""
     hidden: int = Field(ge=1, le=65_536)
     """`concat_pool` and `dense` only: units of the hidden layer, in 1..65,536 (then its weights take 1 GB with 4,096
     features). Its activation is ReLU."""

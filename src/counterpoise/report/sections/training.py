@@ -60,7 +60,7 @@ def _penalty_path(facts: Facts) -> Part:
     curves = facts.curves
     kept = curves.iloc[-1 if facts.best_epoch is None else facts.best_epoch - 1]
     path = curves[curves["floor"] == kept["floor"]]
-    exponents = np.log10(path["penalty"]).tolist()
+    exponents = np.abs(np.log10(path["penalty"])).tolist()
 
     def chart(columns: list[str], title: str) -> str:
         lines = [Line(_series(name), path[name].tolist(), exponents, series=_COLOURS.get(name)) for name in columns]
@@ -72,21 +72,22 @@ def _penalty_path(facts: Facts) -> Part:
             lines,
             title=title,
             alt=alt,
-            x_label="L2 penalty, as a power of ten",
-            mark=float(np.log10(kept["penalty"])),
-            mark_name="kept:",
+            x_label="x of the L2 penalty 10^-x, from strong to weak",
+            mark=float(np.abs(np.log10(kept["penalty"]))),
+            mark_name="kept: x =",
         )
 
     monitored = [name for name in map(str, curves) if name.startswith("val/") and name != "val/loss"]
     charts = {"Loss": chart(["train/loss", "val/loss"], "Loss")}
     charts["Validation figures, raw"] = chart(monitored, "Figures on validation")
     text = (
-        f"The head with loss “{facts.card.loss}” was fitted for {counted(len(curves), 'L2 penalty', 'L2 penalties')}, "
-        f"and the one of {kept['penalty']:.2g} was kept. There, the loss is {write_value(kept['train/loss'])} on train "
+        f"The head with loss “{facts.card.loss}” was fitted {counted(len(curves), 'time')} along a path of falling L2 "
+        f"penalties, and the fit with a penalty of {kept['penalty']:.2g} was kept. Its loss is "
+        f"{write_value(kept['train/loss'])} on train "
         f"and {write_value(kept['val/loss'])} on validation."
     )
     caption = (
-        "Each point is a fit to the end; the penalty falls from right to left. Validation figures are means over all "
+        "Each point is a fit to the end, with weaker penalties further right. Validation figures are means over all "
         f"{facts.words.nouns}, raw; the headline shows test, re-decided."
     )
     return Part("training", "Training", (text,), as_markup(charts), caption)
