@@ -11,8 +11,8 @@ from torch.nn import functional
 
 ROUNDING = 1e-6
 """A feature whose standard deviation is a smaller share of its mean is constant but for rounding in float32."""
-COLUMNS = 256
-"""Features whose variance is computed at a time, in float64."""
+ROWS = 4096
+"""Examples of which the moments of features are computed at a time, in float64."""
 
 
 class Moments(NamedTuple):
@@ -24,8 +24,10 @@ class Moments(NamedTuple):
 
 def moments(features: Tensor) -> Moments:
     """Compute mean and variance of each of d features (n, d), which are on the CPU."""
-    parts = [torch.var_mean(part.double(), dim=0, correction=0) for part in torch.split(features, COLUMNS, dim=1)]
-    return Moments(torch.cat([mean for _, mean in parts]), torch.cat([var for var, _ in parts]))
+    parts = torch.split(features, ROWS)
+    mean = torch.stack([part.double().sum(dim=0) for part in parts]).sum(dim=0) / len(features)
+    squares = torch.stack([(part.double() - mean).square().sum(dim=0) for part in parts])
+    return Moments(mean, squares.sum(dim=0) / len(features))
 
 
 class Head(nn.Sequential):

@@ -154,8 +154,8 @@ def _fit(
 ) -> loop.Fitted:
     """Fit a head or a network by `train.solver`."""
     if params.train.solver == "adamw":
-        if isinstance(network, Head) and isinstance(drawn.inputs, FeatureInputs):
-            network.standardise(moments(torch.from_numpy(drawn.inputs.values[drawn.inputs.rows])))
+        if isinstance(network, Head) and isinstance(natural.inputs, FeatureInputs):
+            network.standardise(moments(torch.from_numpy(natural.inputs.values[natural.inputs.rows])))
         course = curriculum(drawn, natural, goal, params.train.epochs, _deferred(params))
         return loop.fit(network, course, val, params.train, compute, checkpoint)
     if not isinstance(network, Head):
