@@ -134,7 +134,7 @@ def test_where_the_next_fit_is() -> None:
     assert following(better, "loss") == Place(2, 0)
     broken = [row(Place(1, number), float("nan")) for number in (1, 2)]
     assert following([*history, *broken], "loss") is None
-    last = [row(Place(3, len(PENALTIES) - 1), 0.1)]
+    last = [row(Place(len(FLOORS) - 1, len(PENALTIES) - 1), 0.1)]
     assert following(last, "loss") is None
 
 

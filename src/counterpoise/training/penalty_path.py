@@ -30,10 +30,10 @@ from counterpoise.training.settings import Train
 PENALTIES = tuple(float(10.0**exponent) for exponent in np.linspace(0.0, -5.0, 11))
 """Factors of half the squared length of the weights, from the strongest to the weakest: half a decade apart. Features
 are scaled, so the same penalties suit all backbones."""
-FLOORS = (1.0, 1e-3, 1e-6, 0.0)
+FLOORS = (1.0, 1e-3, 1e-6, 1e-9, 0.0)
 """Shares of the mean variance that are added to the variance of each feature before it is scaled; see
 `Head.standardise`. The first one is best for features of most backbones, the last is plain standardisation."""
-OPTIONS = {"maxiter": 500, "maxcor": 10, "ftol": 1e-7}
+OPTIONS = {"maxiter": 500, "maxcor": 10, "ftol": 1e-6}
 """Of L-BFGS. Smaller tolerances change no figure of `benchmarks/heads.py` by more than its standard error."""
 
 
@@ -42,7 +42,7 @@ def slope_tolerance(penalty: float) -> float:
 
     A slope g is at most g^2 / (2 penalty) above the minimum, so strong penalties allow a larger one.
     """
-    return max(1e-3, 0.02 * math.sqrt(penalty))
+    return max(2e-3, 0.03 * math.sqrt(penalty))
 
 
 class Place(NamedTuple):
