@@ -34,13 +34,14 @@ FLOORS = (1.0, 1e-3, 1e-6, 1e-9, 0.0)
 """Shares of the mean variance that are added to the variance of each feature before it is scaled; see
 `Head.standardise`. The first one is best for features of most backbones, the last is plain standardisation."""
 OPTIONS = {"maxiter": 500, "maxcor": 10, "ftol": 1e-6}
-"""Of L-BFGS. Smaller tolerances change no figure of `benchmarks/heads.py` by more than its standard error."""
+"""Of L-BFGS. Smaller tolerances change log losses of `benchmarks/heads.py` by less than 0.005 nats."""
 
 
 def slope_tolerance(penalty: float) -> float:
     """Return the largest slope at which a fit ends, as a share of the slope at weights of zero.
 
-    A slope g is at most g^2 / (2 penalty) above the minimum, so strong penalties allow a larger one.
+    Where the slope has length g, a convex loss is at most g^2 / (2 penalty) above its minimum, so strong penalties
+    allow a larger one.
     """
     return max(2e-3, 0.03 * math.sqrt(penalty))
 
