@@ -135,7 +135,7 @@ def generated(classes: int) -> Iterator[tuple[Deal, tuple[str, ...], str]]:
             )
             latent = centres[targets] + rng.normal(size=(len(targets), LATENT))
             values = latent @ mixing + rng.normal(size=(len(targets), WIDTH))
-            values[:, mostly_zero] = np.maximum(values[:, mostly_zero] - 4, 0)
+            values[:, mostly_zero] = np.maximum(values[:, mostly_zero] - 5, 0)
             return Part(((values + offsets) * scales).astype(np.float32), targets)
 
         count = GENERATED[classes]
