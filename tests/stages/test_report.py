@@ -466,6 +466,24 @@ def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path,
     assert ("The best epoch is the last one (3)" in Page(made(tmp_path)).text) == warned
 
 
+def test_a_penalty_path_is_shown_in_place_of_epochs(tmp_path):
+    build(tmp_path, rates=[0.1, *5 * [0.0]], losses=[0.9, 0.6, 0.7, 0.65, 0.8, 0.5])
+    folder = tmp_path / training.FOLDER / "plots" / "metrics"
+    columns = {"penalty": [1.0, 0.1, 0.01, 0.1, 0.01, 0.001], "floor": [1.0] * 3 + [0.001] * 3}
+    for name, values in columns.items():
+        lines = [f"{step}\t{value}" for step, value in enumerate(values)]
+        (folder / f"{name}.tsv").write_text("\n".join(["step\tvalue", *lines]))
+        storage.record(folder / f"{name}.tsv", tmp_path / training.SUMS)
+    set_best_epoch(tmp_path, 5)
+    page = Page(made(tmp_path))
+    assert (
+        "was fitted 6 times along a path of falling L2 penalties, and the fit with a penalty of 0.001 was" in page.text
+    )
+    assert "x of the L2 penalty 10^-x, from strong to weak" in page.text
+    assert "The best epoch is the last one" not in page.text
+    assert "The learning rate vanished" not in page.text
+
+
 def test_an_interval_that_contains_no_skill_is_warned_of(tmp_path):
     build(tmp_path, skill=0.0)
     assert "may have no skill." in Page(made(tmp_path)).text
