@@ -453,3 +453,35 @@ def test_the_loss_has_a_test_file_and_a_function_of_its_name(name):
 def test_an_unknown_loss_is_refused_and_the_right_one_suggested():
     with pytest.raises(config.InputError, match=r"loss is 'focl'; expected one of .* did you mean 'focal'"):
         losses.module("focl")
+
+
+BY_LBFGS = [(name, task) for name, task in PAIRS if losses.refuses_lbfgs(name) is None]
+
+
+@pytest.mark.parametrize(("name", "task"), BY_LBFGS)
+def test_a_loss_for_lbfgs_has_the_gradient_of_its_value(name: str, task: str) -> None:
+    loss = build(name, task=task)
+    logits, targets = a_batch(6, task)
+    logits = logits.double()
+
+    def mean(values: Tensor) -> Tensor:
+        return loss(values, targets).mean()
+
+    assert torch.autograd.gradcheck(mean, (logits.requires_grad_(),))
+
+
+@pytest.mark.parametrize(("name", "task"), BY_LBFGS)
+def test_a_loss_for_lbfgs_does_not_depend_on_other_examples(name: str, task: str) -> None:
+    loss = build(name, task=task)
+    logits, targets = a_batch(6, task)
+    alone = torch.cat([loss(logits[[row]], targets[[row]]) for row in range(len(logits))])
+    torch.testing.assert_close(loss(logits, targets), alone)
+
+
+def test_seesaw_and_ohem_would_break_what_lbfgs_needs() -> None:
+    logits, targets = a_batch(6)
+    seesaw, ohem = build("seesaw"), build("ohem")
+    inputs = (logits.double().requires_grad_(),)
+    assert not torch.autograd.gradcheck(lambda values: seesaw(values, targets).mean(), inputs, raise_exception=False)
+    alone = torch.cat([ohem(logits[[row]], targets[[row]]) for row in range(len(logits))])
+    assert not torch.allclose(ohem(logits, targets), alone)

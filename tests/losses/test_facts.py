@@ -79,6 +79,7 @@ for name in losses.names():
     losses.prior_factors(name, [9, 1], blocks[name])
     losses.ranks(name), losses.adjusts(name), losses.stateful(name)
     losses.refuses_head(name, "linear"), losses.refuses_weights(name, "balanced"), losses.refuses_subclasses(name)
+    losses.refuses_lbfgs(name)
 print(len(losses.names()), sorted({"torch", "timm", "scipy", "pandas", "numpy"} & set(sys.modules)))
 """
 
@@ -102,6 +103,14 @@ def test_a_loss_with_a_state_or_over_pairs_refuses_types_of_classes():
     assert refusing == {name for name in losses.names() if losses.ranks(name) or losses.stateful(name)}
     assert "gradient_harmonized" in refusing
     assert "cross_entropy" not in refusing
+
+
+def test_a_loss_with_a_state_over_pairs_or_for_another_head_needs_adamw():
+    for name in losses.names():
+        if losses.ranks(name) or losses.stateful(name) or losses.refuses_head(name, "linear"):
+            assert losses.refuses_lbfgs(name) is not None
+    assert losses.refuses_lbfgs("cross_entropy") is None
+    assert "loss 'ohem' needs train.solver 'adamw': it keeps the hardest" in str(losses.refuses_lbfgs("ohem"))
 
 
 def test_a_loss_asks_for_a_head_and_says_why():

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 QUICK = {
     "model__dropout": 0.0,
     "model__device": "cpu",
+    "train__solver": "adamw",
     "train__epochs": 40,
     "train__learning_rate": 0.02,
     "train__weight_decay": 0.0,

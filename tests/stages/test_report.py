@@ -473,6 +473,24 @@ def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path,
     assert ("The best epoch is the last one (3)" in Page(made(tmp_path)).text) == warned
 
 
+def test_a_penalty_path_is_shown_in_place_of_epochs(tmp_path):
+    build(tmp_path, rates=[0.1, *5 * [0.0]], losses=[0.9, 0.6, 0.7, 0.65, 0.8, 0.5])
+    folder = tmp_path / training.FOLDER / "plots" / "metrics"
+    columns = {"penalty": [1.0, 0.1, 0.01, 0.1, 0.01, 0.001], "floor": [1.0] * 3 + [0.001] * 3}
+    for name, values in columns.items():
+        lines = [f"{step}\t{value}" for step, value in enumerate(values)]
+        (folder / f"{name}.tsv").write_text("\n".join(["step\tvalue", *lines]))
+        storage.record(folder / f"{name}.tsv", tmp_path / training.SUMS)
+    set_best_epoch(tmp_path, 5)
+    page = Page(made(tmp_path))
+    assert (
+        "was fitted 6 times along a path of falling L2 penalties, and the fit with a penalty of 0.001 was" in page.text
+    )
+    assert "x of the L2 penalty 10^-x, from strong to weak" in page.text
+    assert "The best epoch is the last one" not in page.text
+    assert "The learning rate vanished" not in page.text
+
+
 def test_an_interval_that_contains_no_skill_is_warned_of(tmp_path):
     build(tmp_path, skill=0.0)
     assert "may have no skill." in Page(made(tmp_path)).text
@@ -536,7 +554,7 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     assert "The share of “panel” is 50 % in validation and 4.6 % in test." in text
     assert "it is 86 % on validation and 89 % on test" in text
     assert re.search(r"from validation is 0\.33 \[0\.2[5-9], 0\.3[6-9]\]; measured on test: 0\.33 ", text)
-    assert "is within its interval: the change of the share alone can explain why precision fell." in text
+    assert "contains 0: the change of the share alone can explain why precision fell." in text
     assert "raw logits without correction and rule" not in text  # which changed nothing
 
 
@@ -561,12 +579,13 @@ def test_a_cosine_schedule_to_zero_has_not_vanished():
 def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path):
     build(tmp_path)
     chosen = decision.read(tmp_path)
-    rests_on = decision.Estimated(1200, (0.42, 0.41), (0.59, 0.58), 31, 0.5, 0.37)
+    rests_on = decision.Estimated(1200, (0.42, 0.41), (0.59, 0.58), 31, 0.5, 0.37, "Some changes stay unnoticed.")
     decision.write(tmp_path, dataclasses.replace(chosen, estimated=rests_on))
     page = Page(made(tmp_path)).text
     assert "estimated from 1,200 unlabelled images of deployment: “rare”" in page
     assert "95 % interval 0.410 to 0.580" in page
-    assert "look the same there as in validation. Their scores do not contradict this (p = 0.37)." in page
+    assert "look the same there as in validation. Their scores do not contradict this (p = 0.37). Some" in page
+    assert "Some changes stay unnoticed." in page
     assert "target, 95 % interval" in page
 
 

@@ -22,8 +22,14 @@ NAMES = ("plain", "solar")
 
 @pytest.fixture
 def content() -> dict[str, Any]:
-    """The parameters as they ship, but for a short training on the CPU."""
-    training: dict[str, Any] = {"epochs": 6, "learning_rate": 0.01, "patience": 50, "weight_decay": 0.0}
+    """The parameters as they ship, but for a short stochastic training on the CPU."""
+    training: dict[str, Any] = {
+        "epochs": 6,
+        "learning_rate": 0.01,
+        "patience": 50,
+        "weight_decay": 0.0,
+        "solver": "adamw",
+    }
     network: dict[str, Any] = {"device": "cpu", "precision": "float32", "dropout": 0.0, "input_px": 32}
     changes = {f"train.{name}": value for name, value in training.items()}
     changes |= {f"model.{name}": value for name, value in network.items()}

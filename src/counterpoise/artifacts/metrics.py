@@ -34,7 +34,7 @@ class Metrics:
         figures: Name -> value; at most 15, finite. A figure that is undefined is left out and named in `notes`.
         intervals: Name -> (low, high) at 95 %, for each figure that is an estimate, unless there are too few units.
         supports: `test_images` and `test_positives` -> number of these images, and of the units that they come from.
-        notes: What a reader must know, such as resamples in which a class was absent.
+        notes: What a reader must know, such as why a figure has no interval.
     """
 
     figures: dict[str, float]

@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from counterpoise.conflicts import data, decision, double_correction, loss, network, tasks, training, unknown_prior
+from counterpoise.conflicts import (
+    data,
+    decision,
+    double_correction,
+    loss,
+    network,
+    solver,
+    tasks,
+    training,
+    unknown_prior,
+)
 
-TOPICS = (data, decision, network, tasks, loss, training, double_correction, unknown_prior)
+TOPICS = (data, decision, network, tasks, loss, solver, training, double_correction, unknown_prior)
 
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:

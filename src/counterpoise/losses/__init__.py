@@ -9,6 +9,8 @@ A file `losses/<name>.py` holds a docstring, `TASKS` that it is defined for, `cl
 - `ADJUSTS = True`, a loss that rebalances by class counts itself, so that class weights would correct twice;
 - `STATEFUL = True`, a loss that keeps something from batch to batch for each class: it is built as an `nn.Module`;
 - `HEAD`, the only head that it works with, and `HEAD_REASON`, a clause that says why;
+- `NEEDS_ADAMW`, a clause that says why full-batch L-BFGS cannot minimise the loss: its value depends on the other
+  examples or on a state, or its gradient is not that of its value;
 - `conflicts(params, target_ndim=..., weighting_scheme=...)`, which yields a line for each fault of its parameters.
 
 All of this can be read without torch: a file imports torch only inside the functions that compute.
@@ -87,6 +89,21 @@ def adjusts(name: str) -> bool:
 def stateful(name: str) -> bool:
     """Say whether a loss keeps parameters or averages of its own from batch to batch, one for each class or bin."""
     return bool(getattr(module(name), "STATEFUL", False))
+
+
+def refuses_lbfgs(name: str) -> str | None:
+    """Say why `train.solver: lbfgs` cannot minimise a loss; `None` if it can.
+
+    Args:
+        name: One of `names()`.
+    """
+    reason = getattr(module(name), "NEEDS_ADAMW", None)
+    if reason is None:
+        return None
+    return (
+        f"{config.PATH}: loss {name!r} needs train.solver 'adamw': {reason}; add -S train.solver=adamw, and compare "
+        "with loss 'cross_entropy' under 'adamw' too, since the solver may change figures more than the loss does"
+    )
 
 
 def refuses_task(name: str, task: str) -> str | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TASKS = ("multiclass", "multilabel")
 RANKS = True
 STATEFUL = True
+NEEDS_ADAMW = "it keeps parameters of its own, some of which are maximised"
 
 
 class Params(Section):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TASKS = ("multiclass", "multilabel")
 RANKS = True
+NEEDS_ADAMW = "it compares the examples of a batch"
 
 
 class Params(Section):

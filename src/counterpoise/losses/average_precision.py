@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TASKS = ("multiclass", "multilabel")
 RANKS = True
+NEEDS_ADAMW = "it compares the examples of a batch"
 CHUNK = 2**22
 """So many pairs are held at once: 16 MB in float32 for each of some ten tensors that live together."""
 

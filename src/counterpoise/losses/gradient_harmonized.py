@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TASKS = ("multiclass", "multilabel")
 STATEFUL = True
+NEEDS_ADAMW = "it keeps averages of gradients from batch to batch"
 
 
 class Params(Section):

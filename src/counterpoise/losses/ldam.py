@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TASKS = ("multiclass",)
 ONLY = "its margin is between the true class and the others of one softmax, which exclude each other"
 HEAD = "cosine"
+NEEDS_ADAMW = "it works with head 'cosine' alone, and lbfgs fits a linear one"
 HEAD_REASON = (
     "the margins of loss 'ldam' need features and weights of fixed length, since otherwise longer weights make the "
     "margins irrelevant"

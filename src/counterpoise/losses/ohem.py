@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TASKS = ("multiclass", "multilabel")
+NEEDS_ADAMW = "it keeps the hardest values of a batch alone"
 
 
 class Params(Section):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TASKS = ("multiclass",)
 ONLY = "it weights classes against each other within one softmax, in which they exclude each other"
 ADJUSTS = True
+NEEDS_ADAMW = "its compensation is a constant for the gradient, which is then not that of its value"
 
 
 class Params(Section):

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+ROUNDING = 1e-6
+"""A feature whose standard deviation is a smaller share of its mean is constant but for rounding in float32."""
+ROWS = 4096
+"""Examples of which the moments of features are computed at a time, in float64."""
+
+
+class Moments(NamedTuple):
+    """Mean and variance of d features, float64 (d,) each."""
+
+    mean: Tensor
+    var: Tensor
+
+
+def moments(features: Tensor) -> Moments:
+    """Compute mean and variance of each of d features (n, d), which are on the CPU."""
+    parts = torch.split(features, ROWS)
+    mean = torch.stack([part.double().sum(dim=0) for part in parts]).sum(dim=0) / len(features)
+    squares = torch.stack([(part.double() - mean).square().sum(dim=0) for part in parts])
+    return Moments(mean, squares.sum(dim=0) / len(features))
 
 
 class Head(nn.Sequential):
@@ -15,6 +36,39 @@ class Head(nn.Sequential):
     bfloat16 has 8 significant bits, so logits between 16 and 32 would be rounded to multiples of 0.125, and different
     images would get equal scores. Float32 costs almost nothing here.
     """
+
+    _fixed = False
+
+    def standardise(self, features: Moments, floor: float = 1.0) -> None:
+        """Fix the mean and scale of the first batch norm to those of stored features, before training.
+
+        The scale is sqrt(var + floor * mean of all var). Features of a frozen backbone have very uneven scales, and
+        some are nearly constant; a scale of sqrt(var) alone would blow up their noise.
+
+        Args:
+            features: Moments of d features.
+            floor: Share of the mean variance that is added, at least 0.
+        """
+        mean, var = self.statistics()[:2]
+        squared = features.var + floor * features.var.mean() + (ROUNDING * features.mean).square()
+        mean.copy_(features.mean.float())
+        var.copy_(squared.where(squared > 0, torch.ones_like(squared)).float())
+        self._fixed = True
+
+    def statistics(self) -> tuple[Tensor, Tensor, float]:
+        """Return mean (d,), variance (d,) and eps of the first batch norm, which divides by sqrt(variance + eps)."""
+        norm = self[0]
+        assert isinstance(norm, nn.BatchNorm1d)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        return norm.running_mean, norm.running_var, norm.eps
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training mode, except for a batch norm with fixed statistics."""
+        super().train(mode)
+        if self._fixed:
+            self[0].eval()
+        return self
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (n, d) of any precision to float32 (n, c)."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from counterpoise.report.facts import Facts, counted, listed, quote
 from counterpoise.report.sections.prevalence import find_shift
+from counterpoise.report.sections.training import is_path
 from counterpoise.report.sections.variants import SCORES, write_difference
 from counterpoise.report.texts import write_prevalence
 from counterpoise.report.units import FEW, LEAST, ROUGH
@@ -206,6 +207,8 @@ def _pooled(facts: Facts) -> Iterator[Finding]:
 
 def _training(facts: Facts) -> Iterator[Finding]:
     curves = facts.curves
+    if is_path(facts):
+        return
     epochs = len(curves)
     if "learning_rate" in curves and (working := idle_from(curves["learning_rate"].tolist())) is not None:
         yield Finding(
@@ -248,7 +251,7 @@ def _notes(facts: Facts) -> Iterator[Finding]:
         name, parted, reason = note.partition(NO_INTERVAL)
         if parted:
             missing.setdefault(reason, []).append(SCORES.get(name, name.replace("_", " ").capitalize()))
-        elif not _is_technical(note):
+        elif not _is_about_absent(note):
             headline, colon, detail = _sentence(note, facts).partition(": ")
             yield Finding(headline + colon.rstrip(), detail)
     for reason, names in missing.items():
@@ -312,15 +315,15 @@ def _other_baseline(facts: Facts) -> Iterator[Finding]:
 
 
 def explanations(facts: Facts) -> tuple[str, ...]:
-    """Return the notes that explain the figures, as sentences; notes about resampling come last."""
+    """Return the notes that explain the figures, as sentences; those about absent classes come last."""
     notes = facts.metrics.notes
-    chosen = [*notes[:EXPLANATIONS], *filter(_is_technical, notes[EXPLANATIONS:])]
+    chosen = [*notes[:EXPLANATIONS], *filter(_is_about_absent, notes[EXPLANATIONS:])]
     return tuple(_sentence(note, facts) for note in chosen)
 
 
-def _is_technical(note: str) -> bool:
-    """Say whether a note is about resamples, or about absent classes, for which `_absent` has a warning."""
-    return "resamples" in note or note.startswith("classes without a test image")
+def _is_about_absent(note: str) -> bool:
+    """Say whether a note is about absent classes, for which `_absent` has a warning."""
+    return note.startswith("classes without a test image")
 
 
 def _sentence(note: str, facts: Facts) -> str:

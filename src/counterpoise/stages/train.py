@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from counterpoise.artifacts import clusters, draws, features, model, pixels, tiles, training
 from counterpoise.artifacts import prior as prior_file
@@ -53,6 +54,18 @@ def _examples(root: Path, split: str, prior: Prior, params: Params, *, drawn: bo
     return examples.from_tiles(part, features.read(root, split, part), rows, views, prior, params, split)
 
 
+def _units(root: Path, params: Params) -> NDArray[np.str_] | None:
+    """Read the unit of each sample where members are fitted on bootstraps of the units."""
+    if params.train.solver == "adamw" or params.train.members == 1:
+        return None
+    part = tiles.read(root, "train")
+    unit_of, image_of = (
+        clusters.units(root, part),
+        dict(zip(part.table["tile_id"], part.table["image_id"], strict=True)),
+    )
+    return np.array([unit_of[image_of[tile_id]] for tile_id in draws.read(root, part)["tile_id"]])
+
+
 def main(root: Path, params: Params) -> None:
     """Train on what earlier stages wrote; of the processes that `torchrun` started, the first one keeps others out."""
     with alone(root, "train") if os.environ.get("RANK", "0") == "0" else nullcontext():
@@ -74,13 +87,14 @@ def _train(root: Path, params: Params) -> None:
     inputs += [root / folder(split) for folder in (tiles.path, features.path) for split in ("train", "val")]
     if params.model.weights not in pretrained.KINDS:
         inputs.append(root / pretrained.path(params.model.weights))
-    if params.train.fraction < 1:
+    units = _units(root, params)
+    if params.train.fraction < 1 or units is not None:
         inputs.append(root / clusters.PATH)
     block = {"losses": params.losses[params.loss]}
     settings = [as_member(params, number).model_dump() | block for number in range(params.train.members)]
     with process_group.launch(devices.pick_device(params.model.device)):
         saved = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
-        members = fit_members(drawn, natural, val, prior, params, saved)
+        members = fit_members(drawn, natural, val, prior, params, saved, units)
         leads = process_group.rank() == 0
     if not leads:
         return
@@ -94,12 +108,13 @@ def _train(root: Path, params: Params) -> None:
 
 
 def _report(members: Sequence[Member], card: model.Card, monitor: str) -> None:
-    """Print the kept epoch of each member with its metrics, and how long training waited for data."""
+    """Print the kept epoch or penalty of each member with its metrics, and how long training waited for data."""
     for number, member in enumerate(members):
         best = member.summary["best_epoch"]
+        step = "penalty" if "penalty" in member.history[best] else "epoch"
         print(
             (f"member {number}: " if number else "")
-            + f"{'last' if monitor == 'none' else 'best'} epoch {best + 1} of {len(member.history)}: "
+            + f"{'last' if monitor == 'none' else 'best'} {step} {best + 1} of {len(member.history)}: "
             + ", ".join(f"{k} {v:.3g}" for k, v in member.history[best].items())
         )
     waited = sum(member.waited_frac for member in members) / len(members)

@@ -199,7 +199,8 @@ def _train(params: train.Params, data: Data, draws: Draws) -> tuple[model.Card, 
     drawn = examples.from_tiles(draws.tiles, frozen, rows, draws.table["view"].to_numpy(), draws.prior, params, "train")
     each = examples.from_tiles(draws.tiles, frozen, *_once(draws.tiles), draws.prior, params, "train")
     monitored = examples.from_tiles(val.tiles, val.features, *_once(val.tiles), draws.prior, params, "val")
-    members = fit_members(drawn, each, monitored, draws.prior, params)
+    units = np.array([data.units[image_id] for image_id in draws.tiles.table["image_id"]])[rows]
+    members = fit_members(drawn, each, monitored, draws.prior, params, units=units)
     card = describe(members, draws.prior, params.loss, params.model, None if frozen is None else frozen.values.shape[1])
     return card, [network.rebuild(card, member.weights) for member in members]
 

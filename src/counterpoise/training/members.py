@@ -8,21 +8,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from counterpoise import seeds
 from counterpoise.artifacts import model
 from counterpoise.artifacts.prior import Prior
-from counterpoise.calibration import prior_ledger
+from counterpoise.calibration import links, prior_ledger
 from counterpoise.config import PATH, InputError, Model
 from counterpoise.dataset.inputs import FeatureInputs, infer
 from counterpoise.engine.threads import one_thread
 from counterpoise.networks import backbones, devices, freezing, outlines, subclasses
 from counterpoise.networks.backbones import build_backbone
 from counterpoise.networks.devices import Compute
-from counterpoise.networks.heads import build_head
+from counterpoise.networks.heads import Head, build_head, moments
 from counterpoise.networks.network import Network, sum_back
-from counterpoise.training import checkpoints, decoupling, loop, objective
+from counterpoise.training import bootstrap, checkpoints, decoupling, loop, objective, penalty_path
 from counterpoise.training.curriculum import Deferred, curriculum
 from counterpoise.training.examples import Examples, feature_width, unaugmented, with_types
 from counterpoise.training.settings import Settings, Train
@@ -124,8 +125,7 @@ def fit_member(
         lines = (*lines, prior_ledger.Line("model.subclasses", remedy, (1.0,) * len(prior.classes)))
     network = build(params.model, params.train.seed, len(of), feature_width(drawn), bias)
     sum_back(network, of)
-    course = curriculum(drawn, natural, goal, params.train.epochs, _deferred(params))
-    fitted = loop.fit(network, course, val, params.train, compute, checkpoint)
+    fitted = _fit(network, goal, drawn, natural, val, params, compute, checkpoint)
     network.load_state_dict(fitted.weights)
     weights, lines, summary = fitted.weights, (*lines, *schedule_lines(params.train)), {"best_epoch": fitted.best_epoch}
     if params.train.classifier == "retrained":
@@ -142,6 +142,30 @@ def fit_member(
     return Member(weights, lines, fitted.history, summary, fitted.waited_frac)
 
 
+def _fit(
+    network: nn.Module,
+    goal: objective.Objective,
+    drawn: Examples,
+    natural: Examples,
+    val: Examples,
+    params: Settings,
+    compute: Compute,
+    checkpoint: checkpoints.Checkpoint | None,
+) -> loop.Fitted:
+    """Fit a head or a network by `train.solver`."""
+    if params.train.solver == "adamw":
+        if isinstance(network, Head) and isinstance(natural.inputs, FeatureInputs):
+            network.standardise(moments(torch.from_numpy(natural.inputs.values[natural.inputs.rows])))
+        course = curriculum(drawn, natural, goal, params.train.epochs, _deferred(params))
+        return loop.fit(network, course, val, params.train, compute, checkpoint)
+    if not isinstance(network, Head):
+        raise InputError(
+            f"{PATH}: train.solver is 'lbfgs', but a backbone is trained; set train.solver to 'adamw', or model.freeze "
+            "to 'backbone'"
+        )
+    return penalty_path.fit(network, goal, drawn, val, params.train, compute, checkpoint)
+
+
 def fit_members(
     drawn: Examples,
     natural: Examples,
@@ -149,8 +173,11 @@ def fit_members(
     prior: Prior,
     params: Settings,
     saved: Sequence[checkpoints.Checkpoint] = (),
+    units: NDArray[np.str_] | None = None,
 ) -> list[Member]:
     """Train all members. The first uses `train.seed`, as with one member; the others use seeds derived from it.
+
+    A fit by `lbfgs` has no randomness. Its members but the first use a bootstrap of the units.
 
     Args:
         drawn: As in `fit_member`.
@@ -159,11 +186,24 @@ def fit_members(
         prior: As in `fit_member`.
         params: All settings.
         saved: Where to save the state of each member; empty to save nothing.
+        units: (n,) unit of each sample of `drawn`; needed for several members by `lbfgs`.
     """
     states: Sequence[checkpoints.Checkpoint | None] = saved or [None] * params.train.members
     settings = [as_member(params, member) for member in range(params.train.members)]
     with one_thread() if params.model.freeze == "backbone" else nullcontext():  # a head on stored features
-        return [fit_member(drawn, natural, val, prior, own, state) for own, state in zip(settings, states, strict=True)]
+        return [
+            fit_member(_samples(drawn, prior, own, units, number), natural, val, prior, own, state)
+            for number, (own, state) in enumerate(zip(settings, states, strict=True))
+        ]
+
+
+def _samples(drawn: Examples, prior: Prior, params: Settings, units: NDArray[np.str_] | None, member: int) -> Examples:
+    """Return the samples of one member, counted from 0."""
+    if member == 0 or params.train.solver == "adamw":
+        return drawn
+    assert units is not None
+    truth = links.of_task(prior.task).truth(drawn.targets.numpy(), len(prior.classes))
+    return bootstrap.resample(drawn, truth, units, params.train.seed)
 
 
 def as_member(params: Settings, member: int) -> Settings:
@@ -196,6 +236,8 @@ def retrain(
     values, of_val = (infer(network.backbone, part.inputs, batch_size, compute) for part in (natural, val))
     bias = objective.initial_bias(redrawn, lines)
     head = build(params.model, params.train.seed, len(prior.classes), values.shape[1], bias)
+    assert isinstance(head, Head)
+    head.standardise(moments(torch.from_numpy(values[rows])))
     drawn = Examples(FeatureInputs(values, rows), natural.targets[torch.from_numpy(rows)])
     with one_thread():
         fitted = loop.fit(

@@ -107,14 +107,30 @@ def find_shift(facts: Facts) -> Shift | None:
 
 
 def _design_effects(facts: Facts) -> tuple[float, float]:
-    """Compute the design effect of recall on validation and on test."""
+    """Compute the design effect of recall on validation and on test.
+
+    Where units have several images, it is multiplied by the square of Student's over the normal quantile, since it is
+    itself estimated (Korn & Graubard 1998, "Confidence intervals for proportions with small expected number of positive
+    counts estimated from survey data").
+    """
+    from scipy.special import ndtri, stdtrit
+
     k = facts.positive
-    sides = (
-        (labels.indicators(facts.val.labels, facts.names)[:, k], facts.val_decided[:, k], np.array(facts.val.groups)),
-        (facts.targets[:, k], facts.decided[:, k], facts.units),
-    )
-    val, test = (intervals.design_effect(decided[own], units[own]) for own, decided, units in sides)
-    return val, test
+    effects = []
+    for own, decided, units, support in (
+        (
+            labels.indicators(facts.val.labels, facts.names)[:, k],
+            facts.val_decided[:, k],
+            np.array(facts.val.groups),
+            facts.val_supports[k],
+        ),
+        (facts.targets[:, k], facts.decided[:, k], facts.units, facts.supports[k]),
+    ):
+        effect = intervals.design_effect(decided[own], units[own])
+        if 1 < support.units < support.images:
+            effect *= float((stdtrit(support.units - 1, 0.975) / ndtri(0.975)) ** 2)
+        effects.append(effect)
+    return effects[0], effects[1]
 
 
 def explain(shift: Shift, name: str) -> tuple[str, ...]:
@@ -156,12 +172,10 @@ def _verdict(shift: Shift, direction: str = "") -> str:
         return f"That is {than} than expected, by {write_difference(gain)}: {differ}"
     if shift.recall_differs:
         return f"Recall should be the same, but differs by {write_difference(recall)}: {differ}"
+    same = f"The interval of the difference, {write_difference(gain)}, contains 0"
     if direction:
-        return (
-            f"The difference, {write_difference(gain)}, is within its interval: the change of the share alone can "
-            f"explain why precision {direction}."
-        )
-    return f"The difference, {write_difference(gain)}, is within its interval: no sign that validation and test differ."
+        return f"{same}: the change of the share alone can explain why precision {direction}."
+    return f"{same}: no sign that validation and test differ."
 
 
 def at_prevalences(facts: Facts) -> Part:

@@ -185,7 +185,7 @@ def _estimated(facts: Facts) -> tuple[str, ...]:
         f"The target prior was estimated from {counted(estimate.images, 'unlabelled image')} of deployment: "
         f"{quote(facts.positive_name)} {share}, 95 % interval {low} to {high}. This assumes that images of a "
         f"{facts.words.noun} look the same there as in validation. Their scores do not contradict this "
-        f"(p = {write_value(estimate.p_value, 2)}).",
+        f"(p = {write_value(estimate.p_value, 2)}). {estimate.unnoticed}",
     )
 
 
