@@ -1,9 +1,9 @@
 """How often do the 95 % intervals of the page hold the truth? Every figure, simulated with a known truth.
 
-From the top of the repository, `python benchmarks/coverage.py`, which takes about half an hour on one core, prints one
-row for each figure and size of test: the coverage, the share of samples without an interval, and the median width
-beside that of the interval by bootstrap that the page had before. `--repetitions 100` is a first look.
-`docs/measurements/coverage.csv` holds what it printed.
+From the top of the repository, `python benchmarks/coverage.py`, which takes about ten minutes on one core, prints for
+each figure and size of test the coverage in per cent, and the median width of the interval, with that of the former
+one in brackets: by bootstrap, of shares Wilson's. `--repetitions 100` is a first look. `docs/measurements/coverage.csv`
+holds what it printed.
 
 Scores are normal: one for each class, higher by `skill` for the true one. Probabilities are Bayes' with log-odds 1.4
 times too large, so that they are not calibrated. Images come alone, or in clusters of five of one class, whose scores
@@ -15,8 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -48,6 +47,8 @@ POPULATION = 400_000
 """Examples of each class from which the truth is computed; they are weighed to the class shares."""
 RESAMPLES, FORMER = 200, 60
 """Of the former bootstrap, and the number of samples that its median width comes from."""
+NOTABLE = 0.005
+"""A smaller share of samples without an interval is not printed."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Cell:
     """One size of test.
 
     Attributes:
-        name: In words.
+        name: Of its column.
         counts: Images of each class, the rarest last; for many labels, of each label.
         skill: By how many standard deviations the true class scores higher.
         clustered: Whether images come in clusters.
@@ -68,13 +69,14 @@ class Cell:
 
 
 CELLS = (
-    Cell("525 / 21, strong scores", (290, 140, 74, 21), 3.0),
-    Cell("525 / 21, weak scores", (290, 140, 74, 21), 1.5),
-    Cell("1,000 / 8", (600, 300, 92, 8), 3.0),
-    Cell("5,000 / 50", (3000, 1500, 450, 50), 2.5),
-    Cell("525 / 21, clusters of 5", (290, 140, 74, 21), 2.5, clustered=True),
-    Cell("1,000 / 8, clusters of 5", (600, 300, 92, 8), 3.0, clustered=True),
+    Cell("525_21_strong", (290, 140, 74, 21), 3.0),
+    Cell("525_21_weak", (290, 140, 74, 21), 1.5),
+    Cell("1000_8", (600, 300, 92, 8), 3.0),
+    Cell("5000_50", (3000, 1500, 450, 50), 2.5),
+    Cell("525_21_clusters", (290, 140, 74, 21), 2.5, clustered=True),
+    Cell("1000_8_clusters", (600, 300, 92, 8), 3.0, clustered=True),
 )
+"""Images of test and of the rarest class. In the last two these come from 5 and 2 clusters."""
 
 
 def scores_of(targets: Booleans, units: NDArray[np.int64], cell: Cell, rng: np.random.Generator) -> Floats:
@@ -133,7 +135,8 @@ def figures_of(single: tuple[Truth, Variant], multi: tuple[Truth, Variant]) -> F
         positives, scores, truth.units, STATED
     )
     figures[f"precision at {STATED:.0%}"] = estimates.precision_at(positives, decided, truth.units, STATED)
-    for name, score in multilabel.figures(multi[1], multi[0]).items():
+    labels, said = multi
+    for name, score in (multilabel.figures(said, labels) | of_class(said, labels, index)).items():
         figures[f"labels: {name}"] = score
     return figures
 
@@ -145,8 +148,9 @@ def values_of(single: tuple[Truth, Variant], multi: tuple[Truth, Variant], weigh
     table = confusion.confusion_matrix(targets, decided, truth.targets.shape[1], weights)
     positives, scores = truth.targets[:, index], variant.probs[:, index]
     moved = prevalence.importance(positives, STATED, weights)
-    found = table[..., index, index] / table[..., index, :].sum(axis=-1)
+    found = np.asarray(averages.ratio(table[..., index, index], table[..., index, :].sum(axis=-1)))
     wrong = table[..., :, index].sum(axis=-1) - table[..., index, index]
+    tp, fp, fn = np.moveaxis(of_labels.counts(labels.targets, said.decided, many), -2, 0)
     others = table.sum(axis=(-1, -2)) - table[..., index, :].sum(axis=-1)
     return {
         "accuracy": np.trace(table, axis1=-2, axis2=-1) / table.sum(axis=(-1, -2)),
@@ -169,6 +173,8 @@ def values_of(single: tuple[Truth, Variant], multi: tuple[Truth, Variant], weigh
         "labels: expected_calibration_error": of_labels.calibration_error(labels.targets, said.probs, many),
         "labels: brier_score": of_labels.brier(labels.targets, said.probs, many),
         "labels: average_precision": ranking.average_precision(labels.targets[:, -1], said.probs[:, -1], many),
+        "labels: precision": averages.ratio(tp[..., -1], tp[..., -1] + fp[..., -1]),
+        "labels: recall": averages.ratio(tp[..., -1], tp[..., -1] + fn[..., -1]),
         "labels: roc_auc": ranking.roc_auc(labels.targets[:, -1], said.probs[:, -1], many),
     }
 
@@ -189,20 +195,42 @@ def population(cell: Cell, size: int) -> Values:
 
 
 def former_widths(single: tuple[Truth, Variant], multi: tuple[Truth, Variant], rng: np.random.Generator) -> Values:
-    """Compute the width of the percentile interval over resamples of the units."""
+    """Compute the width of the former interval: percentiles over resamples of the units, of shares Wilson's."""
     weights, many = (
         intervals.bootstrap_weights(truth.units, resamples=RESAMPLES, rng=rng) for truth, _ in (single, multi)
     )
     spans = {name: intervals.percentile(values) for name, values in values_of(single, multi, weights, many).items()}
-    return {name: span.high - span.low for name, span in spans.items()}
+    widths = {name: span.high - span.low for name, span in spans.items()}
+    for (truth, variant), whole, prefix in ((single, "accuracy", ""), (multi, "exact_match", "labels: ")):
+        actual, decided = truth.targets[:, -1], variant.decided[:, -1]
+        widths[prefix + whole] = wilson_width((truth.targets == variant.decided).all(axis=1), truth.units)
+        widths[f"{prefix}recall"] = wilson_width(decided[actual], truth.units[actual])
+        widths[f"{prefix}precision"] = wilson_width(actual[decided], truth.units[decided])
+    return widths
+
+
+def wilson_width(successes: Booleans, units: NDArray[np.int64]) -> float:
+    """Compute the width of Wilson's interval, where units count as soon as some images succeed and some do not."""
+    if not len(successes):
+        return float("nan")
+    alike = successes.all() or not successes.any()
+    effect = 1.0 if alike else intervals.design_effect(successes, units)
+    low, high = intervals.wilson(int(successes.sum()), len(successes), design_effect=effect)
+    return float(high - low)
 
 
 @dataclass(frozen=True)
-class Row:
-    """What is printed of a figure: shares in [0, 1], widths in the unit of the figure."""
+class Found:
+    """What was found of a figure at one size of test: shares in [0, 1], widths in the unit of the figure.
 
-    cell: str
-    figure: str
+    Attributes:
+        truth: The figure in the population.
+        coverage: How often an interval held it; NaN without any interval.
+        without: Share of the samples without an interval.
+        width: Median width.
+        former: Median width of the former interval.
+    """
+
     truth: float
     coverage: float
     without: float
@@ -210,10 +238,9 @@ class Row:
     former: float
 
 
-def rows_of(cell: Cell, repetitions: int, size: int) -> Iterator[Row]:
-    """Simulate one size of test."""
-    truth = population(cell, size)
-    rng = seeds.generator(0, "samples", cell.name)
+def simulate(cell: Cell, repetitions: int, size: int = POPULATION) -> dict[str, Found]:
+    """Draw samples of one size of test, and compare their intervals with the truth."""
+    truth, rng = population(cell, size), seeds.generator(0, "samples", cell.name)
     spans: dict[str, list[tuple[float, float]]] = {name: [] for name in truth}
     widths: dict[str, list[float]] = {name: [] for name in truth}
     for number in tqdm(range(repetitions), desc=cell.name, disable=not sys.stderr.isatty()):
@@ -223,36 +250,47 @@ def rows_of(cell: Cell, repetitions: int, size: int) -> Iterator[Row]:
         if number % max(1, repetitions // FORMER) == 0:
             for name, width in former_widths(*drawn, rng).items():
                 widths[name].append(float(width))
-    for name, pairs in spans.items():
-        low, high = np.array(pairs).T
-        there = ~np.isnan(low)
-        held = (low <= truth[name]) & (truth[name] <= high)
-        some = there.any()
-        yield Row(
-            cell.name,
-            name,
-            float(truth[name]),
-            float(held[there].mean()) if some else float("nan"),
-            float(1 - there.mean()),
-            float(np.median((high - low)[there])) if some else float("nan"),
-            float(np.nanmedian(widths[name])),
-        )
+    return {name: summary(float(truth[name]), np.array(pairs), np.array(widths[name])) for name, pairs in spans.items()}
+
+
+def summary(truth: float, spans: Floats, former: Floats) -> Found:
+    """Count how often (r, 2) intervals hold the truth; NaN where there is none."""
+    low, high = spans[~np.isnan(spans[:, 0])].T
+    known = former[~np.isnan(former)]
+    return Found(
+        truth,
+        float(np.mean((low <= truth) & (truth <= high))) if len(low) else float("nan"),
+        1 - len(low) / len(spans),
+        float(np.median(high - low)) if len(low) else float("nan"),
+        float(np.median(known)) if len(known) else float("nan"),
+    )
+
+
+def covered(found: Found) -> str:
+    """Write a coverage in per cent, and the share of samples without an interval."""
+    if found.without == 1:
+        return "none"
+    return f"{100 * found.coverage:.1f}" + (f" ({100 * found.without:.0f} none)" if found.without >= NOTABLE else "")
+
+
+def wide(found: Found) -> str:
+    """Write a width, with the former one in brackets."""
+    return f"{found.width:.3f} ({found.former:.3f})" if found.without < 1 else f"none ({found.former:.3f})"
 
 
 def main(arguments: list[str]) -> None:
-    """Print the rows as a table of comma-separated values."""
+    """Print a row for each figure, first the coverages, then the widths, as comma-separated values."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=1000, help="samples of each size")
     parser.add_argument("--cell", help="part of the name of a size of test; by default all")
     asked = parser.parse_args(arguments)
+    cells = [cell for cell in CELLS if asked.cell is None or asked.cell in cell.name]
+    found = [simulate(cell, asked.repetitions) for cell in cells]
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(field.name for field in fields(Row))
-    for cell in CELLS:
-        if asked.cell is None or asked.cell in cell.name:
-            for row in rows_of(cell, asked.repetitions, POPULATION):
-                numbers = (f"{value:.3f}" for value in (row.truth, row.coverage, row.without, row.width, row.former))
-                writer.writerow((row.cell, row.figure, *numbers))
-            sys.stdout.flush()
+    writer.writerow(["group", "figure", *(cell.name for cell in cells)])
+    for group, written in (("coverage", covered), ("width", wide)):
+        for figure in found[0]:
+            writer.writerow([group, figure.replace("_", " "), *(written(one[figure]) for one in found)])
 
 
 if __name__ == "__main__":

@@ -34,6 +34,9 @@ from counterpoise.study import experiment, shuffle_split
 Floats = NDArray[np.float64]
 DEALS = 5
 DECIDED = {"decide.rule": "balanced", "decide.calibrator": "auto", "decide.target": "natural"}
+STEPS = {"train.solver": "adamw", "model.dropout": 0.5}
+"""Many of these remedies act on steps, batches or epochs. So all of them, and plain cross-entropy, take steps of AdamW:
+between solvers, figures may differ by more than a remedy changes."""
 Changes = Mapping[str, Any]
 PRETRAINING = 0.2
 """Share of the epochs that a ranking begins with plain cross-entropy."""
@@ -118,7 +121,7 @@ def measure(arms: Mapping[str, Changes]) -> tuple[dict[str, Floats], str]:
             split_of = shuffle_split.shuffle_split(images, data.classes, content, seed, keep_test=True)
             dealt = shuffle_split.resplit(data, split_of)
             for name, changes in arms.items():
-                settings = experiment.changed(content, DECIDED | dict(changes) | {"train.seed": seed})
+                settings = experiment.changed(content, DECIDED | STEPS | dict(changes) | {"train.seed": seed})
                 outcome = experiment.run(settings, dealt, seed)
                 rows[name].append(scores(*experiment.evaluate(outcome, "test"), rarest))
                 progress.update()

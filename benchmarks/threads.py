@@ -1,4 +1,4 @@
-"""Seconds of `train` (a head on stored features) and `evaluate` with 1, 2 and 4 threads, alone and beside busy ones.
+"""Seconds of `train` (a stochastic head) and `evaluate` with 1, 2 and 4 threads, alone and beside busy processes.
 
 Run `python benchmarks/threads.py` from the top of a repository in which `make` built the default problem. It takes some
 minutes, and writes only to a temporary folder. Each stage runs as `python -m` with `OMP_NUM_THREADS`, first on the
@@ -29,6 +29,7 @@ STAGES = ("train", "evaluate")
 def copy(root: Path, folder: Path, head: str, epochs: int) -> None:
     """Link what the stages read; what they write is new."""
     text = (root / "params.yaml").read_text(encoding="utf-8")
+    text = text.replace("  solver: lbfgs\n", "  solver: adamw\n")
     text = text.replace("  head: linear\n", f"  head: {head}\n").replace("  epochs: 60\n", f"  epochs: {epochs}\n")
     (folder / "params.yaml").write_text(text, encoding="utf-8")
     for name in READ:

@@ -110,7 +110,7 @@ def settings(backbone: str, precision: str, setup: Setup) -> Params:
     content["model"] |= {"backbone": backbone, "weights": "none", "freeze": "none", "input_px": setup.input_px}
     content["model"] |= {"device": setup.device, "precision": precision}
     content["train"] |= {"epochs": 1, "batch_size": setup.batch_size, "augment": "flips", "learning_rate": RATE}
-    content["train"] |= {"weight_decay": DECAY, "warmup_epochs": 0.0, "schedule": "constant"}
+    content["train"] |= {"solver": "adamw", "weight_decay": DECAY, "warmup_epochs": 0.0, "schedule": "constant"}
     return config.validate(Params, {name: content[name] for name in Params.model_fields})
 
 

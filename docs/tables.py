@@ -36,7 +36,18 @@ OF_SPLITS = {
     "AP of the rarest class": "average_precision_rarest",
     "ECE": "ece",
 }
+OF_COVERAGE = {
+    "figure": "figure",
+    "525 / 21, strong": "525_21_strong",
+    "525 / 21, weak": "525_21_weak",
+    "1,000 / 8": "1000_8",
+    "5,000 / 50": "5000_50",
+    "525 / 21, clusters": "525_21_clusters",
+    "1,000 / 8, clusters": "1000_8_clusters",
+}
 TABLES: dict[str, tuple[str, dict[str, str]]] = {
+    "coverage coverage": ("coverage", OF_COVERAGE),
+    "coverage width": ("coverage", OF_COVERAGE),
     "default_problem losses": ("default_problem", OF_SPLITS),
     "default_problem others": ("default_problem", OF_SPLITS),
     "whole_network": (
@@ -109,6 +120,16 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "mAP": "mean_average_precision",
             "macro F1, raw": "macro_f1_raw",
             "macro F1, re-decided": "macro_f1_decided",
+        },
+    ),
+    "heads": (
+        "heads",
+        {
+            "data (classes)": "data",
+            "figure": "figure",
+            "regression": "regression",
+            "`lbfgs`": "lbfgs",
+            "`adamw`": "adamw",
         },
     ),
     "elpv_binary": (

@@ -53,7 +53,7 @@ def a_large_repository(root: Path) -> None:
     prior.write(root, prior.Prior("multiclass", CLASSES, even, even, even, *3 * (COUNTS["train"],), ()))
     content: dict[str, Any] = config.load(Path(__file__).parents[1])
     content["model"] |= {"backbone": "test_efficientnet", "weights": "none", "freeze": "none", "input_px": 32}
-    content["train"] |= {"epochs": 1, "batch_size": 256, "augment": "flips"}
+    content["train"] |= {"solver": "adamw", "epochs": 1, "batch_size": 256, "augment": "flips"}
     (root / config.PATH).write_text(yaml.safe_dump(content))
 
 

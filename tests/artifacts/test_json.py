@@ -145,7 +145,7 @@ def test_knots_rise_and_no_probability_is_0_or_1(tmp_path, curve):
 
 
 def test_what_an_estimated_target_rests_on_survives_json(tmp_path):
-    rests_on = decision.Estimated(120, (0.4, 0.3), (0.7, 0.6), 31, 0.5, 0.25)
+    rests_on = decision.Estimated(120, (0.4, 0.3), (0.7, 0.6), 31, 0.5, 0.25, "Some changes stay unnoticed.")
     decision.write(tmp_path, dataclasses.replace(DECISION, estimated=rests_on))
     assert decision.read(tmp_path).estimated == rests_on
     with pytest.raises(ArtifactError, match=r"estimated\.low has 1 entries for 2 classes"):

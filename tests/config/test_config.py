@@ -1,4 +1,5 @@
 import math
+import time
 from typing import Literal
 
 import pytest
@@ -115,6 +116,18 @@ def test_lines_below_an_empty_mapping_are_explained_with_their_line_and_the_usua
 def test_what_holds_no_sections_is_refused(text, found):
     with pytest.raises(InputError, match=f"expected sections such as `train:`, found {found}"):
         config.parse(text)
+
+
+@pytest.mark.parametrize("key", ["~", "true", "1", "2.5", ".nan"])
+def test_a_key_at_the_top_that_is_no_name_is_refused(key):
+    with pytest.raises(InputError, match="is not a section; expected a name such as `train`"):
+        config.parse(f"{key}: 1\n")
+
+
+def test_a_value_of_millions_of_characters_is_refused_in_a_moment():
+    start = time.process_time()
+    assert config.suggest("x" * 10**7, ["focal", "ldam"]).endswith("expected one of ['focal', 'ldam']")
+    assert time.process_time() - start < 1
 
 
 def test_a_missing_file_names_the_folder_and_says_where_to_run(tmp_path):

@@ -86,3 +86,15 @@ def test_twenty_thousand_keys_are_read_in_a_moment():
 def test_what_no_parameter_file_holds_is_refused_without_a_traceback(text):
     with pytest.raises(RefusedError, match="not valid YAML"):
         yaml12.read(text)
+
+
+@pytest.mark.parametrize(
+    "value", ["!!int abc", "!!float x", "!!bool x", "!!timestamp 2020-99-01", "!!binary aGk=", "!!set {a, b}", "!own 3"]
+)
+def test_a_tag_is_refused_with_its_line(value):
+    with pytest.raises(RefusedError, match=r"line 2 holds the tag !+\w+, which no parameter needs; remove it"):
+        yaml12.read(f"a: 1\nb: {value}\n")
+
+
+def test_a_number_may_be_written_as_text():
+    assert yaml12.read("!!str 1") == "1"

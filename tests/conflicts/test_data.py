@@ -32,6 +32,8 @@ CASES = [
     ),
     ({"ingest__root": "/data"}, "inside the repository", {"ingest__root": "data/raw/roofs"}),
     ({"ingest__root": "data/../../x"}, "inside the repository", {"ingest__root": "data/raw"}),
+    ({"ingest__root": "data/raw/a\0b"}, "without control characters", {"ingest__root": "data/raw/ab"}),
+    ({"decide__unlabelled": "data/a\nb"}, "without control characters", {"decide__unlabelled": "data/ab"}),
     (
         {"ingest__root": "data/demo", "demo__name": "none"},
         "demo.name is 'none', so ingest.root 'data/demo' is empty; set it to the folder of your images, such as",

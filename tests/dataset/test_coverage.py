@@ -38,8 +38,22 @@ def test_an_empty_split_is_refused_with_the_group_that_holds_everything() -> Non
     with pytest.raises(
         config.InputError, match=r"nothing is left for val and test: the 3 images are all in group 's1'"
     ):
-        coverage.refuse_empty(np.array(["train"] * 3, dtype=object), table)
-    coverage.refuse_empty(np.array(["train", "val", "test"], dtype=object), ALONE)
+        coverage.refuse_empty(np.array(["train"] * 3, dtype=object), EVERY[:, None], table)
+    coverage.refuse_empty(np.array(["train", "val", "test"], dtype=object), EVERY[:, None], ALONE)
+
+
+def test_an_empty_split_is_refused_with_the_units_that_classes_lack_where_there_are_groups_enough() -> None:
+    table = together("abcd", group="abcd", centre="abcd")
+    members = np.array([[True, False], [True, False], [False, True], [False, True]])
+    with pytest.raises(config.InputError, match=r"left for val: no class has more than 2 units .* at least 3 groups"):
+        coverage.refuse_empty(np.array(["train", "test"] * 2, dtype=object), members, table)
+
+
+def test_a_class_that_the_given_split_leaves_out_is_absent_for_that_reason() -> None:
+    split, members = np.array(["train", "val", "test"], dtype=object), np.array([[True], [True], [False]])
+    for given, reason in ((split, coverage.OWN_SPLIT), (np.array(["", "", ""], dtype=object), "it has only 2 images")):
+        absent = coverage.absences(split, members, ["a"], ALONE, given)
+        assert absent == {"a": (["test"], reason)}
 
 
 def test_a_class_that_train_lacks_is_refused_and_one_without_any_image_left_is_not() -> None:

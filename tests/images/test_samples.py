@@ -3,6 +3,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -88,6 +89,19 @@ def test_a_deep_png_is_turned_as_exif_says():
     Image.fromarray(GREY.astype(np.uint16)).save(buffer, "PNG", exif=exif)
     shown = images.decode(buffer.getvalue(), Pixels({INTEGER: (0, 255)}))
     assert (shown[..., 0] == np.rot90(GREY, -1)).all()
+
+
+@pytest.mark.parametrize("codecformat", ["jp2", "j2k"])
+def test_colours_of_jpeg_2000_keep_all_their_bits(codecformat):
+    values = np.random.default_rng(0).integers(0, 4096, (20, 30, 3), dtype=np.uint16)
+    data = bytes(imagecodecs.jpeg2k_encode(values, codecformat=codecformat, reversible=True))
+    found = samples.read(data)
+    assert (everything(found) == values).all()
+    assert (found.kind, found.alpha) == (INTEGER, False)
+    assert not samples.is_plain(data)
+    shown = bytes(imagecodecs.jpeg2k_encode((values // 16).astype(np.uint8), codecformat=codecformat, reversible=True))
+    assert samples.read(shown).kind == EIGHT_BITS
+    assert samples.is_plain(shown)
 
 
 def test_a_tiff_of_complex_numbers_or_of_a_stack_is_refused_in_words():

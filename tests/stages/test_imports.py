@@ -81,7 +81,7 @@ SCIPY = ("scipy.stats", "scipy.optimize", "scipy.sparse")
 RUNNING = {
     "split": (*NETWORKS, "sklearn", "scipy.stats", "scipy.optimize"),
     "oversample": (*NETWORKS, "sklearn", "scipy.stats", "scipy.optimize"),
-    "train": (*NETWORKS[1:], "sklearn", "scipy", "jinja2"),
+    "train": (*NETWORKS[1:], "torch._dynamo", "sklearn", "scipy.stats", "jinja2"),
     "predict": (*NETWORKS[1:], "sklearn", "scipy", "jinja2", "dvclive"),
     "decide": (*NETWORKS, "sklearn", "scipy.stats"),
     "evaluate": (*NETWORKS, "sklearn", *SCIPY),

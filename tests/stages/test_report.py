@@ -1,4 +1,5 @@
 import dataclasses
+import html
 import html.parser
 import io
 import json
@@ -59,7 +60,7 @@ SYSTEM_D = [1e-4, 1e-5, 1e-6, 1e-7, 1e-8]
 
 
 class Page(html.parser.HTMLParser):
-    """What a browser sees: tags with attributes, and texts outside of style."""
+    """What a browser without scripts sees: tags with attributes, and texts outside of style and scripts."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -73,10 +74,13 @@ class Page(html.parser.HTMLParser):
         self.tags.append((tag, dict(attrs)))
         self.inside = tag
 
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
     def handle_data(self, data: str) -> None:
         if self.inside == "h2" and data.strip():
             self.headings.append(data.strip())
-        if self.inside != "style":
+        if self.inside not in ("style", "script"):
             self.texts.append(data)
 
     @property
@@ -93,6 +97,8 @@ def build(
     *,
     task: str = "multiclass",
     test_counts: Sequence[int] | None = None,
+    val_counts: Sequence[int] | None = None,
+    unit_sizes: Sequence[int] | None = None,
     rates: Sequence[float] = (1e-3, 9e-4, 5e-4, 2e-4),
     losses: Sequence[float] = (1.2, 0.8, 0.6, 0.5),
     ledger: tuple[prior_ledger.Line, ...] = (),
@@ -103,28 +109,32 @@ def build(
     """Write every artifact that the page is made from, about 10 images per class and split; decide and score for real.
 
     For multilabel, every third image has the next class too. `draws_of` says how often training tiles are repeated, in
-    turn.
+    turn. `unit_sizes` says for each class how many images in turn are of one group and resemble each other.
     """
     rng = np.random.default_rng(0)
     count, many = len(names), task == "multilabel"
     test_counts = [10] * count if test_counts is None else test_counts
-    rows = []
+    val_counts = [10] * count if val_counts is None else val_counts
+    rows, groups = [], []
     for class_, name in enumerate(names):
-        for split, number in (("train", 12 - class_ % 3), ("val", 10), ("test", test_counts[class_])):
+        for split, number in (("train", 12 - class_ % 3), ("val", val_counts[class_]), ("test", test_counts[class_])):
             for copy in range(number):
                 also = [names[(class_ + 1) % count]] if many and copy % 3 == 0 and number else []
                 rows.append((labels.join([name, *also]), split))
+                size = 1 if unit_sizes is None else unit_sizes[class_]
+                groups.append(len(rows) - 1 - copy % size)
     ids = [f"images/{number:05}.png" for number in range(len(rows))]
+    units = [ids[first] for first in groups]
     cells = [cell for cell, _ in rows]
     table = pd.DataFrame({"image_id": ids, "path": [f"data/raw/{image}" for image in ids], "labels": cells})
-    table = table.assign(raw_labels=cells, group=ids, split="", width_px=20, height_px=10, sha256="0" * 64)
+    table = table.assign(raw_labels=cells, group=units, split="", width_px=20, height_px=10, sha256="0" * 64)
     counts = tuple(labels.counts(cells, names).tolist())
     manifest.write(root, table)
     classes.write(root, classes.Classes(tuple(names), counts, len(ids)))
     refused = [("labels.csv row 3", "<img src=x>.png", "rejected", "the file is <empty>")]
     rejected.write(root, pd.DataFrame(refused, columns=list(rejected.COLUMNS)))
     splits.write(root, pd.DataFrame({"image_id": ids, "split": [split for _, split in rows]}))
-    alone = pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
+    alone = pd.DataFrame({"image_id": ids, "unit": units, "centre": ids, "kind": "single", "correlation": 1.0})
     clusters.write(root, alone)
     buffer = io.BytesIO()
     Image.new("RGB", (200, 300), "teal").save(buffer, "PNG")
@@ -179,8 +189,11 @@ def build(
         part = table[[side == split for _, side in rows]]
         truth = labels.indicators(part["labels"].tolist(), names)
         logits = (rng.normal(size=truth.shape) + skill * truth).astype(np.float32)
-        image_ids = tuple(part["image_id"])
-        found = predictions.Predictions(image_ids, image_ids, tuple(part["labels"]), tuple(names), logits)
+        image_ids, of_unit = tuple(part["image_id"]), tuple(part["group"])
+        if unit_sizes is not None:
+            codes = np.unique(of_unit, return_inverse=True)[1]
+            logits += 2 * rng.normal(size=(codes.max() + 1, count)).astype(np.float32)[codes]
+        found = predictions.Predictions(image_ids, of_unit, tuple(part["labels"]), tuple(names), logits)
         predictions.write(root, split, found)
     block = {"calibrator": "auto", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
     block |= {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 1000, **decide_as}
@@ -238,10 +251,12 @@ def test_hostile_names_are_text_and_nothing_else(tmp_path):
     build(tmp_path, HOSTILE)
     text = made(tmp_path)
     page = Page(text)
-    assert not page.named("script")
     assert not page.named("b")
+    kinds = [attributes.get("type") for attributes in page.named("script")]
+    assert kinds.count("application/json") == len(page.named("svg"))
+    assert [kind for kind in kinds if kind != "application/json"] == [None, None]
     assert all(attributes["src"].startswith("data:image/jpeg;base64,") for attributes in page.named("img"))
-    assert "<script" not in text
+    assert text.count("<script") == len(kinds)
     for name in HOSTILE:
         assert " ".join(name.split()) in page.text
     assert "the file is <empty>" in page.text
@@ -271,7 +286,7 @@ def test_figures_of_another_test_set_than_in_the_last_commit_are_a_warning(tmp_p
 
 def test_the_page_loads_nothing(tmp_path):
     build(tmp_path)
-    text = made(tmp_path)
+    text = re.sub(r"<script>.*?</script>", "", made(tmp_path), flags=re.DOTALL)
     loads = re.findall(r"""(?:src|href|action|data|poster)\s*=\s*["']?([^"'\s>]+)""", text)
     assert all(target.startswith(("data:", "#")) for target in loads)
     assert "url(" not in text
@@ -311,11 +326,12 @@ def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(
     build(tmp_path / "one", ("a", "b", "rare"), test_counts=[60, 40, 1])
     build(tmp_path / "enough", ("a", "b", "rare"), test_counts=[60, 40, 10])
     few, one, enough = (Page(made(tmp_path / name)).text for name in ("few", "one", "enough"))
-    assert "Among 106 test images, the model finds 5 of the 6 with this class (95 % interval: " in few.replace(
-        "\xa0", " "
+    assert re.search(
+        r"Finds 5 of 6 test images of “rare”\. .* Uncertain: recall \d+ % to >?\d+ % \(95 % interval\)\.",
+        few.replace("\xa0", " "),
     )
     assert few.count("Only 6 test images have this class: too few to judge the model.") == 2
-    assert "the model finds the only one with this class (only 1 unit; no interval)" in one
+    assert re.search(r"Finds the only test image of “rare” \(only 1 unit\)\. .*Uncertain: there is no interval\.", one)
     assert one.count("Not usable: only 1 test image has this class.") == 2
     assert "too few to judge" not in enough
 
@@ -368,14 +384,14 @@ def test_gains_and_losses_of_the_decision_are_named_by_their_intervals(tmp_path)
 def test_a_test_split_without_the_class_that_matters_gives_a_page(tmp_path):
     build(tmp_path, ("a", "b", "rare"), test_counts=[12, 12, 0])
     text = Page(made(tmp_path)).text
-    assert "None of the 24 test images has it, so this run cannot judge the model on it." in text
+    assert "None of the 24 test images has “rare”, so this run cannot judge the model on it." in text
     assert "there is no curve" in text
 
 
 def test_sixty_classes_are_folded_and_their_confusion_is_a_table(tmp_path):
     build(tmp_path, MANY)
     page = Page(made(tmp_path))
-    assert not [a for a in page.named("svg") if "confusion" in a["class"].split()]
+    assert not [a for a in page.named("svg") if a["aria-label"].startswith("Confusion matrix")]
     assert "most confused of" in page.text
     assert "The other 40 classes" in page.text
     assert "All 60 classes" in page.text
@@ -457,6 +473,24 @@ def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path,
     assert ("The best epoch is the last one (3)" in Page(made(tmp_path)).text) == warned
 
 
+def test_a_penalty_path_is_shown_in_place_of_epochs(tmp_path):
+    build(tmp_path, rates=[0.1, *5 * [0.0]], losses=[0.9, 0.6, 0.7, 0.65, 0.8, 0.5])
+    folder = tmp_path / training.FOLDER / "plots" / "metrics"
+    columns = {"penalty": [1.0, 0.1, 0.01, 0.1, 0.01, 0.001], "floor": [1.0] * 3 + [0.001] * 3}
+    for name, values in columns.items():
+        lines = [f"{step}\t{value}" for step, value in enumerate(values)]
+        (folder / f"{name}.tsv").write_text("\n".join(["step\tvalue", *lines]))
+        storage.record(folder / f"{name}.tsv", tmp_path / training.SUMS)
+    set_best_epoch(tmp_path, 5)
+    page = Page(made(tmp_path))
+    assert (
+        "was fitted 6 times along a path of falling L2 penalties, and the fit with a penalty of 0.001 was" in page.text
+    )
+    assert "x of the L2 penalty 10^-x, from strong to weak" in page.text
+    assert "The best epoch is the last one" not in page.text
+    assert "The learning rate vanished" not in page.text
+
+
 def test_an_interval_that_contains_no_skill_is_warned_of(tmp_path):
     build(tmp_path, skill=0.0)
     assert "may have no skill." in Page(made(tmp_path)).text
@@ -520,7 +554,7 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     assert "The share of “panel” is 50 % in validation and 4.6 % in test." in text
     assert "it is 86 % on validation and 89 % on test" in text
     assert re.search(r"from validation is 0\.33 \[0\.2[5-9], 0\.3[6-9]\]; measured on test: 0\.33 ", text)
-    assert "is within its interval: the change of the share alone can explain why precision fell." in text
+    assert "contains 0: the change of the share alone can explain why precision fell." in text
     assert "raw logits without correction and rule" not in text  # which changed nothing
 
 
@@ -545,12 +579,13 @@ def test_a_cosine_schedule_to_zero_has_not_vanished():
 def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path):
     build(tmp_path)
     chosen = decision.read(tmp_path)
-    rests_on = decision.Estimated(1200, (0.42, 0.41), (0.59, 0.58), 31, 0.5, 0.37)
+    rests_on = decision.Estimated(1200, (0.42, 0.41), (0.59, 0.58), 31, 0.5, 0.37, "Some changes stay unnoticed.")
     decision.write(tmp_path, dataclasses.replace(chosen, estimated=rests_on))
     page = Page(made(tmp_path)).text
     assert "estimated from 1,200 unlabelled images of deployment: “rare”" in page
     assert "95 % interval 0.410 to 0.580" in page
-    assert "look the same there as in validation. Their scores do not contradict this (p = 0.37)." in page
+    assert "look the same there as in validation. Their scores do not contradict this (p = 0.37). Some" in page
+    assert "Some changes stay unnoticed." in page
     assert "target, 95 % interval" in page
 
 
@@ -607,6 +642,33 @@ def test_mistakes_are_mistakes_and_no_more_than_asked_for(tmp_path, task):
     assert (tmp_path / report.PATH).read_text().count('class="mistakes"') == 2
 
 
+def test_the_first_mistakes_are_visible_and_the_others_one_click_away(tmp_path):
+    build(tmp_path, ("a", "b", "rare"), skill=0.0)
+    text = made(tmp_path, report.Params(report=report.Report(mistakes=20)))
+    assert len(Page(text).named("img")) > 14
+    assert re.search(r"<details>\n<summary>\d+ more</summary>\n<ul class=\"mistakes\">", text)
+
+
+def test_the_data_set_is_named_and_the_first_sentence_says_what_is_found(tmp_path):
+    build(tmp_path)
+    text = made(tmp_path)
+    assert "<title>raw – Counterpoise report</title>" in text
+    assert "Counterpoise report: raw" in Page(text).text
+    on = plots.read(tmp_path, "confusion") == "rare"
+    found, alarms = int(on.all(axis=1).sum()), int(on["decided"].sum())
+    first = Page(re.findall(r'<p class="lede outcome">(.*?)</p>', text)[0]).text
+    assert first.startswith(f"Finds {found} of 10 test images of “rare”. Of {alarms} alarms, {found} are right (")
+
+
+def test_classes_that_test_lacks_come_last_in_the_charts(tmp_path):
+    build(tmp_path, MANY, test_counts=[12] * 30 + [0] * 29 + [12])
+    text = made(tmp_path)
+    recall = next(a for a in Page(text).named("svg") if a["aria-label"].startswith("Recall: share of images found"))
+    assert recall["aria-label"].count("n = 12") == 20
+    assert "n/a" not in recall["aria-label"]
+    assert text.count('class="controls"') == 2
+
+
 def test_no_pictures_are_shown_where_none_are_asked_for(tmp_path):
     build(tmp_path)
     page = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0))))
@@ -653,37 +715,180 @@ def browse(root: Path, page: str, *, dark: bool) -> tuple[str, str]:
     """Open a page in headless Chromium: what it became, and what the browser said of it."""
     options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     options += "--disable-component-update --disable-sync --allow-file-access-from-files --enable-logging=stderr "
-    options += "--v=0 --window-size=1280,900"
+    options += "--v=0 --window-size=1280,900 --virtual-time-budget=60000"
     theme = ["--blink-settings=preferredColorScheme=0"] if dark else []
     command = [str(BROWSER), *options.split(), *theme, f"--user-data-dir={root / f'profile{dark}'}", "--dump-dom"]
-    done = subprocess.run([*command, page], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([*command, page], capture_output=True, text=True, timeout=120, check=True)
     return done.stdout, done.stderr
+
+
+WIDTHS = (390, 768, 1280, 1920)
+MEASURE = """<script>
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+window.onload = async () => {
+  const told = [];
+  for (const frame of document.querySelectorAll("iframe")) {
+    const page = frame.contentDocument, root = page.documentElement;
+    for (let i = 0; i < 200 && !root.classList.contains("drawn"); i++) await wait(100);
+    for (const details of page.querySelectorAll("details")) details.open = true;
+    await wait(100);
+    const wide = [...page.querySelectorAll("main .chart svg, header .chart svg")].filter((picture) =>
+      picture.getBoundingClientRect().right > root.clientWidth + 1);
+    const slider = page.querySelector("[data-signal=prevalence]"), said = [];
+    const first = page.querySelectorAll("#prevalence .chart");
+    for (const position of slider ? [0, Number(slider.max)] : []) {
+      slider.value = position;
+      slider.dispatchEvent(new Event("input"));
+      await wait(200);
+      said.push([page.querySelector("output").textContent, ...[...first].map((chart) =>
+        [...chart.querySelectorAll("text")].map((text) => text.textContent).find((text) => text.startsWith("at ")))]);
+    }
+    told.push({
+      scripted: root.classList.contains("scripted"), drawn: root.classList.contains("drawn"), said,
+      scroll: root.scrollWidth, client: root.clientWidth, wide: wide.length,
+      shade: getComputedStyle(page.body).backgroundColor, links: [...page.querySelectorAll("nav a")].map(
+        (link) => [link.textContent, page.querySelector(link.getAttribute("href")).querySelector("h2").textContent]),
+      controls: [...page.querySelectorAll(".controls")].map((one) => one.getBoundingClientRect().height > 0),
+    });
+  }
+  const result = document.createElement("pre");
+  result.textContent = JSON.stringify(told);
+  document.body.append(result);
+};</script>"""
+
+
+def measured(root: Path, widths: Sequence[int], *, dark: bool = False, scripts: bool = True) -> list[dict[str, Any]]:
+    """Load the page in frames of some widths, open everything, move the slider, and say what is there."""
+    frames = "".join(
+        f'<iframe src="index.html" width="{width}" height="900" frameborder="0"></iframe>' for width in widths
+    )
+    if not scripts:
+        frames = frames.replace("<iframe", '<iframe sandbox="allow-same-origin"')
+    wrapper = root / "reports" / "wrapper.html"
+    wrapper.write_text(MEASURE.replace("i < 200", "i < 200" if scripts else "i < 0") + frames, encoding="utf-8")
+    dom, said = browse(root, wrapper.as_uri(), dark=dark)
+    complaints = [line for line in said.splitlines() if "CONSOLE" in line]
+    assert not [line for line in complaints if scripts or "sandbox" not in line]
+    told: list[dict[str, Any]] = json.loads(html.unescape(re.findall(r"<pre>(.*?)</pre>", dom, re.DOTALL)[0]))
+    return told
+
+
+def check_layout(told: dict[str, Any]) -> None:
+    assert told["scroll"] <= told["client"]
+    assert told["wide"] == 0
+    assert all(name == heading for name, heading in told["links"])
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_a_browser_shows_the_page_without_complaint_and_a_phone_need_not_scroll_sideways(tmp_path, task, dark):
-    """The page holds no script: a wrapper loads it in frames as wide as a desktop and as a phone, and measures."""
+def test_a_browser_draws_the_page_at_every_width_without_complaint(tmp_path, task, dark):
     build(tmp_path, HOSTILE, task=task)
     made(tmp_path)
-    wrapper = tmp_path / "reports" / "wrapper.html"
-    wrapper.write_text(
-        "<script>window.onload = () => { document.title = [...document.querySelectorAll('iframe')].map(frame => "
-        "{ const page = frame.contentDocument.documentElement; return page.scrollWidth + '/' + page.clientWidth + "
-        "'/' + getComputedStyle(frame.contentDocument.body).backgroundColor; }).join(' ; '); }</script>"
-        '<iframe src="index.html" width="1280" height="900" frameborder="0"></iframe>'
-        '<iframe src="index.html" width="390" height="844" frameborder="0"></iframe>'
-    )
-    dom, said = browse(tmp_path, wrapper.as_uri(), dark=dark)
-    assert "CONSOLE" not in said
-    title = re.search(r"<title>(.*?)</title>", dom)
-    assert title, "the frames could not be measured"
-    for measured in title[1].split(" ; "):
-        scroll, client, background = measured.split("/")
-        assert int(scroll) <= int(client), measured
-        shade = [int(part) for part in re.findall(r"\d+", background)[:3]]
+    for told in measured(tmp_path, WIDTHS, dark=dark):
+        assert told["drawn"]
+        check_layout(told)
+        shade = [int(part) for part in re.findall(r"\d+", told["shade"])[:3]]
         assert (sum(shade) < 300) == dark
-    dom, said = browse(tmp_path, (tmp_path / report.PATH).as_uri(), dark=dark)
-    assert "Counterpoise report" in dom
-    assert "CONSOLE" not in said
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
+def test_the_page_is_whole_without_scripts(tmp_path):
+    build(tmp_path, MANY)
+    text = made(tmp_path)
+    (told,) = measured(tmp_path, [390], scripts=False)
+    assert not told["scripted"]
+    assert told["controls"] == [False, False]
+    check_layout(told)
+    table = plots.read(tmp_path, "prevalence_grid").set_index(["prevalence", "figure"])["value"]
+    assert f"{table[0.05, 'precision']:.2f}" in Page(text).text
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
+def test_the_slider_shows_the_figures_of_the_grid(tmp_path):
+    build(tmp_path)
+    made(tmp_path)
+    (told,) = measured(tmp_path, [1280])
+    grid = plots.read(tmp_path, "prevalence_grid")
+    assert len(told["said"]) == 2
+    for (share, *texts), at in zip(told["said"], (grid["prevalence"].min(), grid["prevalence"].max()), strict=True):
+        rows = grid[grid["prevalence"] == at].set_index("figure")
+        precision, alarms, flagged = (rows.loc[figure, ["value", "low", "high"]] for figure in plots.GRID_FIGURES)
+        assert texts[0] == "at {}: {:.2f} [{:.2f}, {:.2f}]".format(share, *precision)
+        for text, row in ((texts[1], alarms), (texts[2], flagged)):
+            shown = [f"{value:,.0f}" if value >= 99.5 else f"{value:.1f}" for value in row]
+            assert text == "at {}: {} [{}, {}]".format(share, *shown)
+
+
+GROUPED: dict[str, Any] = {"val_counts": [60, 40, 60], "unit_sizes": (1, 2, 6)}
+"""Images of `usual` come in pairs, those of `rare` are six exposures of one object."""
+COMPARES = (
+    *("Highest", "Lowest", "best", "worst", "better", "worse", "found more", "kept", "broken", "raised", "lowered"),
+    *("random guessing", "at best", "more than the share", "can explain", "no sign"),
+)
+"""Words of sentences that compare figures; `Worst mistakes` is the heading of pictures."""
+
+
+def sentences_about(text: str, name: str) -> list[str]:
+    return [sentence for sentence in re.split(r"(?<=[.;]) ", text) if f"“{name}”" in sentence]
+
+
+def test_ten_objects_of_six_images_are_ten_units_everywhere(tmp_path, capsys):
+    names = ("plain", "usual", "rare")
+    build(tmp_path, names, test_counts=[60, 40, 60], **GROUPED)
+    text = Page(made(tmp_path)).text.replace("\xa0", " ")
+    assert "Test: 160 images of 90 units, 60 images of 10 units with the class that matters." in text
+    assert "Images of one group, or near duplicates, are one unit: they count as one observation." in text
+    assert "Finds 13 of 60 test images of “rare” (10 units). Of " in text
+    assert "13 of 60 images found (10 units)" in text
+    assert "n = 60 (10 units)" in text
+    assert "n = 40 (20 units)" in text
+    assert "Units of the rows: “plain” 60, “usual” 20 and “rare” 10." in text
+    assert "Not usable" not in text
+    assert metrics.read(tmp_path).supports == {"test_images": (160, 90), "test_positives": (60, 10)}
+    assert "without an interval" not in capsys.readouterr().err
+    low, high = metrics.read(tmp_path).intervals["recall"]
+    assert high - low > 0.3  # of 60 separate images it would be 0.21
+
+
+def test_one_object_has_no_interval_and_no_sentence_says_more_than_its_images(tmp_path, capsys):
+    build(tmp_path, ("plain", "usual", "rare"), test_counts=[60, 40, 6], **GROUPED)
+    text = Page(made(tmp_path)).text.replace("\xa0", " ")
+    shown = metrics.read(tmp_path)
+    assert not {"recall", "precision", "average_precision", "roc_auc"} & set(shown.intervals)
+    table = plots.read(tmp_path, "classes")
+    assert table.loc[table["class"] == "rare", ["low", "high"]].isna().to_numpy().all()
+    assert text.count("Not usable: only 6 test images of 1 unit have this class.") == 2
+    assert "5 of 6 images found (only 1 unit)" in text
+    assert "5 of 23 alarms right (only 1 unit of the class)" in text
+    assert "Average precision, ROC AUC, recall and precision have no interval. All images of the class are of" in text
+    assert text.count("have no interval") == 1
+    assert "0.83, no interval, n = 6 (only 1 unit)" in text
+    assert "Not compared, with fewer than 5 units: “rare”." in text
+    assert "too few to say what to expect at other prevalences, so none are shown" in text
+    assert "Each dot is one image." not in text  # the pictures of other prevalences
+    for sentence in sentences_about(text, "rare"):
+        assert not [word for word in COMPARES if re.search(rf"\b{word}\b", sentence)], sentence
+    gains: dict[Any, Any] = plots.read(tmp_path, "differences").set_index("figure").to_dict(orient="index")
+    assert gains["balanced_accuracy"]["low"] < 0 < gains["balanced_accuracy"]["high"]
+    assert "4 figures without an interval, with 1 unit of 'rare' in test" in capsys.readouterr().err
+
+
+def test_three_objects_have_intervals_but_nothing_is_compared(tmp_path, capsys):
+    build(tmp_path, ("plain", "usual", "rare"), test_counts=[60, 40, 18], **GROUPED)
+    text = Page(made(tmp_path)).text.replace("\xa0", " ")
+    assert "recall" in metrics.read(tmp_path).intervals
+    assert text.count("Not usable: only 18 test images of 3 units have this class.") == 2
+    assert "n = 18 (only 3 units)" in text
+    assert "3 classes, 1 with fewer than 5 units; no skill" in text
+    for sentence in sentences_about(text, "rare"):
+        assert not [word for word in COMPARES if re.search(rf"\b{word}\b", sentence)], sentence
+    assert "only 3 units of 'rare' in test: the intervals are rough; label more images" in capsys.readouterr().err
+
+
+def test_labels_of_one_object_are_counted_as_one(tmp_path):
+    build(tmp_path, ("plain", "rare"), task="multilabel", test_counts=[0, 6], val_counts=[60, 60], unit_sizes=(1, 6))
+    text = Page(made(tmp_path)).text.replace("\xa0", " ")
+    assert "Not usable: only 6 test images of 1 unit have this label." in text
+    assert "recall" not in metrics.read(tmp_path).intervals
+    assert re.search(r"n = 80 \(\d+ units\)", text)  # of a threshold: the support in validation

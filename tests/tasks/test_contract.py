@@ -83,6 +83,7 @@ def test_a_third_task_is_labelled_split_drawn_and_decided_without_any_other_chan
     cells = ["plain"] * 30 + ["solar"] * 10
     ids = [f"{number:02d}" for number in range(len(cells))]
     table = pd.DataFrame({"image_id": ids, "tile_id": ids, "labels": cells, "raw_labels": cells, "group": ids})
+    table["split"] = ""
     labelled = classes.Classes(("plain", "solar"), (30, 10), 40)
     units = pd.DataFrame({"image_id": ids, "unit": ids, "centre": ids, "kind": "single", "correlation": 1.0})
     nothing = np.empty((0, 2), dtype=np.int64)

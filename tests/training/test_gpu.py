@@ -62,7 +62,13 @@ def a_repository(root: Path, device: str, precision: str, *, frozen: bool) -> Pa
     content: dict[str, Any] = copy.deepcopy(PARAMS)
     content["model"] |= {"backbone": "test_efficientnet", "weights": "none", "input_px": 32, "dropout": 0.0}
     content["model"] |= {"device": device, "precision": precision, "freeze": "backbone" if frozen else "none"}
-    content["train"] |= {"epochs": 8, "batch_size": 16, "learning_rate": 0.1 if frozen else 0.01, "warmup_epochs": 0.0}
+    content["train"] |= {
+        "solver": "adamw",
+        "epochs": 8,
+        "batch_size": 16,
+        "learning_rate": 0.1 if frozen else 0.01,
+        "warmup_epochs": 0.0,
+    }
     content["predict"] |= {"batch_size": 8}
     (root / config.PATH).write_text(yaml.safe_dump(content))
     return root

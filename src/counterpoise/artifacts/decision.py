@@ -44,6 +44,7 @@ class Estimated:
         separation: How well the model distinguishes the classes, 0 to 1; for multilabel, that of the worst one.
         p_value: Of the check that validation's classes in these shares explain the scores; for multilabel, the least
             one times their number.
+        unnoticed: What the check cannot notice, in sentences for people.
     """
 
     images: int
@@ -52,6 +53,7 @@ class Estimated:
     iterations: int
     separation: float
     p_value: float
+    unnoticed: str
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from counterpoise.config import yaml12
 PATH = "reports/metrics.json"
 SUMS = "reports/evaluate.sums"
 MOST_SCALARS = 15
+ROUGH_UNITS = 5
+"""Figures of a class that rest on fewer units are called rough, and the report does not compare them."""
 LOCK = "dvc.lock"
 TEST_TILES = tiles.path("test")
 CAUSES = (splits.PATH, classes.PATH)
@@ -32,7 +34,7 @@ class Metrics:
         figures: Name -> value; at most 15, finite. A figure that is undefined is left out and named in `notes`.
         intervals: Name -> (low, high) at 95 %, for each figure that is an estimate, unless there are too few units.
         supports: `test_images` and `test_positives` -> number of these images, and of the units that they come from.
-        notes: What a reader must know, such as resamples in which a class was absent.
+        notes: What a reader must know, such as why a figure has no interval.
     """
 
     figures: dict[str, float]

@@ -56,7 +56,12 @@ COLUMNS: dict[str, dict[str, type]] = {
         "low": float,
         "high": float,
     },
+    # The decision of the run on test images that are weighted to each share of the class that matters, by rising share:
+    # what the slider of the page looks up. `figure` is one of `GRID_FIGURES`.
+    "prevalence_grid": {"prevalence": float, "figure": str, "value": float, "low": float, "high": float},
 }
+GRID_FIGURES = ("precision", "false_alarms_per_found", "flagged_per_1000")
+"""Figures of `prevalence_grid`, in their order."""
 MAY_BE_UNDEFINED = ("value", "low", "high", "no_skill")
 
 

@@ -43,13 +43,14 @@ def run(arguments: argparse.Namespace) -> str:
     if arguments.logits is not None:
         _check_target(Path(arguments.logits))
     content = commands.checked_params(root)
-    paths = [path for image in arguments.image for path in _files(Path(image))]
+    paths = list(dict.fromkeys(path for image in arguments.image for path in _files(Path(image), ())))
     if not paths:
         raise InputError(f"no image found in {arguments.image}; expected image files, or folders that contain some")
     if arguments.logits is not None:
         text, failed = write_logits(root, content, paths, Path(arguments.logits))
     else:
         text, failed = show_classes(root, content, paths, arguments.top)
+    text = text.encode(errors="backslashreplace").decode()  # not every terminal takes names that are not UTF-8
     if failed:
         print(text)
         raise InputError(f"{failed} of {len(paths)} images cannot be read, as said above; the others are predicted")
@@ -92,20 +93,22 @@ def write_logits(root: Path, content: Mapping[str, Any], paths: Sequence[Path], 
 
     Raises:
         InputError: No image can be read.
-        ArtifactError: There is no model yet, or an image is named twice.
+        ArtifactError: There is no model yet.
     """
     import numpy as np
 
     from counterpoise.artifacts import model, predictions, unlabelled
     from counterpoise.deployment import predictor  # imports torch
 
-    card, rows = model.read_card(root), predictor.logits(root, paths, content)
-    failed = [f"ERROR {row}" for row in rows if isinstance(row, InputError)]
-    done = {number: row for number, row in enumerate(rows) if not isinstance(row, InputError)}
+    named = [path for path in paths if _is_utf8(path)]
+    card, rows = model.read_card(root), predictor.logits(root, named, content)
+    failed = [f"ERROR {path}: its name is not UTF-8, as {out} needs; rename it" for path in paths if not _is_utf8(path)]
+    failed += [f"ERROR {row}" for row in rows if isinstance(row, InputError)]
+    done = {path: row for path, row in zip(named, rows, strict=True) if not isinstance(row, InputError)}
     if not done:
         raise InputError("\n".join([*failed, f"none of {len(paths)} images can be read; {out} is not written"]))
     fingerprint = predictions.fingerprint(root, "val")
-    ids, logits = tuple(str(paths[number]) for number in done), np.concatenate(list(done.values()))
+    ids, logits = tuple(map(str, done)), np.concatenate(list(done.values()))
     unlabelled.write(out, unlabelled.Unlabelled(ids, card.classes, logits, fingerprint))
     return "\n".join([*failed, f"{out}: raw logits of {len(done)} images"]), len(failed)
 
@@ -121,8 +124,23 @@ def _check_target(out: Path) -> None:
         raise InputError(f"--logits {out}: cannot be written, since {above} is no folder in which this user may write")
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _files(path: Path, above: tuple[str, ...]) -> list[Path]:
+    """List a file, or all in a folder that are not hidden, through links, but not into the folders `above`.
+
+    What cannot be read or listed is in the list, too: its error is told in its place.
+    """
+    here = os.path.realpath(path)
+    if not path.is_dir() or (above and not os.access(path, os.R_OK | os.X_OK)):
         return [path]
-    files = (file for file in path.rglob("*") if file.is_file())
-    return sorted(file for file in files if not any(part[0] == "." for part in file.relative_to(path).parts))
+    if here in above:
+        return []
+    inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    return [file for entry in inside for file in _files(entry, (*above, here))]

@@ -53,8 +53,9 @@ def suggest(value: object, expected: Iterable[str], others: str = "") -> str:
     """
     names, text = list(expected), str(value)
     meant = [name for name in _OTHER_WORDS.get(text.lower(), ()) if name in names]
-    close = meant or difflib.get_close_matches(text, names, n=1) or difflib.get_close_matches(text.lower(), names, n=1)
-    hint = " or ".join(map(repr, close))
+    if not meant and len(text) <= LONGEST_VALUE:  # comparing longer ones takes long, and they resemble no name
+        meant = difflib.get_close_matches(text, names, n=1) or difflib.get_close_matches(text.lower(), names, n=1)
+    hint = " or ".join(map(repr, meant))
     return f"expected one of {names}{others}" + (f"; did you mean {hint}?" if hint else "")
 
 

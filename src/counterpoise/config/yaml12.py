@@ -97,6 +97,10 @@ def read(text: str) -> object:
         ) from error
 
 
+def _short(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")
+
+
 def _measure(text: str) -> None:
     """Refuse what would take too long or too much memory, before anything is built of it.
 
@@ -119,6 +123,10 @@ def _measure(text: str) -> None:
 
     for event in yaml.parse(text, Loader=_Loader):
         line = event.start_mark.line + 1 if event.start_mark else 1
+        if (tag := getattr(event, "tag", None)) not in (None, "!", "tag:yaml.org,2002:str"):
+            raise RefusedError(
+                f"not valid YAML here: line {line} holds the tag {_short(tag)}, which no parameter needs; remove it"
+            )
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in anchors:
                 raise RefusedError(

@@ -40,6 +40,10 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
             f"{PATH}: tile.overlap_px is {tile['overlap_px']}; expected a number below tile.size_px, "
             f"{tile['size_px']}; lower it"
         )
+    for section, key in BRINGS:
+        if any(ord(character) < ord(" ") for character in content[section][key]):
+            yield f"{PATH}: {section}.{key} is {content[section][key]!r}; expected a path without control characters"
+            return
     root = content["ingest"]["root"]
     if Path(root).is_absolute() or ".." in Path(root).parts:
         yield (

@@ -14,6 +14,7 @@ from counterpoise.config import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+OWN_SPLIT = "your own split gives it none there"
 LISTED = 20
 """Number of classes that a message names."""
 FEW_TEST_IMAGES = 10
@@ -49,7 +50,11 @@ def reason(rows: NDArray[np.bool_], together: pd.DataFrame, *, whose: str = "its
 
 
 def absences(
-    split: NDArray[np.object_], members: NDArray[np.bool_], names: Sequence[str], together: pd.DataFrame
+    split: NDArray[np.object_],
+    members: NDArray[np.bool_],
+    names: Sequence[str],
+    together: pd.DataFrame,
+    given: NDArray[np.object_],
 ) -> dict[str, tuple[list[str], str]]:
     """Find the classes that a split lacks.
 
@@ -58,6 +63,7 @@ def absences(
         members: (n, c) classes of each image.
         names: The c class names.
         together: As for `reason`.
+        given: (n,) split that the labels give each image; empty = none.
 
     Returns:
         Class name -> the splits that lack it, and the reason as a clause.
@@ -67,7 +73,7 @@ def absences(
     return {
         names[index]: (
             [side for side, there in zip(splits.NAMES, present[:, index], strict=True) if not there],
-            reason(members[:, index], together),
+            OWN_SPLIT if (given[members[:, index]] != "").all() else reason(members[:, index], together),
         )
         for index in lacking
     }
@@ -108,8 +114,13 @@ def warn_of_few_in_test(names: Sequence[str], counts: Sequence[int]) -> list[str
     ]
 
 
-def refuse_empty(split: NDArray[np.object_], together: pd.DataFrame) -> None:
+def refuse_empty(split: NDArray[np.object_], members: NDArray[np.bool_], together: pd.DataFrame) -> None:
     """Refuse splits of which one has no image.
+
+    Args:
+        split: (n,) split of each image.
+        members: (n, c) classes of each image.
+        together: As for `reason`.
 
     Raises:
         InputError: One is empty. The message says why, and what to do.
@@ -117,12 +128,21 @@ def refuse_empty(split: NDArray[np.object_], together: pd.DataFrame) -> None:
     empty = [side for side in splits.NAMES if not (split == side).any()]
     if not empty:
         return
+    units, number = together["unit"].nunique(), len(splits.NAMES)
+    most = max(together["unit"][column].nunique() for column in members.T)
     why = reason(np.ones(len(split), dtype=np.bool_), together, whose="the", there="there is")
+    needed = "At least three groups are needed, or more of your images"
+    if units >= number > most:
+        why = (
+            f"no class has more than {most} unit{'s' * (most > 1)} of images that share a group or are duplicates, and "
+            f"with fewer than {number} it is not in every split"
+        )
+        needed = f"A class with images from at least {number} groups is needed"
     raise InputError(
-        f"nothing is left for {' and '.join(empty)}: {why}, and what is together is never split up. At least three "
-        "groups are needed, or more of your images: use a column with finer groups for "
-        f"ingest.sources.csv.group_column, or '' for none; look at {clusters.PATH} for duplicates, and raise "
-        "split.duplicates.min_correlation, for example to 0.995, if they are different images"
+        f"nothing is left for {' and '.join(empty)}: {why}, and what is together is never split up. {needed}: use a "
+        "column with finer groups for ingest.sources.csv.group_column, or '' for none; look at "
+        f"{clusters.PATH} for duplicates, and raise split.duplicates.min_correlation, for example to 0.995, if they "
+        "are different images"
     )
 
 

@@ -119,6 +119,6 @@ def _nothing_measurable(split: NDArray[np.object_], few: Mapping[str, str]) -> s
     return (
         f"no class can be measured: {sizes}, but of no class do both have images with it and images without it"
         + (f" ({reasons})" if reasons else "")
-        + ". Label more images of the rare classes, from other groups, or use finer groups "
-        "(ingest.sources.csv.group_column)"
+        + ". Label more images of the rare classes, from other groups, use finer groups "
+        "(ingest.sources.csv.group_column), or change your own split, if the labels give one"
     )

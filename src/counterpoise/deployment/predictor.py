@@ -112,6 +112,8 @@ def _whole(
 def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> Iterator[torch.Tensor]:
     """Yield the tiles of an image as float32 (b, 3, s, s), normalised, at most `predict.batch_size` at a time."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+            raise InputError(f"{path}: not a regular file")
         with samples.room_for(path):
             image = images.decode(path.read_bytes(), card.pixels)
     except OSError as error:

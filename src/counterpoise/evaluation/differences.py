@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from counterpoise.artifacts import plots
 from counterpoise.evaluation.scores import Booleans, Score, Truth, Variant
 from counterpoise.evaluation.tasks import Task
+from counterpoise.metrics.arguments import distinct
 from counterpoise.metrics.difference import Difference, of_paired
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def of_decisions(
     fresh = int(units.max()) + 1
     for index in np.flatnonzero(targets.any(axis=0)):
         own = targets[:, index]
-        size = round(own.sum() / len(np.unique(units[own])))
+        size = round(own.sum() / len(distinct(units[own])))
         right = np.arange(targets.shape[1]) == index
         wrong = task.missed(int(index), targets, before | after)
         rows += [(right, wrong, right, fresh)] * size + [(right, right, wrong, fresh + 1)] * size

@@ -7,11 +7,15 @@ figure of a class with a single unit then enters with the ends of its range, 0 a
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise.calibration import prevalence as prevalence_of
 from counterpoise.metrics import averages, confusion, influence, intervals, multilabel, ranking
+from counterpoise.metrics.arguments import distinct, unit_codes
 from counterpoise.metrics.intervals import Interval
 
 Floats = NDArray[np.float64]
@@ -31,7 +35,8 @@ NO_POSITIVES = "no image has the class"
 NO_NEGATIVES = "every image has the class"
 NO_DECIDED = "the class is never decided for"
 NO_IMAGES = "there are no images"
-ALIKE = "it is the same for every image"
+NO_LABELS = "no image has a label"
+ALIKE = "nothing varies between these images"
 GROUPED = "no method covers precision at another prevalence where images come in groups"
 
 
@@ -50,7 +55,7 @@ def share(successes: Booleans, units: Units) -> Score:
 
 
 def recall(positives: Booleans, decided: Booleans, units: Units) -> Score:
-    """Compute the share of the positives that are decided for, and Clopper and Pearson's interval over units."""
+    """Compute the share of the positives that are decided for, and its interval: see `_proportion`."""
     hits, own = decided[positives], units[positives]
     if reason := _lacking(own, NO_POSITIVES, FEW_POSITIVES):
         return _mean(hits), intervals.missing(reason)
@@ -60,17 +65,15 @@ def recall(positives: Booleans, decided: Booleans, units: Units) -> Score:
 def precision(positives: Booleans, decided: Booleans, units: Units) -> Score:
     """Compute the share of positives among what is decided for, and its interval from influence values by class.
 
-    Where all of it is right, or all wrong, or every image is decided for, the interval is Clopper and Pearson's.
+    Where all of it is right, or all wrong, or every image is decided for, the interval is that of a share.
     """
     right, own = positives[decided], units[decided]
     reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES) or _lacking(own, NO_DECIDED, FEW_DECIDED)
     if reason:
         return _mean(right), intervals.missing(reason)
-    if right.all() or not right.any() or decided.all():
-        return _proportion(right, own)
-    classes = strata(positives.astype(np.int64), units)
-    spread = influence.stratified(influence.precision(positives, decided), classes, units)
-    return _studentized(_mean(right), spread)
+    spread = influence.stratified(influence.precision(positives, decided), strata(positives, units), units)
+    score = _studentized(_mean(right), spread)
+    return _proportion(right, own) if score[1].reason else score
 
 
 def average_precision(positives: Booleans, scores: Floats, units: Units) -> Score:
@@ -78,7 +81,7 @@ def average_precision(positives: Booleans, scores: Floats, units: Units) -> Scor
     value = float(ranking.average_precision(positives, scores))
     if reason := _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES):
         return value, intervals.missing(reason)
-    effect = _design_effect(influence.average_precision(positives, scores), positives, units)
+    effect = _design_effect(influence.average_precision, positives, scores, units)
     return value, intervals.boyd(value, positives.sum() / effect)
 
 
@@ -101,19 +104,30 @@ def average_precision_at(positives: Booleans, scores: Floats, units: Units, prev
     for side, few in ((positives, FEW_POSITIVES), (~positives, FEW_NEGATIVES)):
         if reason := _lacking(units[side], NO_POSITIVES, few):
             return plain, intervals.missing(reason)
-    effect = _design_effect(influence.average_precision(positives, scores), positives, units)
+    effect = _design_effect(influence.average_precision, positives, scores, units)
     low, high = (intervals.boyd(value, len(hits) / effect) for value in (careful, plain))
     return plain, Interval(low.low, high.high)
 
 
 def precision_at(positives: Booleans, decided: Booleans, units: Units, prevalence: float) -> Score:
     """Compute precision where positives have another share, and its interval, which needs independent images."""
-    counts = [int((side & says).sum()) for side, says in _sides(positives, decided)]
-    value, interval = prevalence_of.expected_precision((counts[0], counts[1], counts[2], counts[3]), prevalence)
+    score = prevalence_of.expected_precision(_counts(positives, decided), prevalence)
+    return _of_independent(score, positives, units)
+
+
+def flagged_at(positives: Booleans, decided: Booleans, units: Units, prevalence: float) -> Score:
+    """Compute the share of images decided for where positives have another share, and its interval, likewise."""
+    score = prevalence_of.expected_flagged(_counts(positives, decided), prevalence)
+    return _of_independent(score, positives, units)
+
+
+def _of_independent(score: Score, positives: Booleans, units: Units) -> Score:
+    """Drop the interval of a figure at another prevalence where images are not independent, or too few."""
+    value, interval = score
     if np.isnan(value):
         reason = NO_POSITIVES if not positives.any() else NO_NEGATIVES if positives.all() else NO_DECIDED
         return value, intervals.missing(reason)
-    if len(np.unique(units)) < len(units):
+    if len(distinct(units)) < len(units):
         return value, intervals.missing(GROUPED)
     reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES)
     return value, intervals.missing(reason) if reason else interval
@@ -125,7 +139,7 @@ def roc_auc(positives: Booleans, scores: Floats, units: Units) -> Score:
     reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES)
     if reason := reason or _lacking(units[~positives], NO_NEGATIVES, FEW_NEGATIVES):
         return value, intervals.missing(reason)
-    effect = _design_effect(influence.roc_auc(positives, scores), positives, units)
+    effect = _design_effect(influence.roc_auc, positives, scores, units)
     count = positives.sum()
     return value, intervals.newcombe(value, count / effect, (len(positives) - count) / effect)
 
@@ -135,7 +149,7 @@ def balanced_accuracy(targets: Units, decided: Units, count: int, units: Units) 
     value = float(confusion.balanced_accuracy(confusion.confusion_matrix(targets, decided, count)))
     if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
         return value, intervals.missing(reason)
-    recalls = [share(decided[targets == index] == index, units[targets == index]) for index in np.unique(targets)]
+    recalls = [share(decided[targets == index] == index, units[targets == index]) for index in distinct(targets)]
     return value, _mean_interval(recalls)
 
 
@@ -149,7 +163,7 @@ def macro_f1(targets: Units, decided: Units, count: int, units: Units) -> Score:
     if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
         return value, intervals.missing(reason)
     classes = strata(targets, units)
-    known, present = np.unique(classes), np.unique(targets)
+    known, present = distinct(classes), distinct(targets)
     mean = float(each[known].mean())
     if mean in (0, 1):
         return value, balanced_accuracy(targets, decided, count, units)[1]
@@ -169,56 +183,42 @@ def matthews(targets: Units, decided: Units, count: int, units: Units) -> Score:
         return value, intervals.missing("one class alone is true or decided")
     if value == 1:
         low, high, reason = balanced_accuracy(targets, decided, count, units)[1]
-        present = len(np.unique(targets))
+        present = len(distinct(targets))
         return value, Interval((present * low - 1) / (present - 1), high, reason)
     spread = influence.stratified(influence.matthews(targets, decided, count), strata(targets, units), units)
     return _studentized(value, spread, low=-1)
 
 
 def mean_average_precision(truth: Booleans, probs: Floats, units: Units) -> Score:
-    """Compute the mean average precision of the labels present, and combine their Boyd intervals.
-
-    The combination takes the labels for independent. So its distances from the figure are multiplied by the square root
-    of the variance of the mean over that of independent labels, from influence values, where that is above 1.
-    """
+    """Compute the mean average precision of the labels present, and combine their Boyd intervals."""
     value = float(multilabel.mean_average_precision(truth, probs))
-    if reason := _lacking(units, NO_IMAGES, FEW_UNITS) or ("" if truth.any() else "no image has a label"):
+    if reason := _lacking(units, NO_IMAGES, FEW_UNITS) or ("" if truth.any() else NO_LABELS):
         return value, intervals.missing(reason)
     labels = np.flatnonzero(truth.any(axis=0))
-    interval = _mean_interval([average_precision(truth[:, k], probs[:, k], units) for k in labels])
     spreads = [
         influence.stratified(influence.average_precision(truth[:, k], probs[:, k]), strata(truth[:, k], units), units)
         for k in labels
     ]
-    alone = np.float64(sum(spread.variance for spread in spreads))
-    factor = max(1.0, float(np.sqrt(averages.ratio(np.float64(influence.joined(spreads).variance), alone))))
-    ends = (value + factor * (end - value) for end in interval[:2]) if factor > 1 else interval[:2]
-    low, high = ends
-    return value, Interval(max(0.0, low), min(1.0, high))
+    return value, _over_labels([average_precision(truth[:, k], probs[:, k], units) for k in labels], spreads)
 
 
 def multilabel_macro_f1(truth: Booleans, decided: Booleans, units: Units) -> Score:
-    """Compute the mean F1 of the labels present, and its interval from influence values by label and truth.
+    """Compute the mean F1 of the labels present, and combine the labels' intervals.
 
-    Where every decision is right, or every one wrong, Clopper and Pearson's intervals of the recalls are combined.
+    That of a label comes from influence values by truth; where its F1 is 0 or 1, it is the one of its recall.
     """
     value = float(multilabel.macro_f1(truth, decided))
-    if reason := _lacking(units, NO_IMAGES, FEW_UNITS) or ("" if truth.any() else "no image has a label"):
+    if reason := _lacking(units, NO_IMAGES, FEW_UNITS) or ("" if truth.any() else NO_LABELS):
         return value, intervals.missing(reason)
-    labels = np.flatnonzero(truth.any(axis=0))
-    known = np.array([k for k in labels if not _lacking(units[truth[:, k]], "", FEW_UNITS)], dtype=np.int64)
-    tp, fp, fn = multilabel.counts(truth, decided)
-    each = np.asarray(averages.ratio(2 * tp, 2 * tp + fp + fn))
-    mean = float(each[known].mean()) if len(known) else 0.0
-    if mean in (0, 1):
-        return value, _mean_interval([recall(truth[:, k], decided[:, k], units) for k in labels])
-    spreads = [
-        influence.stratified(influence.f1(truth[:, k], decided[:, k]) / len(known), strata(truth[:, k], units), units)
-        for k in known
-    ]
-    return value, _with_unknown(
-        _studentized(mean, influence.joined(spreads)), len(known), each[np.setdiff1d(labels, known)]
-    )
+    scores, spreads = [], []
+    for actual, says in zip(truth.T[truth.any(axis=0)], decided.T[truth.any(axis=0)], strict=True):
+        spread = influence.stratified(influence.f1(actual, says), strata(actual, units), units)
+        score = _studentized(float(averages.ratio(2 * (actual & says).sum(), actual.sum() + says.sum())), spread)
+        if score[1].reason or _lacking(units[actual], "", FEW_UNITS):
+            score = score[0], recall(actual, says, units)[1]
+        scores.append(score)
+        spreads.append(spread)
+    return value, _over_labels(scores, spreads)
 
 
 def from_influence(value: float, values: Floats, classes: Units, units: Units, low: float, high: float) -> Score:
@@ -267,8 +267,10 @@ def strata(classes: NDArray[np.integer] | Booleans, units: Units) -> Units:
         >>> strata(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 2, 3, 3]))
         array([0, 0, 0, 0, 0])
     """
-    names, codes = np.unique(classes, return_inverse=True)
-    cells = np.unique(codes * (int(units.max(initial=0)) + 1) + units) // (int(units.max(initial=0)) + 1)
+    whole = classes.astype(np.int64)
+    names, codes = distinct(whole), unit_codes(whole)
+    number = int(units.max(initial=0)) + 1
+    cells = distinct(codes * number + units) // number
     numbers = np.bincount(cells, minlength=len(names))
     kept = np.where(numbers < FEWEST_UNITS, numbers.argmax(), np.arange(len(names)))
     return np.asarray(names[kept[codes]], dtype=np.int64)
@@ -286,6 +288,19 @@ def _mean_interval(scores: list[Score]) -> Interval:
     return intervals.mover(*np.array(rows, dtype=np.float64).T)
 
 
+def _over_labels(scores: list[Score], spreads: list[influence.Spread]) -> Interval:
+    """Combine the intervals of labels, which are correlated where images have several.
+
+    The combination takes them for independent. So its distances from the mean are multiplied by the square root of the
+    variance of the sum over that of independent labels, where that is above 1.
+    """
+    value, interval = float(np.mean([score for score, _ in scores])), _mean_interval(scores)
+    together, alone = influence.joined(spreads).variance, sum(spread.variance for spread in spreads)
+    factor = math.sqrt(together / alone) if together > alone > 0 else 1.0
+    low, high = (value + factor * (end - value) for end in (interval.low, interval.high))
+    return Interval(max(0.0, low), min(1.0, high))
+
+
 def _with_unknown(score: Score, known: int, others: Floats) -> Interval:
     """Widen the interval of the mean over `known` classes by others of which nothing is known."""
     value, interval = score
@@ -297,32 +312,44 @@ def _with_unknown(score: Score, known: int, others: Floats) -> Interval:
 
 
 def _proportion(successes: Booleans, units: Units) -> Score:
-    effect = intervals.design_effect(successes, units)
-    low, high = intervals.clopper_pearson(int(successes.sum()), len(successes), design_effect=effect)
+    """Compute a share of few images: Clopper and Pearson's interval, or Wilson's where units have several images.
+
+    The design effect of five units is often too small. With Wilson's interval the factor of `share` makes up for it;
+    with the one of Clopper and Pearson the interval would be a fifth wider.
+    """
+    if len(distinct(units)) < len(units):
+        return share(successes, units)
+    low, high = intervals.clopper_pearson(int(successes.sum()), len(successes))
     return _mean(successes), Interval(float(low), float(high))
 
 
 def _few_units_factor(units: Units) -> float:
     from scipy.special import ndtri, stdtrit
 
-    count = len(np.unique(units))
+    count = len(distinct(units))
     return 1.0 if count == len(units) else float((stdtrit(count - 1, 0.975) / ndtri(0.975)) ** 2)
 
 
-def _design_effect(values: Floats, positives: Booleans, units: Units) -> float:
+def _design_effect(
+    influence_on: Callable[[Booleans, Floats], Floats], positives: Booleans, scores: Floats, units: Units
+) -> float:
     """Compare the variance over units with that over images; where there is none, images of a unit count as one."""
-    if len(np.unique(units)) == len(units):
+    if len(distinct(units)) == len(units):
         return 1.0
+    values = influence_on(positives, scores)
     grouped, alone = (
         influence.stratified(values, strata(positives, some), some).variance for some in (units, np.arange(len(units)))
     )
     if not alone > 0 or not grouped > 0:
-        return len(units[positives]) / len(np.unique(units[positives]))
+        return len(units[positives]) / len(distinct(units[positives]))
     return max(1.0, grouped / alone)
 
 
-def _sides(positives: Booleans, decided: Booleans) -> tuple[tuple[Booleans, Booleans], ...]:
-    return (positives, decided), (~positives, decided), (positives, ~decided), (~positives, ~decided)
+def _counts(positives: Booleans, decided: Booleans) -> tuple[int, int, int, int]:
+    """Count true and false positives, false and true negatives."""
+    sides = (positives, decided), (~positives, decided), (positives, ~decided), (~positives, ~decided)
+    tp, fp, fn, tn = (int((side & says).sum()) for side, says in sides)
+    return tp, fp, fn, tn
 
 
 def _mean(successes: Booleans) -> float:

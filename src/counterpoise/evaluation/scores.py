@@ -14,6 +14,7 @@ from counterpoise.evaluation.estimates import Booleans as Booleans
 from counterpoise.evaluation.estimates import Floats as Floats
 from counterpoise.evaluation.estimates import Score as Score
 from counterpoise.evaluation.estimates import Units as Units
+from counterpoise.metrics.arguments import distinct
 
 BINS = 15
 """Of the expected calibration error and the calibration plot."""
@@ -60,7 +61,7 @@ class Truth:
     @cached_property
     def grouped(self) -> bool:
         """Whether a unit has more than one image."""
-        return len(np.unique(self.units)) < len(self.units)
+        return len(distinct(self.units)) < len(self.units)
 
 
 def units_of_classes(targets: Booleans, units: Units) -> Units:
@@ -70,7 +71,7 @@ def units_of_classes(targets: Booleans, units: Units) -> Units:
         >>> units_of_classes(np.array([[True, False], [True, False], [False, True]]), np.array([0, 0, 1]))
         array([1, 1])
     """
-    return np.array([len(np.unique(units[column])) for column in targets.T], dtype=np.int64)
+    return np.array([len(distinct(units[column])) for column in targets.T], dtype=np.int64)
 
 
 def variants(logits: Floats, decision: Decision) -> dict[str, Variant]:
@@ -100,4 +101,4 @@ def redecided(logits: Floats, decision: Decision) -> Variant:
 
 def count_units(units: Units) -> int:
     """Count the different units, of shape (n,), that images come from."""
-    return len(np.unique(units))
+    return len(distinct(units))

@@ -11,7 +11,7 @@ from counterpoise.artifacts import plots
 from counterpoise.evaluation import estimates
 from counterpoise.evaluation.class_scores import of_class
 from counterpoise.evaluation.scores import BINS, Booleans, Floats, Score, Truth, Variant, count_units
-from counterpoise.metrics import ranking
+from counterpoise.metrics import probability, ranking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ def calibration_table(variants: Mapping[str, Variant], truth: Truth, forecasts: 
     rows = []
     for name in ("raw", "calibrated"):
         probs, right = forecasts(variants[name].probs, truth.targets)
-        bins = np.digitize(probs, np.linspace(0, 1, BINS + 1)[1:-1], right=True)
+        bins = probability.bins_of(probs, BINS)
         units = np.broadcast_to(truth.units[:, None], bins.shape)
         for number in np.unique(bins):
             inside = bins == number

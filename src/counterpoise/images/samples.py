@@ -98,7 +98,7 @@ class _Header:
 
     picture: Image.Image | None
     page: TiffPage | None
-    is_deep_png: bool
+    is_deep: bool
     cost_bytes: int
 
 
@@ -162,9 +162,9 @@ def read(data: bytes, bands: tuple[int, ...] = ()) -> Samples:
     with reasons(), _opened(io.BytesIO(data), len(data), bands) as header:
         if header.page is not None:
             samples = _read_page(header.page)
-        elif header.is_deep_png:
+        elif header.is_deep:
             assert header.picture is not None
-            samples = _read_deep_png(data, header.picture)
+            samples = _read_deep(data, header.picture)
         else:
             assert header.picture is not None
             samples = _read_picture(header.picture)
@@ -182,7 +182,7 @@ def is_plain(data: bytes, *, transparent: bool = True) -> bool:
     """
     with reasons(), _opened(io.BytesIO(data), len(data), ()) as header:
         picture = header.picture
-        if picture is None or header.is_deep_png or picture.mode[0] in "IF":
+        if picture is None or header.is_deep or picture.mode[0] in "IF":
             return False
         return transparent or not _is_transparent(picture)
 
@@ -224,12 +224,22 @@ def _opened(file: IO[bytes], size: int, bands: tuple[int, ...]) -> Iterator[_Hea
     with picture:
         if picture.format == "EPS":  # Pillow would run it, by a Ghostscript of whatever version there is
             raise ImageError("a PostScript file, which is a program and not an image; convert it to PNG")
-        deep = picture.format == "PNG" and start[24] == 16
+        deep = _depth(picture, start) > 8
         each = _RESULT_BYTES + (8 if deep else _MODE_BYTES.get(picture.mode, 4))
         each += _DECODER_BYTES.get(picture.format or "", 12)
         each += _PROGRESSIVE_BYTES if picture.info.get("progressive") else 0
         _stop_if_large(*picture.size, cost := picture.width * picture.height * each + size)
         yield _Header(picture, None, deep, cost)
+
+
+def _depth(picture: Image.Image, start: bytes) -> int:
+    """Tell the bits per value of a PNG, and of colours in JPEG 2000, of which Pillow keeps only 8; else 8."""
+    if picture.format == "PNG":
+        return start[24]
+    size = start.find(b"\xff\x51")  # the marker of its sizes, in which the depth of the first band has byte 40
+    if picture.format == "JPEG2000" and picture.mode[0] not in "IF" and 0 <= size < len(start) - 40:
+        return (start[size + 40] & 0x7F) + 1
+    return 8
 
 
 def _stop_if_large(width: int, height: int, cost: int) -> None:
@@ -292,10 +302,10 @@ def _read_page(page: TiffPage) -> Samples:
     )
 
 
-def _read_deep_png(data: bytes, picture: Image.Image) -> Samples:
+def _read_deep(data: bytes, picture: Image.Image) -> Samples:
     import imagecodecs
 
-    values = imagecodecs.png_decode(data)
+    values = imagecodecs.png_decode(data) if picture.format == "PNG" else imagecodecs.jpeg2k_decode(data)
     values = values[..., None] if values.ndim == 2 else values
     return Samples(
         kind=_kind(values),

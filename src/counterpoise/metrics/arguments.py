@@ -88,6 +88,21 @@ def unit_codes(units: ArrayLike, name: str = "units") -> NDArray[np.int64]:
     array = np.asarray(units)
     if array.ndim != 1:
         raise ValueError(f"{name}: found shape {array.shape}; expected (n,)")
-    if array.dtype.kind in "iu" and array.size and array.min() >= 0 and array.max() < 8 * array.size + 1024:
+    if _is_small(array):
         return np.asarray((np.cumsum(np.bincount(array) > 0) - 1)[array], dtype=np.int64)
     return np.unique(array, return_inverse=True)[1].astype(np.int64)
+
+
+def distinct(codes: NDArray[np.integer]) -> NDArray[np.int64]:
+    """List the different values of integers, shape (n,), in ascending order; small ones are found without a sort.
+
+    Example:
+        >>> distinct(np.array([3, 1, 3])).tolist()
+        [1, 3]
+    """
+    return np.asarray(np.flatnonzero(np.bincount(codes)) if _is_small(codes) else np.unique(codes), dtype=np.int64)
+
+
+def _is_small(array: NDArray[np.generic]) -> bool:
+    """Say whether there is room for a counter of each value up to the largest."""
+    return bool(array.dtype.kind in "iu" and array.size and array.min() >= 0 and array.max() < 16 * array.size + 1024)

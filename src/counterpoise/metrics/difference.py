@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from counterpoise.metrics.arguments import FloatArray
+from counterpoise.metrics.arguments import FloatArray, unit_codes
 from counterpoise.metrics.influence import sum_by_unit
 
 
@@ -84,7 +84,7 @@ def of_paired(value: float, influences: FloatArray, units: NDArray[np.int64], st
     """
     from scipy.special import stdtrit
 
-    codes = np.unique(units, return_inverse=True)[1]
+    codes = unit_codes(units)
     squares = sum_by_unit(influences, codes) ** 2
     m = len(squares)
     if m < 2:

@@ -20,7 +20,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from counterpoise.metrics import confusion, multilabel
-from counterpoise.metrics.arguments import FloatArray, class_indices, class_probabilities, ranking, unit_codes
+from counterpoise.metrics.arguments import (
+    FloatArray,
+    class_indices,
+    class_probabilities,
+    distinct,
+    ranking,
+    unit_codes,
+)
 from counterpoise.metrics.averages import ratio as quotient
 
 Booleans = NDArray[np.bool_]
@@ -132,7 +139,8 @@ def stratified(values: FloatArray, classes: ArrayLike, units: ArrayLike) -> Spre
         )
     count, m = (int(numbers.max(initial=-1)) + 1 for numbers in (strata, codes))
     centred = values - (np.bincount(strata, values, minlength=count) / np.bincount(strata, minlength=count))[strata]
-    cells, cell_of = np.unique(strata * m + codes, return_inverse=True)
+    keys = strata * m + codes
+    cells, cell_of = distinct(keys), unit_codes(keys)
     cell_class, cell_unit = cells // max(1, m), cells % max(1, m)
     freedoms = np.bincount(cell_class, minlength=count).astype(np.float64) - 1
     factor = np.sqrt((freedoms + 1) / np.where(freedoms > 0, freedoms, np.nan))

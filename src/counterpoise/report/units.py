@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.texts import write_count
+from counterpoise.artifacts import metrics
+from counterpoise.report.texts import PointEstimate, write_count
 
 FEW = 10
 """A rate over fewer units is too uncertain to be useful."""
-ROUGH = 5
+ROUGH = metrics.ROUGH_UNITS
 """No sentence compares a figure that is based on fewer units."""
 LEAST = 2
 """With fewer units there is no interval."""

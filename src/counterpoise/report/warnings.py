@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from counterpoise.report.charts.texts import write_prevalence
 from counterpoise.report.facts import Facts, counted, listed, quote
 from counterpoise.report.sections.prevalence import find_shift
+from counterpoise.report.sections.training import is_path
 from counterpoise.report.sections.variants import SCORES, write_difference
+from counterpoise.report.texts import write_prevalence
 from counterpoise.report.units import FEW, LEAST, ROUGH
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ REST_OF_RATE = 0.01
 """Epochs that together have less than this share of the summed learning rate hardly change the model."""
 STILL = 0.01
 """A loss that changes by less than this share has stopped improving."""
+NO_INTERVAL = " has no interval: "
+"""Between a figure of `metrics.json` and the reason in a note."""
 EXPLANATIONS = 2
 """The number of notes of `metrics.json` that explain its figures; the notes after them are warnings."""
 
@@ -100,8 +103,12 @@ def _prevalence(facts: Facts) -> Iterator[Finding]:
         shares = [write_prevalence(counts.prevalence) for counts in (shift.val, shift.test)]
         yield Finding(
             f"{name} is {shares[0]} of validation, but {shares[1]} of test.",
-            f"Precision changes with the share, recall does not. Precision expected from validation: "
-            f"{shift.expected.text}; measured on test: {shift.shown.text}.",
+            "Precision changes with the share, recall does not."
+            + (
+                f" Precision expected from validation: {shift.expected.text}; measured on test: {shift.shown.text}."
+                if shift.units >= ROUGH
+                else ""
+            ),
         )
 
 
@@ -200,6 +207,8 @@ def _pooled(facts: Facts) -> Iterator[Finding]:
 
 def _training(facts: Facts) -> Iterator[Finding]:
     curves = facts.curves
+    if is_path(facts):
+        return
     epochs = len(curves)
     if "learning_rate" in curves and (working := idle_from(curves["learning_rate"].tolist())) is not None:
         yield Finding(
@@ -237,10 +246,18 @@ def _unknown_prior(facts: Facts) -> Iterator[Finding]:
 
 
 def _notes(facts: Facts) -> Iterator[Finding]:
+    missing: dict[str, list[str]] = {}
     for note in facts.metrics.notes[EXPLANATIONS:]:
-        if not _is_technical(note):
+        name, parted, reason = note.partition(NO_INTERVAL)
+        if parted:
+            missing.setdefault(reason, []).append(SCORES.get(name, name.replace("_", " ").capitalize()))
+        elif not _is_about_absent(note):
             headline, colon, detail = _sentence(note, facts).partition(": ")
             yield Finding(headline + colon.rstrip(), detail)
+    for reason, names in missing.items():
+        verb = "has" if len(names) == 1 else "have"
+        others = [name if name.isupper() or " AUC" in name else name.lower() for name in names[1:]]
+        yield Finding(f"{listed([names[0], *others])} {verb} no interval.", f"{reason[:1].upper()}{reason[1:]}.")
 
 
 def _left_out(facts: Facts) -> Iterator[Finding]:
@@ -298,15 +315,15 @@ def _other_baseline(facts: Facts) -> Iterator[Finding]:
 
 
 def explanations(facts: Facts) -> tuple[str, ...]:
-    """Return the notes that explain the figures, as sentences; notes about resampling come last."""
+    """Return the notes that explain the figures, as sentences; those about absent classes come last."""
     notes = facts.metrics.notes
-    chosen = [*notes[:EXPLANATIONS], *filter(_is_technical, notes[EXPLANATIONS:])]
+    chosen = [*notes[:EXPLANATIONS], *filter(_is_about_absent, notes[EXPLANATIONS:])]
     return tuple(_sentence(note, facts) for note in chosen)
 
 
-def _is_technical(note: str) -> bool:
-    """Say whether a note is about resamples, or about absent classes, for which `_absent` has a warning."""
-    return "resamples" in note or note.startswith("classes without a test image")
+def _is_about_absent(note: str) -> bool:
+    """Say whether a note is about absent classes, for which `_absent` has a warning."""
+    return note.startswith("classes without a test image")
 
 
 def _sentence(note: str, facts: Facts) -> str:

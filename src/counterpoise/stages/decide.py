@@ -50,7 +50,8 @@ class Decide(ClassNames):
     beta: float = Field(gt=0, le=10)
     """`f_beta` only: how much more recall counts than precision, in (0, 10]."""
     floor: float = Field(gt=0, lt=1)
-    """`precision_floor` only: the precision that validation must support with 95 % confidence, in (0, 1)."""
+    """`precision_floor` only: the precision that validation must support with 95 % confidence, in (0, 1). Groups count,
+    not images: a floor of 0.8 needs at least 14 groups of the class, all right."""
     at_least: int = Field(ge=0, le=1000)
     """Multilabel only: minimum number of labels per image, in 0..1000; the most probable labels are added. 0 allows
     none."""
@@ -59,8 +60,8 @@ class Decide(ClassNames):
     most 1,000,000 (as if always)."""
     search_positives: int = Field(ge=1, le=1_000_000)
     """`f_beta` only: with at least this many positives in validation, the threshold is searched on the true labels.
-    With fewer, it is computed from the calibrated probabilities, which varies less. At least 1, at
-    most 1,000,000 (as if never)."""
+    With fewer, it is computed from the calibrated probabilities, which varies less. At least 1, at most 1,000,000 (as
+    if never)."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,7 @@ def main(root: Path, params: Params) -> None:
     if decision.estimated is not None:
         images, p_value = decision.estimated.images, decision.estimated.p_value
         print(f"target estimated from {images} unlabelled images; check of the assumption: p = {p_value:.2g}")
+        print(decision.estimated.unnoticed)
 
 
 def _shares(shares: tuple[float, ...] | None) -> str:

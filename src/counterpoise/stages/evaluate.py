@@ -23,7 +23,7 @@ from counterpoise.evaluation import tasks
 from counterpoise.evaluation.class_scores import of_class
 from counterpoise.evaluation.differences import differences_table
 from counterpoise.evaluation.headline import headline
-from counterpoise.evaluation.prevalence_table import prevalence_table
+from counterpoise.evaluation.prevalence_table import prevalence_grid, prevalence_table
 from counterpoise.evaluation.scores import Truth, units_of_classes, variants
 from counterpoise.evaluation.tables import calibration_table, precision_recall_table, scores_table
 from counterpoise.metrics.arguments import unit_codes
@@ -92,6 +92,7 @@ def score(
         "scores": scores_table(scores),
         "differences": differences_table(by_variant, scores, truth, task),
         "prevalence": prevalence_table(logits, by_variant, decision, truth),
+        "prevalence_grid": prevalence_grid(decided, decision, truth),
     }
     return headline(scores, of_class(decided, truth, truth.positive), truth, decision, task), tables
 
@@ -111,6 +112,9 @@ def console_warnings(notes: Sequence[str], names: Sequence[str], counts: Sequenc
             f"{count_of(len(notes) - len(lines), 'figure')} without an interval, with {count_of(fewest, 'unit')} of "
             f"{name!r} in test; {metrics.PATH} says why; label more images"
         )
+    elif rough := [pair for pair in zip(counts, names, strict=True) if 0 < pair[0] < metrics.ROUGH_UNITS]:
+        fewest, name = min(rough)
+        lines.append(f"only {count_of(fewest, 'unit')} of {name!r} in test: the intervals are rough; label more images")
     return lines
 
 

@@ -251,7 +251,7 @@ def _assigned(
     import pandas as pd
 
     together = units.assign(group=table["group"].to_numpy())
-    absent = coverage.absences(split, members, labelled.names, together)
+    absent = coverage.absences(split, members, labelled.names, together, table["split"].to_numpy())
     warnings = (*coverage.warn_of_absences(absent), *splitting.warn_of_large(units), *messages)
     return Assigned(pd.DataFrame({"image_id": table["image_id"], "split": split}), units, absent, warnings)
 
@@ -282,11 +282,11 @@ def main(root: Path, params: Params) -> None:
     result = divide(table, labelled, units, crossing, copies, params.split, params.seed, task=params.task)
     clusters.write(root, result.clusters)  # the messages that follow send people there
     split = result.splits["split"].to_numpy()
-    coverage.refuse_empty(split, units.assign(group=table["group"].to_numpy()))
+    members = dataset_tasks.find(params.task).members(table["labels"].tolist(), labelled.names)
+    coverage.refuse_empty(split, members, units.assign(group=table["group"].to_numpy()))
     for warning in result.warnings:
         warn(warning)
     coverage.refuse_unlearnable(result.absent, given=given)
-    members = dataset_tasks.find(params.task).members(table["labels"].tolist(), labelled.names)
     for warning in coverage.warn_of_few_in_test(labelled.names, members[split == "test"].sum(axis=0).tolist()):
         warn(warning)
     few = {name: why for name, (_, why) in result.absent.items()}

@@ -19,12 +19,15 @@ class Train(Portion):
     split instead."""
     members: int = Field(ge=1, le=100)
     """Number of networks to train and combine, in 1..100. They differ in initialisation, order, dropout and
-    augmentation; `predict.average` says how they are combined. The first is the same network as with 1."""
+    augmentation; with solver `lbfgs`, which has no randomness, all but the first are fitted on bootstraps of the units
+    (groups and near duplicates together). `predict.average` says how they are combined. The first is the same network
+    as with 1."""
     solver: Literal["lbfgs", "adamw"]
-    """How the head or the network is fitted. `lbfgs`: a linear head on stored features minimises the mean loss of all
-    samples along a path of L2 penalties, from 1 down to 10^-3.5, and validation chooses the penalty. It needs no
-    learning rate, dropout or number of epochs, and only `members`, `monitor` and `classifier` below have an effect.
-    `adamw`: stochastic gradient steps, for everything else."""
+    """How the head or the network is fitted. `lbfgs`: a linear head on stored features (`model.freeze: backbone`)
+    minimises the mean loss of all samples by L-BFGS, along a path of L2 penalties from 1 down to 10^-5 that stops once
+    validation is worse; validation also chooses how far nearly constant features are scaled up. Only `members`,
+    `monitor` and `classifier` below have an effect on it. `adamw`: stochastic steps of AdamW, for other heads, whole
+    networks, and losses over pairs, rankings or batches."""
     epochs: Epochs
     """Maximum number of passes over all samples, in 1..100,000."""
     batch_size: BatchSize
@@ -57,11 +60,11 @@ class Train(Portion):
     warmup_epochs: float = Field(ge=0, le=100_000)
     """Number of first epochs in which the learning rate rises, in [0, 100,000]."""
     monitor: Literal["loss", "balanced_accuracy", "average_precision", "none"]
-    """Validation metric that chooses the best epoch. `loss` (min): validation value of the training loss, including
-    class weights. `balanced_accuracy` (max): of the most probable class; for multilabel the mean over labels, each
-    decided at a probability of 0.5 or above. `average_precision` (max): the mean over the classes present. `none`: keep
-    the last epoch, for a validation set so small that it would choose by chance, with a schedule that ends at a low
-    rate."""
+    """Validation metric that chooses the best epoch, or the L2 penalty of `lbfgs`. `loss` (min): validation value of
+    the training loss, including class weights. `balanced_accuracy` (max): of the most probable class; for multilabel
+    the mean over labels, each decided at a probability of 0.5 or above. `average_precision` (max): the mean over the
+    classes present. `none`, not with `lbfgs`: keep the last epoch, for a validation set so small that it would choose
+    by chance, with a schedule that ends at a low rate."""
     patience: Epochs
     """Stop after this many epochs without a better metric, in 1..100,000. Epochs of `pretrain_frac` do not count.
     Without effect if `monitor` is `none`."""

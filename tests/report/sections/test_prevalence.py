@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 
 from counterpoise.calibration import prevalence as maths
-from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.facts import Counts
 from counterpoise.report.sections.prevalence import Shift, explain
+from counterpoise.report.texts import PointEstimate
 
 SYSTEM_A_VAL = Counts(674, 67, 110, 717)
 SYSTEM_A_TEST = Counts(122, 247, 15, 2615)
@@ -35,7 +35,7 @@ def test_precision_that_fell_with_the_prevalence_is_no_fault() -> None:
     assert "it is 86 % on validation and 89 % on test" in text
     assert "it is 91 % on validation. At a share of 4.6 %" in text
     assert "precision expected from validation is 0.33 [0.28, 0.38]; measured on test: 0.33" in text
-    assert text.endswith("is within its interval: the change of the share alone can explain why precision fell.")
+    assert text.endswith("contains 0: the change of the share alone can explain why precision fell.")
 
 
 def test_precision_below_the_expected_one_is_not_explained_by_the_prevalence() -> None:
@@ -79,7 +79,7 @@ def test_a_difference_outside_its_interval_may_be_more_than_the_share() -> None:
 def test_a_difference_within_its_interval_is_no_sign() -> None:
     expected, shown = PointEstimate(0.24, 0.12, 0.40), PointEstimate(0.09, 0.00, 0.25)
     text = said(Shift(Counts(40, 90, 10, 900), Counts(40, 90, 10, 900), expected, shown, 50))
-    assert "The difference, −0.15 [−0.33, +0.05], is within its interval: no sign" in text
+    assert "The interval of the difference, −0.15 [−0.33, +0.05], contains 0: no sign" in text
     assert "lower than expected" not in text
 
 
@@ -112,7 +112,7 @@ def test_a_precision_of_nothing_is_a_figure_like_any_other() -> None:
 def test_equal_prevalences_compare_precision_with_the_expected_one() -> None:
     text = said(shift(Counts(90, 200, 10, 1900), Counts(88, 190, 12, 1910)))
     assert "The share of “panel” is about the same in validation (4.5 %) and test (4.5 %)." in text
-    assert "is within its interval: no sign that validation and test differ." in text
+    assert "contains 0: no sign that validation and test differ." in text
 
 
 def test_what_is_never_decided_has_no_precision_to_compare() -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from numpy.polynomial import Polynomial
-
 from counterpoise.metrics.intervals.interval import Interval, tail
 
-ROUNDING = 1e-6
-"""Imaginary part below which a root of a polynomial counts as real."""
+HALVINGS = 60
+"""Steps of bisection: more than the digits of a float."""
 
 
 def newcombe(auc: float, positives: float, negatives: float, *, level: float = 0.95) -> Interval:
@@ -42,14 +39,21 @@ def newcombe(auc: float, positives: float, negatives: float, *, level: float = 0
     """
     from scipy.special import ndtri
 
-    t = Polynomial([0.0, 1.0])
-    both, each = (2 - t) * (1 + t), (1 - t) * (1 + t) + t * (2 - t)
-    variance = t * (1 - t) * (both + ((positives + negatives) / 2 - 1) * each) / (positives * negatives)
-    roots = ((auc - t) ** 2 * both - ndtri(tail(level)) ** 2 * variance).roots()
-    ends = np.real(roots[np.abs(np.imag(roots)) < ROUNDING]).clip(0, 1)
-    low = ends[ends <= auc].max(initial=0.0) if auc > 0 else 0.0
-    high = ends[ends >= auc].min(initial=1.0) if auc < 1 else 1.0
-    return Interval(float(low), float(high))
+    z = -ndtri(tail(level))
+
+    def beyond(t: float) -> bool:
+        """Say whether t is too far from the area."""
+        scale = 1 + ((positives + negatives) / 2 - 1) * ((1 - t) / (2 - t) + t / (1 + t))
+        return bool(abs(auc - t) > z * math.sqrt(t * (1 - t) * max(scale, 0.0) / (positives * negatives)))
+
+    def end(outside: float) -> float:
+        inside = auc
+        for _ in range(HALVINGS):
+            middle = (inside + outside) / 2
+            inside, outside = (inside, middle) if beyond(middle) else (middle, outside)
+        return outside
+
+    return Interval(end(0.0), end(1.0))
 
 
 def boyd(average_precision: float, positives: float, *, level: float = 0.95) -> Interval:
