@@ -42,8 +42,12 @@ def _without_verdicts(summary: Summary) -> tuple[str, str, str]:
 
 
 def _keep(summary: Summary) -> str:
-    controls = " or ".join(f"`{row.name}`" for row in summary.rows if row.control is None)
-    return f"Keep the control ({controls}): no arm is better."
+    """Name the control to keep; of several, which are not compared with each other, the one with the highest mean."""
+    view, figure = summary.study.view, summary.study.figure
+    controls = [row for row in summary.rows if row.control is None and row.means]
+    highest = max(controls, key=lambda row: row.means[view][figure])
+    among = f", with the highest mean of {len(controls)} controls" if len(controls) > 1 else ""
+    return f"Keep the control (`{highest.name}`{among}): no arm is better."
 
 
 def _counts(summary: Summary) -> str:

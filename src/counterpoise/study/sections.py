@@ -152,7 +152,7 @@ def _views(summary: Summary) -> Part | None:
             f"The same difference in {summary.noun} in three views: raw (the most probable class of the model itself), "
             "calibrated, and decided (under the rule of the pipeline).",
             "An arm whose raw mark is far to the right, and whose decided mark is near 0, only moved the threshold: "
-            "the decision rule brings the same to the control.",
+            "the rule of the pipeline does the same for the control.",
         ),
         charts=drawn(*_by_control(judged, draw)),
         caption=f"Means over all folds and repeats. They describe; verdicts are about {summary.study.view} alone.",
@@ -194,8 +194,8 @@ def _calibration(summary: Summary) -> Part | None:
         heading="Calibration",
         text=(
             "Log loss of the probabilities, raw and calibrated; lower is better. Weights, sampling and many losses "
-            "distort raw probabilities, and calibration removes most of it.",
-            "What is left after calibration is the quality of the ranking. The control is in the first line.",
+            "distort raw probabilities, and calibration corrects this.",
+            "The control is in the first line.",
         ),
         charts=drawn(*_by_control(ordered, draw)),
         caption="Binary cross-entropy in nats, the mean over images and classes. It describes; no verdict is about it.",
