@@ -210,8 +210,8 @@ def encode_jpeg(image: RGB, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def encode_png(image: RGB) -> bytes:
+def encode_png(image: RGB, compress_level: int = 3) -> bytes:
     """Encode losslessly; equal pixels give equal bytes on one version of Pillow."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG", compress_level=3)
+    Image.fromarray(image).save(buffer, format="PNG", compress_level=compress_level)
     return buffer.getvalue()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from counterpoise.images import file_kinds
+from counterpoise.images.budget import Budget
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -126,27 +126,14 @@ class _Header:
         return self.picture.width, self.picture.height
 
 
-class _Budget:
-    """Bytes that all threads share: whoever needs more than are free waits."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self.free = size_bytes
-        self.changed = threading.Condition()
-
-    @contextmanager
-    def taking(self, count: int) -> Iterator[None]:
-        with self.changed:
-            self.changed.wait_for(lambda: self.free >= count)
-            self.free -= count
-        try:
-            yield
-        finally:
-            with self.changed:
-                self.free += count
-                self.changed.notify_all()
+_BUDGET = Budget(MAX_SHARED_BYTES)
 
 
-_BUDGET = _Budget(MAX_SHARED_BYTES)
+@contextmanager
+def taking(size_bytes: int) -> Iterator[None]:
+    """Wait until so many bytes of what all threads share are free, and hold them meanwhile."""
+    with _BUDGET.taking(size_bytes):
+        yield
 
 
 @contextmanager
@@ -192,9 +179,18 @@ def read(data: bytes, bands: tuple[int, ...] = ()) -> Samples:
         else:
             assert header.picture is not None
             samples = _read_picture(header.picture)
+    stop_if_too_few(samples, bands)
+    return samples
+
+
+def stop_if_too_few(samples: Samples, bands: tuple[int, ...]) -> None:
+    """Check that an image has the bands of these numbers.
+
+    Raises:
+        ImageError: It has not.
+    """
     if bands and max(bands) >= samples.bands:
         raise ImageError(f"it has {samples.bands} bands, numbered from 0; ingest.bands asks for band {max(bands)}")
-    return samples
 
 
 def is_plain(data: bytes, *, transparent: bool = True) -> bool:

@@ -21,18 +21,26 @@ if TYPE_CHECKING:
 
 LARGE_BYTES = 2**29
 """A picture that takes more than these 512 MiB to decode is read by windows."""
+MAX_SCENE_PX = 2**32
+"""A picture with more pixels is refused, as one that only claims to be large."""
 BAND_BYTES = 2**28
 """Most bytes of full rows that are kept while windows are read from top to bottom."""
 CACHE_BYTES = 2**26
 _GEO_TAGS = (33550, 33922, 34264, 34735, 42112, 42113)
-"""Tags of a TIFF that say where it lies, or that GDAL wrote: pixel size, tie points, transform, CRS, metadata, nodata."""
-_DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "short": np.int16, "int": np.int32, "uint": np.uint32}
+"""Tags of a TIFF by GDAL: pixel size, tie points, transform, CRS, metadata, nodata."""
+_DTYPES: dict[str, type[np.number[Any]]] = {
+    "uchar": np.uint8,
+    "ushort": np.uint16,
+    "short": np.int16,
+    "int": np.int32,
+    "uint": np.uint32,
+}
 _DTYPES |= {"float": np.float32, "double": np.float64, "char": np.int8}
 Read = Callable[[int, int, int, int], NDArray[Any]]
 
 
-def is_large(path: Path) -> bool:
-    """Say whether a file is a JPEG, PNG or TIFF that takes more than `LARGE_BYTES` to decode.
+def measure(path: Path) -> tuple[int, bool]:
+    """Find the bytes that decoding a file takes, and whether it is a JPEG, PNG or TIFF that takes over `LARGE_BYTES`.
 
     Raises:
         ImageError: It is no image.
@@ -40,10 +48,12 @@ def is_large(path: Path) -> bool:
     """
     size = path.stat().st_size
     if not size:
-        return False
+        return 0, False
     with path.open("rb") as file, samples.reasons(), samples.opened_header(file, size) as header:
         form = "TIFF" if header.page is not None else header.picture.format if header.picture else None
-        return header.cost_bytes > LARGE_BYTES and form in ("JPEG", "MPO", "PNG", "TIFF")
+        is_large = header.cost_bytes > LARGE_BYTES and form in ("JPEG", "MPO", "PNG", "TIFF")
+        is_large = is_large and header.size_px[0] * header.size_px[1] <= MAX_SCENE_PX
+        return header.cost_bytes, is_large
 
 
 @contextmanager
@@ -62,7 +72,8 @@ def opened(path: Path, *, rows_px: int) -> Iterator[Samples]:
         ImageError: It cannot be read by windows, or the package for that is missing; the message says what to do.
     """
     with samples.reasons():
-        head = path.open("rb").read(4)
+        with path.open("rb") as file:
+            head = file.read(4)
         is_tiff = head in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
         is_geo = is_tiff and _has_geo_tags(path)
     with _opened_geotiff(path) if is_geo else _opened_by_vips(path, rows_px, is_tiff) as values:
@@ -121,8 +132,8 @@ def _opened_by_vips(path: Path, rows_px: int, is_tiff: bool) -> Iterator[Samples
         whole = _bytes_to_convert(path, row_bytes * image.height, image.width * image.height)
     if whole > LARGE_BYTES:
         raise ImageError(
-            f"{image.width} x {image.height} px in a progressive JPEG or an interlaced PNG, which allows no windows and "
-            f"takes {whole / 2**30:.1f} GiB to convert; save it as baseline JPEG, plain PNG or tiled TIFF"
+            f"{image.width} x {image.height} px in a progressive JPEG or an interlaced PNG, which allows no windows "
+            f"and takes {whole / 2**30:.1f} GiB to convert; save it as baseline JPEG, plain PNG or tiled TIFF"
         )
     if not (whole or orientation not in (1, 2) or row_bytes * rows_px > BAND_BYTES):
         yield _samples(image, _Rows(path, rows_px).read, is_tiff, orientation)
