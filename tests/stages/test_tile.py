@@ -235,7 +235,7 @@ def test_labels_of_tiles_are_those_of_their_boxes(boxed):
 
 def test_a_box_of_an_image_that_is_not_in_the_manifest_is_named(boxed):
     table = boxes.read(boxed)
-    boxes.write(boxed, table.assign(image_id="gone"))
+    boxes.write(boxed, table.assign(image_id="gone", box=range(4)))
     with pytest.raises(storage.ArtifactError, match=r"manifest\.csv lacks 1 of the 1 that .*boxes\.csv names: 'gone'"):
         tile.main(boxed, PARAMS)
 
