@@ -73,8 +73,8 @@ def decode(folder: Path, bands: Sequence[int], found: images.Pixels | None, imag
 
 
 def _look_through(path: Path, bands: Sequence[int], found: images.Pixels | None) -> Decoded:
-    """Do the same for a picture that is read by windows; one at a time, in the memory of a small one."""
-    with samples.taking(scenes.LARGE_BYTES), path.open("rb") as file:
+    """Do the same for a picture that is read by windows, at most two at a time: each takes some 300 MB."""
+    with samples.taking(samples.MAX_SHARED_BYTES // 2), path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         with scenes.opened(path, rows_px=1024) as values:
             samples.stop_if_too_few(values, tuple(bands))

@@ -25,7 +25,7 @@ MAX_SCENE_PX = 2**32
 """A picture with more pixels is refused, as one that only claims to be large."""
 BAND_BYTES = 2**28
 """Most bytes of full rows that are kept while windows are read from top to bottom."""
-CACHE_BYTES = 2**26
+CACHE_BYTES = 2**28
 _GEO_TAGS = (33550, 33922, 34264, 34735, 42112, 42113)
 """Tags of a TIFF by GDAL: pixel size, tie points, transform, CRS, metadata, nodata."""
 _DTYPES: dict[str, type[np.number[Any]]] = {
@@ -123,7 +123,7 @@ def _opened_by_vips(path: Path, rows_px: int, is_tiff: bool) -> Iterator[Samples
         import pyvips
     except ModuleNotFoundError as error:
         raise ImageError(_missing("pyvips", "scenes", "a picture")) from error
-    pyvips.cache_set_max_mem(CACHE_BYTES)
+    pyvips.cache_set_max(0)
     with samples.reasons():
         image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="truncated")
         _stop_if_odd(image, is_tiff)
