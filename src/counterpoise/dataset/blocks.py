@@ -92,5 +92,5 @@ def windows(block: Window, size_px: int, overlap_px: int) -> list[Window]:
 def labels_of(boxes: NDArray[np.float64], labels: Sequence[str], block: Window) -> set[str]:
     """Name the classes of the (n, 4) boxes whose centre lies in a block."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    inside = ((centres >= block[:2]) & (centres < block[2:])).all(axis=1)
-    return {label for label, here in zip(labels, inside, strict=True) if here}
+    inside: NDArray[np.bool_] = np.all((centres >= block[:2]) & (centres < block[2:]), axis=1)
+    return {label for label, here in zip(labels, inside.tolist(), strict=True) if here}
