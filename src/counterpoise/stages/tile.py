@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
 
@@ -137,33 +139,57 @@ def _changed(path: str) -> InputError:
     return InputError(f"{path}: the image has changed since ingest read it; run `dvc repro`")
 
 
-def boxes_of(tile: tiles.Tile, of_image: pd.DataFrame, min_visible: float) -> pd.DataFrame:
-    """Find the boxes that a tile shows.
+@dataclass(frozen=True)
+class ImageBoxes:
+    """The n boxes of one image: their numbers, classes, corners (n, 4) in px, and whether they are ignored (n,)."""
+
+    numbers: Sequence[int]
+    labels: Sequence[str]
+    corners: NDArray[np.float64]
+    ignore: NDArray[np.bool_]
+
+
+CORNERS = ["x0_px", "y0_px", "x1_px", "y1_px"]
+NO_BOXES = ImageBoxes([], [], np.empty((0, 4)), np.empty(0, dtype=np.bool_))
+
+
+def by_image(found: pd.DataFrame) -> dict[str, ImageBoxes]:
+    """Group the rows of `data/boxes.csv` by image."""
+    return {
+        str(image_id): ImageBoxes(
+            own["box"].tolist(),
+            own["label"].tolist(),
+            own[CORNERS].to_numpy(dtype=np.float64),
+            own["ignore"].to_numpy() == 1,
+        )
+        for image_id, own in found.groupby("image_id")
+    }
+
+
+def with_boxes(tile: tiles.Tile, of_image: ImageBoxes, params: Tile) -> tuple[tiles.Tile, list[tuple[object, ...]]]:
+    """Find the boxes that a tile shows, and label it by them.
 
     Args:
         tile: The tile.
-        of_image: Rows of `data/boxes.csv` of its image.
-        min_visible: Share of its area below which a box is ignored.
+        of_image: The boxes of its image.
+        params: Section `tile`.
 
     Returns:
-        Rows of `data/tiles/<split>/boxes.csv`.
+        The tile with its labels, and rows of `data/tiles/<split>/boxes.csv`.
     """
-    corners = ["x0_px", "y0_px", "x1_px", "y1_px"]
-    inside, visible = tile_labels.cut(of_image[corners].to_numpy(dtype=np.float64), tile.window)
-    shown = visible > 0
-    table = of_image.loc[shown, ["image_id", "box", "label"]].assign(tile_id=tile.tile_id)
-    table[corners] = inside[shown]
-    table["visible_frac"] = visible[shown]
-    table["ignore"] = np.where(visible[shown] < min_visible, 1, of_image.loc[shown, "ignore"])
-    return table[list(tile_boxes.COLUMNS)]
-
-
-def label_of(tile: tiles.Tile, table: pd.DataFrame, params: Tile) -> str:
-    """Name the classes that a tile shows, joined, from the boxes in it."""
-    objects = table[table["ignore"] == 0]
-    corners = objects[["x0_px", "y0_px", "x1_px", "y1_px"]].to_numpy(dtype=np.float64)
+    inside, visible = tile_labels.cut(of_image.corners, tile.window)
+    ignore = of_image.ignore | (visible < params.min_visible)
+    shown = np.flatnonzero(visible > 0).tolist()
+    rows: list[tuple[object, ...]] = [
+        (tile.tile_id, tile.image_id, of_image.numbers[row], of_image.labels[row], *inside[row].tolist())
+        + (float(visible[row]), int(ignore[row]))
+        for row in shown
+    ]
+    objects = [row for row in shown if not ignore[row]]
     at_least = params.min_area_frac if params.label_rule == "area_frac" else params.min_count
-    return labels.join(tile_labels.names(corners, objects["label"].tolist(), tile.window, params.label_rule, at_least))
+    names = [of_image.labels[row] for row in objects]
+    names = tile_labels.names(inside[objects], names, tile.window, params.label_rule, at_least)
+    return dataclasses.replace(tile, labels=labels.join(names)), rows
 
 
 def warn_of_cut(table: pd.DataFrame, found: pd.DataFrame, params: Tile) -> Iterator[str]:
@@ -179,7 +205,7 @@ def warn_of_cut(table: pd.DataFrame, found: pd.DataFrame, params: Tile) -> Itera
     for image_id, own in found.groupby("image_id"):
         width_px, height_px = sizes[str(image_id)]
         windows = tiling.windows(width_px, height_px, params.size_px, params.overlap_px)
-        corners = own[["x0_px", "y0_px", "x1_px", "y1_px"]].to_numpy(dtype=np.float64)
+        corners = own[CORNERS].to_numpy(dtype=np.float64)
         cut_here = ~tile_labels.whole_somewhere(corners, windows)
         cut_boxes += int(cut_here.sum())
         widest = max(widest, float((corners[cut_here, 2:] - corners[cut_here, :2]).max(initial=0.0)))
@@ -226,19 +252,19 @@ def write_split(
     rows = [row for _, row in table.iterrows()]
     progress = tqdm(rows, desc=f"tile {split}", unit="image", delay=1, mininterval=1)
     jobs = (job for row in progress for job in jobs_of(root, row, params, shown))
-    of_image = dict(list(found.groupby("image_id")))
-    parts = [pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in tile_boxes.COLUMNS.items()})]
+    of_image, box_rows = by_image(found), []
     with tiles.writing(root, split) as append:
         for cut_tiles in in_order.run(jobs, cpus.available(), LIMIT_BYTES):
             for tile in cut_tiles:
-                if not len(found):
+                if not of_image:
                     append(tile)
                     continue
-                part = boxes_of(tile, of_image.get(tile.image_id, found.iloc[:0]), params.min_visible)
-                append(dataclasses.replace(tile, labels=label_of(tile, part, params)))
-                if len(part):
-                    parts.append(part)
-    tile_boxes.write(root, split, pd.concat(parts[1:] or parts, ignore_index=True))
+                labelled, own = with_boxes(tile, of_image.get(tile.image_id, NO_BOXES), params)
+                append(labelled)
+                box_rows += own
+    columns = {name: pd.Series(dtype=kind) for name, kind in tile_boxes.COLUMNS.items()}
+    listed = pd.DataFrame(box_rows, columns=list(columns)) if box_rows else pd.DataFrame(columns)
+    tile_boxes.write(root, split, listed)
 
 
 def main(root: Path, params: Params) -> None:
