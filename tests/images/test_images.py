@@ -366,3 +366,21 @@ def test_a_thumbnail_is_a_small_grey_square():
     assert found.shape == (32, 32)
     assert found.dtype == np.uint8
     assert (found == 76).all()  # ITU-R 601: 0.299 * 255
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "CMYK"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_decoding_into_a_read_only_array_gives_the_same_picture(mode, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(COLOURS).convert(mode), "TIFF" if mode == "CMYK" else "PNG", exif=exif)
+    assert (images.decode_read_only(data, Pixels({})) == images.decode(data, Pixels({}))).all()
+    scaled = Pixels({EIGHT_BITS: (10, 200)})
+    assert (images.decode_read_only(data, scaled) == images.decode(data, scaled)).all()
+
+
+def test_jpeg_is_close_to_the_picture_and_of_the_quality_that_pillow_means():
+    smooth = np.add.outer(np.arange(64), np.arange(64))[..., None].repeat(3, axis=2).astype(np.uint8)
+    data = images.encode_jpeg(smooth, 75)
+    assert np.abs(images.decode(data).astype(int) - smooth).max() <= 4
+    assert abs(len(data) - len(encoded(Image.fromarray(smooth), "JPEG", quality=75))) <= 32

@@ -91,7 +91,7 @@ def cut(row: pd.Series, data: bytes, params: Tile, found: images.Pixels) -> Iter
         own = data if images.is_as_shown(data, found) else images.encode_png(images.decode(data, found))
         yield tiles.Tile(row["image_id"], row["image_id"], row["labels"], windows[0], own)
         return
-    image = images.decode(data, found)
+    image = images.decode_read_only(data, found)
     for x0, y0, x1, y1 in windows:
         yield _tile(row, (x0, y0, x1, y1), encode(image[y0:y1, x0:x1], params))
 
@@ -181,9 +181,8 @@ def with_boxes(tile: tiles.Tile, of_image: ImageBoxes, params: Tile) -> tuple[ti
     ignore = of_image.ignore | (visible < params.min_visible)
     shown = np.flatnonzero(visible > 0).tolist()
     rows: list[tuple[object, ...]] = [
-        (tile.tile_id, tile.image_id, of_image.numbers[row], of_image.labels[row], *inside[row].tolist())
-        + (float(visible[row]), int(ignore[row]))
-        for row in shown
+        (tile.tile_id, tile.image_id, of_image.numbers[row], of_image.labels[row], *corners, share, int(ignore[row]))
+        for row, corners, share in zip(shown, inside[shown].tolist(), visible[shown].tolist(), strict=True)
     ]
     objects = [row for row in shown if not ignore[row]]
     at_least = params.min_area_frac if params.label_rule == "area_frac" else params.min_count
