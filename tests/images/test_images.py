@@ -368,15 +368,20 @@ def test_a_thumbnail_is_a_small_grey_square():
     assert (found == 76).all()  # ITU-R 601: 0.299 * 255
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "CMYK"])
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "RGB"), ("PNG", "RGBA")]
+)
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_decoding_into_a_read_only_array_gives_the_same_picture(mode, orientation):
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_decoding_fast_gives_the_same_picture(kind, mode, orientation, subsampling):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = encoded(Image.fromarray(COLOURS).convert(mode), "TIFF" if mode == "CMYK" else "PNG", exif=exif)
-    assert (images.decode_read_only(data, Pixels({})) == images.decode(data, Pixels({}))).all()
+    options = {"subsampling": subsampling, "progressive": subsampling == 1} if kind == "JPEG" else {}
+    picture = Image.fromarray(COLOURS.repeat(9, axis=0).repeat(7, axis=1)).convert(mode)
+    data = encoded(picture, kind, exif=exif, **options)
+    assert (images.decode_fast(data, Pixels({})) == images.decode(data, Pixels({}))).all()
     scaled = Pixels({EIGHT_BITS: (10, 200)})
-    assert (images.decode_read_only(data, scaled) == images.decode(data, scaled)).all()
+    assert (images.decode_fast(data, scaled) == images.decode(data, scaled)).all()
 
 
 def test_jpeg_is_close_to_the_picture_and_of_the_quality_that_pillow_means():

@@ -8,7 +8,7 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from rasterio.transform import from_origin
+from rasterio import Affine
 
 from counterpoise import images
 from counterpoise.images import ImageError, Pixels, scenes
@@ -86,7 +86,7 @@ def test_what_takes_too_much_to_convert_is_refused_with_the_reason(tmp_path, mon
 def test_a_geotiff_has_its_bands_values_and_nodata(tmp_path, dtype, tiled):
     values = RNG.integers(0, 200, (4, 96, 128)).astype(dtype)
     options: dict[str, Any] = {"tiled": True, "blockxsize": 32, "blockysize": 32} if tiled else {}
-    place = {"crs": "EPSG:32633", "transform": from_origin(5e5, 5e6, 0.1, 0.1), "nodata": 7}
+    place = {"crs": "EPSG:32633", "transform": Affine(0.1, 0.0, 5e5, 0.0, -0.1, 5e6), "nodata": 7}
     path = tmp_path / "a.tif"
     with rasterio.open(path, "w", "GTiff", 128, 96, 4, dtype=dtype, **place, **options) as file:
         file.write(values)
@@ -114,7 +114,7 @@ def test_only_what_takes_much_memory_is_large(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("package", "extra"), [("pyvips", "scenes"), ("rasterio", "geo")])
 def test_a_missing_package_is_named_with_its_extra(tmp_path, package, extra):
     path = tmp_path / "a.tif"
-    options = {"crs": "EPSG:32633", "transform": from_origin(0, 0, 1, 1)} if package == "rasterio" else {}
+    options = {"crs": "EPSG:32633", "transform": Affine(1.0, 0.0, 0.0, 0.0, -1.0, 9.0)} if package == "rasterio" else {}
     if options:
         with rasterio.open(path, "w", "GTiff", 16, 16, 1, dtype="uint8", **options) as file:
             file.write(np.zeros((1, 16, 16), dtype=np.uint8))

@@ -61,13 +61,22 @@ def decode(data: bytes, pixels: Pixels | None = None) -> RGB:
     return render(files.read(data, pixels.bands), pixels)
 
 
-def decode_read_only(data: bytes, pixels: Pixels) -> RGB:
-    """Decode as `decode` does, into an array that may be read-only, which spares a copy of most photographs."""
-    samples = files.read(data, pixels.bands)
-    if samples.whole is None or samples.orientation != 1 or pixels.bands or EIGHT_BITS in pixels.ranges:
-        return render(samples, pixels)
+def decode_fast(data: bytes, pixels: Pixels) -> RGB:
+    """Decode as `decode` does; upright photographs in JPEG in less than half of the time."""
+    if pixels.bands or EIGHT_BITS in pixels.ranges or not _is_upright_photograph(data):
+        return decode(data, pixels)
+    import imagecodecs
+
     with files.reasons():
-        return samples.whole()
+        return np.asarray(imagecodecs.jpeg8_decode(data))
+
+
+def _is_upright_photograph(data: bytes) -> bool:
+    with files.reasons(), files.opened_header(io.BytesIO(data), len(data)) as header:
+        picture = header.picture
+        if picture is None or (picture.format, picture.mode) != ("JPEG", "RGB"):
+            return False
+        return picture.getexif().get(0x0112, 1) not in range(2, 9) and header.cost_bytes <= files.MAX_IMAGE_BYTES
 
 
 def is_as_shown(data: bytes, pixels: Pixels) -> bool:

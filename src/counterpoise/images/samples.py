@@ -60,7 +60,6 @@ class Samples:
         inverted: Whether low values are white.
         absent: The value that marks pixels without a value.
         orientation: Of EXIF, 1 to 8.
-        whole: Gives 8-bit RGB at once, read-only, where the picture is that without a conversion.
     """
 
     kind: str
@@ -73,7 +72,6 @@ class Samples:
     inverted: bool = False
     absent: float | None = None
     orientation: int = 1
-    whole: Callable[[], NDArray[np.uint8]] | None = None
 
     def known(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Say which values are values of the picture, not marks of absence, and finite."""
@@ -384,5 +382,4 @@ def _read_picture(picture: Image.Image) -> Samples:
         is_tiff=False,
         window=window,
         orientation=picture.getexif().get(0x0112, 1),
-        whole=(lambda: np.asarray(picture)) if picture.mode == "RGB" and kind == EIGHT_BITS and bands == 3 else None,
     )
