@@ -15,7 +15,7 @@ SUMS = "data/ingest.sums"
 COLUMNS = {
     "image_id": str,
     "box": int,  # number of the box in its image, from 0
-    "label": str,
+    "label": str,  # empty where its class was left out: the place is ignored for every class
     "raw_label": str,  # before classes were merged or grouped
     "x0_px": float,  # of the picture after EXIF rotation; left and top inclusive, right and bottom exclusive
     "y0_px": float,
@@ -27,7 +27,12 @@ COLUMNS = {
 
 
 def write(root: Path, table: pd.DataFrame) -> None:
-    """Check and write the table."""
+    """Check and write the table.
+
+    Raises:
+        storage.ArtifactError: Columns or types are wrong, rows are not sorted, or a box occurs twice, has no area, or
+            has no label and is not ignored.
+    """
     storage.check_table(root / PATH, table, COLUMNS)
     _check(root, table)
     storage.write_table(root / PATH, table, COLUMNS, root / SUMS)
@@ -46,6 +51,11 @@ def read(root: Path) -> pd.DataFrame:
 
 def _check(root: Path, table: pd.DataFrame) -> None:
     storage.check_unique(root / PATH, table, ["image_id", "box"])
+    keys = list(zip(table["image_id"], table["box"], strict=True))
+    if keys != sorted(keys):
+        raise storage.ArtifactError(f"{PATH}: rows are not sorted by image_id and box")
+    if not set(table["ignore"]) <= {0, 1} or ((table["label"] == "") & (table["ignore"] == 0)).any():
+        raise storage.ArtifactError(f"{PATH}: expected 0 or 1 under 'ignore', and 1 where there is no label")
     small = table[(table["x1_px"] <= table["x0_px"]) | (table["y1_px"] <= table["y0_px"])]
     if len(small):
         raise storage.ArtifactError(f"{PATH}: box {small.iloc[0][['image_id', 'box']].tolist()} has no area")

@@ -22,13 +22,23 @@ from counterpoise.images import samples, scenes
 
 @dataclass(frozen=True)
 class Decoded:
-    """What is kept of an image: size in px, hash of the file, small grey picture uint8 (s, s), what its values are."""
+    """What is kept of an image.
+
+    Attributes:
+        width_px: After it is turned as EXIF says.
+        height_px: Likewise.
+        sha256: Hash of the file.
+        thumbnail: Small grey picture, uint8 (s, s).
+        seen: What its values are.
+        orientation: Of EXIF, 1 to 8.
+    """
 
     width_px: int
     height_px: int
     sha256: str
     thumbnail: NDArray[np.uint8]
     seen: pixels.Seen
+    orientation: int = 1
 
 
 Look = Callable[[Sequence[str]], tuple[list[Decoded | str], images.Pixels]]
@@ -60,7 +70,7 @@ def decode(folder: Path, bands: Sequence[int], found: images.Pixels | None, imag
             small = np.zeros((images.THUMBNAIL_PX,) * 2, dtype=np.uint8)
             if found or seen.is_plain:
                 small = images.thumbnail(images.render(values, found or images.Pixels(bands=tuple(bands))))
-            return Decoded(*values.size_px, hashlib.sha256(data).hexdigest(), small, seen)
+            return Decoded(*values.size_px, hashlib.sha256(data).hexdigest(), small, seen, values.orientation)
     except images.ImageError as error:
         return str(error)
     except FileNotFoundError:
@@ -82,7 +92,7 @@ def _look_through(path: Path, bands: Sequence[int], found: images.Pixels | None)
             small = np.zeros((images.THUMBNAIL_PX,) * 2, dtype=np.uint8)
             if found or seen.is_plain:
                 small = images.thumbnail_of(values, found or images.Pixels(bands=tuple(bands)))
-            return Decoded(*values.size_px, sha256, small, seen)
+            return Decoded(*values.size_px, sha256, small, seen, values.orientation)
 
 
 def decode_all(

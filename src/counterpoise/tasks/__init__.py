@@ -29,6 +29,8 @@ class TaskModule(Protocol):
     """Name of the file in `calibration/links/` that says what a logit means."""
     TARGET_NDIM: int
     """Axes of targets: 1 for class indices (n,), 2 for (n, c) in {0, 1}."""
+    NEEDS_BOXES: bool
+    """Whether labels have to come with boxes."""
     RESAMPLING_HAS_CLOSED_FORM: bool
     """Whether the prior ledger knows what resampling does to the prior."""
 
@@ -64,4 +66,4 @@ def _known(name: object) -> object:
 
 Task = Annotated[str, BeforeValidator(_known)]
 """What the labels mean: `multiclass`, exactly one class per image, softmax outputs; `multilabel`, any number of classes
-per image, none included, a sigmoid output for each."""
+per image, none included, a sigmoid output for each; `detection`, boxes of objects, any number per image."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 LINK = "sigmoid"
 TARGET_NDIM = 2
+NEEDS_BOXES = False
 RESAMPLING_HAS_CLOSED_FORM = False  # an image that is drawn for one label brings its others along
 
 
