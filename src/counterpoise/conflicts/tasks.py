@@ -46,7 +46,7 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
 def _without_boxes(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse a source of labels without boxes for a task of objects."""
     source = content["ingest"]["source"]
-    if tasks.find(content["task"]).NEEDS_BOXES and not sources.find(source).GIVES_BOXES:
+    if tasks.find(content["task"]).HAS_BOXES and not sources.find(source).GIVES_BOXES:
         with_boxes = [name for name in sources.names() if sources.find(name).GIVES_BOXES]
         yield (
             f"{PATH}: task {content['task']!r} needs boxes, which source {source!r} does not give; set ingest.source "

@@ -99,8 +99,8 @@ class _Doubts:
         if self.unsure:
             yield (
                 f"{_boxes(self.unsure)} are in pictures that EXIF turns, and their labels do not show whether the "
-                f"boxes are turned, too, such as {self.unsure[0].where}; they are used as they are; if they look wrong, "
-                "save these pictures turned"
+                f"boxes are turned, too, such as {self.unsure[0].where}; they are used as they are; if they look "
+                "wrong, save these pictures turned"
             )
         if self.same:
             one, other = self.same[0]

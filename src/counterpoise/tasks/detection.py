@@ -1,7 +1,5 @@
-"""Objects with boxes; the labels of an image are the classes of its boxes, and none where it shows no object."""
+"""Boxes of objects in an image; the labels of an image are the classes of its boxes, none included."""
 
-from counterpoise.tasks.multilabel import LINK, RESAMPLING_HAS_CLOSED_FORM, TARGET_NDIM, encode, fault_of_labels
+from counterpoise.tasks.multilabel import *  # noqa: F403
 
-__all__ = ["LINK", "NEEDS_BOXES", "RESAMPLING_HAS_CLOSED_FORM", "TARGET_NDIM", "encode", "fault_of_labels"]
-
-NEEDS_BOXES = True
+HAS_BOXES = True

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 LINK = "softmax"
 TARGET_NDIM = 1
-NEEDS_BOXES = False
 RESAMPLING_HAS_CLOSED_FORM = True
+HAS_BOXES = False
 
 
 def fault_of_labels(labels: Sequence[str]) -> str | None:

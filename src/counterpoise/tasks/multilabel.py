@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 LINK = "sigmoid"
 TARGET_NDIM = 2
-NEEDS_BOXES = False
 RESAMPLING_HAS_CLOSED_FORM = False  # an image that is drawn for one label brings its others along
+HAS_BOXES = False
 
 
 def fault_of_labels(labels: Sequence[str]) -> str | None:

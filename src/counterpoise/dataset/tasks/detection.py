@@ -1,4 +1,4 @@
-"""Splitting and sampling for detection: the classes that an image or tile shows are its labels."""
+"""Images with boxes: split and drawn by the classes that they show, as images with any number of labels."""
 
 from counterpoise.dataset.tasks.multilabel import (
     FEWER_DRAWS,
@@ -11,18 +11,8 @@ from counterpoise.dataset.tasks.multilabel import (
     strata,
 )
 
-__all__ = [
-    "FEWER_DRAWS",
-    "HAS_BOXES",
-    "NO_BALANCE",
-    "REFUSED_STRATEGIES",
-    "describe_draws",
-    "draw_factors",
-    "improve",
-    "members",
-    "pairs",
-    "strata",
-]
+__all__ = ["FEWER_DRAWS", "NO_BALANCE", "describe_draws", "draw_factors", "improve", "members", "pairs", "strata"]
 
 HAS_BOXES = True
+MEASURED_AGAINST_ABSENCE = False  # an object is found or missed, and every image shows background
 REFUSED_STRATEGIES: tuple[str, ...] = ()
