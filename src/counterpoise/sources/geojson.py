@@ -154,12 +154,12 @@ def _to_pixels(
         source = raster.crs if crs == "picture" else CRS.from_user_input(stated)
     except CRSError as error:
         raise InputError(f"{path}: its crs {stated!r} is unknown; correct it, or set {BLOCK}.crs to picture") from error
-    inverse = ~raster.transform
+    a, b, c, d, e, f = (~raster.transform)[:6]
 
     def to_pixels(points: list[tuple[float, float]]) -> Corners:
         xs, ys = [point[0] for point in points], [point[1] for point in points]
         if source != raster.crs:
             xs, ys = transform(source, raster.crs, xs, ys)
-        return hull([inverse * point for point in zip(xs, ys, strict=True)])
+        return hull([(a * x + b * y + c, d * x + e * y + f) for x, y in zip(xs, ys, strict=True)])
 
     return to_pixels
