@@ -141,7 +141,7 @@ def test_boxes_return_exactly_from_every_format(name, scenes):
     below = "images/" if name == "yolo" else ""
     empty = np.zeros((32, 32), np.uint8)
     decoded = {
-        below + image: Decoded(*size, "", empty, Seen("8 bits", 0, 0, 0, "none", None))
+        below + image: Decoded(size[0], size[1], "", empty, Seen("8 bits", 0, 0, 0, "none", None))
         for image, (size, _) in scenes.items()
     }
     curated = box_curation.curate(images, decoded)

@@ -38,7 +38,7 @@ def curate(images: Sequence[Labelled], decoded: Mapping[str, Decoded]) -> Curate
     """Check the boxes of every image, and give them in pixels of the picture after EXIF turning.
 
     Args:
-        images: Images; those without boxes stay as they are.
+        images: Images; those without boxes stay unchanged.
         decoded: Their sizes and orientations, by name.
 
     Returns:
@@ -63,7 +63,7 @@ def refuse_unfit(images: Sequence[Labelled], task: str) -> tuple[list[Labelled],
     """Refuse images whose boxes leave labels that an image of this task cannot have.
 
     Args:
-        images: Images; those without boxes stay.
+        images: Images.
         task: What the labels mean.
 
     Returns:
@@ -73,7 +73,7 @@ def refuse_unfit(images: Sequence[Labelled], task: str) -> tuple[list[Labelled],
     fit: list[Labelled] = []
     refused: list[Refusal] = []
     for image in images:
-        if any(row.box for row in image.rows) and (reason := fault_of_labels(image.labels)):
+        if reason := fault_of_labels(image.labels):
             refused += refuse(image, "rejected", reason)
         else:
             fit.append(image)
@@ -91,27 +91,27 @@ class _Doubts:
     def warnings(self, clipped: Sequence[Row]) -> Iterator[str]:
         if clipped:
             yield (
-                f"{_boxes(clipped)} reach out of the picture, such as {clipped[0].where}; they are clipped, and "
-                "data/rejected.csv lists them"
+                f"{_boxes(clipped)} partly outside the picture, such as {clipped[0].where}; that part is cut "
+                "off, and data/rejected.csv lists them"
             )
         if self.small:
-            yield f"{_boxes(self.small)} are less than {SMALL_PX:g} px wide or high, such as {self.small[0].where}"
+            yield f"{_boxes(self.small)} less than {SMALL_PX:g} px wide or high, such as {self.small[0].where}"
         if self.unsure:
             yield (
-                f"{_boxes(self.unsure)} are in pictures that EXIF turns, and their labels do not show whether the "
-                f"boxes are turned, too, such as {self.unsure[0].where}; they are used as they are; if they look "
+                f"{_boxes(self.unsure)} in pictures that EXIF turns, and their labels do not show whether the "
+                f"boxes are turned, too, such as {self.unsure[0].where}; they are used unchanged; if they look "
                 "wrong, save these pictures turned"
             )
         if self.same:
             one, other = self.same[0]
             yield (
-                f"{_boxes(self.same)} have the corners of a box of another class, such as {other.where} and "
+                f"{_boxes(self.same)} where a box of another class is, such as {other.where} and "
                 f"{one.where}; both are kept; remove the wrong one of each pair"
             )
 
 
 def _boxes(found: Sequence[object]) -> str:
-    return f"{len(found)} box{'es' * (len(found) > 1)}"
+    return "1 box is" if len(found) == 1 else f"{len(found)} boxes are"
 
 
 def _curate_image(image: Labelled, picture: Decoded, doubts: _Doubts) -> tuple[tuple[Box, ...], list[Refusal]]:
@@ -145,7 +145,7 @@ def _curate_image(image: Labelled, picture: Decoded, doubts: _Doubts) -> tuple[t
 
 
 def place(box: Box, picture: Decoded) -> tuple[Corners, bool]:
-    """Give the corners of a box in pixels of its picture, as it is after EXIF turning.
+    """Give the corners of a box in pixels of its picture after EXIF turning.
 
     Labels state the size of the picture as stored, or as turned. That tells whether the boxes are turned already,
     unless both sizes are equal. Shares are always of the turned picture, as in YOLO.

@@ -23,7 +23,7 @@ class Params(Section):
     """For one file per split: {train: path, val: path, test: path}, below `ingest.root`. Empty for none."""
     image_folder: Below
     """Folder of the images, below `ingest.root`, to which `file_name` is relative; empty for `ingest.root` itself.
-    `{split}` in it stands for the split, as in `{split}2017`."""
+    `{split}` in it becomes the name of the split, as in `{split}2017`."""
     split_key: Name
     """Key of an image that holds its split: train, val (also valid, validation, dev) or test; empty if there is none.
     It is not an official key of the format."""
