@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from counterpoise import tasks
+from counterpoise import sources, tasks
 from counterpoise.config import MANY_LABELS, ONE_CLASS, PATH
 from counterpoise.conflicts import double_correction, subclasses
 from counterpoise.imbalance import class_weights, resampling
@@ -39,7 +39,19 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
         value = content[section][key]
         if link != tasks.find(suits).LINK and value in values:
             yield f"{PATH}: {section}.{key} {value!r} {does}; it is for task {suits!r}, not {task!r}; set another value"
+    yield from _without_boxes(content)
     yield from BY_LINK[link](content)
+
+
+def _without_boxes(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse a source of labels without boxes for a task of objects."""
+    source = content["ingest"]["source"]
+    if tasks.find(content["task"]).HAS_BOXES and not sources.find(source).GIVES_BOXES:
+        with_boxes = [name for name in sources.names() if sources.find(name).GIVES_BOXES]
+        yield (
+            f"{PATH}: task {content['task']!r} needs boxes, which source {source!r} does not give; set ingest.source "
+            f"to one of {with_boxes}"
+        )
 
 
 def _exclusive_classes(content: Mapping[str, Any]) -> Iterator[str]:
