@@ -124,6 +124,9 @@ def house(
     if rng.random() < 0.4:
         wing = middle + ahead * long * rng.choice([-0.3, 0.3]) + right * wide * rng.choice([-0.6, 0.6])
         parts.insert(0, (wing, wide, long * 0.4, turn + np.pi / 2))
+    corners = np.concatenate([rectangle(*part) for part in parts])
+    if not all(is_free(scene, point, 1.0) for point in (middle, *corners)):
+        return  # a wing would cover a neighbour, and what is on its roof
     scene.built += parts
     height = rng.uniform(5, 10)
     for part in parts:
