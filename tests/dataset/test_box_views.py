@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -27,9 +28,11 @@ def drawn(x0: int, y0: int, width: int, height: int, *, ellipse: bool) -> tuple[
     return picture, np.array([[x0, y0, x0 + width, y0 + height]], dtype=float)
 
 
-def hull_of_green(picture: Array) -> Array:
-    values = picture.astype(int)
-    rows, columns = np.nonzero(values[:, :, 1] - np.maximum(values[:, :, 0], values[:, :, 2]) > 100)
+def hull_of_green(picture: Array, median_px: int = 1) -> Array:
+    """Find the green shape, after a median filter against noise, by half of its contrast."""
+    values = cv2.medianBlur(picture, median_px).astype(int)
+    greener = values[:, :, 1] - np.maximum(values[:, :, 0], values[:, :, 2])
+    rows, columns = np.nonzero(greener > greener.max() / 2)
     return np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], dtype=float)
 
 
@@ -55,8 +58,8 @@ def test_a_box_that_is_whole_in_a_view_holds_the_same_object(policy, shape, seed
     picture, box = drawn(*shape, ellipse=True)
     view = apply_boxes(policy, picture, box, np.array([0]), seed)
     if len(view.boxes) and view.visible_frac[0] == 1:
-        tolerance = 2.0 if policy == "standard" else 5.0  # a warp moves the box by its corners
-        np.testing.assert_allclose(view.boxes[0], hull_of_green(view.image), atol=tolerance)
+        tolerance = 2.0 if policy == "standard" else 4.0  # a warp moves the box by its corners
+        np.testing.assert_allclose(view.boxes[0], hull_of_green(view.image, 5), atol=tolerance)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
