@@ -18,6 +18,7 @@ import yaml
 
 from counterpoise import artifacts, storage
 from counterpoise.artifacts import (
+    boxes,
     classes,
     clusters,
     decision,
@@ -35,6 +36,7 @@ from counterpoise.artifacts import (
     rejected,
     splits,
     thumbnails,
+    tile_boxes,
     tiles,
     training,
     unlabelled,
@@ -57,6 +59,10 @@ LEDGER = (prior_ledger.Line("oversample.strategy", "over", (1.0, 2.5)), prior_le
 CLASSES = ("Dächer, alt", "NA")
 
 TABLES: dict[Any, list[Any]] = {
+    boxes: [
+        ("a.png", 0, "NA", "nan", 0.1 + 0.2, 0.0, 3.0, 1e-3, 0, "a.xml, 1"),
+        ("é", 4, "x", "x", 1.0, 2.0, 3.0, 4.0, 1, ""),
+    ],
     clusters: [("a.png", "a.png", "a.png", "single", 1.0), ("b, c.png", "a.png", "a.png", "near", 0.1 + 0.2)],
     draws: [("a.png", 0), ("a.png", 2), ("b.png@0,16", 0)],
     manifest: [
@@ -251,6 +257,19 @@ EXAMPLES: dict[str, Example] = {
     ),
     "thumbnails": (lambda found: Example(lambda root: thumbnails.write(root, found), thumbnails.read, found))(
         RNG.integers(0, 256, (3, 32, 32), dtype=np.uint8)
+    ),
+    "tile_boxes": (
+        lambda found: Example(
+            lambda root: tile_boxes.write(root, "val", found), lambda root: tile_boxes.read(root, "val"), found
+        )
+    )(
+        pd.DataFrame(
+            [
+                ("a.png@0,8", "a.png", 0, "NA", 0.1 + 0.2, 0.0, 3.0, 1.0, 1.0, 0),
+                ("a.png@8,8", "a.png", 0, "NA", 0.0, 0.0, 1.5, 1.0, 0.3, 1),
+            ],
+            columns=list(tile_boxes.COLUMNS),
+        )
     ),
     "tiles": Example(write_tiles, read_tiles, TILES),
     "unlabelled": (

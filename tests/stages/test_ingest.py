@@ -23,7 +23,7 @@ from counterpoise.artifacts import pixels as pixels_file
 from counterpoise.config import InputError
 from counterpoise.dataset import decoding
 from counterpoise.dataset.pixels import Seen
-from counterpoise.images import samples
+from counterpoise.images import samples, scenes
 from counterpoise.images.samples import EIGHT_BITS
 from counterpoise.sources import Row
 from counterpoise.stages import ingest
@@ -630,6 +630,7 @@ def test_a_bomb_is_refused_without_its_pixels(tmp_path, raw, monkeypatch):
     buffer = io.BytesIO()
     Image.new("1", (30_000, 20_000)).save(buffer, "PNG")
     (raw / "bomb.png").write_bytes(buffer.getvalue())
+    monkeypatch.setattr(scenes, "MAX_SCENE_PX", 2**29)
     ingest.main(tmp_path, params())
     ((kind, reason),) = reasons(tmp_path).values()
     assert kind == "rejected"

@@ -1,6 +1,7 @@
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,19 @@ import pytest
 from PIL import Image
 
 from counterpoise import config, images, storage
-from counterpoise.artifacts import manifest, splits, tiles
+from counterpoise.artifacts import boxes, manifest, splits, tiles
 from counterpoise.artifacts import pixels as pixels_file
 from counterpoise.config import InputError
 from counterpoise.stages import tile
 
-PARAMS = tile.Params(tile=tile.Tile(size_px=16, overlap_px=4))
+
+def section(**values: Any) -> tile.Tile:
+    """Give section `tile` with what a test leaves out as in `params.yaml`, but for the sizes."""
+    whole = config.load(Path(__file__).parents[2])["tile"]
+    return config.validate(tile.Tile, {**whole, "size_px": 16, "overlap_px": 4, **values}, "tile")
+
+
+PARAMS = tile.Params(tile=section())
 SIZES = {"large": (40, 20), "odd": (17, 16), "small": (10, 12), "square": (16, 16), "unused": (16, 16), "wide": (33, 8)}
 SPLITS = {"large": "train", "odd": "val", "small": "train", "square": "test", "unused": "unused", "wide": "test"}
 
@@ -34,6 +42,7 @@ def root(tmp_path):
         rows.append((name, f"raw/{name}.bmp", *[f"label of {name}"] * 2, name, "", width, height, digest))
     manifest.write(tmp_path, pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
     pixels_file.write(tmp_path, images.Pixels({}))
+    boxes.write(tmp_path, pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in boxes.COLUMNS.items()}))
     splits.write(tmp_path, pd.DataFrame({"image_id": SPLITS.keys(), "split": SPLITS.values()}))
     return tmp_path
 
@@ -96,7 +105,7 @@ def test_two_runs_write_the_same_bytes(root):
     first = contents(root)
     tile.main(root, PARAMS)
     assert contents(root) == first
-    assert len(first) == 3 * len(splits.NAMES)
+    assert len(first) == 4 * len(splits.NAMES)
 
 
 def test_windows_of_a_turned_photograph_are_cut_after_turning(root):
@@ -141,13 +150,13 @@ def test_a_split_without_images_has_an_empty_index(root):
 @pytest.mark.parametrize("overlap", [16, 17])
 def test_an_overlap_as_large_as_the_tile_is_refused(root, overlap):
     with pytest.raises(InputError, match=r"tile\.overlap_px is \d+; expected a number below tile\.size_px, 16"):
-        tile.main(root, tile.Params(tile=tile.Tile(size_px=16, overlap_px=overlap)))
+        tile.main(root, tile.Params(tile=section(overlap_px=overlap)))
 
 
 def test_sizes_have_ranges():
     for values in ({"size_px": 15, "overlap_px": 0}, {"size_px": 16, "overlap_px": -1}):
         with pytest.raises(InputError, match="expected a number of at least"):
-            config.validate(tile.Tile, values, "tile")
+            section(**values)
 
 
 @pytest.mark.parametrize("size_px", [16, 64])
@@ -158,7 +167,7 @@ def test_pictures_of_other_values_are_stored_as_they_are_seen(size_px: int) -> N
     found = images.Pixels({"integer": (0, 4095)})
     row = pd.Series({"image_id": "a", "labels": "x", "width_px": 40, "height_px": 20})
     whole = images.decode(buffer.getvalue(), found)
-    for piece in tile.cut(row, buffer.getvalue(), tile.Tile(size_px=size_px, overlap_px=4), found):
+    for piece in tile.cut(row, buffer.getvalue(), section(size_px=size_px), found):
         x0, y0, x1, y1 = piece.window
         assert (images.decode(piece.data) == whole[y0:y1, x0:x1]).all()
 

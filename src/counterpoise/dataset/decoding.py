@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from counterpoise import images
 from counterpoise.dataset import cpus, curation, pixels
-from counterpoise.images import samples
+from counterpoise.images import samples, scenes
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ def decode(folder: Path, bands: Sequence[int], found: images.Pixels | None, imag
     try:
         if path.exists() and not path.is_file():  # reading a pipe would wait forever
             return "the path is a folder, not an image" if path.is_dir() else "the path is not a regular file"
+        if scenes.measure(path)[1]:
+            return _look_through(path, bands, found)
         with samples.room_for(path):
             data = path.read_bytes()
             values = samples.read(data, tuple(bands))
@@ -68,6 +70,19 @@ def decode(folder: Path, bands: Sequence[int], found: images.Pixels | None, imag
         return f"the image cannot be read: {error.strerror}"
     except ValueError:
         return "its path contains a null character"
+
+
+def _look_through(path: Path, bands: Sequence[int], found: images.Pixels | None) -> Decoded:
+    """Do the same for a picture that is read by windows; one at a time, in the memory of a small one."""
+    with samples.taking(scenes.LARGE_BYTES), path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        with scenes.opened(path, rows_px=1024) as values:
+            samples.stop_if_too_few(values, tuple(bands))
+            seen = pixels.look(values, bands)
+            small = np.zeros((images.THUMBNAIL_PX,) * 2, dtype=np.uint8)
+            if found or seen.is_plain:
+                small = images.thumbnail_of(values, found or images.Pixels(bands=tuple(bands)))
+            return Decoded(*values.size_px, sha256, small, seen)
 
 
 def decode_all(

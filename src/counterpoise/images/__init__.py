@@ -77,15 +77,29 @@ def render(samples: Samples, pixels: Pixels) -> RGB:
     Raises:
         ImageError: Its values are of a kind that has no range, or bytes are damaged.
     """
+    return render_window(samples, pixels, (0, 0, *samples.size_px))
+
+
+def render_window(samples: Samples, pixels: Pixels, window: tuple[int, int, int, int]) -> RGB:
+    """Make 8-bit RGB of a window (x0, y0, x1, y1) of the turned image; nothing outside it is read.
+
+    Returns:
+        uint8 (y1 - y0, x1 - x0, 3).
+
+    Raises:
+        ImageError: Its values are of a kind that has no range, or bytes are damaged.
+    """
     if samples.kind not in pixels.ranges and samples.kind != EIGHT_BITS:
         raise ImageError(
             f"its values are {samples.kind} ones of more than 8 bits, for which no range is known; state "
             "ingest.pixel_range, or convert it to 8 bits"
         )
-    image = np.empty((samples.height, samples.width, 3), dtype=np.uint8)
+    left, top, right, bottom = samples.before_turning(window)
+    image = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
     with files.reasons():
-        for y0, y1, x0, x1 in samples.windows():
-            image[y0:y1, x0:x1] = _as_rgb(samples, samples.window(y0, y1, x0, x1), pixels)
+        for y0, y1, x0, x1 in files.blocks(bottom - top, right - left, samples.bands):
+            values = samples.window(top + y0, top + y1, left + x0, left + x1)
+            image[y0:y1, x0:x1] = _as_rgb(samples, values, pixels)
     return np.ascontiguousarray(_turn(image, samples.orientation))
 
 
@@ -168,8 +182,36 @@ def thumbnail(image: RGB) -> NDArray[np.uint8]:
     return np.asarray(grey.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS))
 
 
-def encode_png(image: RGB) -> bytes:
+def thumbnail_of(samples: Samples, pixels: Pixels) -> NDArray[np.uint8]:
+    """Shrink an image that is too large for `thumbnail` to the same kind of grey square, strip by strip.
+
+    Each pixel of a picture of at most 1,024 px a side is first the mean of those that fall into it.
+
+    Raises:
+        ImageError: As `render_window`.
+    """
+    width, height = samples.size_px
+    columns, rows = min(width, 1024), min(height, 1024)
+    edges_x = np.arange(columns + 1) * width // columns
+    edges_y = np.arange(rows + 1) * height // rows
+    small = np.empty((rows, columns), dtype=np.uint8)
+    for row, (y0, y1) in enumerate(zip(edges_y[:-1].tolist(), edges_y[1:].tolist(), strict=True)):
+        strip = np.asarray(Image.fromarray(render_window(samples, pixels, (0, y0, width, y1))).convert("L"))
+        sums = np.add.reduceat(strip.sum(axis=0, dtype=np.int64), edges_x[:-1])
+        small[row] = (sums / (np.diff(edges_x) * (y1 - y0))).round()
+    grey = Image.fromarray(small)
+    return np.asarray(grey.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS))
+
+
+def encode_jpeg(image: RGB, quality: int) -> bytes:
+    """Encode with loss, 4:2:0; equal pixels give equal bytes on one version of Pillow."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def encode_png(image: RGB, compress_level: int = 3) -> bytes:
     """Encode losslessly; equal pixels give equal bytes on one version of Pillow."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG", compress_level=3)
+    Image.fromarray(image).save(buffer, format="PNG", compress_level=compress_level)
     return buffer.getvalue()

@@ -1,9 +1,9 @@
 """Read images and labels, check them, and write them in one schema.
 
-Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/rejected.csv`,
-`data/thumbnails.npy`, `data/pixels.json`, and `data/ingest.sums`. Every image is decoded once, and a second time once
-the range of all images is known if it has more than 8 bits or transparency; every row that is not used is listed with
-its reason.
+Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/boxes.csv`,
+`data/rejected.csv`, `data/thumbnails.npy`, `data/pixels.json`, and `data/ingest.sums`. Every image is decoded once,
+and a second time once the range of all images is known if it has more than 8 bits or transparency; every row that is
+not used is listed with its reason.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from counterpoise import config, images, labels, sources, tasks
-from counterpoise.artifacts import classes, manifest, pixels, rejected, thumbnails
+from counterpoise.artifacts import boxes, classes, manifest, pixels, rejected, thumbnails
 from counterpoise.config import InputError, Listed, Name, Section
 from counterpoise.dataset import class_names, curation, decoding, image_paths, label_warnings
 from counterpoise.dataset.curation import Labelled, Refusal
@@ -313,6 +313,8 @@ def summarise(result: Ingested) -> str:
 
 def main(root: Path, params: Params) -> None:
     """Read the labels, decode the images, and write the manifest."""
+    import pandas as pd
+
     source = sources.find(params.ingest.source)
     block = params.ingest.sources.get(params.ingest.source, {})
     settings = config.validate(source.Params, block, f"ingest.sources.{params.ingest.source}")
@@ -339,6 +341,7 @@ def main(root: Path, params: Params) -> None:
     for warning in (*label_warnings.one_label_each(rows, params.task, separator), *result.warnings):
         warn(warning)
     manifest.write(root, result.manifest)
+    boxes.write(root, pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in boxes.COLUMNS.items()}))
     classes.write(root, result.classes)
     rejected.write(root, result.rejected)
     thumbnails.write(root, result.thumbnails)
