@@ -255,7 +255,9 @@ def main(root: Path, params: Params) -> None:
     check_partners(root / manifest.PATH, images_of["image_id"], root / boxes.PATH, found["image_id"])
     table = images_of.merge(split_of, on="image_id", validate="one_to_one")
     train = table[table["split"] == "train"]
-    for warning in warn_of_cut(train, found[found["image_id"].isin(train["image_id"])], params.tile):
+    for warning in warn_of_cut(
+        train, found[found["image_id"].isin(train["image_id"]) & (found["ignore"] == 0)], params.tile
+    ):
         warn(warning)
     for split in splits.NAMES:
         write_split(root, split, table[table["split"] == split], found, params.tile, shown)
