@@ -144,3 +144,12 @@ def test_a_box_without_area_or_outside_is_refused(box):
 def test_an_unknown_policy_is_refused():
     with pytest.raises(KeyError):
         apply_boxes("strng", np.zeros((8, 8, 3), np.uint8), np.zeros((0, 4)), np.zeros(0, dtype=np.int64), 0)
+
+
+@pytest.mark.parametrize("policy", ["standard", "strong"])
+def test_corners_that_nothing_fills_are_grey(policy):
+    grey = np.full((SIDE, SIDE, 3), 114, dtype=np.uint8)
+    for seed in range(20):
+        view = apply_boxes(policy, grey, np.zeros((0, 4)), np.zeros(0, dtype=np.int64), seed)
+        assert np.ptp(np.median(view.image, axis=(0, 1))) <= 2
+        assert (np.ptp(cv2.blur(view.image, (9, 9)).astype(int), axis=2) < 25).all()

@@ -21,7 +21,7 @@ from counterpoise.images import RGB
 Boxes = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-GREY = 114
+GREY = (114, 114, 114)
 """What fills the corners of a turned picture, in 0..255: a mirrored border would show objects without a box."""
 LEAST_CROP = 0.6
 """A crop that keeps the rare box has sides of at least this share of the picture's, and is enlarged to its size."""
