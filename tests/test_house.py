@@ -37,7 +37,7 @@ COMPARE_THE_TASK = {"src/counterpoise/conflicts/tasks.py", "src/counterpoise/los
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 TEST_PATHS = (
     *("data/tiles/test", "data/features/test"),
-    *("results/predictions/test.parquet", "results/predictions/predict.test.sums"),
+    *("results/predictions/test.parquet", "results/predictions/predict.test.sums", "results/detections/test"),
 )
 Graph = dict[str, set[str]]
 

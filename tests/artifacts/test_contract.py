@@ -21,6 +21,7 @@ from counterpoise.artifacts import (
     classes,
     clusters,
     decision,
+    detections,
     draws,
     features,
     manifest,
@@ -159,6 +160,13 @@ CARD = model.Card(
     hidden=512,
     width=512,
 )
+DETECTIONS = detections.Tables(
+    pd.DataFrame(
+        [("NA", "Dächer, alt", 0.5, 0.0, 3.0, 2.0, 1.5), ("é", "NA", 0.0, 0.0, 1.0, 1.0, -2.0)],
+        columns=list(detections.FOUND),
+    ),
+    pd.DataFrame([("NA", "", 0, "NA", 0.1 + 0.2, 0.0, 3.0, 1e-3, 1)], columns=list(detections.THERE)),
+)
 WEIGHTS = {"head.weight": torch.arange(6.0).reshape(2, 3).T, "head.bias": torch.tensor([0.5, -1.0])}
 
 
@@ -202,6 +210,11 @@ EXAMPLES: dict[str, Example] = {
             prevalences=(decision.Moved(0.05, (0.95, 0.05), (0.1, -0.7), ((1.0, 0.0), (0.0, 19.0)), ()),),
             knots=(((-1.5, 0.1 + 0.2), (1e-300, 0.9)), ((), ())),
         )
+    ),
+    "detections": Example(
+        lambda root: detections.write(root, "val", DETECTIONS),
+        lambda root: detections.read(root, "val"),
+        DETECTIONS,
     ),
     "features": (
         lambda found: Example(
