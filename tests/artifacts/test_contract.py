@@ -144,6 +144,21 @@ PLOTS = {
             "high": [1.0],
         }
     ),
+    "detection_pr": pd.DataFrame({"class": ["NA"], "recall": [0.5], "precision": [0.25], "threshold": [0.125]}),
+    "detection_froc": pd.DataFrame({"class": ["NA"], "false_alarms": [1.5], "recall": [0.25], "threshold": [0.125]}),
+    "detection_sizes": pd.DataFrame(
+        {
+            "class": ["", "NA"],
+            "size": ["all", "small"],
+            "measure": ["lrp", "recall"],
+            "value": [0.5, np.nan],
+            "low": [0.25, np.nan],
+            "high": [0.75, np.nan],
+            "objects": [4, 0],
+            "units": [3, 0],
+        }
+    ),
+    "detection_errors": pd.DataFrame({"class": ["NA"], "kind": ["both"], "count": [3], "images": [2], "units": [1]}),
 }
 CARD = model.Card(
     "multiclass",
