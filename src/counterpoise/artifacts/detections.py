@@ -85,6 +85,8 @@ def write(root: Path, split: str, tables: Tables) -> None:
                 written = pa.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata(None)
             except (pa.ArrowException, TypeError) as error:
                 raise storage.ArtifactError(f"{place}: {error}; expected columns {columns}") from error
+            if gaps := [column for column in columns if written[column].null_count]:
+                raise storage.ArtifactError(f"{place}: columns {gaps} have gaps; expected none")
             _check(place, written.to_pandas())
             pq.write_table(written, folder / f"{name}.parquet")
 

@@ -25,6 +25,8 @@ Booleans: TypeAlias = NDArray[np.bool_]
 IOU = 0.5
 """Overlap from which on a detection is right."""
 RULES = ("most_probable", "f_beta", "precision_floor", "false_alarms")
+OF_BOXES_ALONE = ("false_alarms",)
+"""Rules that say nothing of whole images; for these the most probable labels are decided."""
 CALIBRATORS = ("platt", "isotonic")
 
 
