@@ -43,11 +43,11 @@ def write_split(root: Path, split: str, images: int = 60) -> None:
             corners = np.array([x, y, x + rng.uniform(20, 120), y + rng.uniform(20, 120)])
             there.append((image, image, box, CLASSES[label], *corners, int(rng.random() < 0.05)))
             for _ in range(rng.choice([0, 1, 1, 1, 2])):
-                moved = np.float32(corners + rng.normal(0, 3, 4))
+                moved = np.asarray(corners + rng.normal(0, 3, 4), dtype=np.float32)
                 found.append((image, CLASSES[label], *moved, np.float32(rng.normal(2, 1.5))))
         for _ in range(rng.poisson(4)):
             x, y = rng.uniform(0, 500, 2)
-            moved = np.float32([x, y, x + 40, y + 40])
+            moved = np.array([x, y, x + 40, y + 40], dtype=np.float32)
             found.append((image, CLASSES[rng.integers(2)], *moved, np.float32(rng.normal(-2, 1.5))))
         for index, name in enumerate(CLASSES):
             logits[number, index] = max([-4.6, *(row[-1] for row in found if row[0] == image and row[1] == name)])
@@ -148,7 +148,8 @@ def test_boxes_of_another_run_are_refused(scene_problem: Path) -> None:
     ("column", "value", "message"),
     [
         ("x1_px", -1.0, "boxes have no area"),
-        ("y0_px", float("nan"), "boxes have no area or a number that is not finite"),
+        ("y0_px", float("-inf"), "boxes have no area or a number that is not finite"),
+        ("y0_px", float("nan"), "have gaps"),
         ("ignore", 2, "must hold 0 and 1"),
         ("box", 0, "occurs twice"),
         ("label", None, "have gaps"),
