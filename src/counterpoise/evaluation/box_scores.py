@@ -2,9 +2,9 @@
 
 The intervals come from the jackknife: each unit is left out once, and the variance of the figures that remain gives
 Student's interval on the scale of log-odds. Its degrees of freedom are the units that show what is counted, less one.
-In simulations with 5 to 150 scenes (`tests/evaluation/test_boxes.py` has a small one) it contained the true average
-precision in 93 to 98 %, where percentiles of resamples did in 81 to 95 %; precision and recall in 94 to 97 %; and the
-localization-recall-precision error, which few scenes make too small, in 91 to 98 % (percentiles: 78 to 94 %).
+In simulations with 5 to 150 scenes (`benchmarks/box_intervals.py`) it contained the true average precision in 94 to
+100 %, where percentiles of resamples did in 84 to 95 %, and the localization-recall-precision error, which few scenes
+make too small, in 92 to 98 % (percentiles: 78 to 92 %); precision and recall in 94 to 97 %.
 """
 
 from __future__ import annotations
