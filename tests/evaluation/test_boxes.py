@@ -67,6 +67,8 @@ def test_tables_hold_what_they_declare_and_can_be_written(tmp_path: Any) -> None
         assert len(table)
     sizes = tables["detection_sizes"].set_index(["class", "size", "measure"])["value"]
     assert sizes[ALL, "all", "false_alarms_per_square_km"] == 2 * sizes[ALL, "all", "false_alarms_per_image"]
+    assert sizes[ALL, "all", "precision_100x_rarer"] < sizes[ALL, "all", "precision_10x_rarer"]
+    assert sizes[ALL, "all", "precision_10x_rarer"] < sizes[ALL, "all", "precision"]
     assert sizes["roof", "all", "no_skill_50"] < sizes["roof", "all", "average_precision_50"]
     pr, froc = tables["detection_pr"], tables["detection_froc"]
     assert pr["threshold"].groupby(pr["class"]).is_monotonic_decreasing.all()

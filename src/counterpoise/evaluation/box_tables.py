@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 NAMES = ("detection_pr", "detection_froc", "detection_sizes", "detection_errors")
 POINTS = 200
 """Points of a curve at most: more of them show nothing."""
+RARER = (10, 100)
+"""How many times rarer than in test objects are taken to be: precision falls with their density."""
 ALL = ""
 """In the column `class`: all classes together, or the mean over them."""
 HEADLINES = {
@@ -82,6 +84,9 @@ def scores(scenes: Scenes) -> dict[tuple[str, str], dict[str, Score]]:
                 own["no_skill_50"] = _no_skill(scenes, labels), intervals.missing("the value of guessing is exact")
                 images = np.ones(len(scenes.units))
                 own["false_alarms_per_image"] = box_scores.false_alarms(counts, scenes.units, images)
+                density = float(counts.objects.sum()) / len(scenes.units)
+                for factor in RARER:
+                    own[f"precision_{factor}x_rarer"] = box_scores.precision_at(counts, scenes.units, density / factor)
                 if scenes.square_km is not None:
                     own["false_alarms_per_square_km"] = box_scores.false_alarms(counts, scenes.units, scenes.square_km)
             every[name, size] = own
