@@ -146,7 +146,7 @@ def precision_at(of: Counts, units: Units, density: float) -> Score:
         _sums(values, units) for values in (of.found, of.false_alarms, of.objects, np.ones(len(units)))
     )
     hits = _ratio(found, objects) * density
-    return _jackknife(_ratio(hits, hits + false / images), _showing(of.objects, units), NOTHING_DECIDED)
+    return _jackknife(_ratio(hits, hits + _ratio(false, images)), _showing(of.objects, units), NOTHING_DECIDED)
 
 
 @dataclass(frozen=True)
