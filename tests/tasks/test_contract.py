@@ -27,6 +27,7 @@ DECIDE: dict[str, Any] = {
     "costs": {},
     "beta": 1.0,
     "floor": 0.8,
+    "false_alarms": 1.0,
     "at_least": 0,
     "min_positives": 10,
     "search_positives": 1000,

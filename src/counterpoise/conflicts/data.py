@@ -21,6 +21,7 @@ OUTPUTS = (
     *("models/model", "models/decision.json", "results/params.ok", "results/train"),
     *(f"results/predictions/{split}.parquet" for split in ("val", "test")),
     *(f"results/predictions/predict.{split}.sums" for split in ("val", "test")),
+    *(f"results/detections/{split}" for split in ("val", "test")),
     *("reports/metrics.json", "reports/plots", "reports/index.html"),
 )
 """What the stages of `dvc.yaml` write. DVC deletes these before it runs a stage."""
