@@ -8,9 +8,9 @@ on the stored features, and decides on test
 - weighted cross-entropy by the most probable class of its raw logits, and of the probabilities that the ledger
   corrects.
 
-Logistic regression of scikit-learn on the same features and splits, its prior corrected by train's shares, stands
-below as a check from outside. Printed are balanced accuracy on test, its mean and standard error over the splits, and
-each split.
+Logistic regression of scikit-learn on the same features and splits, with the C of ten that has the least (weighted)
+log loss on validation and its prior corrected by train's shares, stands below as a check from outside. Printed are
+balanced accuracy on test, its mean and standard error over the splits, and each split.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 from tqdm import tqdm
 
 from counterpoise import config, labels
@@ -34,10 +35,12 @@ from counterpoise.study import experiment, shuffle_split
 
 Floats = NDArray[np.float64]
 Content = Mapping[str, Any]
+Part = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""Features (n, d) and classes (n,)."""
 SPLITS = 5
 VARIANTS = ("plain, most probable", "plain, balanced", "weighted, raw", "weighted, corrected")
-INVERSE_PENALTY = 0.01
-"""scikit-learn's C, for features scaled to unit variance."""
+INVERSE_PENALTIES = np.logspace(-4, 0.5, 10)
+"""Values of scikit-learn's C that validation chooses from, for features scaled to unit variance."""
 
 
 def balanced_accuracies(content: Content, data: experiment.Data, seed: int) -> Floats:
@@ -70,11 +73,11 @@ def balanced_accuracies(content: Content, data: experiment.Data, seed: int) -> F
 
     plain, weighted = scored("none"), scored("balanced")
     ours = [plain["calibrated"], plain["decided"], weighted["raw"], weighted["calibrated"]]
-    train, test = (features_and_targets(data, name) for name in ("train", "test"))
-    return np.array([ours, logistic_regression(*train, *test)])
+    parts = [features_and_targets(data, name) for name in splits.NAMES]
+    return np.array([ours, logistic_regression(*parts)])
 
 
-def features_and_targets(data: experiment.Data, name: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def features_and_targets(data: experiment.Data, name: str) -> Part:
     """Take the (n, d) features of a split, and the (n,) classes of its tiles."""
     split = data.splits[name]
     if split.features is None:
@@ -83,23 +86,22 @@ def features_and_targets(data: experiment.Data, name: str) -> tuple[NDArray[np.f
     return split.features.values[rows], labels.targets(split.tiles.table["labels"].tolist(), data.classes.names)
 
 
-def logistic_regression(
-    train_features: NDArray[np.float32],
-    train_targets: NDArray[np.int64],
-    test_features: NDArray[np.float32],
-    test_targets: NDArray[np.int64],
-) -> list[float]:
-    """Compute the same four figures with scikit-learn alone."""
-    prior = np.bincount(train_targets) / len(train_targets)
+def logistic_regression(train: Part, val: Part, test: Part) -> list[float]:
+    """Compute the same four figures with scikit-learn alone, tuned on validation."""
+    prior = np.bincount(train[1]) / len(train[1])
 
     def probs(class_weight: str | None) -> Floats:
-        model = LogisticRegression(C=INVERSE_PENALTY, class_weight=class_weight, max_iter=2000)
-        fitted = make_pipeline(StandardScaler(), model).fit(train_features, train_targets)
-        return np.asarray(fitted.predict_proba(test_features))
+        weights = compute_sample_weight(class_weight, val[1])
+        models = [
+            make_pipeline(StandardScaler(), LogisticRegression(C=c, class_weight=class_weight, max_iter=2000))
+            for c in INVERSE_PENALTIES
+        ]
+        values = [log_loss(val[1], model.fit(*train).predict_proba(val[0]), sample_weight=weights) for model in models]
+        return np.asarray(models[int(np.argmin(values))].predict_proba(test[0]))
 
     plain, weighted = probs(None), probs("balanced")
     scores = (plain, plain / prior, weighted, weighted * prior)
-    return [float(balanced_accuracy_score(test_targets, score.argmax(axis=1))) for score in scores]
+    return [float(balanced_accuracy_score(test[1], score.argmax(axis=1))) for score in scores]
 
 
 def main() -> None:

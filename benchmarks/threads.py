@@ -1,4 +1,4 @@
-"""Seconds of `train` (a stochastic head on features) and `evaluate` with 1, 2 and 4 threads, alone and beside busy ones.
+"""Seconds of `train` (a stochastic head) and `evaluate` with 1, 2 and 4 threads, alone and beside busy processes.
 
 Run `python benchmarks/threads.py` from the top of a repository in which `make` built the default problem. It takes some
 minutes, and writes only to a temporary folder. Each stage runs as `python -m` with `OMP_NUM_THREADS`, first on the

@@ -122,6 +122,16 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "macro F1, re-decided": "macro_f1_decided",
         },
     ),
+    "heads": (
+        "heads",
+        {
+            "data (classes)": "data",
+            "figure": "figure",
+            "regression": "regression",
+            "`lbfgs`": "lbfgs",
+            "`adamw`": "adamw",
+        },
+    ),
     "elpv_binary": (
         "elpv_binary",
         {

@@ -75,6 +75,8 @@ REMEDIES = (
     *(f"train.sampler: {name}" for name in choices("sampler") if name != "as_drawn"),
     *(f"train.classifier: {name}" for name in choices("classifier") if name != "as_trained"),
     "oversample.defer_frac",
+    "oversample.empty_ratio",
+    "oversample.majority_only",
     "weighting.defer_frac",
     "split.balance",
 )

@@ -22,6 +22,7 @@ from counterpoise.artifacts import (
     classes,
     clusters,
     decision,
+    detections,
     draws,
     features,
     manifest,
@@ -149,6 +150,21 @@ PLOTS = {
             "high": [1.0],
         }
     ),
+    "detection_pr": pd.DataFrame({"class": ["NA"], "recall": [0.5], "precision": [0.25], "threshold": [0.125]}),
+    "detection_froc": pd.DataFrame({"class": ["NA"], "false_alarms": [1.5], "recall": [0.25], "threshold": [0.125]}),
+    "detection_sizes": pd.DataFrame(
+        {
+            "class": ["", "NA"],
+            "size": ["all", "small"],
+            "measure": ["lrp", "recall"],
+            "value": [0.5, np.nan],
+            "low": [0.25, np.nan],
+            "high": [0.75, np.nan],
+            "objects": [4, 0],
+            "units": [3, 0],
+        }
+    ),
+    "detection_errors": pd.DataFrame({"class": ["NA"], "kind": ["both"], "count": [3], "images": [2], "units": [1]}),
 }
 CARD = model.Card(
     "multiclass",
@@ -164,6 +180,13 @@ CARD = model.Card(
     pool="avg",
     hidden=512,
     width=512,
+)
+DETECTIONS = detections.Tables(
+    pd.DataFrame(
+        [("NA", "Dächer, alt", 0.5, 0.0, 3.0, 2.0, 1.5), ("é", "NA", 0.0, 0.0, 1.0, 1.0, -2.0)],
+        columns=list(detections.FOUND),
+    ),
+    pd.DataFrame([("NA", "", 0, "NA", 0.1 + 0.2, 0.0, 3.0, 1e-3, 1)], columns=list(detections.THERE)),
 )
 WEIGHTS = {"head.weight": torch.arange(6.0).reshape(2, 3).T, "head.bias": torch.tensor([0.5, -1.0])}
 
@@ -208,6 +231,11 @@ EXAMPLES: dict[str, Example] = {
             prevalences=(decision.Moved(0.05, (0.95, 0.05), (0.1, -0.7), ((1.0, 0.0), (0.0, 19.0)), ()),),
             knots=(((-1.5, 0.1 + 0.2), (1e-300, 0.9)), ((), ())),
         )
+    ),
+    "detections": Example(
+        lambda root: detections.write(root, "val", DETECTIONS),
+        lambda root: detections.read(root, "val"),
+        DETECTIONS,
     ),
     "features": (
         lambda found: Example(

@@ -23,6 +23,13 @@ def test_the_fall_of_system_a_is_what_validation_promised():
     assert interval.low < precision < interval.high
 
 
+def test_images_to_look_at_are_those_found_and_false_alarms():
+    value, interval = prevalence.expected_flagged(SYSTEM_A, 137 / 2999)
+    assert value == pytest.approx(369 / 2999)
+    assert interval.low < value < interval.high
+    assert np.isnan(prevalence.expected_flagged((0, 3, 0, 9), 0.1)[0])
+
+
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.001])
 def test_precision_follows_bayes_rule(share):
     rng = np.random.default_rng(0)

@@ -49,6 +49,26 @@ CASES = [
         {"train__sampler": "progressive"},
     ),
     (
+        {"oversample__strategy": "box_repeat_factor"},
+        "oversample.strategy 'box_repeat_factor' counts boxes",
+        {"oversample__strategy": "box_repeat_factor", "task": "multilabel"},
+    ),
+    (
+        {"oversample__majority_only": "drop", "oversample__majority": ["a"]},
+        "oversample.majority_only 'drop' compares sets of labels",
+        {"oversample__majority_only": "drop", "oversample__majority": ["a"], "task": "multilabel"},
+    ),
+    (
+        {"oversample__empty_ratio": 1.0},
+        "oversample.empty_ratio is for tiles without any label",
+        {"oversample__empty_ratio": 1.0, "task": "multilabel"},
+    ),
+    (
+        {"oversample__majority_only": "drop", "task": "multilabel"},
+        "oversample.majority_only is 'drop', but oversample.majority names no class",
+        {"oversample__majority_only": "drop", "oversample__majority": ["a"], "task": "multilabel"},
+    ),
+    (
         {"decide__at_least": 2},
         "decide.at_least is for task 'multilabel'",
         {"decide__at_least": 2, "task": "multilabel"},

@@ -92,6 +92,8 @@ def test_a_geotiff_has_its_bands_values_and_nodata(tmp_path, dtype, tiled):
         file.write(values)
     with scenes.opened(path, rows_px=20) as scene:
         assert (scene.size_px, scene.bands, scene.absent) == ((128, 96), 4, 7)
+        for y in (0, 30, 60, 2):  # full rows, fewer than those of a block
+            assert (scene.window(y, y + 9, 0, 128) == np.moveaxis(values, 0, -1)[y : y + 9]).all()
         assert (scene.window(10, 40, 5, 60) == np.moveaxis(values, 0, -1)[10:40, 5:60]).all()
         shown = Pixels({"integer": (0, 255), "float": (0, 255)}, (3, 2, 0))
         piece = images.render_window(scene, shown, (5, 10, 60, 40))

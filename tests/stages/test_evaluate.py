@@ -24,6 +24,7 @@ PREVALENCES = (0.2, 0.01)
 REST = {
     "beta": 1.0,
     "floor": 0.8,
+    "false_alarms": 1.0,
     "unlabelled": "data/unlabelled",
     "at_least": 0,
     "min_positives": 10,
@@ -563,6 +564,47 @@ def test_precision_and_ap_at_a_prevalence_are_those_of_images_weighed_to_it(many
         assert again.loc["average_precision", "value"] == pytest.approx(ranked, rel=1e-5)  # the ranking stays
     assert (table["low"] <= table["value"] + 1e-9).all()
     assert (table["value"] <= table["high"] + 1e-9).all()
+
+
+def the_grid(root: Path) -> Any:
+    table = pd.read_csv(root / "reports/plots/prevalence_grid.csv")
+    assert table["prevalence"].is_monotonic_increasing
+    return table.set_index(["prevalence", "figure"])
+
+
+def test_the_grid_of_prevalences_says_what_the_table_says_and_what_images_weighed_to_it_show(tmp_path: Path) -> None:
+    a_problem(tmp_path)
+    names, targets, _, _, decisions = used(tmp_path)
+    actual, says = targets == names.index("rare"), decisions == names.index("rare")
+    grid, table = the_grid(tmp_path), the_prevalences(tmp_path)
+    shares = grid.index.unique("prevalence")
+    assert len(shares) >= 40
+    assert (shares[0], shares[-1]) == (0.001, 0.5)
+    columns = ["value", "low", "high"]
+    for place, share in {(place, share) for place, share, _, _ in table.index}:
+        at = shares[np.abs(shares - share).argmin()]
+        expected = table.loc[(place, share, "as it is", "precision"), columns].to_numpy(dtype=float)
+        assert grid.loc[(at, "precision"), columns].to_numpy(dtype=float) == pytest.approx(expected, rel=1e-3)
+    for share in shares:
+        weights = np.where(actual, share / actual.mean(), (1 - share) / (1 - actual.mean())) / len(actual)
+        flagged, alarms, found = (weights[which].sum() for which in (says, says & ~actual, says & actual))
+        assert grid.loc[(share, "flagged_per_1000"), "value"] == pytest.approx(1000 * flagged, rel=1e-4)
+        assert grid.loc[(share, "false_alarms_per_found"), "value"] == pytest.approx(alarms / found, rel=1e-4)
+    assert (grid["low"] < grid["value"]).all()
+    assert (grid["value"] < grid["high"]).all()
+
+
+def test_the_grid_has_no_intervals_where_images_come_in_groups(tmp_path: Path) -> None:
+    a_problem(tmp_path, copies=2, grouped=True)
+    grid = the_grid(tmp_path)
+    assert grid[["low", "high"]].isna().to_numpy().all()
+    assert grid["value"].notna().all()
+
+
+def test_where_nothing_is_found_there_are_no_false_alarms_for_each_image_found(tmp_path: Path) -> None:
+    a_problem(tmp_path, counts=(400, 9, 9, 5), skill=0.0, rule="most_probable", calibrator="vector")
+    grid = the_grid(tmp_path).xs("false_alarms_per_found", level="figure")
+    assert grid["value"].isna().all()
 
 
 def test_at_a_smaller_prevalence_a_decision_made_for_it_is_more_careful(tmp_path: Path) -> None:

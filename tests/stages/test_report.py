@@ -1,4 +1,5 @@
 import dataclasses
+import html
 import html.parser
 import io
 import json
@@ -59,7 +60,7 @@ SYSTEM_D = [1e-4, 1e-5, 1e-6, 1e-7, 1e-8]
 
 
 class Page(html.parser.HTMLParser):
-    """What a browser sees: tags with attributes, and texts outside of style."""
+    """What a browser without scripts sees: tags with attributes, and texts outside of style and scripts."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -73,10 +74,13 @@ class Page(html.parser.HTMLParser):
         self.tags.append((tag, dict(attrs)))
         self.inside = tag
 
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
     def handle_data(self, data: str) -> None:
         if self.inside == "h2" and data.strip():
             self.headings.append(data.strip())
-        if self.inside != "style":
+        if self.inside not in ("style", "script"):
             self.texts.append(data)
 
     @property
@@ -247,10 +251,12 @@ def test_hostile_names_are_text_and_nothing_else(tmp_path):
     build(tmp_path, HOSTILE)
     text = made(tmp_path)
     page = Page(text)
-    assert not page.named("script")
     assert not page.named("b")
+    kinds = [attributes.get("type") for attributes in page.named("script")]
+    assert kinds.count("application/json") == len(page.named("svg"))
+    assert [kind for kind in kinds if kind != "application/json"] == [None, None]
     assert all(attributes["src"].startswith("data:image/jpeg;base64,") for attributes in page.named("img"))
-    assert "<script" not in text
+    assert text.count("<script") == len(kinds)
     for name in HOSTILE:
         assert " ".join(name.split()) in page.text
     assert "the file is <empty>" in page.text
@@ -280,7 +286,7 @@ def test_figures_of_another_test_set_than_in_the_last_commit_are_a_warning(tmp_p
 
 def test_the_page_loads_nothing(tmp_path):
     build(tmp_path)
-    text = made(tmp_path)
+    text = re.sub(r"<script>.*?</script>", "", made(tmp_path), flags=re.DOTALL)
     loads = re.findall(r"""(?:src|href|action|data|poster)\s*=\s*["']?([^"'\s>]+)""", text)
     assert all(target.startswith(("data:", "#")) for target in loads)
     assert "url(" not in text
@@ -320,11 +326,12 @@ def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(
     build(tmp_path / "one", ("a", "b", "rare"), test_counts=[60, 40, 1])
     build(tmp_path / "enough", ("a", "b", "rare"), test_counts=[60, 40, 10])
     few, one, enough = (Page(made(tmp_path / name)).text for name in ("few", "one", "enough"))
-    assert "Among 106 test images, the model finds 5 of the 6 with this class (95 % interval: " in few.replace(
-        "\xa0", " "
+    assert re.search(
+        r"Finds 5 of 6 test images of “rare”\. .* Uncertain: recall \d+ % to >?\d+ % \(95 % interval\)\.",
+        few.replace("\xa0", " "),
     )
     assert few.count("Only 6 test images have this class: too few to judge the model.") == 2
-    assert "the model finds the only one with this class (only 1 unit; no interval)" in one
+    assert re.search(r"Finds the only test image of “rare” \(only 1 unit\)\. .*Uncertain: there is no interval\.", one)
     assert one.count("Not usable: only 1 test image has this class.") == 2
     assert "too few to judge" not in enough
 
@@ -377,14 +384,14 @@ def test_gains_and_losses_of_the_decision_are_named_by_their_intervals(tmp_path)
 def test_a_test_split_without_the_class_that_matters_gives_a_page(tmp_path):
     build(tmp_path, ("a", "b", "rare"), test_counts=[12, 12, 0])
     text = Page(made(tmp_path)).text
-    assert "None of the 24 test images has it, so this run cannot judge the model on it." in text
+    assert "None of the 24 test images has “rare”, so this run cannot judge the model on it." in text
     assert "there is no curve" in text
 
 
 def test_sixty_classes_are_folded_and_their_confusion_is_a_table(tmp_path):
     build(tmp_path, MANY)
     page = Page(made(tmp_path))
-    assert not [a for a in page.named("svg") if "confusion" in a["class"].split()]
+    assert not [a for a in page.named("svg") if a["aria-label"].startswith("Confusion matrix")]
     assert "most confused of" in page.text
     assert "The other 40 classes" in page.text
     assert "All 60 classes" in page.text
@@ -464,6 +471,24 @@ def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path,
     build(tmp_path, rates=[0.1, 0.1, 0.1], losses=losses)
     set_best_epoch(tmp_path, 2)
     assert ("The best epoch is the last one (3)" in Page(made(tmp_path)).text) == warned
+
+
+def test_a_penalty_path_is_shown_in_place_of_epochs(tmp_path):
+    build(tmp_path, rates=[0.1, *5 * [0.0]], losses=[0.9, 0.6, 0.7, 0.65, 0.8, 0.5])
+    folder = tmp_path / training.FOLDER / "plots" / "metrics"
+    columns = {"penalty": [1.0, 0.1, 0.01, 0.1, 0.01, 0.001], "floor": [1.0] * 3 + [0.001] * 3}
+    for name, values in columns.items():
+        lines = [f"{step}\t{value}" for step, value in enumerate(values)]
+        (folder / f"{name}.tsv").write_text("\n".join(["step\tvalue", *lines]))
+        storage.record(folder / f"{name}.tsv", tmp_path / training.SUMS)
+    set_best_epoch(tmp_path, 5)
+    page = Page(made(tmp_path))
+    assert (
+        "was fitted 6 times along a path of falling L2 penalties, and the fit with a penalty of 0.001 was" in page.text
+    )
+    assert "x of the L2 penalty 10^-x, from strong to weak" in page.text
+    assert "The best epoch is the last one" not in page.text
+    assert "The learning rate vanished" not in page.text
 
 
 def test_an_interval_that_contains_no_skill_is_warned_of(tmp_path):
@@ -617,6 +642,33 @@ def test_mistakes_are_mistakes_and_no_more_than_asked_for(tmp_path, task):
     assert (tmp_path / report.PATH).read_text().count('class="mistakes"') == 2
 
 
+def test_the_first_mistakes_are_visible_and_the_others_one_click_away(tmp_path):
+    build(tmp_path, ("a", "b", "rare"), skill=0.0)
+    text = made(tmp_path, report.Params(report=report.Report(mistakes=20)))
+    assert len(Page(text).named("img")) > 14
+    assert re.search(r"<details>\n<summary>\d+ more</summary>\n<ul class=\"mistakes\">", text)
+
+
+def test_the_data_set_is_named_and_the_first_sentence_says_what_is_found(tmp_path):
+    build(tmp_path)
+    text = made(tmp_path)
+    assert "<title>raw – Counterpoise report</title>" in text
+    assert "Counterpoise report: raw" in Page(text).text
+    on = plots.read(tmp_path, "confusion") == "rare"
+    found, alarms = int(on.all(axis=1).sum()), int(on["decided"].sum())
+    first = Page(re.findall(r'<p class="lede outcome">(.*?)</p>', text)[0]).text
+    assert first.startswith(f"Finds {found} of 10 test images of “rare”. Of {alarms} alarms, {found} are right (")
+
+
+def test_classes_that_test_lacks_come_last_in_the_charts(tmp_path):
+    build(tmp_path, MANY, test_counts=[12] * 30 + [0] * 29 + [12])
+    text = made(tmp_path)
+    recall = next(a for a in Page(text).named("svg") if a["aria-label"].startswith("Recall: share of images found"))
+    assert recall["aria-label"].count("n = 12") == 20
+    assert "n/a" not in recall["aria-label"]
+    assert text.count('class="controls"') == 2
+
+
 def test_no_pictures_are_shown_where_none_are_asked_for(tmp_path):
     build(tmp_path)
     page = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0))))
@@ -663,40 +715,109 @@ def browse(root: Path, page: str, *, dark: bool) -> tuple[str, str]:
     """Open a page in headless Chromium: what it became, and what the browser said of it."""
     options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     options += "--disable-component-update --disable-sync --allow-file-access-from-files --enable-logging=stderr "
-    options += "--v=0 --window-size=1280,900"
+    options += "--v=0 --window-size=1280,900 --virtual-time-budget=60000"
     theme = ["--blink-settings=preferredColorScheme=0"] if dark else []
     command = [str(BROWSER), *options.split(), *theme, f"--user-data-dir={root / f'profile{dark}'}", "--dump-dom"]
-    done = subprocess.run([*command, page], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([*command, page], capture_output=True, text=True, timeout=120, check=True)
     return done.stdout, done.stderr
+
+
+WIDTHS = (390, 768, 1280, 1920)
+MEASURE = """<script>
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+window.onload = async () => {
+  const told = [];
+  for (const frame of document.querySelectorAll("iframe")) {
+    const page = frame.contentDocument, root = page.documentElement;
+    for (let i = 0; i < 200 && !root.classList.contains("drawn"); i++) await wait(100);
+    for (const details of page.querySelectorAll("details")) details.open = true;
+    await wait(100);
+    const wide = [...page.querySelectorAll("main .chart svg, header .chart svg")].filter((picture) =>
+      picture.getBoundingClientRect().right > root.clientWidth + 1);
+    const slider = page.querySelector("[data-signal=prevalence]"), said = [];
+    const first = page.querySelectorAll("#prevalence .chart");
+    for (const position of slider ? [0, Number(slider.max)] : []) {
+      slider.value = position;
+      slider.dispatchEvent(new Event("input"));
+      await wait(200);
+      said.push([page.querySelector("output").textContent, ...[...first].map((chart) =>
+        [...chart.querySelectorAll("text")].map((text) => text.textContent).find((text) => text.startsWith("at ")))]);
+    }
+    told.push({
+      scripted: root.classList.contains("scripted"), drawn: root.classList.contains("drawn"), said,
+      scroll: root.scrollWidth, client: root.clientWidth, wide: wide.length,
+      shade: getComputedStyle(page.body).backgroundColor, links: [...page.querySelectorAll("nav a")].map(
+        (link) => [link.textContent, page.querySelector(link.getAttribute("href")).querySelector("h2").textContent]),
+      controls: [...page.querySelectorAll(".controls")].map((one) => one.getBoundingClientRect().height > 0),
+    });
+  }
+  const result = document.createElement("pre");
+  result.textContent = JSON.stringify(told);
+  document.body.append(result);
+};</script>"""
+
+
+def measured(root: Path, widths: Sequence[int], *, dark: bool = False, scripts: bool = True) -> list[dict[str, Any]]:
+    """Load the page in frames of some widths, open everything, move the slider, and say what is there."""
+    frames = "".join(
+        f'<iframe src="index.html" width="{width}" height="900" frameborder="0"></iframe>' for width in widths
+    )
+    if not scripts:
+        frames = frames.replace("<iframe", '<iframe sandbox="allow-same-origin"')
+    wrapper = root / "reports" / "wrapper.html"
+    wrapper.write_text(MEASURE.replace("i < 200", "i < 200" if scripts else "i < 0") + frames, encoding="utf-8")
+    dom, said = browse(root, wrapper.as_uri(), dark=dark)
+    complaints = [line for line in said.splitlines() if "CONSOLE" in line]
+    assert not [line for line in complaints if scripts or "sandbox" not in line]
+    told: list[dict[str, Any]] = json.loads(html.unescape(re.findall(r"<pre>(.*?)</pre>", dom, re.DOTALL)[0]))
+    return told
+
+
+def check_layout(told: dict[str, Any]) -> None:
+    assert told["scroll"] <= told["client"]
+    assert told["wide"] == 0
+    assert all(name == heading for name, heading in told["links"])
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_a_browser_shows_the_page_without_complaint_and_a_phone_need_not_scroll_sideways(tmp_path, task, dark):
-    """The page holds no script: a wrapper loads it in frames as wide as a desktop and as a phone, and measures."""
+def test_a_browser_draws_the_page_at_every_width_without_complaint(tmp_path, task, dark):
     build(tmp_path, HOSTILE, task=task)
     made(tmp_path)
-    wrapper = tmp_path / "reports" / "wrapper.html"
-    wrapper.write_text(
-        "<script>window.onload = () => { document.title = [...document.querySelectorAll('iframe')].map(frame => "
-        "{ const page = frame.contentDocument.documentElement; return page.scrollWidth + '/' + page.clientWidth + "
-        "'/' + getComputedStyle(frame.contentDocument.body).backgroundColor; }).join(' ; '); }</script>"
-        '<iframe src="index.html" width="1280" height="900" frameborder="0"></iframe>'
-        '<iframe src="index.html" width="390" height="844" frameborder="0"></iframe>'
-    )
-    dom, said = browse(tmp_path, wrapper.as_uri(), dark=dark)
-    assert "CONSOLE" not in said
-    title = re.search(r"<title>(.*?)</title>", dom)
-    assert title, "the frames could not be measured"
-    for measured in title[1].split(" ; "):
-        scroll, client, background = measured.split("/")
-        assert int(scroll) <= int(client), measured
-        shade = [int(part) for part in re.findall(r"\d+", background)[:3]]
+    for told in measured(tmp_path, WIDTHS, dark=dark):
+        assert told["drawn"]
+        check_layout(told)
+        shade = [int(part) for part in re.findall(r"\d+", told["shade"])[:3]]
         assert (sum(shade) < 300) == dark
-    dom, said = browse(tmp_path, (tmp_path / report.PATH).as_uri(), dark=dark)
-    assert "Counterpoise report" in dom
-    assert "CONSOLE" not in said
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
+def test_the_page_is_whole_without_scripts(tmp_path):
+    build(tmp_path, MANY)
+    text = made(tmp_path)
+    (told,) = measured(tmp_path, [390], scripts=False)
+    assert not told["scripted"]
+    assert told["controls"] == [False, False]
+    check_layout(told)
+    table = plots.read(tmp_path, "prevalence_grid").set_index(["prevalence", "figure"])["value"]
+    assert f"{table[0.05, 'precision']:.2f}" in Page(text).text
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
+def test_the_slider_shows_the_figures_of_the_grid(tmp_path):
+    build(tmp_path)
+    made(tmp_path)
+    (told,) = measured(tmp_path, [1280])
+    grid = plots.read(tmp_path, "prevalence_grid")
+    assert len(told["said"]) == 2
+    for (share, *texts), at in zip(told["said"], (grid["prevalence"].min(), grid["prevalence"].max()), strict=True):
+        rows = grid[grid["prevalence"] == at].set_index("figure")
+        precision, alarms, flagged = (rows.loc[figure, ["value", "low", "high"]] for figure in plots.GRID_FIGURES)
+        assert texts[0] == "at {}: {:.2f} [{:.2f}, {:.2f}]".format(share, *precision)
+        for text, row in ((texts[1], alarms), (texts[2], flagged)):
+            shown = [f"{value:,.0f}" if value >= 99.5 else f"{value:.1f}" for value in row]
+            assert text == "at {}: {} [{}, {}]".format(share, *shown)
 
 
 GROUPED: dict[str, Any] = {"val_counts": [60, 40, 60], "unit_sizes": (1, 2, 6)}
@@ -718,7 +839,7 @@ def test_ten_objects_of_six_images_are_ten_units_everywhere(tmp_path, capsys):
     text = Page(made(tmp_path)).text.replace("\xa0", " ")
     assert "Test: 160 images of 90 units, 60 images of 10 units with the class that matters." in text
     assert "Images of one group, or near duplicates, are one unit: they count as one observation." in text
-    assert "the model finds 13 of the 60 with this class (10 units; 95 % interval: " in text
+    assert "Finds 13 of 60 test images of “rare” (10 units). Of " in text
     assert "13 of 60 images found (10 units)" in text
     assert "n = 60 (10 units)" in text
     assert "n = 40 (20 units)" in text

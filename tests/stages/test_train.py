@@ -1482,3 +1482,42 @@ def test_a_draw_has_the_type_of_its_tile_whatever_its_view() -> None:
     assert typed.targets[0] != typed.targets[1] == typed.targets[2]
     with pytest.raises(ValueError, match="needs the tile of each example"):
         with_types(replace(drawn, tiles=None), every, np.zeros(40, dtype=np.int64))
+
+
+def test_a_path_of_penalties_is_fitted_and_written_as_curves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = settings(train__solver="lbfgs")
+    a_repository(tmp_path, content)
+    train.main(tmp_path, config.validate(train.Params, content))
+    curves, best = training.read(tmp_path), training.best_epoch(tmp_path)
+    assert {"train/loss", "val/loss", "val/average_precision", "penalty", "floor"} < set(curves)
+    assert best is not None
+    assert best == int(np.argmin(curves["val/loss"]))
+    assert f"best penalty {best + 1} of {len(curves)}: train/loss" in capsys.readouterr().out
+    assert not list((tmp_path / unfinished.FOLDER).glob("train-*"))
+    card = model.read_card(tmp_path)
+    assert [line.piece for line in card.ledger][-1] == "loss"
+    network = rebuild(card, model.read_weights(tmp_path))
+    val = train._examples(tmp_path, "val", a_prior((5,) * 4), config.validate(train.Params, content))
+    compute = devices.pick("cpu", "float32")
+    logits = torch.from_numpy(infer(network, val.inputs, 64, compute))
+    loss = nn.functional.cross_entropy(logits, val.targets)
+    assert loss.item() == pytest.approx(curves["val/loss"].min(), abs=1e-5)
+
+
+def test_members_of_a_path_are_bootstraps_of_units(tmp_path: Path) -> None:
+    content = settings(train__solver="lbfgs", train__members=3)
+    a_repository(tmp_path, content)
+    ids = [f"{split}{number:04d}" for split, count in (("train", 40), ("val", 20)) for number in range(count)]
+    units = [f"{name[:-4]}{int(name[-4:]) // 8}" for name in ids]
+    table = pd.DataFrame({"image_id": ids, "unit": units, "centre": ids, "kind": "single", "correlation": 1.0})
+    clusters.write(tmp_path, table)
+    params = config.validate(train.Params, content)
+    found = train._units(tmp_path, params)
+    assert found is not None
+    assert found.tolist() == units[:40]
+    train.main(tmp_path, params)
+    first, second, third = (model.read_weights(tmp_path, member)["2.weight"] for member in range(3))
+    assert not torch.allclose(first, second)
+    assert not torch.allclose(second, third)

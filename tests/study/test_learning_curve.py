@@ -61,6 +61,15 @@ def test_it_is_the_same_twice_and_another_with_another_seed_of_training(root: Pa
     assert measured(root) == measured(root) != measured(root, train__seed=1)
 
 
+def test_a_penalty_path_has_a_curve_with_intervals_too(root: Path) -> None:
+    result = measured(root, train__solver="lbfgs")
+    for curve in result.curves:
+        assert all(low < score < high for score, (low, high, _) in zip(curve.scores, curve.intervals, strict=True))
+    assert result.curves == measured(root, train__solver="lbfgs", train__epochs=50).curves
+    several = measured(root, train__solver="lbfgs", train__members=2)
+    assert several.curves != result.curves
+
+
 def test_the_validation_scores_of_all_labels_are_those_of_the_stages(root: Path) -> None:
     from sklearn.metrics import average_precision_score, balanced_accuracy_score
 

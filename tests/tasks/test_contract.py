@@ -27,6 +27,7 @@ DECIDE: dict[str, Any] = {
     "costs": {},
     "beta": 1.0,
     "floor": 0.8,
+    "false_alarms": 1.0,
     "at_least": 0,
     "min_positives": 10,
     "search_positives": 1000,
@@ -110,7 +111,15 @@ def test_a_third_task_is_labelled_split_drawn_and_decided_without_any_other_chan
 
 SECTIONS: dict[str, Any] = {
     "oversample": oversample.Oversample(
-        strategy="over", views=1, policy="flips", defer_frac=0.0, repeat_threshold=0.1, resize_frac=0.2
+        strategy="over",
+        views=1,
+        policy="flips",
+        defer_frac=0.0,
+        repeat_threshold=0.1,
+        resize_frac=0.2,
+        empty_ratio=None,
+        majority_only="keep",
+        majority=(),
     ),
     "train": config.Portion(fraction=1.0),
 }

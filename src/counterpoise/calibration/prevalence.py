@@ -6,6 +6,8 @@ each side look as they did.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -88,9 +90,52 @@ def expected_precision(
     tp, fp, fn, tn = counts
     if not tp + fn or not fp + tn:
         return float("nan"), intervals.Interval(0.0, 1.0)
+    value = float(precision_at(tp / (tp + fn), fp / (fp + tn), prevalence))
+    drawn = intervals.percentile(precision_at(*_posterior(counts), prevalence), level=level)
+    return value, intervals.Interval(drawn.low, drawn.high)
+
+
+def flagged_at(recall: ArrayLike, false_positive_rate: ArrayLike, prevalence: float) -> Floats:
+    """Compute the share of images that are decided for, `pi r + (1 - pi) f`.
+
+    Args:
+        recall: r, share of positives decided for, in [0, 1], any shape.
+        false_positive_rate: f, share of negatives decided for, in [0, 1], of the same shape.
+        prevalence: pi, share of positives, in (0, 1).
+
+    Example:
+        >>> float(flagged_at(0.8, 0.1, 0.5))
+        0.45
+    """
+    rates = np.asarray(recall, dtype=np.float64), np.asarray(false_positive_rate, dtype=np.float64)
+    return np.asarray(prevalence * rates[0] + (1 - prevalence) * rates[1])
+
+
+def expected_flagged(
+    counts: tuple[int, int, int, int], prevalence: float, *, level: float = 0.95
+) -> tuple[float, intervals.Interval]:
+    """Compute the share of images decided for that a confusion table implies at another prevalence.
+
+    Args:
+        counts: True positives, false positives, false negatives, true negatives, as counted elsewhere.
+        prevalence: Of the place to which it is carried, in (0, 1).
+        level: Coverage meant, in (0, 1).
+
+    Returns:
+        The share, and an interval from the same draws as `expected_precision`.
+    """
+    tp, fp, fn, tn = counts
+    if not tp + fn or not fp + tn:
+        return float("nan"), intervals.Interval(0.0, 1.0)
+    drawn = intervals.percentile(flagged_at(*_posterior(counts), prevalence), level=level)
+    value = float(flagged_at(tp / (tp + fn), fp / (fp + tn), prevalence))
+    return value, intervals.Interval(drawn.low, drawn.high)
+
+
+@lru_cache(maxsize=4)
+def _posterior(counts: tuple[int, int, int, int]) -> tuple[Floats, Floats]:
+    """Draw recall and false-positive rate from their Jeffreys posteriors."""
+    tp, fp, fn, tn = counts
     rng = seeds.generator(0, "expected precision")
     recall = rng.beta(tp + 0.5, fn + 0.5, SIMULATIONS)
-    false_positive_rate = rng.beta(fp + 0.5, tn + 0.5, SIMULATIONS)
-    value = float(precision_at(tp / (tp + fn), fp / (fp + tn), prevalence))
-    drawn = intervals.percentile(precision_at(recall, false_positive_rate, prevalence), level=level)
-    return value, intervals.Interval(drawn.low, drawn.high)
+    return recall, rng.beta(fp + 0.5, tn + 0.5, SIMULATIONS)

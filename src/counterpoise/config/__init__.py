@@ -58,7 +58,7 @@ class Drawn(Views):
     defer_frac: float = Field(ge=0, lt=1)
     """Share of the epochs, in [0, 1), that train without oversampling first: each training tile once, unchanged. Above
     0, this is at least one epoch, and at least one epoch with oversampling remains. The best epoch is chosen among the
-    later ones."""
+    later ones. Needs `train.solver: adamw`."""
 
 
 class Portion(Section):
@@ -136,12 +136,14 @@ class Model(Subclasses, Backbone):
     samples. `cosine`: batch norm, then 30 times the cosine of the angle between the features and the weights of each
     class, without biases, so the length of its weights gives no class an advantage. `concat_pool`: batch norm, dropout,
     a hidden layer, batch norm, dropout, a last layer as in `linear`. `dense`: batch norm, a hidden layer, dropout, a
-    last layer as in `linear`. Heads always compute in float32. Loss `ldam` needs `cosine`."""
+    last layer as in `linear`. Heads always compute in float32. Loss `ldam` needs `cosine`; `train.solver: lbfgs` is for
+    `linear` alone."""
     hidden: int = Field(ge=1, le=65_536)
     """`concat_pool` and `dense` only: units of the hidden layer, in 1..65,536 (then its weights take 1 GB with 4,096
     features). Its activation is ReLU."""
     dropout: float = Field(ge=0, lt=1)
-    """Dropout before the last layer, in [0, 1); half of it before the hidden layer of `concat_pool`."""
+    """Dropout before the last layer, in [0, 1); half of it before the hidden layer of `concat_pool`. 0 for
+    `train.solver: lbfgs`; 0.5 suits a stochastic head on frozen features."""
 
 
 class Prevalences(Section):
@@ -174,7 +176,8 @@ class Weighting(Section):
     weights."""
     defer_frac: float = Field(ge=0, lt=1)
     """Share of the epochs, in [0, 1), that train without class weights first. Above 0, this is at least one epoch, and
-    at least one epoch with weights remains. The best epoch is chosen among the later ones."""
+    at least one epoch with weights remains. The best epoch is chosen among the later ones. Needs `train.solver:
+    adamw`."""
 
 
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]

@@ -26,6 +26,8 @@ ONLY_FOR = (
         "weights the positive entries of each label",
     ),
     ("oversample", "strategy", MANY_LABELS, resampling.OF_LABEL_SETS, "compares sets of labels"),
+    ("oversample", "strategy", MANY_LABELS, resampling.OF_BOXES, "counts boxes"),
+    ("oversample", "majority_only", MANY_LABELS, ("drop",), "compares sets of labels"),
     ("decide", "calibrator", ONE_CLASS, ("vector",), "needs exactly one class per image"),
 )
 """Section, key, the task that they are for, values, and what they do."""
@@ -56,6 +58,11 @@ def _without_boxes(content: Mapping[str, Any]) -> Iterator[str]:
 
 def _exclusive_classes(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse what one class per image rules out."""
+    if content["oversample"]["empty_ratio"] is not None:
+        yield (
+            f"{PATH}: oversample.empty_ratio is for tiles without any label; with one class per image there are none; "
+            "set it to null"
+        )
     if content["decide"]["at_least"]:
         yield f"{PATH}: decide.at_least is for task 'multilabel'; with one class per image set it to 0"
     yield from double_correction.refused_of_exclusive_classes(content)

@@ -111,8 +111,19 @@ def average_precision_at(positives: Booleans, scores: Floats, units: Units, prev
 
 def precision_at(positives: Booleans, decided: Booleans, units: Units, prevalence: float) -> Score:
     """Compute precision where positives have another share, and its interval, which needs independent images."""
-    counts = [int((side & says).sum()) for side, says in _sides(positives, decided)]
-    value, interval = prevalence_of.expected_precision((counts[0], counts[1], counts[2], counts[3]), prevalence)
+    score = prevalence_of.expected_precision(_counts(positives, decided), prevalence)
+    return _of_independent(score, positives, units)
+
+
+def flagged_at(positives: Booleans, decided: Booleans, units: Units, prevalence: float) -> Score:
+    """Compute the share of images decided for where positives have another share, and its interval, likewise."""
+    score = prevalence_of.expected_flagged(_counts(positives, decided), prevalence)
+    return _of_independent(score, positives, units)
+
+
+def _of_independent(score: Score, positives: Booleans, units: Units) -> Score:
+    """Drop the interval of a figure at another prevalence where images are not independent, or too few."""
+    value, interval = score
     if np.isnan(value):
         reason = NO_POSITIVES if not positives.any() else NO_NEGATIVES if positives.all() else NO_DECIDED
         return value, intervals.missing(reason)
@@ -157,7 +168,7 @@ def macro_f1(targets: Units, decided: Units, count: int, units: Units) -> Score:
     if mean in (0, 1):
         return value, balanced_accuracy(targets, decided, count, units)[1]
     spread = influence.stratified(influence.macro_f1(targets, decided, count, known), classes, units)
-    return value, _with_unknown(_studentized(mean, spread), len(known), each[np.setdiff1d(present, known)])
+    return value, with_unknown(_studentized(mean, spread), len(known), each[np.setdiff1d(present, known)])
 
 
 def matthews(targets: Units, decided: Units, count: int, units: Units) -> Score:
@@ -290,7 +301,7 @@ def _over_labels(scores: list[Score], spreads: list[influence.Spread]) -> Interv
     return Interval(max(0.0, low), min(1.0, high))
 
 
-def _with_unknown(score: Score, known: int, others: Floats) -> Interval:
+def with_unknown(score: Score, known: int, others: Floats) -> Interval:
     """Widen the interval of the mean over `known` classes by others of which nothing is known."""
     value, interval = score
     if interval.reason or not len(others):
@@ -334,8 +345,11 @@ def _design_effect(
     return max(1.0, grouped / alone)
 
 
-def _sides(positives: Booleans, decided: Booleans) -> tuple[tuple[Booleans, Booleans], ...]:
-    return (positives, decided), (~positives, decided), (positives, ~decided), (~positives, ~decided)
+def _counts(positives: Booleans, decided: Booleans) -> tuple[int, int, int, int]:
+    """Count true and false positives, false and true negatives."""
+    sides = (positives, decided), (~positives, decided), (positives, ~decided), (~positives, ~decided)
+    tp, fp, fn, tn = (int((side & says).sum()) for side, says in sides)
+    return tp, fp, fn, tn
 
 
 def _mean(successes: Booleans) -> float:

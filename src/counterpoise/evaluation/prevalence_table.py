@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from counterpoise.artifacts import plots
 from counterpoise.artifacts.decision import Decision
 from counterpoise.calibration import prevalence
@@ -14,6 +16,14 @@ from counterpoise.metrics import intervals
 
 if TYPE_CHECKING:
     import pandas as pd
+
+GRID = (0.001, 0.5)
+"""Smallest and largest share of the grid."""
+GRID_SHARES = 45
+APART = 0.001
+"""Shares whose relative difference is smaller are one share of the grid."""
+DIGITS = 6
+"""Significant digits of a share, as in the file."""
 
 
 def prevalence_table(logits: Floats, variants: Mapping[str, Variant], decision: Decision, truth: Truth) -> pd.DataFrame:
@@ -44,6 +54,49 @@ def prevalence_table(logits: Floats, variants: Mapping[str, Variant], decision: 
         shown = {"raw": variants["raw"], "as it is": variants["decided"], "re-decided": again}
         rows += _rows("stated", other.prevalence, shown, decision, truth)
     return pd.DataFrame(rows, columns=list(plots.COLUMNS["prevalence"]))
+
+
+def prevalence_grid(decided: Variant, decision: Decision, truth: Truth) -> pd.DataFrame:
+    """State what the decision of the run costs at many shares of the class that matters, for a slider to look up.
+
+    Precision and its interval are those of `prevalence_table`. False alarms for each image found are (1 - p) / p of a
+    precision p, and so are the ends of their interval. `flagged_per_1000` counts the images decided for.
+
+    Args:
+        decided: What the decision of the run gives.
+        decision: The decision, with the shares of target and other places, which the grid includes.
+        truth: What the images are.
+
+    Returns:
+        Three rows for each share, by rising share; shares from 0.001 to 0.5 are evenly spaced by their logarithm.
+    """
+    import pandas as pd
+
+    index = truth.positive
+    positives, own = truth.targets[:, index], decided.decided[:, index]
+    rows: list[tuple[object, ...]] = []
+    for share in _grid_shares(decision, float(positives.mean()), index):
+        value, interval = estimates.precision_at(positives, own, truth.units, share)
+        flagged, ends = estimates.flagged_at(positives, own, truth.units, share)
+        alarms = (_alarms(value), _alarms(interval.high), _alarms(interval.low))
+        scores = (value, interval.low, interval.high), alarms, tuple(1000 * n for n in (flagged, ends.low, ends.high))
+        rows += [(share, figure, *score) for figure, score in zip(plots.GRID_FIGURES, scores, strict=True)]
+    return pd.DataFrame(rows, columns=list(plots.COLUMNS["prevalence_grid"]))
+
+
+def _grid_shares(decision: Decision, of_test: float, index: int) -> list[float]:
+    """List the shares of the grid, with those of target, test and stated places, with as many digits as in the file."""
+    places = [decision.target[index], of_test, *(other.prevalence for other in decision.prevalences)]
+    shares: list[float] = []
+    for share in (*places, *np.geomspace(*GRID, GRID_SHARES).tolist()):
+        if 0 < share < 1 and all(abs(share - other) > APART * other for other in shares):
+            shares.append(float(f"{share:.{DIGITS}g}"))
+    return sorted(shares)
+
+
+def _alarms(precision: float) -> float:
+    """Compute the false alarms for each image found; NaN if nothing is found."""
+    return (1 - precision) / precision if precision > 0 else float("nan")
 
 
 def _rows(

@@ -105,6 +105,7 @@ def _opened_geotiff(path: Path) -> Iterator[Samples]:
         def window(y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
             return np.moveaxis(data.read(window=Window(x0, y0, x1 - x0, y1 - y0)), 0, -1)
 
+        block_px = max(shape[0] for shape in data.block_shapes)
         yield Samples(
             kind=samples.kind_of(np.dtype(data.dtypes[0])),
             height=data.height,
@@ -112,9 +113,25 @@ def _opened_geotiff(path: Path) -> Iterator[Samples]:
             bands=data.count,
             alpha=data.count in (2, 4) and data.colorinterp[-1] == ColorInterp.alpha,
             is_tiff=True,
-            window=window,
+            window=_by_rows_of_blocks(window, data.width, data.height, block_px),
             absent=None if data.nodata is None or np.isnan(data.nodata) else float(data.nodata),
         )
+
+
+def _by_rows_of_blocks(read: Read, width: int, height: int, block_px: int) -> Read:
+    """Decode each row of blocks once where full rows are read that are fewer than those of a block."""
+    top, rows = 0, np.empty((0, 0, 0))
+
+    def window(y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
+        nonlocal top, rows
+        if x1 - x0 < width or y1 - y0 >= block_px:
+            return read(y0, y1, x0, x1)
+        if y0 < top or y1 > top + len(rows):
+            top = y0 // block_px * block_px
+            rows = read(top, min(height, max(y1, top + block_px)), 0, width)
+        return rows[y0 - top : y1 - top]
+
+    return window
 
 
 @contextmanager
@@ -198,7 +215,7 @@ def _fetch(image: pyvips.Image, y0: int, y1: int, x0: int, x1: int) -> NDArray[A
 
 
 class _Rows:
-    """Windows of a file that is decoded from top to bottom; the last rows are kept, and it starts anew to go back."""
+    """Windows of a file that is decoded from top to bottom; the last rows are kept, and it starts again to go back."""
 
     def __init__(self, path: Path, rows_px: int) -> None:
         self.path, self.rows_px = path, rows_px

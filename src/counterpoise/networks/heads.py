@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,23 @@ from torch.nn import functional
 
 ROUNDING = 1e-6
 """A feature whose standard deviation is a smaller share of its mean is constant but for rounding in float32."""
-COLUMNS = 64
-"""Features whose variance is computed at a time, in float64."""
+ROWS = 4096
+"""Examples of which the moments of features are computed at a time, in float64."""
+
+
+class Moments(NamedTuple):
+    """Mean and variance of d features, float64 (d,) each."""
+
+    mean: Tensor
+    var: Tensor
+
+
+def moments(features: Tensor) -> Moments:
+    """Compute mean and variance of each of d features (n, d), which are on the CPU."""
+    parts = torch.split(features, ROWS)
+    mean = torch.stack([part.double().sum(dim=0) for part in parts]).sum(dim=0) / len(features)
+    squares = torch.stack([(part.double() - mean).square().sum(dim=0) for part in parts])
+    return Moments(mean, squares.sum(dim=0) / len(features))
 
 
 class Head(nn.Sequential):
@@ -24,22 +39,20 @@ class Head(nn.Sequential):
 
     _fixed = False
 
-    def standardise(self, features: Tensor, floor: float = 1.0) -> None:
+    def standardise(self, features: Moments, floor: float = 1.0) -> None:
         """Fix the mean and scale of the first batch norm to those of stored features, before training.
 
         The scale is sqrt(var + floor * mean of all var). Features of a frozen backbone have very uneven scales, and
         some are nearly constant; a scale of sqrt(var) alone would blow up their noise.
 
         Args:
-            features: (n, d), on the CPU.
+            features: Moments of d features.
             floor: Share of the mean variance that is added, at least 0.
         """
-        own_mean, own_var, _ = self.statistics()
-        columns = [torch.var_mean(part.double(), dim=0, correction=0) for part in torch.split(features, COLUMNS, dim=1)]
-        var, mean = (torch.cat(parts) for parts in zip(*columns, strict=True))
-        squared = var + floor * var.mean() + (ROUNDING * mean).square()
-        own_mean.copy_(mean)
-        own_var.copy_(squared.where(squared > 0, torch.ones_like(squared)))
+        mean, var = self.statistics()[:2]
+        squared = features.var + floor * features.var.mean() + (ROUNDING * features.mean).square()
+        mean.copy_(features.mean.float())
+        var.copy_(squared.where(squared > 0, torch.ones_like(squared)).float())
         self._fixed = True
 
     def statistics(self) -> tuple[Tensor, Tensor, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +21,7 @@ from counterpoise.artifacts.prior import Prior
 from counterpoise.decision import rules
 from counterpoise.metrics.difference import Difference
 from counterpoise.report import tasks
-from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.texts import write_count
+from counterpoise.report.texts import PointEstimate, write_count
 from counterpoise.report.units import ROUGH, Support
 from counterpoise.report.words import Words
 
@@ -153,6 +153,12 @@ class Facts:
         """Name of the class that matters."""
         return self.names[self.positive]
 
+    @property
+    def dataset(self) -> str:
+        """Name of the data set: the folder that paths of images are relative to."""
+        first = self.manifest.iloc[0]
+        return PurePosixPath(first["path"].removesuffix(first["image_id"])).name
+
     @cached_property
     def split_counts(self) -> dict[str, NDArray[np.int64]]:
         """Number of images of each class in train, val, test and unused."""
@@ -257,11 +263,11 @@ class Facts:
 
     @cached_property
     def shown(self) -> tuple[int, ...]:
-        """Indices of the classes in charts. With many classes: the one that matters and the rarest."""
+        """Indices of the classes in charts. With many classes: the one that matters and the rarest in test."""
         count = len(self.names)
         if count <= SHOWN_CLASSES:
             return tuple(range(count))
-        rarest = sorted(range(count), key=lambda index: (self.classes.counts[index], index))
+        rarest = sorted(range(count), key=lambda k: (not self.supports[k].images, self.classes.counts[k], k))
         first = [self.positive, *(index for index in rarest if index != self.positive)]
         return tuple(first[:SHOWN_CLASSES])
 

@@ -14,10 +14,12 @@ from PIL import Image
 
 from counterpoise import images
 from counterpoise.report import summary, warnings
-from counterpoise.report.charts.texts import write_value
+from counterpoise.report.charts import render as charts
+from counterpoise.report.charts import theme
 from counterpoise.report.facts import Facts
 from counterpoise.report.parts import rows
 from counterpoise.report.sections.mistakes import galleries
+from counterpoise.report.texts import write_value
 
 PICTURE_PX = 160
 """Longer side of a picture in the report."""
@@ -79,6 +81,8 @@ def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, c
     Returns:
         The HTML text.
     """
+    with charts.unchecked():
+        content = _content(facts, most_mistakes, picture)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
@@ -88,20 +92,30 @@ def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, c
     )
     environment.filters |= {"value": write_value, "breakable": breakable, "tied": tied, "cut": cut_name}
     return environment.get_template("index.html.j2").render(
-        style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
-        lede=summary.lede(facts),
-        picture=summary.picture(facts),
-        settings=summary.settings(facts),
-        headline=summary.headline(facts),
-        verdict=summary.verdict(facts),
-        test=summary.test_set(facts),
-        figures=summary.figures(facts),
-        explanations=warnings.explanations(facts),
-        findings=warnings.find(facts),
-        rows=rows(facts.task.parts(facts)),
-        galleries=galleries(facts, most_mistakes, picture),
-        mistaken=int(facts.mistaken.sum()),
+        content,
+        style=Markup(theme.style_sheet() + "\n" + (FOLDER / "style.css").read_text(encoding="utf-8")),
+        policy=Markup(charts.content_security_policy()),
+        scripts=[Markup(script) for script in charts.scripts()],
         most_mistakes=most_mistakes,
+        dataset=facts.dataset,
         words=facts.words,
         cut=cut,
     )
+
+
+def _content(facts: Facts, most_mistakes: int, picture: Callable[[str], str]) -> dict[str, object]:
+    """Make the texts, figures, charts and pictures of the page."""
+    return {
+        "lede": summary.lede(facts),
+        "picture": summary.picture(facts),
+        "settings": summary.settings(facts),
+        "headline": summary.headline(facts),
+        "verdict": summary.verdict(facts),
+        "test": summary.test_set(facts),
+        "figures": summary.figures(facts),
+        "explanations": warnings.explanations(facts),
+        "findings": warnings.find(facts),
+        "rows": rows(facts.task.parts(facts)),
+        "galleries": galleries(facts, most_mistakes, picture),
+        "mistaken": int(facts.mistaken.sum()),
+    }

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from counterpoise.report.charts import render
 from counterpoise.report.facts import SHOWN_CLASSES, Facts, quote
+
+if TYPE_CHECKING:
+    import altair as alt
 
 
 @dataclass(frozen=True)
@@ -35,30 +40,32 @@ class Part:
 
     Attributes:
         anchor: Its HTML id.
-        heading: Its heading.
+        heading: Its heading, and its name in the menu.
         text: Paragraphs above or beside the figure.
-        charts: Maps the heading of a chart (may be empty) to its SVG.
+        charts: Its charts, as markup.
         caption: Text below the charts.
         row: Neighbours with the same value share a row on a wide screen; empty for a separate row.
-        short: Its name in the menu, if the heading is too long.
         tables: Tables below the caption.
         folds: Folded tables below the others.
+        controls: Inputs that redraw the charts, as markup; they are shown where scripts run.
+        closed: Whether the reader has to open it.
     """
 
     anchor: str
     heading: str
     text: tuple[str, ...]
-    charts: Mapping[str, Markup] = field(default_factory=dict)
+    charts: tuple[Markup, ...] = ()
     caption: str = ""
     row: str = ""
-    short: str = ""
     tables: tuple[Table, ...] = ()
     folds: tuple[Fold, ...] = ()
+    controls: Markup | None = None
+    closed: bool = False
 
 
-def as_markup(charts: Mapping[str, str]) -> dict[str, Markup]:
-    """Mark charts as safe markup: their texts are already escaped."""
-    return {heading: Markup(chart) for heading, chart in charts.items()}
+def drawn(*charts: alt.TopLevelMixin) -> tuple[Markup, ...]:
+    """Draw charts as markup."""
+    return tuple(Markup(render.figure(chart)) for chart in charts)
 
 
 def rows(parts: Sequence[Part]) -> list[tuple[Part, ...]]:
@@ -89,4 +96,4 @@ def shown_classes(facts: Facts) -> str:
     """Say which classes a chart shows, if it does not show all."""
     if not facts.folded:
         return ""
-    return f" Shown: {quote(facts.positive_name)} and the rarest, {SHOWN_CLASSES} {facts.words.nouns} in all."
+    return f" Shown: {quote(facts.positive_name)} and the rarest in test, {SHOWN_CLASSES} {facts.words.nouns} in all."

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
 
-from counterpoise.report.charts.bars import gauge
-from counterpoise.report.charts.dots import Group, dots
-from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.svg import finite
-from counterpoise.report.charts.texts import write_count, write_prevalence, write_share, write_value
+from counterpoise.report.charts.dots import dots
+from counterpoise.report.charts.gauge import gauge
 from counterpoise.report.facts import Counts, Facts, counted, quote
-from counterpoise.report.parts import Table
+from counterpoise.report.parts import Table, drawn
+from counterpoise.report.texts import PointEstimate, write_count, write_prevalence, write_share, write_value
 from counterpoise.report.units import LEAST, MEANING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MEANINGS = {
     "accuracy": "share of images that are decided correctly",
@@ -60,29 +62,24 @@ class FigureGroup:
 
 
 def lede(facts: Facts) -> tuple[str, str]:
-    """Describe the problem and the outcome."""
+    """State the outcome, and describe the problem."""
     total, own, name = facts.classes.images, facts.classes.counts[facts.positive], quote(facts.positive_name)
     share = f"{write_prevalence(own / total)} of them: {counted(own, 'image')}"
     share += f", 1 in {total / own:.0f}." if total / own >= 1.5 else "."
     problem = f"{facts.task.problem(facts)} The one that matters, {name}, {facts.words.has_share} {share}"
     on = facts.test_counts
     if not on.positives:
-        return (
-            problem,
-            f"None of the {counted(on.total, 'test image')} has it, so this run cannot judge the model on it.",
-        )
-    noun, span = facts.words.noun, facts.metrics.intervals.get("recall")
-    finds = f"finds {on.tp} of the {write_count(on.positives)}"
+        text = f"None of the {counted(on.total, 'test image')} has {name}, so this run cannot judge the model on it."
+        return text, problem
+    span, support = facts.metrics.intervals.get("recall"), facts.test_support
+    finds = f"Finds {on.tp} of {write_count(on.positives)} test images of {name}{support.note}."
     if on.positives == 1:
-        finds = f"{'finds' if on.tp else 'misses'} the only one"
-    support = facts.test_support
-    notes = [support.note.strip(" ()")] if support.note else []
-    notes.append(f"95 % interval: {write_share(span[0])} to {write_share(span[1])}" if span else "no interval")
-    outcome = (
-        f"Among {counted(on.total, 'test image')}, the model {finds} with this {noun} ({'; '.join(notes)}). "
-        f"{_alarms(on, compare=not support.rough)}"
-    )
-    return problem, " ".join([verdict(facts), outcome]).strip()
+        finds = f"{'Finds' if on.tp else 'Misses'} the only test image of {name}{support.note}."
+    sure = "Uncertain: there is no interval."
+    if span:
+        sure = f"Uncertain: recall {write_share(span[0])} to {write_share(span[1])} (95 % interval)."
+    outcome = f"{finds} {_alarms(on, compare=not support.rough)} {sure}"
+    return " ".join([verdict(facts), outcome]).strip(), problem
 
 
 def verdict(facts: Facts) -> str:
@@ -111,36 +108,40 @@ def test_set(facts: Facts) -> str:
 def _alarms(on: Counts, *, compare: bool) -> str:
     """Say how many alarms are right, and compare that with no skill."""
     if not on.predicted:
-        return "It raises no alarm."
+        return "Raises no alarm."
     if not on.tp:
-        return f"It raises {counted(on.fp, 'alarm')}, none of which is right."
+        return f"Raises {counted(on.fp, 'alarm')}, none of which is right."
     verb = "is" if on.tp == 1 else "are"
-    text = f"Of its {counted(on.predicted, 'alarm')}, {write_count(on.tp)} {verb} right"
+    text = f"Of {counted(on.predicted, 'alarm')}, {write_count(on.tp)} {verb} right"
     if not compare:
         return f"{text}."
-    text += f": {write_share(on.precision)}, against {write_prevalence(on.prevalence)} for no skill (random guessing)."
+    text += f" ({write_share(on.precision)}; no skill {write_prevalence(on.prevalence)})"
     each = round(on.fp / on.tp)
-    return f"{text} That is about {counted(each, 'false alarm')} for each image found." if each > 1 else text
+    return f"{text}: about {counted(each, 'false alarm')} for each image found." if each > 1 else f"{text}."
 
 
-def dot_groups(counts: Counts, scale: float = 1.0) -> list[Group]:
-    """Group images into missed, found, false alarms and others; `scale` multiplies their numbers."""
-    return [
-        Group("missed", scale * counts.fn, "missed"),
-        Group("found", scale * counts.tp, "found"),
-        Group("false alarm" if round(scale * counts.fp) == 1 else "false alarms", scale * counts.fp, "alarm"),
-        Group("others", scale * counts.tn, "rest"),
+def dot_groups(counts: Counts) -> pd.DataFrame:
+    """Group images into missed, found, false alarms and others."""
+    import pandas as pd
+
+    rows = [
+        ("missed", counts.fn, "missed"),
+        ("found", counts.tp, "found"),
+        ("false alarm" if counts.fp == 1 else "false alarms", counts.fp, "alarm"),
+        ("others", counts.tn, "rest"),
     ]
+    return pd.DataFrame(rows, columns=["name", "count", "kind"])
 
 
 def picture(facts: Facts) -> Markup:
     """Draw every test image as a dot: found, missed, false alarm, or other."""
     on, name = facts.test_counts, quote(facts.positive_name)
-    alt = (
+    description = (
         f"Of {counted(on.total, 'test image')}, {on.positives} are {name}: {on.tp} found, {on.fn} missed; "
         f"{counted(on.fp, 'false alarm')} among the others."
     )
-    return Markup(dots(dot_groups(on), title=f"{name} among the test images", alt=alt, noun="test image"))
+    chart = dots(dot_groups(on), title=f"{name} in test", description=description, noun="test image")
+    return drawn(chart)[0]
 
 
 def settings(facts: Facts) -> tuple[tuple[str, str], ...]:
@@ -196,10 +197,13 @@ def headline_figure(facts: Facts, key: str, label: str, counts: str, no_skill: f
         no_skill: The value of no skill; None for no tick.
     """
     value, span = facts.metrics.figures.get(key), facts.metrics.intervals.get(key)
-    low, high = span or (None, None)
-    interval = f"[{write_value(low)}, {write_value(high)}]" if span else "no interval"
-    drawing = gauge(PointEstimate(value, low, high), title=label, reference=finite(no_skill))
-    return HeadlineFigure(label, write_value(value), interval, counts, Markup(drawing))
+    estimate = PointEstimate(value, *(span or (None, None)))
+    interval = estimate.text.removeprefix(write_value(value)).strip() or "no interval"
+    words = f"{label}: {estimate.text}, between 0 and 1"
+    if no_skill is not None and no_skill == no_skill:
+        words += f"; no skill {write_value(no_skill)}"
+    chart = gauge(*estimate.ends, description=words, no_skill=float("nan") if no_skill is None else no_skill)
+    return HeadlineFigure(label, write_value(value), interval, counts, drawn(chart)[0])
 
 
 def figures(facts: Facts) -> Table:

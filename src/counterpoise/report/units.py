@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from counterpoise.artifacts import metrics
-from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.texts import write_count
+from counterpoise.report.texts import PointEstimate, write_count
 
 FEW = 10
 """A rate over fewer units is too uncertain to be useful."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from counterpoise.report.charts.texts import write_prevalence
 from counterpoise.report.facts import Facts, counted, listed, quote
 from counterpoise.report.sections.prevalence import find_shift
 from counterpoise.report.sections.training import is_path
 from counterpoise.report.sections.variants import SCORES, write_difference
+from counterpoise.report.texts import write_prevalence
 from counterpoise.report.units import FEW, LEAST, ROUGH
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 Reads the results of the other stages: `data/classes.json`, `manifest.csv`, `rejected.csv`, `splits.csv`,
 `clusters.csv`, `draws.csv`, `prior.json`, `tiles/train/`, `tiles/test/`; `models/model/model.json`, `decision.json`;
 `results/train/`, `results/predictions/val.parquet`, `test.parquet`; `reports/metrics.json`, `plots/`. Writes
-`reports/index.html`: a single file with embedded pictures, without scripts or network access.
+`reports/index.html`: a single file with embedded pictures, without network access.
 """
 
 from __future__ import annotations

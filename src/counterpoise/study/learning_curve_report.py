@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from counterpoise import report
 from counterpoise.metrics.intervals import Percentiles, percentile
-from counterpoise.report.charts import dot_whisker, frame
-from counterpoise.report.charts.svg import el, escape
-from counterpoise.report.charts.texts import write_prevalence
+from counterpoise.report.texts import PointEstimate, write_prevalence
 from counterpoise.study import power_law
 
-STYLE = Path(report.__file__).parent / "style.css"
 Floats = NDArray[np.float64]
 
 
@@ -130,28 +125,41 @@ def sentence(result: LearningCurves, curve: Curve) -> str:
 
 def chart(result: LearningCurves) -> str:
     """Draw the curves as an SVG that needs no other file."""
-    measures = [
-        dot_whisker.Measure(
+    import pandas as pd
+
+    from counterpoise.report.charts import render, theme, variants
+
+    rows = [
+        variants.row(
             f"{'all' if size == 1 else size} of train, {result.images[index]:.0f} images",
-            {curve.name: _estimate(curve.scores[index], 0, curve.intervals[index]) for curve in result.curves},
+            curve.name,
+            _estimate(curve.scores[index], 0, curve.intervals[index]),
         )
         for index, size in enumerate(result.train_sizes)
+        for curve in result.curves
     ]
-    beyond = {
-        curve.name: _estimate(curve.scores[-1] + curve.gain, curve.scores[-1], curve.gain_interval)
+    rows += [
+        variants.row(
+            f"twice the labels, {result.images[-1]:.0f} images",
+            curve.name,
+            _estimate(curve.scores[-1] + curve.gain, curve.scores[-1], curve.gain_interval),
+            note="from a power law",
+        )
         for curve in result.curves
         if result.train_sizes[-1] == 1 and np.isfinite(curve.gain)
-    }
-    if beyond:
-        measures.append(
-            dot_whisker.Measure(f"twice the labels, {result.images[-1]:.0f} images", beyond, "from a power law")
-        )
-    alt = " ".join(sentence(result, curve) for curve in reversed(result.curves))
-    svg = dot_whisker.dots_by_way(measures, title="Learning curves, on validation", alt=alt)
-    style = el("style", escape(STYLE.read_text(encoding="utf-8")))
-    return svg.replace("</title>", f"</title>{style}", 1)
+    ]
+    looks = (variants.Look("compare", "diamond"), variants.Look("focus"))
+    drawn = variants.variants(
+        pd.DataFrame(rows),
+        title="Learning curves, on validation",
+        description=" ".join(sentence(result, curve) for curve in reversed(result.curves)),
+        looks={curve.name: looks[i] for i, curve in enumerate(result.curves)},
+    )
+    svg = theme.painted(render.svg(drawn), theme.LIGHT)
+    style = f"background:{theme.LIGHT['card']};font-family:{theme.FONT},Arial,sans-serif"
+    return svg.replace("<svg ", f'<svg style="{style}" ', 1)
 
 
-def _estimate(value: float, origin: float, interval: Percentiles) -> frame.PointEstimate:
+def _estimate(value: float, origin: float, interval: Percentiles) -> PointEstimate:
     """Make a dot at a value, with an interval that is counted from an origin."""
-    return frame.PointEstimate(value, origin + interval.low, origin + interval.high)
+    return PointEstimate(value, origin + interval.low, origin + interval.high)

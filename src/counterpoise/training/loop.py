@@ -36,7 +36,7 @@ class Fitted:
     Attributes:
         weights: Weights of the best epoch.
         history: Metrics of each epoch. `train/loss` is the objective of that epoch, `val/loss` the final objective.
-        best_epoch: The best epoch, from 0.
+        best_epoch: The best epoch, from 0; of a penalty path the number of the best fit.
         waited_frac: Share of the training time, in [0, 1], that was spent waiting for the next batch.
     """
 

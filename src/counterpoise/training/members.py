@@ -21,7 +21,7 @@ from counterpoise.engine.threads import one_thread
 from counterpoise.networks import backbones, devices, freezing, outlines, subclasses
 from counterpoise.networks.backbones import build_backbone
 from counterpoise.networks.devices import Compute
-from counterpoise.networks.heads import Head, build_head
+from counterpoise.networks.heads import Head, build_head, moments
 from counterpoise.networks.network import Network, sum_back
 from counterpoise.training import bootstrap, checkpoints, decoupling, loop, objective, penalty_path
 from counterpoise.training.curriculum import Deferred, curriculum
@@ -153,9 +153,9 @@ def _fit(
     checkpoint: checkpoints.Checkpoint | None,
 ) -> loop.Fitted:
     """Fit a head or a network by `train.solver`."""
-    if isinstance(network, Head) and isinstance(natural.inputs, FeatureInputs):
-        network.standardise(torch.from_numpy(natural.inputs.values[natural.inputs.rows]))
     if params.train.solver == "adamw":
+        if isinstance(network, Head) and isinstance(natural.inputs, FeatureInputs):
+            network.standardise(moments(torch.from_numpy(natural.inputs.values[natural.inputs.rows])))
         course = curriculum(drawn, natural, goal, params.train.epochs, _deferred(params))
         return loop.fit(network, course, val, params.train, compute, checkpoint)
     if not isinstance(network, Head):
@@ -237,7 +237,7 @@ def retrain(
     bias = objective.initial_bias(redrawn, lines)
     head = build(params.model, params.train.seed, len(prior.classes), values.shape[1], bias)
     assert isinstance(head, Head)
-    head.standardise(torch.from_numpy(values[rows]))
+    head.standardise(moments(torch.from_numpy(values[rows])))
     drawn = Examples(FeatureInputs(values, rows), natural.targets[torch.from_numpy(rows)])
     with one_thread():
         fitted = loop.fit(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +18,7 @@ from counterpoise.config import PATH, InputError
 from counterpoise.dataset.inputs import FeatureInputs
 from counterpoise.engine import process_group
 from counterpoise.networks.devices import Compute
-from counterpoise.networks.heads import Head
+from counterpoise.networks.heads import Head, Moments, moments
 from counterpoise.training import validation
 from counterpoise.training.checkpoints import Checkpoint
 from counterpoise.training.early_stopping import Progress, monitored, score
@@ -28,11 +30,21 @@ from counterpoise.training.settings import Train
 PENALTIES = tuple(float(10.0**exponent) for exponent in np.linspace(0.0, -5.0, 11))
 """Factors of half the squared length of the weights, from the strongest to the weakest: half a decade apart. Features
 are scaled, so the same penalties suit all backbones."""
-FLOORS = (1.0, 1e-3, 1e-6, 0.0)
+FLOORS = (1.0, 1e-3, 1e-6, 1e-9, 0.0)
 """Shares of the mean variance that are added to the variance of each feature before it is scaled; see
 `Head.standardise`. The first one is best for features of most backbones, the last is plain standardisation."""
-OPTIONS = {"maxiter": 500, "maxcor": 10, "ftol": 1e-7, "gtol": 2e-3}
-"""Of L-BFGS, for an objective whose slope is 1 at the start. Smaller tolerances move log losses by up to 0.01 nats."""
+OPTIONS = {"maxiter": 500, "maxcor": 10, "ftol": 1e-6}
+"""Of L-BFGS. Much smaller tolerances change log losses of `benchmarks/heads.py` by up to 0.01 nats, in both
+directions."""
+
+
+def slope_tolerance(penalty: float) -> float:
+    """Return the largest slope at which a fit ends, as a share of the slope at weights of zero.
+
+    Where the slope has length g, a convex loss is at most g^2 / (2 penalty) above its minimum, so strong penalties
+    allow a larger one.
+    """
+    return max(2e-3, 0.03 * math.sqrt(penalty))
 
 
 class Place(NamedTuple):
@@ -75,13 +87,13 @@ def fit(
         head.load_state_dict(state["network"])
         progress = Progress(**{name: state[name] for name in vars(progress)})
     head.to(compute.device)
-    features, problem, at = _features(drawn), None, None
+    samples, problem = _Samples.of(drawn), None
     with tqdm(desc="train", unit="penalty", delay=1, mininterval=1, disable=process_group.rank() > 0) as bar:
         while (place := following(progress.history, params.monitor)) is not None:
-            if problem is None or at != place.floor:
+            if problem is None or problem.floor != FLOORS[place.floor]:
                 if progress.history and progress.history[-1]["floor"] != FLOORS[place.floor]:
                     head.load_state_dict(progress.best)
-                problem, at = _Problem(head, objective, features, drawn.targets, FLOORS[place.floor]), place.floor
+                problem = _Problem(head, objective, samples, FLOORS[place.floor])
             figures = {"train/loss": problem.minimise(PENALTIES[place.penalty])}
             figures |= {"penalty": PENALTIES[place.penalty], "floor": FLOORS[place.floor]}
             figures |= validation.validate(head, val, objective, compute, 4 * params.batch_size)
@@ -133,10 +145,19 @@ def following(history: Sequence[Mapping[str, float]], monitor: str) -> Place | N
     return Place(last.floor + 1, max(best - 1, 0))
 
 
-def _features(drawn: Examples) -> Tensor:
-    """Take the features (n, d) of all samples."""
-    assert isinstance(drawn.inputs, FeatureInputs)
-    return torch.from_numpy(drawn.inputs.values[drawn.inputs.rows])
+@dataclass(frozen=True)
+class _Samples:
+    """All samples: features (n, d), their targets, and the moments of each feature."""
+
+    features: Tensor
+    targets: Tensor
+    moments: Moments
+
+    @classmethod
+    def of(cls, drawn: Examples) -> _Samples:
+        assert isinstance(drawn.inputs, FeatureInputs)
+        features = torch.from_numpy(drawn.inputs.values[drawn.inputs.rows])
+        return cls(features, drawn.targets, moments(features))
 
 
 class _Problem:
@@ -145,17 +166,18 @@ class _Problem:
     Features are scaled with one floor. Batch norm divides by sqrt(var + eps) instead, which the weights make up for.
     """
 
-    def __init__(self, head: Head, objective: Objective, features: Tensor, targets: Tensor, floor: float) -> None:
+    def __init__(self, head: Head, objective: Objective, samples: _Samples, floor: float) -> None:
+        self.floor = floor
         (self._layer,) = (layer for layer in head if isinstance(layer, nn.Linear))
         device = self._layer.weight.device
         mean, var, eps = head.statistics()
         before = var + eps
-        head.standardise(features, floor)
+        head.standardise(samples.moments, floor)
         with torch.no_grad():
             self._layer.weight *= ((var + eps) / before).sqrt()
         self._folded = (var / (var + eps)).sqrt()
-        self._features = (features.to(device) - mean) / var.sqrt()
-        self._objective, self._targets = objective, targets.to(device)
+        self._features = (samples.features.to(device) - mean) / var.sqrt()
+        self._objective, self._targets = objective, samples.targets.to(device)
         self._unit = 1.0
         _, slopes = self._penalised(np.zeros(self._layer.weight.numel() + self._layer.out_features), 0.0)
         self._unit = float(np.abs(slopes).max()) or 1.0
@@ -166,7 +188,8 @@ class _Problem:
 
         weight = self._layer.weight.detach() * self._folded
         start = torch.cat([weight.flatten(), self._layer.bias.detach()]).cpu().double().numpy()
-        result = optimize.minimize(self._penalised, start, (penalty,), method="L-BFGS-B", jac=True, options=OPTIONS)
+        options = OPTIONS | {"gtol": slope_tolerance(penalty)}
+        result = optimize.minimize(self._penalised, start, (penalty,), method="L-BFGS-B", jac=True, options=options)
         weight, bias = self._split(torch.from_numpy(result.x).float().to(weight.device))
         with torch.no_grad():
             self._layer.weight.copy_(weight / self._folded)

@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 
 from counterpoise.calibration import prevalence as maths
-from counterpoise.report.charts.frame import PointEstimate
 from counterpoise.report.facts import Counts
 from counterpoise.report.sections.prevalence import Shift, explain
+from counterpoise.report.texts import PointEstimate
 
 SYSTEM_A_VAL = Counts(674, 67, 110, 717)
 SYSTEM_A_TEST = Counts(122, 247, 15, 2615)

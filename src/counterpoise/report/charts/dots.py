@@ -4,77 +4,65 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
-from counterpoise.report.charts.frame import WIDTH, nothing
-from counterpoise.report.charts.svg import el, label, num, svg
-from counterpoise.report.charts.texts import write_count
+import altair as alt
+
+from counterpoise.report.charts import frame, theme
+from counterpoise.report.texts import write_count
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_DOTS = 1000
 """Largest number of dots in a chart."""
-Kind = Literal["missed", "found", "alarm", "rest"]
-
-
-@dataclass(frozen=True)
-class Group:
-    """Images that are drawn in the same way. `name` follows their number, as in "19 found"."""
-
-    name: str
-    count: float
-    kind: Kind
+COLORS = {"found": "found", "missed": "found", "alarm": "alarm", "rest": "rest"}
+"""Kind of an image -> its colour. A missed image is a hollow dot."""
 
 
 def dots(
-    groups: Sequence[Group],
+    groups: pd.DataFrame,
     *,
     title: str,
-    alt: str,
-    notes: Sequence[str] = (),
+    description: str,
     noun: str = "image",
+    notes: Sequence[str] = (),
     most: int = MOST_DOTS,
-) -> str:
+) -> alt.LayerChart:
     """Draw one dot per image, or per several images if there are many, group by group.
 
     Args:
-        groups: Groups in drawing order. Their counts need not be whole numbers.
-        title: Short name of the chart.
-        alt: Text alternative.
-        notes: Lines below the legend.
+        groups: One row for each group, in order of drawing: `name` follows the number in the legend, as in "19 found";
+            `count` is its number of images (it need not be whole); `kind` is found, missed, alarm or rest.
+        title: Heading; empty for none.
+        description: Text alternative.
         noun: What a dot represents.
+        notes: Lines below the legend.
         most: Largest number of dots.
 
     Returns:
-        An SVG. Every group that is not empty has at least one dot.
+        A chart in which every group that is not empty has at least one dot.
     """
-    total = sum(group.count for group in groups)
-    drawn = apportion([group.count for group in groups], min(most, round(total)))
-    number = sum(drawn)
-    if not number:
-        return nothing(title, alt, "dots")
-    columns = min(max(math.ceil(math.sqrt(1.8 * number)), 12), 40)
-    pitch = round((WIDTH - 16) / columns, 2)
-    width = min(0.74 * pitch, 15.0)
-    body, start = [], 0
-    for group, count in zip(groups, drawn, strict=True):
-        if count:
-            path = _rows(start, start + count, columns, pitch)
-            kind = group.kind
-            dashes = f"0 {num(pitch)}"
-            body.append(el("path", d=path, stroke_width=width, stroke_dasharray=dashes, class_=f"dots {kind}"))
-            if kind == "missed":
-                body.append(el("path", d=path, stroke_width=0.5 * width, stroke_dasharray=dashes, class_="dots hole"))
-        start += count
-    y = pitch * math.ceil(number / columns) + 8
-    y = _legend(body, groups, y)
-    per_dot = total / number
+    counts = groups["count"].tolist()
+    numbers = apportion(counts, min(most, round(sum(counts))))
+    total = sum(numbers)
+    if not total:
+        return frame.empty(title, description)
+    columns = min(max(math.ceil(math.sqrt(1.8 * total)), 12), 40)
+    padding = frame.Padding(8, 8, 34 if title else 4, 0)
+    pitch = padding.inner / columns
+    lines = math.ceil(total / columns)
+    legend = groups.assign(text=[f"{write_count(row['count'])} {row['name']}" for _, row in groups.iterrows()])
+    runs = _runs(legend, numbers, columns)
+    height = math.ceil(lines * pitch)
+    marks = _marks(runs, columns, lines, pitch, height)
+    per_dot = sum(counts) / total
     each = f"Each dot is one {noun}." if per_dot < 1.05 else f"Each dot is about {per_dot:,.3g} {noun}s."
-    body.append(label(8, y + 14, each, size=12, class_="muted"))
-    y += 20
-    for note in notes:
-        body.append(label(8, y + 16, note, size=13, class_="strong", max_width=WIDTH - 16))
-        y += 20
-    return svg(WIDTH, y + 6, body, title=title, alt=alt, kind="dots-chart")
+    key, below = _legend(legend, height)
+    texts = [(each, "muted"), *((note, "ink") for note in notes)]
+    body = [*marks, *key, *(_line(text, below + 20 * i, shade) for i, (text, shade) in enumerate(texts))]
+    padding = padding._replace(bottom=below - height + 20 * len(texts))
+    return frame.assemble(body, height, padding, title=title, description=description)
 
 
 def apportion(counts: Sequence[float], number: int) -> list[int]:
@@ -104,26 +92,64 @@ def apportion(counts: Sequence[float], number: int) -> list[int]:
     return whole
 
 
-def _rows(first: int, end: int, columns: int, pitch: float) -> str:
-    """Write a run of dots as dashed lines, one per row."""
-    path = []
-    while first < end:
-        row, column = divmod(first, columns)
-        length = min(end - first, columns - column)
-        x, y = 8 + (column + 0.5) * pitch, 4 + (row + 0.5) * pitch
-        path.append(f"M{num(x)} {num(y)}H{num(x + (length - 0.7) * pitch)}")
-        first += length
-    return "".join(path)
+def _runs(groups: pd.DataFrame, numbers: Sequence[int], columns: int) -> list[dict[str, object]]:
+    """List the runs of dots of one group in one row: first and last column, and row."""
+    runs: list[dict[str, object]] = []
+    start = 0
+    for group, number in zip(groups.to_dict("records"), numbers, strict=True):
+        end = start + number
+        while start < end:
+            row, column = divmod(start, columns)
+            length = min(end - start, columns - column)
+            run = {"from": column, "to": column + length - 0.75, "row": row}
+            runs.append({**run, "kind": group["kind"], "text": group["text"]})
+            start += length
+    return runs
 
 
-def _legend(body: list[str], groups: Sequence[Group], top: float) -> float:
-    """Draw a swatch and a number for each group, two per line, and return the lower edge."""
-    for i, group in enumerate(groups):
-        x, y = 8 + (i % 2) * (WIDTH / 2), top + 10 + 21 * (i // 2)
-        swatch = f"M{num(x + 6)} {num(y)}h0.1"
-        body.append(el("path", d=swatch, stroke_width=11, stroke_dasharray="0 20", class_=f"dots {group.kind}"))
-        if group.kind == "missed":
-            body.append(el("path", d=swatch, stroke_width=5.5, stroke_dasharray="0 20", class_="dots hole"))
-        written = f"{write_count(group.count)} {group.name}"
-        body.append(label(x + 18, y + 4, written, size=13, max_width=WIDTH / 2 - 26))
-    return top + 4 + 21 * math.ceil(len(groups) / 2)
+def _marks(runs: list[dict[str, object]], columns: int, lines: int, pitch: float, height: int) -> list[alt.Chart]:
+    """Draw runs as dashed lines with round caps: one dot per dash, and fifty elements for a thousand dots."""
+    width = min(0.74 * pitch, 15.0)
+    kinds = list(COLORS)
+    base = alt.Chart(alt.InlineData(values=runs)).encode(
+        x=alt.X("from:Q", scale=alt.Scale(domain=[-0.5, columns - 0.5], nice=False), axis=None),
+        x2=alt.X2("to"),
+        y=alt.Y("row:Q", scale=alt.Scale(domain=[-0.5, height / pitch - 0.5], reverse=True, nice=False), axis=None),
+        tooltip=frame.tooltip({"text": "images"}),
+    )
+    palette = alt.Scale(domain=kinds, range=[theme.color(COLORS[kind]) for kind in kinds])
+    dash = [0, round(pitch, 4)]
+    full = base.mark_rule(strokeWidth=round(width, 2), strokeCap="round", strokeDash=dash)
+    full = full.encode(color=alt.Color("kind:N", scale=palette, legend=None))
+    holes = base.mark_rule(
+        strokeWidth=round(width / 2, 2), strokeCap="round", strokeDash=dash, color=theme.color("card")
+    )
+    return [full, holes.transform_filter("datum.kind === 'missed'")]
+
+
+def _legend(groups: pd.DataFrame, height: int) -> tuple[list[alt.Chart], int]:
+    """Draw a dot and a number for each group, two per line, and return the lower edge."""
+    places = [
+        {
+            "kind": row["kind"],
+            "text": row["text"],
+            "x": 6 + (i % 2) * frame.WIDTH // 2,
+            "y": height + 14 + 21 * (i // 2),
+        }
+        for i, row in enumerate(groups.to_dict("records"))
+    ]
+    base = alt.Chart(alt.InlineData(values=places)).encode(x=alt.X("x:Q", scale=None), y=alt.Y("y:Q", scale=None))
+    kinds = list(COLORS)
+    palette = alt.Scale(domain=kinds, range=[theme.color(COLORS[kind]) for kind in kinds])
+    full = base.mark_circle(size=95, opacity=1).encode(color=alt.Color("kind:N", scale=palette, legend=None))
+    holes = base.mark_circle(size=24, opacity=1, color=theme.color("card"))
+    names = base.mark_text(align="left", dx=12, fontSize=13, baseline="middle").encode(text=alt.Text("text:N"))
+    return [full, holes.transform_filter("datum.kind === 'missed'"), names], height + 20 + 21 * math.ceil(
+        len(groups) / 2
+    )
+
+
+def _line(text: str, y: int, shade: str) -> alt.Chart:
+    mark = alt.Chart(alt.InlineData(values=[{"text": text}])).mark_text(align="left", color=theme.color(shade))
+    chart: alt.Chart = mark.encode(x=alt.XValue(0), y=alt.YValue(y), text=alt.Text("text:N"))
+    return chart

@@ -2,70 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from counterpoise.report.charts.frame import WIDTH, nothing
-from counterpoise.report.charts.svg import label, rect, svg, text_width
-from counterpoise.report.charts.texts import shown, write_count
+import altair as alt
 
+from counterpoise.report.charts import frame, theme
+from counterpoise.report.charts.frame import Padding
+from counterpoise.report.charts.labels import shorten, text_width
+from counterpoise.report.texts import shown, write_count
 
-@dataclass(frozen=True)
-class Errors:
-    """Counts of one class: true positives, false negatives, false positives."""
+if TYPE_CHECKING:
+    import pandas as pd
 
-    name: str
-    found: int
-    missed: int
-    alarms: int
-
-    @property
-    def text(self) -> str:
-        """The counts as printed.
-
-        Example:
-            >>> Errors("a", 3, 1, 5).text
-            '3 of 4 found, 5 false alarms'
-        """
-        of = f"{write_count(self.found)} of {write_count(self.found + self.missed)} found"
-        return f"{of}, {write_count(self.alarms)} false alarm{'' if self.alarms == 1 else 's'}"
+PITCH = 42
+KINDS = ("found", "missed", "false alarms")
+"""Parts of a bar, from left to right."""
 
 
-KINDS = (("found", "found"), ("missed", "missed"), ("alarms", "false alarms"))
+def text_of(found: int, missed: int, alarms: int) -> str:
+    """Write the counts of a class.
+
+    Example:
+        >>> text_of(3, 1, 5)
+        '3 of 4 found, 5 false alarms'
+    """
+    of = f"{write_count(found)} of {write_count(found + missed)} found"
+    return f"{of}, {write_count(alarms)} false alarm{'' if alarms == 1 else 's'}"
 
 
-def errors_by_class(rows: Sequence[Errors], *, title: str, alt: str) -> str:
+def errors_by_class(table: pd.DataFrame, *, title: str, description: str, noun: str = "class") -> alt.LayerChart:
     """Draw for each class the found and missed images and the false alarms, on one scale.
 
     Args:
-        rows: Classes, from top to bottom.
-        title: Short name of the chart.
-        alt: Text alternative.
-
-    Returns:
-        An SVG.
+        table: One row for each class, from top to bottom: `class`, `found`, `missed`, `alarms` (numbers of images).
+        title: Heading.
+        description: Text alternative.
+        noun: What a row is called in its tooltip.
     """
-    if not rows:
-        return nothing(title, alt, "errors")
-    left, width, pitch = 8.0, WIDTH - 16, 46.0
-    longest = max(row.found + row.missed + row.alarms for row in rows) or 1
-    body, y = [], 8.0
-    for row in rows:
-        room = width - text_width(row.text, 12) - 14
-        body.append(label(left, y + 15, shown(row.name), class_="strong", max_width=room))
-        body.append(label(left + width, y + 15, row.text, size=12, anchor="end"))
-        body.append(rect(left, y + 23, width, 12, "track", 2))
-        x = left
-        for attribute, _ in KINDS:
-            length = width * getattr(row, attribute) / longest
-            if length:
-                inset = 0.75 if attribute == "missed" else 0.0  # an outline would reach beyond its rectangle
-                body.append(rect(x + inset, y + 23 + inset, length - 2 * inset, 12 - 2 * inset, f"part {attribute}", 2))
-                x += length
-        y += pitch
-    x = left
-    for attribute, name in KINDS:
-        body.append(rect(x + 0.75, y + 3, 14, 11, f"part {attribute}", 2))
-        body.append(label(x + 21, y + 13, name, size=12, class_="muted"))
-        x += 33 + text_width(name, 12)
-    return svg(WIDTH, y + 22, body, title=title, alt=alt, kind="errors")
+    if not len(table):
+        return frame.empty(title, description)
+    padding = Padding(top=34, bottom=62)
+    height = PITCH * len(table)
+    counts = table[["found", "missed", "alarms"]].to_numpy().tolist()
+    printed = [text_of(*(int(count) for count in row)) for row in counts]
+    room = [padding.inner - text_width(text) - 12 for text in printed]
+    label = [shorten(shown(name), width) for name, width in zip(table["class"], room, strict=True)]
+    wide = table.assign(label=label, printed=printed).rename(columns={"alarms": KINDS[2]})
+    base = alt.Chart(frame.data(wide)).encode(
+        y=frame.rows("class", list(wide["class"])), opacity=frame.unless_other_picked()
+    )
+    layers = [_bars(base, noun, max(map(sum, counts))), *_texts(base, padding.inner)]
+    chart = frame.assemble(layers, height, padding, title=title, description=description)
+    return chart.add_params(frame.PICKED)
+
+
+def _bars(base: alt.Chart, noun: str, longest: float) -> alt.Chart:
+    """Stack the counts of each class. A missed part is hollow."""
+    found, alarm, card = (theme.color(meaning) for meaning in ("found", "alarm", "card"))
+    fill, line = (
+        alt.Scale(domain=list(KINDS), range=colors) for colors in ([found, card, alarm], [found, found, alarm])
+    )
+    legend = alt.Legend(direction="horizontal", symbolType="square", symbolStrokeWidth=1.5, columns=3)
+    axis = alt.Axis(title="images", tickCount=5, tickMinStep=1, format=",d", domain=False, ticks=False, labelFlush=True)
+    chart: alt.Chart = (
+        base.transform_fold(list(KINDS), as_=["kind", "count"])
+        .transform_calculate(order=f"indexof({list(KINDS)}, datum.kind)")
+        .mark_bar(height=12, yOffset=9, strokeWidth=1.5)
+        .encode(
+            x=alt.X("count:Q", stack="zero", scale=alt.Scale(domain=[0, longest or 1], nice=False), axis=axis),
+            order=alt.Order("order:Q"),
+            fill=alt.Fill("kind:N", scale=fill, legend=legend),
+            stroke=alt.Stroke("kind:N", scale=line, legend=legend),
+            tooltip=frame.tooltip({"class": noun, "printed": "decisions"}),
+        )
+    )
+    return chart
+
+
+def _texts(base: alt.Chart, width: int) -> list[alt.Chart]:
+    name = base.mark_text(align="left", baseline="bottom", fontWeight=600)
+    value = base.mark_text(align="right", baseline="bottom")
+    return [
+        name.encode(x=alt.XValue(0), text=alt.Text("label:N")),
+        value.encode(x=alt.XValue(width), text=alt.Text("printed:N")),
+    ]

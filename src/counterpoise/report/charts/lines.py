@@ -1,153 +1,201 @@
-"""Line charts over epochs or ranks."""
+"""Lines over epochs, penalties or ranks, each with its name at its end."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
+import altair as alt
 import numpy as np
 
-from counterpoise.report.charts.axes import Scale, axes, nice_ticks, tick_texts, write_power
-from counterpoise.report.charts.frame import WIDTH, nothing
-from counterpoise.report.charts.svg import SERIES, el, finite, label, line, marker, num, spread, svg, text_width
-from counterpoise.report.charts.texts import shown
+from counterpoise.report.charts import frame, theme
+from counterpoise.report.charts.frame import Padding
+from counterpoise.report.charts.labels import shorten, text_width
+from counterpoise.report.texts import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEIGHT = 210
+GAP = 15
+"""Smallest distance of two names, in px."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """One series of `line_chart`. `x` defaults to 1, 2, ... (epochs), `series` to the position."""
+class Axis(NamedTuple):
+    """An axis: its title, whether it is logarithmic, and whether its ticks are whole numbers."""
 
-    name: str
-    y: Sequence[float | None]
-    x: Sequence[float] = ()
-    series: int | None = None
+    title: str
+    log: bool = False
+    whole: bool = False
 
 
-def line_chart(
-    lines: Sequence[Line],
-    *,
-    title: str,
-    alt: str,
-    x_label: str = "epoch",
-    y_label: str = "",
-    mark: float | None = None,
-    mark_name: str = "best epoch",
-    log: bool = False,
-) -> str:
-    """Draw curves over epochs with a label at the end of each. Missing values leave a gap.
+class Mark(NamedTuple):
+    """A vertical line with a text above it, such as the epoch that was kept."""
+
+    x: float
+    text: str
+
+
+def lines(
+    table: pd.DataFrame, *, x: Axis, y: Axis, title: str, description: str, mark: Mark | None = None
+) -> alt.LayerChart:
+    """Draw one line per series. Missing values leave a gap.
 
     Args:
-        lines: Series. One without a finite value is named below the chart.
-        title: Short name of the chart.
-        alt: Text alternative.
-        x_label: Title of the horizontal axis. Its ticks are whole numbers.
-        y_label: Title of the vertical axis.
-        mark: Position of the vertical marker, such as the best epoch; None for no marker.
-        mark_name: The text above the marker, before its position.
-        log: Whether the y axis is logarithmic. Values of 0 and below then count as missing.
-
-    Returns:
-        An SVG.
-
-    Raises:
-        ValueError: if x and y of a series have different lengths.
+        table: One row for each point: `series`: its name; `x`; `y`: NaN where missing; `color`: what the series is
+            (`theme.MEANINGS`). Series of one colour differ by their dashes.
+        x: The horizontal axis.
+        y: The vertical axis. On a logarithmic axis, values of 0 and below count as missing.
+        title: Heading.
+        description: Text alternative.
+        mark: A position to mark; None for none.
     """
-    runs_of = {i: _runs(track, log) for i, track in enumerate(lines)}
-    tracks = [
-        _Track(shown(one.name), runs_of[i], i if one.series is None else one.series)
-        for i, one in enumerate(lines)
-        if runs_of[i]
-    ]
-    if not tracks:
-        return nothing(title, alt, "lines")
-    points = np.array([point for track in tracks for run in track.runs for point in run])
-    mark = finite(mark)
-    xs = points[:, 0] if mark is None else np.append(points[:, 0], mark)
-    x_low, x_high = float(xs.min()), float(xs.max())
-    y_low, y_high = float(points[:, 1].min()), float(points[:, 1].max())
-    if not log and 0 <= y_low < 0.5 * y_high:
-        y_low = 0.0
-    names_width = min(max(text_width(track.name, 12) for track in tracks), 138.0)
-    right, bottom = WIDTH - 18 - names_width, 236.0
-    top = 12.0 + 18 * (bool(y_label) + (mark is not None))
-    y_ticks = nice_ticks(y_low, y_high, whole=log)
-    y_texts = _powers(y_ticks) if log else tick_texts(y_ticks)
-    left = max(text_width(text, 12) for text in y_texts) + 10
-    x_ticks = [x_low] if x_low == x_high else nice_ticks(x_low, x_high, 5, whole=True)
-    frame, to_x, to_y = axes(
-        x_ticks, y_ticks, left, right, top, bottom, x_label=x_label, x_domain=(x_low, x_high), y_texts=y_texts
+    known = table[np.isfinite(table["y"]) & ((table["y"] > 0) | (not y.log))]
+    names = list(dict.fromkeys(table["series"]))
+    drawn = [name for name in names if name in set(known["series"])]
+    if not drawn:
+        return frame.empty(title, description)
+    labels = {name: shorten(shown(name), 130) for name in drawn}
+    right = 22 + round(max(map(text_width, labels.values())))
+    missing = [f"{shown(name)}: no finite value" for name in names if name not in drawn]
+    padding = Padding(58, right, 76 if mark else 56, 50 + 18 * len(missing))
+    across, upwards = _ends(known["x"].tolist() + ([mark.x] if mark else []), x), _ends(known["y"].tolist(), y)
+    base = alt.Chart(frame.data(table.assign(y=table["y"].where(table.index.isin(known.index)))))
+    x_at = alt.X("x:Q", scale=_scale(across, x), axis=_axis(x, across, alt.Axis(titleY=34)))
+    above = alt.Axis(titleAngle=0, titleAlign="left", titleX=-50, titleY=-14 - 20 * bool(mark))
+    y_at = alt.Y("y:Q", scale=_scale(upwards, y), axis=_axis(y, upwards, above))
+    layers = [*_mark(mark), *_curves(base, x_at, y_at, table, drawn, x.title)]
+    layers += _names(known, drawn, labels, y, upwards, padding) + _remarks(missing, padding)
+    return frame.assemble(layers, HEIGHT, padding, title=title, description=description)
+
+
+def _ends(values: Sequence[float], axis: Axis) -> tuple[float, float]:
+    """Choose the ends of an axis: round values around those given, and 0 if they come close to it."""
+    low, high = min(values), max(values)
+    if axis.log:
+        return (low, high) if low < high else (low / 2, high * 2)
+    if low == high:
+        low, high = (low - 0.5, high + 0.5) if axis.whole or not low else (low - abs(low) / 2, high + abs(high) / 2)
+    if axis.whole:
+        return low, high
+    low = 0.0 if 0 <= low < 0.5 * high else low
+    power = 10.0 ** math.floor(math.log10((high - low) / 4))
+    step = next(factor * power for factor in (1, 2, 5, 10) if 4 * factor * power >= high - low)
+    return round(math.floor(low / step + 1e-9) * step, 12), round(math.ceil(high / step - 1e-9) * step, 12)
+
+
+def _scale(ends: tuple[float, float], axis: Axis) -> alt.Scale:
+    if axis.log:
+        return alt.Scale(type="log", domain=list(ends), nice=False)
+    return alt.Scale(domain=list(ends), nice=False, zero=False)
+
+
+def _axis(axis: Axis, ends: tuple[float, float], drawn: alt.Axis) -> alt.Axis:
+    """Add the title and the ticks to an axis whose title has its place."""
+    drawn.title, drawn.labelOverlap = axis.title, True
+    if axis.log:
+        drawn.values, drawn.format = decades(*ends), "~g"
+    elif axis.whole:
+        drawn.tickMinStep, drawn.format = 1, ",d"
+    return drawn
+
+
+def decades(low: float, high: float) -> list[float]:
+    """List round values between two positive numbers, for a logarithmic axis.
+
+    Example:
+        >>> decades(0.003, 2), decades(20, 90)
+        ([0.01, 0.1, 1.0], [20.0, 50.0])
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 2, 5), tuple(range(1, 10))):
+        ticks = [factor * 10.0**power for power in powers for factor in factors]
+        ticks = [float(f"{tick:.6g}") for tick in ticks if low * 0.999 <= tick <= high * 1.001]
+        if len(ticks) >= 2:
+            break
+    return ticks[:: math.ceil(len(ticks) / 6)]
+
+
+def _curves(
+    base: alt.Chart, x: alt.X, y: alt.Y, table: pd.DataFrame, drawn: Sequence[str], x_title: str
+) -> list[alt.Chart]:
+    """Draw the lines. A point without neighbours is drawn as a dot."""
+    color_of = dict(zip(table["series"], table["color"], strict=True))
+    colors = [theme.color(color_of[name]) for name in drawn]
+    nth = [sum(color_of[other] == color_of[name] for other in drawn[:i]) for i, name in enumerate(drawn)]
+    dashes = [list(theme.DASHES[n % len(theme.DASHES)]) for n in nth]
+    color = alt.Color("series:N", scale=alt.Scale(domain=list(drawn), range=colors), legend=None)
+    dash = alt.StrokeDash("series:N", scale=alt.Scale(domain=list(drawn), range=dashes), legend=None)
+    line = base.mark_line(strokeWidth=2, invalid="break-paths-show-path-domains").encode(
+        x=x, y=y, color=color, strokeDash=dash
     )
-    body = [frame]
-    if y_label:
-        body.append(label(2, 14, y_label, size=12, class_="muted", max_width=WIDTH - 4))
-    if mark is not None:
-        body += _draw_mark(to_x(mark), f"{mark_name} {mark:g}", top, bottom)
-    ends = [to_y(track.runs[-1][-1][1]) for track in tracks]
-    for track, y_name in zip(tracks, spread(ends, 16, top, bottom), strict=True):
-        body += _draw_track(track, to_x, to_y, right, y_name)
-        body.append(label(right + 13, y_name + 4, track.name, class_="halo", max_width=names_width + 4, size=12))
-    height = bottom + 42
-    for i, without in enumerate(lines):
-        if not runs_of[i]:
-            missing = f"{shown(without.name)}: no finite value"
-            body.append(label(2, height + 10, missing, size=12, class_="muted", max_width=WIDTH - 4))
-            height += 18
-    return svg(WIDTH, height, body, title=title, alt=alt, kind="lines")
-
-
-@dataclass(frozen=True)
-class _Track:
-    """A line with at least one point: its runs of points without a gap, and the index of its colour."""
-
-    name: str
-    runs: list[list[tuple[float, float]]]
-    series: int
-
-
-def _draw_mark(x: float, text: str, top: float, bottom: float) -> list[str]:
-    """Draw a vertical line with a text above it."""
-    half = text_width(text, 12) / 2
-    at = min(max(x, half + 2), WIDTH - half - 2)
-    return [
-        line(x, top - 4, x, bottom, "marker-line"),
-        label(at, top - 9, text, size=12, anchor="middle", max_width=WIDTH - 4),
+    tips = [
+        *frame.tooltip({"series": ""}),
+        alt.Tooltip("x:Q", title=x_title),
+        alt.Tooltip("y:Q", title="value", format=".3g"),
     ]
+    few = len(table) <= 60 * len(drawn)
+    point = base.transform_filter(frame.known("y")).mark_circle(size=22 if few else 9, opacity=1)
+    return [line, point.encode(x=x, y=y, color=color, tooltip=tips)]
 
 
-def _draw_track(track: _Track, to_x: Scale, to_y: Scale, right: float, y_name: float) -> list[str]:
-    """Draw the runs of a line, a point at its end, and a leader to its name if that is not beside it."""
-    body = []
-    for run in track.runs:
-        if len(run) > 1:
-            coordinates = " ".join(f"{num(to_x(x))},{num(to_y(y))}" for x, y in run)
-            dashed = " dashed" if track.series >= SERIES else ""
-            body.append(el("polyline", points=coordinates, class_=f"curve s{track.series % SERIES}{dashed}"))
-        else:
-            body.append(marker(to_x(run[0][0]), to_y(run[0][1]), 3, track.series))
-    x_end, y_end = (scale(value) for scale, value in zip((to_x, to_y), track.runs[-1][-1], strict=True))
-    body.append(marker(x_end, y_end, 3.5, track.series))
-    if abs(y_name - y_end) > 4 or x_end < right - 1:
-        body.append(line(x_end + 4, y_end, right + 11, y_name, "leader"))
-    return body
+def _names(
+    known: pd.DataFrame,
+    drawn: Sequence[str],
+    labels: dict[str, str],
+    axis: Axis,
+    ends: tuple[float, float],
+    padding: Padding,
+) -> list[alt.Chart]:
+    """Write the name of each series beside its last point, moved apart where they would overlap."""
+    low, high = (np.log10(end) if axis.log else end for end in ends)
+    last = known.sort_values("x", kind="stable").groupby("series", sort=False)["y"].last()
+    values = [float(np.log10(last[name]) if axis.log else last[name]) for name in drawn]
+    at = spread([HEIGHT * (high - value) / (high - low) for value in values], GAP, 6, HEIGHT - 6)
+    rows = [{"text": labels[name], "y": round(place, 1)} for name, place in zip(drawn, at, strict=True)]
+    text = alt.Chart(alt.InlineData(values=rows)).mark_text(align="left", baseline="middle")
+    return [text.encode(x=alt.XValue(padding.inner + 8), y=alt.Y("y:Q", scale=None), text=alt.Text("text:N"))]
 
 
-def _powers(exponents: Sequence[float]) -> list[str]:
-    """Write powers of ten: as counts if all are from 1 to 1,000,000, else as mantissa and exponent."""
-    if all(0 <= exponent <= 6 for exponent in exponents):
-        return [f"{10**exponent:,.0f}" for exponent in exponents]
-    return [write_power(10.0**exponent) for exponent in exponents]
+def _mark(mark: Mark | None) -> list[alt.Chart]:
+    if mark is None:
+        return []
+    base = alt.Chart(alt.InlineData(values=[{"x": mark.x, "text": mark.text}]))
+    rule = base.mark_rule(color=theme.color("muted"), strokeDash=[2, 3], strokeWidth=1.5).encode(x=alt.X("x:Q"))
+    text = base.mark_text(align="left", baseline="bottom", color=theme.color("muted"))
+    return [rule, text.encode(x=alt.XValue(0), y=alt.YValue(-5), text=alt.Text("text:N"))]
 
 
-def _runs(track: Line, log: bool) -> list[list[tuple[float, float]]]:
-    """Split a series at its missing values, and take log10 of y if the axis is logarithmic."""
-    xs = track.x if len(track.x) else range(1, len(track.y) + 1)
-    if len(xs) != len(track.y):
-        raise ValueError(f"line {track.name!r} has {len(xs)} x and {len(track.y)} y; expected the same number")
-    runs: list[list[tuple[float, float]]] = [[]]
-    for x, y in ((finite(x), finite(y)) for x, y in zip(xs, track.y, strict=True)):
-        if x is None or y is None or (log and y <= 0):
-            runs.append([])
-        else:
-            runs[-1].append((x, math.log10(y) if log else y))
-    return [run for run in runs if run]
+def _remarks(texts: Sequence[str], padding: Padding) -> list[alt.Chart]:
+    """Name series that have nothing to draw, below the axis."""
+    rows = [{"text": shorten(text, frame.WIDTH - 16), "y": HEIGHT + 58 + 18 * i} for i, text in enumerate(texts)]
+    mark = alt.Chart(alt.InlineData(values=rows)).mark_text(align="left", color=theme.color("muted"))
+    drawn = mark.encode(x=alt.XValue(8 - padding.left), y=alt.Y("y:Q", scale=None), text=alt.Text("text:N"))
+    return [drawn] if rows else []
+
+
+def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move label positions apart by at least `gap`, without changing their order, within [low, high] if they fit.
+
+    Example:
+        >>> spread([50, 50, 90], 10, 0, 100)
+        [45.0, 55.0, 90.0]
+    """
+    order = [int(i) for i in np.argsort(positions, kind="stable")]
+    placed = np.asarray(positions, dtype=float)[order]
+    for _ in range(50):
+        overlaps = gap - np.diff(placed)
+        if not (overlaps > 1e-6).any():
+            break
+        for i in np.flatnonzero(overlaps > 1e-6).tolist():
+            move = max(gap - (placed[i + 1] - placed[i]), 0) / 2
+            placed[i] -= move
+            placed[i + 1] += move
+    for i in range(len(placed)):
+        placed[i] = max(placed[i], low if i == 0 else placed[i - 1] + gap)
+    for i in reversed(range(len(placed))):
+        placed[i] = min(placed[i], high if i == len(placed) - 1 else placed[i + 1] - gap)
+    result = np.empty_like(placed)
+    result[order] = placed
+    return [float(y) for y in result]

@@ -1,103 +1,122 @@
-"""Counts of each class at each stage: a table with bars in its cells."""
+"""Counts of each class at each stage, from the labels to the samples of one epoch: bars in the cells of a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+import altair as alt
 import numpy as np
 
-from counterpoise.report.charts.bars import REST
-from counterpoise.report.charts.frame import WIDTH, nothing
-from counterpoise.report.charts.svg import label, line, rect, svg, text_width, wrap
-from counterpoise.report.charts.texts import shown, write_count, write_prevalence
+from counterpoise.report.charts import frame, theme
+from counterpoise.report.charts.frame import Padding
+from counterpoise.report.charts.labels import shorten, wrap
+from counterpoise.report.texts import shown, write_count, write_prevalence
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PITCH = 54
+FILLED = 0.88
+"""Share of the width of a column that a full bar takes."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One column of `counts_through_stages`.
-
-    Attributes:
-        name: Its heading, such as "train".
-        counts: Number of images of each class, in the order of the rows.
-        total: The denominator of the shares; None for the sum. For multilabel, pass the number of images.
-    """
-
-    name: str
-    counts: Sequence[int]
-    total: int | None = None
-
-
-def counts_through_stages(
-    names: Sequence[str],
-    stages: Sequence[Stage],
+def counts_by_stage(
+    counts: pd.DataFrame,
     *,
+    totals: Sequence[int],
+    scale: Literal["share", "log"],
+    focus: str,
     title: str,
-    alt: str,
-    scale: Literal["share", "log"] = "share",
-    focus: int | None = None,
-) -> str:
-    """Draw the number of images of each class at each stage, as a table with bars in its cells.
+    description: str,
+) -> alt.LayerChart:
+    """Draw the number of images of each class at each stage.
 
     Args:
-        names: Class names, from top to bottom.
-        stages: Columns, from left to right.
-        title: Short name of the chart.
-        alt: Text alternative.
-        scale: "share" prints and draws the share at the stage; a full cell is 100 %. "log" prints the count and draws
-            log(1 + count); a full cell is the largest count.
-        focus: Row of the class to highlight; the others are grey. None for no highlight.
-
-    Returns:
-        An SVG.
-
-    Raises:
-        ValueError: if the counts of a stage do not match the number of names.
+        counts: Numbers of images. Index: classes, from top to bottom; columns: stages, from left to right.
+        totals: Number of images of each stage, which shares are of.
+        scale: "share" prints and draws the share at the stage; a full bar is 100 %. "log" prints the count and draws
+            log(1 + count); a full bar is the largest count.
+        focus: The class that matters.
+        title: Heading.
+        description: Text alternative.
     """
-    for stage in stages:
-        if len(stage.counts) != len(names):
-            raise ValueError(
-                f"stage {stage.name!r} has {len(stage.counts)} counts; expected {len(names)}, one per name"
-            )
-    if not names or not stages:
-        return nothing(title, alt, "stages")
-    counts = np.array([stage.counts for stage in stages], dtype=float)
-    totals = [float(sum(stage.counts) if stage.total is None else stage.total) for stage in stages]
-    shares = np.array([row / total if total > 0 else row * 0 for row, total in zip(counts, totals, strict=True)])
-    lengths = shares if scale == "share" else np.log1p(counts)
-    longest = 1.0 if scale == "share" else float(lengths.max()) or 1.0
-    left, right, gap = 8.0, WIDTH - 8, 10.0
-    column = (right - left + gap) / len(stages)
-    cell = column - gap
-    size = min(13.0, cell / text_width("00000", 1))
-    headings = [wrap(shown(stage.name), cell, 12) for stage in stages]
-    top = 12.0 + 15 * max(len(lines) for lines in headings)
-    body = []
-    for s, lines in enumerate(headings):
-        for i, text in enumerate(lines):
-            y = top - 8 - 15 * (len(lines) - 1 - i)
-            body.append(label(left + s * column, y, text, size=12, class_="muted"))
-    pitch = 58.0
-    for c, name in enumerate(names):
-        y = top + c * pitch
-        body.append(line(left, y, right, y, "hair"))
-        body.append(label(left, y + 18, shown(name), class_="strong", max_width=right - left))
-        for s, stage in enumerate(stages):
-            x = left + s * column
-            count = float(stage.counts[c])
-            printed = write_count(count)
-            if scale == "share":
-                printed = write_prevalence(float(shares[s, c])) if totals[s] > 0 else "n/a"
-            body.append(label(x, y + 35, printed, size=size, class_="" if count else "alarm"))
-            body.append(rect(x, y + 41, cell, 7, "track", 2))
-            if count > 0:
-                length = max(cell * float(lengths[s, c]) / longest, 1.5)
-                colour = REST if focus is not None and c != focus else 0
-                body.append(rect(x, y + 41, length, 7, f"fill s{colour}", min(2.0, length / 2)))
-    height = top + pitch * len(names)
-    body.append(line(left, height, right, height, "hair"))
-    body.append(label(left, height + 18, "total", size=12, class_="muted"))
-    for s, total in enumerate(totals):
-        body.append(label(left + s * column, height + 35, write_count(total), size=size, class_="muted"))
-    return svg(WIDTH, height + 42, body, title=title, alt=alt, kind="stages")
+    if not counts.size:
+        return frame.empty(title, description)
+    rows = _cells(counts, totals, scale, focus)
+    heads = [wrap(shown(str(stage)), frame.WIDTH / len(counts.columns) - 12) for stage in counts.columns]
+    tall = max(map(len, heads))
+    padding = Padding(8, 8, 36 + 16 * tall, 44)
+    height = PITCH * len(counts)
+    base = alt.Chart(frame.data(rows)).encode(
+        x=alt.X("from:Q", scale=alt.Scale(domain=[0, len(counts.columns)], nice=False), axis=None),
+        y=alt.Y("row:Q", scale=alt.Scale(domain=[0, len(counts)], reverse=True, nice=False), axis=None),
+        opacity=frame.unless_other_picked(),
+        tooltip=frame.tooltip({"class": "class", "stage": "stage", "printed": "share", "count": "images"}),
+    )
+    size = min(12.0, (frame.WIDTH / len(counts.columns) - 12) / 3.6)
+    layers = [*_heads(heads, padding.inner), *_totals(totals, height, size, padding.inner), *_bars(base, size)]
+    chart = frame.assemble(layers, height, padding, title=title, description=description)
+    return chart.add_params(frame.PICKED)
+
+
+def _cells(counts: pd.DataFrame, totals: Sequence[int], scale: str, focus: str) -> pd.DataFrame:
+    """List the cells: their place, the end of their bar, and their texts."""
+    import pandas as pd
+
+    values = counts.to_numpy(dtype=float)
+    shares = values / np.maximum(np.asarray(totals, dtype=float), 1)
+    lengths = shares if scale == "share" else np.log1p(values) / max(float(np.log1p(values).max()), 1e-9)
+    rows = []
+    for row, name in enumerate(counts.index):
+        for column, stage in enumerate(counts.columns):
+            number = write_count(values[row, column])
+            share = write_prevalence(shares[row, column]) if totals[column] else "n/a"
+            bar = {"from": column, "full": column + FILLED, "to": column + FILLED * lengths[row, column], "row": row}
+            texts = {
+                "stage": str(stage),
+                "count": number,
+                "printed": share,
+                "text": share if scale == "share" else number,
+            }
+            label = shorten(shown(str(name)), frame.WIDTH - 24) if column == 0 else ""
+            rows.append({"class": str(name), "label": label, "focus": name == focus, **bar, **texts})
+    return pd.DataFrame(rows)
+
+
+def _bars(base: alt.Chart, size: float) -> list[alt.Chart]:
+    """Draw the name of each row, the text of each cell, and its bar below."""
+    line = base.transform_filter("datum.label !== ''").mark_rule(color=theme.color("hair"), opacity=1)
+    name = base.mark_text(align="left", baseline="middle", fontWeight=600, dy=13).encode(text=alt.Text("label:N"))
+    text = base.mark_text(align="left", baseline="middle", fontSize=size, dy=31).encode(text=alt.Text("text:N"))
+    track = base.mark_bar(color=theme.color("track"), height=7, yOffset=44).encode(x2=alt.X2("full"))
+    return [
+        line.encode(x=alt.XValue(0), x2=alt.X2Value("width")),
+        name.transform_filter("datum.label !== ''"),
+        text,
+        track,
+        base.mark_bar(height=7, yOffset=44).encode(x2=alt.X2("to"), color=frame.by_focus()),
+    ]
+
+
+def _heads(heads: Sequence[Sequence[str]], width: int) -> list[alt.Chart]:
+    step = width / len(heads)
+    rows = [
+        {"x": i * step, "y": -10 - 15 * (len(lines) - 1 - j), "text": text}
+        for i, lines in enumerate(heads)
+        for j, text in enumerate(lines)
+    ]
+    return [_muted(rows)]
+
+
+def _totals(totals: Sequence[int], height: int, size: float, width: int) -> list[alt.Chart]:
+    step = width / len(totals)
+    rows = [{"x": i * step, "y": height + 34, "text": write_count(total)} for i, total in enumerate(totals)]
+    return [_muted([{"x": 0, "y": height + 18, "text": "total"}]), _muted(rows, size)]
+
+
+def _muted(rows: Sequence[dict[str, object]], size: float = theme.TEXT_PX) -> alt.Chart:
+    base = alt.Chart(alt.InlineData(values=list(rows)))
+    mark = base.mark_text(align="left", baseline="alphabetic", color=theme.color("muted"), fontSize=size)
+    chart: alt.Chart = mark.encode(x=alt.X("x:Q", scale=None), y=alt.Y("y:Q", scale=None), text=alt.Text("text:N"))
+    return chart

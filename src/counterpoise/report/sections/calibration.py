@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from counterpoise.metrics.difference import Difference
-from counterpoise.report.charts import curves
-from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.texts import write_value
+from counterpoise.report.charts.calibration import calibration as draw
 from counterpoise.report.facts import Facts, counted
-from counterpoise.report.parts import Part, as_markup
-from counterpoise.report.sections.variants import COLOURS, write_difference
+from counterpoise.report.parts import Part, drawn
+from counterpoise.report.sections.variants import write_difference
+from counterpoise.report.texts import PointEstimate, write_count, write_value
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def calibration(facts: Facts) -> Part:
     """Compare predicted probabilities with observed frequencies, raw and calibrated."""
     table = facts.tables["calibration"]
-    series, units = [], {}
-    for variant in dict.fromkeys(table["way"]):
-        rows = table[table["way"] == variant]
-        observed = [
-            PointEstimate(row["observed"], row["low"], row["high"], int(row["count"]))
-            for row in rows.to_dict("records")
-        ]
-        units[variant] = rows["units"].tolist()
-        series.append(curves.Calibration(variant, rows["predicted"].tolist(), observed, COLOURS.get(variant)))
     words = facts.words
-    alt = f"Observed share of {words.observed} by predicted probability. " + " ".join(
-        f"{one.name}: "
-        + "; ".join(
-            f"{write_value(x)}: {y.text} of {counted(number, 'unit')}"
-            for x, y, number in zip(one.predicted, one.observed, units[one.name], strict=True)
-        )
-        + "."
-        for one in series
+    observed = [PointEstimate(*ends).text for ends in table[["observed", "low", "high"]].to_numpy().tolist()]
+    bins = table.assign(
+        printed=[f"{text} of {counted(units, 'unit')}" for text, units in zip(observed, table["units"], strict=True)]
     )
-    chart = curves.reliability(series, title="Calibration", alt=alt, unit=words.calibration_unit)
+    by_way = {str(way): rows for way, rows in bins.groupby("way", sort=False)}
+    description = f"Observed share of {words.observed} by predicted probability. " + " ".join(
+        f"{way}: "
+        + "; ".join(f"{write_value(x)}: {y}" for x, y in zip(rows["predicted"], rows["printed"], strict=True))
+        + "."
+        for way, rows in by_way.items()
+    )
+    chart = draw(
+        bins,
+        details={way: f"{way}: {_sizes(rows, words.calibration_unit)}" for way, rows in by_way.items()},
+        unit=words.calibration_unit,
+        title="Observed share by predicted probability",
+        description=description,
+    )
     text = _errors(*(facts.estimate(variant, "expected_calibration_error") for variant in ("raw", "calibrated")))
     raw, calibrated = (facts.score(variant, "brier_score") for variant in ("raw", "calibrated"))
     text += _change(raw, calibrated, facts.difference("brier_score"))
@@ -51,7 +53,13 @@ def calibration(facts: Facts) -> Part:
         f"{words.calibration_scope} Below the diagonal, the model is too confident. Larger points hold more "
         f"{words.calibration_unit}. Points without a line hold images of one unit."
     )
-    return Part("calibration", "Calibration", (text,), as_markup({"": chart}), caption, "decided")
+    return Part("calibration", "Calibration", (text,), drawn(chart), caption, "decided")
+
+
+def _sizes(rows: pd.DataFrame, unit: str) -> str:
+    """Say how many bins there are, and how much they hold."""
+    least, most = (write_count(count) for count in (rows["count"].min(), rows["count"].max()))
+    return f"{counted(len(rows), 'bin')} of {least if least == most else f'{least} to {most}'} {unit}"
 
 
 def _errors(raw: PointEstimate, calibrated: PointEstimate) -> str:

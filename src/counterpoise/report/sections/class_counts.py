@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from counterpoise.report.charts.lines import Line, line_chart
-from counterpoise.report.charts.stages import Stage, counts_through_stages
-from counterpoise.report.charts.texts import write_count, write_prevalence
+from counterpoise.report.charts.lines import Axis, Mark, lines
+from counterpoise.report.charts.stages import counts_by_stage
 from counterpoise.report.facts import Facts, counted, quote
-from counterpoise.report.parts import Fold, Part, Table, as_markup
+from counterpoise.report.parts import Fold, Part, Table, drawn
+from counterpoise.report.texts import write_count, write_prevalence
+
+if TYPE_CHECKING:
+    import altair as alt
+
+Column = tuple[str, Sequence[int], int]
+"""A stage, the number of images of each class, and of all images."""
 
 RAREST = 8
 """With many classes, the number of rarest ones shown beside the long tail."""
@@ -22,27 +29,16 @@ REASONS = 20
 def class_counts(facts: Facts) -> Part:
     """Count the images of each class from the labels to the samples of one epoch."""
     draws, images, prior = facts.prior.drawn_counts, facts.split_counts, facts.prior
-    columns: list[tuple[str, Sequence[int], int]] = [("labels", facts.classes.counts, facts.classes.images)]
+    columns: list[Column] = [("labels", facts.classes.counts, facts.classes.images)]
     columns += [(split, images[split].tolist(), facts.split_totals[split]) for split in ("train", "val", "test")]
     columns.append(("samples per epoch", draws, prior.drawn_total))
-    order = facts.shown[:RAREST] if facts.folded else facts.shown
-    shown = [facts.names[index] for index in order]
-    stages = [Stage(name, [counts[index] for index in order], total) for name, counts, total in columns]
-    alt = "; ".join(
-        f"{stage.name}: " + ", ".join(f"{n} {c}" for n, c in zip(shown, stage.counts, strict=True)) for stage in stages
-    )
-    title, focus = f"Images per {facts.words.noun} at each stage", order.index(facts.positive)
-
-    def table(scale: str) -> str:
-        return counts_through_stages(
-            shown, stages, title=title, alt=alt, scale="share" if scale == "share" else "log", focus=focus
-        )
-
-    charts = (
-        {f"{facts.all_classes}, the most frequent first": _long_tail(facts), "The rarest": table("log")}
-        if facts.folded
-        else {"Share at each stage": table("share"), "Number, on a logarithmic scale": table("log")}
-    )
+    if facts.folded:
+        charts = [_long_tail(facts), _stages(facts, columns, "log", "Images of the rarest at each stage")]
+    else:
+        charts = [
+            _stages(facts, columns, "share", "Share at each stage"),
+            _stages(facts, columns, "log", "Images at each stage, on a logarithmic scale"),
+        ]
     own = facts.classes.counts[facts.positive]
     before, after = own / facts.classes.images, draws[facts.positive] / max(prior.drawn_total, 1)
     joint = " and" if abs(after - before) < max(0.005, 0.1 * before) else ", but"
@@ -55,14 +51,31 @@ def class_counts(facts: Facts) -> Part:
         "classes",
         f"Images per {facts.words.noun}",
         (text, _remarks(facts)),
-        as_markup(charts),
+        drawn(*charts),
         f"The rarest: {quote(facts.positive_name)} and others. Bars have a logarithmic scale." if facts.folded else "",
-        short="Images",
+        closed=True,
         folds=_every_class(facts, columns) + _left_out(facts),
     )
 
 
-def _every_class(facts: Facts, columns: Sequence[tuple[str, Sequence[int], int]]) -> tuple[Fold, ...]:
+def _stages(facts: Facts, columns: Sequence[Column], scale: Literal["share", "log"], title: str) -> alt.LayerChart:
+    """Draw the counts of each class, or of the rarest, at each stage."""
+    import pandas as pd
+
+    order = list(facts.shown[:RAREST] if facts.folded else facts.shown)
+    names = [facts.names[k] for k in order]
+    counts = pd.DataFrame({stage: np.array(counts)[order] for stage, counts, _ in columns}, index=names)
+    description = f"{title}. " + "; ".join(
+        f"{stage}: " + ", ".join(f"{name} {count}" for name, count in zip(names, column, strict=True))
+        for stage, column in counts.items()
+    )
+    totals = [total for *_, total in columns]
+    return counts_by_stage(
+        counts, totals=totals, scale=scale, focus=facts.positive_name, title=title, description=description
+    )
+
+
+def _every_class(facts: Facts, columns: Sequence[Column]) -> tuple[Fold, ...]:
     """Put the counts of all classes into a folded table, if there are many."""
     if not facts.folded:
         return ()
@@ -73,24 +86,32 @@ def _every_class(facts: Facts, columns: Sequence[tuple[str, Sequence[int], int]]
     return (Fold(facts.all_classes, (Table("Images, and samples of one epoch.", head, rows),)),)
 
 
-def _long_tail(facts: Facts) -> str:
+def _long_tail(facts: Facts) -> alt.LayerChart:
     """Draw the number of images against the rank of the class."""
+    import pandas as pd
+
     ranks = np.argsort([-count for count in facts.classes.counts], kind="stable")
-    at = [float(rank) for rank in range(1, len(ranks) + 1)]
-    lines = [
-        Line("labels", [float(facts.classes.counts[index]) for index in ranks], at, series=0),
-        Line("samples", [float(facts.prior.drawn_counts[index]) for index in ranks], at, series=1),
-        Line("test", [float(facts.split_counts["test"][index]) for index in ranks], at, series=6),
-    ]
+    table = pd.concat(
+        [
+            pd.DataFrame(
+                {"series": name, "x": range(1, len(ranks) + 1), "y": np.array(counts, float)[ranks], "color": color}
+            )
+            for name, counts, color in (
+                ("labels", facts.classes.counts, "focus"),
+                ("samples", facts.prior.drawn_counts, "validation"),
+                ("test", facts.split_counts["test"], "compare"),
+            )
+        ],
+        ignore_index=True,
+    )
     rank = int(np.flatnonzero(ranks == facts.positive)[0]) + 1
     counts = sorted(facts.classes.counts, reverse=True)
-    alt = f"Images against the rank of the {facts.words.noun}: from {counts[0]} to {counts[-1]}, logarithmic axis. "
-    alt += f"{quote(facts.positive_name)} has rank {rank}."
-    title = f"Images of {facts.label_count} by rank"
-    mark_name = f"the {facts.words.noun} that matters: rank"
-    return line_chart(
-        lines, title=title, alt=alt, x_label="rank", y_label="images", mark=rank, mark_name=mark_name, log=True
-    )
+    text = f"Images against the rank of the {facts.words.noun}: from {counts[0]} to {counts[-1]}, logarithmic axis. "
+    text += f"{quote(facts.positive_name)} has rank {rank}."
+    mark = Mark(rank, f"the {facts.words.noun} that matters: rank {rank}")
+    title = f"{facts.all_classes}, the most frequent first"
+    x, y = Axis("rank", whole=True), Axis("images", log=True)
+    return lines(table, x=x, y=y, title=title, description=text, mark=mark)
 
 
 def _remarks(facts: Facts) -> str:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise import labels
-from counterpoise.report.charts.dumbbells import Change, changes
-from counterpoise.report.charts.texts import write_prevalence, write_value
+from counterpoise.report.charts.changes import changes
 from counterpoise.report.facts import Facts, counted, quote
-from counterpoise.report.parts import Part, as_markup
+from counterpoise.report.parts import Part, drawn
+from counterpoise.report.texts import write_prevalence, write_value
+
+if TYPE_CHECKING:
+    import altair as alt
 
 PAIRS = 5
 """Number of pairs shown that gained most, and of those that lost most."""
+Change = tuple[str, float, float]
+"""A name, and its share of training tiles and of samples."""
 MOST_LABELS = 5
 """Samples with this many labels or more are counted together."""
 
@@ -30,21 +38,16 @@ def co_occurrence(facts: Facts) -> Part:
     names = [*(counted(n, "label") for n in range(MOST_LABELS)), f"{MOST_LABELS} labels or more"]
     names[0] = "no label"
     numbers = [
-        Change(name, float(old / before.sum()), float(new / max(after.sum(), 1)))
+        (name, float(old / before.sum()), float(new / max(after.sum(), 1)))
         for name, old, new in zip(names, before, after, strict=True)
         if old or new
     ]
     pairs = moved_pairs(facts)
-    charts = {
-        heading: changes(
-            rows,
-            title=heading,
-            alt=f"{heading}, from training tiles to samples. " + "; ".join(f"{row.name}: {row.text}" for row in rows),
-            names=("of training tiles", "of samples"),
-        )
+    charts = [
+        _chart(rows, heading)
         for heading, rows in (("Labels per sample", numbers), ("Pairs that changed most", pairs))
         if rows
-    }
+    ]
     mean, several = (
         tuple(float(np.average(values, weights=weight)) for weight in (None, times)) for values in (each, each > 1)
     )
@@ -58,7 +61,19 @@ def co_occurrence(facts: Facts) -> Part:
     counts = ((facts.prior.train_counts, facts.prior.train_total), (facts.prior.drawn_counts, facts.prior.drawn_total))
     shares = [write_prevalence(count[own] / max(total, 1)) for count, total in counts]
     mattering = f"{quote(facts.positive_name)} is on {shares[0]} of the tiles and {shares[1]} of the samples."
-    return Part("together", "Labels that occur together", (text, mattering), as_markup(charts), short="Pairs")
+    return Part("together", "Labels that occur together", (text, mattering), drawn(*charts), closed=True)
+
+
+def _chart(rows: Sequence[Change], heading: str) -> alt.LayerChart:
+    import pandas as pd
+
+    texts = "; ".join(f"{name}: {write_prevalence(old)} → {write_prevalence(new)}" for name, old, new in rows)
+    return changes(
+        pd.DataFrame(rows, columns=["name", "before", "after"]),
+        names=("of training tiles", "of samples"),
+        title=heading,
+        description=f"{heading}, from training tiles to samples. {texts}",
+    )
 
 
 def per_draw(facts: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -80,4 +95,4 @@ def moved_pairs(facts: Facts) -> list[Change]:
     ranked = np.argsort(-gain, axis=None, kind="stable")
     ends = [*ranked[:PAIRS], *ranked[-PAIRS:]] if gain.size > 2 * PAIRS else [*ranked]
     places = [np.unravel_index(int(place), gain.shape) for place in ends if abs(gain.flat[place]) > 1e-9]
-    return [Change(f"{facts.names[k]} + {facts.names[j]}", float(before[k, j]), float(after[k, j])) for k, j in places]
+    return [(f"{facts.names[k]} + {facts.names[j]}", float(before[k, j]), float(after[k, j])) for k, j in places]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from counterpoise.report.charts.confusion_matrix import confusion_matrix
-from counterpoise.report.charts.errors import Errors, errors_by_class
-from counterpoise.report.charts.texts import write_count, write_share
+from counterpoise.report.charts import errors as errors_chart
+from counterpoise.report.charts.confusion import confusion_matrix
 from counterpoise.report.facts import Facts, counted, listed, quote
-from counterpoise.report.parts import Part, Table, as_markup, folded_classes, shown_classes
+from counterpoise.report.parts import Part, Table, drawn, folded_classes, shown_classes
+from counterpoise.report.texts import write_count, write_share
 from counterpoise.report.units import Support
+
+if TYPE_CHECKING:
+    import altair as alt
 
 MATRIX_CLASSES = 15
 """With more classes, a table of the most confused pairs replaces the matrix."""
@@ -37,16 +41,12 @@ def confusion(facts: Facts) -> Part:
         text = f"{write_count(errors.sum())} of {counted(int(table.sum()), 'test image')} are decided wrongly."
         text += _most_frequent(facts, {pair: pairs[pair] for pair in order})
     if len(names) <= MATRIX_CLASSES:
-        alt = "; ".join(
-            f"actual {names[k]}: " + ", ".join(f"{table[k, j]} decided {names[j]}" for j in range(len(names)))
-            for k in range(len(names))
-        )
-        matrix = confusion_matrix(table, names, title="Confusion matrix", alt=f"Confusion matrix. {alt}")
+        matrix = _matrix(facts)
         caption = (
             f"Rows: actual classes. Columns: decided classes. Shade and percentage: share of the row.{_units(facts)}"
         )
         row = "decided" if len(names) < WIDE_CLASSES else ""
-        return Part("confusion", "Confusion", (text,), as_markup({"": matrix}), caption, row)
+        return Part("confusion", "Confusion", (text,), drawn(matrix), caption, row)
     rows = tuple(
         (
             names[k],
@@ -64,10 +64,22 @@ def confusion(facts: Facts) -> Part:
         "confusion",
         "Confusion",
         (text,),
-        as_markup({"": _errors_by_class(facts)}),
+        drawn(_errors_by_class(facts)),
         shown_classes(facts).strip(),
         tables=tables,
     )
+
+
+def _matrix(facts: Facts) -> alt.LayerChart:
+    import pandas as pd
+
+    names, table = list(facts.names), facts.confusion
+    rows = "; ".join(
+        f"actual {name}: " + ", ".join(f"{count} decided {other}" for count, other in zip(row, names, strict=True))
+        for name, row in zip(names, table.tolist(), strict=True)
+    )
+    counts = pd.DataFrame(table, index=names, columns=names)
+    return confusion_matrix(counts, title="Test images by class", description=f"Confusion matrix. {rows}")
 
 
 def _units(facts: Facts) -> str:
@@ -106,12 +118,14 @@ def label_errors(facts: Facts) -> Part:
     cells = {k: (write_count(counts[k].tp), write_count(counts[k].fn), write_count(counts[k].fp)) for k in facts.folded}
     folds = folded_classes(facts, "Test images, by label.", ("found", "missed", "false alarms"), cells)
     caption = f"An image can have several labels, so there is no table of actual by decided.{shown_classes(facts)}"
-    return Part(
-        "confusion", "Confusion", (text,), as_markup({"": _errors_by_class(facts)}), caption, "labels", folds=folds
-    )
+    return Part("confusion", "Confusion", (text,), drawn(_errors_by_class(facts)), caption, "labels", folds=folds)
 
 
-def _errors_by_class(facts: Facts) -> str:
-    rows = [Errors(facts.names[k], facts.counts[k].tp, facts.counts[k].fn, facts.counts[k].fp) for k in facts.shown]
-    alt = "; ".join(f"{row.name}: {row.text}" for row in rows)
-    return errors_by_class(rows, title=f"Decisions of each {facts.words.noun}", alt=alt)
+def _errors_by_class(facts: Facts) -> alt.LayerChart:
+    import pandas as pd
+
+    noun = facts.words.noun
+    rows = [(facts.names[k], facts.counts[k].tp, facts.counts[k].fn, facts.counts[k].fp) for k in facts.shown]
+    description = "; ".join(f"{name}: {errors_chart.text_of(*counts)}" for name, *counts in rows)
+    table = pd.DataFrame(rows, columns=["class", "found", "missed", "alarms"])
+    return errors_chart.errors_by_class(table, title=f"Decisions of each {noun}", description=description, noun=noun)

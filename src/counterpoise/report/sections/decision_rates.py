@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise.calibration import prior_ledger
-from counterpoise.report.charts.dot_whisker import Measure, dots_by_way
-from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.texts import write_count, write_value
+from counterpoise.report.charts import variants as variants_chart
 from counterpoise.report.facts import Facts, counted
-from counterpoise.report.parts import Part, as_markup, folded_classes, shown_classes
+from counterpoise.report.parts import Part, drawn, folded_classes, shown_classes
 from counterpoise.report.sections.prior_ledger import MATERIAL, prior_seen
-from counterpoise.report.sections.variants import COLOURS
+from counterpoise.report.texts import PointEstimate, write_count, write_value
+
+if TYPE_CHECKING:
+    import altair as alt
 
 RAW, MOVED, DECIDED = "raw, 0.5", "raw, moved", "re-decided"
 """How a label is decided: raw with threshold 0.5, raw with threshold w / (1 + w), or by the rule."""
@@ -47,27 +50,8 @@ def decided_counts(facts: Facts) -> dict[str, NDArray[np.int64]]:
 
 def decision_rates(facts: Facts) -> Part:
     """Compare how often labels are decided by a threshold of 0.5 on raw outputs, and after correction."""
-    factors, counts, images = odds_factors(facts), decided_counts(facts), len(facts.targets)
+    factors, counts = odds_factors(facts), decided_counts(facts)
     present = facts.targets.sum(axis=0)
-
-    def measure(k: int) -> Measure:
-        shares = {variant: PointEstimate(number[k] / max(images, 1)) for variant, number in counts.items()}
-        note = "" if factors is None else f"0.5 means p = {write_value(1 / (1 + factors[k]), 3)}"
-        return Measure(facts.names[k], shares, note, reference=present[k] / max(images, 1))
-
-    measures = [measure(k) for k in facts.shown]
-    alt = "Share of test images on which a label is decided. " + "; ".join(
-        f"{m.name}: {write_value(m.reference or 0.0)} have it, "
-        + ", ".join(f"{variant} {share.text}" for variant, share in m.variants.items())
-        for m in measures
-    )
-    chart = dots_by_way(
-        measures,
-        title="How often each label is decided",
-        alt=alt,
-        series={RAW: COLOURS["raw"], MOVED: COLOURS["calibrated"], DECIDED: COLOURS["re-decided"]},
-        reference_name="share of images with the label",
-    )
     totals = {variant: write_count(number.sum()) for variant, number in counts.items()}
     text = (
         f"Test has {counted(int(present.sum()), 'label')}. On raw outputs, a threshold of 0.5 decides {totals[RAW]}"
@@ -91,4 +75,29 @@ def decision_rates(facts: Facts) -> Part:
     folds = folded_classes(facts, "Test images, by label.", ("with the label", *counts), cells)
     caption = f"Tick: the share of test images that have the label.{shown_classes(facts)}"
     heading = "How often each label is decided"
-    return Part("called", heading, (text, why), as_markup({"": chart}), caption, short="Decision rates", folds=folds)
+    return Part("called", heading, (text, why), drawn(_chart(facts)), caption, folds=folds, closed=True)
+
+
+def _chart(facts: Facts) -> alt.LayerChart:
+    import pandas as pd
+
+    factors, counts, images = odds_factors(facts), decided_counts(facts), max(len(facts.targets), 1)
+    present = facts.targets.sum(axis=0)
+    rows = [
+        variants_chart.row(
+            facts.names[k],
+            variant,
+            PointEstimate(number[k] / images),
+            note="" if factors is None else f"0.5 means p = {write_value(1 / (1 + factors[k]), 3)}",
+            reference=present[k] / images,
+        )
+        for k in facts.shown
+        for variant, number in counts.items()
+    ]
+    title = "Share of images on which it is decided"
+    return variants_chart.variants(
+        pd.DataFrame(rows),
+        title=title,
+        description=variants_chart.describe(title, rows),
+        reference_name="share of images with the label",
+    )

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from counterpoise.report.charts.bars import Row, bars_with_intervals
-from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.svg import finite
-from counterpoise.report.charts.texts import write_value
+from markupsafe import Markup
+
+from counterpoise.report.charts.rates import MOST_ROWS, rates_by_class
 from counterpoise.report.facts import Facts, listed, quote
-from counterpoise.report.parts import Part, as_markup, folded_classes, shown_classes
+from counterpoise.report.parts import Part, drawn, folded_classes, shown_classes
+from counterpoise.report.texts import PointEstimate, write_value
 from counterpoise.report.units import ROUGH, Support
 
 if TYPE_CHECKING:
+    import altair as alt
     import pandas as pd
 
 MEASURES = {
@@ -27,15 +28,10 @@ def per_class(facts: Facts) -> Part:
     """Show precision, recall and average precision of each class with intervals and counts."""
     table = facts.tables["classes"]
     row_of = {(row["measure"], row["class"]): row for row in table.to_dict("records")}
-    charts = {}
-    for measure, heading in MEASURES.items():
-        rows = []
-        for k in facts.shown:
-            row = row_of[measure, facts.names[k]]
-            estimate, text = PointEstimate.from_row(row), _text(row)
-            rows.append(Row(facts.names[k], estimate, finite(row["no_skill"]), focus=k == facts.positive, text=text))
-        alt = f"{heading}. " + "; ".join(f"{row.name}: {row.text}" for row in rows)
-        charts[heading] = bars_with_intervals(rows, title=heading, alt=alt)
+    charts = [
+        _chart(facts, [row_of[measure, facts.names[k]] for k in (*facts.shown, *facts.folded)], heading)
+        for measure, heading in MEASURES.items()
+    ]
     caption = (
         "n: number of images behind a value, and of units if it differs or is below "
         f"{ROUGH}. For precision, images for which the {facts.words.noun} was decided; otherwise, those that have it. "
@@ -49,9 +45,40 @@ def per_class(facts: Facts) -> Part:
         "per-class",
         f"{facts.words.noun.capitalize()} by {facts.words.noun}",
         (_span_of_recall(facts, table),),
-        as_markup(charts),
+        drawn(*charts),
         caption,
         folds=folds,
+        controls=_controls(facts),
+    )
+
+
+def _chart(facts: Facts, rows: list[dict[Any, Any]], title: str) -> alt.LayerChart:
+    """Draw one measure of every class; the first are visible at first."""
+    import pandas as pd
+
+    texts = [_text(row) for row in rows]
+    ends = [PointEstimate.from_row(row).ends for row in rows]
+    table = pd.DataFrame(ends, columns=["value", "low", "high"]).assign(
+        **{"class": [row["class"] for row in rows]},
+        reference=[row["no_skill"] for row in rows],
+        focus=[row["class"] == facts.positive_name for row in rows],
+        printed=texts,
+        detail=[Support(int(row["count"]), int(row["units"])).text for row in rows],
+    )
+    first = zip(table["class"][:MOST_ROWS], texts[:MOST_ROWS], strict=True)
+    description = f"{title}. " + "; ".join(f"{name}: {text}" for name, text in first)
+    return rates_by_class(table, title=title, description=description, noun=facts.words.noun)
+
+
+def _controls(facts: Facts) -> Markup | None:
+    """Make a search and an order, if the charts cannot show all classes at once."""
+    if not facts.folded:
+        return None
+    return Markup(
+        '<label>Search <input type="search" data-signal="search" placeholder="a part of a name"></label> '
+        '<label>Order <select data-signal="order"><option value="first">rarest first</option>'
+        '<option value="low">lowest first</option><option value="high">highest first</option>'
+        '<option value="name">by name</option></select></label>'
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from counterpoise.report.charts import curves
-from counterpoise.report.charts.texts import write_share, write_value
+from counterpoise.report.charts.precision_recall import precision_recall as draw
 from counterpoise.report.facts import Facts, counted, quote
-from counterpoise.report.parts import Part, as_markup
+from counterpoise.report.parts import Part, drawn
+from counterpoise.report.texts import write_share, write_value
 
 
 def precision_recall(facts: Facts) -> Part:
@@ -14,15 +14,21 @@ def precision_recall(facts: Facts) -> Part:
     heading = "Precision and recall"
     if not on.positives:
         text = f"Test has no image of {quote(name)}, so there is no curve."
-        return Part("precision-recall", heading, (text,), row="decided")
+        return Part("precision-recall", heading, (text,))
     on_curve = facts.task.decides_by_threshold(facts)
     at = "at the threshold" if on_curve else "current decision"
-    one = curves.PRCurve(name, curve["recall"].tolist(), curve["precision"].tolist(), (on.recall, on.precision), at)
-    alt = (
+    description = (
         f"Precision against recall of {name}; {at}: recall {write_value(on.recall)}, precision "
         f"{write_value(on.precision)}; no skill {write_value(on.prevalence)}."
     )
-    chart = curves.precision_recall([one], title=f"Precision and recall of {name}", alt=alt, no_skill=on.prevalence)
+    chart = draw(
+        curve,
+        point=(on.recall, on.precision),
+        point_name=at,
+        no_skill=on.prevalence,
+        title=f"Precision and recall of {name}",
+        description=description,
+    )
     text = f"The decision finds {on.tp} of {counted(on.positives, 'image')} of {quote(name)}{facts.test_support.note}"
     verb = "is" if on.tp == 1 else "are"
     right = f"{on.tp} of its {counted(on.predicted, 'alarm')} {verb} right"
@@ -41,4 +47,4 @@ def precision_recall(facts: Facts) -> Part:
             f" The point can be off the curve: the decision compares {facts.label_count}, but the curve applies a "
             "threshold to one probability."
         )
-    return Part("precision-recall", heading, (text,), as_markup({"": chart}), caption, "decided")
+    return Part("precision-recall", heading, (text,), drawn(chart), caption, "decided")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from counterpoise import labels
 from counterpoise.metrics import difference, intervals
 from counterpoise.metrics.difference import Difference
-from counterpoise.report.charts.dot_whisker import Measure, dots_by_way
+from counterpoise.report.charts import variants as variants_chart
 from counterpoise.report.charts.dots import dots
-from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.svg import finite
-from counterpoise.report.charts.texts import write_count, write_prevalence, write_share
 from counterpoise.report.facts import Counts, Facts, counted, quote
-from counterpoise.report.parts import Part, as_markup
+from counterpoise.report.parts import Part, drawn
+from counterpoise.report.sections import prevalence_slider
 from counterpoise.report.sections.variants import write_difference
 from counterpoise.report.summary import dot_groups
+from counterpoise.report.texts import PointEstimate, finite, write_count, write_prevalence, write_share
 from counterpoise.report.units import FEW
+
+if TYPE_CHECKING:
+    import altair as alt
 
 APART = 1.25
 """The text calls two prevalences different if their ratio is larger than this."""
@@ -38,7 +41,6 @@ VARIANTS = {
     "re-decided": "rule adapted",
 }
 """Variants of `prevalence.csv` -> their names in the charts."""
-COLOURS = {"raw, expected": 3, "raw, measured": 1, "rule, expected": 6, "rule, measured": 0, "rule adapted": 2}
 RAW = ("raw expected", "raw")
 FIGURES = {"precision": "Precision", "recall": "Recall", "average_precision": "Average precision"}
 
@@ -77,7 +79,7 @@ class Shift:
     @property
     def precision_gain(self) -> Difference:
         """Measured minus expected precision; validation and test are independent samples."""
-        return difference.of_independent(_ends(self.expected), _ends(self.shown))
+        return difference.of_independent(self.expected.ends, self.shown.ends)
 
     @property
     def recall_gain(self) -> Difference:
@@ -177,7 +179,7 @@ def _verdict(shift: Shift, direction: str = "") -> str:
 
 
 def at_prevalences(facts: Facts) -> Part:
-    """Show precision, recall and average precision of the class that matters where it is rarer or more common."""
+    """Show what the decision costs where the class that matters is rarer or more common."""
     name, on = quote(facts.positive_name), facts.test_counts
     heading = "At other prevalences"
     shift = find_shift(facts)
@@ -193,30 +195,52 @@ def at_prevalences(facts: Facts) -> Part:
             f"{'has' if on.positives == 1 else 'have'} this {facts.words.noun}: too few to say what to expect at "
             "other prevalences, so none are shown."
         )
-        return Part("prevalence", heading, (text,), short="Prevalence")
-    charts = {}
-    for place, share in _pictured(facts, shift):
-        charts[f"At {write_prevalence(share)}{place}"] = _picture(on, share, name)
+        return Part("prevalence", heading, (text,))
+    moves = _differ(facts, "raw")
+    second = f"Precision depends on the share of the {facts.words.noun}; recall does not."
+    caption = (
+        "Lines: this decision on test images, weighted to each share. Bands: 95 % intervals for that share; where "
+        "images come in groups, there is none."
+    )
+    return Part(
+        "prevalence",
+        heading,
+        (*explain(shift, name), *([_regained(facts)] if moves else []), second),
+        drawn(*prevalence_slider.charts(facts)),
+        caption,
+        tables=(prevalence_slider.table(facts),),
+        controls=prevalence_slider.controls(facts),
+    )
+
+
+def expected_and_measured(facts: Facts) -> list[Part]:
+    """Compare what validation lets expect with what test shows, at some shares; nothing if there is too little."""
+    name, on, shift = quote(facts.positive_name), facts.test_counts, find_shift(facts)
+    if shift is None or facts.test_support.rough:
+        return []
+    charts = [
+        _picture(on, share, name, f"At {write_prevalence(share)}{place}") for place, share in _pictured(facts, shift)
+    ]
     redecides, moves = _differ(facts, "re-decided"), _differ(facts, "raw")
     variants = [
         variant for variant in VARIANTS if (redecides or variant != "re-decided") and (moves or variant not in RAW)
     ]
-    charts |= {title: _chart(facts, figure, title, variants) for figure, title in FIGURES.items()}
+    figures = [figure for figure in FIGURES if redecides or figure != "recall"]
+    charts += [_chart(facts, figure, FIGURES[figure], variants) for figure in figures]
     rule = facts.decision.rule
-    second = f"Precision depends on the share of the {facts.words.noun}; recall does not."
+    text = "Precision and average precision at some shares, as expected from validation and as measured on test."
     stated = facts.decision.prevalences
     if stated and redecides:
-        second += f" Rule adapted: rule “{rule}” decides again for that share."
+        text += f" Rule adapted: rule “{rule}” decides again for that share."
     elif stated:
-        second += f" Rule “{rule}” makes the same decisions for every share."
-    texts = (*explain(shift, name), *([_regained(facts)] if moves else []), second)
+        text += f" Rule “{rule}” makes the same decisions for every share, so recall is the same."
     caption = (
         "Dots: 1,000 images or more, with the recall and the false alarm rate of test. Expected: from the decisions on "
         "validation. Measured: on test images, weighted to that share. Raw: without correction and rule. Rule: with "
         "both. The share is fixed here, so intervals of precision differ from the headline; where images come in "
         "groups, there is none. Tick: no skill, which is the share itself."
     )
-    return Part("prevalence", heading, texts, as_markup(charts), caption, short="Prevalence")
+    return [Part("expected", "Expected and measured", (text,), drawn(*charts), caption, closed=True)]
 
 
 def _regained(facts: Facts) -> str:
@@ -250,7 +274,7 @@ def _pictured(facts: Facts, shift: Shift) -> list[tuple[str, float]]:
     return sorted(shown[:PICTURES], key=lambda pair: -pair[1])
 
 
-def _picture(on: Counts, share: float, name: str) -> str:
+def _picture(on: Counts, share: float, name: str, title: str) -> alt.LayerChart:
     images = 1000.0
     while share * images < 10 and images < 1e6:
         images *= 10
@@ -259,44 +283,35 @@ def _picture(on: Counts, share: float, name: str) -> str:
     precision = tp / (tp + fp) if tp + fp else float("nan")
     shown = Counts(*(round(value) for value in (tp, fp, positives - tp, images - positives - fp)))
     notes = (f"recall {write_share(on.recall)}, precision {_percent(precision)}",)
-    alt = (
+    description = (
         f"Of {write_count(images)} images of which {write_prevalence(share)} are {name}: {shown.tp} found, {shown.fn} "
         f"missed, {counted(shown.fp, 'false alarm')}; {notes[0]}."
     )
-    return dots(dot_groups(shown), title=f"{name} at {write_prevalence(share)}", alt=alt, notes=notes)
+    return dots(dot_groups(shown), title=title, description=description, notes=notes)
 
 
-def _chart(facts: Facts, figure: str, title: str, variants: Sequence[str]) -> str:
+def _chart(facts: Facts, figure: str, title: str, variants: Sequence[str]) -> alt.LayerChart:
+    import pandas as pd
+
     table = facts.tables["prevalence"]
     places = list(dict.fromkeys(zip(table["place"], table["prevalence"], strict=True)))
     places = _without_repetition(sorted(places, key=lambda place: -place[1]))
-    measures = []
+    rows = []
     for place, share in places:
-        estimates = {}
         here = table[(table["place"] == place) & (table["prevalence"] == share) & (table["figure"] == figure)]
         for row in sorted(here.to_dict("records"), key=lambda row: list(VARIANTS).index(row["way"])):
             if row["way"] in variants:
-                estimates[VARIANTS[row["way"]]] = PointEstimate.from_row(row)
-        no_skill = None if figure == "recall" else share
-        measures.append(Measure(f"At {write_prevalence(share)}{_words(place)}", estimates, reference=no_skill))
-    alt = "; ".join(
-        f"{m.name}: " + ", ".join(f"{variant} {e.text}" for variant, e in m.variants.items()) for m in measures
-    )
-    title = f"{title} at other prevalences"
-    return dots_by_way(
-        measures,
+                at, name = f"At {write_prevalence(share)}{_words(place)}", VARIANTS[row["way"]]
+                no_skill = float("nan") if figure == "recall" else share
+                rows.append(variants_chart.row(at, name, PointEstimate.from_row(row), reference=no_skill))
+    chart = pd.DataFrame(rows)
+    ends = chart[["value", "low", "high", "reference"]].to_numpy(dtype=float)
+    return variants_chart.variants(
+        chart,
         title=title,
-        alt=f"{title}. {alt}",
-        domain=None if figure == "recall" else _domain(measures),
-        series=COLOURS,
+        description=variants_chart.describe(f"{title} at other prevalences", rows),
+        domain=(0.0, 1.0 if figure == "recall" else max([0.02, *ends[np.isfinite(ends)].tolist()])),
     )
-
-
-def _domain(measures: list[Measure]) -> tuple[float, float]:
-    """End the axis at the largest value, since the precision of a rare class is close to 0."""
-    ends = [end for m in measures for e in m.variants.values() for end in (e.value, *(e.interval or ()))]
-    known = [value for value in map(finite, [*ends, *(m.reference for m in measures)]) if value is not None]
-    return 0.0, max([0.02, *known])
 
 
 def _without_repetition(places: list[tuple[str, float]]) -> list[tuple[str, float]]:
@@ -332,13 +347,6 @@ def _words(place: str) -> str:
 def _recall_with_ends(counts: Counts, effect: float) -> tuple[float, float, float]:
     low, high = intervals.wilson(counts.tp, counts.positives, design_effect=effect)
     return counts.recall, float(low), float(high)
-
-
-def _ends(estimate: PointEstimate) -> tuple[float, float, float]:
-    """Return the value and both ends of the interval; NaN for what is missing."""
-    nothing = float("nan")
-    low, high = estimate.interval or (nothing, nothing)
-    return nothing if estimate.value is None else estimate.value, low, high
 
 
 def _ratio(one: float, other: float) -> float:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise.artifacts.decision import Decision
 from counterpoise.calibration import calibrators, prior_ledger
-from counterpoise.report.charts.steps import UNKNOWN, Track, shares_by_step
-from counterpoise.report.charts.texts import write_prevalence, write_value
+from counterpoise.report.charts.ledger import shares_by_step
 from counterpoise.report.facts import Facts, counted, listed, quote
-from counterpoise.report.parts import Fold, Part, Table, as_markup
+from counterpoise.report.parts import Fold, Part, Table, drawn
+from counterpoise.report.texts import write_prevalence, write_value
 
+if TYPE_CHECKING:
+    import altair as alt
+
+UNKNOWN = ": unknown"
+"""Behind the name of a step whose factors cannot be calculated."""
 SELECTED = 5
 """Largest number of classes in the chart and the first table."""
 MATERIAL = 1.05
@@ -25,22 +31,6 @@ NO_OFFSET = float(np.log(MATERIAL))
 def ledger(facts: Facts) -> Part:
     """Show how each remedy changed the prior, and the offsets that undo it."""
     selected = _selected(facts)
-    decision = facts.decision
-    lines = [f"× {line.piece}\n= {line.remedy}{UNKNOWN if line.factors is None else ''}" for line in decision.ledger]
-    steps = ["in the labels", *lines, "validation", "target"]
-    shares = _shares(facts)
-    tracks = [
-        Track(facts.names[k], [None if step is None else step[k] for step in shares], series)
-        for series, k in enumerate(sorted(selected, key=lambda k: k != facts.positive))
-    ]
-    alt = f"Share of each {facts.words.noun}, line by line. " + "; ".join(
-        f"{track.name}: "
-        + ", ".join(
-            f"{' '.join(step.split())} {'unknown' if share is None else write_prevalence(share)}"
-            for step, share in zip(steps, track.shares, strict=True)
-        )
-        for track in tracks
-    )
     caption = (
         "Rows: shares; the factor by which each remedy multiplies the "
         f"{facts.words.prior_factor}; the offsets that are added to the logits."
@@ -56,14 +46,41 @@ def ledger(facts: Facts) -> Part:
         "ledger",
         "Prior ledger",
         _text(facts),
-        as_markup({"": shares_by_step(steps, tracks, title="Prior ledger", alt=alt)}),
+        drawn(_chart(facts, sorted(selected, key=lambda k: k != facts.positive))),
         f"The chart shows the share of a {facts.words.noun} after each line of the ledger. If a curve bends, a remedy "
         "changed the share that the model sees. Offsets on the logits undo this, first to validation, then to the "
         "target.",
-        short="Ledger",
         tables=(table,) if _changing(facts) else (),
         folds=folds if _changing(facts) else (Fold("All steps of the ledger", (table,)), *folds),
+        closed=True,
     )
+
+
+def _chart(facts: Facts, selected: Sequence[int]) -> alt.LayerChart:
+    """Draw the share of selected classes after each line."""
+    import pandas as pd
+
+    lines = [
+        f"× {line.piece}\n= {line.remedy}{UNKNOWN if line.factors is None else ''}" for line in facts.decision.ledger
+    ]
+    steps, shares = ["in the labels", *lines, "validation", "target"], _shares(facts)
+    description = f"Share of each {facts.words.noun}, line by line. " + "; ".join(
+        f"{facts.names[k]}: "
+        + ", ".join(
+            f"{' '.join(step.split())} {'unknown' if share is None else write_prevalence(share[k])}"
+            for step, share in zip(steps, shares, strict=True)
+        )
+        for k in selected
+    )
+    nan = float("nan")
+    rows = [
+        (facts.names[k], step, nan if share is None else share[k])
+        for k in selected
+        for step, share in enumerate(shares)
+    ]
+    table = pd.DataFrame(rows, columns=["class", "step", "share"])
+    classes, title = [facts.names[k] for k in selected], f"Share of each {facts.words.noun}, line by line"
+    return shares_by_step(table, steps=steps, classes=classes, title=title, description=description)
 
 
 def prior_seen(decision: Decision, lines: Sequence[prior_ledger.Line]) -> NDArray[np.float64] | None:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from counterpoise.report.charts.bars import Row, bars_with_intervals
-from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.texts import write_count, write_value
+from typing import TYPE_CHECKING
+
+from counterpoise.report.charts.rates import rates_by_class
 from counterpoise.report.facts import Facts, counted
-from counterpoise.report.parts import Part, as_markup, folded_classes, shown_classes
+from counterpoise.report.parts import Part, drawn, folded_classes, shown_classes
+from counterpoise.report.texts import write_count, write_value
+
+if TYPE_CHECKING:
+    import altair as alt
 
 
 def thresholds(facts: Facts) -> Part:
     """Show the threshold of each label, and its support in validation."""
     decision, names = facts.decision, facts.names
     alone = [name not in decision.pooled for name in names]
-    rows = []
-    for k in facts.shown:
-        limit = decision.thresholds[k]
-        written = "unattainable" if limit is None else write_value(limit, 3)
-        own = "" if alone[k] else ", pooled"
-        text = f"{written}, n = {write_count(decision.val_images[k])}{facts.val_supports[k].note}{own}"
-        rows.append(Row(names[k], PointEstimate(limit), decision.target[k], focus=k == facts.positive, text=text))
-    alt = "; ".join(f"{row.name}: {row.text}" for row in rows)
-    chart = bars_with_intervals(
-        rows, title="Threshold of each label", alt=alt, upper=_upper(facts), reference_name="share in deployment"
-    )
     known = [limit for limit in decision.thresholds if limit is not None]
     text = f"Rule “{decision.rule}” finds no threshold on validation for any label: none is ever decided."
     if known:
@@ -54,7 +47,31 @@ def thresholds(facts: Facts) -> Part:
         facts, "Threshold of each label.", ("validation images", "units", "threshold", "calibration"), cells
     )
     caption = f"n: validation images that have the label, and their units if that number differs.{shown_classes(facts)}"
-    return Part("thresholds", "Thresholds", (text, calibrated), as_markup({"": chart}), caption, "labels", folds=folds)
+    return Part("thresholds", "Thresholds", (text, calibrated), drawn(_chart(facts)), caption, "labels", folds=folds)
+
+
+def _chart(facts: Facts) -> alt.LayerChart:
+    import pandas as pd
+
+    decision, nan = facts.decision, float("nan")
+    rows = []
+    for k in facts.shown:
+        limit, name = decision.thresholds[k], facts.names[k]
+        written = "unattainable" if limit is None else write_value(limit, 3)
+        pooled = ", pooled" if name in decision.pooled else ""
+        text = f"{written}, n = {write_count(decision.val_images[k])}{facts.val_supports[k].note}{pooled}"
+        support = facts.val_supports[k].of("validation image")
+        rows.append((name, nan if limit is None else limit, decision.target[k], k == facts.positive, text, support))
+    table = pd.DataFrame(rows, columns=["class", "value", "reference", "focus", "printed", "detail"])
+    description = "; ".join(f"{name}: {text}" for name, text in zip(table["class"], table["printed"], strict=True))
+    return rates_by_class(
+        table.assign(low=nan, high=nan),
+        title="Threshold of each label",
+        description=description,
+        noun=facts.words.noun,
+        reference_name="share in deployment",
+        upper=_upper(facts),
+    )
 
 
 def _upper(facts: Facts) -> float:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from counterpoise.metrics.difference import Difference
-from counterpoise.report.charts.dot_whisker import Measure, dots_by_way
-from counterpoise.report.charts.frame import PointEstimate
-from counterpoise.report.charts.texts import write_value
+from counterpoise.report.charts import variants as variants_chart
 from counterpoise.report.facts import Facts, listed
-from counterpoise.report.parts import Part, as_markup
+from counterpoise.report.parts import Part, drawn
+from counterpoise.report.texts import PointEstimate, write_value
+
+if TYPE_CHECKING:
+    import altair as alt
 
 NAMES = {"raw": "raw", "calibrated": "calibrated", "decided": "re-decided"}
-COLOURS = {"raw": 6, "calibrated": 0, "re-decided": 2}
-"""Index of the colour of each variant, in every chart."""
 SCORES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -43,45 +44,55 @@ LOWER_IS_BETTER = ("expected_calibration_error", "brier_score", "coverage")
 
 def variants(facts: Facts) -> Part:
     """Show the scores of the same model raw, calibrated and re-decided."""
-    table = facts.tables["scores"]
-
-    def chart(figures: Sequence[str], shown: Sequence[str], title: str, *, most: float | None = None) -> str:
-        measures = []
-        for figure in figures:
-            rows = {row["way"]: row for row in table[table["figure"] == figure].to_dict("records")}
-            note = "lower is better" if figure in LOWER_IS_BETTER else ""
-            estimates = {NAMES[variant]: PointEstimate.from_row(rows[variant]) for variant in shown if variant in rows}
-            measures.append(Measure(_title(figure), estimates, note))
-        alt = "; ".join(
-            f"{m.name}: " + ", ".join(f"{variant} {e.text}" for variant, e in m.variants.items()) for m in measures
-        )
-        domain = None if most is None else (0.0, most)
-        return dots_by_way(measures, title=title, alt=f"{title}. {alt}", domain=domain, series=COLOURS)
-
-    figures = list(dict.fromkeys(table["figure"]))
-    apart = (*OF_PROBABILITIES, *IN_LABELS)
-    kinds = {
-        "Quality of the decisions": ([figure for figure in figures if figure not in apart], list(NAMES), None),
-        "Quality of the probabilities": (
-            [figure for figure in figures if figure in OF_PROBABILITIES],
-            list(NAMES)[:2],
-            None,
-        ),
-        "Labels to read": (
-            [figure for figure in figures if figure in IN_LABELS],
-            list(NAMES)[:2],
-            float(len(facts.names)),
-        ),
-    }
-    charts = {title: chart(names, shown, title, most=most) for title, (names, shown, most) in kinds.items() if names}
-    decisions = kinds["Quality of the decisions"][0]
+    figures = list(dict.fromkeys(facts.tables["scores"]["figure"]))
+    decisions = [figure for figure in figures if figure not in (*OF_PROBABILITIES, *IN_LABELS)]
+    of_probabilities, in_labels = (
+        [figure for figure in figures if figure in kind] for kind in (OF_PROBABILITIES, IN_LABELS)
+    )
+    charts = [_chart(facts, decisions, "Quality of the decisions", list(NAMES))]
+    if of_probabilities:
+        charts.append(_chart(facts, of_probabilities, "Quality of the probabilities", list(NAMES)[:2]))
+    if in_labels:
+        most = float(len(facts.names))
+        charts.append(_chart(facts, in_labels, "Labels to read", list(NAMES)[:2], most=most))
     sentence = _compare(facts, sorted(decisions, key=lambda figure: figure != facts.task.JUDGED_BY))
     advice = (
         "A remedy that only moves the threshold improves raw scores, but not re-decided ones. Compare remedies by "
         "their re-decided scores, and by average precision, which no threshold changes."
     )
     heading, caption = "Three scores of one model", facts.task.variants_caption(facts)
-    return Part("ways", heading, (sentence, advice), as_markup(charts), caption, short="Three scores")
+    return Part("ways", heading, (sentence, advice), drawn(*charts), caption, closed=True)
+
+
+def _chart(
+    facts: Facts, figures: Sequence[str], title: str, shown: Sequence[str], *, most: float = 1.0
+) -> alt.LayerChart:
+    """Draw figures of several variants. The axis goes from 0 to `most`, or as far as the values go."""
+    import numpy as np
+    import pandas as pd
+
+    table = facts.tables["scores"]
+    found = {(row["figure"], row["way"]): row for row in table.to_dict("records")}
+    rows = [
+        variants_chart.row(
+            _title(figure),
+            NAMES[variant],
+            PointEstimate.from_row(found[figure, variant]),
+            note="lower is better" if figure in LOWER_IS_BETTER else "",
+        )
+        for figure in figures
+        for variant in shown
+        if (figure, variant) in found
+    ]
+    frame = pd.DataFrame(rows)
+    ends = frame[["value", "low", "high"]].to_numpy(dtype=float)
+    known = ends[np.isfinite(ends)].tolist()
+    return variants_chart.variants(
+        frame,
+        title=title,
+        description=variants_chart.describe(title, rows),
+        domain=(min([0.0, *known]), max([most, *known])),
+    )
 
 
 def _compare(facts: Facts, figures: Sequence[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from counterpoise.report.charts.texts import write_share, write_value
 from counterpoise.report.facts import Facts, counted, quote
 from counterpoise.report.parts import Part
 from counterpoise.report.sections.calibration import calibration
@@ -12,11 +11,12 @@ from counterpoise.report.sections.class_counts import class_counts
 from counterpoise.report.sections.confusion import confusion
 from counterpoise.report.sections.per_class import per_class
 from counterpoise.report.sections.precision_recall import precision_recall
-from counterpoise.report.sections.prevalence import at_prevalences
+from counterpoise.report.sections.prevalence import at_prevalences, expected_and_measured
 from counterpoise.report.sections.prior_ledger import MATERIAL, ledger
 from counterpoise.report.sections.training import training
 from counterpoise.report.sections.variants import variants
 from counterpoise.report.summary import HeadlineFigure, headline_figure
+from counterpoise.report.texts import write_share, write_value
 from counterpoise.report.warnings import Finding
 from counterpoise.report.words import Words
 
@@ -43,11 +43,12 @@ def parts(facts: Facts) -> list[Part]:
     """Make the parts of the report: the outcome, its quality, and how the model was made."""
     return [
         at_prevalences(facts),
+        per_class(facts),
         precision_recall(facts),
         calibration(facts),
         confusion(facts),
-        per_class(facts),
         variants(facts),
+        *expected_and_measured(facts),
         class_counts(facts),
         training(facts),
         ledger(facts),
