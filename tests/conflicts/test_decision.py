@@ -37,17 +37,17 @@ CASES = [
     (
         {"decide__rule": "false_alarms"},
         "decide.rule 'false_alarms' counts boxes, which task 'multiclass' does not have",
-        {"decide__rule": "false_alarms", "task": "detection"},
+        {"decide__rule": "false_alarms", "task": "detection", "ingest__source": "coco"},
     ),
     (
-        {"decide__rule": "balanced", "task": "detection"},
+        {"decide__rule": "balanced", "task": "detection", "ingest__source": "coco"},
         "decide.rule 'balanced' needs the number of boxes that are rightly left out",
-        {"decide__rule": "f_beta", "task": "detection"},
+        {"decide__rule": "f_beta", "task": "detection", "ingest__source": "coco"},
     ),
     (
-        {"decide__calibrator": "temperature", "decide__rule": "f_beta", "task": "detection"},
+        {"decide__calibrator": "temperature", "decide__rule": "f_beta", "task": "detection", "ingest__source": "coco"},
         "decide.calibrator 'temperature' has no bias for each class",
-        {"decide__calibrator": "isotonic", "decide__rule": "f_beta", "task": "detection"},
+        {"decide__calibrator": "isotonic", "decide__rule": "f_beta", "task": "detection", "ingest__source": "coco"},
     ),
 ]
 

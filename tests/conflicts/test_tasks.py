@@ -34,6 +34,12 @@ CASES = [
         {"decide__calibrator": "vector"},
     ),
     (
+        {"task": "detection", "decide__rule": "f_beta"},
+        "task 'detection' needs boxes, which source 'csv' does not give; set ingest.source to one of ['boxes_csv', "
+        "'coco', 'geojson', 'voc', 'yolo']",
+        {"task": "detection", "decide__rule": "f_beta", "ingest__source": "coco"},
+    ),
+    (
         {"split__balance": True, "task": "multilabel"},
         "split.balance needs exactly one class per image",
         {"split__balance": True},
