@@ -20,7 +20,13 @@ CLASSES = classes.Classes(("plain", "solar"), (2862, 138), 3000)
 def params(
     strategy: str = "over", views: int = 0, resize_frac: float = 0.25, defer_frac: float = 0.0, **more: Any
 ) -> oversample.Oversample:
-    block = {"strategy": strategy, "repeat_threshold": 0.4, "resize_frac": resize_frac, "defer_frac": defer_frac, "synthetic": "none"}
+    block = {
+        "strategy": strategy,
+        "repeat_threshold": 0.4,
+        "resize_frac": resize_frac,
+        "defer_frac": defer_frac,
+        "synthetic": "none",
+    }
     selection = {"empty_ratio": None, "majority_only": "keep", "majority": []} | more
     return oversample.Oversample.model_validate(block | {"views": views, "policy": "standard"} | selection)
 

@@ -1333,7 +1333,15 @@ def average_precision(*, shuffled: bool, seed: int) -> tuple[float, tuple[float,
         return predictions.Predictions(ids, ids, labels, NAMES, infer(network, data[split].inputs, 256, CPU))
 
     choice = decide.Decide.model_validate(
-        {"calibrator": "temperature", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
+        {
+            "calibrator": "temperature",
+            "target": "natural",
+            "rule": "balanced",
+            "costs": {},
+            "beta": 1.0,
+            "floor": 0.8,
+            "false_alarms": 1.0,
+        }
         | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 10, "search_positives": 1000}
     )
     matters = decide.Matters(Positive(NAMES[-1], "as evaluate.positive states it"), ())

@@ -70,7 +70,7 @@ def score(
         seed: Seed of these draws.
 
     Returns:
-        The headline metrics, and the tables of the plots.
+        The headline metrics, and the tables of the plots; those of boxes have no rows yet.
 
     Raises:
         ArtifactError: Predictions and decision are from different runs.
@@ -96,7 +96,7 @@ def score(
         "differences": differences_table(by_variant, scores, truth, task),
         "prevalence": prevalence_table(logits, by_variant, decision, truth),
         "prevalence_grid": prevalence_grid(decided, decision, truth),
-    }
+    } | box_tables.empty()
     return headline(scores, of_class(decided, truth, truth.positive), truth, decision, task), tables
 
 
@@ -139,9 +139,7 @@ def main(root: Path, params: Params) -> None:
     test, decision = predictions.read(root, "test"), decision_file.read(root)
     with one_thread():
         result, tables = score(test, decision, params.evaluate, params.seed)
-        if decision.boxes is None:
-            tables |= box_tables.empty()
-        else:
+        if decision.boxes is not None:
             scenes = scenes_of(test, detections.read(root, "test"), decision.boxes)
             every = box_tables.scores(scenes)
             result, tables = box_tables.with_boxes(result, every), tables | box_tables.tables(scenes, every)
