@@ -143,6 +143,9 @@ PLOTS = {
             "high": [1.0],
         }
     ),
+    "prevalence_grid": pd.DataFrame(
+        {"prevalence": [0.05], "figure": ["precision"], "value": [0.5], "low": [np.nan], "high": [0.75]}
+    ),
 }
 CARD = model.Card(
     "multiclass",
