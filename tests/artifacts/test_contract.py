@@ -165,6 +165,9 @@ PLOTS = {
         }
     ),
     "detection_errors": pd.DataFrame({"class": ["NA"], "kind": ["both"], "count": [3], "images": [2], "units": [1]}),
+    "prevalence_grid": pd.DataFrame(
+        {"prevalence": [0.05], "figure": ["precision"], "value": [0.5], "low": [np.nan], "high": [0.75]}
+    ),
 }
 CARD = model.Card(
     "multiclass",

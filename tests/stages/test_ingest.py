@@ -575,17 +575,17 @@ def test_a_hundred_thousand_rows_take_seconds_without_decoding(tmp_path, task):
         merge={"c": ["c1", "c2"]},
         rare={"min_images": 2000, "action": "other"},
     )
-    begin = time.perf_counter()
+    begin = time.process_time()
     source = sources.find("csv")
     rows = source.read(tmp_path, config.validate(source.Params, CSV), print)
     found = assemble(rows, settings)
     manifest.write(tmp_path, found.manifest)
     rejected.write(tmp_path, found.rejected)
-    took = time.perf_counter() - begin
+    took = time.process_time() - begin
     assert len(rows) == 100_000
     assert found.classes == classes.Classes(("other", "c"), (84_600, 3_600), 88_200)
     assert len(found.rejected) == 1_800 + 10_000  # rows of c0, once each, and repetitions
-    assert took < 30  # 3 s on two cores
+    assert took < 20  # 3 s of one core
 
 
 ODD = ["a b", "a,b", 'say "x"', "<b>&amp;", "Dächer 🏠", "NA", "null", "=1+1", "'", "1e3", "True", "a;b c"]
