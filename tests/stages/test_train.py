@@ -1385,6 +1385,12 @@ def run_labels(params: train.Params, shown: Examples, val: Examples) -> tuple[nn
     return network, fit_network(network, shown, val, goal, params)
 
 
+def test_boxes_are_refused_until_there_is_a_detector(tmp_path):
+    prior.write(tmp_path, replace(a_prior((4, 2)), task="detection"))
+    with pytest.raises(config.InputError, match="there is no detector yet; `dvc repro oversample` runs the stages"):
+        train.main(tmp_path, a_params())
+
+
 @pytest.mark.parametrize("loss", [name for name in losses.names() if "multilabel" in losses.module(name).TASKS])
 def test_one_batch_of_many_labels_is_learnt_by_heart(loss: str) -> None:
     batch = some_labels(16, seed=0, skill=0.0)
