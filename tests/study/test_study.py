@@ -17,6 +17,7 @@ from counterpoise.stages import alone
 from counterpoise.storage import ArtifactError
 from counterpoise.study import arms, cells, experiment, study, summary
 from counterpoise.study.cells import Done, Job
+from counterpoise.study.results import Summary
 from counterpoise.study.verdicts import NoVerdict, Verdict
 
 TEXT = """
@@ -64,12 +65,12 @@ def counting(done: list[Job], stop_after: int | None = None) -> cells.Engine:
     return run
 
 
-def found(result: summary.Summary, name: str) -> Verdict | NoVerdict | None:
+def found(result: Summary, name: str) -> Verdict | NoVerdict | None:
     (row,) = (row for row in result.rows if row.name == name)
     return row.found
 
 
-def word(result: summary.Summary, name: str) -> str | None:
+def word(result: Summary, name: str) -> str | None:
     one = found(result, name)
     return one.word if isinstance(one, Verdict) else None
 

@@ -83,24 +83,40 @@ def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, c
     """
     with charts.unchecked():
         content = _content(facts, most_mistakes, picture)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
+    return (
+        environment()
+        .get_template("index.html.j2")
+        .render(
+            content,
+            **frame(),
+            most_mistakes=most_mistakes,
+            dataset=facts.dataset,
+            words=facts.words,
+            cut=cut,
+        )
+    )
+
+
+def environment(*folders: Path) -> jinja2.Environment:
+    """Prepare templates: those of the report, with its filters, and those of other folders."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*folders, FOLDER]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"value": write_value, "breakable": breakable, "tied": tied, "cut": cut_name}
-    return environment.get_template("index.html.j2").render(
-        content,
-        style=Markup(theme.style_sheet() + "\n" + (FOLDER / "style.css").read_text(encoding="utf-8")),
-        policy=Markup(charts.content_security_policy()),
-        scripts=[Markup(script) for script in charts.scripts()],
-        most_mistakes=most_mistakes,
-        dataset=facts.dataset,
-        words=facts.words,
-        cut=cut,
-    )
+    made.filters |= {"value": write_value, "breakable": breakable, "tied": tied, "cut": cut_name}
+    return made
+
+
+def frame() -> dict[str, object]:
+    """Return what a page needs around its content: style sheet, content security policy and scripts."""
+    return {
+        "style": Markup(theme.style_sheet() + "\n" + (FOLDER / "style.css").read_text(encoding="utf-8")),
+        "policy": Markup(charts.content_security_policy()),
+        "scripts": [Markup(script) for script in charts.scripts()],
+    }
 
 
 def _content(facts: Facts, most_mistakes: int, picture: Callable[[str], str]) -> dict[str, object]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from counterpoise import labels, seeds
 from counterpoise.evaluation.scores import Variant
+from counterpoise.metrics import probability
 from counterpoise.study import experiment, figures, folds, verdicts
 from counterpoise.study.arms import Arm, Study
 from counterpoise.study.cells import VIEWS, Cell, Tested
@@ -22,6 +23,8 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 LEAST_POSITIVES = 5
 """A label with fewer units is left out of figures that are means over labels."""
+BINS = 10
+"""Bins of equal count of the calibration error."""
 Found = Mapping[tuple[str, int, int], Tested]
 """(arm, repeat, fold) -> what the best setting of its grid found."""
 
@@ -52,9 +55,14 @@ class Images:
         return held
 
     @property
+    def one_class(self) -> bool:
+        """Whether every image has exactly one class."""
+        return bool((self.truth.sum(axis=1) == 1).all())
+
+    @property
     def counted(self) -> Bools:
         """(c,) which classes figures are means over: all of one class per image, else those with enough units."""
-        if (self.truth.sum(axis=1) == 1).all():
+        if self.one_class:
             return np.ones(self.truth.shape[1], dtype=np.bool_)
         return np.asarray(self.holds.sum(axis=0) >= LEAST_POSITIVES)
 
@@ -62,6 +70,13 @@ class Images:
         """Number the classes that a figure is a mean over."""
         alone = figures.FIGURES[figure].of_positive
         return [self.positive] if alone else np.flatnonzero(self.counted).tolist()
+
+    def judged(self, figure: str) -> list[int]:
+        """Number the labels that have a verdict of their own beside that of a mean over labels."""
+        if self.one_class or figures.FIGURES[figure].of_positive:
+            return []
+        enough = self.holds.sum(axis=0) >= verdicts.LEAST_UNITS
+        return [label for label in self.classes_of(figure) if enough[label]]
 
     def rarest(self, figure: str) -> int:
         """Number the class of a figure that the fewest units hold."""
@@ -121,21 +136,21 @@ def best(tested: Sequence[Tested]) -> Tested:
     return tested[int(np.argmin([one.val_loss for one in tested]))]
 
 
-def values(of: Images, study: Study, found: Found, arm: str, figure: str, view: str) -> Floats:
-    """Compute a figure of every fold, (R, K)."""
+def values(of: Images, study: Study, found: Found, arm: str, figure: str, view: str, classes: Sequence[int]) -> Floats:
+    """Compute a figure of every fold, (R, K), as a mean over some classes."""
     result = np.empty((study.repeats, study.folds))
     for repeat, fold in np.ndindex(result.shape):
         truth, variant = _tested(of, found[arm, repeat, fold], view)
-        result[repeat, fold] = figures.value(figure, truth, variant, of.classes_of(figure))
+        result[repeat, fold] = figures.value(figure, truth, variant, classes)
     return result
 
 
-def influences(of: Images, study: Study, found: Found, arm: str, figure: str, view: str) -> Floats:
-    """Sum the influence values of each unit, (R, u), each in the fold that tests it."""
+def influences(of: Images, study: Study, found: Found, arm: str, classes: Sequence[int]) -> Floats:
+    """Sum the influence values of each unit on the declared figure, (R, u), each in the fold that tests it."""
     result = np.zeros((study.repeats, int(of.unit.max()) + 1))
     for repeat, fold in np.ndindex(study.repeats, study.folds):
-        truth, variant = _tested(of, found[arm, repeat, fold], view)
-        each = figures.influences(figure, truth, variant, of.classes_of(figure))
+        truth, variant = _tested(of, found[arm, repeat, fold], study.view)
+        each = figures.influences(study.figure, truth, variant, classes)
         rows = np.searchsorted(of.image_ids, found[arm, repeat, fold].image_ids)
         np.add.at(result[repeat], of.unit[rows], each)
     return result
@@ -156,23 +171,70 @@ def judge(of: Images, fold: Ints, study: Study, found: Found, arm: Arm, comparis
         arm: An arm with a control.
         comparisons: How many arms the study declares.
     """
+    return _judge(of, fold, study, found, arm, of.classes_of(study.figure), comparisons)
+
+
+def judge_labels(
+    of: Images, fold: Ints, study: Study, found: Found, arm: Arm, comparisons: int
+) -> dict[str, Verdict | NoVerdict]:
+    """Judge an arm by the declared figure of every label with enough units, corrected over arms and labels.
+
+    Returns:
+        Name of a label -> verdict; empty for one class per image, and for a figure of one class.
+    """
+    judged = of.judged(study.figure)
+    every = comparisons * len(judged)
+    return {of.names[label]: _judge(of, fold, study, found, arm, [label], every) for label in judged}
+
+
+def _judge(
+    of: Images, fold: Ints, study: Study, found: Found, arm: Arm, classes: Sequence[int], comparisons: int
+) -> Verdict | NoVerdict:
+    """Judge an arm by the mean over some classes."""
     assert arm.control is not None, "a control is compared with nothing"
     figure, view, holds = study.figure, study.view, of.holds
-    own, control = (values(of, study, found, name, figure, view) for name in (arm.name, arm.control))
-    phi, control_phi = (influences(of, study, found, name, figure, view) for name in (arm.name, arm.control))
-    counted = holds[:, of.classes_of(figure)].sum(axis=0)
+    own, control = (values(of, study, found, name, figure, view, classes) for name in (arm.name, arm.control))
+    phi, control_phi = (influences(of, study, found, name, classes) for name in (arm.name, arm.control))
+    units = holds[:, classes].sum(axis=0)
     return verdicts.compare(
         own - control,
         phi - control_phi,
         fold,
-        holds[:, of.rarest(figure)],
+        holds[:, classes[int(np.argmin(units))]],
         comparisons=comparisons,
         margin=study.margin,
-        least=verdicts.of_one_unit(counted) if figures.FIGURES[figure].counts_decisions else 0.0,
+        least=verdicts.of_one_unit(units) if figures.FIGURES[figure].counts_decisions else 0.0,
     )
 
 
 def means(of: Images, study: Study, found: Found, arm: str) -> dict[str, dict[str, float]]:
-    """Compute the mean of every figure in every view; they describe, and no verdict is about them."""
-    names = [name for name, figure in figures.FIGURES.items() if not figure.one_class or (of.truth.sum(1) == 1).all()]
-    return {view: {name: float(values(of, study, found, arm, name, view).mean()) for name in names} for view in VIEWS}
+    """Compute the mean of every figure in every view; they describe, and no verdict is about them.
+
+    Returns:
+        View -> figure -> mean over folds and repeats; beside the figures of verdicts `log_loss` in nats and
+        `calibration_error` of the class that matters.
+    """
+    names = [name for name, figure in figures.FIGURES.items() if of.one_class or not figure.one_class]
+    return {
+        view: {
+            **{name: float(values(of, study, found, arm, name, view, of.classes_of(name)).mean()) for name in names},
+            **_of_probabilities(of, study, found, arm, view),
+        }
+        for view in VIEWS
+    }
+
+
+def _of_probabilities(of: Images, study: Study, found: Found, arm: str, view: str) -> dict[str, float]:
+    """Compute log loss and calibration error over all images of a repeat, since bins of one fold hold too few."""
+    losses, errors = [], []
+    for repeat in range(study.repeats):
+        parts = [_tested(of, found[arm, repeat, fold], view) for fold in range(study.folds)]
+        truth = np.concatenate([own for own, _ in parts])
+        probs = np.concatenate([variant.probs for _, variant in parts])
+        losses.append(figures.log_loss(truth, probs))
+        predicted, observed, counts = probability.reliability(
+            probs[:, of.positive], truth[:, of.positive], bins=BINS, equal_count=True
+        )
+        full = counts > 0
+        errors.append(np.average(np.abs(predicted - observed)[full], weights=counts[full]))
+    return {"log_loss": float(np.mean(losses)), "calibration_error": float(np.mean(errors))}

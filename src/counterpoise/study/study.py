@@ -10,7 +10,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,11 +20,11 @@ from counterpoise import storage
 from counterpoise.artifacts import splits
 from counterpoise.config import InputError
 from counterpoise.stages import alone, split
-from counterpoise.study import cells, comparison, dvc_lock, experiment, figures, summary, verdicts
+from counterpoise.study import cells, comparison, dvc_lock, experiment, figures, page, results, summary, verdicts
 from counterpoise.study.arms import FOLDER, PATH, Arm, Plan, Study
 from counterpoise.study.cells import Cell, Engine, Job, Tested
 from counterpoise.study.comparison import Images, Ints
-from counterpoise.study.summary import Confirmation, Row, Summary
+from counterpoise.study.results import Confirmation, Row, Summary
 from counterpoise.study.verdicts import Estimate, NoVerdict, Verdict
 
 SECONDS = f"{FOLDER}/seconds.csv"
@@ -65,11 +65,20 @@ def run(root: Path, content: Mapping[str, Any], plan: Plan, names: Sequence[str]
         trained = {arm.name: _read(setup.jobs[arm.name]) for arm in plan.arms}
         tested = {name: {place: comparison.best(own) for place, own in some.items()} for name, some in trained.items()}
         rows = judge(setup, tested, faults)
-        best = summary.winner(rows)
+        best = results.winner(rows)
         confirmation = None if best is None else confirm(root, plan, best)
         rarest = setup.images.rarest(plan.study.figure)
         units = int(setup.images.holds[:, rarest].sum())
-        result = Summary(plan.study, setup.images.names[rarest], units, plan.comparisons, tuple(rows), confirmation)
+        result = Summary(
+            dataset=PurePosixPath(content["ingest"]["root"]).name,
+            study=plan.study,
+            images=len(setup.images.image_ids),
+            rarest=setup.images.names[rarest],
+            units=units,
+            comparisons=plan.comparisons,
+            rows=tuple(rows),
+            confirmation=confirmation,
+        )
         _write(root, result, trained)
     return result
 
@@ -135,14 +144,16 @@ def judge(setup: Setup, tested: Mapping[str, Mapping[Place, Tested]], faults: Ma
     rows = []
     for arm in plan.arms:
         verdict: Verdict | NoVerdict | None = None
+        of_labels: dict[str, Verdict | NoVerdict] = {}
         if (reason := missing(arm.name)) is not None:
             verdict = NoVerdict(reason)
         elif arm.control is not None and (reason := missing(arm.control)) is not None:
             verdict = NoVerdict(f"of its control {arm.control!r}: {reason}")
         elif arm.control is not None:
             verdict = comparison.judge(images, setup.fold, plan.study, found, arm, plan.comparisons)
+            of_labels = comparison.judge_labels(images, setup.fold, plan.study, found, arm, plan.comparisons)
         means = comparison.means(images, plan.study, found, arm.name) if tested[arm.name] else {}
-        rows.append(Row(arm.name, arm.control, arm.changes, verdict, means))
+        rows.append(Row(arm.name, arm.control, arm.changes, verdict, means, of_labels))
     return rows
 
 
@@ -190,6 +201,8 @@ def _write(root: Path, result: Summary, trained: Mapping[str, Mapping[Place, Seq
         (summary.JSON, _json(summary.to_json(result))),
         (summary.METRICS, _json(summary.to_metrics(result))),
         (summary.LEADERBOARD, summary.leaderboard(result)),
+        (summary.DIFFERENCES, summary.differences(result)),
+        (page.PATH, page.render(result)),
         (SECONDS, f"arm,seconds\n{taken}"),
     ):
         with storage.replacing(root / name) as temporary:

@@ -1,87 +1,30 @@
-"""What a study says: `study/summary.json` for programs, `leaderboard.md` for people, `metrics.json` for DVC."""
+"""The files of a study's results.
+
+`study/summary.json` is for programs, `leaderboard.md` for people, `metrics.json` and `differences.csv` for DVC.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, get_args
 
+from counterpoise.study.advice import advice
 from counterpoise.study.arms import Study
 from counterpoise.study.cells import VIEWS
-from counterpoise.study.verdicts import NoVerdict, Verdict, Word
+from counterpoise.study.results import NOUNS, Row, Summary, winner
+from counterpoise.study.verdicts import LEAST_UNITS, NoVerdict, Verdict, Word
 from counterpoise.study.wording import interval, sentence
 
 JSON = "study/summary.json"
 LEADERBOARD = "study/leaderboard.md"
 METRICS = "study/metrics.json"
-NOUNS = {
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "average_precision": "average precision",
-    "mean_average_precision": "mean average precision",
-}
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a study found of one arm.
-
-    Attributes:
-        name: Of the arm.
-        control: What it is compared with; `None` for a control.
-        changes: What it changes.
-        found: The verdict; `None` for a control whose trainings all ended.
-        means: View -> figure -> mean over folds and repeats; empty where a training failed or is missing.
-    """
-
-    name: str
-    control: str | None
-    changes: Mapping[str, Any]
-    found: Verdict | NoVerdict | None
-    means: Mapping[str, Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    """The one reading of test, after the verdicts.
-
-    Attributes:
-        arm: The winner.
-        control: What it was compared with.
-        found: The difference on test; the interval is of this one comparison.
-    """
-
-    arm: str
-    control: str
-    found: Verdict | NoVerdict
-
-
-@dataclass(frozen=True)
-class Summary:
-    """All that a study says.
-
-    Attributes:
-        study: What was declared.
-        rarest: The class whose units decide how much can be seen.
-        units: How many of them train and validation hold.
-        comparisons: How many the intervals are corrected for.
-        rows: In the order of the file.
-        confirmation: `None` where no arm is better, so that test was not read.
-    """
-
-    study: Study
-    rarest: str
-    units: int
-    comparisons: int
-    rows: tuple[Row, ...]
-    confirmation: Confirmation | None
-
-
-def winner(rows: Sequence[Row]) -> Row | None:
-    """Choose the better arm whose interval begins highest; `None` if none is better."""
-    better = [row for row in rows if isinstance(row.found, Verdict) and row.found.word == "better"]
-    return max(better, key=lambda row: row.found.low if isinstance(row.found, Verdict) else -math.inf, default=None)
+DIFFERENCES = "study/differences.csv"
+COLUMNS = ("arm", "control", "word", "difference", "low", "high")
+"""Of `DIFFERENCES`."""
 
 
 def to_json(summary: Summary) -> dict[str, Any]:
@@ -93,11 +36,13 @@ def to_json(summary: Summary) -> dict[str, Any]:
             "control": row.control,
             "changes": dict(row.changes),
             **_found(row.found, study.margin),
+            **_labels(row.labels),
             "figures": row.means,
         }
         for row in summary.rows
     }
-    head = {**declared, "rarest": summary.rarest, "units": summary.units, "comparisons": summary.comparisons}
+    size = {name: getattr(summary, name) for name in ("images", "rarest", "units", "comparisons")}
+    head = {**declared, **size}
     read = confirmation and {
         "arm": confirmation.arm,
         "control": confirmation.control,
@@ -126,13 +71,24 @@ def _found(found: Verdict | NoVerdict | None, margin: float) -> dict[str, Any]:
     return {**finite, "sentence": sentence(found, margin)}
 
 
+def _labels(found: Mapping[str, Verdict | NoVerdict]) -> dict[str, Any]:
+    """Write the verdicts on labels, if there are any: words and intervals."""
+    short = {
+        label: {"word": one.word, "difference": one.difference, "low": one.low, "high": one.high}
+        if isinstance(one, Verdict)
+        else {"word": None, "reason": one.reason}
+        for label, one in found.items()
+    }
+    return {"labels": short} if short else {}
+
+
 def leaderboard(summary: Summary) -> str:
     """Write `study/leaderboard.md`."""
     study, noun = summary.study, NOUNS[summary.study.figure]
     lines = [
         "# Which remedy helped",
         "",
-        *_advice(summary),
+        f"**What should I do?** {' '.join(advice(summary))}",
         "",
         f"Verdicts are about {noun}, {study.view}: {study.folds} folds x {study.repeats} repeats of train and "
         f"validation, {summary.units} independent images of class `{summary.rarest}`. The intervals hold the truth for "
@@ -145,7 +101,43 @@ def leaderboard(summary: Summary) -> str:
     lines += [_line(row, study) for row in sorted(summary.rows, key=_order)]
     lines += ["", "What each verdict says:", ""]
     lines += [f"- `{row.name}` {sentence(row.found, study.margin)}." for row in summary.rows if row.found is not None]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_of_labels(summary)]) + "\n"
+
+
+def _of_labels(summary: Summary) -> list[str]:
+    """Say for which labels an arm is better or worse; nothing if no label has a verdict of its own."""
+    judged = labels_judged(summary.rows)
+    if not judged:
+        return []
+    margin = summary.study.margin
+    lines = [
+        f"- `{row.name}`, `{label}` {sentence(found, margin)}."
+        for row in summary.rows
+        for label, found in row.labels.items()
+        if isinstance(found, Verdict) and found.word in ("better", "worse")
+    ]
+    head = (
+        f"Single labels: {len(judged)} labels with at least {LEAST_UNITS} independent images, corrected for "
+        f"{summary.comparisons} arms and {len(judged)} labels together."
+    )
+    return ["", head if lines else f"{head} No arm is better or worse for any of them.", "", *lines]
+
+
+def labels_judged(rows: Sequence[Row]) -> list[str]:
+    """List the labels that have verdicts of their own."""
+    return list(dict.fromkeys(label for row in rows for label in row.labels))
+
+
+def differences(summary: Summary) -> str:
+    """Write `study/differences.csv`: the difference of each arm with its interval."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in summary.rows:
+        if isinstance(row.found, Verdict):
+            numbers = (row.found.difference, row.found.low, row.found.high)
+            writer.writerow([row.name, row.control, row.found.word, *(f"{number:.6f}" for number in numbers)])
+    return file.getvalue()
 
 
 def _order(row: Row) -> tuple[int, float]:
@@ -163,34 +155,3 @@ def _line(row: Row, study: Study) -> str:
     views = [f"{row.means[view][study.figure]:.3f}" if row.means else "" for view in VIEWS]
     precision = f"{row.means['calibrated']['average_precision']:.3f}" if row.means else ""
     return f"| `{row.name}` | {row.control or ''} | {word} | {difference} | {' | '.join(views)} | {precision} |"
-
-
-def _advice(summary: Summary) -> list[str]:
-    """Say in three sentences which arm to use, how sure that is, and what more data would bring."""
-    best, rows = winner(summary.rows), [row.found for row in summary.rows if isinstance(row.found, Verdict)]
-    if not rows:
-        return ["**What should I do?** No arm has a verdict; the reasons are below."]
-    noun, margin = NOUNS[summary.study.figure], summary.study.margin
-    seen = sorted(found.detectable for found in rows if found.word != "identical")
-    power = (
-        f"With {summary.units} independent images of class `{summary.rarest}`, this study finds a difference of "
-        f"{seen[len(seen) // 2]:.2f} in 4 of 5 cases; four times as many images would show half of it."
-        if seen
-        else "All arms are identical."
-    )
-    if best is None or not isinstance(best.found, Verdict):
-        controls = " or ".join(f"`{row.name}`" for row in summary.rows if row.control is None)
-        return [
-            f"**What should I do?** Keep the control ({controls}): no arm is better. "
-            f"{sum(found.word == 'equivalent' for found in rows)} of {len(rows)} arms are within {margin:g} of it, and "
-            f"{sum(found.word == 'undecided' for found in rows)} are undecided. {power}"
-        ]
-    shown = interval(best.found.low, best.found.high, margin)
-    text = (
-        f"**What should I do?** Use `{best.name}`: its {noun} is better than that of `{best.control}`, by "
-        f"{best.found.difference:.3f} {shown}, with 95 % for all {summary.comparisons} comparisons together. {power}"
-    )
-    confirmation = summary.confirmation
-    if confirmation is None:
-        return [text]
-    return [text, "", f"On test, read once after this choice: {sentence(confirmation.found, margin)}."]

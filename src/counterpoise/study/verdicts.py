@@ -261,6 +261,29 @@ def judge(found: Estimate, *, comparisons: int, margin: float = MARGIN) -> Verdi
     )
 
 
+def power(found: Verdict, difference: ArrayLike, *, comparisons: int, factor: float = 1.0) -> NDArray[np.float64]:
+    """Compute how often an interval would leave out 0, with `factor` times as many units.
+
+    `P(t > t(1 - a / 2) - |d| / se)`, with se over the root of the factor and df times the factor; the other side of
+    the interval hardly adds to it, except near a difference of 0.
+
+    Args:
+        found: A verdict that is not `identical`; its standard error is that of studies like it.
+        difference: True differences.
+        comparisons: C, at least 1.
+        factor: How many times as many units, above 0.
+
+    Example:
+        >>> verdict = judge(Estimate(0.04, 8e-5, 6.6667e-5, units=84, values=10), comparisons=24)
+        >>> bool(np.isclose(power(verdict, verdict.detectable, comparisons=24), POWER))
+        True
+    """
+    df, se = found.df * factor, found.se / math.sqrt(factor)
+    tail = -math.expm1(math.log(LEVEL) / comparisons) / 2
+    sizes = np.abs(np.asarray(difference, dtype=np.float64)) / se
+    return np.asarray(stdtr(df, sizes + float(stdtrit(df, tail))))
+
+
 def _word(low: float, high: float, margin: float) -> Word:
     if low > 0:
         return "better"

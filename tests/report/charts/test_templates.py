@@ -12,6 +12,7 @@ from dvc_render.vega import VegaRenderer
 
 from counterpoise.artifacts import plots
 from counterpoise.report.charts import templates
+from counterpoise.study import summary
 
 ROOT = Path(__file__).parents[3]
 OLDEST = "5.8"
@@ -28,6 +29,16 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         for name in ("a", "b")
         for measure, low in (("precision", "0.1"), ("recall", ""))
     ],
+    "differences": [
+        {"arm": name, "control": "plain", "word": "worse", "difference": "-0.2", "low": "-0.3", "high": "-0.1"}
+        for name in ("a", "b")
+    ],
+}
+AXES = {
+    "precision_recall": ("recall", "precision"),
+    "calibration": ("predicted", "observed"),
+    "classes": ("value", "class"),
+    "differences": ("difference", "arm"),
 }
 
 
@@ -39,19 +50,23 @@ def test_the_folder_of_dvc_has_the_template_of_the_code(name):
 
 def test_dvc_yaml_names_every_template_and_the_columns_exist():
     defined = {
-        name: plot for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] for name, plot in entry.items()
+        name: plot
+        for path in ("dvc.yaml", "study/dvc.yaml")
+        for entry in yaml.safe_load((ROOT / path).read_text())["plots"]
+        for name, plot in entry.items()
     }
+    columns = {**plots.COLUMNS, "differences": summary.COLUMNS}
     used = {plot["template"]: name for name, plot in defined.items() if "template" in plot}
     assert set(templates.TEMPLATES) <= set(used)
     for name, template in templates.TEMPLATES.items():
         fields = set(re.findall(r'"field": "(\w+)"', json.dumps(template()))) - {"rev"}
-        assert fields <= set(plots.COLUMNS[used[name]])
+        assert fields <= set(columns[used[name]])
 
 
 @pytest.mark.parametrize("name", templates.TEMPLATES)
 def test_dvc_fills_a_template_with_two_revisions_and_an_old_version_draws_it(name):
     rows = [{**row, "rev": rev} for rev in ("workspace", "HEAD") for row in ROWS[name]]
-    x, y = {"classes": ("value", "class"), "calibration": ("predicted", "observed")}.get(name, ("recall", "precision"))
+    x, y = AXES[name]
     renderer = VegaRenderer(
         rows, name, template=name, template_dir=str(ROOT / templates.FOLDER), title="The title", x=x, y=y
     )

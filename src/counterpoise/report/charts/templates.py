@@ -1,4 +1,4 @@
-"""Templates for `dvc plots`: the charts of the tables in `reports/plots`, one colour per revision.
+"""Templates for `dvc plots`: the charts of the tables in `reports/plots` and `study`, one colour per revision.
 
 DVC's page draws with Vega-Lite 5, and Altair writes version 6, so templates use only what both understand.
 `python -m counterpoise.report.charts.templates` writes them to `.dvc/plots`, where DVC finds them by name.
@@ -70,8 +70,32 @@ def classes() -> dict[str, Any]:
     return _template(_side_by_side(chart, "measure"), ("value", "low", "high", "count"))
 
 
-TEMPLATES = {"calibration": calibration, "classes": classes, "precision_recall": precision_recall}
-"""Name of a template -> the function that makes it. `dvc.yaml` refers to these names."""
+def differences() -> dict[str, Any]:
+    """Draw the difference of each arm of a study from its control, with its interval and a line at 0."""
+    row = alt.Y("arm:N", title=None, sort=None, axis=alt.Axis(labelLimit=200))
+    apart = alt.YOffset("rev:N")
+    tips = [alt.Tooltip(f"{name}:N") for name in ("rev", "arm", "control", "word", "difference", "low", "high")]
+    zero = alt.Chart().mark_rule(color=theme.LIGHT["axis"]).encode(x=alt.XDatum(0))
+    span = _base().mark_rule(strokeWidth=2)
+    point = _base().mark_point(filled=True, size=60, opacity=1)
+    layers = [
+        zero,
+        span.encode(x=alt.X("low:Q"), x2=alt.X2("high"), y=row, yOffset=apart, color=_revision(), tooltip=tips),
+        point.encode(
+            x=alt.X("difference:Q", title="difference"), y=row, yOffset=apart, color=_revision(), tooltip=tips
+        ),
+    ]
+    chart = alt.LayerChart(layer=layers).properties(width=400, height=alt.Step(16))
+    return _template(chart, ("difference", "low", "high"))
+
+
+TEMPLATES = {
+    "calibration": calibration,
+    "classes": classes,
+    "differences": differences,
+    "precision_recall": precision_recall,
+}
+"""Name of a template -> the function that makes it. `dvc.yaml` and `study/dvc.yaml` refer to these names."""
 
 
 def _base() -> alt.Chart:

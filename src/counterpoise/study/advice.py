@@ -1,0 +1,120 @@
+"""What to do after a study, in three sentences for a person in a hurry and in a paragraph for a pull request."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from counterpoise.study.results import Row, Summary, typical, winner
+from counterpoise.study.verdicts import LEAST_UNITS, NoVerdict, Verdict, Word
+from counterpoise.study.wording import interval, sentence
+
+COMMAND = "counterpoise study"
+
+
+def advice(summary: Summary) -> tuple[str, str, str]:
+    """Say which arm to use, how sure this is, and what more data would bring.
+
+    Names of arms and classes are in backticks.
+    """
+    best = winner(summary.rows)
+    if not summary.verdicts:
+        return _without_verdicts(summary)
+    if best is None or not isinstance(best.found, Verdict):
+        return _keep(summary), _counts(summary), _more(summary)
+    shown = interval(best.found.low, best.found.high, summary.study.margin)
+    sure = (
+        f"The difference is {best.found.difference:.3f} {shown}; all {summary.comparisons} intervals hold the truth "
+        "together with 95 %"
+    )
+    return f"{_use(summary, best)}.", f"{sure}.{_on_test(summary)}", _more(summary)
+
+
+def _without_verdicts(summary: Summary) -> tuple[str, str, str]:
+    reasons = [row.found.reason for row in summary.rows if isinstance(row.found, NoVerdict)]
+    why = f"The first reason: {reasons[0]}." if reasons else "The study compares nothing with a control."
+    few = summary.units < LEAST_UNITS
+    more = (
+        f"Label at least {LEAST_UNITS} independent images of class `{summary.rarest}`; there are {summary.units}."
+        if few
+        else f"Remove the reasons and run `{COMMAND}` again; finished trainings are kept."
+    )
+    return "Keep what you have: no arm has a verdict.", why, more
+
+
+def _keep(summary: Summary) -> str:
+    controls = " or ".join(f"`{row.name}`" for row in summary.rows if row.control is None)
+    return f"Keep the control ({controls}): no arm is better."
+
+
+def _counts(summary: Summary) -> str:
+    words = [one.word for one in summary.verdicts]
+    inside = words.count("equivalent") + words.count("identical")
+    return (
+        f"{len(words)} arms: {inside} within {summary.study.margin:g} of the control, {words.count('worse')} worse, "
+        f"{words.count('undecided')} undecided. All intervals hold the truth together with 95 %."
+    )
+
+
+def _use(summary: Summary, best: Row) -> str:
+    """Recommend the winner, and say if another control has a higher mean, since the two were not compared."""
+    text = f"Use `{best.name}`: its {summary.noun} is better than that of `{best.control}`"
+    view, figure = summary.study.view, summary.study.figure
+    own = best.means[view][figure]
+    others = [row for row in summary.rows if row.control is None and row.means and row.means[view][figure] > own]
+    if not others:
+        return text
+    highest = max(others, key=lambda row: row.means[view][figure])
+    return (
+        f"{text}; but `{highest.name}`, with which it was not compared, has a mean of "
+        f"{highest.means[view][figure]:.3f} and not {own:.3f}"
+    )
+
+
+def _on_test(summary: Summary) -> str:
+    if summary.confirmation is None:
+        return ""
+    return f" On test, read once after this choice: {sentence(summary.confirmation.found, summary.study.margin)}."
+
+
+def _more(summary: Summary) -> str:
+    middle = typical(summary.verdicts)
+    if middle is None:
+        return "All arms are identical to their controls, so more images would not separate them."
+    return (
+        f"With {summary.units} independent images of class `{summary.rarest}`, this study finds a difference of "
+        f"{middle.detectable:.2f} in 4 of 5 cases; four times as many images would show about half of it."
+    )
+
+
+def pull_request(summary: Summary) -> str:
+    """Write a paragraph for a pull request. Names of arms and classes are in backticks."""
+    study, first = summary.study, summary.rows[0]
+    opening = (
+        f"Study on {summary.dataset}: {len(summary.rows)} arms, {study.folds} folds x {study.repeats} repeats of the "
+        f"{summary.images:,} images in train and validation ({summary.units} independent images of class "
+        f"`{summary.rarest}`). Declared figure: {summary.noun}, {study.view}; smaller differences than "
+        f"{study.margin:g} count as none."
+    )
+    control = ""
+    if first.control is None and first.means:
+        control = f" The control `{first.name}` has {first.means[study.view][study.figure]:.3f}."
+    words = [_listed(summary, word) for word in get_args(Word)]
+    without = [f"`{row.name}`" for row in summary.rows if isinstance(row.found, NoVerdict)]
+    if without:
+        words.append(f"No verdict: {', '.join(without)}.")
+    test = _on_test(summary) or " Test was not read."
+    return f"{opening}{control} {' '.join(filter(None, words))}{test} Command: `{COMMAND}`."
+
+
+def _listed(summary: Summary, word: Word) -> str:
+    """List the arms of a verdict, with their intervals where they are better or worse."""
+    rows = [(row.name, row.found) for row in summary.rows if isinstance(row.found, Verdict) and row.found.word == word]
+    if not rows:
+        return "" if word != "better" else "Better: none."
+    if word not in ("better", "worse"):
+        return f"{word.capitalize()}: {', '.join(f'`{name}`' for name, _ in rows)}."
+    shown = [
+        f"`{name}` {found.difference:+.3f} {interval(found.low, found.high, summary.study.margin)}"
+        for name, found in rows
+    ]
+    return f"{word.capitalize()}: {', '.join(shown)}."

@@ -1,0 +1,101 @@
+"""What a study found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from counterpoise.study.arms import Study
+from counterpoise.study.verdicts import NoVerdict, Verdict
+
+NOUNS = {
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "average_precision": "average precision",
+    "mean_average_precision": "mean average precision",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a study found of one arm.
+
+    Attributes:
+        name: Of the arm.
+        control: What it is compared with; `None` for a control.
+        changes: What it changes.
+        found: The verdict; `None` for a control whose trainings all ended.
+        means: View -> figure -> mean over folds and repeats; empty where a training failed or is missing.
+        labels: Label -> verdict on this label alone; empty for one class per image.
+    """
+
+    name: str
+    control: str | None
+    changes: Mapping[str, Any]
+    found: Verdict | NoVerdict | None
+    means: Mapping[str, Mapping[str, float]]
+    labels: Mapping[str, Verdict | NoVerdict] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The one reading of test, after the verdicts.
+
+    Attributes:
+        arm: The winner.
+        control: What it was compared with.
+        found: The difference on test; the interval is of this one comparison.
+    """
+
+    arm: str
+    control: str
+    found: Verdict | NoVerdict
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All that a study says.
+
+    Attributes:
+        dataset: Name of the data set.
+        study: What was declared.
+        images: How many images train and validation hold.
+        rarest: The class whose units decide how much can be seen.
+        units: How many of them train and validation hold.
+        comparisons: How many the intervals are corrected for.
+        rows: In the order of the file.
+        confirmation: `None` where no arm is better, so that test was not read.
+    """
+
+    dataset: str
+    study: Study
+    images: int
+    rarest: str
+    units: int
+    comparisons: int
+    rows: tuple[Row, ...]
+    confirmation: Confirmation | None
+
+    @property
+    def noun(self) -> str:
+        """The declared figure in words."""
+        return NOUNS[self.study.figure]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """All verdicts, in the order of the file."""
+        return [row.found for row in self.rows if isinstance(row.found, Verdict)]
+
+
+def winner(rows: Sequence[Row]) -> Row | None:
+    """Choose the better arm whose interval begins highest; `None` if none is better."""
+    better = [row for row in rows if isinstance(row.found, Verdict) and row.found.word == "better"]
+    return max(better, key=lambda row: row.found.low if isinstance(row.found, Verdict) else -math.inf, default=None)
+
+
+def typical(found: Sequence[Verdict]) -> Verdict | None:
+    """Choose the verdict with the median detectable difference; `None` if all arms are identical."""
+    seen = sorted((one for one in found if one.word != "identical"), key=lambda one: one.detectable)
+    return seen[len(seen) // 2] if seen else None
