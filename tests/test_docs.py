@@ -80,6 +80,8 @@ REMEDIES = (
         if name != "none"
     ),
     "oversample.defer_frac",
+    "oversample.empty_ratio",
+    "oversample.majority_only",
     "weighting.defer_frac",
     "split.balance",
 )

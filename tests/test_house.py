@@ -24,8 +24,8 @@ OPEN_SETS = ("losses", "sources", "demos", "tasks", "links", "calibrators")
 """Folders in which a name finds a file; where `params.yaml` holds it, `dvc.yaml` may name the file through `${...}`."""
 WINGS = [
     *("__main__", "commands", "study", "stages", "conflicts", "deployment", "training", "report", "evaluation"),
-    *("dataset", "decision", "networks", "artifacts", "calibration", "losses", "imbalance", "metrics"),
-    *("tasks", "sources", "demos", "engine"),
+    *("dataset", "decision", "networks", "artifacts", "calibration", "losses", "boxes", "imbalance"),
+    *("metrics", "tasks", "sources", "demos", "engine"),
 ]
 """The wings of the package, from the top down: each imports those that come after it, and none that come before."""
 AT_THE_TOP = ("config", "seeds", "storage", "images", "labels")
@@ -37,7 +37,7 @@ COMPARE_THE_TASK = {"src/counterpoise/conflicts/tasks.py", "src/counterpoise/los
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 TEST_PATHS = (
     *("data/tiles/test", "data/features/test"),
-    *("results/predictions/test.parquet", "results/predictions/predict.test.sums"),
+    *("results/predictions/test.parquet", "results/predictions/predict.test.sums", "results/detections/test"),
 )
 Graph = dict[str, set[str]]
 

@@ -278,7 +278,7 @@ def read_json(path: Path, sums: Path | None = None) -> Any:  # noqa: ANN401 - th
         raise ArtifactError(f"{path} is damaged, not JSON: {error}; run `dvc repro`") from error
 
 
-def read_dataclass(root: Path, path: str, kind: type[D], sums: str) -> D:
+def read_dataclass(root: Path, path: str, kind: type[D], sums: str, optional: Collection[str] = ()) -> D:
     """Read JSON that `write_json` made of a dataclass.
 
     Args:
@@ -286,6 +286,7 @@ def read_dataclass(root: Path, path: str, kind: type[D], sums: str) -> D:
         path: Of the file below it.
         kind: The dataclass, of which every field must be there.
         sums: Path of the file that holds its checksum.
+        optional: Fields that may be left out, and then have their default.
 
     Raises:
         ArtifactError: The file is missing or no JSON, or its keys or their types are others.
@@ -293,7 +294,7 @@ def read_dataclass(root: Path, path: str, kind: type[D], sums: str) -> D:
     content, keys = read_json(root / path, root / sums), {field.name for field in dataclasses.fields(kind)}
     if not isinstance(content, dict):
         raise ArtifactError(f"{path}: damaged: expected the keys {sorted(keys)}, found {content!r}; run `dvc repro`")
-    missing, unknown = sorted(keys - content.keys()), sorted(content.keys() - keys)
+    missing, unknown = sorted(keys - content.keys() - set(optional)), sorted(content.keys() - keys)
     if missing or unknown:
         raise ArtifactError(f"{path}: damaged: missing keys {missing}, unknown keys {unknown}; run `dvc repro`")
     try:

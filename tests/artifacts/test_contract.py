@@ -18,9 +18,11 @@ import yaml
 
 from counterpoise import artifacts, storage
 from counterpoise.artifacts import (
+    boxes,
     classes,
     clusters,
     decision,
+    detections,
     draws,
     features,
     manifest,
@@ -35,6 +37,7 @@ from counterpoise.artifacts import (
     rejected,
     splits,
     thumbnails,
+    tile_boxes,
     tiles,
     training,
     unlabelled,
@@ -57,6 +60,10 @@ LEDGER = (prior_ledger.Line("oversample.strategy", "over", (1.0, 2.5)), prior_le
 CLASSES = ("Dächer, alt", "NA")
 
 TABLES: dict[Any, list[Any]] = {
+    boxes: [
+        ("a.png", 0, "NA", "nan", 0.1 + 0.2, 0.0, 3.0, 1e-3, 0, "a.xml, 1"),
+        ("é", 4, "x", "x", 1.0, 2.0, 3.0, 4.0, 1, ""),
+    ],
     clusters: [("a.png", "a.png", "a.png", "single", 1.0), ("b, c.png", "a.png", "a.png", "near", 0.1 + 0.2)],
     draws: [("a.png", 0), ("a.png", 2), ("b.png@0,16", 0)],
     manifest: [
@@ -143,6 +150,24 @@ PLOTS = {
             "high": [1.0],
         }
     ),
+    "detection_pr": pd.DataFrame({"class": ["NA"], "recall": [0.5], "precision": [0.25], "threshold": [0.125]}),
+    "detection_froc": pd.DataFrame({"class": ["NA"], "false_alarms": [1.5], "recall": [0.25], "threshold": [0.125]}),
+    "detection_sizes": pd.DataFrame(
+        {
+            "class": ["", "NA"],
+            "size": ["all", "small"],
+            "measure": ["lrp", "recall"],
+            "value": [0.5, np.nan],
+            "low": [0.25, np.nan],
+            "high": [0.75, np.nan],
+            "objects": [4, 0],
+            "units": [3, 0],
+        }
+    ),
+    "detection_errors": pd.DataFrame({"class": ["NA"], "kind": ["both"], "count": [3], "images": [2], "units": [1]}),
+    "prevalence_grid": pd.DataFrame(
+        {"prevalence": [0.05], "figure": ["precision"], "value": [0.5], "low": [np.nan], "high": [0.75]}
+    ),
 }
 CARD = model.Card(
     "multiclass",
@@ -158,6 +183,13 @@ CARD = model.Card(
     pool="avg",
     hidden=512,
     width=512,
+)
+DETECTIONS = detections.Tables(
+    pd.DataFrame(
+        [("NA", "Dächer, alt", 0.5, 0.0, 3.0, 2.0, 1.5), ("é", "NA", 0.0, 0.0, 1.0, 1.0, -2.0)],
+        columns=list(detections.FOUND),
+    ),
+    pd.DataFrame([("NA", "", 0, "NA", 0.1 + 0.2, 0.0, 3.0, 1e-3, 1)], columns=list(detections.THERE)),
 )
 WEIGHTS = {"head.weight": torch.arange(6.0).reshape(2, 3).T, "head.bias": torch.tensor([0.5, -1.0])}
 
@@ -202,6 +234,11 @@ EXAMPLES: dict[str, Example] = {
             prevalences=(decision.Moved(0.05, (0.95, 0.05), (0.1, -0.7), ((1.0, 0.0), (0.0, 19.0)), ()),),
             knots=(((-1.5, 0.1 + 0.2), (1e-300, 0.9)), ((), ())),
         )
+    ),
+    "detections": Example(
+        lambda root: detections.write(root, "val", DETECTIONS),
+        lambda root: detections.read(root, "val"),
+        DETECTIONS,
     ),
     "features": (
         lambda found: Example(
@@ -251,6 +288,19 @@ EXAMPLES: dict[str, Example] = {
     ),
     "thumbnails": (lambda found: Example(lambda root: thumbnails.write(root, found), thumbnails.read, found))(
         RNG.integers(0, 256, (3, 32, 32), dtype=np.uint8)
+    ),
+    "tile_boxes": (
+        lambda found: Example(
+            lambda root: tile_boxes.write(root, "val", found), lambda root: tile_boxes.read(root, "val"), found
+        )
+    )(
+        pd.DataFrame(
+            [
+                ("a.png@0,8", "a.png", 0, "NA", 0.1 + 0.2, 0.0, 3.0, 1.0, 1.0, 0),
+                ("a.png@8,8", "a.png", 0, "NA", 0.0, 0.0, 1.5, 1.0, 0.3, 1),
+            ],
+            columns=list(tile_boxes.COLUMNS),
+        )
     ),
     "tiles": Example(write_tiles, read_tiles, TILES),
     "unlabelled": (

@@ -43,9 +43,11 @@ def test_a_given_split_has_a_known_name_for_writer_and_reader(tmp_path):
         manifest.read(tmp_path)
 
 
-def test_rows_are_rejected_or_excluded_for_writer_and_reader(tmp_path):
+def test_rows_are_rejected_excluded_or_clipped_for_writer_and_reader(tmp_path):
     table = pd.DataFrame([("row 2", "a", "lost", "why")], columns=list(rejected.COLUMNS))
-    with pytest.raises(ArtifactError, match=r"unknown kinds \['lost'\]; expected \['rejected', 'excluded'\]"):
+    with pytest.raises(
+        ArtifactError, match=r"unknown kinds \['lost'\]; expected \['rejected', 'excluded', 'clipped'\]"
+    ):
         rejected.write(tmp_path, table)
     (tmp_path / "data").mkdir()
     table.to_csv(tmp_path / rejected.PATH, index=False)

@@ -34,6 +34,21 @@ CASES = [
         "decide.target.a is -1.0; expected a number of at least 0",
         {"decide__target": {"a": 0.2}, "task": "multilabel"},
     ),
+    (
+        {"decide__rule": "false_alarms"},
+        "decide.rule 'false_alarms' counts boxes, which task 'multiclass' does not have",
+        {"decide__rule": "false_alarms", "task": "detection", "ingest__source": "coco"},
+    ),
+    (
+        {"decide__rule": "balanced", "task": "detection", "ingest__source": "coco"},
+        "decide.rule 'balanced' needs the number of boxes that are rightly left out",
+        {"decide__rule": "f_beta", "task": "detection", "ingest__source": "coco"},
+    ),
+    (
+        {"decide__calibrator": "temperature", "decide__rule": "f_beta", "task": "detection", "ingest__source": "coco"},
+        "decide.calibrator 'temperature' has no bias for each class",
+        {"decide__calibrator": "isotonic", "decide__rule": "f_beta", "task": "detection", "ingest__source": "coco"},
+    ),
 ]
 
 

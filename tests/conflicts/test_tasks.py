@@ -39,6 +39,12 @@ CASES = [
         {"decide__calibrator": "vector"},
     ),
     (
+        {"task": "detection", "decide__rule": "f_beta"},
+        "task 'detection' needs boxes, which source 'csv' does not give; set ingest.source to one of ['boxes_csv', "
+        "'coco', 'geojson', 'voc', 'yolo']",
+        {"task": "detection", "decide__rule": "f_beta", "ingest__source": "coco"},
+    ),
+    (
         {"split__balance": True, "task": "multilabel"},
         "split.balance needs exactly one class per image",
         {"split__balance": True},
@@ -52,6 +58,26 @@ CASES = [
         {"train__sampler": "progressive", "task": "multilabel"},
         "train.sampler 'progressive' needs exactly one class per image; with task 'multilabel' set it to 'as_drawn'",
         {"train__sampler": "progressive"},
+    ),
+    (
+        {"oversample__strategy": "box_repeat_factor"},
+        "oversample.strategy 'box_repeat_factor' counts boxes",
+        {"oversample__strategy": "box_repeat_factor", "task": "multilabel"},
+    ),
+    (
+        {"oversample__majority_only": "drop", "oversample__majority": ["a"]},
+        "oversample.majority_only 'drop' compares sets of labels",
+        {"oversample__majority_only": "drop", "oversample__majority": ["a"], "task": "multilabel"},
+    ),
+    (
+        {"oversample__empty_ratio": 1.0},
+        "oversample.empty_ratio is for tiles without any label",
+        {"oversample__empty_ratio": 1.0, "task": "multilabel"},
+    ),
+    (
+        {"oversample__majority_only": "drop", "task": "multilabel"},
+        "oversample.majority_only is 'drop', but oversample.majority names no class",
+        {"oversample__majority_only": "drop", "oversample__majority": ["a"], "task": "multilabel"},
     ),
     (
         {"decide__at_least": 2},

@@ -88,3 +88,11 @@ def test_measurable_units_are_those_with_or_those_without_a_class_whichever_are_
     assert measurable_units(members, np.array([0, 1, 2, 3])).tolist() == [1, 1]
     assert measurable_units(members, np.array([0, 0, 1, 1])).tolist() == [1, 1]  # each pair has one without the class
     assert measurable_units(members[:0], np.array([], dtype=np.int64)).tolist() == [0, 0]
+
+
+def test_objects_that_every_image_shows_are_measured_and_labels_that_every_image_has_are_not():
+    split = np.array(["train", "val", "test"], dtype=object)
+    labelled, everywhere, unit = Classes(("plane",), (3,), 3), np.ones((3, 1), dtype=bool), np.arange(3)
+    assert choose(None, labelled, split, everywhere, unit, {}, against_absence=False).name == "plane"
+    with pytest.raises(config.InputError, match="no class can be measured"):
+        choose(None, labelled, split, everywhere, unit, {})

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
+from counterpoise.decision.boxes import OF_BOXES_ALONE
 from counterpoise.decision.links import OF_VALIDATION, sigmoid, softmax
 from counterpoise.decision.links.softmax import RULES, cost_matrix, decide, gain
 from counterpoise.stages.decide import Decide
@@ -91,7 +92,7 @@ def test_of_equal_gains_the_first_class_is_decided():
 
 
 def test_the_parameter_offers_exactly_the_rules_there_are():
-    assert Decide.model_json_schema()["properties"]["rule"]["enum"] == [*RULES, *OF_VALIDATION]
+    assert Decide.model_json_schema()["properties"]["rule"]["enum"] == [*RULES, *OF_VALIDATION, *OF_BOXES_ALONE]
 
 
 def test_unknown_rules_names_and_missing_costs_are_refused():

@@ -60,7 +60,15 @@ def settings(**changed: Any) -> decide.Decide:
         "unlabelled": "data/unlabelled",
         "rule": "balanced",
     }
-    block |= {"costs": {}, "beta": 1.0, "floor": 0.8, "at_least": 0, "min_positives": 10, "search_positives": 1000}
+    block |= {
+        "costs": {},
+        "beta": 1.0,
+        "floor": 0.8,
+        "false_alarms": 1.0,
+        "at_least": 0,
+        "min_positives": 10,
+        "search_positives": 1000,
+    }
     return decide.Decide.model_validate(block | changed)
 
 

@@ -87,6 +87,6 @@ def test_an_unknown_task_is_refused_with_the_nearest() -> None:
 def test_a_third_task_is_found_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "third.py").write_text(THIRD)
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path)])
-    assert tasks.names() == ["multiclass", "multilabel", "third"]
+    assert tasks.names() == ["detection", "multiclass", "multilabel", "third"]
     third, multiclass = tasks.find("third"), tasks.find("multiclass")
     assert third.figures(*a_problem()) == multiclass.figures(*a_problem())

@@ -366,3 +366,26 @@ def test_a_thumbnail_is_a_small_grey_square():
     assert found.shape == (32, 32)
     assert found.dtype == np.uint8
     assert (found == 76).all()  # ITU-R 601: 0.299 * 255
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "RGB"), ("PNG", "RGBA")]
+)
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_decoding_fast_gives_the_same_picture(kind, mode, orientation, subsampling):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"subsampling": subsampling, "progressive": subsampling == 1} if kind == "JPEG" else {}
+    picture = Image.fromarray(COLOURS.repeat(9, axis=0).repeat(7, axis=1)).convert(mode)
+    data = encoded(picture, kind, exif=exif, **options)
+    assert (images.decode_fast(data, Pixels({})) == images.decode(data, Pixels({}))).all()
+    scaled = Pixels({EIGHT_BITS: (10, 200)})
+    assert (images.decode_fast(data, scaled) == images.decode(data, scaled)).all()
+
+
+def test_jpeg_is_close_to_the_picture_and_of_the_quality_that_pillow_means():
+    smooth = np.add.outer(np.arange(64), np.arange(64))[..., None].repeat(3, axis=2).astype(np.uint8)
+    data = images.encode_jpeg(smooth, 75)
+    assert np.abs(images.decode(data).astype(int) - smooth).max() <= 4
+    assert abs(len(data) - len(encoded(Image.fromarray(smooth), "JPEG", quality=75))) <= 32

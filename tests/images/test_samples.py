@@ -12,6 +12,7 @@ from PIL import Image
 
 from counterpoise import images
 from counterpoise.images import Pixels, samples
+from counterpoise.images.budget import Budget
 from counterpoise.images.samples import EIGHT_BITS, FLOAT, INTEGER, ImageError
 
 
@@ -156,7 +157,7 @@ def test_a_deep_tiff_is_refused_before_it_is_decoded(monkeypatch):
 def test_threads_wait_until_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "a.png"
     Image.new("L", (1000, 1000)).save(path)
-    budget = samples._Budget(10_000_000)  # one image takes 8 million bytes
+    budget = Budget(10_000_000)  # one image takes 8 million bytes
     monkeypatch.setattr(samples, "_BUDGET", budget)
     entered, leave = threading.Event(), threading.Event()
 
@@ -183,7 +184,7 @@ def test_an_image_that_fits_alone_fits_into_what_all_threads_share():
 def test_there_is_room_again_after_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "a.png"
     Image.new("L", (10, 10)).save(path)
-    budget = samples._Budget(1000_000)
+    budget = Budget(1000_000)
     monkeypatch.setattr(samples, "_BUDGET", budget)
     with pytest.raises(ValueError, match="odd"), samples.room_for(path):
         raise ValueError("odd")

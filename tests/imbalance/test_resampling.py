@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterpoise.imbalance import label_imbalance
-from counterpoise.imbalance.resampling import OF_LABEL_SETS, REPEATING, STRATEGIES, repeats
+from counterpoise.imbalance.resampling import OF_LABEL_SETS, REPEATING, STRATEGIES, box_repeat_factors, repeats
 from counterpoise.stages.oversample import Oversample
 
 Array = np.ndarray[Any, Any]
@@ -75,6 +75,30 @@ def test_repeat_factor_follows_lvis():
     assert repeated.tolist() == [1] * 900 + [2] * 90 + [6] * 10
 
 
+def test_box_repeat_factor_takes_the_geometric_mean_of_the_shares_of_tiles_and_boxes():
+    # f_tiles = 0.005 and f_boxes = 0.0005: sqrt(0.01 / sqrt(0.005 * 0.0005)) = 2.514867.
+    boxes = np.zeros((1000, 2), dtype=np.int64)
+    boxes[:, 0], boxes[:5, 1] = 10, 1
+    boxes[0, 0] += 10_000 - boxes.sum()
+    factors = box_repeat_factors(boxes, 0.01)
+    assert factors[:5] == pytest.approx(2.514867, abs=1e-6)
+    assert factors[5:].tolist() == [1.0] * 995
+    drawn = repeats("box_repeat_factor", boxes > 0, np.random.default_rng(0), threshold=0.01, boxes=boxes)
+    assert abs(drawn.sum() - factors.sum()) < 1
+    assert set(drawn[:5].tolist()) == {2, 3}
+
+
+def test_repeat_factors_of_three_shares_are_those_of_the_paper():
+    # t = 0.1 and f = 0.5, 0.01, 0.0001: 1, sqrt(10), sqrt(1000).
+    boxes = np.zeros((10_000, 3), dtype=np.int64)
+    boxes[:5000, 0], boxes[5000:5100, 1], boxes[5100:5101, 2] = 1, 1, 1
+    rng = np.random.default_rng(0)
+    mean = np.mean([repeats("repeat_factor", boxes > 0, rng, threshold=0.1) for _ in range(200)], axis=0)
+    assert mean[:5000].mean() == 1
+    assert mean[5000:5100].mean() == pytest.approx(3.162278, abs=0.02)
+    assert mean[5100] == pytest.approx(31.622777, abs=0.15)
+
+
 def test_repeat_factor_repeats_no_class_above_the_threshold():
     assert draws("repeat_factor", SYSTEM_C, threshold=0.1).tolist() == SYSTEM_C
 
@@ -88,15 +112,17 @@ def test_repeat_factor_repeats_no_class_above_the_threshold():
 def test_draws_are_off_by_less_than_one_from_what_the_strategy_wants(strategy, counts, seed, threshold):
     n = np.array(counts, dtype=float)
     shares = np.where(n > 0, n, 1) / n.sum()
+    lvis = n * np.maximum(1, np.sqrt(threshold / shares))
     wanted = {
         "none": n,
         "over": np.where(n > 0, n.max(), 0),
         "under": np.where(n > 0, n[n > 0].min(), 0),
         "square_root": np.sqrt(n * n.max()),
-        "repeat_factor": n * np.maximum(1, np.sqrt(threshold / shares)),
+        "repeat_factor": lvis,
+        "box_repeat_factor": lvis,  # with one box in each tile, both shares are the same
     }[strategy]
     drawn = draws(strategy, counts, seed, threshold=threshold)
-    if strategy == "repeat_factor":
+    if strategy in ("repeat_factor", "box_repeat_factor"):
         assert abs(drawn.sum() - wanted.sum()) < 1 + 1e-6
     else:
         assert (np.abs(drawn - wanted) < 1 + 1e-6).all()

@@ -111,8 +111,8 @@ def test_a_better_prediction_of_many_labels_costs_less(name):
 
 
 def test_a_task_that_a_loss_is_not_defined_for_is_refused(name):
-    with pytest.raises(config.InputError, match=f"loss '{name}' is defined for task .*, not 'detection'"):
-        build(name, task="detection")
+    with pytest.raises(config.InputError, match=f"loss '{name}' is defined for task .*, not 'segmentation'"):
+        build(name, task="segmentation")
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])

@@ -57,6 +57,6 @@ def test_an_unknown_task_is_refused_with_the_nearest() -> None:
 def test_a_third_task_is_found_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "third.py").write_text(THIRD)
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path)])
-    assert tasks.names() == ["multiclass", "multilabel", "third"]
+    assert tasks.names() == ["detection", "multiclass", "multilabel", "third"]
     required = {*tasks.Task.__annotations__, *(name for name in vars(tasks.Task) if not name.startswith("_"))}
     assert all(hasattr(tasks.find("third"), name) for name in required)

@@ -1,13 +1,21 @@
 """What holds for every source: a new one without an example fails here."""
 
 import csv
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.sources import formats
 
 from counterpoise import config, sources
 from counterpoise.config import InputError, Section
+from counterpoise.dataset import box_curation, curation
+from counterpoise.dataset.decoding import Decoded
+from counterpoise.dataset.pixels import Seen
 
 LABELS = {"a.png": "roof", "b, é.png": "NA", "deep/c.png": "roof"}
 
@@ -37,9 +45,27 @@ CSV: dict[str, object] = {
     "split_column": "",
     "delimiter": ",",
 }
+
+
+def write_boxes(name: str) -> Callable[[Path], dict[str, str]]:
+    def write(root: Path) -> dict[str, str]:
+        labels = {Path(image).with_suffix(".tif").as_posix(): label for image, label in LABELS.items()}
+        formats.WRITERS[name](root, {image: ((20, 10), [(label, BOX)]) for image, label in labels.items()})
+        return {f"images/{image}": label for image, label in labels.items()} if name == "yolo" else labels
+
+    return write
+
+
+def parameters(name: str) -> dict[str, object]:
+    with tempfile.TemporaryDirectory() as folder:
+        return dict(formats.WRITERS[name](Path(folder), {}))
+
+
+BOX = (1.0, 2.0, 5.0, 4.0)
 EXAMPLES: dict[str, tuple[dict[str, object], Callable[[Path], dict[str, str]]]] = {
     "csv": (CSV, write_csv),
     "folder": ({}, write_folder),
+    **{name: (parameters(name), write_boxes(name)) for name in formats.WRITERS},
 }
 every = pytest.mark.parametrize("name", sources.names())
 
@@ -78,3 +104,47 @@ def test_every_source_refuses_an_absent_folder_in_words_for_the_user(tmp_path, n
 def test_an_unknown_source_is_refused_with_the_one_that_was_meant():
     with pytest.raises(InputError, match=r"ingest\.source is 'foldr'; .* did you mean 'folder'\?"):
         sources.find("foldr")
+
+
+with_boxes = pytest.mark.parametrize("name", sorted(formats.WRITERS))
+
+
+def test_the_sources_that_give_boxes_say_so():
+    assert [name for name in sources.names() if sources.find(name).GIVES_BOXES] == sorted(formats.WRITERS)
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> formats.Scenes:
+    """Up to three pictures with up to four boxes each, of which corners are eighths of a pixel."""
+    found: formats.Scenes = {}
+    for number in range(draw(st.integers(1, 3))):
+        size = (draw(st.integers(2, 400)), draw(st.integers(2, 400)))
+        boxes = []
+        for _ in range(draw(st.integers(0, 4))):
+            corners = [
+                sorted(draw(st.lists(st.integers(0, 8 * side), min_size=2, max_size=2, unique=True))) for side in size
+            ]
+            (x0, x1), (y0, y1) = [[end / 8 for end in ends] for ends in corners]
+            boxes.append((draw(st.sampled_from(["roof", "dächer & so", "1"])), (x0, y0, x1, y1)))
+        found[f"{number}.tif"] = (size, list(dict.fromkeys(boxes)))
+    return found
+
+
+@with_boxes
+@given(scenes=scenes())
+def test_boxes_return_exactly_from_every_format(name, scenes):
+    """A file is written by the test's own code, read and curated; pictures without boxes return as such."""
+    with tempfile.TemporaryDirectory() as place:
+        params = config.validate(sources.find(name).Params, formats.WRITERS[name](Path(place), scenes))
+        rows = sources.find(name).read(Path(place), params, print)
+    images, refused = curation.join(rows, "detection")
+    below = "images/" if name == "yolo" else ""
+    empty = np.zeros((32, 32), np.uint8)
+    decoded = {
+        below + image: Decoded(size[0], size[1], "", empty, Seen("8 bits", 0, 0, 0, "none", None))
+        for image, (size, _) in scenes.items()
+    }
+    curated = box_curation.curate(images, decoded)
+    assert (refused, curated.refused) == ([], ())
+    found = {image.image: [(box.label, box.corners) for box in image.boxes] for image in curated.images}
+    assert found == {below + image: boxes for image, (_, boxes) in scenes.items()}

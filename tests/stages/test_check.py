@@ -16,6 +16,7 @@ from counterpoise import config, losses, sources
 from counterpoise.artifacts import params_ok
 from counterpoise.calibration.calibrators import sigmoid, softmax
 from counterpoise.config import InputError
+from counterpoise.decision import boxes
 from counterpoise.decision.links import OF_VALIDATION
 from counterpoise.decision.links import softmax as softmax_rules
 from counterpoise.imbalance import class_weights, resampling
@@ -119,7 +120,7 @@ def test_a_typo_in_a_section_is_refused_with_what_was_meant():
 @pytest.mark.parametrize("value", [None, 3, "text", []])
 def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
     assert fault(tile=value) == (
-        f"params.yaml: tile is {config.written(value)}; expected a section with the keys ['size_px', 'overlap_px']"
+        f"params.yaml: tile is {config.written(value)}; expected a section with the keys {list(shipped()['tile'])}"
     )
 
 
@@ -150,7 +151,11 @@ def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
         ("train__members", 0, "train.members is 0; expected a number of at least 1"),
         ("train__fraction", 0.0, "train.fraction is 0.0; expected a number above 0"),
         ("weighting__scheme", "balancd", "did you mean 'balanced'?"),
-        ("task", "multiklass", "task is 'multiklass'; expected one of ['multiclass', 'multilabel']; did you mean"),
+        (
+            "task",
+            "multiklass",
+            "task is 'multiklass'; expected one of ['detection', 'multiclass', 'multilabel']; did you mean",
+        ),
         ("evaluate__at_prevalence", [0.5, 1.0], "entry 2 of evaluate.at_prevalence is 1.0; expected a number below 1"),
         ("decide__floor", 1, "decide.floor is 1"),
         ("train__pretrain_frac", 1.0, "train.pretrain_frac is 1.0; expected a number below 1"),
@@ -163,7 +168,8 @@ def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
         ("losses__focal__gama", 1.0, "losses.focal.gama is not a parameter; expected one of ['gamma', 'alpha']"),
         ("losses__focl", {}, "losses.focl is 'focl'; expected one of"),
         ("losses__focal", None, "losses.focal is null; expected a mapping, such as {name: value}"),
-        ("ingest__source", "cvs", "ingest.source is 'cvs'; expected one of ['csv', 'folder']; did you mean 'csv'?"),
+        ("ingest__source", "cvs", "ingest.source is 'cvs'; expected one of ['csv', 'folder', 'coco',"),
+        ("ingest__source", "cvs", "did you mean 'csv'?"),
         ("ingest__sources__csv__delimiter", ";;", "ingest.sources.csv.delimiter is ';;'"),
         ("ingest__sources__fodler", {}, "ingest.sources.fodler is 'fodler'"),
         ("demo__name", "elvp", "demo.name is 'elvp'; expected one of ['none', 'elpv'"),
@@ -459,7 +465,7 @@ def literals(section: type[config.Section], name: str) -> set[str]:
     ("section", "name", "functions"),
     [
         (decide.Decide, "calibrator", {"auto", *softmax.CALIBRATORS, *sigmoid.CALIBRATORS}),
-        (decide.Decide, "rule", {*softmax_rules.RULES, *OF_VALIDATION}),
+        (decide.Decide, "rule", {*softmax_rules.RULES, *OF_VALIDATION, *boxes.RULES}),
         (oversample.Oversample, "strategy", set(resampling.STRATEGIES)),
         (config.Weighting, "scheme", {*class_weights.SCHEMES, *class_weights.LABEL_SCHEMES}),
         (settings.Train, "mix", {"none", *mixup.NAMES}),

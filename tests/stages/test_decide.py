@@ -46,6 +46,7 @@ def params(
         "unlabelled": "data/unlabelled",
         "beta": 1.0,
         "floor": 0.8,
+        "false_alarms": 1.0,
         "at_least": 0,
         "min_positives": 10,
         "search_positives": 1000,

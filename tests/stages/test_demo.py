@@ -6,7 +6,8 @@ from counterpoise.stages import demo
 
 
 def params(name: str) -> demo.Params:
-    return validate(demo.Params, {"demo": {"name": name}})
+    block = {"scenes": 3, "panel_frac": 0.05, "look_alikes": 1.0, "seed": 0}
+    return validate(demo.Params, {"demo": {"name": name, "scenes": block}})
 
 
 def test_none_leaves_an_empty_folder(tmp_path):
@@ -63,3 +64,10 @@ def test_elpv_is_written_with_its_labels(tmp_path):
         "labels.csv",
     ]
     demo.main(tmp_path, params("elpv"))
+
+
+def test_scenes_are_written_by_their_own_block(tmp_path):
+    demo.main(tmp_path, params("scenes"))
+    assert len(list((tmp_path / demos.FOLDER / "images").iterdir())) == 3
+    assert (tmp_path / demos.FOLDER / "annotations.json").is_file()
+    demo.main(tmp_path, params("none"))

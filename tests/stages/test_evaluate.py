@@ -24,6 +24,7 @@ PREVALENCES = (0.2, 0.01)
 REST = {
     "beta": 1.0,
     "floor": 0.8,
+    "false_alarms": 1.0,
     "unlabelled": "data/unlabelled",
     "at_least": 0,
     "min_positives": 10,

@@ -23,7 +23,8 @@ from counterpoise.artifacts import pixels as pixels_file
 from counterpoise.config import InputError
 from counterpoise.dataset import decoding
 from counterpoise.dataset.pixels import Seen
-from counterpoise.images import samples
+from counterpoise.images import samples, scenes
+from counterpoise.images.budget import Budget
 from counterpoise.images.samples import EIGHT_BITS
 from counterpoise.sources import Row
 from counterpoise.stages import ingest
@@ -574,17 +575,17 @@ def test_a_hundred_thousand_rows_take_seconds_without_decoding(tmp_path, task):
         merge={"c": ["c1", "c2"]},
         rare={"min_images": 2000, "action": "other"},
     )
-    begin = time.perf_counter()
+    begin = time.process_time()
     source = sources.find("csv")
     rows = source.read(tmp_path, config.validate(source.Params, CSV), print)
     found = assemble(rows, settings)
     manifest.write(tmp_path, found.manifest)
     rejected.write(tmp_path, found.rejected)
-    took = time.perf_counter() - begin
+    took = time.process_time() - begin
     assert len(rows) == 100_000
     assert found.classes == classes.Classes(("other", "c"), (84_600, 3_600), 88_200)
     assert len(found.rejected) == 1_800 + 10_000  # rows of c0, once each, and repetitions
-    assert took < 30  # 3 s on two cores
+    assert took < 20  # 3 s of one core
 
 
 ODD = ["a b", "a,b", 'say "x"', "<b>&amp;", "Dächer 🏠", "NA", "null", "=1+1", "'", "1e3", "True", "a;b c"]
@@ -630,6 +631,7 @@ def test_a_bomb_is_refused_without_its_pixels(tmp_path, raw, monkeypatch):
     buffer = io.BytesIO()
     Image.new("1", (30_000, 20_000)).save(buffer, "PNG")
     (raw / "bomb.png").write_bytes(buffer.getvalue())
+    monkeypatch.setattr(scenes, "MAX_SCENE_PX", 2**29)
     ingest.main(tmp_path, params())
     ((kind, reason),) = reasons(tmp_path).values()
     assert kind == "rejected"
@@ -802,7 +804,7 @@ def test_impossible_ways_to_show_pixels_are_refused(changes):
 
 def test_decoding_in_threads_shares_a_budget(tmp_path, raw, monkeypatch):
     fill(raw, [(f"{number}.png", "ab"[number % 2]) for number in range(8)])
-    budget, most = samples._Budget(1500), []  # an image takes some 400 bytes
+    budget, most = Budget(1500), []  # an image takes some 400 bytes
     monkeypatch.setattr(samples, "_BUDGET", budget)
     render = images.render
 

@@ -1,13 +1,14 @@
 """One epoch of draws, its views, and the first lines of the ledger."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from counterpoise import config, labels, storage
-from counterpoise.artifacts import classes, clusters, draws, prior, tiles
+from counterpoise.artifacts import boxes, classes, clusters, draws, prior, tile_boxes, tiles
 from counterpoise.calibration import links, prior_ledger
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.imbalance import resampling
@@ -17,7 +18,7 @@ CLASSES = classes.Classes(("plain", "solar"), (2862, 138), 3000)
 
 
 def params(
-    strategy: str = "over", views: int = 0, resize_frac: float = 0.25, defer_frac: float = 0.0
+    strategy: str = "over", views: int = 0, resize_frac: float = 0.25, defer_frac: float = 0.0, **more: Any
 ) -> oversample.Oversample:
     block = {
         "strategy": strategy,
@@ -26,7 +27,8 @@ def params(
         "defer_frac": defer_frac,
         "synthetic": "none",
     }
-    return oversample.Oversample.model_validate(block | {"views": views, "policy": "standard"})
+    selection = {"empty_ratio": None, "majority_only": "keep", "majority": []} | more
+    return oversample.Oversample.model_validate(block | {"views": views, "policy": "standard"} | selection)
 
 
 def read_params(chosen: oversample.Oversample, task: str = "multiclass", fraction: float = 1.0) -> oversample.Params:
@@ -303,3 +305,133 @@ def test_a_part_of_train_is_drawn_from_and_counted(tmp_path, capsys):
         seen.append(set(drawn["tile_id"]))
     assert seen[0] < seen[1] < seen[2]
     assert capsys.readouterr().out.splitlines()[0] == "15 of 60 training tiles are used (train.fraction 0.25)"
+
+
+# Tiles with boxes.
+
+SCENES = classes.Classes(("car", "panel", "roof"), (40, 4, 40), 40)
+SHOWN = ["car|roof"] * 6 + ["roof"] * 8 + ["panel|roof"] * 2 + [""] * 24
+
+
+def scene_tiles() -> pd.DataFrame:
+    """Return 40 tiles of 4 scenes."""
+    return labelled(SHOWN).assign(image_id=[f"scene{row % 4}" for row in range(len(SHOWN))])
+
+
+def counted() -> oversample.Counted:
+    shows = [[3 * ("car" in cell), "panel" in cell, 2 * ("roof" in cell)] for cell in SHOWN]
+    return oversample.Counted(np.array([90, 4, 120]), np.array(shows, dtype=np.int64))
+
+
+@pytest.mark.parametrize("strategy", resampling.STRATEGIES)
+def test_boxes_and_empty_tiles_in_the_prior_are_those_of_the_draws(strategy):
+    table = scene_tiles()
+    drawn, opened = oversample.draw(table, SCENES, params(strategy), 0, task="multilabel", boxes=counted())
+    assert isinstance(opened, prior.BoxPrior)
+    times = oversample.repeats_of(table, drawn)
+    assert opened.natural_boxes == (90, 4, 120)
+    assert opened.train_boxes == (18, 2, 32)
+    assert opened.drawn_boxes == tuple(times @ counted().of_tiles)
+    assert opened.drawn_empty == times[16:].sum()
+    if strategy == "none":
+        assert (opened.drawn_boxes, opened.drawn_empty) == (opened.train_boxes, 24)
+
+
+@pytest.mark.parametrize("strategy", ["lp_ros", "ml_ros", "repeat_factor", "box_repeat_factor"])
+def test_repeating_strategies_raise_the_share_of_rare_objects_among_tiles_of_scenes(strategy):
+    chosen = params(strategy, resize_frac=0.5)
+    _, opened = oversample.draw(scene_tiles(), SCENES, chosen, 0, task="multilabel", boxes=counted())
+    assert isinstance(opened, prior.BoxPrior)
+    assert opened.drawn_boxes[1] / sum(opened.drawn_boxes) > 2 / 52
+    assert opened.drawn_empty / opened.drawn_total < 24 / 40
+
+
+@pytest.mark.parametrize("strategy", ["lp_rus", "ml_rus"])
+def test_undersampling_keeps_the_rare_objects(strategy):
+    chosen = params(strategy, resize_frac=0.1)
+    _, opened = oversample.draw(scene_tiles(), SCENES, chosen, 0, task="multilabel", boxes=counted())
+    assert isinstance(opened, prior.BoxPrior)
+    assert opened.drawn_boxes[1] == 2
+    assert opened.drawn_total == 36
+
+
+@pytest.mark.parametrize(("ratio", "left"), [(0.0, 0), (0.5, 8), (1.0, 16), (1.5, 24), (9.0, 24)])
+def test_empty_ratio_keeps_that_many_empty_tiles_per_tile_with_objects_and_as_many_of_each_scene(ratio, left):
+    table = scene_tiles()
+    chosen = params("none", empty_ratio=ratio)
+    drawn, opened = oversample.draw(table, SCENES, chosen, 0, task="multilabel", boxes=counted())
+    assert isinstance(opened, prior.BoxPrior)
+    assert (opened.drawn_empty, opened.drawn_total) == (left, 16 + left)
+    empty = table[oversample.repeats_of(table, drawn).astype(bool) & (table["labels"] == "")]
+    assert empty.groupby("image_id").size().to_dict() == {f"scene{row}": left // 4 for row in range(4) if left}
+
+
+def test_the_seed_decides_which_empty_tiles_are_used():
+    one, same, other = (
+        oversample.draw(scene_tiles(), SCENES, params("none", empty_ratio=0.5), seed, task="multilabel")[0]
+        for seed in (0, 0, 1)
+    )
+    assert one.equals(same)
+    assert not one.equals(other)
+
+
+def test_tiles_of_the_majority_alone_are_dropped_and_others_and_empty_ones_are_not():
+    table = scene_tiles()
+    chosen = params("none", majority_only="drop", majority=["roof"])
+    drawn, opened = oversample.draw(table, SCENES, chosen, 0, task="multilabel", boxes=counted())
+    assert set(table["tile_id"]) - set(drawn["tile_id"]) == set(table["tile_id"][table["labels"] == "roof"])
+    assert isinstance(opened, prior.BoxPrior)
+    assert opened.drawn_boxes == (18, 2, 16)
+
+
+def test_what_is_left_out_is_a_line_of_the_ledger_without_a_closed_form():
+    chosen = params("none", majority_only="drop", majority=["roof"], empty_ratio=1.0)
+    _, opened = oversample.draw(scene_tiles(), SCENES, chosen, 0, task="multilabel")
+    assert opened.ledger[1:] == (
+        prior_ledger.Line("oversample.majority_only", "drop", None),
+        prior_ledger.Line("oversample.empty_ratio", "1", None),
+        prior_ledger.Line("oversample.strategy", "none", (1.0, 1.0, 1.0)),
+    )
+
+
+def test_an_unknown_majority_and_a_train_without_tiles_are_refused():
+    chosen = params("none", majority_only="drop", majority=["rof"])
+    with pytest.raises(config.InputError, match=r"oversample.majority has 'rof', which is no class; .*'roof'"):
+        oversample.draw(scene_tiles(), SCENES, chosen, 0, task="multilabel")
+    chosen = params("none", majority_only="drop", majority=["roof", "car", "panel"], empty_ratio=0.0)
+    with pytest.raises(config.InputError, match=r"leave none of 40 tiles; set oversample.majority_only to keep"):
+        oversample.draw(scene_tiles(), SCENES, chosen, 0, task="multilabel")
+
+
+def test_boxes_are_counted_without_ignored_ones_and_in_each_tile_that_shows_them():
+    shown = pd.DataFrame(
+        [("t000", "car", 0), ("t000", "car", 0), ("t001", "car", 0), ("t001", "roof", 1), ("elsewhere", "car", 0)],
+        columns=["tile_id", "label", "ignore"],
+    )
+    natural = pd.DataFrame([("car", 0), ("car", 0), ("panel", 1)], columns=["label", "ignore"])
+    found = oversample.count_boxes(labelled(["car", "car", ""]), shown, natural, SCENES.names)
+    assert found.of_tiles.tolist() == [[2, 0, 0], [1, 0, 0], [0, 0, 0]]
+    assert found.natural.tolist() == [2, 0, 0]
+
+
+def test_main_counts_the_boxes_of_a_task_that_has_them(tmp_path, capsys, monkeypatch):
+    data = dataset_tasks.find("multilabel")
+    monkeypatch.setattr(data, "HAS_BOXES", True)
+    monkeypatch.setattr(data, "REFUSED_STRATEGIES", ())
+    classes.write(tmp_path, SCENES)
+    write_tiles(tmp_path, "train", ["a", "b", "c"], ["car", "roof", ""])
+    shown = [("a", "a", 0, "car", 0.0, 0.0, 4.0, 4.0, 1.0, 0), ("b", "b", 0, "roof", 0.0, 0.0, 4.0, 4.0, 1.0, 0)]
+    tile_boxes.write(tmp_path, "train", pd.DataFrame(shown, columns=list(tile_boxes.COLUMNS)))
+    known = [("a", 0, "car", "car", 0.0, 0.0, 4.0, 4.0, 0, "x"), ("b", 0, "roof", "roof", 0.0, 0.0, 4.0, 4.0, 0, "x")]
+    boxes.write(tmp_path, pd.DataFrame(known, columns=list(boxes.COLUMNS)))
+    oversample.main(tmp_path, read_params(params("box_repeat_factor"), "multilabel"))
+    opened = prior.read(tmp_path)
+    assert isinstance(opened, prior.BoxPrior)
+    assert (opened.natural_boxes, opened.drawn_boxes, opened.drawn_empty) == ((1, 0, 1), (1, 0, 1), 1)
+    assert capsys.readouterr().out.splitlines()[-1] == "boxes per epoch: car 1, panel 0, roof 1; 1 samples are empty"
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_a_strategy_that_counts_boxes_is_refused_without_them(tmp_path, task):
+    with pytest.raises(config.InputError, match=rf"which counts boxes, but with task '{task}' there are none; set it"):
+        oversample.main(tmp_path, read_params(params("box_repeat_factor"), task))

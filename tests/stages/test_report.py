@@ -195,7 +195,15 @@ def build(
             logits += 2 * rng.normal(size=(codes.max() + 1, count)).astype(np.float32)[codes]
         found = predictions.Predictions(image_ids, of_unit, tuple(part["labels"]), tuple(names), logits)
         predictions.write(root, split, found)
-    block = {"calibrator": "auto", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
+    block = {
+        "calibrator": "auto",
+        "target": "natural",
+        "rule": "balanced",
+        "costs": {},
+        "beta": 1.0,
+        "floor": 0.8,
+        "false_alarms": 1.0,
+    }
     block |= {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 1000, **decide_as}
     matters = decide.Matters(Positive(names[-1], "as evaluate.positive states it"), (0.05, 0.01))
     asked = evaluate.Evaluate(positive=names[-1], at_prevalence=(0.05, 0.01), resamples=100)
@@ -529,7 +537,15 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
 
     val, test = decided("val", 674, 67, 110, 717), decided("test", 122, 247, 15, 2615)
     opened = prior.Prior("multiclass", names, (2862, 138), (784, 784), (784, 784), 3000, 1568, 1568, ())
-    block = {"calibrator": "none", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
+    block = {
+        "calibrator": "none",
+        "target": "natural",
+        "rule": "balanced",
+        "costs": {},
+        "beta": 1.0,
+        "floor": 0.8,
+        "false_alarms": 1.0,
+    }
     settings = decide.Decide.model_validate(
         block | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 1000}
     )

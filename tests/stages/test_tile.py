@@ -1,6 +1,7 @@
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,20 @@ import pytest
 from PIL import Image
 
 from counterpoise import config, images, storage
-from counterpoise.artifacts import manifest, splits, tiles
+from counterpoise.artifacts import boxes, manifest, splits, tile_boxes, tiles
 from counterpoise.artifacts import pixels as pixels_file
 from counterpoise.config import InputError
+from counterpoise.images import scenes
 from counterpoise.stages import tile
 
-PARAMS = tile.Params(tile=tile.Tile(size_px=16, overlap_px=4))
+
+def section(**values: Any) -> tile.Tile:
+    """Give section `tile` with what a test leaves out as in `params.yaml`, but for the sizes."""
+    whole = config.load(Path(__file__).parents[2])["tile"]
+    return config.validate(tile.Tile, {**whole, "size_px": 16, "overlap_px": 4, **values}, "tile")
+
+
+PARAMS = tile.Params(tile=section())
 SIZES = {"large": (40, 20), "odd": (17, 16), "small": (10, 12), "square": (16, 16), "unused": (16, 16), "wide": (33, 8)}
 SPLITS = {"large": "train", "odd": "val", "small": "train", "square": "test", "unused": "unused", "wide": "test"}
 
@@ -34,6 +43,7 @@ def root(tmp_path):
         rows.append((name, f"raw/{name}.bmp", *[f"label of {name}"] * 2, name, "", width, height, digest))
     manifest.write(tmp_path, pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
     pixels_file.write(tmp_path, images.Pixels({}))
+    boxes.write(tmp_path, pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in boxes.COLUMNS.items()}))
     splits.write(tmp_path, pd.DataFrame({"image_id": SPLITS.keys(), "split": SPLITS.values()}))
     return tmp_path
 
@@ -96,7 +106,7 @@ def test_two_runs_write_the_same_bytes(root):
     first = contents(root)
     tile.main(root, PARAMS)
     assert contents(root) == first
-    assert len(first) == 3 * len(splits.NAMES)
+    assert len(first) == 4 * len(splits.NAMES)
 
 
 def test_windows_of_a_turned_photograph_are_cut_after_turning(root):
@@ -141,13 +151,13 @@ def test_a_split_without_images_has_an_empty_index(root):
 @pytest.mark.parametrize("overlap", [16, 17])
 def test_an_overlap_as_large_as_the_tile_is_refused(root, overlap):
     with pytest.raises(InputError, match=r"tile\.overlap_px is \d+; expected a number below tile\.size_px, 16"):
-        tile.main(root, tile.Params(tile=tile.Tile(size_px=16, overlap_px=overlap)))
+        tile.main(root, tile.Params(tile=section(overlap_px=overlap)))
 
 
 def test_sizes_have_ranges():
     for values in ({"size_px": 15, "overlap_px": 0}, {"size_px": 16, "overlap_px": -1}):
         with pytest.raises(InputError, match="expected a number of at least"):
-            config.validate(tile.Tile, values, "tile")
+            section(**values)
 
 
 @pytest.mark.parametrize("size_px", [16, 64])
@@ -158,7 +168,7 @@ def test_pictures_of_other_values_are_stored_as_they_are_seen(size_px: int) -> N
     found = images.Pixels({"integer": (0, 4095)})
     row = pd.Series({"image_id": "a", "labels": "x", "width_px": 40, "height_px": 20})
     whole = images.decode(buffer.getvalue(), found)
-    for piece in tile.cut(row, buffer.getvalue(), tile.Tile(size_px=size_px, overlap_px=4), found):
+    for piece in tile.cut(row, buffer.getvalue(), section(size_px=size_px), found):
         x0, y0, x1, y1 = piece.window
         assert (images.decode(piece.data) == whole[y0:y1, x0:x1]).all()
 
@@ -171,3 +181,85 @@ def test_an_image_that_only_one_of_manifest_and_splits_has_is_named(root):
     splits.write(root, pd.concat([whole, pd.DataFrame({"image_id": ["new"], "split": ["val"]})], ignore_index=True))
     with pytest.raises(storage.ArtifactError, match=r"manifest\.csv lacks 1 of the \d that .*splits\.csv names: 'new'"):
         tile.main(root, PARAMS)
+
+
+ROWS = [
+    ("large", 0, "car", 1.0, 1.0, 9.0, 9.0, 0),  # whole in the first window
+    ("large", 1, "roof", 10.5, 2.0, 30.5, 8.0, 0),  # wider than a window
+    ("large", 2, "car", 15.0, 1.0, 25.0, 3.0, 0),  # 0.1 of it lies in the first window
+    ("small", 0, "roof", 0.0, 0.0, 5.0, 5.0, 1),  # ignored everywhere
+]
+
+
+@pytest.fixture
+def boxed(root):
+    table = pd.DataFrame(
+        [(image, box, label, label, *corners, ignore, "here") for image, box, label, *corners, ignore in ROWS],
+        columns=list(boxes.COLUMNS),
+    )
+    boxes.write(root, table)
+    return root
+
+
+def test_boxes_are_cut_with_their_tiles_and_hardly_visible_ones_are_ignored(boxed, capsys):
+    tile.main(boxed, PARAMS)
+    found = tile_boxes.read(boxed, "train").set_index(["tile_id", "box"])
+    first = found.loc["large@0,0"]
+    assert first.loc[[0], ["x0_px", "y0_px", "x1_px", "y1_px", "visible_frac", "ignore"]].to_numpy().tolist() == [
+        [1, 1, 9, 9, 1, 0]
+    ]
+    assert first.loc[[1], ["x0_px", "x1_px", "visible_frac", "ignore"]].to_numpy().tolist() == [[10.5, 16, 0.275, 1]]
+    assert first.loc[[2], ["visible_frac", "ignore"]].to_numpy().tolist() == [[0.1, 1]]
+    assert found.loc[("small", 0), "ignore"] == 1
+    assert len(tile_boxes.read(boxed, "val")) == 0
+    error = capsys.readouterr().err
+    assert "1 of 3 boxes of train are whole in no tile; the largest of them is 20 px wide or high" in error
+
+
+def test_labels_of_tiles_are_those_of_their_boxes(boxed):
+    def labels_of(params: tile.Tile) -> dict[str, str]:
+        tile.main(boxed, tile.Params(tile=params))
+        table = tiles.read(boxed, "train").table
+        return dict(zip(table["tile_id"], table["labels"], strict=True))
+
+    found = labels_of(section())
+    assert found == {
+        **{"large@0,0": "car", "large@12,0": "car|roof", "large@24,0": "roof", "small": ""},
+        **{"large@0,4": "car", "large@12,4": "roof", "large@24,4": ""},
+    }
+    assert labels_of(section(label_rule="count", min_count=2))["large@12,0"] == ""
+    by_area = labels_of(section(label_rule="area_frac", min_area_frac=0.2))
+    assert by_area["large@0,0"] == "car"
+    assert by_area["large@12,0"] == "roof"
+
+
+def test_a_box_of_an_image_that_is_not_in_the_manifest_is_named(boxed):
+    table = boxes.read(boxed)
+    boxes.write(boxed, table.assign(image_id="gone", box=range(4)))
+    with pytest.raises(storage.ArtifactError, match=r"manifest\.csv lacks 1 of the 1 that .*boxes\.csv names: 'gone'"):
+        tile.main(boxed, PARAMS)
+
+
+def test_windows_that_are_read_one_by_one_give_the_same_tiles(root, monkeypatch):
+    table = manifest.read(root)
+    for name in SIZES:
+        path = root / f"raw/{name}.bmp"
+        Image.fromarray(pixels(name)).save(path, "PNG")
+        table.loc[table["image_id"] == name, "sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest.write(root, table)
+    tile.main(root, PARAMS)
+    whole = {path: data for path, data in contents(root).items() if path.suffix == ".tar"}
+    monkeypatch.setattr(scenes, "LARGE_BYTES", 4000)
+    assert scenes.measure(root / "raw/large.bmp")[1]
+    tile.main(root, PARAMS)
+    assert {path: data for path, data in contents(root).items() if path.suffix == ".tar"} == whole
+    (root / "raw/large.bmp").write_bytes((root / "raw/large.bmp").read_bytes() + b"x")
+    with pytest.raises(InputError, match=r"raw/large\.bmp: the image has changed since ingest read it"):
+        tile.main(root, PARAMS)
+
+
+def test_windows_can_be_stored_as_jpeg(root):
+    tile.main(root, tile.Params(tile=section(format="jpeg", quality=90)))
+    found = tiles.read(root, "train")
+    row = found.table["tile_id"].tolist().index("large@12,4")
+    assert found.load(row).startswith(b"\xff\xd8")

@@ -1333,7 +1333,15 @@ def average_precision(*, shuffled: bool, seed: int) -> tuple[float, tuple[float,
         return predictions.Predictions(ids, ids, labels, NAMES, infer(network, data[split].inputs, 256, CPU))
 
     choice = decide.Decide.model_validate(
-        {"calibrator": "temperature", "target": "natural", "rule": "balanced", "costs": {}, "beta": 1.0, "floor": 0.8}
+        {
+            "calibrator": "temperature",
+            "target": "natural",
+            "rule": "balanced",
+            "costs": {},
+            "beta": 1.0,
+            "floor": 0.8,
+            "false_alarms": 1.0,
+        }
         | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 10, "search_positives": 1000}
     )
     matters = decide.Matters(Positive(NAMES[-1], "as evaluate.positive states it"), ())
@@ -1375,6 +1383,12 @@ def run_labels(params: train.Params, shown: Examples, val: Examples) -> tuple[nn
     goal, _ = objective.build(a_prior_of_labels(shown), params.loss, params.losses[params.loss], params.weighting)
     network = members.build(params.model, params.train.seed, shown.targets.shape[1], 16)
     return network, fit_network(network, shown, val, goal, params)
+
+
+def test_boxes_are_refused_until_there_is_a_detector(tmp_path):
+    prior.write(tmp_path, replace(a_prior((4, 2)), task="detection"))
+    with pytest.raises(config.InputError, match="there is no detector yet; `dvc repro oversample` runs the stages"):
+        train.main(tmp_path, a_params())
 
 
 @pytest.mark.parametrize("loss", [name for name in losses.names() if "multilabel" in losses.module(name).TASKS])

@@ -176,8 +176,8 @@ def test_the_command_prints_the_table_and_draws_a_picture_that_stands_alone(
     assert [line.split()[:3] for line in lines[1:4]] == [["1/4", "40", "10"], ["1/2", "80", "20"], ["1", "160", "40"]]
     assert lines[5].startswith("Twice the labels (320 images, 80 of solar) would change ")
     assert "would change average precision of solar by" in lines[5]
-    assert "var(" not in (root / "curve.svg").read_text(encoding="utf-8"), "colours of a page without this page"
     svg = ElementTree.parse(root / "curve.svg").getroot()
+    assert "var(--" not in (root / "curve.svg").read_text(encoding="utf-8")  # colours of its own, without the page's
     assert "twice the labels, 320 images" in "".join(svg.itertext())
 
 

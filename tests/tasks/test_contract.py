@@ -27,6 +27,7 @@ DECIDE: dict[str, Any] = {
     "costs": {},
     "beta": 1.0,
     "floor": 0.8,
+    "false_alarms": 1.0,
     "at_least": 0,
     "min_positives": 10,
     "search_positives": 1000,
@@ -56,7 +57,7 @@ def test_every_link_serves_a_task() -> None:
 
 @pytest.mark.parametrize(("task", "shown"), [("multilable", "'multilable'"), (3, "3"), (None, "(None|null)")])
 def test_an_unknown_task_is_refused_with_those_there_are(task: object, shown: str) -> None:
-    expected = rf"params\.yaml: task is {shown}; expected one of \['multiclass', 'multilabel'\]"
+    expected = rf"params\.yaml: task is {shown}; expected one of \['detection', 'multiclass', 'multilabel'\]"
     with pytest.raises(config.InputError, match=expected):
         config.validate(ingest.Params, {"task": task, "ingest": {}})
     with pytest.raises(config.InputError, match=expected):
@@ -114,9 +115,12 @@ SECTIONS: dict[str, Any] = {
         views=1,
         policy="flips",
         defer_frac=0.0,
-        synthetic="none",
         repeat_threshold=0.1,
         resize_frac=0.2,
+        empty_ratio=None,
+        majority_only="keep",
+        majority=(),
+        synthetic="none",
     ),
     "train": config.Portion(fraction=1.0),
 }

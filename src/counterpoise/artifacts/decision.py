@@ -57,6 +57,40 @@ class Estimated:
 
 
 @dataclass(frozen=True)
+class Boxes:
+    """Which boxes are decided for: those whose probability of being right reaches the threshold of their class.
+
+    p = sigmoid(scale * z + bias + offset) for the raw log-odds z; of a class with knots, the logit of its curve at z
+    takes the place of scale * z + bias.
+
+    Attributes:
+        iou: Overlap with an object from which on a box is right.
+        calibrator: `platt` or `isotonic`.
+        scale: (c,).
+        bias: (c,).
+        knots: `isotonic`: for each class its curve, as `Decision.knots`; else empty.
+        pooled: (c,) whether a class has the calibration of all classes together, for want of boxes.
+        offset: (c,) log of the density of objects in deployment over that in validation.
+        rule: Name of the decision rule.
+        thresholds: (c,) least probability; `None` where the class is never decided.
+        val_counts: (c,) on validation, with these thresholds: objects found, false alarms, objects.
+        val_images: Number of validation images.
+    """
+
+    iou: float
+    calibrator: str
+    scale: tuple[float, ...]
+    bias: tuple[float, ...]
+    knots: tuple[calibrators.Curve, ...]
+    pooled: tuple[bool, ...]
+    offset: tuple[float, ...]
+    rule: str
+    thresholds: tuple[float | None, ...]
+    val_counts: tuple[tuple[int, int, int], ...]
+    val_images: int
+
+
+@dataclass(frozen=True)
 class Decision:
     """From logits z to probabilities p and to classes.
 
@@ -97,6 +131,7 @@ class Decision:
         knots: `isotonic`: for each class where its curve has knots, and the probability there; a label that has too few
             images for a curve has no knots, but scale and bias. Empty for other calibrators.
         estimated: What `target` rests on; `None` where it is natural or was stated.
+        boxes: Which boxes are decided for; `None`, and left out of the file, where labels have no boxes.
     """
 
     task: str
@@ -125,6 +160,7 @@ class Decision:
     prevalences: tuple[Moved, ...]
     knots: tuple[calibrators.Curve, ...] = ()
     estimated: Estimated | None = None
+    boxes: Boxes | None = None
 
     def moved(self, index: int) -> Decision:
         """Return the decision made for `prevalences[index]`."""
@@ -141,7 +177,10 @@ class Decision:
 def write(root: Path, decision: Decision) -> None:
     """Check and write a decision."""
     _check(decision)
-    storage.write_json(root / PATH, asdict(decision), root / SUMS)
+    content = asdict(decision)
+    if decision.boxes is None:
+        del content["boxes"]
+    storage.write_json(root / PATH, content, root / SUMS)
 
 
 def read(root: Path) -> Decision:
@@ -150,7 +189,7 @@ def read(root: Path) -> Decision:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    decision = storage.read_dataclass(root, PATH, Decision, SUMS)
+    decision = storage.read_dataclass(root, PATH, Decision, SUMS, optional=("boxes",))
     _check(decision)
     return decision
 
@@ -177,6 +216,10 @@ def _check(decision: Decision) -> None:
     lengths |= {"knots": len(decision.knots)} if decision.calibrator == "isotonic" or decision.knots else {}
     if decision.estimated is not None:
         lengths |= {f"estimated.{name}": len(getattr(decision.estimated, name)) for name in ("low", "high")}
+    if decision.boxes is not None:
+        names = ("scale", "bias", "pooled", "offset", "thresholds", "val_counts")
+        lengths |= {f"boxes.{name}": len(getattr(decision.boxes, name)) for name in names}
+        lengths |= {"boxes.knots": len(decision.boxes.knots)} if decision.boxes.knots else {}
     lengths |= {f"gain[{row}]": len(values) for row, values in enumerate(decision.gain)}
     for name, length in lengths.items():
         if length != count:

@@ -59,6 +59,26 @@ COLUMNS: dict[str, dict[str, type]] = {
     # The decision of the run on test images that are weighted to each share of the class that matters, by rising share:
     # what the slider of the page looks up. `figure` is one of `GRID_FIGURES`.
     "prevalence_grid": {"prevalence": float, "figure": str, "value": float, "low": float, "high": float},
+    # Of each class, found boxes by falling threshold on the probability of being right, at an IoU of 0.5; no rows, here
+    # and below, where labels have no boxes. At most 200 points of a class.
+    "detection_pr": {"class": str, "recall": float, "precision": float, "threshold": float},
+    # The same, with false alarms per image.
+    "detection_froc": {"class": str, "false_alarms": float, "recall": float, "threshold": float},
+    # Figures by class (empty: the mean over classes, or all boxes together) and by COCO's sizes; `objects` of that
+    # class and size are in images of `units` units.
+    "detection_sizes": {
+        "class": str,
+        "size": str,
+        "measure": str,
+        "value": float,
+        "low": float,
+        "high": float,
+        "objects": int,
+        "units": int,
+    },
+    # What is wrong with boxes that are decided for, by their class, and which objects are missed: number, in how many
+    # images, of how many units.
+    "detection_errors": {"class": str, "kind": str, "count": int, "images": int, "units": int},
 }
 GRID_FIGURES = ("precision", "false_alarms_per_found", "flagged_per_1000")
 """Figures of `prevalence_grid`, in their order."""

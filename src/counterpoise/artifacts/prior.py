@@ -43,6 +43,23 @@ class Prior:
     drawn_pairs: tuple[tuple[int, ...], ...] = ()
 
 
+@dataclass(frozen=True)
+class BoxPrior(Prior):
+    """The prior where images have boxes.
+
+    Attributes:
+        natural_boxes: Boxes of each class in the data before any balancing, without the ignored ones.
+        train_boxes: Boxes of each class in the tiles of train; a box that several tiles show counts in each.
+        drawn_boxes: Boxes of each class in the draws of one epoch.
+        drawn_empty: Draws of tiles without any class, the background.
+    """
+
+    natural_boxes: tuple[int, ...] = ()
+    train_boxes: tuple[int, ...] = ()
+    drawn_boxes: tuple[int, ...] = ()
+    drawn_empty: int = 0
+
+
 def write(root: Path, prior: Prior) -> None:
     """Check and write the prior."""
     _check(prior)
@@ -55,7 +72,9 @@ def read(root: Path) -> Prior:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    prior = storage.read_dataclass(root, PATH, Prior, SUMS)
+    content = storage.read_json(root / PATH, root / SUMS)
+    kind = BoxPrior if isinstance(content, dict) and "natural_boxes" in content else Prior
+    prior = storage.read_dataclass(root, PATH, kind, SUMS)
     _check(prior)
     return prior
 
@@ -67,6 +86,8 @@ def _check(prior: Prior) -> None:
         len(prior.train_counts),
         len(prior.drawn_counts),
     }
+    if isinstance(prior, BoxPrior):
+        lengths |= {len(prior.natural_boxes), len(prior.train_boxes), len(prior.drawn_boxes)}
     if prior.train_pairs or prior.drawn_pairs:
         lengths |= {len(prior.train_pairs), len(prior.drawn_pairs)}
     if len(lengths) != 1:

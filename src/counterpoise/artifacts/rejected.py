@@ -1,4 +1,4 @@
-"""`data/rejected.csv`: every row of the raw labels that did not become an image of the manifest, and why."""
+"""`data/rejected.csv`: every row of the raw labels that became no image and no box, or a changed box, and why."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 PATH = "data/rejected.csv"
 SUMS = "data/ingest.sums"
-KINDS = ("rejected", "excluded")
+KINDS = ("rejected", "excluded", "clipped")
 COLUMNS = {
     "where": str,  # place in the raw labels, such as `labels.csv row 17`
     "image": str,  # path as the raw labels give it
-    "kind": str,  # `rejected` (unusable) or `excluded` (left out by a parameter)
+    "kind": str,  # `rejected` (unusable), `excluded` (left out by a parameter) or `clipped` (a box, to its picture)
     "reason": str,
 }
 

@@ -13,13 +13,15 @@ from counterpoise.imbalance import resampling
 
 OUTPUTS = (
     demos.FOLDER,
-    *("data/manifest.csv", "data/classes.json", "data/rejected.csv", "data/thumbnails.npy", "data/pixels.json"),
+    *("data/manifest.csv", "data/boxes.csv", "data/classes.json", "data/rejected.csv", "data/thumbnails.npy"),
+    "data/pixels.json",
     *("data/splits.csv", "data/clusters.csv", "data/positive.json", "data/draws.csv", "data/prior.json"),
     *("data/ingest.sums", "data/split.sums", "data/oversample.sums", "models/decide.sums", "reports/evaluate.sums"),
     *(f"data/{kind}/{split}" for kind in ("tiles", "features") for split in ("train", "val", "test")),
     *("models/model", "models/decision.json", "results/params.ok", "results/train"),
     *(f"results/predictions/{split}.parquet" for split in ("val", "test")),
     *(f"results/predictions/predict.{split}.sums" for split in ("val", "test")),
+    *(f"results/detections/{split}" for split in ("val", "test")),
     *("reports/metrics.json", "reports/plots", "reports/index.html"),
 )
 """What the stages of `dvc.yaml` write. DVC deletes these before it runs a stage."""
@@ -88,8 +90,13 @@ def _parts(place: str) -> tuple[str, ...]:
 
 
 def _views(oversample: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse views of tiles that are drawn once, and views that are all the tile itself."""
+    """Refuse views of tiles that are drawn once, views that are all the tile itself, and a majority of nothing."""
     views, strategy = oversample["views"], oversample["strategy"]
+    if oversample["majority_only"] == "drop" and not oversample["majority"]:
+        yield (
+            f"{PATH}: oversample.majority_only is 'drop', but oversample.majority names no class; list the classes "
+            "there, such as [roof], or set oversample.majority_only to keep"
+        )
     if views and strategy not in resampling.REPEATING:
         yield (
             f"{PATH}: oversample.views is {views}, but oversample.strategy {strategy!r} repeats no tile, so no view is "

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from counterpoise import tasks
 from counterpoise.calibration import prior_ledger
 from counterpoise.config import PATH
 from counterpoise.conflicts.data import mixed_with_outputs
+from counterpoise.decision import boxes
 
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
@@ -20,12 +22,34 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
     yield from _unlabelled(content["decide"]["unlabelled"], content["demo"]["name"])
     if isinstance(target, Mapping) and (fault := prior_ledger.refuses(target, task=content["task"])):
         yield f"{PATH}: decide.target {fault}"
+    yield from _boxes(content["task"], rule, content["decide"]["calibrator"])
     if rule == "least_cost" and not costs:
         yield f"{PATH}: decide.rule is 'least_cost', but decide.costs is empty; state the costs, or choose another rule"
     if costs and rule != "least_cost":
         yield (
             f"{PATH}: decide.costs is given, but decide.rule {rule!r} does not use it; set decide.rule to "
             f"'least_cost', or decide.costs to {{}}"
+        )
+
+
+def _boxes(task: str, rule: str, calibrator: str) -> Iterator[str]:
+    """Refuse what needs boxes where there are none, and what boxes rule out."""
+    if not tasks.find(task).HAS_BOXES:
+        if rule in boxes.OF_BOXES_ALONE:
+            yield (
+                f"{PATH}: decide.rule {rule!r} counts boxes, which task {task!r} does not have; choose another rule, "
+                "such as 'f_beta'"
+            )
+        return
+    if rule not in boxes.RULES:
+        yield (
+            f"{PATH}: decide.rule {rule!r} needs the number of boxes that are rightly left out, which nobody can "
+            f"count; set it to one of {list(boxes.RULES)}"
+        )
+    if calibrator not in ("auto", *boxes.CALIBRATORS):
+        yield (
+            f"{PATH}: decide.calibrator {calibrator!r} has no bias for each class, and how many boxes a detector "
+            f"proposes is no share of the world; set it to one of {['auto', *boxes.CALIBRATORS]}"
         )
 
 

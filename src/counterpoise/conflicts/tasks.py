@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from counterpoise import tasks
+from counterpoise import sources, tasks
 from counterpoise.config import MANY_LABELS, ONE_CLASS, PATH
 from counterpoise.conflicts import double_correction, subclasses
 from counterpoise.imbalance import class_weights, resampling
@@ -27,6 +27,8 @@ ONLY_FOR = (
     ),
     ("oversample", "strategy", MANY_LABELS, resampling.OF_LABEL_SETS, "compares sets of labels"),
     ("oversample", "synthetic", ONE_CLASS, ("smote", "borderline_smote"), "computes new points of one class"),
+    ("oversample", "strategy", MANY_LABELS, resampling.OF_BOXES, "counts boxes"),
+    ("oversample", "majority_only", MANY_LABELS, ("drop",), "compares sets of labels"),
     ("decide", "calibrator", ONE_CLASS, ("vector",), "needs exactly one class per image"),
 )
 """Section, key, the task that they are for, values, and what they do."""
@@ -40,11 +42,28 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
         value = content[section][key]
         if link != tasks.find(suits).LINK and value in values:
             yield f"{PATH}: {section}.{key} {value!r} {does}; it is for task {suits!r}, not {task!r}; set another value"
+    yield from _without_boxes(content)
     yield from BY_LINK[link](content)
+
+
+def _without_boxes(content: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse a source of labels without boxes for a task of objects."""
+    source = content["ingest"]["source"]
+    if tasks.find(content["task"]).HAS_BOXES and not sources.find(source).GIVES_BOXES:
+        with_boxes = [name for name in sources.names() if sources.find(name).GIVES_BOXES]
+        yield (
+            f"{PATH}: task {content['task']!r} needs boxes, which source {source!r} does not give; set ingest.source "
+            f"to one of {with_boxes}"
+        )
 
 
 def _exclusive_classes(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse what one class per image rules out."""
+    if content["oversample"]["empty_ratio"] is not None:
+        yield (
+            f"{PATH}: oversample.empty_ratio is for tiles without any label; with one class per image there are none; "
+            "set it to null"
+        )
     if content["decide"]["at_least"]:
         yield f"{PATH}: decide.at_least is for task 'multilabel'; with one class per image set it to 0"
     yield from double_correction.refused_of_exclusive_classes(content)

@@ -32,6 +32,10 @@ def _unknown(content: Mapping[str, Any]) -> Iterator[str]:
         yield "weighting.defer_frac"
     if oversample["strategy"] != "none" and not tasks.find(content["task"]).RESAMPLING_HAS_CLOSED_FORM:
         yield f"oversample.strategy {oversample['strategy']!r}"
+    if oversample["empty_ratio"] is not None:
+        yield "oversample.empty_ratio"
+    if oversample["majority_only"] != "keep":
+        yield "oversample.majority_only 'drop'"
     if train["classifier"] != "retrained":  # which starts again from balanced, unmixed samples
         if oversample["defer_frac"]:
             yield "oversample.defer_frac"

@@ -14,10 +14,27 @@ from dataclasses import dataclass, replace
 
 from counterpoise import labels, tasks
 from counterpoise.config import PATH, InputError, suggest
-from counterpoise.sources import Row, is_missing
+from counterpoise.sources import Corners, Row, is_missing
 
 OTHER = "other"
 """Name of the class into which rare classes are merged."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """An object in an image.
+
+    Attributes:
+        row: The raw row that says so.
+        label: Its class; empty where `ingest` left out the class, so that the place is ignored for every class.
+        corners: x0, y0, x1, y1, as the row gives them until `box_curation.curate` makes them pixels of the picture.
+        ignore: Whether it is neither an object to find nor background.
+    """
+
+    row: Row
+    label: str
+    corners: Corners
+    ignore: bool
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,7 @@ class Labelled:
         group: Images of one group are never split up; empty = none.
         rows: The raw rows that said so.
         split: The split that the raw labels give it, `train`, `val` or `test`; empty = none.
+        boxes: Its objects, in the order of their rows; none where labels are of whole images.
     """
 
     image: str
@@ -37,6 +55,7 @@ class Labelled:
     group: str
     rows: tuple[Row, ...]
     split: str = ""
+    boxes: tuple[Box, ...] = ()
 
 
 ABSOLUTE = "its path is absolute; expected a path below ingest.root"
@@ -44,7 +63,7 @@ LEAVES = "its path leaves ingest.root"
 MISSING = "the image does not exist; expected its path below ingest.root, with folder and suffix"
 """Why an image is refused that is not there; the nearest file may follow."""
 Refusal = tuple[Row, str, str]
-"""A row that is not used, its kind (`rejected` or `excluded`), and the reason."""
+"""A row that is not used, or is changed; its kind (`rejected`, `excluded` or `clipped`), and the reason."""
 
 
 def refuse(image: Labelled, kind: str, reason: str) -> list[Refusal]:
@@ -83,24 +102,31 @@ def join(
         if row.unused:
             refused.append((row, "excluded", row.unused))
             continue
+        if row.fault and not row.image:
+            refused.append((row, "rejected", row.fault))
+            continue
         path = (files or {}).get(row.image) or (posixpath.normpath(row.image) if row.image else "")
         by_image.setdefault(path, []).append(row)
     fault_of_labels = tasks.find(task).fault_of_labels
     for image, same in by_image.items():
-        classes = tuple(sorted({label for row in same for label in row.labels}))
+        classes = tuple(sorted({label for row in same for label in row.labels if not row.fault}))
         reason = _fault_of_path(image) or fault_of_labels(classes) or _fault_of_groups(same) or _fault_of_splits(same)
         if reason:
-            refused += [(row, "rejected", reason) for row in same]
+            refused += [(row, "rejected", row.fault or reason) for row in same]
             continue
         kept: list[Row] = []
         stated: set[str] = set()
         for row in same:
-            if kept and stated.issuperset(row.labels):
+            if row.fault:
+                refused.append((row, "rejected", row.fault))
+                continue
+            if row.box is None and kept and stated.issuperset(row.labels):
                 refused.append((row, "excluded", f"repeats {same[0].where}"))
             else:
                 kept.append(row)
             stated.update(row.labels)
-        usable.append(Labelled(image, classes, group_of(same[0]), tuple(kept), same[0].split))
+        boxes = tuple(Box(row, row.labels[0], row.box, row.ignore) for row in kept if row.box is not None)
+        usable.append(Labelled(image, classes, group_of(same[0]), tuple(kept), same[0].split, boxes))
     return usable, refused
 
 
@@ -171,6 +197,8 @@ def fault_of_classes(images: Sequence[Labelled], refused: Sequence[Refusal]) -> 
             f"none of the {len(images)} images has a label; expected at least one label that some images have; check "
             f"the column of the labels, and {settings}"
         )
+    if any(image.boxes for image in images):  # tiles are labelled by their own boxes, and many have none
+        return None
     if len(counts) == 1 and all(image.labels for image in images):
         return (
             f"all {len(images)} images have the class {min(counts)!r} and no other; expected at least two classes. If "
@@ -190,7 +218,8 @@ def relabel(
 ) -> tuple[list[Labelled], list[Refusal]]:
     """Rename and remove labels.
 
-    An image that loses its last label is left out, because it is not an image without any class.
+    An image that loses its last label is left out, because it is not an image without any class. An image with boxes
+    stays: a box that loses its label marks a place that is ignored.
 
     Args:
         images: Images with any number of labels.
@@ -198,7 +227,7 @@ def relabel(
         reason: Reason for removing labels. The names of the labels are appended to it.
 
     Returns:
-        The remaining images, and the rows of the images that are left out.
+        The remaining images, and the rows of the images and boxes that are left out.
 
     Example:
         >>> images = [Labelled("1", ("a", "b"), "", ()), Labelled("2", ("b",), "", ()), Labelled("3", (), "", ())]
@@ -209,11 +238,21 @@ def relabel(
     left_out: list[Refusal] = []
     for image in images:
         names = {new for label in image.labels if (new := new_names.get(label, label)) is not None}
-        if image.labels and not names:
+        if image.boxes:
+            lost = [box for box in image.boxes if new_names.get(box.label, box.label) is None]
+            left_out += [(box.row, "excluded", f"{reason} {box.label!r}; its place is ignored") for box in lost]
+            boxes = tuple(_relabel_box(box, new_names) for box in image.boxes)
+            remaining.append(replace(image, labels=tuple(sorted(names)), boxes=boxes))
+        elif image.labels and not names:
             left_out += refuse(image, "excluded", f"{reason} {', '.join(map(repr, image.labels))}")
         else:
             remaining.append(replace(image, labels=tuple(sorted(names))))
     return remaining, left_out
+
+
+def _relabel_box(box: Box, new_names: Mapping[str, str | None]) -> Box:
+    label = new_names.get(box.label, box.label)
+    return replace(box, label=label or "", ignore=box.ignore or label is None)
 
 
 def choose(

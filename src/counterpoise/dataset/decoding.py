@@ -17,18 +17,28 @@ from tqdm import tqdm
 
 from counterpoise import images
 from counterpoise.dataset import cpus, curation, pixels
-from counterpoise.images import samples
+from counterpoise.images import samples, scenes
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What is kept of an image: size in px, hash of the file, small grey picture uint8 (s, s), what its values are."""
+    """What is kept of an image.
+
+    Attributes:
+        width_px: After it is turned as EXIF says.
+        height_px: Likewise.
+        sha256: Hash of the file.
+        thumbnail: Small grey picture, uint8 (s, s).
+        seen: What its values are.
+        orientation: Of EXIF, 1 to 8.
+    """
 
     width_px: int
     height_px: int
     sha256: str
     thumbnail: NDArray[np.uint8]
     seen: pixels.Seen
+    orientation: int = 1
 
 
 Look = Callable[[Sequence[str]], tuple[list[Decoded | str], images.Pixels]]
@@ -51,6 +61,8 @@ def decode(folder: Path, bands: Sequence[int], found: images.Pixels | None, imag
     try:
         if path.exists() and not path.is_file():  # reading a pipe would wait forever
             return "the path is a folder, not an image" if path.is_dir() else "the path is not a regular file"
+        if scenes.measure(path)[1]:
+            return _look_through(path, bands, found)
         with samples.room_for(path):
             data = path.read_bytes()
             values = samples.read(data, tuple(bands))
@@ -58,7 +70,7 @@ def decode(folder: Path, bands: Sequence[int], found: images.Pixels | None, imag
             small = np.zeros((images.THUMBNAIL_PX,) * 2, dtype=np.uint8)
             if found or seen.is_plain:
                 small = images.thumbnail(images.render(values, found or images.Pixels(bands=tuple(bands))))
-            return Decoded(*values.size_px, hashlib.sha256(data).hexdigest(), small, seen)
+            return Decoded(*values.size_px, hashlib.sha256(data).hexdigest(), small, seen, values.orientation)
     except images.ImageError as error:
         return str(error)
     except FileNotFoundError:
@@ -68,6 +80,19 @@ def decode(folder: Path, bands: Sequence[int], found: images.Pixels | None, imag
         return f"the image cannot be read: {error.strerror}"
     except ValueError:
         return "its path contains a null character"
+
+
+def _look_through(path: Path, bands: Sequence[int], found: images.Pixels | None) -> Decoded:
+    """Do the same for a picture that is read by windows, at most two at a time: each takes some 300 MB."""
+    with samples.taking(samples.MAX_SHARED_BYTES // 2), path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        with scenes.opened(path, rows_px=1024) as values:
+            samples.stop_if_too_few(values, tuple(bands))
+            seen = pixels.look(values, bands)
+            small = np.zeros((images.THUMBNAIL_PX,) * 2, dtype=np.uint8)
+            if found or seen.is_plain:
+                small = images.thumbnail_of(values, found or images.Pixels(bands=tuple(bands)))
+            return Decoded(*values.size_px, sha256, small, seen, values.orientation)
 
 
 def decode_all(

@@ -99,8 +99,8 @@ def _extremes(samples: Samples, shown: Sequence[int]) -> tuple[float, float]:
     for window in samples.windows():
         values = samples.window(*window)[..., shown].astype(np.float64).ravel()
         values = values[samples.known(values)]
-        lowest = _smallest(np.concatenate([lowest, values]), ignored + 1)
-        highest = -_smallest(np.concatenate([-highest, -values]), ignored + 1)
+        lowest = _smallest(lowest, values, ignored + 1)
+        highest = -_smallest(-highest, -values, ignored + 1)
     if not len(lowest):
         return float("nan"), float("nan")
     return float(lowest.max()), float(highest.min())
@@ -118,7 +118,11 @@ def _next_to(samples: Samples, shown: Sequence[int], low: float, high: float) ->
     return (after_low if after_low < np.inf else float("nan")), (before_high if before_high > -np.inf else float("nan"))
 
 
-def _smallest(values: NDArray[Any], count: int) -> NDArray[Any]:
+def _smallest(held: NDArray[Any], fresh: NDArray[Any], count: int) -> NDArray[Any]:
+    """Find the `count` smallest of both; `held` has the smallest of those before."""
+    if len(held) == count:
+        fresh = fresh[fresh < held.max()]  # few are left to sort
+    values = np.concatenate([held, fresh])
     return values if len(values) <= count else np.partition(values, count - 1)[:count]
 
 

@@ -26,6 +26,8 @@ def choose(
     members: NDArray[np.bool_],
     unit: NDArray[np.int64],
     few: Mapping[str, str],
+    *,
+    against_absence: bool = True,
 ) -> Positive:
     """Choose the class that matters.
 
@@ -39,6 +41,7 @@ def choose(
         members: (n, c) classes of each image.
         unit: (n,) unit of each image.
         few: For classes that some split lacks, why: a clause.
+        against_absence: Whether figures need units without a class, too; those of objects with boxes do not.
 
     Returns:
         Its name, and how it was chosen.
@@ -48,9 +51,8 @@ def choose(
             every class.
     """
     names = labelled.names
-    measurable = np.min(
-        [measurable_units(members[split == side], unit[split == side]) for side in splits.MEASURED], axis=0
-    )
+    count = measurable_units if against_absence else bearing_units
+    measurable = np.min([count(members[split == side], unit[split == side]) for side in splits.MEASURED], axis=0)
     if stated is not None:
         if measurable[names.index(stated)] == 0:
             raise InputError(_unmeasurable(stated, split, members[:, names.index(stated)], few))
@@ -68,6 +70,11 @@ def choose(
         )
         return Positive(names[known[0]], reason)
     raise InputError(_nothing_measurable(split, few))
+
+
+def bearing_units(members: NDArray[np.bool_], unit: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count the units with each class, (c,), from members (n, c) and units (n,)."""
+    return np.array([len(np.unique(unit[has])) for has in members.T], dtype=np.int64)
 
 
 def measurable_units(members: NDArray[np.bool_], unit: NDArray[np.int64]) -> NDArray[np.int64]:

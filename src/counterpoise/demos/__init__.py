@@ -1,4 +1,7 @@
-"""The open set of demo sets: a file per set that comes by pip, each with `write(folder)`."""
+"""The open set of demo sets: a file or folder per set, each with `write(folder)`.
+
+A set that has parameters has a block of its name in section `demo`, which `write` takes second.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import hashlib
 import importlib
 import os
 import pkgutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from counterpoise.config import PATH, InputError, suggest
 
@@ -22,8 +26,8 @@ BY_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
 class Demo(Protocol):
     """What every file of this folder offers."""
 
-    def write(self, folder: Path) -> None:
-        """Write images and `labels.csv` into an empty folder."""
+    def write(self, folder: Path, *block: Any) -> None:  # noqa: ANN401 - its own block of section `demo`, if any
+        """Write images and their labels into an empty folder."""
 
 
 def names() -> list[str]:
@@ -41,6 +45,20 @@ def find(name: str) -> Demo:
         raise InputError(f"{PATH}: demo.name is {name!r}; {suggest(name, ['none', *names()])}")
     demo: Demo = importlib.import_module(f"{__name__}.{name}")
     return demo
+
+
+def write(name: str, folder: Path, blocks: Mapping[str, object]) -> None:
+    """Write a set into an empty folder.
+
+    Args:
+        name: Of the set.
+        folder: Where to write it.
+        blocks: Section `demo`, of which the set gets the block of its name, if there is one.
+
+    Raises:
+        InputError: There is no such set, or its package is missing.
+    """
+    find(name).write(folder, *([blocks[name]] if name in blocks else []))
 
 
 def write_sums(folder: Path) -> None:

@@ -168,7 +168,7 @@ def macro_f1(targets: Units, decided: Units, count: int, units: Units) -> Score:
     if mean in (0, 1):
         return value, balanced_accuracy(targets, decided, count, units)[1]
     spread = influence.stratified(influence.macro_f1(targets, decided, count, known), classes, units)
-    return value, _with_unknown(_studentized(mean, spread), len(known), each[np.setdiff1d(present, known)])
+    return value, with_unknown(_studentized(mean, spread), len(known), each[np.setdiff1d(present, known)])
 
 
 def matthews(targets: Units, decided: Units, count: int, units: Units) -> Score:
@@ -301,7 +301,7 @@ def _over_labels(scores: list[Score], spreads: list[influence.Spread]) -> Interv
     return Interval(max(0.0, low), min(1.0, high))
 
 
-def _with_unknown(score: Score, known: int, others: Floats) -> Interval:
+def with_unknown(score: Score, known: int, others: Floats) -> Interval:
     """Widen the interval of the mean over `known` classes by others of which nothing is known."""
     value, interval = score
     if interval.reason or not len(others):

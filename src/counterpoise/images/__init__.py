@@ -61,6 +61,24 @@ def decode(data: bytes, pixels: Pixels | None = None) -> RGB:
     return render(files.read(data, pixels.bands), pixels)
 
 
+def decode_fast(data: bytes, pixels: Pixels) -> RGB:
+    """Decode as `decode` does; upright photographs in JPEG in less than half of the time."""
+    if pixels.bands or EIGHT_BITS in pixels.ranges or not _is_upright_photograph(data):
+        return decode(data, pixels)
+    import imagecodecs
+
+    with files.reasons():
+        return np.asarray(imagecodecs.jpeg8_decode(data))
+
+
+def _is_upright_photograph(data: bytes) -> bool:
+    with files.reasons(), files.opened_header(io.BytesIO(data), len(data)) as header:
+        picture = header.picture
+        if picture is None or (picture.format, picture.mode) != ("JPEG", "RGB"):
+            return False
+        return picture.getexif().get(0x0112, 1) not in range(2, 9) and header.cost_bytes <= files.MAX_IMAGE_BYTES
+
+
 def is_as_shown(data: bytes, pixels: Pixels) -> bool:
     """Say whether `decode` without `pixels` gives the same picture, so that the file can be kept unchanged."""
     if pixels.bands or EIGHT_BITS in pixels.ranges:
@@ -77,15 +95,29 @@ def render(samples: Samples, pixels: Pixels) -> RGB:
     Raises:
         ImageError: Its values are of a kind that has no range, or bytes are damaged.
     """
+    return render_window(samples, pixels, (0, 0, *samples.size_px))
+
+
+def render_window(samples: Samples, pixels: Pixels, window: tuple[int, int, int, int]) -> RGB:
+    """Make 8-bit RGB of a window (x0, y0, x1, y1) of the turned image; nothing outside it is read.
+
+    Returns:
+        uint8 (y1 - y0, x1 - x0, 3).
+
+    Raises:
+        ImageError: Its values are of a kind that has no range, or bytes are damaged.
+    """
     if samples.kind not in pixels.ranges and samples.kind != EIGHT_BITS:
         raise ImageError(
             f"its values are {samples.kind} ones of more than 8 bits, for which no range is known; state "
             "ingest.pixel_range, or convert it to 8 bits"
         )
-    image = np.empty((samples.height, samples.width, 3), dtype=np.uint8)
+    left, top, right, bottom = samples.before_turning(window)
+    image = np.empty((bottom - top, right - left, 3), dtype=np.uint8)
     with files.reasons():
-        for y0, y1, x0, x1 in samples.windows():
-            image[y0:y1, x0:x1] = _as_rgb(samples, samples.window(y0, y1, x0, x1), pixels)
+        for y0, y1, x0, x1 in files.blocks(bottom - top, right - left, samples.bands):
+            values = samples.window(top + y0, top + y1, left + x0, left + x1)
+            image[y0:y1, x0:x1] = _as_rgb(samples, values, pixels)
     return np.ascontiguousarray(_turn(image, samples.orientation))
 
 
@@ -96,7 +128,9 @@ def colour_bands(samples: Samples, bands: tuple[int, ...] = ()) -> list[int]:
 
 
 def _as_rgb(samples: Samples, values: NDArray[Any], pixels: Pixels) -> RGB:
-    colours = values[..., colour_bands(samples, pixels.bands)]
+    shown = colour_bands(samples, pixels.bands)
+    is_first = shown == list(range(len(shown)))  # a slice is no copy
+    colours = values[..., : len(shown)] if is_first else values[..., shown]
     if samples.kind != EIGHT_BITS or EIGHT_BITS in pixels.ranges or samples.inverted:
         colours = _scale(colours, pixels.ranges.get(samples.kind, (0.0, 255.0)), samples)
     rgb = np.broadcast_to(colours, (*colours.shape[:2], 3))
@@ -168,8 +202,36 @@ def thumbnail(image: RGB) -> NDArray[np.uint8]:
     return np.asarray(grey.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS))
 
 
-def encode_png(image: RGB) -> bytes:
+def thumbnail_of(samples: Samples, pixels: Pixels) -> NDArray[np.uint8]:
+    """Shrink an image that is too large for `thumbnail` to the same kind of grey square, strip by strip.
+
+    Each pixel of a picture of at most 1,024 px a side is first the mean of those that fall into it.
+
+    Raises:
+        ImageError: As `render_window`.
+    """
+    width, height = samples.size_px
+    columns, rows = min(width, 1024), min(height, 1024)
+    edges_x = np.arange(columns + 1) * width // columns
+    edges_y = np.arange(rows + 1) * height // rows
+    small = np.empty((rows, columns), dtype=np.uint8)
+    for row, (y0, y1) in enumerate(zip(edges_y[:-1].tolist(), edges_y[1:].tolist(), strict=True)):
+        strip = np.asarray(Image.fromarray(render_window(samples, pixels, (0, y0, width, y1))).convert("L"))
+        sums = np.add.reduceat(strip.sum(axis=0, dtype=np.int64), edges_x[:-1])
+        small[row] = (sums / (np.diff(edges_x) * (y1 - y0))).round()
+    grey = Image.fromarray(small)
+    return np.asarray(grey.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS))
+
+
+def encode_jpeg(image: RGB, quality: int) -> bytes:
+    """Encode with loss, 4:2:0; equal pixels give equal bytes on one version of imagecodecs."""
+    import imagecodecs
+
+    return bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(image), level=quality, subsampling="420"))
+
+
+def encode_png(image: RGB, compress_level: int = 3) -> bytes:
     """Encode losslessly; equal pixels give equal bytes on one version of Pillow."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG", compress_level=3)
+    Image.fromarray(image).save(buffer, format="PNG", compress_level=compress_level)
     return buffer.getvalue()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from counterpoise.images import file_kinds
+from counterpoise.images.budget import Budget
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -85,11 +85,27 @@ class Samples:
 
     def windows(self) -> Iterator[tuple[int, int, int, int]]:
         """Cut the image into windows (y0, y1, x0, x1) of bounded size."""
-        columns = max(1, min(self.width, BLOCK_PX // self.bands))
-        rows = max(1, BLOCK_PX // self.bands // columns)
-        for y in range(0, self.height, rows):
-            for x in range(0, self.width, columns):
-                yield y, min(y + rows, self.height), x, min(x + columns, self.width)
+        return blocks(self.height, self.width, self.bands)
+
+    def before_turning(self, window: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        """Find where a window (x0, y0, x1, y1) of the turned image lies in the file, likewise."""
+        x0, y0, x1, y1 = window
+        if 5 <= self.orientation <= 8:
+            x0, y0, x1, y1 = y0, x0, y1, x1
+        if self.orientation in (2, 3, 7, 8):
+            x0, x1 = self.width - x1, self.width - x0
+        if self.orientation in (3, 4, 6, 7):
+            y0, y1 = self.height - y1, self.height - y0
+        return x0, y0, x1, y1
+
+
+def blocks(height: int, width: int, bands: int) -> Iterator[tuple[int, int, int, int]]:
+    """Cut a rectangle into windows (y0, y1, x0, x1) of bounded size."""
+    columns = max(1, min(width, BLOCK_PX // bands))
+    rows = max(1, BLOCK_PX // bands // columns)
+    for y in range(0, height, rows):
+        for x in range(0, width, columns):
+            yield y, min(y + rows, height), x, min(x + columns, width)
 
 
 @dataclass(frozen=True)
@@ -101,28 +117,23 @@ class _Header:
     is_deep: bool
     cost_bytes: int
 
-
-class _Budget:
-    """Bytes that all threads share: whoever needs more than are free waits."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self.free = size_bytes
-        self.changed = threading.Condition()
-
-    @contextmanager
-    def taking(self, count: int) -> Iterator[None]:
-        with self.changed:
-            self.changed.wait_for(lambda: self.free >= count)
-            self.free -= count
-        try:
-            yield
-        finally:
-            with self.changed:
-                self.free += count
-                self.changed.notify_all()
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height of the file, before it is turned."""
+        if self.page is not None:
+            return int(self.page.imagewidth), int(self.page.imagelength)
+        assert self.picture is not None
+        return self.picture.width, self.picture.height
 
 
-_BUDGET = _Budget(MAX_SHARED_BYTES)
+_BUDGET = Budget(MAX_SHARED_BYTES)
+
+
+@contextmanager
+def taking(size_bytes: int) -> Iterator[None]:
+    """Wait until so many bytes of what all threads share are free, and hold them meanwhile."""
+    with _BUDGET.taking(size_bytes):
+        yield
 
 
 @contextmanager
@@ -168,9 +179,18 @@ def read(data: bytes, bands: tuple[int, ...] = ()) -> Samples:
         else:
             assert header.picture is not None
             samples = _read_picture(header.picture)
+    stop_if_too_few(samples, bands)
+    return samples
+
+
+def stop_if_too_few(samples: Samples, bands: tuple[int, ...]) -> None:
+    """Check that an image has the bands of these numbers.
+
+    Raises:
+        ImageError: It has not.
+    """
     if bands and max(bands) >= samples.bands:
         raise ImageError(f"it has {samples.bands} bands, numbered from 0; ingest.bands asks for band {max(bands)}")
-    return samples
 
 
 def is_plain(data: bytes, *, transparent: bool = True) -> bool:
@@ -207,14 +227,25 @@ def reasons() -> Iterator[None]:
 @contextmanager
 def _opened(file: IO[bytes], size: int, bands: tuple[int, ...]) -> Iterator[_Header]:
     """Open an image without decoding it, and refuse what would take too much memory."""
+    with opened_header(file, size, bands) as header:
+        _stop_if_large(*header.size_px, header.cost_bytes)
+        yield header
+
+
+@contextmanager
+def opened_header(file: IO[bytes], size: int, bands: tuple[int, ...] = ()) -> Iterator[_Header]:
+    """Open an image of `size` bytes without decoding it, however large it is.
+
+    Raises:
+        ImageError: It is no image. Decoders raise other errors, which `reasons` turns into this one.
+    """
     start = file.read(4096)
     file.seek(0)
     if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         with _tiff_page(file, bands) as page:
             if page is not None:
                 pixels = int(page.imagelength) * int(page.imagewidth)
-                _stop_if_large(page.imagewidth, page.imagelength, cost := 2 * page.nbytes + 7 * pixels + size)
-                yield _Header(None, page, False, cost)
+                yield _Header(None, page, False, 2 * page.nbytes + 7 * pixels + size)
                 return
         file.seek(0)
     try:
@@ -228,8 +259,7 @@ def _opened(file: IO[bytes], size: int, bands: tuple[int, ...]) -> Iterator[_Hea
         each = _RESULT_BYTES + (8 if deep else _MODE_BYTES.get(picture.mode, 4))
         each += _DECODER_BYTES.get(picture.format or "", 12)
         each += _PROGRESSIVE_BYTES if picture.info.get("progressive") else 0
-        _stop_if_large(*picture.size, cost := picture.width * picture.height * each + size)
-        yield _Header(picture, None, deep, cost)
+        yield _Header(picture, None, deep, picture.width * picture.height * each + size)
 
 
 def _depth(picture: Image.Image, start: bytes) -> int:
@@ -289,7 +319,7 @@ def _read_page(page: TiffPage) -> Samples:
     except ValueError:
         absent = None
     return Samples(
-        kind=_kind(values),
+        kind=kind_of(values.dtype),
         height=values.shape[0],
         width=values.shape[1],
         bands=values.shape[2],
@@ -308,7 +338,7 @@ def _read_deep(data: bytes, picture: Image.Image) -> Samples:
     values = imagecodecs.png_decode(data) if picture.format == "PNG" else imagecodecs.jpeg2k_decode(data)
     values = values[..., None] if values.ndim == 2 else values
     return Samples(
-        kind=_kind(values),
+        kind=kind_of(values.dtype),
         height=values.shape[0],
         width=values.shape[1],
         bands=values.shape[2],
@@ -319,8 +349,9 @@ def _read_deep(data: bytes, picture: Image.Image) -> Samples:
     )
 
 
-def _kind(values: NDArray[Any]) -> str:
-    return FLOAT if values.dtype.kind == "f" else EIGHT_BITS if values.dtype == np.uint8 else INTEGER
+def kind_of(dtype: np.dtype[Any]) -> str:
+    """Name the kind of values that an array of this type holds."""
+    return FLOAT if dtype.kind == "f" else EIGHT_BITS if dtype == np.uint8 else INTEGER
 
 
 def _is_transparent(picture: Image.Image) -> bool:

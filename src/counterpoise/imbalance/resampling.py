@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -104,6 +105,33 @@ def _repeat_factor(members: Members, threshold: float, resize_frac: float, rng: 
     rows = np.repeat(np.arange(len(members)), np.diff(table.indptr))
     np.maximum.at(factors, rows, np.sqrt(threshold / share)[table.indices])
     return _whole(factors, rng)
+
+
+def _box_repeat_factor(boxes: Counts, threshold: float, resize_frac: float, rng: np.random.Generator) -> Counts:
+    """Repeat tiles of classes that are rare among tiles and among boxes: f = sqrt(f_tiles f_boxes) in the LVIS formula.
+
+    Example:
+        >>> boxes = np.array([[3, 0]] * 8 + [[3, 1]] * 2)  # the second: 2 of 10 tiles, 2 of 32 boxes, f = sqrt(1 / 80)
+        >>> box_repeat_factors(boxes, 0.45).round(4)[[0, 9]]  # sqrt(0.45 * sqrt(80)) = 2.0062
+        array([1.    , 2.0062])
+    """
+    return _whole(box_repeat_factors(boxes, threshold), rng)
+
+
+def box_repeat_factors(boxes: Counts, threshold: float) -> Floats:
+    """Compute how often each tile is repeated by `box_repeat_factor`, before rounding.
+
+    Args:
+        boxes: (n, c) boxes of each class in each tile.
+        threshold: t in r = max(1, sqrt(t / f)).
+
+    Returns:
+        (n,) factors, 1 or more; those of a tile are the largest of its classes.
+    """
+    present = np.asarray(boxes) > 0
+    numbers = np.maximum(np.asarray(boxes).sum(axis=0), 1)
+    share = np.sqrt(np.maximum(present.sum(axis=0), 1) / len(boxes) * numbers / max(int(np.sum(boxes)), 1))
+    return np.asarray(np.where(present, np.sqrt(threshold / share), 1.0).max(axis=1, initial=1.0))
 
 
 def _lp_ros(members: Members, threshold: float, resize_frac: float, rng: np.random.Generator) -> Counts:
@@ -225,12 +253,13 @@ def _single_label(members: Members, threshold: float, resize_frac: float, rng: n
     return repeats
 
 
-STRATEGIES: dict[str, Callable[[Members, float, float, np.random.Generator], Counts]] = {
+STRATEGIES: dict[str, Callable[[Any, float, float, np.random.Generator], Counts]] = {
     "none": _none,
     "over": _over,
     "under": _under,
     "square_root": _square_root,
     "repeat_factor": _repeat_factor,
+    "box_repeat_factor": _box_repeat_factor,
     "lp_ros": _lp_ros,
     "lp_rus": _lp_rus,
     "ml_ros": _ml_ros,
@@ -239,7 +268,7 @@ STRATEGIES: dict[str, Callable[[Members, float, float, np.random.Generator], Cou
 }
 
 
-REPEATING = ("over", "square_root", "repeat_factor", "lp_ros", "ml_ros", "single_label")
+REPEATING = ("over", "square_root", "repeat_factor", "box_repeat_factor", "lp_ros", "ml_ros", "single_label")
 """The strategies that draw a tile more than once, so that augmented views have a use."""
 
 
@@ -251,8 +280,18 @@ OF_LABEL_SETS = ("lp_ros", "lp_rus", "ml_ros", "ml_rus", "single_label")
 """The strategies for many labels per tile alone, which read `resize_frac`."""
 
 
+OF_BOXES = ("box_repeat_factor",)
+"""The strategies for tiles with boxes alone, which count them."""
+
+
 def repeats(
-    strategy: str, members: Members, rng: np.random.Generator, *, threshold: float = 0.1, resize_frac: float = 0.25
+    strategy: str,
+    members: Members,
+    rng: np.random.Generator,
+    *,
+    threshold: float = 0.1,
+    resize_frac: float = 0.25,
+    boxes: Counts | None = None,
 ) -> Counts:
     """Say how often each tile is drawn in one epoch.
 
@@ -263,6 +302,9 @@ def repeats(
     treat every distinct label set as a class (no label at all is one too), so `over` draws very much and `under` very
     little where many sets occur once; `repeat_factor` takes the largest factor of a tile's labels, with share_k the
     share of tiles that have label k.
+
+    For boxes alone, `box_repeat_factor` is `repeat_factor` by f = sqrt(f_tiles f_boxes) in place of share_k: the
+    geometric mean of the shares of tiles and of boxes that a class has.
 
     For many labels alone, by a share of the tiles (`resize_frac`):
 
@@ -278,8 +320,11 @@ def repeats(
         strategy: One of the names above.
         members: (n, c) which classes each tile has.
         rng: Decides which tiles get the odd draw.
-        threshold: Share of the tiles below which `repeat_factor` repeats a class, in (0, 1].
+        threshold: Share of the tiles below which `repeat_factor` repeats a class, in (0, 1]; of
+            `box_repeat_factor`, the value of f.
         resize_frac: By which share of the tiles the last five grow or shrink the draws, in (0, 1].
+        boxes: (n, c) boxes of each class in each tile, for `box_repeat_factor`; without them, one of each class that
+            a tile has.
 
     Returns:
         (n,) how often each tile is drawn, 0 or more.
@@ -287,7 +332,8 @@ def repeats(
     Raises:
         ValueError: The strategy is unknown, a share is out of range, or there are no tiles.
 
-    Source: Gupta, Dollár, Girshick (2019), LVIS, for `repeat_factor`. Charte, Rivera, del Jesus, Herrera
+    Source: Gupta, Dollár, Girshick (2019), LVIS, for `repeat_factor`. Yaman et al. (2023), Instance-Aware Repeat Factor
+        Sampling for Long-Tailed Object Detection, for `box_repeat_factor`. Charte, Rivera, del Jesus, Herrera
         (2015), Addressing imbalance in multilabel classification: Measures and random resampling algorithms,
         Neurocomputing 163, for LP-ROS, LP-RUS, ML-ROS, ML-RUS. Departures. All: numbers of draws in place of
         copies; the total is met exactly instead of in whole rounds, and rounds stop where no label or set is left.
@@ -308,4 +354,5 @@ def repeats(
             raise ValueError(f"oversample.{name} is {share}; expected a number in (0, 1]")
     if not len(members):
         raise ValueError("there are no tiles to draw from")
-    return STRATEGIES[strategy](members, threshold, resize_frac, rng)
+    counted = members if boxes is None or strategy not in OF_BOXES else boxes
+    return STRATEGIES[strategy](counted, threshold, resize_frac, rng)

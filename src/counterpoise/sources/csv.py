@@ -6,48 +6,42 @@ import csv
 import io
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator
 
 from counterpoise import labels
 from counterpoise.config import InputError, Listed, Name, Section, suggest
-from counterpoise.sources import SPLITS, SUFFIXES, Row, is_missing
+from counterpoise.sources import (
+    FALSE,
+    SPLITS,
+    SUFFIXES,
+    TRUE,
+    Below,
+    Delimiter,
+    Row,
+    bit,
+    is_missing,
+    read_tab,
+    read_text,
+)
 
 Table = list[tuple[int, list[str]]]
 """Rows of which some cell is filled, each with its number; line ends inside quotes do not count."""
 BLOCK = "ingest.sources.csv"
+GIVES_BOXES = False
 DELIMITERS = (",", ";", "\t", "|", " ")
 IN_NAMES = "_-.'\"/\\()[]# "
 """Characters that the name of a column may hold; every other one may separate columns, if names become known by it."""
 HEADER_ROWS = 20
 """How many rows are searched for the names of the columns, to say that there are rows above them."""
-TRUE, FALSE = ("1", "true", "t", "yes", "y"), ("0", "false", "f", "no", "n")
-"""How a column of 0 and 1 may be written, in upper or lower case; `1.0` is 1."""
-
-
-def _below(path: str) -> str:
-    if path.startswith("/") or ".." in PurePosixPath(path).parts:
-        raise PydanticCustomError("below", "expected a path below ingest.root, without a leading `/` and without `..`")
-    return path
-
-
-def _tab(text: object) -> object:
-    return "\t" if text == "\\t" else text  # YAML reads '\t' in single quotes as two characters
-
-
-def _separates(delimiter: str) -> str:
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise PydanticCustomError("delimiter", "expected one character, neither a double quote nor a line end")
-    return delimiter
 
 
 class Params(Section):
     """Block `ingest.sources.csv`."""
 
-    file: Annotated[str, AfterValidator(_below)]
+    file: Below
     """Path of the table, below `ingest.root`."""
     image_column: Name
     """Column with the path of the image, below `ingest.root`."""
@@ -56,7 +50,7 @@ class Params(Section):
     label_columns: Listed[Name]
     """For a table with a column per class: the columns, which hold 1 where an image has the class and 0 where it has
     not (one-hot). Empty for none."""
-    label_separator: Annotated[str, BeforeValidator(_tab)]
+    label_separator: Annotated[str, BeforeValidator(read_tab)]
     """What separates several labels in a cell, such as `|` or `,`; lists such as `['a', 'b']` are understood too. Empty
     if a cell is always the name of one class, whatever characters it has."""
     join_columns: Listed[Name]
@@ -68,7 +62,7 @@ class Params(Section):
     split_column: Name
     """Column with the split of the image, if you bring your own: train, val (also valid, validation, dev) or test;
     empty if there is none."""
-    delimiter: Annotated[str, BeforeValidator(_tab), AfterValidator(_separates)]
+    delimiter: Delimiter
     """The character that separates columns; `'\\t'` is a tab."""
 
 
@@ -109,23 +103,8 @@ def read(folder: Path, params: Params, say: Callable[[str], None]) -> list[Row]:
     ]
 
 
-def _text(path: Path) -> str:
-    data = path.read_bytes()
-    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise InputError(f"{path}: a workbook, not text; save it as CSV in UTF-8")
-    if data.startswith(b"version https://git-lfs"):
-        raise InputError(f"{path}: a Git LFS pointer, not the table itself; fetch the table with `git lfs pull`")
-    try:
-        return data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path} line {line}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8"
-        ) from error
-
-
 def _parse(path: Path, params: Params) -> Table:
-    text = _text(path)
+    text = read_text(path, "table")
     skipped = re.match(r'(?i)"?sep=."?(?:\r\n|\r|\n)', text)  # Excel writes and reads such a line
     text = text[skipped.end() :] if skipped else text
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=params.delimiter, strict=True)
@@ -212,7 +191,7 @@ def _is_data(header: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
 def _binary(header: Sequence[str], body: Sequence[Sequence[str]], params: Params) -> list[str]:
     """Name the columns that hold only 0 and 1, and both somewhere in the table."""
     columns = {
-        name.strip(): {_bit(cells[place]) for cells in body if len(cells) > place}
+        name.strip(): {bit(cells[place]) for cells in body if len(cells) > place}
         for place, name in enumerate(header)
         if name.strip() not in ("", params.image_column, params.group_column)
     }
@@ -257,12 +236,8 @@ def _refuse_longer(path: Path, table: Table, delimiter: str) -> None:
     )
 
 
-def _bit(cell: str) -> str:
-    return re.sub(r"\.0*$", "", cell.strip().lower())
-
-
 def _is_one(path: Path, number: int, column: str, cell: str) -> bool:
-    text = _bit(cell)
+    text = bit(cell)
     if text not in (*TRUE, *FALSE):
         raise InputError(f"{path} row {number}: column {column!r} holds {cell!r}; expected 0 or 1")
     return text in TRUE

@@ -11,6 +11,7 @@ from counterpoise import labels
 from counterpoise.config import InputError, Section
 from counterpoise.sources import SPLITS, SUFFIXES, Row
 
+GIVES_BOXES = False
 OTHER_FILES = (
     *(".txt", ".md", ".rst", ".pdf", ".doc", ".docx", ".html", ".url", ".csv", ".tsv", ".xls", ".xlsx", ".json"),
     *(".xml", ".yaml", ".yml", ".ini", ".cfg", ".log", ".db", ".lock", ".py", ".ipynb", ".sh", ".bat", ".md5", ".dvc"),

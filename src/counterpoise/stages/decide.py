@@ -2,8 +2,9 @@
 
 With `target: estimated`, unlabelled images from deployment are used only to estimate the class shares there.
 
-Reads `results/predictions/val.parquet`, `models/model/`, `data/prior.json`, `data/positive.json`, and the folder or
-file that `decide.unlabelled` names. Writes `models/decision.json` and `models/decide.sums`.
+Reads `results/predictions/val.parquet`, `results/detections/val/`, `models/model/`, `data/prior.json`,
+`data/positive.json`, and the folder or file that `decide.unlabelled` names. Writes `models/decision.json` and
+`models/decide.sums`.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
-from counterpoise import labels
+from counterpoise import labels, tasks
 from counterpoise.artifacts import decision as decision_file
-from counterpoise.artifacts import model, predictions, unlabelled
+from counterpoise.artifacts import detections, model, predictions, unlabelled
 from counterpoise.artifacts import positive as positive_file
 from counterpoise.artifacts import prior as prior_file
-from counterpoise.artifacts.decision import Decision
+from counterpoise.artifacts.decision import Boxes, Decision
 from counterpoise.artifacts.positive import Positive
 from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
 from counterpoise.config import PATH, InputError, Prevalences, Section
-from counterpoise.decision import rules, target_prior, validation
+from counterpoise.decision import boxes, rules, target_prior, validation
 from counterpoise.decision.class_names import ClassNames
 from counterpoise.decision.links import Rule
 from counterpoise.stages import run, warn
@@ -43,15 +45,19 @@ class Decide(ClassNames):
     unlabelled: str
     """For `estimated`: raw logits of images from deployment, as `counterpoise predict --logits` writes them; a parquet
     file, or a folder of such files. The path must exist for every target."""
-    rule: Literal["most_probable", "balanced", "least_cost", "f_beta", "precision_floor"]
+    rule: Literal["most_probable", "balanced", "least_cost", "f_beta", "precision_floor", "false_alarms"]
     """How probabilities become decisions. `most_probable`: maximises accuracy; `balanced`: maximises balanced accuracy;
     `least_cost`: minimises the costs; `f_beta`: maximises F-beta; `precision_floor`: maximises recall at a given
-    precision. The last two set a threshold for each label, or for the positive one of two classes."""
+    precision; `false_alarms` (detection only): maximises recall with at most so many false alarms. The last three set a
+    threshold for each label, or for the positive one of two classes. With detection `balanced` and `least_cost` are
+    refused, as there is no number of boxes that are rightly left out."""
     beta: float = Field(gt=0, le=10)
     """`f_beta` only: how much more recall counts than precision, in (0, 10]."""
     floor: float = Field(gt=0, lt=1)
     """`precision_floor` only: the precision that validation must support with 95 % confidence, in (0, 1). Groups count,
     not images: a floor of 0.8 needs at least 14 groups of the class, all right."""
+    false_alarms: float = Field(ge=0, le=1000)
+    """`false_alarms` only: how many boxes of a class may be wrong in an image of validation on average, in 0..1000."""
     at_least: int = Field(ge=0, le=1000)
     """Multilabel only: minimum number of labels per image, in 0..1000; the most probable labels are added. 0 allows
     none."""
@@ -111,7 +117,7 @@ def choose(
     """
     truth = labels.indicators(val.labels, val.classes)
     rule = Rule(
-        name=params.rule,
+        name="most_probable" if params.rule in boxes.OF_BOXES_ALONE else params.rule,
         costs=params.costs,
         beta=params.beta,
         floor=params.floor,
@@ -130,6 +136,21 @@ def choose(
     ruled = rules.with_rule(at_target, val, truth, rule)
     others = tuple(rules.at_prevalence(at_target, share, val, truth, rule) for share in matters.at_prevalence)
     return validation.counted(replace(ruled, prevalences=others), val, truth)
+
+
+def choose_boxes(val: predictions.Predictions, found: detections.Tables, params: Decide) -> Boxes:
+    """Choose on validation which boxes are decided for.
+
+    Raises:
+        InputError: The calibrator or the rule does not suit boxes.
+    """
+    there = detections.arrays(found, "val", val.image_ids, val.classes)
+    matched = boxes.candidates(*there, np.array(val.groups), len(val.classes))
+    rule = boxes.Rule(params.rule, params.beta, params.floor, params.search_positives, params.false_alarms)
+    try:
+        return boxes.choose(matched, params.calibrator, rule, min_positives=params.min_positives)
+    except ValueError as error:
+        raise InputError(f"{PATH}: {error}") from error
 
 
 def of_this_model(root: Path, where: str) -> unlabelled.Unlabelled:
@@ -159,8 +180,14 @@ def main(root: Path, params: Params) -> None:
     card, prior = model.read_card(root), prior_file.read(root)
     scores = of_this_model(root, params.decide.unlabelled) if params.decide.target == "estimated" else None
     matters = Matters(positive_file.read(root), params.evaluate.at_prevalence)
-    decision = choose(predictions.read(root, "val"), prior, card.ledger, params.decide, matters, scores)
+    val = predictions.read(root, "val")
+    decision = choose(val, prior, card.ledger, params.decide, matters, scores)
+    if tasks.find(prior.task).HAS_BOXES:
+        decision = replace(decision, boxes=choose_boxes(val, detections.read(root, "val"), params.decide))
     decision_file.write(root, decision)
+    if decision.boxes is not None:
+        for line in boxes_warnings(decision.boxes, decision.classes):
+            warn(line)
     if decision.pooled:
         warn(f"too few validation images for a separate calibration; these labels share one: {list(decision.pooled)}")
     if never := rules.never_decided(decision):
@@ -174,6 +201,22 @@ def main(root: Path, params: Params) -> None:
         images, p_value = decision.estimated.images, decision.estimated.p_value
         print(f"target estimated from {images} unlabelled images; check of the assumption: p = {p_value:.2g}")
         print(decision.estimated.unnoticed)
+
+
+def boxes_warnings(of: Boxes, classes: tuple[str, ...]) -> list[str]:
+    """Say which classes have too few boxes in validation, and which are never decided for."""
+    pooled = [name for name, shared in zip(classes, of.pooled, strict=True) if shared]
+    never = [name for name, limit in zip(classes, of.thresholds, strict=True) if limit is None]
+    return [
+        *(
+            [f"too few boxes in validation for a separate calibration; these classes share one: {pooled}"]
+            * bool(pooled)
+        ),
+        *(
+            [f"no threshold on boxes satisfies decide.rule {of.rule!r} on validation for {never}: never decided for"]
+            * bool(never)
+        ),
+    ]
 
 
 def _shares(shares: tuple[float, ...] | None) -> str:

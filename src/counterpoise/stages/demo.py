@@ -1,4 +1,4 @@
-"""Write a demo data set from a pip package.
+"""Write a demo data set from a pip package, or from random numbers.
 
 Reads a pip package. Writes `data/demo/`. Whoever brings their own images sets `ingest.root` and `demo.name: none`.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from counterpoise import demos, storage
 from counterpoise.config import PATH, InputError, Section
-from counterpoise.demos import FOLDER
+from counterpoise.demos import FOLDER, scenes
 from counterpoise.stages import run
 
 SHOWN = 3
@@ -20,7 +20,10 @@ class Demo(Section):
     """Section `demo`."""
 
     name: str
-    """Demo data set: `elpv`, solar cells (multiclass); `icons`, pictograms (multilabel); `none`, an empty folder."""
+    """Demo data set: `elpv`, solar cells (multiclass); `icons`, pictograms (multilabel); `scenes`, generated
+    aerial scenes with boxes (detection); `none`, an empty folder."""
+    scenes: scenes.Params
+    """How the scenes of `scenes` are generated."""
 
 
 class Params(Section):
@@ -45,7 +48,7 @@ def main(root: Path, params: Params) -> None:
         )
     with storage.replacing(root / FOLDER, folder=True) as folder:
         if params.demo.name != "none":
-            demos.find(params.demo.name).write(folder)
+            demos.write(params.demo.name, folder, dict(params.demo))
             demos.write_sums(folder)
 
 

@@ -1,7 +1,7 @@
 """Score the decisions on the test set, with confidence intervals.
 
-Reads `results/predictions/test.parquet`, `models/decision.json`. Writes `reports/metrics.json`,
-`reports/plots/` and `reports/evaluate.sums`.
+Reads `results/predictions/test.parquet`, `results/detections/test/`, `models/decision.json`. Writes
+`reports/metrics.json`, `reports/plots/` and `reports/evaluate.sums`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from pydantic import Field
 
 from counterpoise import labels
 from counterpoise.artifacts import decision as decision_file
-from counterpoise.artifacts import metrics, plots, predictions
+from counterpoise.artifacts import detections, metrics, plots, predictions
+from counterpoise.artifacts.decision import Boxes
 from counterpoise.config import Prevalences, Section, Seed
+from counterpoise.decision import boxes
 from counterpoise.decision.class_names import PositiveName
 from counterpoise.engine.threads import one_thread
-from counterpoise.evaluation import tasks
+from counterpoise.evaluation import box_tables, tasks
+from counterpoise.evaluation.box_scores import Scenes
 from counterpoise.evaluation.class_scores import of_class
 from counterpoise.evaluation.differences import differences_table
 from counterpoise.evaluation.headline import headline
@@ -67,7 +70,7 @@ def score(
         seed: Seed of these draws.
 
     Returns:
-        The headline metrics, and the tables of the plots.
+        The headline metrics, and the tables of the plots; those of boxes have no rows yet.
 
     Raises:
         ArtifactError: Predictions and decision are from different runs.
@@ -93,8 +96,21 @@ def score(
         "differences": differences_table(by_variant, scores, truth, task),
         "prevalence": prevalence_table(logits, by_variant, decision, truth),
         "prevalence_grid": prevalence_grid(decided, decision, truth),
-    }
+    } | box_tables.empty()
     return headline(scores, of_class(decided, truth, truth.positive), truth, decision, task), tables
+
+
+def scenes_of(test: predictions.Predictions, found: detections.Tables, decision: Boxes) -> Scenes:
+    """Decide for boxes, and put them beside the objects that are there."""
+    there, truth = detections.arrays(found, "test", test.image_ids, test.classes)
+    return Scenes(
+        there,
+        truth,
+        boxes.probabilities(decision, there.scores, there.label),
+        boxes.decided(decision, there.scores, there.label),
+        unit_codes(test.groups),
+        test.classes,
+    )
 
 
 def console_warnings(notes: Sequence[str], names: Sequence[str], counts: Sequence[int]) -> list[str]:
@@ -123,6 +139,10 @@ def main(root: Path, params: Params) -> None:
     test, decision = predictions.read(root, "test"), decision_file.read(root)
     with one_thread():
         result, tables = score(test, decision, params.evaluate, params.seed)
+        if decision.boxes is not None:
+            scenes = scenes_of(test, detections.read(root, "test"), decision.boxes)
+            every = box_tables.scores(scenes)
+            result, tables = box_tables.with_boxes(result, every), tables | box_tables.tables(scenes, every)
     counts = units_of_classes(labels.indicators(test.labels, test.classes), unit_codes(test.groups)).tolist()
     for line in console_warnings(result.notes[2:], test.classes, counts):
         warn(line)

@@ -1,9 +1,9 @@
 """Read images and labels, check them, and write them in one schema.
 
-Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/rejected.csv`,
-`data/thumbnails.npy`, `data/pixels.json`, and `data/ingest.sums`. Every image is decoded once, and a second time once
-the range of all images is known if it has more than 8 bits or transparency; every row that is not used is listed with
-its reason.
+Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/boxes.csv`,
+`data/rejected.csv`, `data/thumbnails.npy`, `data/pixels.json`, and `data/ingest.sums`. Every image is decoded once,
+and a second time once the range of all images is known if it has more than 8 bits or transparency; every row that is
+not used is listed with its reason.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from counterpoise import config, images, labels, sources, tasks
-from counterpoise.artifacts import classes, manifest, pixels, rejected, thumbnails
+from counterpoise.artifacts import boxes, classes, manifest, pixels, rejected, thumbnails
 from counterpoise.config import InputError, Listed, Name, Section
-from counterpoise.dataset import class_names, curation, decoding, image_paths, label_warnings
+from counterpoise.dataset import box_curation, class_names, curation, decoding, image_paths, label_warnings
 from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
 from counterpoise.stages import count_of, list_counts, run, warn
@@ -58,11 +58,13 @@ class Ingest(Section):
     root: str
     """Folder with the images and their labels, inside the repository."""
     source: str
-    """Where the labels come from: `csv`, a table; or `folder`, one folder per class."""
+    """Where the labels come from: `csv`, a table; or `folder`, one folder per class. Boxes come from `coco`, `voc`,
+    `yolo`, `boxes_csv`, a table, or `geojson`, beside GeoTIFFs."""
     sources: dict[str, dict[str, Any]]
     """The parameters of each source."""
     exclude: Listed[Name]
-    """Classes to leave out. Images that have no other class are left out too."""
+    """Classes to leave out. Images that have no other class are left out too. Of boxes, the place is ignored: it is
+    neither an object nor background."""
     merge: dict[Name, Listed[Name]]
     """Classes to merge, as {new name: [old names]}."""
     rare: Rare
@@ -107,6 +109,7 @@ class Ingested:
 
     manifest: pd.DataFrame
     classes: classes.Classes
+    boxes: pd.DataFrame
     rejected: pd.DataFrame
     thumbnails: NDArray[np.uint8]
     pixels: images.Pixels
@@ -144,10 +147,14 @@ def assemble(
             refused += curation.refuse(image, "rejected", result)
         else:
             decoded[image.image] = result
+    boxed = box_curation.curate([image for image in usable if image.image in decoded], decoded)
+    refused += boxed.refused
     refused = [(row, kind, reason + hint_for(row, reason, found)) for row, kind, reason in refused]
-    before, usable = usable, [image for image in usable if image.image in decoded]
-    warned = [*warn_of_classes(before, usable)]
+    before, usable = usable, list(boxed.images)
+    warned = [*boxed.warnings, *warn_of_classes(before, usable)]
     usable, left_out = curation.treat_rare(usable, settings.rare.min_images, settings.rare.action)
+    refused += left_out
+    usable, left_out = box_curation.refuse_unfit(usable, params.task)
     refused += left_out
     stop_if_too_many(refused, sum(not row.unused for row in rows), settings.max_rejected_frac)
     usable.sort(key=lambda image: image.image)
@@ -159,7 +166,8 @@ def assemble(
     warned += find_flat(pictures, is_range_found=settings.pixel_range == "auto" and bool(seen.ranges))
     warned += label_warnings.large_group(usable)
     table = list_usable(usable, decoded, settings.root)
-    return Ingested(table, ordered, list_refused(refused), pictures, seen, tuple(warned))
+    listed = list_boxes(usable)
+    return Ingested(table, ordered, listed, list_refused(refused), pictures, seen, tuple(warned))
 
 
 def hint_for(row: Row, reason: str, found: image_paths.Found) -> str:
@@ -240,6 +248,19 @@ def list_usable(usable: Sequence[Labelled], decoded: dict[str, decoding.Decoded]
     return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
 
 
+def list_boxes(usable: Sequence[Labelled]) -> pd.DataFrame:
+    """Build the table of `boxes.csv`; without rows where labels are of whole images."""
+    import pandas as pd
+
+    rows = [
+        (image.image, number, box.label, box.row.labels[0], *box.corners, int(box.ignore), _printable(box.row.where))
+        for image in usable
+        for number, box in enumerate(image.boxes)
+    ]
+    table = pd.DataFrame(rows, columns=list(boxes.COLUMNS))
+    return table if rows else table.astype(boxes.COLUMNS)
+
+
 def list_refused(refused: Sequence[Refusal]) -> pd.DataFrame:
     """Build the table of `rejected.csv`. File names that are not UTF-8 are escaped."""
     import pandas as pd
@@ -308,7 +329,14 @@ def summarise(result: Ingested) -> str:
     """List the number of images of each class in one line."""
     unlabelled = int((result.manifest["labels"] == "").sum())
     listed = list_counts(result.classes.names, result.classes.counts)
-    return f"{result.classes.images} images: {listed}" + (f"; {unlabelled} without a label" if unlabelled else "")
+    text = f"{result.classes.images} images: {listed}" + (f"; {unlabelled} without a label" if unlabelled else "")
+    if len(result.boxes):
+        objects = result.boxes.loc[result.boxes["ignore"] == 0, "label"]
+        numbers = [int((objects == name).sum()) for name in result.classes.names]
+        ignored = len(result.boxes) - len(objects)
+        text += f"\n{len(objects)} boxes: {list_counts(result.classes.names, numbers)}"
+        text += f"; {ignored} more are ignored" if ignored else ""
+    return text
 
 
 def main(root: Path, params: Params) -> None:
@@ -339,6 +367,7 @@ def main(root: Path, params: Params) -> None:
     for warning in (*label_warnings.one_label_each(rows, params.task, separator), *result.warnings):
         warn(warning)
     manifest.write(root, result.manifest)
+    boxes.write(root, result.boxes)
     classes.write(root, result.classes)
     rejected.write(root, result.rejected)
     thumbnails.write(root, result.thumbnails)

@@ -1,8 +1,9 @@
 """Compute the raw logits of every image of validation and test.
 
 Reads `models/model/`, `data/clusters.csv`, `data/tiles/{val,test}/` and `data/features/{val,test}/`. Writes
-`results/predictions/{val,test}.parquet` and `results/predictions/predict.{val,test}.sums`. Predictions are averaged
-over the members of a model and the views of a tile, then aggregated from the tiles to one row per image.
+`results/predictions/{val,test}.parquet`, `results/predictions/predict.{val,test}.sums` and
+`results/detections/{val,test}/`, which have no rows where labels have no boxes. Predictions are averaged over the
+members of a model and the views of a tile, then aggregated from the tiles to one row per image.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from counterpoise.artifacts import clusters, features, model, predictions, tiles
+from counterpoise.artifacts import clusters, detections, features, model, predictions, tiles
 from counterpoise.config import PATH, BatchSize, InputError, Section, Tta
 from counterpoise.dataset import aggregation
 from counterpoise.stages import run
@@ -160,6 +161,7 @@ def main(root: Path, params: Params) -> None:
         stored, units = features.read(root, split, part), clusters.units(root, part)
         logits = logits_of(card, members, part, stored, params.predict, compute, f"predict {split}")
         predictions.write(root, split, aggregate(part.table, logits, units, card.classes, params.predict.aggregate))
+        detections.write(root, split, detections.empty())
 
 
 if __name__ == "__main__":

@@ -290,7 +290,15 @@ def main(root: Path, params: Params) -> None:
     for warning in coverage.warn_of_few_in_test(labelled.names, members[split == "test"].sum(axis=0).tolist()):
         warn(warning)
     few = {name: why for name, (_, why) in result.absent.items()}
-    positive = positive_class.choose(params.evaluate.positive, labelled, split, members, _numbered(units), few)
+    positive = positive_class.choose(
+        params.evaluate.positive,
+        labelled,
+        split,
+        members,
+        _numbered(units),
+        few,
+        against_absence=dataset_tasks.find(params.task).MEASURED_AGAINST_ABSENCE,
+    )
     splits.write(root, result.splits)
     positive_file.write(root, positive)
     sizes = result.splits["split"].value_counts()

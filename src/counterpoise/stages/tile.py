@@ -1,29 +1,38 @@
-"""Cut images into tiles, and store the tiles of each split.
+"""Cut images into tiles, and store the tiles and the boxes of each split.
 
-Reads `data/manifest.csv`, `data/splits.csv`, `data/pixels.json` and the images. Writes `data/tiles/{train,val,test}/`.
-An image of 8 bits that fits into one tile is copied byte for byte; windows of larger ones, and images of other values,
-are stored as PNG.
+Reads `data/manifest.csv`, `data/boxes.csv`, `data/splits.csv`, `data/pixels.json` and the images.
+Writes `data/tiles/{train,val,test}/`. An image of 8 bits that fits into one tile is copied byte for byte; windows of
+larger ones, and images of other values, are encoded. Images that take much memory are read window by window.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
 
-from counterpoise import config, images
-from counterpoise.artifacts import manifest, pixels, splits, tiles
+from counterpoise import config, images, labels
+from counterpoise.artifacts import boxes, manifest, pixels, splits, tile_boxes, tiles
 from counterpoise.config import InputError, Section
-from counterpoise.dataset import tiling
-from counterpoise.stages import run
+from counterpoise.dataset import cpus, in_order, tile_labels, tiling
+from counterpoise.images import scenes
+from counterpoise.stages import run, warn
 from counterpoise.storage import check_partners
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LIMIT_BYTES = 2**29
+"""What all images and tiles that threads work on may take together, 512 MiB."""
 
 
 class Tile(Section):
@@ -34,12 +43,35 @@ class Tile(Section):
     windows of this size."""
     overlap_px: int = Field(ge=0, lt=16_384)
     """Minimum overlap of neighbouring windows in pixels, from 0 to below `size_px`."""
+    format: Literal["png", "jpeg"]
+    """How windows are stored: `png`, without loss; or `jpeg`, in a tenth of the space and of the time."""
+    compress_level: int = Field(ge=0, le=9)
+    """How hard `png` compresses, in 0..9: 1 is the fastest that compresses, 0 does not."""
+    quality: int = Field(ge=1, le=100)
+    """Quality of `jpeg`, in 1..100."""
+    min_visible: float = Field(gt=0, le=1)
+    """A box of which less than this share of its area lies in a tile is ignored there: it is neither an object nor
+    background; in (0, 1]."""
+    label_rule: tile_labels.Rule
+    """Which classes a tile shows, where images have boxes: `any`, those of its boxes; `area_frac`, those whose boxes
+    cover `min_area_frac` of it; `count`, those with `min_count` boxes."""
+    min_area_frac: float = Field(ge=0, le=1)
+    """Share of a tile that the boxes of a class cover together, for `area_frac`; in [0, 1]."""
+    min_count: int = Field(ge=1, le=1_000_000)
+    """Boxes of a class in a tile, for `count`; in 1..1,000,000."""
 
 
 class Params(Section):
     """What this stage reads."""
 
     tile: Tile
+
+
+def encode(image: images.RGB, params: Tile) -> bytes:
+    """Encode a window as section `tile` says."""
+    if params.format == "jpeg":
+        return images.encode_jpeg(image, params.quality)
+    return images.encode_png(image, params.compress_level)
 
 
 def cut(row: pd.Series, data: bytes, params: Tile, found: images.Pixels) -> Iterator[tiles.Tile]:
@@ -59,10 +91,131 @@ def cut(row: pd.Series, data: bytes, params: Tile, found: images.Pixels) -> Iter
         own = data if images.is_as_shown(data, found) else images.encode_png(images.decode(data, found))
         yield tiles.Tile(row["image_id"], row["image_id"], row["labels"], windows[0], own)
         return
-    image = images.decode(data, found)
+    image = images.decode_fast(data, found)
     for x0, y0, x1, y1 in windows:
-        encoded = images.encode_png(image[y0:y1, x0:x1])
-        yield tiles.Tile(f"{row['image_id']}@{x0},{y0}", row["image_id"], row["labels"], (x0, y0, x1, y1), encoded)
+        yield _tile(row, (x0, y0, x1, y1), encode(image[y0:y1, x0:x1], params))
+
+
+def _tile(row: pd.Series, window: tiling.Window, encoded: bytes) -> tiles.Tile:
+    name = f"{row['image_id']}@{window[0]},{window[1]}"
+    return tiles.Tile(name, row["image_id"], row["labels"], window, encoded)
+
+
+Job = tuple[int, Callable[[], list[tiles.Tile]]]
+"""What a job takes, in bytes, and the job."""
+
+
+def jobs_of(root: Path, row: pd.Series, params: Tile, found: images.Pixels) -> Iterator[Job]:
+    """Divide the work on one image into jobs: one for all of a small image, one for each window of a large one.
+
+    Raises:
+        InputError: The file is missing, or has changed, or is large and cannot be read by windows.
+    """
+    path = root / row["path"]
+    try:
+        cost, is_large = scenes.measure(path)
+    except (images.ImageError, FileNotFoundError):  # the job finds out whether the file is still the same
+        cost, is_large = 0, False
+    if not is_large:
+        yield cost, lambda: list(cut(row, load(root, row["path"], row["sha256"]), params, found))
+        return
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != row["sha256"]:
+            raise _changed(row["path"])
+    try:
+        with scenes.opened(path, rows_px=params.size_px) as scene:
+            for window in tiling.windows(*scene.size_px, params.size_px, params.overlap_px):
+                image = images.render_window(scene, found, window)
+                yield 3 * image.nbytes, partial(_encode_window, row, window, image, params)
+    except images.ImageError as error:
+        raise InputError(f"{row['path']}: {error}") from error
+
+
+def _encode_window(row: pd.Series, window: tiling.Window, image: images.RGB, params: Tile) -> list[tiles.Tile]:
+    return [_tile(row, window, encode(image, params))]
+
+
+def _changed(path: str) -> InputError:
+    return InputError(f"{path}: the image has changed since ingest read it; run `dvc repro`")
+
+
+@dataclass(frozen=True)
+class ImageBoxes:
+    """The n boxes of one image: their numbers, classes, corners (n, 4) in px, and whether they are ignored (n,)."""
+
+    numbers: Sequence[int]
+    labels: Sequence[str]
+    corners: NDArray[np.float64]
+    ignore: NDArray[np.bool_]
+
+
+CORNERS = ["x0_px", "y0_px", "x1_px", "y1_px"]
+NO_BOXES = ImageBoxes([], [], np.empty((0, 4)), np.empty(0, dtype=np.bool_))
+
+
+def by_image(found: pd.DataFrame) -> dict[str, ImageBoxes]:
+    """Group the rows of `data/boxes.csv` by image."""
+    return {
+        str(image_id): ImageBoxes(
+            own["box"].tolist(),
+            own["label"].tolist(),
+            own[CORNERS].to_numpy(dtype=np.float64),
+            own["ignore"].to_numpy() == 1,
+        )
+        for image_id, own in found.groupby("image_id")
+    }
+
+
+def with_boxes(tile: tiles.Tile, of_image: ImageBoxes, params: Tile) -> tuple[tiles.Tile, list[tuple[object, ...]]]:
+    """Find the boxes that a tile shows, and label it by them.
+
+    Args:
+        tile: The tile.
+        of_image: The boxes of its image.
+        params: Section `tile`.
+
+    Returns:
+        The tile with its labels, and rows of `data/tiles/<split>/boxes.csv`.
+    """
+    inside, visible = tile_labels.cut(of_image.corners, tile.window)
+    ignore = of_image.ignore | (visible < params.min_visible)
+    shown = np.flatnonzero(visible > 0).tolist()
+    rows: list[tuple[object, ...]] = [
+        (tile.tile_id, tile.image_id, of_image.numbers[row], of_image.labels[row], *corners, share, int(ignore[row]))
+        for row, corners, share in zip(shown, inside[shown].tolist(), visible[shown].tolist(), strict=True)
+    ]
+    objects = [row for row in shown if not ignore[row]]
+    at_least = params.min_area_frac if params.label_rule == "area_frac" else params.min_count
+    names = [of_image.labels[row] for row in objects]
+    names = tile_labels.names(inside[objects], names, tile.window, params.label_rule, at_least)
+    return dataclasses.replace(tile, labels=labels.join(names)), rows
+
+
+def warn_of_cut(table: pd.DataFrame, found: pd.DataFrame, params: Tile) -> Iterator[str]:
+    """Warn of boxes of train that lie as a whole in no tile.
+
+    Args:
+        table: The manifest of train.
+        found: Its boxes.
+        params: Section `tile`.
+    """
+    cut_boxes, widest = 0, 0.0
+    sizes = {row["image_id"]: (row["width_px"], row["height_px"]) for _, row in table.iterrows()}
+    for image_id, own in found.groupby("image_id"):
+        width_px, height_px = sizes[str(image_id)]
+        windows = tiling.windows(width_px, height_px, params.size_px, params.overlap_px)
+        corners = own[CORNERS].to_numpy(dtype=np.float64)
+        cut_here = ~tile_labels.whole_somewhere(corners, windows)
+        cut_boxes += int(cut_here.sum())
+        widest = max(widest, float((corners[cut_here, 2:] - corners[cut_here, :2]).max(initial=0.0)))
+    if not cut_boxes:
+        return
+    message = f"{cut_boxes} of {len(found)} boxes of train are whole in no tile"
+    if widest < params.size_px:
+        at_least = int(np.ceil(widest))
+        yield f"{message}; with tile.overlap_px: {at_least} none would be cut, at the cost of more tiles"
+    else:
+        yield f"{message}; the largest of them is {widest:.0f} px wide or high: raise tile.size_px above that"
 
 
 def load(root: Path, path: str, sha256: str) -> bytes:
@@ -76,30 +229,63 @@ def load(root: Path, path: str, sha256: str) -> bytes:
     except FileNotFoundError as error:
         raise InputError(f"{path}: the image has been removed since ingest read it; run `dvc repro`") from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise InputError(f"{path}: the image has changed since ingest read it; run `dvc repro`")
+        raise _changed(path)
     return data
 
 
+def write_split(
+    root: Path, split: str, table: pd.DataFrame, found: pd.DataFrame, params: Tile, shown: images.Pixels
+) -> None:
+    """Cut the images of one split, and write its tiles and their boxes.
+
+    Args:
+        root: The repository.
+        split: Its name.
+        table: Rows of the manifest.
+        found: All boxes; without any, tiles have the labels of their image.
+        params: Section `tile`.
+        shown: How values become 8-bit RGB.
+    """
+    import pandas as pd
+
+    rows = [row for _, row in table.iterrows()]
+    progress = tqdm(rows, desc=f"tile {split}", unit="image", delay=1, mininterval=1)
+    jobs = (job for row in progress for job in jobs_of(root, row, params, shown))
+    of_image, box_rows = by_image(found), []
+    with tiles.writing(root, split) as append:
+        for cut_tiles in in_order.run(jobs, cpus.available(), LIMIT_BYTES):
+            for tile in cut_tiles:
+                if not of_image:
+                    append(tile)
+                    continue
+                labelled, own = with_boxes(tile, of_image.get(tile.image_id, NO_BOXES), params)
+                append(labelled)
+                box_rows += own
+    columns = {name: pd.Series(dtype=kind) for name, kind in tile_boxes.COLUMNS.items()}
+    listed = pd.DataFrame(box_rows, columns=list(columns)) if box_rows else pd.DataFrame(columns)
+    tile_boxes.write(root, split, listed)
+
+
 def main(root: Path, params: Params) -> None:
-    """Cut the images of each split, and write the tiles."""
+    """Cut the images of each split, and write the tiles and their boxes."""
     if params.tile.overlap_px >= params.tile.size_px:
         raise InputError(
             f"{config.PATH}: tile.overlap_px is {params.tile.overlap_px}; expected a number below tile.size_px, "
             f"{params.tile.size_px}"
         )
     images_of = manifest.read(root).drop(columns="split")  # `splits.csv` may differ from the split of the raw labels
-    split_of, found = splits.read(root), pixels.read(root)
+    split_of, shown, found = splits.read(root), pixels.read(root), boxes.read(root)
     check_partners(root / splits.PATH, split_of["image_id"], root / manifest.PATH, images_of["image_id"])
     check_partners(root / manifest.PATH, images_of["image_id"], root / splits.PATH, split_of["image_id"])
+    check_partners(root / manifest.PATH, images_of["image_id"], root / boxes.PATH, found["image_id"])
     table = images_of.merge(split_of, on="image_id", validate="one_to_one")
+    train = table[table["split"] == "train"]
+    for warning in warn_of_cut(
+        train, found[found["image_id"].isin(train["image_id"]) & (found["ignore"] == 0)], params.tile
+    ):
+        warn(warning)
     for split in splits.NAMES:
-        part = table[table["split"] == split]
-        with tiles.writing(root, split) as append:
-            for _, row in tqdm(
-                part.iterrows(), total=len(part), desc=f"tile {split}", unit="image", delay=1, mininterval=1
-            ):
-                for tile in cut(row, load(root, row["path"], row["sha256"]), params.tile, found):
-                    append(tile)
+        write_split(root, split, table[table["split"] == split], found, params.tile, shown)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from counterpoise import tasks
 from counterpoise.artifacts import clusters, draws, features, model, pixels, tiles, training
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
+from counterpoise.config import PATH, InputError
 from counterpoise.dataset import subsampling
 from counterpoise.networks import pretrained
 from counterpoise.stages import alone, run
@@ -80,6 +82,11 @@ def _train(root: Path, params: Params) -> None:
     from counterpoise.training.members import as_member, describe, fit_members
 
     prior = prior_file.read(root)
+    if tasks.find(prior.task).HAS_BOXES:
+        raise InputError(
+            f"{PATH}: task is {prior.task!r}, and there is no detector yet; `dvc repro oversample` runs the stages up "
+            "to tiles with boxes, and task: multilabel trains a classifier of tiles on the same labels"
+        )
     found = pixels.read(root)
     drawn = _examples(root, "train", prior, params, drawn=True)
     natural, val = (_examples(root, split, prior, params) for split in ("train", "val"))

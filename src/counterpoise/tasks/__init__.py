@@ -31,6 +31,8 @@ class TaskModule(Protocol):
     """Axes of targets: 1 for class indices (n,), 2 for (n, c) in {0, 1}."""
     RESAMPLING_HAS_CLOSED_FORM: bool
     """Whether the prior ledger knows what resampling does to the prior."""
+    HAS_BOXES: bool
+    """Whether predictions are boxes of objects, which are matched and decided by themselves."""
 
     def fault_of_labels(self, labels: Sequence[str]) -> str | None:
         """Say why an image cannot have these labels; `None` if it can."""
@@ -64,4 +66,4 @@ def _known(name: object) -> object:
 
 Task = Annotated[str, BeforeValidator(_known)]
 """What the labels mean: `multiclass`, exactly one class per image, softmax outputs; `multilabel`, any number of classes
-per image, none included, a sigmoid output for each."""
+per image, none included, a sigmoid output for each; `detection`, boxes of objects of these classes."""

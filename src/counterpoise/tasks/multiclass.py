@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 LINK = "softmax"
 TARGET_NDIM = 1
 RESAMPLING_HAS_CLOSED_FORM = True
+HAS_BOXES = False
 
 
 def fault_of_labels(labels: Sequence[str]) -> str | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 LINK = "sigmoid"
 TARGET_NDIM = 2
 RESAMPLING_HAS_CLOSED_FORM = False  # an image that is drawn for one label brings its others along
+HAS_BOXES = False
 
 
 def fault_of_labels(labels: Sequence[str]) -> str | None:

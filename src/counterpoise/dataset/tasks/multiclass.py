@@ -10,14 +10,16 @@ import numpy as np
 from counterpoise import labels
 from counterpoise.calibration import prior_ledger
 from counterpoise.dataset.tasks import Floats, Ints, Members
-from counterpoise.imbalance.resampling import OF_LABEL_SETS
+from counterpoise.imbalance.resampling import OF_BOXES, OF_LABEL_SETS
 
 if TYPE_CHECKING:
     import pandas as pd
     from scipy.sparse import csr_array
 
 NO_BALANCE: str | None = None
-REFUSED_STRATEGIES = OF_LABEL_SETS
+REFUSED_STRATEGIES = (*OF_BOXES, *OF_LABEL_SETS)
+HAS_BOXES = False
+MEASURED_AGAINST_ABSENCE = True
 FEWER_DRAWS = ""
 
 

@@ -11,6 +11,7 @@ from counterpoise import labels
 from counterpoise.dataset import stratification
 from counterpoise.dataset.tasks import Floats, Ints, Members
 from counterpoise.imbalance import label_imbalance
+from counterpoise.imbalance.resampling import OF_BOXES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,9 @@ NO_BALANCE: str | None = (
     "no choice of images balances the classes, since images of a rare class also have frequent ones; set split.balance "
     "to false, and rebalance with oversample.strategy or weighting.scheme instead"
 )
-REFUSED_STRATEGIES: tuple[str, ...] = ()
+REFUSED_STRATEGIES: tuple[str, ...] = OF_BOXES
+HAS_BOXES = False
+MEASURED_AGAINST_ABSENCE = True
 FEWER_DRAWS = ", such as 'lp_ros', which adds at most the share oversample.resize_frac"
 
 

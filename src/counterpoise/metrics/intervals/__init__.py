@@ -1,4 +1,4 @@
-"""Confidence intervals: shares, rankings, means over classes, figures with influence values, calibration errors."""
+"""Confidence intervals of shares, rates, rankings, means over classes, calibration errors, and by influence values."""
 
 from counterpoise.metrics.intervals.bootstrap import Percentiles as Percentiles
 from counterpoise.metrics.intervals.bootstrap import bootstrap_weights as bootstrap_weights
@@ -13,4 +13,5 @@ from counterpoise.metrics.intervals.proportions import design_effect as design_e
 from counterpoise.metrics.intervals.proportions import wilson as wilson
 from counterpoise.metrics.intervals.ranking import boyd as boyd
 from counterpoise.metrics.intervals.ranking import newcombe as newcombe
+from counterpoise.metrics.intervals.rates import garwood as garwood
 from counterpoise.metrics.intervals.studentized import logit_t as logit_t

@@ -1,0 +1,133 @@
+"""Generated scenes: exact boxes, rare panels, look-alikes without boxes, equal bytes, and a limit on time."""
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from counterpoise import seeds
+from counterpoise.demos import scenes
+from counterpoise.demos.scenes import canvas
+
+
+def params(**changed: float) -> scenes.Params:
+    return scenes.Params.model_validate({"scenes": 3, "panel_frac": 0.05, "look_alikes": 1.0, "seed": 0, **changed})
+
+
+def written(folder: Path, **changed: float) -> dict[str, Any]:
+    folder.mkdir(exist_ok=True)
+    scenes.write(folder, params(**changed))
+    content: dict[str, Any] = json.loads((folder / "annotations.json").read_text(encoding="utf-8"))
+    return content
+
+
+def labels(seed: int, panel_frac: float = 0.05, look_alikes: float = 1.0) -> list[str]:
+    return [label for label, _ in scenes.draw(seeds.generator(seed, "scene"), panel_frac, look_alikes)[1]]
+
+
+def test_every_image_is_listed_and_every_box_lies_in_its_image(tmp_path):
+    content = written(tmp_path / "demo")
+    files = sorted(path.relative_to(tmp_path / "demo").as_posix() for path in (tmp_path / "demo" / "images").iterdir())
+    assert [image["file_name"] for image in content["images"]] == files
+    for image in content["images"]:
+        with Image.open(tmp_path / "demo" / image["file_name"]) as picture:
+            assert picture.size == (image["width"], image["height"]) == (640, 640)
+    assert [category["name"] for category in content["categories"]] == ["car", "panel", "pool", "roof"]
+    assert len({row["id"] for row in content["annotations"]}) == len(content["annotations"])
+    for row in content["annotations"]:
+        x, y, width, height = row["bbox"]
+        assert min(x, y) >= 0
+        assert min(width, height) >= 1
+        assert max(x + width, y + height) <= 640 + 1e-3
+
+
+def test_cars_are_10_to_15_px_and_roofs_are_larger(tmp_path):
+    content = written(tmp_path / "demo")
+    inside = [row for row in content["annotations"] if min(row["bbox"][:2]) > 20 and max(row["bbox"][:2]) < 560]
+    longest = {
+        name: [max(row["bbox"][2:]) for row in inside if row["category_id"] == number]
+        for number, name in enumerate(scenes.CLASSES, start=1)
+    }
+    assert 8 < min(longest["car"]) <= max(longest["car"]) < 17
+    assert min(longest["roof"]) > 24
+
+
+def test_equal_seeds_write_equal_bytes_and_other_seeds_other_pictures(tmp_path):
+    for name, seed in (("one", 0), ("same", 0), ("other", 1)):
+        written(tmp_path / name, seed=seed)
+    contents = [
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")}
+        for name in ("one", "same", "other")
+    ]
+    assert contents[0] == contents[1]
+    assert not any(contents[0][path] == contents[2][path] for path in contents[0] if path.suffix == ".jpg")
+
+
+def test_more_scenes_leave_the_first_ones_unchanged(tmp_path):
+    written(tmp_path / "few")
+    written(tmp_path / "more", scenes=4)
+    for number in range(3):
+        name = f"images/scene_{number:04d}.jpg"
+        assert (tmp_path / "few" / name).read_bytes() == (tmp_path / "more" / name).read_bytes()
+
+
+def test_one_roof_in_twenty_has_panels_and_the_share_can_be_set():
+    drawn = Counter(label for seed in range(25) for label in labels(seed))
+    assert 0.025 < drawn["panel"] / drawn["roof"] < 0.085
+    every = Counter(label for seed in range(3) for label in labels(seed, panel_frac=1.0))
+    assert every["panel"] / every["roof"] > 0.35
+
+
+def test_look_alikes_change_pictures_and_have_no_boxes():
+    plain, boxes = scenes.draw(seeds.generator(0, "scene"), 0.05, 0.0)
+    many, more = scenes.draw(seeds.generator(0, "scene"), 0.05, 5.0)
+    assert (plain != many).any()
+    assert {label for label, _ in (*boxes, *more)} <= set(scenes.CLASSES)
+
+
+def test_a_box_is_the_exact_hull_of_what_is_painted():
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        black = np.zeros((canvas.FINE * 640, canvas.FINE * 640, 3), dtype=np.float32)
+        scene = canvas.Scene(black, rng, 0.0, np.array([1.0, 0.0]), 0.5)
+        points = canvas.rectangle(
+            rng.uniform(100, 500, 2), rng.uniform(8, 40), rng.uniform(8, 40), rng.uniform(0, np.pi)
+        )
+        canvas.add(scene, "car", points)
+        canvas.fill(scene, points, (255, 255, 255))
+        rows, columns = np.nonzero(black[:, :, 0] > 0)
+        hull = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) / canvas.FINE
+        # The tip of a corner may cover too little of its pixel to be seen.
+        np.testing.assert_allclose(scene.objects[0][1], hull, atol=1.2)
+
+
+def test_roofs_cover_no_car_and_no_pool():
+    for seed in range(4):
+        objects = scenes.draw(seeds.generator(seed, "scene"), 0.05, 1.0)[1]
+        first = [label for label, _ in objects]
+        last_roof = max(index for index, label in enumerate(first) if label == "roof")
+        assert set(first[: last_roof + 1]) <= {"roof", "panel"}, "what is painted later is never covered by a roof"
+        cars = np.array([(hull[:2] + hull[2:]) / 2 for label, hull in objects if label == "car"])
+        apart = np.hypot(*(cars[:, None] - cars[None]).transpose(2, 0, 1)) + 1e3 * np.eye(len(cars))
+        assert apart.min() > 10
+
+
+def test_the_default_set_is_written_in_20_seconds_of_one_core():
+    seconds = []
+    for seed in range(4):
+        before = time.process_time()
+        scenes.draw(seeds.generator(seed, "scene"), 0.05, 1.0)
+        seconds.append(time.process_time() - before)
+    assert min(seconds) * 36 < 20
+
+
+@pytest.mark.parametrize("wrong", [{"scenes": 2}, {"panel_frac": 0.0}, {"panel_frac": 1.5}, {"look_alikes": -1.0}])
+def test_parameters_out_of_range_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        params(**wrong)
