@@ -46,7 +46,7 @@ POSITIVES = {"train": (60, 50, 5, 2, 20), "val": (40, 30, 3, 1, 14), "test": (20
 @pytest.fixture
 def multilabel(tmp_path: Path, content: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     """Write a repository of images with any number of labels, and return it with its parameters."""
-    content = experiment.changed(content, {"task": "multilabel", "decide.rule": "f1"})
+    content = experiment.changed(content, {"task": "multilabel", "decide.rule": "f_beta"})
     truth, rng = {}, np.random.default_rng(1)
     for split, counts in POSITIVES.items():
         truth[split] = np.stack([rng.permutation(120) < count for count in counts], axis=1)

@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from counterpoise.config import InputError
-from counterpoise.study import arms, cells, comparison, experiment, study
+from counterpoise.evaluation.scores import Variant
+from counterpoise.study import arms, cells, comparison, experiment, figures, study
+from counterpoise.study.folds import assign
 from counterpoise.study.results import Row
-from counterpoise.study.verdicts import NoVerdict, Verdict
+from counterpoise.study.verdicts import Verdict, compare
 
 TEXT = """
 seed: 0
@@ -31,6 +34,7 @@ arms:
     control: plain
     params: {train.learning_rate: 1.0e-9}
 """
+FIGURE = "mean_average_precision"
 Multilabel = tuple[Path, dict[str, Any]]
 
 
@@ -40,36 +44,33 @@ def judged(multilabel: Multilabel, text: str = TEXT) -> dict[str, Row]:
     return {row.name: row for row in result.rows}
 
 
-@pytest.mark.parametrize("figure", ["mean_average_precision", "macro_f1"])
-def test_labels_with_ten_units_have_verdicts_of_their_own(multilabel: Multilabel, figure: str) -> None:
-    rows = judged(multilabel, TEXT.replace("mean_average_precision", figure))
+@pytest.mark.parametrize(("figure", "view"), [("mean_average_precision", "calibrated"), ("macro_f1", "decided")])
+def test_labels_with_ten_units_have_verdicts_of_their_own(multilabel: Multilabel, figure: str, view: str) -> None:
+    rows = judged(multilabel, TEXT.replace("mean_average_precision", figure).replace("calibrated", view))
     assert list(rows["same"].labels) == ["common", "frequent", "solar"], "`few` has 8 and `single` 3 units"
     assert {found.word for found in rows["same"].labels.values() if isinstance(found, Verdict)} == {"identical"}
     assert not rows["plain"].labels
     of_all, of_common = rows["nothing_learned"].found, rows["nothing_learned"].labels["common"]
-    assert isinstance(of_all, Verdict)
+    assert isinstance(of_all, Verdict), "a mean over labels needs five units of each"
     assert isinstance(of_common, Verdict)
-    assert of_all.word == of_common.word == "worse"
+    assert max(of_all.difference, of_common.difference) < 0
 
 
 def test_the_mean_counts_labels_with_five_units_and_the_rarest_of_them_gives_the_power(multilabel: Multilabel) -> None:
-    root, content = multilabel
+    root, _ = multilabel
     images = comparison.images(experiment.read(root, cells.SPLITS))
-    assert [images.names[label] for label in images.classes_of("macro_f1")] == ["common", "few", "frequent", "solar"]
+    assert [images.names[label] for label in images.classes_of("macro_f1")] == ["common", "frequent", "few", "solar"]
     assert images.names[images.rarest("macro_f1")] == "few"
-    row = judged(multilabel)["nothing_learned"]
-    assert isinstance(row.found, NoVerdict) or row.found.units == 8
+    found = judged(multilabel)["nothing_learned"].found
+    assert isinstance(found, Verdict)
+    assert found.units == 8
 
 
 def test_intervals_of_single_labels_are_corrected_over_arms_and_labels(multilabel: Multilabel) -> None:
-    """Twice as many declared arms widen the interval as much as twice as many labels would."""
     one = judged(multilabel)["nothing_learned"].labels["solar"]
     assert isinstance(one, Verdict)
-    # the level of each of 2 x 3 comparisons, at the degrees of freedom of this one
-    from scipy import stats
-
     half = stats.t.isf((1 - 0.95 ** (1 / 6)) / 2, one.df) * one.se
-    assert np.isclose(one.high - one.difference, half)
+    assert np.isclose(one.high - one.difference, half), "2 arms x 3 labels"
 
 
 def test_a_figure_of_one_class_has_no_verdicts_on_labels(multilabel: Multilabel) -> None:
@@ -80,3 +81,35 @@ def test_a_figure_of_one_class_has_no_verdicts_on_labels(multilabel: Multilabel)
 def test_balanced_accuracy_is_refused_for_several_labels(multilabel: Multilabel) -> None:
     with pytest.raises(InputError, match="set figure to one of"):
         judged(multilabel, TEXT.replace("mean_average_precision", "balanced_accuracy"))
+
+
+def test_intervals_of_means_over_labels_cover_the_true_difference() -> None:
+    """Arm and control have equally good scores for labels of 5 to 80 units, so that the true difference is 0.
+
+    Of 40 intervals of 95 %, 34 or more cover: fewer would have a probability below 1 % if 95 % did.
+    """
+    rng = np.random.default_rng(0)
+    assert sum(_covers(rng, (5, 6, 9, 15, 30, 80), 600, 5, 2) for _ in range(40)) >= 34
+
+
+def _covers(rng: np.random.Generator, counts: tuple[int, ...], images: int, folds: int, repeats: int) -> bool:
+    """Simulate a study of one arm, and say whether its interval holds 0."""
+    truth = np.stack([rng.permutation(images) < count for count in counts], axis=1)
+    difficulty, own = rng.normal(size=(2, *truth.shape))
+    differences, phi = np.empty((repeats, folds)), np.zeros((repeats, images))
+    fold_of = np.empty((repeats, images), dtype=np.int64)
+    labels = list(range(len(counts)))
+    for repeat in range(repeats):
+        fold_of[repeat] = assign(truth, np.ones(images, dtype=np.int64), folds, 0, repeat, task="multilabel")
+        noise = 0.3 * rng.normal(size=(2, *truth.shape))
+        arm = np.sqrt(0.8) * difficulty + np.sqrt(0.2) * own + 1.5 * truth + noise[0]
+        for fold in range(folds):
+            tested = fold_of[repeat] == fold
+            both = [Variant(score[tested], score[tested] > 1) for score in (arm, difficulty + 1.5 * truth + noise[1])]
+            of_arm, of_control = (figures.value(FIGURE, truth[tested], one, labels) for one in both)
+            differences[repeat, fold] = of_arm - of_control
+            each = [figures.influences(FIGURE, truth[tested], one, labels) for one in both]
+            phi[repeat, tested] = each[0] - each[1]
+    found = compare(differences, phi, fold_of, truth[:, 0], comparisons=1, needed=comparison.LEAST_POSITIVES)
+    assert isinstance(found, Verdict)
+    return found.low <= 0 <= found.high

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +288,33 @@ def test_a_budget_takes_folds_away_then_and_says_when_nothing_fits(content: dict
 def test_seconds_are_positive(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
     assert study.measure(built, content, plan) > 0
     assert np.isfinite(study.measure(built, content, plan))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_an_arm_whose_features_are_noise_is_worse_and_one_with_a_fifth_of_the_labels_is_not_better(
+    built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """The arm `noise` differs from its control by its seed alone, so that its cells can be given other features."""
+    text = TEXT.replace("0.1, train.epochs: 1}", "0.2}").replace("few_labels", "a_fifth")
+    text = text.replace("seed: 0", f"seed: {seed}").replace("epochs: 4", "epochs: 20").replace("folds: 3", "folds: 5")
+    text += "  noise:\n    loss: cross_entropy\n    control: plain\n    params: {train.seed: 1}\n"
+    compute, rng = cells.compute, np.random.default_rng(seed)
+
+    def noisy(part: experiment.Split) -> experiment.Split:
+        assert part.features is not None, "nothing is frozen"
+        values = rng.normal(size=part.features.values.shape).astype(np.float32)
+        return replace(part, features=replace(part.features, values=values))
+
+    def with_noise(cell: cells.Cell, data: experiment.Data) -> cells.Tested:
+        if cell.arm == "noise":
+            data = replace(data, splits={name: noisy(part) for name, part in data.splits.items()})
+        return compute(cell, data)
+
+    monkeypatch.setattr(cells, "compute", with_noise)
+    result = study.run(built, content, arms.parse(text, content), [], counting([]))
+    assert word(result, "noise") == "worse"
+    assert word(result, "a_fifth") in ("worse", "undecided", "equivalent")
 
 
 @pytest.mark.slow

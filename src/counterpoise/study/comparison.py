@@ -204,6 +204,7 @@ def _judge(
         comparisons=comparisons,
         margin=study.margin,
         least=verdicts.of_one_unit(units) if figures.FIGURES[figure].counts_decisions else 0.0,
+        needed=LEAST_POSITIVES if len(classes) > 1 and not of.one_class else verdicts.LEAST_UNITS,
     )
 
 

@@ -114,6 +114,7 @@ def compare(
     comparisons: int,
     margin: float = MARGIN,
     least: float = 0.0,
+    needed: int = LEAST_UNITS,
 ) -> Verdict | NoVerdict:
     """Judge an arm by its folds and units.
 
@@ -126,10 +127,12 @@ def compare(
         comparisons: C, how many comparisons the study declares, at least 1.
         margin: A smaller difference counts as none; above 0.
         least: Of a figure that counts decisions, the variance that one unit adds; see `of_one_unit`.
+        needed: How many units of the class are enough. With fewer than `LEAST_UNITS`, which are for means over labels
+            of which others are less rare, a fold may test one of them.
 
     Returns:
-        A verdict, or why there is none: fewer than `LEAST_UNITS` units of the class, a fold in which the figure is
-        undefined or that tests fewer than two of these units, or a difference without any variance.
+        A verdict, or why there is none: fewer units of the class than needed, a fold in which the figure is undefined
+        or that tests fewer than two of these units, or a difference without any variance.
 
     Raises:
         ValueError: Shapes do not suit each other, or a number is out of range.
@@ -141,12 +144,15 @@ def compare(
             f"found differences {d.shape}, influences {phi.shape}, folds {fold_of.shape}, rarest {holds.shape}; "
             "expected (R, K) with R K > 1, (R, u), (R, u), (u,)"
         )
-    if (units := int(holds.sum())) < LEAST_UNITS:
-        return NoVerdict(f"{units} independent images of the class are too few; at least {LEAST_UNITS} are needed")
+    if (units := int(holds.sum())) < needed:
+        return NoVerdict(f"{units} independent images of the class are too few; at least {needed} are needed")
     tested = np.stack([np.bincount(row[holds], minlength=d.shape[1]) for row in fold_of])
     for what, wrong in (
         ("the figure is undefined in fold {} of repeat {}", ~np.isfinite(d)),
-        ("fold {} of repeat {} tests fewer than two independent images of the class", tested < 2),
+        (
+            "fold {} of repeat {} tests fewer than two independent images of the class",
+            (tested < 2) & (needed >= LEAST_UNITS),
+        ),
     ):
         if wrong.any():
             repeat, fold = np.argwhere(wrong)[0]
@@ -164,7 +170,7 @@ def estimate(
     """Estimate the difference and its two variances.
 
     psi_i = mean over repeats of phi_i / K sqrt(m_f / (m_f - 1)), V_img = sum over units of psi_i^2 and
-    V_rep = var(d_rf) / (K R), with m_f units of the rarest class in fold f.
+    V_rep = var(d_rf) / (K R), with m_f units of the rarest class in fold f, or 2 if there are fewer.
 
     V_img is at least `least` where any unit counts differently: arms that decide differently for a few images of
     frequent classes, and by chance for none of the rarest class, would seem certain otherwise.
@@ -173,7 +179,7 @@ def estimate(
         differences: (R, K) by repeat and fold, finite.
         influences: (R, u) phi of each unit, arm minus control.
         folds: (R, u) the fold that tests each unit.
-        tested: (R, K) how many units of the rarest class each fold tests, at least 2.
+        tested: (R, K) how many units of the rarest class each fold tests.
         least: Of a figure that counts decisions, `of_one_unit`; of a ranking 0.
 
     Source: the infinitesimal jackknife, Efron 1982, "The jackknife, the bootstrap and other resampling plans",
@@ -181,7 +187,8 @@ def estimate(
         simulation in `benchmarks/verdicts.py`.
     """
     shape, repeat = differences.shape, np.arange(len(folds))[:, None]
-    scale = np.sqrt(tested / (tested - 1)) / shape[1]
+    counted = np.maximum(tested, 2)
+    scale = np.sqrt(counted / (counted - 1)) / shape[1]
     psi = (influences * scale[repeat, folds]).mean(axis=0)
     of_images = float((psi**2).sum())
     spread = float(differences.var(ddof=1)) if np.ptp(differences) > 0 else 0.0  # exactly 0 for equal values
