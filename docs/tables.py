@@ -28,13 +28,15 @@ HOMES = ("losses.md", "remedies.md")
 
 Row = Mapping[str, str]
 
-OF_SPLITS = {
+OF_STUDY = {
     "": "remedy",
+    "compared with": "control",
+    "verdict": "verdict",
+    "difference": "difference",
     "balanced accuracy, raw": "balanced_accuracy_raw",
     "re-decided": "balanced_accuracy_decided",
-    "difference": "difference",
-    "AP of the rarest class": "average_precision_rarest",
-    "ECE": "ece",
+    "AP": "average_precision",
+    "log loss": "log_loss",
 }
 OF_COVERAGE = {
     "figure": "figure",
@@ -48,8 +50,8 @@ OF_COVERAGE = {
 TABLES: dict[str, tuple[str, dict[str, str]]] = {
     "coverage coverage": ("coverage", OF_COVERAGE),
     "coverage width": ("coverage", OF_COVERAGE),
-    "default_problem losses": ("default_problem", OF_SPLITS),
-    "default_problem others": ("default_problem", OF_SPLITS),
+    "study losses": ("study", OF_STUDY),
+    "study others": ("study", OF_STUDY),
     "whole_network": (
         "whole_network",
         {
@@ -163,10 +165,10 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
 to its section. A second word selects rows of that `group`, if the file has groups."""
 
 RESULTS: dict[str, tuple[str, str, str]] = {
-    "default_problem": (
+    "study": (
         "default problem",
         "balanced accuracy {balanced_accuracy_raw} raw and {balanced_accuracy_decided} re-decided",
-        "re-decided balanced accuracy minus that of plain cross-entropy: {difference}",
+        "{verdict}; re-decided balanced accuracy minus that of {control}: {difference}",
     ),
     "whole_network": (
         "whole network",

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib.util
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +118,13 @@ def test_tables_and_results_are_those_that_the_script_writes() -> None:
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `python docs/tables.py`"
 
 
+def test_rows_of_the_study_are_those_of_its_summary() -> None:
+    printed = io.StringIO()
+    script(ROOT / "docs" / "study_rows.py").write(printed)
+    path = ROOT / "docs" / "measurements" / "study.csv"
+    assert path.read_text(encoding="utf-8") == printed.getvalue(), "run `python docs/study_rows.py` into study.csv"
+
+
 def test_a_marker_of_something_unmeasured_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing was measured of 'focl'"):
         TABLES.filled("<!-- result: focl -->\n<!-- end -->", "losses.md", {})
@@ -130,7 +138,7 @@ def test_every_measured_remedy_has_its_section() -> None:
 
 
 def test_what_the_benchmark_can_measure_was_measured() -> None:
-    measured = {row["remedy"] for row in TABLES.rows("default_problem")}
+    measured = {row["remedy"] for row in TABLES.rows("study")}
     assert {name for name in losses.names() if losses.refuses_task(name, "multiclass") is None} <= measured
 
 
