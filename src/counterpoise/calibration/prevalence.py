@@ -6,6 +6,7 @@ each side look as they did.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -87,12 +88,7 @@ def expected_precision(
         >>> round(value, 2), round(interval.low, 2), round(interval.high, 2)
         (0.33, 0.28, 0.38)
     """
-    tp, fp, fn, tn = counts
-    if not tp + fn or not fp + tn:
-        return float("nan"), intervals.Interval(0.0, 1.0)
-    value = float(precision_at(tp / (tp + fn), fp / (fp + tn), prevalence))
-    drawn = intervals.percentile(precision_at(*_posterior(counts), prevalence), level=level)
-    return value, intervals.Interval(drawn.low, drawn.high)
+    return _expected(precision_at, counts, prevalence, level)
 
 
 def flagged_at(recall: ArrayLike, false_positive_rate: ArrayLike, prevalence: float) -> Floats:
@@ -124,11 +120,21 @@ def expected_flagged(
     Returns:
         The share, and an interval from the same draws as `expected_precision`.
     """
+    return _expected(flagged_at, counts, prevalence, level)
+
+
+def _expected(
+    figure: Callable[[ArrayLike, ArrayLike, float], Floats],
+    counts: tuple[int, int, int, int],
+    prevalence: float,
+    level: float,
+) -> tuple[float, intervals.Interval]:
+    """Compute a figure of recall and false-positive rate from the observed rates, and its interval from drawn ones."""
     tp, fp, fn, tn = counts
     if not tp + fn or not fp + tn:
         return float("nan"), intervals.Interval(0.0, 1.0)
-    drawn = intervals.percentile(flagged_at(*_posterior(counts), prevalence), level=level)
-    value = float(flagged_at(tp / (tp + fn), fp / (fp + tn), prevalence))
+    value = float(figure(tp / (tp + fn), fp / (fp + tn), prevalence))
+    drawn = intervals.percentile(figure(*_posterior(counts), prevalence), level=level)
     return value, intervals.Interval(drawn.low, drawn.high)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from counterpoise.dataset import augmentation
 from counterpoise.images import RGB
 
 Boxes = NDArray[np.float64]
@@ -47,19 +48,7 @@ class BoxView:
     visible_frac: NDArray[np.float64]
 
 
-def _none(a: Any) -> list[Any]:  # noqa: ANN401 - the albumentations module, which has no types
-    return []
-
-
-def _flips(a: Any) -> list[Any]:  # noqa: ANN401
-    return [a.HorizontalFlip(p=0.5), a.VerticalFlip(p=0.5)]
-
-
-def _dihedral(a: Any) -> list[Any]:  # noqa: ANN401
-    return [a.D4(p=1.0)]
-
-
-def _affine(a: Any, **ranges: Any) -> Any:  # noqa: ANN401
+def _affine(a: Any, **ranges: Any) -> Any:  # noqa: ANN401 - albumentations, which has no types
     # By the corners of a box, a turn of 45 degrees makes a box of 20 px one of 28; by the ellipse in it, it stays 20.
     return a.Affine(border_mode=0, fill=GREY, rotate_method="ellipse", **ranges)
 
@@ -83,9 +72,7 @@ def _strong(a: Any) -> list[Any]:  # noqa: ANN401
 
 
 POLICIES: dict[str, Callable[[Any], list[Any]]] = {
-    "none": _none,
-    "flips": _flips,
-    "dihedral": _dihedral,
+    **{name: augmentation.POLICIES[name] for name in ("none", "flips", "dihedral")},
     "standard": _standard,
     "strong": _strong,
 }
