@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from counterpoise.report.charts import render
+from counterpoise.report.charts.render import Drawing
 from counterpoise.report.facts import SHOWN_CLASSES, Facts, quote
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Part:
         anchor: Its HTML id.
         heading: Its heading, and its name in the menu.
         text: Paragraphs above or beside the figure.
-        charts: Its charts, as markup.
+        charts: Its charts.
         caption: Text below the charts.
         row: Neighbours with the same value share a row on a wide screen; empty for a separate row.
         tables: Tables below the caption.
@@ -54,7 +54,7 @@ class Part:
     anchor: str
     heading: str
     text: tuple[str, ...]
-    charts: tuple[Markup, ...] = ()
+    charts: tuple[Drawing, ...] = ()
     caption: str = ""
     row: str = ""
     tables: tuple[Table, ...] = ()
@@ -63,9 +63,9 @@ class Part:
     closed: bool = False
 
 
-def drawn(*charts: alt.TopLevelMixin) -> tuple[Markup, ...]:
-    """Draw charts as markup."""
-    return tuple(Markup(render.figure(chart)) for chart in charts)
+def drawn(*charts: alt.TopLevelMixin) -> tuple[Drawing, ...]:
+    """Start to draw charts."""
+    return tuple(map(Drawing, charts))
 
 
 def rows(parts: Sequence[Part]) -> list[tuple[Part, ...]]:

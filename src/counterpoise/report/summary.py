@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from markupsafe import Markup
 
 from counterpoise.report.charts.dots import dots
 from counterpoise.report.charts.gauge import gauge
+from counterpoise.report.charts.render import Drawing
 from counterpoise.report.facts import Counts, Facts, counted, quote
 from counterpoise.report.parts import Table, drawn
 from counterpoise.report.texts import PointEstimate, write_count, write_prevalence, write_share, write_value
@@ -50,7 +50,7 @@ class HeadlineFigure:
     value: str
     interval: str
     counts: str
-    gauge: Markup
+    gauge: Drawing
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def dot_groups(counts: Counts) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", "count", "kind"])
 
 
-def picture(facts: Facts) -> Markup:
+def picture(facts: Facts) -> Drawing:
     """Draw every test image as a dot: found, missed, false alarm, or other."""
     on, name = facts.test_counts, quote(facts.positive_name)
     description = (

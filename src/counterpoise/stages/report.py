@@ -65,7 +65,10 @@ def _check_images(root: Path, facts: Facts, test_tiles: tiles.Tiles) -> None:
 
 def main(root: Path, params: Params) -> None:
     """Read the artifacts of all stages and write the report."""
-    from counterpoise.report import page  # imports jinja2, which `check` does not need
+    from counterpoise.report.charts import render
+
+    render.start()  # beside the imports of pandas, Altair and jinja2, which `check` does not need
+    from counterpoise.report import page
     from counterpoise.report.facts import Facts
 
     figures, best = metrics.read(root), training.best_epoch(root)

@@ -47,7 +47,7 @@ def test_coordinates_have_two_decimals():
 
 
 def test_a_specification_is_json_that_cannot_end_its_script():
-    text = render.figure(chart("</script><script>alert(1)</script>"))
+    text = render.Drawing(chart("</script><script>alert(1)</script>")).__html__()
     embedded = re.findall(r'<script type="application/json">(.*?)</script>', text)
     assert len(embedded) == 1
     assert json.loads(embedded[0])["description"] == "</script><script>alert(1)</script>"
@@ -103,7 +103,7 @@ def page(charts: list[alt.LayerChart]) -> str:
     """A page with a slider, a search field and some charts."""
     runtime, own = render.scripts()
     policy = render.content_security_policy()
-    figures = "".join(map(render.figure, charts))
+    figures = "".join(render.Drawing(one).__html__() for one in charts)
     slider = (
         '<input type="range" id="share" min="0" max="2" value="1" data-signal="prevalence" '
         'data-values=\'[0.01,0.1,0.5]\' data-texts=\'["1 %","10 %","50 %"]\'><output for="share"></output>'

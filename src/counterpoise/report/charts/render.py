@@ -11,7 +11,8 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -39,6 +40,8 @@ INHERITED = ("fill", "fill-opacity", "font-size", "font-weight", "stroke", "stro
 WIDEN = 1.25
 """Largest factor by which a chart grows to fill its column, so that its text stays close to that of the page."""
 DEFAULTS = {"opacity": "1", "stroke-width": "1", "transform": "translate(0,0)"}
+FIRST = {"data": {"values": [{}]}, "mark": {"type": "text", "text": "a"}}
+"""The smallest chart with a text."""
 SCRIPT = Path(__file__).with_name("page.js")
 """Draws the specifications of the page again, with tooltips, and connects the controls of the page with them."""
 
@@ -77,11 +80,16 @@ def svg(chart: alt.TopLevelMixin) -> str:
     Returns:
         One `<svg>` element without line breaks and ids. Its colours are CSS variables.
     """
-    return _picture(specification(chart))
+    content = specification(chart)
+    return _picture(content, _draw(content))
 
 
-def _picture(content: Mapping[str, Any]) -> str:
-    drawn = vl_convert.vegalite_to_svg({**content, "config": theme.config()}, vl_version=VERSION)
+def _draw(content: Mapping[str, Any]) -> str:
+    drawn: str = vl_convert.vegalite_to_svg({**content, "config": theme.config()}, vl_version=VERSION)
+    return drawn
+
+
+def _picture(content: Mapping[str, Any], drawn: str) -> str:
     root = ElementTree.fromstring(drawn)
     width, height = root.attrib["width"], root.attrib["height"]
     _strip(root)
@@ -134,13 +142,36 @@ def _rounded(text: str) -> str:
     return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), text)
 
 
-def figure(chart: alt.TopLevelMixin) -> str:
-    """Return the picture of a chart and its specification, which `page.js` draws where scripts run."""
-    content = specification(chart)
-    picture = _picture(content)
-    widest = round(WIDEN * float(picture.split('" width="', 1)[1].split('"', 1)[0]))
-    script = f'<script type="application/json">{compact(content)}</script>'
-    return f'<div class="chart" style="max-width:{widest}px">{picture}{script}</div>'
+class Drawing:
+    """A chart that a thread draws while the page goes on; a template inserts it as markup.
+
+    The markup is a picture and its specification, which `page.js` draws where scripts run.
+    """
+
+    def __init__(self, chart: alt.TopLevelMixin) -> None:
+        """Start to draw."""
+        self._content = specification(chart)
+        self._drawn = _beside(lambda: _draw(self._content))
+
+    def __html__(self) -> str:
+        """Return the markup when it is drawn."""
+        picture = _picture(self._content, self._drawn.result())
+        widest = round(WIDEN * float(picture.split('" width="', 1)[1].split('"', 1)[0]))
+        script = f'<script type="application/json">{compact(self._content)}</script>'
+        return f'<div class="chart" style="max-width:{widest}px">{picture}{script}</div>'
+
+
+def _beside(task: Callable[[], str]) -> Future[str]:
+    """Run a task in a thread that ends with it. vl-convert leaves the interpreter to other threads while it draws."""
+    pool = ThreadPoolExecutor(1)
+    result = pool.submit(task)
+    pool.shutdown(wait=False)
+    return result
+
+
+def start() -> None:
+    """Start vl-convert, which takes half a second, beside what the caller does next."""
+    _beside(lambda: _draw(FIRST))
 
 
 def runtime() -> str:
