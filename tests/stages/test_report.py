@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import html
 import html.parser
 import io
@@ -34,9 +35,11 @@ from counterpoise.artifacts import (
 )
 from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
+from counterpoise.decision import rules
 from counterpoise.imbalance import label_imbalance
 from counterpoise.report import warnings
 from counterpoise.report.summary import MEANINGS
+from counterpoise.report.texts import figure_name
 from counterpoise.stages import decide, evaluate, report
 from counterpoise.storage import ArtifactError
 
@@ -309,7 +312,7 @@ def test_figures_of_metrics_json_are_on_the_page(tmp_path, task):
     for name, value in figures.items():
         written = f"{value:.3f}" if isinstance(value, float) else str(value)
         meaning = MEANINGS[name.removesuffix("_raw")] + (", without rule" if name.endswith("_raw") else "")
-        assert f"{name.replace('_', ' ')} {meaning} {written}" in text
+        assert f"{figure_name(name)} {meaning} {written}" in text
     assert "Test: 20 images, " in text
 
 
@@ -338,9 +341,12 @@ def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(
         r"Finds 5 of 6 test images of “rare”\. .* Uncertain: recall \d+ % to >?\d+ % \(95 % interval\)\.",
         few.replace("\xa0", " "),
     )
-    assert few.count("Only 6 test images have this class: too few to judge the model.") == 2
-    assert re.search(r"Finds the only test image of “rare” \(only 1 unit\)\. .*Uncertain: there is no interval\.", one)
-    assert one.count("Not usable: only 1 test image has this class.") == 2
+    assert few.count("Only 6 test images show “rare”: too few to judge the model.") == 1
+    assert "Finds the only test image of “rare” (only 1 unit)." in one
+    assert one.count("Not usable: only 1 test image shows “rare”. One unit does not show how others differ") == 1
+    assert "Uncertain" not in one
+    for text in (few, one):
+        assert "Next: label more images of “rare”, until test has at least 10 separate ones." in text
     assert "too few to judge" not in enough
 
 
@@ -446,9 +452,9 @@ def test_too_many_labels_under_a_threshold_of_a_half_are_shown_and_undone(tmp_pa
     assert raw > 1.2 * 28 > moved > 0
     assert "called" in {attributes.get("id") for _, attributes in page.tags}
     assert f"Test has 28 labels. On raw outputs, a threshold of 0.5 decides {raw} and " in page.text
-    assert f"a threshold of w / (1 + w) decides {moved}. Rule “balanced” decides " in page.text
+    assert f"the corrected threshold decides {moved}. Rule “balanced” decides " in page.text
     assert f"A threshold of 0.5 on raw outputs decides {raw} labels, but test has 28." in page.text
-    assert "0.5 means p = 0.1" in page.text
+    assert "0.5 stands for 0.1" in page.text
     assert "so does the offset that the ledger adds to the logits" in page.text
 
 
@@ -668,12 +674,62 @@ def test_the_first_mistakes_are_visible_and_the_others_one_click_away(tmp_path):
 def test_the_data_set_is_named_and_the_first_sentence_says_what_is_found(tmp_path):
     build(tmp_path)
     text = made(tmp_path)
-    assert "<title>raw – Counterpoise report</title>" in text
+    checksum = hashlib.md5((tmp_path / metrics.PATH).read_bytes(), usedforsecurity=False).hexdigest()
+    assert f"<title>raw: rare – Counterpoise report {checksum[:8]}</title>" in text
+    assert f"<dt>Checksum</dt><dd>{checksum[:8]}</dd>" in text
     assert "Counterpoise report: raw" in Page(text).text
     on = plots.read(tmp_path, "confusion") == "rare"
     found, alarms = int(on.all(axis=1).sum()), int(on["decided"].sum())
     first = Page(re.findall(r'<p class="lede outcome">(.*?)</p>', text)[0]).text
     assert first.startswith(f"Finds {found} of 10 test images of “rare”. Of {alarms} alarms, {found} are right (")
+
+
+def said_next(root: Path, **intervals: tuple[float, float]) -> str:
+    """Write intervals into the figures, and return what the page says to do next."""
+    known = metrics.read(root)
+    metrics.write(root, dataclasses.replace(known, intervals={**known.intervals, **intervals}))
+    said: str = re.findall(r"Next: .*?(?=</p>)", made(root))[0]
+    return said
+
+
+def test_the_next_step_is_the_first_thing_in_the_way_of_a_useful_model(tmp_path):
+    build(tmp_path, test_counts=[40, 20])
+    assert said_next(tmp_path, average_precision=(0.2, 0.9)).startswith("Next: look at the mistakes. The ranking of")
+    assert "are the labels right?" in said_next(tmp_path, average_precision=(0.5, 0.9))
+    build(tmp_path / "right", test_counts=[40, 20], skill=20.0)
+    assert said_next(tmp_path / "right") == "Next: try the model on new images, by counterpoise predict."
+
+
+def test_alarms_of_few_units_have_no_percentage_in_the_first_line(tmp_path):
+    build(tmp_path, test_counts=[40, 20])
+    chosen = decision.read(tmp_path)
+    probs = rules.probabilities(chosen, predictions.read(tmp_path, "test").logits)
+    second, third = np.sort(probs[:, 0] / probs[:, 1])[1:3]
+    decision.write(tmp_path, dataclasses.replace(chosen, gain=((1.0, 0.0), (0.0, float(second + third) / 2))))
+    first = Page(re.findall(r'<p class="lede outcome">(.*?)</p>', made(tmp_path))[0]).text
+    assert "Of 2 alarms, 2 are right. Uncertain" in first
+
+
+def test_shares_are_listed_once_and_recall_that_repeats_is_drawn_once(tmp_path):
+    build(tmp_path, rule="f_beta", test_counts=[60, 40], val_counts=[60, 40])
+    table = plots.read(tmp_path, "prevalence")
+    share = table.loc[table["place"] == "target", "prevalence"].iloc[0]
+    table.loc[table["prevalence"] == 0.05, "prevalence"] = share
+    plots.write(tmp_path, {name: plots.read(tmp_path, name) for name in plots.COLUMNS} | {"prevalence": table})
+    page = Page(made(tmp_path))
+    assert "deployment and stated" in page.text
+    recall = next(
+        a["aria-label"] for a in page.named("svg") if a["aria-label"].startswith("Recall at other prevalences")
+    )
+    assert recall.count("rule, measured") == 1
+    assert recall.count("rule adapted") == 1
+
+
+def test_figures_without_interval_or_false_alarms_say_so(tmp_path):
+    build(tmp_path, test_counts=[40, 20], val_counts=[40, 20], unit_sizes=(2, 2))
+    assert "Images come in groups here, so these figures have no interval." in Page(made(tmp_path)).text
+    build(tmp_path / "right", test_counts=[40, 20], skill=20.0)
+    assert "Test has no false alarm, but new images may have some." in Page(made(tmp_path / "right")).text
 
 
 def test_classes_that_test_lacks_come_last_in_the_charts(tmp_path):
@@ -874,7 +930,7 @@ def test_one_object_has_no_interval_and_no_sentence_says_more_than_its_images(tm
     assert not {"recall", "precision", "average_precision", "roc_auc"} & set(shown.intervals)
     table = plots.read(tmp_path, "classes")
     assert table.loc[table["class"] == "rare", ["low", "high"]].isna().to_numpy().all()
-    assert text.count("Not usable: only 6 test images of 1 unit have this class.") == 2
+    assert text.count("Not usable: only 6 test images of 1 unit show “rare”.") == 1
     assert "5 of 6 images found (only 1 unit)" in text
     assert "5 of 23 alarms right (only 1 unit of the class)" in text
     assert "Average precision, ROC AUC, recall and precision have no interval. All images of the class are of" in text
@@ -894,7 +950,7 @@ def test_three_objects_have_intervals_but_nothing_is_compared(tmp_path, capsys):
     build(tmp_path, ("plain", "usual", "rare"), test_counts=[60, 40, 18], **GROUPED)
     text = Page(made(tmp_path)).text.replace("\xa0", " ")
     assert "recall" in metrics.read(tmp_path).intervals
-    assert text.count("Not usable: only 18 test images of 3 units have this class.") == 2
+    assert text.count("Not usable: only 18 test images of 3 units show “rare”.") == 1
     assert "n = 18 (only 3 units)" in text
     assert "3 classes, 1 with fewer than 5 units; no skill" in text
     for sentence in sentences_about(text, "rare"):
@@ -905,6 +961,6 @@ def test_three_objects_have_intervals_but_nothing_is_compared(tmp_path, capsys):
 def test_labels_of_one_object_are_counted_as_one(tmp_path):
     build(tmp_path, ("plain", "rare"), task="multilabel", test_counts=[0, 6], val_counts=[60, 60], unit_sizes=(1, 6))
     text = Page(made(tmp_path)).text.replace("\xa0", " ")
-    assert "Not usable: only 6 test images of 1 unit have this label." in text
+    assert "Not usable: only 6 test images of 1 unit show “rare”." in text
     assert "recall" not in metrics.read(tmp_path).intervals
     assert re.search(r"n = 80 \(\d+ units\)", text)  # of a threshold: the support in validation

@@ -96,6 +96,7 @@ class Facts:
         best_epoch: The epoch whose weights were kept, counted from 1; None if unknown.
         decision: The calibration, prior correction and rule that turn logits into decisions.
         metrics: The headline figures.
+        checksum: MD5 of `reports/metrics.json`, as `dvc.lock` states it: it identifies the run.
         tables: The tables of `reports/plots/` by name.
         val: Raw logits of validation.
         test: Raw logits of test.
@@ -115,6 +116,7 @@ class Facts:
     best_epoch: int | None
     decision: Decision
     metrics: metrics_file.Metrics
+    checksum: str
     tables: Mapping[str, pd.DataFrame]
     val: Predictions
     test: Predictions

@@ -26,6 +26,8 @@ PICTURE_PX = 160
 JPEG_QUALITY = 80
 LONGEST_NAME = 40
 """Largest number of characters of a class name in the head of a table or under a picture."""
+TIED = re.compile(r"(?<=\d) (?=%)|(?<=\d), (?=[+−\d.]+\])| (?== \d)|(?<= =) (?=\d)")
+"""Spaces at which no line breaks."""
 FOLDER = Path(__file__).parent
 """The folder with the template and the style sheet."""
 
@@ -60,13 +62,13 @@ def cut_name(text: str) -> str:
 
 
 def tied(text: str) -> str:
-    """Keep a number and its per cent sign, or both ends of an interval, on one line.
+    """Keep a number and its per cent sign, both ends of an interval, or an equation on one line.
 
     Example:
-        >>> tied("4 % [0.1, 0.2]").replace(chr(160), "_")
-        '4_% [0.1,_0.2]'
+        >>> tied("4 % [0.1, 0.2], n = 8").replace(chr(160), "_")
+        '4_% [0.1,_0.2], n_=_8'
     """
-    return re.sub(r"(?<=\d) (?=%)|(?<=\d), (?=[−\d.]+\])", lambda match: match[0].replace(" ", "\u00a0"), text)
+    return TIED.sub(lambda match: match[0].replace(" ", "\u00a0"), text)
 
 
 def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, cut: bool) -> str:
@@ -91,6 +93,8 @@ def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, c
             **frame(),
             most_mistakes=most_mistakes,
             dataset=facts.dataset,
+            positive=facts.positive_name,
+            checksum=facts.checksum[: summary.CHECKSUM_DIGITS],
             words=facts.words,
             cut=cut,
         )

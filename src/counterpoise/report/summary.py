@@ -12,8 +12,15 @@ from counterpoise.report.charts.gauge import gauge
 from counterpoise.report.charts.render import Drawing
 from counterpoise.report.facts import Counts, Facts, counted, quote
 from counterpoise.report.parts import Table, drawn
-from counterpoise.report.texts import PointEstimate, write_count, write_prevalence, write_share, write_value
-from counterpoise.report.units import LEAST, MEANING
+from counterpoise.report.texts import (
+    PointEstimate,
+    figure_name,
+    write_count,
+    write_prevalence,
+    write_share,
+    write_value,
+)
+from counterpoise.report.units import FEW, LEAST, MEANING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +49,10 @@ MEANINGS = {
 """Metric of `metrics.json` -> what it means, in a phrase."""
 
 
+CHECKSUM_DIGITS = 8
+"""Digits of the checksum of `metrics.json` on the page: enough to find the commit whose `dvc.lock` has it."""
+
+
 @dataclass(frozen=True)
 class HeadlineFigure:
     """A headline figure with its interval, its counts, and the value of no skill."""
@@ -61,8 +72,8 @@ class FigureGroup:
     figures: tuple[HeadlineFigure, ...]
 
 
-def lede(facts: Facts) -> tuple[str, str]:
-    """State the outcome, and describe the problem."""
+def lede(facts: Facts) -> tuple[str, str, str]:
+    """State the outcome, describe the problem, and say what to do next."""
     total, own, name = facts.classes.images, facts.classes.counts[facts.positive], quote(facts.positive_name)
     share = f"{write_prevalence(own / total)} of them: {counted(own, 'image')}"
     share += f", 1 in {total / own:.0f}." if total / own >= 1.5 else "."
@@ -70,22 +81,44 @@ def lede(facts: Facts) -> tuple[str, str]:
     on = facts.test_counts
     if not on.positives:
         text = f"None of the {counted(on.total, 'test image')} has {name}, so this run cannot judge the model on it."
-        return text, problem
+        return text, problem, next_step(facts)
     span, support = facts.metrics.intervals.get("recall"), facts.test_support
     finds = f"Finds {on.tp} of {write_count(on.positives)} test images of {name}{support.note}."
     if on.positives == 1:
         finds = f"{'Finds' if on.tp else 'Misses'} the only test image of {name}{support.note}."
-    sure = "Uncertain: there is no interval."
+    sure = "Uncertain: there is no interval." if support.units >= LEAST else ""
     if span:
         sure = f"Uncertain: recall {write_share(span[0])} to {write_share(span[1])} (95 % interval)."
-    outcome = f"{finds} {_alarms(on, compare=not support.rough)} {sure}"
-    return " ".join([verdict(facts), outcome]).strip(), problem
+    rough = support.rough or facts.alarms[facts.positive].rough
+    outcome = f"{finds} {_alarms(on, compare=not rough)} {sure}"
+    return outcome.strip(), problem, next_step(facts)
+
+
+def next_step(facts: Facts) -> str:
+    """Say what to do next: the first thing that is in the way of a useful model."""
+    on, support, name = facts.test_counts, facts.test_support, quote(facts.positive_name)
+    if support.few:
+        return f"Next: label more images of {name}, until test has at least {FEW} separate ones."
+    span = facts.metrics.intervals.get("average_precision")
+    if span and span[0] <= on.prevalence:
+        return (
+            f"Next: look at the mistakes. The ranking of {name} may have no skill, and then no decision rule can help; "
+            "more images or another backbone can."
+        )
+    if on.fn + on.fp:
+        return (
+            "Next: look at the mistakes: are the labels right? Then weigh a missed image against a false alarm. "
+            "Another decision rule (decide.rule) finds more with more false alarms, or less with fewer, without new "
+            "training."
+        )
+    return "Next: try the model on new images, by counterpoise predict."
 
 
 def verdict(facts: Facts) -> str:
     """Say if there are too few test units of the class that matters to judge the model; empty if there are enough."""
-    support, noun = facts.test_support, facts.words.noun
-    have = f"{support.of('test image')} {'has' if support.images == 1 else 'have'} this {noun}"
+    support = facts.test_support
+    show = "shows" if support.images == 1 else "show"
+    have = f"{support.of('test image')} {show} {quote(facts.positive_name)}"
     if not support.images or not support.few:
         return ""
     if support.units < LEAST:
@@ -145,7 +178,7 @@ def picture(facts: Facts) -> Drawing:
 
 
 def settings(facts: Facts) -> tuple[tuple[str, str], ...]:
-    """List the main settings of the run, as recorded in the ledger and the model."""
+    """List the main settings of the run, as recorded in the ledger and the model, and the checksum of its figures."""
     backbone = f"{facts.card.backbone}{', frozen' if facts.card.frozen else ''}"
     return (
         ("Loss", facts.card.loss),
@@ -154,6 +187,7 @@ def settings(facts: Facts) -> tuple[tuple[str, str], ...]:
         ("Backbone", backbone),
         ("Calibrator", facts.decision.calibrator),
         ("Decision rule", facts.decision.rule),
+        ("Checksum", facts.checksum[:CHECKSUM_DIGITS]),
     )
 
 
@@ -210,7 +244,7 @@ def figures(facts: Facts) -> Table:
     """List every metric of `metrics.json` with its meaning."""
     rows = tuple(
         (
-            name.replace("_", " "),
+            figure_name(name),
             MEANINGS.get(name.removesuffix("_raw"), "") + (", without rule" if name.endswith("_raw") else ""),
             _three_decimals(value) if isinstance(value, float) else write_count(value),
             " to ".join(_three_decimals(end) for end in facts.metrics.intervals.get(name, ())),

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+PROPER_NAMES = {" f1": " F1", "roc auc": "ROC AUC", "matthews": "Matthews correlation", "brier": "Brier"}
+"""What a figure is called in words, where that is not its key of `metrics.json`."""
+
 
 def finite(value: float | None) -> float | None:
     """Return the value as a float, or None if it is missing, NaN or infinite.
@@ -46,6 +49,29 @@ def write_count(count: float) -> str:
     if not math.isfinite(count):
         return "n/a"
     return f"{count:,.0f}"
+
+
+def figure_name(name: str) -> str:
+    """Write the name of a figure of `metrics.json` as in a sentence.
+
+    Example:
+        >>> figure_name("macro_f1"), figure_name("roc_auc"), figure_name("balanced_accuracy")
+        ('macro F1', 'ROC AUC', 'balanced accuracy')
+    """
+    written = name.replace("_", " ")
+    for plain, proper in PROPER_NAMES.items():
+        written = written.replace(plain, proper)
+    return written
+
+
+def capitalized(text: str) -> str:
+    """Begin a text with a capital letter, and leave its other letters as they are.
+
+    Example:
+        >>> capitalized("macro F1")
+        'Macro F1'
+    """
+    return text[:1].upper() + text[1:]
 
 
 def write_share(share: float) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 from counterpoise.report.facts import Facts, counted, listed, quote
 from counterpoise.report.sections.prevalence import find_shift
 from counterpoise.report.sections.training import is_path
-from counterpoise.report.sections.variants import SCORES, write_difference
-from counterpoise.report.texts import write_prevalence
+from counterpoise.report.sections.variants import write_difference
+from counterpoise.report.texts import capitalized, figure_name, write_prevalence
 from counterpoise.report.units import FEW, LEAST, ROUGH
 
 if TYPE_CHECKING:
@@ -250,14 +250,13 @@ def _notes(facts: Facts) -> Iterator[Finding]:
     for note in facts.metrics.notes[EXPLANATIONS:]:
         name, parted, reason = note.partition(NO_INTERVAL)
         if parted:
-            missing.setdefault(reason, []).append(SCORES.get(name, name.replace("_", " ").capitalize()))
+            missing.setdefault(reason, []).append(figure_name(name))
         elif not _is_about_absent(note):
             headline, colon, detail = _sentence(note, facts).partition(": ")
             yield Finding(headline + colon.rstrip(), detail)
     for reason, names in missing.items():
         verb = "has" if len(names) == 1 else "have"
-        others = [name if name.isupper() or " AUC" in name else name.lower() for name in names[1:]]
-        yield Finding(f"{listed([names[0], *others])} {verb} no interval.", f"{reason[:1].upper()}{reason[1:]}.")
+        yield Finding(f"{capitalized(listed(names))} {verb} no interval.", f"{capitalized(reason)}.")
 
 
 def _left_out(facts: Facts) -> Iterator[Finding]:
@@ -315,10 +314,8 @@ def _other_baseline(facts: Facts) -> Iterator[Finding]:
 
 
 def explanations(facts: Facts) -> tuple[str, ...]:
-    """Return the notes that explain the figures, as sentences; those about absent classes come last."""
-    notes = facts.metrics.notes
-    chosen = [*notes[:EXPLANATIONS], *filter(_is_about_absent, notes[EXPLANATIONS:])]
-    return tuple(_sentence(note, facts) for note in chosen)
+    """Return the notes that explain the figures, as sentences."""
+    return tuple(_sentence(note, facts) for note in facts.metrics.notes[:EXPLANATIONS])
 
 
 def _is_about_absent(note: str) -> bool:
@@ -328,8 +325,8 @@ def _is_about_absent(note: str) -> bool:
 
 def _sentence(note: str, facts: Facts) -> str:
     """Write a note as a sentence, with the names of figures as in the table of all figures."""
-    figures = {*facts.metrics.figures, *SCORES}
+    figures = {*facts.metrics.figures, *facts.tables["scores"]["figure"]}
     words = re.sub(
-        r"(?<!')\b\w+\b(?!')", lambda match: match[0].replace("_", " ") if match[0] in figures else match[0], note
+        r"(?<!')\b\w+\b(?!')", lambda match: figure_name(match[0]) if match[0] in figures else match[0], note
     )
-    return f"{words[:1].upper()}{words[1:]}."
+    return f"{capitalized(words)}."

@@ -8,6 +8,7 @@ Reads the results of the other stages: `data/classes.json`, `manifest.csv`, `rej
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,7 @@ def main(root: Path, params: Params) -> None:
         best_epoch=None if best is None else best + 1,
         decision=decision.read(root),
         metrics=figures,
+        checksum=hashlib.md5((root / metrics.PATH).read_bytes(), usedforsecurity=False).hexdigest(),
         tables={name: plots.read(root, name) for name in plots.COLUMNS},
         val=predictions.read(root, "val"),
         test=predictions.read(root, "test"),

@@ -45,8 +45,9 @@ def calibration(
     )
     tips = [alt.Tooltip("predicted:Q", format=".2f"), *frame.tooltip({"printed": "observed"})]
     tips += [alt.Tooltip("count:Q", title=unit, format=",d")]
-    line = base.mark_line(strokeWidth=1, opacity=0.6).encode(x=x, y=y, color=color)
-    span = base.transform_filter(frame.known("low", "high")).mark_rule(strokeWidth=1.5)
+    sure = base.transform_filter(frame.known("low", "high"))
+    line = sure.mark_line(strokeWidth=1, opacity=0.6).encode(x=x, y=y, color=color)
+    span = sure.mark_rule(strokeWidth=1.5)
     point = base.mark_point(filled=True, opacity=0.85).encode(
         x=x, y=y, color=color, shape=shape, size=size, tooltip=tips
     )

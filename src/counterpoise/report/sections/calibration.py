@@ -40,20 +40,21 @@ def calibration(facts: Facts) -> Part:
         title="Observed share by predicted probability",
         description=description,
     )
-    text = _errors(*(facts.estimate(variant, "expected_calibration_error") for variant in ("raw", "calibrated")))
-    raw, calibrated = (facts.score(variant, "brier_score") for variant in ("raw", "calibrated"))
-    text += _change(raw, calibrated, facts.difference("brier_score"))
+    text = ""
     rows = table[table["way"] == "calibrated"]
     if len(rows):
         predicted, observed_share = (
             float(np.average(rows[column], weights=rows["count"])) for column in ("predicted", "observed")
         )
-        text += facts.task.calibrated_sentence(predicted, observed_share)
+        text = f"{facts.task.calibrated_sentence(predicted, observed_share)} "
+    raw, calibrated = (facts.score(variant, "brier_score") for variant in ("raw", "calibrated"))
+    text += _change(raw, calibrated, facts.difference("brier_score"))
     caption = (
         f"{words.calibration_scope} Below the diagonal, the model is too confident. Larger points hold more "
-        f"{words.calibration_unit}. Points without a line hold images of one unit."
+        f"{words.calibration_unit}. Points without an interval hold images of one unit. "
     )
-    return Part("calibration", "Calibration", (text,), drawn(chart), caption, "decided")
+    caption += _errors(*(facts.estimate(variant, "expected_calibration_error") for variant in ("raw", "calibrated")))
+    return Part("calibration", "Calibration", (text.strip(),), drawn(chart), caption.strip(), "decided")
 
 
 def _sizes(rows: pd.DataFrame, unit: str) -> str:

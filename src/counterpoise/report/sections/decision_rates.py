@@ -55,25 +55,28 @@ def decision_rates(facts: Facts) -> Part:
     totals = {variant: write_count(number.sum()) for variant, number in counts.items()}
     text = (
         f"Test has {counted(int(present.sum()), 'label')}. On raw outputs, a threshold of 0.5 decides {totals[RAW]}"
-        + (f" and a threshold of w / (1 + w) decides {totals[MOVED]}" if MOVED in totals else "")
+        + (f" and the corrected threshold decides {totals[MOVED]}" if MOVED in totals else "")
         + f". Rule “{facts.decision.rule}” decides {totals[DECIDED]}."
     )
+    caption = f"Tick: the share of test images that have the label.{shown_classes(facts)}"
     why = "The effect of a remedy on the odds cannot be calculated here, so only calibration can undo it."
     if factors is not None:
+        undone = f"“{facts.decision.calibrator}”, which learned the odds of validation"
+        if any(facts.decision.val_offset):
+            undone = "the offset that the ledger adds to the logits"
         why = (
-            "The ledger multiplies the odds of each label by w. This turns a probability p into w p / (w p + 1 − p), "
-            "so a threshold of 0.5 on it means p = 1 / (1 + w). A threshold of w / (1 + w) undoes this, and so does "
-            + (
-                "the offset that the ledger adds to the logits (−log w if validation has the natural shares)."
-                if any(facts.decision.val_offset)
-                else f"“{facts.decision.calibrator}”, which learned the odds of validation."
-            )
+            "In training, remedies made labels more or less probable than they are. A threshold of 0.5 on raw outputs "
+            "therefore stands for another probability, named beside each label. The corrected threshold undoes this, "
+            f"and so does {undone}."
+        )
+        caption += (
+            " With odds multiplied by w, 0.5 stands for a probability of 1 / (1 + w); the corrected threshold is "
+            "w / (1 + w)."
         )
     cells = {
         k: (write_count(present[k]), *(write_count(number[k]) for number in counts.values())) for k in facts.folded
     }
     folds = folded_classes(facts, "Test images, by label.", ("with the label", *counts), cells)
-    caption = f"Tick: the share of test images that have the label.{shown_classes(facts)}"
     heading = "How often each label is decided"
     return Part("called", heading, (text, why), drawn(_chart(facts)), caption, folds=folds, closed=True)
 
@@ -88,7 +91,7 @@ def _chart(facts: Facts) -> alt.LayerChart:
             facts.names[k],
             variant,
             PointEstimate(number[k] / images),
-            note="" if factors is None else f"0.5 means p = {write_value(1 / (1 + factors[k]), 3)}",
+            note="" if factors is None else f"0.5 stands for {write_value(1 / (1 + factors[k]), 3)}",
             reference=present[k] / images,
         )
         for k in facts.shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -75,6 +76,12 @@ class Shift:
         """Whether there is too little to compare: few units of the class, or an interval that says nothing."""
         widths = [span[1] - span[0] for one in (self.expected, self.shown) if (span := one.interval) is not None]
         return self.units < FEW or len(widths) < 2 or min(widths) == 0 or max(widths) > TOO_WIDE
+
+    @property
+    def notable(self) -> bool:
+        """Whether the share changed, nothing was decided, or a figure differs by more than its interval."""
+        differs = not self.too_few and (self.precision_gain.clear or self.recall_differs)
+        return self.moved or not self.test.predicted or differs
 
     @property
     def precision_gain(self) -> Difference:
@@ -196,18 +203,15 @@ def at_prevalences(facts: Facts) -> Part:
             "other prevalences, so none are shown."
         )
         return Part("prevalence", heading, (text,))
-    moves = _differ(facts, "raw")
-    second = f"Precision depends on the share of the {facts.words.noun}; recall does not."
-    caption = (
-        "Lines: this decision on test images, weighted to each share. Bands: 95 % intervals for that share; where "
-        "images come in groups, there is none."
-    )
+    texts = explain(shift, name) if shift.notable else ()
+    if not shift.moved:
+        texts = (f"Precision depends on the share of the {facts.words.noun}; recall does not.", *texts)
     return Part(
         "prevalence",
         heading,
-        (*explain(shift, name), *([_regained(facts)] if moves else []), second),
+        (*texts, prevalence_slider.remark(facts)),
         drawn(*prevalence_slider.charts(facts)),
-        caption,
+        prevalence_slider.legend(facts),
         tables=(prevalence_slider.table(facts),),
         controls=prevalence_slider.controls(facts),
     )
@@ -219,7 +223,7 @@ def expected_and_measured(facts: Facts) -> list[Part]:
     if shift is None or facts.test_support.rough:
         return []
     charts = [
-        _picture(on, share, name, f"At {write_prevalence(share)}{place}") for place, share in _pictured(facts, shift)
+        _picture(on, share, name, f"at {write_prevalence(share)}{place}") for place, share in _pictured(facts, shift)
     ]
     redecides, moves = _differ(facts, "re-decided"), _differ(facts, "raw")
     variants = [
@@ -237,10 +241,13 @@ def expected_and_measured(facts: Facts) -> list[Part]:
     caption = (
         "Dots: 1,000 images or more, with the recall and the false alarm rate of test. Expected: from the decisions on "
         "validation. Measured: on test images, weighted to that share. Raw: without correction and rule. Rule: with "
-        "both. The share is fixed here, so intervals of precision differ from the headline; where images come in "
-        "groups, there is none. Tick: no skill, which is the share itself."
+        "both, which “Three scores” calls re-decided. The share is fixed here, so intervals of precision differ from "
+        "the headline; where images come in groups, there is none. Tick: no skill, which is the share itself."
     )
-    return [Part("expected", "Expected and measured", (text,), drawn(*charts), caption, closed=True)]
+    if redecides:
+        caption += " Without adapting, recall is the same at each share, and is shown once."
+    texts = (text, *(() if shift.notable else explain(shift, name)), *((_regained(facts),) if moves else ()))
+    return [Part("expected", "Expected and measured", texts, drawn(*charts), caption, closed=True)]
 
 
 def _regained(facts: Facts) -> str:
@@ -274,7 +281,7 @@ def _pictured(facts: Facts, shift: Shift) -> list[tuple[str, float]]:
     return sorted(shown[:PICTURES], key=lambda pair: -pair[1])
 
 
-def _picture(on: Counts, share: float, name: str, title: str) -> alt.LayerChart:
+def _picture(on: Counts, share: float, name: str, place: str) -> alt.LayerChart:
     images = 1000.0
     while share * images < 10 and images < 1e6:
         images *= 10
@@ -287,6 +294,7 @@ def _picture(on: Counts, share: float, name: str, title: str) -> alt.LayerChart:
         f"Of {write_count(images)} images of which {write_prevalence(share)} are {name}: {shown.tp} found, {shown.fn} "
         f"missed, {counted(shown.fp, 'false alarm')}; {notes[0]}."
     )
+    title = f"{write_count(images)} images {place}"
     return dots(dot_groups(shown), title=title, description=description, notes=notes)
 
 
@@ -300,7 +308,8 @@ def _chart(facts: Facts, figure: str, title: str, variants: Sequence[str]) -> al
     for place, share in places:
         here = table[(table["place"] == place) & (table["prevalence"] == share) & (table["figure"] == figure)]
         for row in sorted(here.to_dict("records"), key=lambda row: list(VARIANTS).index(row["way"])):
-            if row["way"] in variants:
+            repeated = figure == "recall" and (place, share) != places[0] and row["way"] != "re-decided"
+            if row["way"] in variants and not repeated:
                 at, name = f"At {write_prevalence(share)}{_words(place)}", VARIANTS[row["way"]]
                 no_skill = float("nan") if figure == "recall" else share
                 rows.append(variants_chart.row(at, name, PointEstimate.from_row(row), reference=no_skill))
@@ -315,9 +324,17 @@ def _chart(facts: Facts, figure: str, title: str, variants: Sequence[str]) -> al
 
 
 def _without_repetition(places: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Leave out shares that are nearly that of test."""
-    test = next((share for place, share in places if place == "test"), None)
-    return [(place, share) for place, share in places if place == "test" or test is None or _ratio(share, test) > ALIKE]
+    """Leave out shares that are nearly that of test, and stated ones that are that of deployment."""
+    share_of = {place: share for place, share in places if place != "stated"}
+    return [
+        (place, share)
+        for place, share in places
+        if place == "test"
+        or (
+            _ratio(share, share_of.get("test", 0.0)) > ALIKE
+            and (place == "target" or not math.isclose(share, share_of.get("target", 0.0)))
+        )
+    ]
 
 
 def _differ(facts: Facts, variant: str) -> bool:

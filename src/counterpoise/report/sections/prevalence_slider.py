@@ -46,6 +46,26 @@ def charts(facts: Facts) -> list[alt.LayerChart]:
     return drawn
 
 
+def _has_intervals(facts: Facts) -> bool:
+    return bool(_of(facts, plots.GRID_FIGURES[0])["low"].notna().any())
+
+
+def remark(facts: Facts) -> str:
+    """Say what the figures do not show: intervals where images come in groups, false alarms where test has none."""
+    texts = []
+    if not _has_intervals(facts) and facts.test_counts.predicted:
+        texts.append("Images come in groups here, so these figures have no interval.")
+    if not facts.test_counts.fp:
+        texts.append("Test has no false alarm, but new images may have some.")
+    return " ".join(texts)
+
+
+def legend(facts: Facts) -> str:
+    """Explain lines and bands."""
+    lines = "Lines: this decision on test images, weighted to each share."
+    return f"{lines} Bands: 95 % intervals for that share." if _has_intervals(facts) else lines
+
+
 def controls(facts: Facts) -> Markup:
     """Make the slider. Its positions are the shares of the grid; it starts at that of deployment."""
     shares = _of(facts, plots.GRID_FIGURES[0])["prevalence"]
@@ -61,17 +81,20 @@ def controls(facts: Facts) -> Markup:
 
 def table(facts: Facts) -> Table:
     """List the figures at the shares of deployment, test and `evaluate.at_prevalence`, the largest first."""
-    places = facts.tables["prevalence"][["place", "prevalence"]].drop_duplicates().to_dict("records")
+    places = facts.tables["prevalence"][["place", "prevalence"]].drop_duplicates()
+    as_in: dict[float, list[str]] = {}
+    for share, place in zip(places["prevalence"], places["place"], strict=True):
+        as_in.setdefault(share, []).append(PLACES[place])
     ends = facts.metrics.intervals.get("recall", (None, None))
     recall = PointEstimate(facts.metrics.figures.get("recall"), *ends).text
     rows = []
-    for place in sorted(places, key=lambda row: -row["prevalence"]):
+    for share in sorted(as_in, reverse=True):
         cells = []
         for figure in plots.GRID_FIGURES:
             of = _of(facts, figure)
-            at = of[of["prevalence"] == _nearest(of, place["prevalence"])]
+            at = of[of["prevalence"] == _nearest(of, share)]
             cells.append(_text(figure, at.to_dict("records")[0]))
-        rows.append((write_prevalence(place["prevalence"]), PLACES[place["place"]], *cells))
+        rows.append((write_prevalence(share), " and ".join(as_in[share]), *cells))
     caption = f"At the shares of deployment and test, and those of evaluate.at_prevalence. Recall is {recall} at each."
     head = ("share", "as in", "precision", "false alarms for each image found", "images to look at, of 1,000")
     return Table(caption, head, tuple(rows), 2)

@@ -10,26 +10,12 @@ from counterpoise.metrics.difference import Difference
 from counterpoise.report.charts import variants as variants_chart
 from counterpoise.report.facts import Facts, listed
 from counterpoise.report.parts import Part, drawn
-from counterpoise.report.texts import PointEstimate, write_value
+from counterpoise.report.texts import PointEstimate, capitalized, figure_name, write_value
 
 if TYPE_CHECKING:
     import altair as alt
 
 NAMES = {"raw": "raw", "calibrated": "calibrated", "decided": "re-decided"}
-SCORES = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "macro_f1": "Macro F1",
-    "micro_f1": "Micro F1",
-    "matthews": "Matthews correlation",
-    "exact_match": "Exact match",
-    "mean_average_precision": "Mean average precision",
-    "average_precision": "Average precision",
-    "roc_auc": "ROC AUC",
-    "expected_calibration_error": "Expected calibration error",
-    "brier_score": "Brier score",
-    "coverage": "Coverage",
-}
 OF_PROBABILITIES = (
     "mean_average_precision",
     "average_precision",
@@ -75,7 +61,7 @@ def _chart(
     found = {(row["figure"], row["way"]): row for row in table.to_dict("records")}
     rows = [
         variants_chart.row(
-            _title(figure),
+            capitalized(figure_name(figure)),
             NAMES[variant],
             PointEstimate.from_row(found[figure, variant]),
             note="lower is better" if figure in LOWER_IS_BETTER else "",
@@ -103,14 +89,13 @@ def _compare(facts: Facts, figures: Sequence[str]) -> str:
         gain = facts.difference(figure)
         if math.isnan(gain.value):
             continue
-        name = _title(figure).lower().replace("f1", "F1").replace("matthews", "Matthews")
         kind = "raised" if gain.value > 0 else "lowered"
         if math.isnan(gain.low):
             kind = "no interval"
         elif not gain.clear:
             kind = "unclear"
         values = f"{write_value(raw)} to {write_value(final)}"
-        changes[kind].append(f"{name} ({values}, {write_difference(gain)})")
+        changes[kind].append(f"{figure_name(figure)} ({values}, {write_difference(gain)})")
     clear = [f"{verb} {listed(changes[verb])}" for verb in ("raised", "lowered") if changes[verb]]
     texts = [f"Re-deciding needs no new training. It {listed(clear)}."] if clear else []
     if changes["unclear"]:
@@ -136,7 +121,3 @@ def _signed(number: float, digits: int) -> str:
     rounded = round(number, digits)
     written = write_value(rounded, digits)
     return f"+{written}" if rounded > 0 else written
-
-
-def _title(figure: str) -> str:
-    return SCORES.get(figure, figure.replace("_", " "))

@@ -100,7 +100,7 @@ def findings(facts: Facts) -> Iterator[Finding]:
     if raw > TOO_MANY * present:
         why = "The effect of a remedy on the odds cannot be calculated."
         if decision_rates.MOVED in counts:
-            why = "A remedy multiplied the odds of a label by w. A threshold of w / (1 + w) decides "
+            why = "Remedies raised the odds of labels. Thresholds that undo this decide "
             why += f"{counts[decision_rates.MOVED].sum()} labels."
         yield Finding(
             f"A threshold of 0.5 on raw outputs decides {raw} labels, but test has {present}.",
