@@ -9,9 +9,7 @@ import altair as alt
 
 from counterpoise.report.charts import frame, theme
 from counterpoise.report.charts.frame import Padding
-from counterpoise.report.charts.labels import shorten, text_width
 from counterpoise.report.charts.variants import Look
-from counterpoise.report.texts import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +52,7 @@ def forest(
         *_band(margin, domain),
         rule.encode(x=alt.X("low:Q"), x2=alt.X2("high"), color=color, tooltip=tips),
         point.encode(x=x, color=color, shape=shape, tooltip=tips),
-        *_texts(base, padding),
+        *frame.row_texts(base, padding.inner),
     ]
     return frame.assemble(layers, height, padding, title=title, description=description)
 
@@ -95,7 +93,7 @@ def versions(
         points.mark_point(filled=True, size=70, opacity=0.85, yOffset=BELOW).encode(
             x=x, color=color, shape=shape, tooltip=tips
         ),
-        *_texts(base, padding),
+        *frame.row_texts(base, padding.inner),
     ]
     return frame.assemble(layers, height, padding, title=title, description=description)
 
@@ -119,19 +117,9 @@ def _base(
     """Prepare rows of one line per arm; returns them with their height, their padding, and the looks in use."""
     names = [name for name in looks if name in set(used)]
     padding = Padding(top=62, bottom=16 + 20 * len(names))
-    room = [padding.inner - text_width(text) - 12 for text in table["printed"]]
-    labels = [shorten(shown(name), width) for name, width in zip(table["arm"], room, strict=True)]
+    labels = frame.beside(table["arm"], table["printed"], padding.inner)
     base = alt.Chart(frame.data(table.assign(label=labels))).encode(y=frame.rows("arm", table["arm"].tolist()))
     return base, PITCH * len(table), padding, names
-
-
-def _texts(base: alt.Chart, padding: Padding) -> list[alt.Chart]:
-    name = base.mark_text(align="left", baseline="bottom", fontWeight=600)
-    printed = base.mark_text(align="right", baseline="bottom")
-    return [
-        name.encode(x=alt.XValue(0), text=alt.Text("label:N")),
-        printed.encode(x=alt.XValue(padding.inner), text=alt.Text("printed:N")),
-    ]
 
 
 def _axis() -> alt.Axis:

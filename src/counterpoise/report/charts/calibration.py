@@ -66,8 +66,7 @@ def _scaled(
 ) -> alt.Color | alt.Shape:
     """Give each way its colour or shape, and its words in the legend."""
     ends = [theme.color(values[way]) if colors else values[way] for way in ways]
-    words = "".join(f"datum.value === '{way}' ? {details[way]!r} : " for way in ways) + "''"
-    legend = alt.Legend(labelExpr=words)
+    legend = alt.Legend(labelExpr=frame.worded({way: details[way] for way in ways}))
     return channel(field="way", type="nominal", scale=alt.Scale(domain=list(ways), range=ends), legend=legend)
 
 

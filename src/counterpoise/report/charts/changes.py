@@ -8,8 +8,7 @@ import altair as alt
 
 from counterpoise.report.charts import frame, theme
 from counterpoise.report.charts.frame import Padding
-from counterpoise.report.charts.labels import shorten, text_width
-from counterpoise.report.texts import shown, write_prevalence
+from counterpoise.report.texts import write_prevalence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +33,7 @@ def changes(table: pd.DataFrame, *, names: tuple[str, str], title: str, descript
         f"{write_prevalence(before)} → {write_prevalence(after)}"
         for before, after in zip(table["before"], table["after"], strict=True)
     ]
-    room = [padding.inner - text_width(text) - 12 for text in printed]
-    labels = [shorten(shown(name), width) for name, width in zip(table["name"], room, strict=True)]
+    labels = frame.beside(table["name"], printed, padding.inner)
     base = alt.Chart(frame.data(table.assign(printed=printed, label=labels))).encode(
         y=frame.rows("name", list(table["name"])), tooltip=frame.tooltip({"name": "of", "printed": "share"})
     )
@@ -47,12 +45,7 @@ def changes(table: pd.DataFrame, *, names: tuple[str, str], title: str, descript
         base.mark_rule(color=focus, strokeWidth=2, yOffset=9).encode(x=alt.X("before:Q"), x2=alt.X2("after")),
         base.mark_circle(color=compare, size=70, opacity=1, yOffset=9).encode(x=alt.X("before:Q")),
         base.mark_point(color=focus, shape="diamond", filled=True, size=80, opacity=1, yOffset=9).encode(x=after),
-        base.mark_text(align="left", baseline="bottom", fontWeight=600).encode(
-            x=alt.XValue(0), text=alt.Text("label:N")
-        ),
-        base.mark_text(align="right", baseline="bottom").encode(
-            x=alt.XValue(padding.inner), text=alt.Text("printed:N")
-        ),
+        *frame.row_texts(base, padding.inner),
         *frame.key(
             [
                 (names[0], alt.MarkDef(type="circle", color=compare, size=70, opacity=1)),

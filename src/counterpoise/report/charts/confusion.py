@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import altair as alt
 
@@ -57,8 +57,10 @@ def confusion_matrix(counts: pd.DataFrame, *, title: str, description: str) -> a
     back = alt.Chart(alt.InlineData(values=[{}])).mark_rect(color=theme.color("track"))
     layers = [back, _squares(base), *_counts(base, step, cell)]
     layers += [_column_heads(names, heads, slanted, scale), *_row_heads(names, sides, scale), *_titles(height_px)]
-    chart = frame.assemble(layers, round(cell * len(names)), padding, title=title, description=description)
-    return chart.properties(width=plot).add_params(frame.PICKED)
+    height = round(cell * len(names))
+    return frame.assemble(
+        layers, height, padding, title=title, description=description, parameters=[frame.PICKED]
+    ).properties(width=plot)
 
 
 def _cells(counts: pd.DataFrame) -> pd.DataFrame:
@@ -139,11 +141,6 @@ def _row_heads(names: list[str], sides: list[list[str]], scale: alt.Scale) -> li
 
 def _titles(height: float) -> list[alt.Chart]:
     """Name both axes."""
-    places: tuple[tuple[str, Literal["left", "right"], float, float], ...]
-    places = ("decided as", "left", 0.0, -height - 12), ("actual", "right", -8.0, -8.0)
-    return [
-        alt.Chart(alt.InlineData(values=[{"text": text}]))
-        .mark_text(align=align, fontWeight=600, baseline="bottom")
-        .encode(x=alt.XValue(x), y=alt.YValue(y), text=alt.Text("text:N"))
-        for text, align, x, y in places
-    ]
+    left = alt.MarkDef(type="text", align="left", fontWeight=600, baseline="bottom")
+    right = alt.MarkDef(type="text", align="right", fontWeight=600, baseline="bottom")
+    return [frame.write([(0, -height - 12, "decided as")], left), frame.write([(-8, -8, "actual")], right)]

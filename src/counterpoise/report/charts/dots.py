@@ -27,7 +27,6 @@ def dots(
     description: str,
     noun: str = "image",
     notes: Sequence[str] = (),
-    most: int = MOST_DOTS,
 ) -> alt.LayerChart:
     """Draw one dot per image, or per several images if there are many, group by group.
 
@@ -38,13 +37,12 @@ def dots(
         description: Text alternative.
         noun: What a dot represents.
         notes: Lines below the legend.
-        most: Largest number of dots.
 
     Returns:
         A chart in which every group that is not empty has at least one dot.
     """
     counts = groups["count"].tolist()
-    numbers = apportion(counts, min(most, round(sum(counts))))
+    numbers = apportion(counts, min(MOST_DOTS, round(sum(counts))))
     total = sum(numbers)
     if not total:
         return frame.empty(title, description)
@@ -60,7 +58,10 @@ def dots(
     each = f"Each dot is one {noun}." if per_dot < 1.05 else f"Each dot is about {per_dot:,.3g} {noun}s."
     key, below = _legend(legend, height)
     texts = [(each, "muted"), *((note, "ink") for note in notes)]
-    body = [*marks, *key, *(_line(text, below + 20 * i, shade) for i, (text, shade) in enumerate(texts))]
+    body = [*marks, *key]
+    for i, (text, shade) in enumerate(texts):
+        mark = alt.MarkDef(type="text", align="left", color=theme.color(shade))
+        body.append(frame.write([(0, below + 20 * i, text)], mark))
     padding = padding._replace(bottom=below - height + 20 * len(texts))
     return frame.assemble(body, height, padding, title=title, description=description)
 
@@ -147,9 +148,3 @@ def _legend(groups: pd.DataFrame, height: int) -> tuple[list[alt.Chart], int]:
     return [full, holes.transform_filter("datum.kind === 'missed'"), names], height + 20 + 21 * math.ceil(
         len(groups) / 2
     )
-
-
-def _line(text: str, y: int, shade: str) -> alt.Chart:
-    mark = alt.Chart(alt.InlineData(values=[{"text": text}])).mark_text(align="left", color=theme.color(shade))
-    chart: alt.Chart = mark.encode(x=alt.XValue(0), y=alt.YValue(y), text=alt.Text("text:N"))
-    return chart

@@ -8,8 +8,7 @@ import altair as alt
 
 from counterpoise.report.charts import frame, theme
 from counterpoise.report.charts.frame import Padding
-from counterpoise.report.charts.labels import shorten, text_width
-from counterpoise.report.texts import shown, write_count
+from counterpoise.report.texts import write_count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,15 +44,13 @@ def errors_by_class(table: pd.DataFrame, *, title: str, description: str, noun: 
     height = PITCH * len(table)
     counts = table[["found", "missed", "alarms"]].to_numpy().tolist()
     printed = [text_of(*(int(count) for count in row)) for row in counts]
-    room = [padding.inner - text_width(text) - 12 for text in printed]
-    label = [shorten(shown(name), width) for name, width in zip(table["class"], room, strict=True)]
+    label = frame.beside(table["class"], printed, padding.inner)
     wide = table.assign(label=label, printed=printed).rename(columns={"alarms": KINDS[2]})
     base = alt.Chart(frame.data(wide)).encode(
         y=frame.rows("class", list(wide["class"])), opacity=frame.unless_other_picked()
     )
-    layers = [_bars(base, noun, max(map(sum, counts))), *_texts(base, padding.inner)]
-    chart = frame.assemble(layers, height, padding, title=title, description=description)
-    return chart.add_params(frame.PICKED)
+    layers = [_bars(base, noun, max(map(sum, counts))), *frame.row_texts(base, padding.inner)]
+    return frame.assemble(layers, height, padding, title=title, description=description, parameters=[frame.PICKED])
 
 
 def _bars(base: alt.Chart, noun: str, longest: float) -> alt.Chart:
@@ -77,12 +74,3 @@ def _bars(base: alt.Chart, noun: str, longest: float) -> alt.Chart:
         )
     )
     return chart
-
-
-def _texts(base: alt.Chart, width: int) -> list[alt.Chart]:
-    name = base.mark_text(align="left", baseline="bottom", fontWeight=600)
-    value = base.mark_text(align="right", baseline="bottom")
-    return [
-        name.encode(x=alt.XValue(0), text=alt.Text("label:N")),
-        value.encode(x=alt.XValue(width), text=alt.Text("printed:N")),
-    ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import altair as alt
 
 from counterpoise.report.charts import theme
-from counterpoise.report.charts.labels import shorten
+from counterpoise.report.charts.labels import shorten, text_width
+from counterpoise.report.texts import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,8 +95,54 @@ def rows(name: str, order: Sequence[str]) -> alt.Y:
     return alt.Y(field=name, type="nominal", sort=list(order), axis=None, scale=alt.Scale(domain=list(order)))
 
 
+def write(texts: Sequence[tuple[float, float, str]], mark: alt.MarkDef | None = None) -> alt.Chart:
+    """Write texts at places: x and y in px from the upper left corner of the plot, and the text.
+
+    Args:
+        texts: Places with their texts.
+        mark: How they are written; None for text that begins at its place.
+    """
+    rows = [{"x": x, "y": y, "text": text} for x, y, text in texts]
+    chart: alt.Chart = alt.Chart(alt.InlineData(values=rows)).encode(
+        x=alt.X("x:Q", scale=None), y=alt.Y("y:Q", scale=None), text=alt.Text("text:N")
+    )
+    chart.mark = mark or alt.MarkDef(type="text", align="left")
+    return chart
+
+
+def beside(names: Iterable[str], printed: Iterable[str], width: float) -> list[str]:
+    """Shorten names so that each fits beside what is printed at the right end of its row."""
+    return [shorten(shown(name), width - text_width(text) - 12) for name, text in zip(names, printed, strict=True)]
+
+
+def row_texts(base: alt.Chart, width: int) -> list[alt.Chart]:
+    """Write `label` at the left and `printed` at the right of each row, above its marks."""
+    name = base.mark_text(align="left", baseline="bottom", fontWeight=600)
+    value = base.mark_text(align="right", baseline="bottom")
+    return [
+        name.encode(x=alt.XValue(0), text=alt.Text("label:N")),
+        value.encode(x=alt.XValue(width), text=alt.Text("printed:N")),
+    ]
+
+
+def worded(texts: Mapping[str, str]) -> str:
+    """Write the expression that turns a value of a legend into its text.
+
+    Example:
+        >>> worded({"raw": "raw: 10 bins"})
+        '{"raw": "raw: 10 bins"}[datum.value]'
+    """
+    return f"{json.dumps(dict(texts))}[datum.value]"
+
+
 def assemble(
-    layers: Sequence[alt.Chart | alt.LayerChart], height: int, padding: Padding, *, title: str, description: str
+    layers: Sequence[alt.Chart | alt.LayerChart],
+    height: int,
+    padding: Padding,
+    *,
+    title: str,
+    description: str,
+    parameters: Sequence[alt.Parameter] = (),
 ) -> alt.LayerChart:
     """Lay charts over each other.
 
@@ -104,6 +152,7 @@ def assemble(
         padding: Room around it, in which titles, axes and texts fit.
         title: The heading; empty for none.
         description: Text alternative.
+        parameters: What controls of the page, or the pointer, set.
     """
     heading = [_heading(title, padding)] if title else []
     return alt.LayerChart(
@@ -113,17 +162,15 @@ def assemble(
         padding=padding._asdict(),
         autosize=alt.AutoSizeParams(type="none"),
         description=description,
+        params=[parameter.param for parameter in parameters],  # type: ignore[misc]  # all are defined
     )
 
 
 def _heading(title: str, padding: Padding) -> alt.Chart:
     """Write the heading at the upper left corner; the title of Vega-Lite moves with the length of labels."""
     text = shorten(title, WIDTH - 4, 1.15 * HEADING_PX)
-    base = alt.Chart(alt.InlineData(values=[{"text": text}])).encode(
-        x=alt.XValue(2 - padding.left), y=alt.YValue(14 - padding.top), text=alt.Text("text:N")
-    )
-    chart: alt.Chart = base.mark_text(align="left", fontSize=HEADING_PX, fontWeight=600, aria=False)
-    return chart
+    mark = alt.MarkDef(type="text", align="left", fontSize=HEADING_PX, fontWeight=600, aria=False)
+    return write([(2 - padding.left, 14 - padding.top, text)], mark)
 
 
 def key(entries: Sequence[tuple[str, alt.MarkDef]], x: float, y: float) -> list[alt.Chart]:
@@ -134,13 +181,13 @@ def key(entries: Sequence[tuple[str, alt.MarkDef]], x: float, y: float) -> list[
         x: Left edge, in px from the corner of the plot.
         y: Upper edge, in px from the corner of the plot.
     """
+    words = alt.MarkDef(type="text", align="left", baseline="middle", color=theme.color("ink"))
     charts = []
     for i, (name, mark) in enumerate(entries):
-        base = alt.Chart(alt.InlineData(values=[{"text": name}])).encode(y=alt.YValue(y + 8 + 19 * i))
-        sign = base.encode(x=alt.XValue(x + 8))
+        at = y + 8 + 19 * i
+        sign = alt.Chart(alt.InlineData(values=[{}])).encode(x=alt.XValue(x + 8), y=alt.YValue(at))
         sign.mark = mark
-        text = base.mark_text(align="left", baseline="middle", color=theme.color("ink"))
-        charts += [sign, text.encode(x=alt.XValue(x + 24), text=alt.Text("text:N"))]
+        charts += [sign, write([(x + 24, at, name)], words)]
     return charts
 
 

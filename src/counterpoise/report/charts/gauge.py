@@ -11,10 +11,8 @@ from counterpoise.report.charts.frame import Padding
 WIDTH, HEIGHT = 200, 18
 
 
-def gauge(
-    value: float, low: float, high: float, *, description: str, no_skill: float = float("nan"), upper: float = 1.0
-) -> alt.LayerChart:
-    """Draw a figure between 0 and `upper`, with its interval and a tick at the value of no skill.
+def gauge(value: float, low: float, high: float, *, description: str, no_skill: float = float("nan")) -> alt.LayerChart:
+    """Draw a figure between 0 and 1, with its interval and a tick at the value of no skill.
 
     Args:
         value: The figure; NaN if it is undefined.
@@ -22,15 +20,14 @@ def gauge(
         high: Upper end of its interval.
         description: Text alternative: the figure in words. It is the tooltip as well.
         no_skill: The score of random guessing; NaN for no tick.
-        upper: Right end of the axis.
     """
     row = {"value": value, "low": low, "high": high, "no_skill": no_skill, "text": description}
-    base = alt.Chart(frame.data(pd.DataFrame([{"zero": 0, "upper": upper, **row}]))).encode(
-        x=alt.X("zero:Q", scale=alt.Scale(domain=[0, upper], nice=False), axis=None),
+    base = alt.Chart(frame.data(pd.DataFrame([{"zero": 0, "one": 1, **row}]))).encode(
+        x=alt.X("zero:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=None),
         tooltip=frame.tooltip({"text": ""}),
     )
     focus = theme.color("focus")
-    track = base.mark_bar(color=theme.color("track"), height=8, cornerRadius=4).encode(x2=alt.X2("upper"))
+    track = base.mark_bar(color=theme.color("track"), height=8, cornerRadius=4).encode(x2=alt.X2("one"))
     bar = base.mark_bar(color=focus, opacity=0.3, height=8, cornerRadius=4).encode(x2=alt.X2("value"))
     span = base.mark_rule(color=focus, strokeWidth=2).encode(x=alt.X("low:Q"), x2=alt.X2("high"))
     tick = base.mark_tick(color=theme.color("ink"), thickness=2, size=16).encode(x=alt.X("no_skill:Q"))

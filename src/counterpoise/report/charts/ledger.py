@@ -61,8 +61,7 @@ def shares_by_step(
         base.mark_line(strokeWidth=2).encode(order=alt.Order("step:Q"), detail=alt.Detail("class:N")),
     ]
     layers.append(base.mark_point(filled=True, size=60).encode(tooltip=tips))
-    chart = frame.assemble(layers, height, padding, title=title, description=description)
-    return chart.add_params(frame.PICKED)
+    return frame.assemble(layers, height, padding, title=title, description=description, parameters=[frame.PICKED])
 
 
 _LABEL = "format(100 * datum.value, '~g') + ' %'"
@@ -80,8 +79,7 @@ def _looks(classes: Sequence[str]) -> tuple[alt.Color, alt.Shape]:
     colors = [theme.color("focus"), *[theme.color("compare")] * (len(domain) - 1)]
     shapes = [theme.SHAPES[i % len(theme.SHAPES)] for i in range(len(domain))]
     names = {name: shorten(shown(name), frame.WIDTH - SIDE - 60) for name in domain}
-    words = "".join(f"datum.value === {name!r} ? {text!r} : " for name, text in names.items()) + "''"
-    legend = alt.Legend(labelExpr=words, offset=14)
+    legend = alt.Legend(labelExpr=frame.worded(names), offset=14)
     return (
         alt.Color("class:N", sort=domain, scale=alt.Scale(domain=domain, range=colors), legend=legend),
         alt.Shape("class:N", sort=domain, scale=alt.Scale(domain=domain, range=shapes), legend=legend),

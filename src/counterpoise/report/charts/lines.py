@@ -153,26 +153,23 @@ def _names(
     last = known.sort_values("x", kind="stable").groupby("series", sort=False)["y"].last()
     values = [float(np.log10(last[name]) if axis.log else last[name]) for name in drawn]
     at = spread([HEIGHT * (high - value) / (high - low) for value in values], GAP, 6, HEIGHT - 6)
-    rows = [{"text": labels[name], "y": round(place, 1)} for name, place in zip(drawn, at, strict=True)]
-    text = alt.Chart(alt.InlineData(values=rows)).mark_text(align="left", baseline="middle")
-    return [text.encode(x=alt.XValue(padding.inner + 8), y=alt.Y("y:Q", scale=None), text=alt.Text("text:N"))]
+    places = [(padding.inner + 8, round(y, 1), labels[name]) for name, y in zip(drawn, at, strict=True)]
+    return [frame.write(places, alt.MarkDef(type="text", align="left", baseline="middle"))]
 
 
 def _mark(mark: Mark | None) -> list[alt.Chart]:
     if mark is None:
         return []
-    base = alt.Chart(alt.InlineData(values=[{"x": mark.x, "text": mark.text}]))
+    base = alt.Chart(alt.InlineData(values=[{"x": mark.x}]))
     rule = base.mark_rule(color=theme.color("muted"), strokeDash=[2, 3], strokeWidth=1.5).encode(x=alt.X("x:Q"))
-    text = base.mark_text(align="left", baseline="bottom", color=theme.color("muted"))
-    return [rule, text.encode(x=alt.XValue(0), y=alt.YValue(-5), text=alt.Text("text:N"))]
+    text = alt.MarkDef(type="text", align="left", baseline="bottom", color=theme.color("muted"))
+    return [rule, frame.write([(0, -5, mark.text)], text)]
 
 
 def _remarks(texts: Sequence[str], padding: Padding) -> list[alt.Chart]:
     """Name series that have nothing to draw, below the axis."""
-    rows = [{"text": shorten(text, frame.WIDTH - 16), "y": HEIGHT + 58 + 18 * i} for i, text in enumerate(texts)]
-    mark = alt.Chart(alt.InlineData(values=rows)).mark_text(align="left", color=theme.color("muted"))
-    drawn = mark.encode(x=alt.XValue(8 - padding.left), y=alt.Y("y:Q", scale=None), text=alt.Text("text:N"))
-    return [drawn] if rows else []
+    places = [(8 - padding.left, HEIGHT + 58 + 18 * i, shorten(text, frame.WIDTH - 16)) for i, text in enumerate(texts)]
+    return [frame.write(places, alt.MarkDef(type="text", align="left", color=theme.color("muted")))] if places else []
 
 
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:

@@ -53,8 +53,8 @@ def over_prevalence(
     top = float(ends[ends == ends].max())
     layers = [*_curve(base, top, scale), *_marked(base)]
     padding = Padding(58, 14, 54, 48)
-    chart = frame.assemble(layers, HEIGHT, padding, title=title, description=description)
-    return chart.add_params(alt.param(name=PARAMETER, value=float(f"{start:.{frame.DIGITS}g}")))
+    parameter = alt.param(name=PARAMETER, value=float(f"{start:.{frame.DIGITS}g}"))
+    return frame.assemble(layers, HEIGHT, padding, title=title, description=description, parameters=[parameter])
 
 
 def _share(low: float, high: float) -> alt.X:

@@ -8,8 +8,6 @@ import altair as alt
 
 from counterpoise.report.charts import frame, theme
 from counterpoise.report.charts.frame import Padding
-from counterpoise.report.charts.labels import shorten, text_width
-from counterpoise.report.texts import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,8 +51,7 @@ def rates_by_class(
     if not len(table):
         return frame.empty(title, description)
     padding = Padding(8, 8, 34, 44 if table["reference"].notna().any() else 26)
-    room = [padding.inner - text_width(printed) - 12 for printed in table["printed"]]
-    names = [shorten(shown(name), width) for name, width in zip(table["class"], room, strict=True)]
+    names = frame.beside(table["class"], table["printed"], padding.inner)
     count = min(len(table), MOST_ROWS)
     height = PITCH * count
     base = _visible(alt.Chart(frame.data(table.assign(label=names, place=range(1, len(table) + 1)))), len(table))
@@ -64,12 +61,11 @@ def rates_by_class(
         tooltip=frame.tooltip({"class": noun, "printed": "value", "detail": "from"}),
     )
     x = frame.linear("value", 0, upper, flush=True)
-    layers = [*_marks(base, x, upper, padding.inner), *_texts(base, x, padding.inner)]
+    layers = [*_marks(base, x, padding.inner), *frame.row_texts(base, padding.inner)]
     if table["reference"].notna().any():
         layers += frame.key([(reference_name, frame.tick_mark())], -6, height + 24)
-    chart = frame.assemble(layers, height, padding, title=title, description=description)
     parameters = [frame.PICKED, SEARCH, ORDER] if len(table) > MOST_ROWS else [frame.PICKED]
-    return chart.add_params(*parameters)
+    return frame.assemble(layers, height, padding, title=title, description=description, parameters=parameters)
 
 
 def _visible(chart: alt.Chart, classes: int) -> alt.Chart:
@@ -88,7 +84,7 @@ def _visible(chart: alt.Chart, classes: int) -> alt.Chart:
     )
 
 
-def _marks(base: alt.Chart, x: alt.X, upper: float, width: int) -> list[alt.Chart]:
+def _marks(base: alt.Chart, x: alt.X, width: int) -> list[alt.Chart]:
     """Draw the track, the interval, the tick and the dot of each row."""
     track = base.mark_rule(color=theme.color("track"), strokeWidth=8, strokeCap="round", yOffset=9)
     span = base.mark_rule(strokeWidth=2, yOffset=9).encode(x=alt.X("low:Q"), x2=alt.X2("high"), color=frame.by_focus())
@@ -100,14 +96,4 @@ def _marks(base: alt.Chart, x: alt.X, upper: float, width: int) -> list[alt.Char
         tick.transform_filter(frame.known("reference")),
         span.transform_filter(frame.known("low", "high")),
         point.transform_filter(frame.known("value")),
-    ]
-
-
-def _texts(base: alt.Chart, x: alt.X, width: int) -> list[alt.Chart]:
-    """Write the name of each class at the left, and its value at the right."""
-    name = base.mark_text(align="left", baseline="bottom", fontWeight=600, dy=1)
-    value = base.mark_text(align="right", baseline="bottom", dy=1)
-    return [
-        name.encode(x=alt.XValue(0), text=alt.Text("label:N")),
-        value.encode(x=alt.XValue(width), text=alt.Text("printed:N")),
     ]

@@ -56,8 +56,7 @@ def counts_by_stage(
     )
     size = min(12.0, (frame.WIDTH / len(counts.columns) - 12) / 3.6)
     layers = [*_heads(heads, padding.inner), *_totals(totals, height, size, padding.inner), *_bars(base, size)]
-    chart = frame.assemble(layers, height, padding, title=title, description=description)
-    return chart.add_params(frame.PICKED)
+    return frame.assemble(layers, height, padding, title=title, description=description, parameters=[frame.PICKED])
 
 
 def _cells(counts: pd.DataFrame, totals: Sequence[int], scale: str, focus: str) -> pd.DataFrame:
@@ -101,22 +100,16 @@ def _bars(base: alt.Chart, size: float) -> list[alt.Chart]:
 
 def _heads(heads: Sequence[Sequence[str]], width: int) -> list[alt.Chart]:
     step = width / len(heads)
-    rows = [
-        {"x": i * step, "y": -10 - 15 * (len(lines) - 1 - j), "text": text}
-        for i, lines in enumerate(heads)
-        for j, text in enumerate(lines)
-    ]
-    return [_muted(rows)]
+    ends = [(i * step, lines) for i, lines in enumerate(heads)]
+    places = [(x, -10 - 15 * (len(lines) - 1 - j), text) for x, lines in ends for j, text in enumerate(lines)]
+    return [frame.write(places, _muted())]
 
 
 def _totals(totals: Sequence[int], height: int, size: float, width: int) -> list[alt.Chart]:
     step = width / len(totals)
-    rows = [{"x": i * step, "y": height + 34, "text": write_count(total)} for i, total in enumerate(totals)]
-    return [_muted([{"x": 0, "y": height + 18, "text": "total"}]), _muted(rows, size)]
+    places = [(i * step, height + 34, write_count(total)) for i, total in enumerate(totals)]
+    return [frame.write([(0, height + 18, "total")], _muted()), frame.write(places, _muted(size))]
 
 
-def _muted(rows: Sequence[dict[str, object]], size: float = theme.TEXT_PX) -> alt.Chart:
-    base = alt.Chart(alt.InlineData(values=list(rows)))
-    mark = base.mark_text(align="left", baseline="alphabetic", color=theme.color("muted"), fontSize=size)
-    chart: alt.Chart = mark.encode(x=alt.X("x:Q", scale=None), y=alt.Y("y:Q", scale=None), text=alt.Text("text:N"))
-    return chart
+def _muted(size: float = theme.TEXT_PX) -> alt.MarkDef:
+    return alt.MarkDef(type="text", align="left", baseline="alphabetic", color=theme.color("muted"), fontSize=size)
