@@ -320,8 +320,8 @@ def test_undefined_figures_are_said_to_be_so(tmp_path):
     build(tmp_path, ("a", "b", "rare"), test_counts=[12, 12, 0])
     text = Page(made(tmp_path)).text
     assert "n/a" in text
-    assert "Recall is undefined: no test image has class 'rare'." in text
-    assert "Average precision is undefined: no test image has class 'rare'." in text
+    assert "Average precision, ROC AUC and recall are undefined. No test image has class 'rare'." in text
+    assert "0 of 0 images" not in text
 
 
 def test_a_class_without_test_images_is_named(tmp_path):
@@ -454,7 +454,7 @@ def test_too_many_labels_under_a_threshold_of_a_half_are_shown_and_undone(tmp_pa
     assert f"Test has 28 labels. On raw outputs, a threshold of 0.5 decides {raw} and " in page.text
     assert f"the corrected threshold decides {moved}. Rule “balanced” decides " in page.text
     assert f"A threshold of 0.5 on raw outputs decides {raw} labels, but test has 28." in page.text
-    assert "0.5 stands for 0.1" in page.text
+    assert "0.5 means 0.1" in page.text
     assert "so does the offset that the ledger adds to the logits" in page.text
 
 

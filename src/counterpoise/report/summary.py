@@ -192,8 +192,11 @@ def settings(facts: Facts) -> tuple[tuple[str, str], ...]:
 
 
 def headline(facts: Facts) -> tuple[FigureGroup, ...]:
-    """Make the headline figures of the class that matters, and of all classes."""
+    """Make the headline figures of the class that matters, if test has it, and of all classes."""
     on = facts.test_counts
+    every = FigureGroup(facts.all_classes, facts.task.headline_figures(facts))
+    if not on.positives:
+        return (every,)
     no_skill = write_value(on.prevalence, 3)
     support, alarms = facts.test_support, facts.alarms[facts.positive]
     only = f" (only {counted(support.units, 'unit')} of the {facts.words.noun})" if support.rough else ""
@@ -214,10 +217,7 @@ def headline(facts: Facts) -> tuple[FigureGroup, ...]:
             on.prevalence,
         ),
     )
-    return (
-        FigureGroup(f"The {facts.words.noun} that matters: {quote(facts.positive_name)}", own),
-        FigureGroup(facts.all_classes, facts.task.headline_figures(facts)),
-    )
+    return FigureGroup(f"The {facts.words.noun} that matters: {quote(facts.positive_name)}", own), every
 
 
 def headline_figure(facts: Facts, key: str, label: str, counts: str, no_skill: float | None = None) -> HeadlineFigure:

@@ -25,8 +25,8 @@ REST_OF_RATE = 0.01
 """Epochs that together have less than this share of the summed learning rate hardly change the model."""
 STILL = 0.01
 """A loss that changes by less than this share has stopped improving."""
-NO_INTERVAL = " has no interval: "
-"""Between a figure of `metrics.json` and the reason in a note."""
+LACKS = {" has no interval: ": "have no interval", " is undefined: ": "are undefined"}
+"""What stands between a figure of `metrics.json` and the reason in a note -> the same of several figures."""
 EXPLANATIONS = 2
 """The number of notes of `metrics.json` that explain its figures; the notes after them are warnings."""
 
@@ -246,17 +246,18 @@ def _unknown_prior(facts: Facts) -> Iterator[Finding]:
 
 
 def _notes(facts: Facts) -> Iterator[Finding]:
-    missing: dict[str, list[str]] = {}
+    missing: dict[tuple[str, str], list[str]] = {}
     for note in facts.metrics.notes[EXPLANATIONS:]:
-        name, parted, reason = note.partition(NO_INTERVAL)
-        if parted:
-            missing.setdefault(reason, []).append(figure_name(name))
+        lack = next((lack for lack in LACKS if lack in note), None)
+        if lack:
+            name, reason = note.split(lack, 1)
+            missing.setdefault((lack, reason), []).append(figure_name(name))
         elif not _is_about_absent(note):
             headline, colon, detail = _sentence(note, facts).partition(": ")
             yield Finding(headline + colon.rstrip(), detail)
-    for reason, names in missing.items():
-        verb = "has" if len(names) == 1 else "have"
-        yield Finding(f"{capitalized(listed(names))} {verb} no interval.", f"{capitalized(reason)}.")
+    for (lack, reason), names in missing.items():
+        verb = lack.strip(" :") if len(names) == 1 else LACKS[lack]
+        yield Finding(f"{capitalized(listed(names))} {verb}.", f"{capitalized(reason)}.")
 
 
 def _left_out(facts: Facts) -> Iterator[Finding]:

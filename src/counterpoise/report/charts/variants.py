@@ -38,7 +38,7 @@ LOOKS = {
     "rule, expected": Look("validation", "circle", filled=False),
     "rule adapted": Look("focus", "triangle-up", filled=False),
     "raw, 0.5": Look("compare", "diamond"),
-    "raw, moved": Look("focus", "square", filled=False),
+    "raw, corrected": Look("focus", "square", filled=False),
 }
 """Version -> how it is drawn in every chart."""
 

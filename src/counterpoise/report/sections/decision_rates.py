@@ -17,7 +17,7 @@ from counterpoise.report.texts import PointEstimate, write_count, write_value
 if TYPE_CHECKING:
     import altair as alt
 
-RAW, MOVED, DECIDED = "raw, 0.5", "raw, moved", "re-decided"
+RAW, MOVED, DECIDED = "raw, 0.5", "raw, corrected", "re-decided"
 """How a label is decided: raw with threshold 0.5, raw with threshold w / (1 + w), or by the rule."""
 
 
@@ -66,11 +66,11 @@ def decision_rates(facts: Facts) -> Part:
             undone = "the offset that the ledger adds to the logits"
         why = (
             "In training, remedies made labels more or less probable than they are. A threshold of 0.5 on raw outputs "
-            "therefore stands for another probability, named beside each label. The corrected threshold undoes this, "
+            "therefore means another probability, named beside each label. The corrected threshold undoes this, "
             f"and so does {undone}."
         )
         caption += (
-            " With odds multiplied by w, 0.5 stands for a probability of 1 / (1 + w); the corrected threshold is "
+            " With odds multiplied by w, 0.5 means a probability of 1 / (1 + w); the corrected threshold is "
             "w / (1 + w)."
         )
     cells = {
@@ -91,7 +91,7 @@ def _chart(facts: Facts) -> alt.LayerChart:
             facts.names[k],
             variant,
             PointEstimate(number[k] / images),
-            note="" if factors is None else f"0.5 stands for {write_value(1 / (1 + factors[k]), 3)}",
+            note="" if factors is None else f"0.5 means {write_value(1 / (1 + factors[k]), 3)}",
             reference=present[k] / images,
         )
         for k in facts.shown
