@@ -65,7 +65,7 @@ def figure_name(name: str) -> str:
 
 
 def capitalized(text: str) -> str:
-    """Begin a text with a capital letter, and leave its other letters as they are.
+    """Begin a text with a capital letter, and leave its other letters unchanged.
 
     Example:
         >>> capitalized("macro F1")

@@ -26,7 +26,7 @@ REST_OF_RATE = 0.01
 STILL = 0.01
 """A loss that changes by less than this share has stopped improving."""
 LACKS = {" has no interval: ": "have no interval", " is undefined: ": "are undefined"}
-"""What stands between a figure of `metrics.json` and the reason in a note -> the same of several figures."""
+"""Words between a figure of `metrics.json` and the reason in a note -> the same words for several figures."""
 EXPLANATIONS = 2
 """The number of notes of `metrics.json` that explain its figures; the notes after them are warnings."""
 
