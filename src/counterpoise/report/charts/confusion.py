@@ -54,10 +54,10 @@ def confusion_matrix(counts: pd.DataFrame, *, title: str, description: str) -> a
         x=alt.X("decided:N", sort=names, scale=scale, axis=None),
         y=alt.Y("actual:N", sort=names, scale=scale, axis=None),
     )
+    height = round(cell * len(names))
     back = alt.Chart(alt.InlineData(values=[{}])).mark_rect(color=theme.color("track"))
     layers = [back, _squares(base), *_counts(base, step, cell)]
-    layers += [_column_heads(names, heads, slanted, scale), *_row_heads(names, sides, scale), *_titles(height_px)]
-    height = round(cell * len(names))
+    layers += [_column_heads(heads, slanted, step), _row_heads(sides, height / len(names)), *_titles(height_px)]
     return frame.assemble(
         layers, height, padding, title=title, description=description, parameters=[frame.PICKED]
     ).properties(width=plot)
@@ -107,36 +107,21 @@ def _counts(base: alt.Chart, step: float, cell: float) -> list[alt.Chart]:
     return [*texts, share.encode(text=alt.Text("printed:N"), color=ink, opacity=faded)] if both else texts
 
 
-def _column_heads(names: list[str], heads: list[list[str]], slanted: bool, scale: alt.Scale) -> alt.Chart:
-    values = [{"decided": name, "text": "\n".join(parts)} for name, parts in zip(names, heads, strict=True)]
-    mark = alt.Chart(alt.InlineData(values=values)).mark_text(
-        align="left" if slanted else "center",
-        angle=315 if slanted else 0,
-        baseline="middle" if slanted else "line-bottom",
-        dx=4 if slanted else 0,
-        dy=0,
-        lineBreak="\n",
-    )
-    x = alt.X("decided:N", sort=names, scale=scale, axis=None)
-    chart: alt.Chart = mark.encode(x=x, y=alt.YValue(-6), text=alt.Text("text:N"))
-    return chart
+def _column_heads(heads: list[list[str]], slanted: bool, step: float) -> alt.Chart:
+    mark = alt.MarkDef(type="text", align="center", baseline="line-bottom", lineBreak="\n")
+    if slanted:
+        mark = alt.MarkDef(type="text", align="left", baseline="middle", angle=315, dx=4)
+    return frame.write([((i + 0.5) * step, -6, "\n".join(lines)) for i, lines in enumerate(heads)], mark)
 
 
-def _row_heads(names: list[str], sides: list[list[str]], scale: alt.Scale) -> list[alt.Chart]:
+def _row_heads(sides: list[list[str]], cell: float) -> alt.Chart:
     """Write the names of the rows, in one line or two."""
-    y = alt.Y("actual:N", sort=names, scale=scale, axis=None)
-    heads = []
-    for count in (1, 2):
-        values = [
-            {"actual": name, "class": name, "text": "\n".join(lines)}
-            for name, lines in zip(names, sides, strict=True)
-            if len(lines) == count
-        ]
-        mark = alt.Chart(alt.InlineData(values=values))
-        mark = mark.mark_text(align="right", baseline="middle", lineBreak="\n", dy=-7 * (count - 1))
-        drawn = mark.encode(x=alt.XValue(-8), y=y, text=alt.Text("text:N"), opacity=frame.unless_other_picked())
-        heads += [drawn] if values else []
-    return heads
+    places = [
+        (-8.0, (i + 0.5) * cell + 14 * (j - (len(lines) - 1) / 2), line)
+        for i, lines in enumerate(sides)
+        for j, line in enumerate(lines)
+    ]
+    return frame.write(places, alt.MarkDef(type="text", align="right", baseline="middle"))
 
 
 def _titles(height: float) -> list[alt.Chart]:

@@ -89,24 +89,16 @@ def _looks(classes: Sequence[str]) -> tuple[alt.Color, alt.Shape]:
 def _names(steps: Sequence[str]) -> list[alt.Chart]:
     """Write the name of each step in up to two lines, and draw a line below it."""
     lines = [step.split("\n") if "\n" in step else wrap(step, SIDE) for step in steps]
-    rule = alt.Chart(alt.InlineData(values=[{"y": i + 0.5} for i in range(len(steps))])).mark_rule()
-    charts = [
-        rule.encode(
-            x=alt.XValue(-SIDE - 8),
-            x2=alt.X2Value("width"),
-            y=alt.Y("y:Q", axis=None),
-            color=alt.ColorValue(theme.color("hair")),
-        )
-    ]
+    hair = alt.Chart(alt.InlineData(values=[{"y": i + 0.5} for i in range(len(steps))])).mark_rule(
+        color=theme.color("hair")
+    )
+    charts = [hair.encode(x=alt.XValue(-SIDE - 8), x2=alt.X2Value("width"), y=alt.Y("y:Q", axis=None))]
     for place, shade in ((0, "ink"), (1, "muted")):
-        rows = [
-            {"step": i, "text": shorten(parts[place], SIDE), "dy": (place - 0.5) * 0.36 if len(parts) > 1 else 0}
+        places = [
+            (-SIDE - 8, PITCH * (i + 0.5) + 14.4 * (place - 0.5) * (len(parts) > 1), shorten(parts[place], SIDE))
             for i, parts in enumerate(lines)
             if len(parts) > place
         ]
-        mark = alt.Chart(alt.InlineData(values=rows)).transform_calculate(y="datum.step + datum.dy")
-        mark = mark.mark_text(align="left", baseline="middle", color=theme.color(shade))
-        charts += (
-            [mark.encode(x=alt.XValue(-SIDE - 8), y=alt.Y("y:Q", axis=None), text=alt.Text("text:N"))] if rows else []
-        )
+        mark = alt.MarkDef(type="text", align="left", baseline="middle", color=theme.color(shade))
+        charts += [frame.write(places, mark)] if places else []
     return charts
