@@ -13,6 +13,7 @@ from counterpoise.report.facts import Facts, counted
 from counterpoise.report.parts import Part, drawn
 from counterpoise.report.sections.variants import write_difference
 from counterpoise.report.texts import PointEstimate, write_count, write_value
+from counterpoise.report.units import ROUGH
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ def calibration(facts: Facts) -> Part:
     )
     text = _errors(*(facts.estimate(variant, "expected_calibration_error") for variant in ("raw", "calibrated")))
     raw, calibrated = (facts.score(variant, "brier_score") for variant in ("raw", "calibrated"))
-    text += _change(raw, calibrated, facts.difference("brier_score"))
+    text += _change(raw, calibrated, facts.difference("brier_score"), facts.rests_on("brier_score"))
     rows = table[table["way"] == "calibrated"]
     if len(rows):
         predicted, observed_share = (
@@ -72,7 +73,7 @@ def _errors(raw: PointEstimate, calibrated: PointEstimate) -> str:
     )
 
 
-def _change(raw: float, calibrated: float, gain: Difference) -> str:
+def _change(raw: float, calibrated: float, gain: Difference, units: int) -> str:
     """Say whether calibration changed the squared error of the probabilities, image by image."""
     if math.isnan(gain.value):
         return ""
@@ -80,6 +81,8 @@ def _change(raw: float, calibrated: float, gain: Difference) -> str:
     text += write_value(calibrated, 3)
     if math.isnan(gain.low):
         return f"Calibration moved {text}; there is no interval for the difference. "
+    if units < ROUGH:
+        return f"{text[0].upper()}{text[1:]}, is not compared: test has only {counted(units, 'unit')}. "
     if not gain.clear:
         return f"No clear change of {text}: {write_difference(gain, 3)}. "
     return f"Calibration {'lowered' if gain.value < 0 else 'raised'} {text}: {write_difference(gain, 3)}. "
