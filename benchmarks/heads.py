@@ -6,7 +6,7 @@ Folders of other repositories with a built problem, such as clones with another 
 (`python benchmarks/heads.py . ../six_classes ../icons`); a folder without stored features is skipped with a message.
 
 Each set is split into train, validation and test, near duplicates and groups together, once for each seed from 0 on;
-`--splits` is their number, 20 by default. Three heads see the same features:
+`--splits` is their number, 20 by default. Three heads see the same features (`--solvers` chooses among ours):
 
 - `lbfgs` and `adamw`: `train.solver` of this pipeline, with plain cross-entropy; `adamw` has a dropout of 0.5;
 - `regression`: scikit-learn's `LogisticRegression` on features scaled by `StandardScaler`, with the C of ten, from
@@ -25,7 +25,7 @@ import csv
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ from counterpoise.training.examples import Examples
 from counterpoise.training.settings import Settings
 
 Floats = NDArray[np.float64]
+SOLVERS = ("lbfgs", "adamw")
 PENALTIES = np.logspace(-4, 0.5, 10)
 FIGURES = ("log loss", "macro AP", "balanced accuracy, raw", "balanced accuracy, re-decided", "seconds")
 PLAIN = {
@@ -231,10 +232,14 @@ def figures(logits: Floats, deal: Deal) -> tuple[float, ...]:
 
 
 def measure(
-    name: str, deals: Iterator[tuple[Deal, tuple[str, ...], str]], splits: int, content: Mapping[str, Any]
+    name: str,
+    deals: Iterator[tuple[Deal, tuple[str, ...], str]],
+    splits: int,
+    solvers: Sequence[str],
+    content: Mapping[str, Any],
 ) -> list[list[str]]:
-    """Fit every head on every deal, and return a row for each figure."""
-    values: dict[str, list[tuple[float, ...]]] = {"regression": [], "lbfgs": [], "adamw": []}
+    """Fit the regression and our heads on every deal, and return a row for each figure."""
+    values: dict[str, list[tuple[float, ...]]] = {head: [] for head in ("regression", *solvers)}
     count = 0
     for seed, (deal, classes, task) in enumerate(tqdm(deals, desc=name, total=splits, unit="split", file=sys.stderr)):
         count = len(classes)
@@ -256,7 +261,10 @@ def rows(name: str, table: Mapping[str, Floats]) -> list[list[str]]:
     for index, figure in enumerate(FIGURES):
         usual = table["regression"][:, index]
         row = [name, figure, f"{usual.mean():.3f}"]
-        for head in ("lbfgs", "adamw"):
+        for head in SOLVERS:
+            if head not in table:
+                row += ["", ""]
+                continue
             own = table[head][:, index]
             if figure == "seconds":
                 row += [f"{own.mean():.3f}", ""]
@@ -272,6 +280,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description="Compare heads on the same features.")
     parser.add_argument("folders", nargs="*", default=["."], help="repositories with a built problem")
     parser.add_argument("--splits", type=int, default=20, help="number of splits, at least 2")
+    parser.add_argument("--solvers", nargs="+", choices=SOLVERS, default=SOLVERS, help="of our heads")
     options = parser.parse_args(arguments)
     if options.splits < 2:
         parser.error("--splits must be at least 2, since a standard error needs two splits")
@@ -281,12 +290,16 @@ def main(arguments: list[str]) -> None:
     for folder in options.folders:
         name = Path(folder).absolute().name
         try:
-            writer.writerows(measure(name, dealt(Path(folder), options.splits), options.splits, content))
+            writer.writerows(
+                measure(name, dealt(Path(folder), options.splits), options.splits, options.solvers, content)
+            )
         except (ArtifactError, InputError) as error:
             print(f"{folder} is left out: {error}", file=sys.stderr)
         sys.stdout.flush()
     for classes in GENERATED:
-        writer.writerows(measure("generated", generated(classes, options.splits), options.splits, content))
+        writer.writerows(
+            measure("generated", generated(classes, options.splits), options.splits, options.solvers, content)
+        )
         sys.stdout.flush()
 
 
