@@ -5,8 +5,8 @@ nothing. It measures on the built problem, and on generated features with 3, 12 
 Folders of other repositories with a built problem, such as clones with another preset as `params.yaml`, may follow
 (`python benchmarks/heads.py . ../six_classes ../icons`); a folder without stored features is skipped with a message.
 
-Each set is split five times into train, validation and test, near duplicates and groups together. Three heads see the
-same features:
+Each set is split into train, validation and test, near duplicates and groups together, once for each seed from 0 on;
+`--splits` is their number, 20 by default. Three heads see the same features (`--solvers` chooses among ours):
 
 - `lbfgs` and `adamw`: `train.solver` of this pipeline, with plain cross-entropy; `adamw` has a dropout of 0.5;
 - `regression`: scikit-learn's `LogisticRegression` on features scaled by `StandardScaler`, with the C of ten, from
@@ -14,16 +14,18 @@ same features:
 
 Printed are, for each figure on test, the mean of the regression, and the mean difference of the others to it with its
 standard error over the splits: log loss, macro average precision, balanced accuracy by the largest logit (of labels at
-0.5 or above), the same after dividing by the class shares of train, and the seconds of fitting and choosing.
+0.5 or above), the same after dividing by the class shares of train, and the seconds that one core needs for fitting and
+choosing.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +55,7 @@ from counterpoise.training.examples import Examples
 from counterpoise.training.settings import Settings
 
 Floats = NDArray[np.float64]
-SPLITS = 5
+SOLVERS = ("lbfgs", "adamw")
 PENALTIES = np.logspace(-4, 0.5, 10)
 FIGURES = ("log loss", "macro AP", "balanced accuracy, raw", "balanced accuracy, re-decided", "seconds")
 PLAIN = {
@@ -85,8 +87,8 @@ Fit = Callable[[Deal, int], tuple[Floats, float]]
 """From a deal and a seed to logits on test (n, c), and seconds."""
 
 
-def dealt(root: Path) -> Iterator[tuple[Deal, tuple[str, ...], str]]:
-    """Split a built problem five times; yields the deal, the classes and the task.
+def dealt(root: Path, count: int) -> Iterator[tuple[Deal, tuple[str, ...], str]]:
+    """Split a built problem `count` times; yields the deal, the classes and the task.
 
     Raises:
         ArtifactError: The pipeline was not run.
@@ -94,7 +96,7 @@ def dealt(root: Path) -> Iterator[tuple[Deal, tuple[str, ...], str]]:
     """
     content, data, images = config.load(root), experiment.read(root, splits.NAMES), shuffle_split.read(root)
     encode = tasks.find(content["task"]).encode
-    for seed in range(SPLITS):
+    for seed in range(count):
         split_of = shuffle_split.shuffle_split(images, data.classes, content, seed, keep_test=False)
         deal = {}
         for name, split in shuffle_split.resplit(data, split_of).splits.items():
@@ -106,13 +108,13 @@ def dealt(root: Path) -> Iterator[tuple[Deal, tuple[str, ...], str]]:
         yield deal, data.classes.names, content["task"]
 
 
-def generated(classes: int) -> Iterator[tuple[Deal, tuple[str, ...], str]]:
-    """Draw features of a long tail of classes, five times.
+def generated(classes: int, count: int) -> Iterator[tuple[Deal, tuple[str, ...], str]]:
+    """Draw features of a long tail of classes, `count` times.
 
     Scales of features span five decades, and one in eight is constant but for a few examples, as pooled activations
     are. The rarest class has about a twentieth of the most frequent one.
     """
-    for seed in range(SPLITS):
+    for seed in range(count):
         rng = np.random.default_rng([classes, seed])
         shares = np.geomspace(1, 1 / 20, classes)
         centres = rng.normal(size=(classes, LATENT)) * 0.6
@@ -121,7 +123,7 @@ def generated(classes: int) -> Iterator[tuple[Deal, tuple[str, ...], str]]:
         mostly_zero = rng.random(WIDTH) < 1 / 8
 
         def draw(
-            count: int,
+            size: int,
             rng: np.random.Generator = rng,
             shares: Floats = shares,
             centres: Floats = centres,
@@ -131,15 +133,15 @@ def generated(classes: int) -> Iterator[tuple[Deal, tuple[str, ...], str]]:
             mostly_zero: NDArray[np.bool_] = mostly_zero,
         ) -> Part:
             targets = rng.permutation(
-                np.concatenate([np.arange(len(shares)), rng.choice(len(shares), count, p=shares / shares.sum())])
+                np.concatenate([np.arange(len(shares)), rng.choice(len(shares), size, p=shares / shares.sum())])
             )
             latent = centres[targets] + rng.normal(size=(len(targets), LATENT))
             values = latent @ mixing + rng.normal(size=(len(targets), WIDTH))
             values[:, mostly_zero] = np.maximum(values[:, mostly_zero] - 5, 0)
             return Part(((values + offsets) * scales).astype(np.float32), targets)
 
-        count = GENERATED[classes]
-        deal = {"train": draw(count), "val": draw(count // 3), "test": draw(count)}
+        size = GENERATED[classes]
+        deal = {"train": draw(size), "val": draw(size // 3), "test": draw(size)}
         yield deal, tuple(f"c{number:02d}" for number in range(classes)), "multiclass"
 
 
@@ -160,10 +162,10 @@ def ours(content: Mapping[str, Any], solver: str, classes: tuple[str, ...], task
         counts = tuple(np.bincount(truth, minlength=len(classes)) if truth.ndim == 1 else truth.sum(axis=0))
         counts = tuple(map(int, counts))
         prior = Prior(task, classes, counts, counts, counts, len(truth), len(truth), len(truth), ())
-        began_s = time.perf_counter()
+        began_s = time.process_time()
         with one_thread():
             member = members.fit_member(train, train, val, prior, own)
-        seconds = time.perf_counter() - began_s
+        seconds = time.process_time() - began_s
         network = members.build(own.model, seed, len(classes), deal["train"].features.shape[1])
         network.load_state_dict(member.weights)
         compute = devices.pick("cpu", "float32")
@@ -174,7 +176,7 @@ def ours(content: Mapping[str, Any], solver: str, classes: tuple[str, ...], task
 
 def regression(deal: Deal, seed: int) -> tuple[Floats, float]:
     """Fit scikit-learn's logistic regression with the C that is best on validation."""
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         scaler = StandardScaler().fit(deal["train"].features)
@@ -186,7 +188,7 @@ def regression(deal: Deal, seed: int) -> tuple[Floats, float]:
             model = OneVsRestClassifier(model) if many else model
             model.fit(train, deal["train"].targets)
             best = min(best, (log_loss(scores(model, val), deal["val"].targets), model), key=lambda pair: pair[0])
-    seconds = time.perf_counter() - began_s
+    seconds = time.process_time() - began_s
     return scores(best[1], test), seconds
 
 
@@ -230,47 +232,74 @@ def figures(logits: Floats, deal: Deal) -> tuple[float, ...]:
 
 
 def measure(
-    name: str, deals: Iterator[tuple[Deal, tuple[str, ...], str]], content: Mapping[str, Any]
+    name: str,
+    deals: Iterator[tuple[Deal, tuple[str, ...], str]],
+    splits: int,
+    solvers: Sequence[str],
+    content: Mapping[str, Any],
 ) -> list[list[str]]:
-    """Fit every head on every deal, and return a row for each figure."""
-    values: dict[str, list[tuple[float, ...]]] = {"regression": [], "lbfgs": [], "adamw": []}
+    """Fit the regression and our heads on every deal, and return a row for each figure."""
+    values: dict[str, list[tuple[float, ...]]] = {head: [] for head in ("regression", *solvers)}
     count = 0
-    for seed, (deal, classes, task) in enumerate(tqdm(deals, desc=name, total=SPLITS, unit="split", file=sys.stderr)):
+    for seed, (deal, classes, task) in enumerate(tqdm(deals, desc=name, total=splits, unit="split", file=sys.stderr)):
         count = len(classes)
         for head, own in values.items():
             fit = regression if head == "regression" else ours(content, head, classes, task)
             logits, seconds = fit(deal, seed)
             own.append((*figures(logits, deal), seconds))
-    table = {head: np.array(own) for head, own in values.items()}
-    rows = []
+    return rows(f"{name} ({count})", {head: np.array(own) for head, own in values.items()})
+
+
+def rows(name: str, table: Mapping[str, Floats]) -> list[list[str]]:
+    """Write a row for each figure: the mean of the regression, and of the others their mean difference to it.
+
+    Args:
+        name: Of the data.
+        table: Head -> its figures, (splits, figures).
+    """
+    written = []
     for index, figure in enumerate(FIGURES):
         usual = table["regression"][:, index]
-        row = [f"{name} ({count})", figure, f"{usual.mean():.3f}"]
-        for head in ("lbfgs", "adamw"):
+        row = [name, figure, f"{usual.mean():.3f}"]
+        for head in SOLVERS:
+            if head not in table:
+                row += ["", ""]
+                continue
             own = table[head][:, index]
             if figure == "seconds":
-                row += [f"{own.mean():.2f}", ""]
+                row += [f"{own.mean():.3f}", ""]
             else:
                 difference = own - usual
                 row += [f"{difference.mean():+.4f}", f"{difference.std(ddof=1) / np.sqrt(len(own)):.4f}"]
-        rows.append(row)
-    return rows
+        written.append(row)
+    return written
 
 
-def main(folders: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Print a table in the form of `docs/measurements/heads.csv`."""
+    parser = argparse.ArgumentParser(description="Compare heads on the same features.")
+    parser.add_argument("folders", nargs="*", default=["."], help="repositories with a built problem")
+    parser.add_argument("--splits", type=int, default=20, help="number of splits, at least 2")
+    parser.add_argument("--solvers", nargs="+", choices=SOLVERS, default=SOLVERS, help="of our heads")
+    options = parser.parse_args(arguments)
+    if options.splits < 2:
+        parser.error("--splits must be at least 2, since a standard error needs two splits")
     content = config.load(Path(__file__).parents[1])
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["data", "figure", "regression", "lbfgs", "lbfgs_se", "adamw", "adamw_se"])
-    for folder in folders or ["."]:
+    for folder in options.folders:
         name = Path(folder).absolute().name
         try:
-            writer.writerows(measure(name, dealt(Path(folder)), content))
+            writer.writerows(
+                measure(name, dealt(Path(folder), options.splits), options.splits, options.solvers, content)
+            )
         except (ArtifactError, InputError) as error:
             print(f"{folder} is left out: {error}", file=sys.stderr)
         sys.stdout.flush()
     for classes in GENERATED:
-        writer.writerows(measure("generated", generated(classes), content))
+        writer.writerows(
+            measure("generated", generated(classes, options.splits), options.splits, options.solvers, content)
+        )
         sys.stdout.flush()
 
 

@@ -28,6 +28,21 @@ def test_without_a_floor_a_constant_feature_has_the_scale_of_its_rounding():
     assert head.statistics()[1].tolist() == pytest.approx([1.0, 25e-12, 1.0])
 
 
+@pytest.mark.parametrize(("floor", "scales_away"), [(1e-3, 300**0.5), (1e-6, 900**0.25), (0.0, 900**0.25)])
+def test_with_a_low_floor_a_feature_that_one_example_has_is_scaled_by_its_fourth_moment(
+    floor: float, scales_away: float
+):
+    features = torch.zeros(300, 2)
+    features[0, 0] = 30.0
+    features[:, 1] = torch.rand(300, generator=torch.Generator().manual_seed(0)) * 40  # no tails: as without
+    found, head = moments(features), a_head(2)
+    head.standardise(found, floor)
+    mean, var, _ = head.statistics()
+    added = floor * float(found.var.mean())
+    assert (30 - float(mean[0])) / (float(var[0]) - added) ** 0.5 == pytest.approx(scales_away, rel=0.01)
+    assert float(var[1]) - added == pytest.approx(float(found.var[1]))
+
+
 def test_training_does_not_change_a_fixed_scale():
     features = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 10.0, 0.1, 1.0])
     head, free = a_head(4), a_head(4)
@@ -46,3 +61,5 @@ def test_moments_are_those_of_float64_however_many_examples_there_are():
     found = moments(features)
     torch.testing.assert_close(found.mean, features.double().mean(dim=0))
     torch.testing.assert_close(found.var, features.double().var(dim=0, correction=0))
+    centred = features.double() - features.double().mean(dim=0)
+    torch.testing.assert_close(found.fourth, centred.pow(4).mean(dim=0))

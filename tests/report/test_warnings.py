@@ -59,3 +59,14 @@ def test_large_groups_of_the_users_own_are_no_warning_but_ten_duplicates_are() -
     assert list(warnings._clusters(facts(sides, units))) == []
     (finding,) = warnings._clusters(facts(sides, units, kind="near"))
     assert finding.headline == "2 images have 10 or more duplicates; the most, 15, has “a”."
+
+
+def test_no_ranking_of_fewer_than_five_units_is_compared_with_no_skill() -> None:
+    names = ["four", "five", "skilled"]
+    rows = [("average_precision", 0.1, 0.9, 0.2, 4), ("average_precision", 0.1, 0.9, 0.2, 5)]
+    rows += [("average_precision", 0.3, 0.9, 0.2, 50)]
+    table = pd.DataFrame(rows, columns=["measure", "low", "high", "no_skill", "units"]).assign(**{"class": names})
+    found = SimpleNamespace(tables={"classes": table}, count_classes=lambda count: f"{count} class")
+    (finding,) = warnings._too_wide(found)  # type: ignore[arg-type]
+    assert finding.headline == "The ranking of 1 class may have no skill."
+    assert finding.detail.startswith("“five”:")

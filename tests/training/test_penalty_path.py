@@ -76,7 +76,9 @@ def test_the_minimum_is_that_of_scikit_learn(counts: tuple[int, ...], floor: flo
         weight = problem._layer.weight.detach() * problem._folded
         ours = value + penalty / 2 * float(weight.square().sum())
         x = samples.features.numpy().astype(np.float64)
-        x = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + floor * x.var(axis=0).mean())
+        fourth = ((x - x.mean(axis=0)) ** 4).mean(axis=0)
+        spread = np.maximum(x.var(axis=0), np.sqrt(fourth / 3)) if floor == 0 else x.var(axis=0)
+        x = (x - x.mean(axis=0)) / np.sqrt(spread + floor * x.var(axis=0).mean())
         y = shown.targets.numpy()
         oracle = LogisticRegression(C=1 / (len(y) * penalty), tol=1e-8, max_iter=5000).fit(x, y)
         squared, logits = (oracle.coef_**2).sum(), oracle.decision_function(x)
@@ -111,6 +113,18 @@ def test_features_that_matter_at_any_scale_lead_to_lower_floors() -> None:
     assert best["floor"] < FLOORS[0]
     alone = min(row["val/loss"] for row in fitted.history if row["floor"] == FLOORS[0])
     assert best["val/loss"] < 0.8 * alone
+
+
+def test_a_feature_that_one_example_has_does_not_keep_the_path_from_the_lowest_floor() -> None:
+    shown, val = (gaussians((200, 100, 50), seed, scales=(-4.0, 1.0)) for seed in (0, 1))
+    for examples, value, row in ((shown, 1e-5, 7), (val, 1e-4, 340)):  # of another class, and further out
+        assert isinstance(examples.inputs, FeatureInputs)
+        examples.inputs.values[:, 0] = 0
+        examples.inputs.values[row, 0] = value
+    fitted = run(a_params(), shown, val)
+    best = fitted.history[fitted.best_epoch]
+    assert best["floor"] == 0
+    assert best["val/loss"] < 0.2  # with the standard deviation as scale it is 0.223, at a higher floor
 
 
 def test_where_the_next_fit_is() -> None:

@@ -15,19 +15,29 @@ ROWS = 4096
 """Examples of which the moments of features are computed at a time, in float64."""
 
 
+LOW_FLOOR = 1e-3
+"""A smaller floor does not limit how far out a few examples of a nearly constant feature lie."""
+
+
 class Moments(NamedTuple):
-    """Mean and variance of d features, float64 (d,) each."""
+    """Mean, variance and fourth central moment of d features, float64 (d,) each."""
 
     mean: Tensor
     var: Tensor
+    fourth: Tensor
 
 
 def moments(features: Tensor) -> Moments:
-    """Compute mean and variance of each of d features (n, d), which are on the CPU."""
+    """Compute the moments of each of d features (n, d), which are on the CPU."""
     parts = torch.split(features, ROWS)
     mean = torch.stack([part.double().sum(dim=0) for part in parts]).sum(dim=0) / len(features)
-    squares = torch.stack([(part.double() - mean).square().sum(dim=0) for part in parts])
-    return Moments(mean, squares.sum(dim=0) / len(features))
+    squares, fourths = [], []
+    for part in parts:
+        squared = (part.double() - mean).square()
+        squares.append(squared.sum(dim=0))
+        fourths.append(squared.square().sum(dim=0))
+    var, fourth = (torch.stack(sums).sum(dim=0) / len(features) for sums in (squares, fourths))
+    return Moments(mean, var, fourth)
 
 
 class Head(nn.Sequential):
@@ -45,12 +55,17 @@ class Head(nn.Sequential):
         The scale is sqrt(var + floor * mean of all var). Features of a frozen backbone have very uneven scales, and
         some are nearly constant; a scale of sqrt(var) alone would blow up their noise.
 
+        With a floor below `LOW_FLOOR`, the larger one of var and sqrt(fourth / 3), which are equal for a Gaussian,
+        takes the place of var. Of n examples, one that differs from all others then lies (3n)^(1/4) scales away
+        instead of sqrt(n).
+
         Args:
             features: Moments of d features.
             floor: Share of the mean variance that is added, at least 0.
         """
         mean, var = self.statistics()[:2]
-        squared = features.var + floor * features.var.mean() + (ROUNDING * features.mean).square()
+        spread = torch.maximum(features.var, (features.fourth / 3).sqrt()) if floor < LOW_FLOOR else features.var
+        squared = spread + floor * features.var.mean() + (ROUNDING * features.mean).square()
         mean.copy_(features.mean.float())
         var.copy_(squared.where(squared > 0, torch.ones_like(squared)).float())
         self._fixed = True

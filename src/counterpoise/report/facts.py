@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 SHOWN_CLASSES = 20
 """With more classes than this, charts show the rarest ones, and a folded table shows the others."""
 SPLITS = ("train", "val", "test", "unused")
+OVER_CLASSES = ("balanced_accuracy", "macro_f1")
+"""Figures that are means over classes, so that the class with the fewest units limits what they show."""
 
 
 @dataclass(frozen=True)
@@ -308,6 +310,12 @@ class Facts:
         table = self.tables["differences"]
         rows = table.loc[table["figure"] == figure, ["value", "low", "high"]].to_numpy(dtype=np.float64)
         return Difference(*rows[0].tolist()) if len(rows) else Difference(float("nan"), float("nan"), float("nan"))
+
+    def rests_on(self, figure: str) -> int:
+        """Count the units that a figure rests on: those of the rarest class in test, or of all images."""
+        if figure in OVER_CLASSES:
+            return min(support.units for support in self.supports if support.images)
+        return len(np.unique(self.units))
 
     def remedy(self, piece: str) -> str:
         """Look up the value of a switch in the ledger; "none" if the ledger has no line for it."""

@@ -157,7 +157,7 @@ def _few_units(facts: Facts) -> Iterator[Finding]:
 
 def _too_wide(facts: Facts) -> Iterator[Finding]:
     table = facts.tables["classes"]
-    ranked = table[(table["measure"] == "average_precision") & (table["units"] >= LEAST)]
+    ranked = table[(table["measure"] == "average_precision") & (table["units"] >= ROUGH)]
     unclear = ranked[(ranked["low"] <= ranked["no_skill"]) & (ranked["no_skill"] <= ranked["high"])]
     if len(unclear):
         yield Finding(

@@ -32,7 +32,8 @@ PENALTIES = tuple(float(10.0**exponent) for exponent in np.linspace(0.0, -5.0, 1
 are scaled, so the same penalties suit all backbones."""
 FLOORS = (1.0, 1e-3, 1e-6, 1e-9, 0.0)
 """Shares of the mean variance that are added to the variance of each feature before it is scaled; see
-`Head.standardise`. The first one is best for features of most backbones, the last is plain standardisation."""
+`Head.standardise`. The first one is best for features of most backbones; with the last, each feature has a scale of its
+own."""
 OPTIONS = {"maxiter": 500, "maxcor": 10, "ftol": 1e-6}
 """Of L-BFGS. Much smaller tolerances change log losses of `benchmarks/heads.py` by up to 0.01 nats, in both
 directions."""

@@ -13,6 +13,7 @@ from counterpoise.report.facts import Facts, counted
 from counterpoise.report.parts import Part, drawn
 from counterpoise.report.sections.variants import write_difference
 from counterpoise.report.texts import PointEstimate, write_count, write_value
+from counterpoise.report.units import ROUGH
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,7 @@ def calibration(facts: Facts) -> Part:
         )
         text = f"{facts.task.calibrated_sentence(predicted, observed_share)} "
     raw, calibrated = (facts.score(variant, "brier_score") for variant in ("raw", "calibrated"))
-    text += _change(raw, calibrated, facts.difference("brier_score"))
+    text += _change(raw, calibrated, facts.difference("brier_score"), facts.rests_on("brier_score"))
     caption = (
         f"{words.calibration_scope} Below the diagonal, the model is too confident. Larger points hold more "
         f"{words.calibration_unit}. Points without an interval hold images of one unit. "
@@ -73,7 +74,7 @@ def _errors(raw: PointEstimate, calibrated: PointEstimate) -> str:
     )
 
 
-def _change(raw: float, calibrated: float, gain: Difference) -> str:
+def _change(raw: float, calibrated: float, gain: Difference, units: int) -> str:
     """Say whether calibration changed the squared error of the probabilities, image by image."""
     if math.isnan(gain.value):
         return ""
@@ -81,6 +82,8 @@ def _change(raw: float, calibrated: float, gain: Difference) -> str:
     text += write_value(calibrated, 3)
     if math.isnan(gain.low):
         return f"Calibration moved {text}; there is no interval for the difference. "
+    if units < ROUGH:
+        return f"{text[0].upper()}{text[1:]}, is not compared: test has only {counted(units, 'unit')}. "
     if not gain.clear:
         return f"No clear change of {text}: {write_difference(gain, 3)}. "
     return f"Calibration {'lowered' if gain.value < 0 else 'raised'} {text}: {write_difference(gain, 3)}. "

@@ -11,6 +11,7 @@ from counterpoise.report.charts import variants as variants_chart
 from counterpoise.report.facts import Facts, listed
 from counterpoise.report.parts import Part, drawn
 from counterpoise.report.texts import PointEstimate, capitalized, figure_name, write_value
+from counterpoise.report.units import ROUGH
 
 if TYPE_CHECKING:
     import altair as alt
@@ -83,7 +84,7 @@ def _chart(
 
 def _compare(facts: Facts, figures: Sequence[str]) -> str:
     """Say which figures rose and fell from raw to re-decided, by the interval of the difference on the same images."""
-    changes: dict[str, list[str]] = {"raised": [], "lowered": [], "unclear": [], "no interval": []}
+    changes: dict[str, list[str]] = {"raised": [], "lowered": [], "unclear": [], "no interval": [], "few": []}
     for figure in figures:
         raw, final = (facts.score(variant, figure) for variant in ("raw", "decided"))
         gain = facts.difference(figure)
@@ -92,6 +93,8 @@ def _compare(facts: Facts, figures: Sequence[str]) -> str:
         kind = "raised" if gain.value > 0 else "lowered"
         if math.isnan(gain.low):
             kind = "no interval"
+        elif facts.rests_on(figure) < ROUGH:
+            kind = "few"
         elif not gain.clear:
             kind = "unclear"
         values = f"{write_value(raw)} to {write_value(final)}"
@@ -102,6 +105,9 @@ def _compare(facts: Facts, figures: Sequence[str]) -> str:
         texts.append(f"No clear change: {listed(changes['unclear'])}.")
     if changes["no interval"]:
         texts.append(f"Without an interval, so not compared: {listed(changes['no interval'])}.")
+    if changes["few"]:
+        few = f"a {facts.words.noun} in test has fewer than {ROUGH} units"
+        texts.append(f"Not compared, since {few}: {listed(changes['few'])}.")
     return " ".join(texts)
 
 
