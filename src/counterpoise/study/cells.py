@@ -142,7 +142,7 @@ def work(job: Job) -> Done:
     try:
         with one_thread(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
             write(job.path, compute(job.cell, _data(job.root)))
-    except storage.ArtifactError:
+    except (storage.ArtifactError, OSError):
         raise
     except InputError as error:
         return Done(job, str(error))

@@ -270,7 +270,7 @@ def measure(root: Path, content: Mapping[str, Any], plan: Plan, chosen: Sequence
                 continue
             tested = cells.read(job.path)
             assert tested is not None, "it was written just now"
-            return tested.seconds / arm.trials[0]["train"]["members"]
+            return tested.seconds / trainings([arm]) * len(arm.trials)
     raise InputError("\n".join(shorten(faults)))
 
 
