@@ -157,8 +157,8 @@ def _views(summary: Summary) -> Part | None:
         anchor="views",
         heading="Three views side by side",
         text=(
-            f"The same difference in {summary.noun} in three views: raw (the most probable {answer} of the model itself), "
-            "calibrated, and decided (under the rule of the pipeline).",
+            f"The same difference in {summary.noun} in three views: raw (the most probable {answer} of the model "
+            "itself), calibrated, and decided (under the rule of the pipeline).",
             seen,
         ),
         charts=drawn(*_by_control(judged, draw)),
