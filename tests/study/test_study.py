@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from counterpoise import __main__ as cli
 from counterpoise.artifacts import splits
 from counterpoise.config import InputError
 from counterpoise.stages import alone
@@ -328,6 +329,24 @@ def test_an_estimate_beside_another_study_is_refused(built: Path, content: dict[
     with alone(built, "study"), pytest.raises(InputError, match="'study' is running already"):
         study.measure(built, content, plan, plan.arms)
     assert not (built / cells.FOLDER).exists()
+
+
+@pytest.mark.slow
+def test_whole_networks_train_within_a_budget_that_is_estimated_first(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first training is said to take a second, so that one repeat of three folds fits into 7 seconds."""
+    (whole / "study").mkdir()
+    (whole / arms.PATH).write_text(TEXT.replace("train.epochs: 4", "train.epochs: 1"), encoding="utf-8")
+    monkeypatch.chdir(whole)
+    monkeypatch.setattr(study, "measure", lambda *_: 1.0)
+    monkeypatch.setattr(cells, "in_processes", lambda _: counting([]))
+    cli.main(["study", "--budget", "7s", "--arms", "most_probable"])
+    said = capsys.readouterr()
+    assert "2 arms, 3 folds x 1 repeats: 6 trainings; one took 1.0 s, all would take about 6 s" in said.err
+    written = json.loads((whole / summary.JSON).read_text(encoding="utf-8"))
+    assert written["arms"]["most_probable"]["word"] == "identical", "average precision asks for no decision"
+    assert "no arm is better" in said.out
 
 
 @pytest.mark.slow
