@@ -17,7 +17,7 @@ import csv
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 DOCS = Path(__file__).parent
@@ -38,6 +38,20 @@ OF_STUDY = {
     "AP": "average_precision",
     "log loss": "log_loss",
 }
+OF_STUDY_IN_SHORT = {
+    "": "remedy",
+    "compared with": "control",
+    "balanced accuracy, raw": "balanced_accuracy_raw",
+    "re-decided": "balanced_accuracy_decided",
+    "difference": "difference",
+    "verdict": "verdict",
+}
+OF_ICONS = {
+    "": "remedy",
+    "mAP": "mean_average_precision",
+    "macro F1, raw": "macro_f1_raw",
+    "macro F1, re-decided": "macro_f1_decided",
+}
 OF_COVERAGE = {
     "figure": "figure",
     "525 / 21, strong": "525_21_strong",
@@ -52,6 +66,7 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
     "coverage width": ("coverage", OF_COVERAGE),
     "study losses": ("study", OF_STUDY),
     "study others": ("study", OF_STUDY),
+    "study in_short": ("study", OF_STUDY_IN_SHORT),
     "whole_network": (
         "whole_network",
         {
@@ -62,16 +77,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "ECE": "ece",
         },
     ),
-    "icons": (
-        "icons",
-        {
-            "": "remedy",
-            "mAP": "mean_average_precision",
-            "macro F1, raw": "macro_f1_raw",
-            "macro F1, re-decided": "macro_f1_decided",
-            "ECE": "ece",
-        },
-    ),
+    "icons": ("icons", OF_ICONS | {"ECE": "ece"}),
+    "icons in_short": ("icons", OF_ICONS),
     "solar_roofs": (
         "solar_roofs",
         {
@@ -104,6 +111,14 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "`adamw`": "adamw",
         },
     ),
+    "repeated_splits": (
+        "repeated_splits",
+        {
+            "training and decision": "variant",
+            "this pipeline": "pipeline",
+            "tuned logistic regression, same features": "regression",
+        },
+    ),
     "verdicts": (
         "verdicts",
         {
@@ -120,7 +135,29 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
     ),
 }
 """Table -> its file and, for each heading, the column that it shows. An empty heading is that of a remedy, with a link
-to its section. A second word selects rows of that `group`, if the file has groups."""
+to its section. A second word selects rows of that `group`, if the file has groups, or the rows of `IN_SHORT`."""
+
+IN_SHORT: dict[str, tuple[str, ...]] = {
+    "study in_short": (
+        "none",
+        "weighting.scheme: balanced",
+        "balanced_softmax",
+        "oversample.strategy: over",
+        "focal",
+        "oversample.strategy: under",
+        "none, by `adamw`",
+        "auc_margin",
+    ),
+    "icons in_short": (
+        "cross_entropy",
+        "asymmetric",
+        "distribution_balanced",
+        "oversample.strategy: repeat_factor",
+        "weighting.scheme: negatives_over_positives",
+        "oversample.strategy: under",
+    ),
+}
+"""Table that shows a few rows of its file -> the remedies that it shows, in this order."""
 
 RESULTS: dict[str, tuple[str, str, str]] = {
     "study": (
@@ -195,16 +232,26 @@ def link(remedy: str, page: str, headings: Mapping[str, str]) -> str:
     return f"[`{name}`]({home}#{slug(name)}){comma}{remark}"
 
 
+def chosen(name: str, every: Sequence[Row]) -> Sequence[Row]:
+    """Choose the rows of a table: those of `IN_SHORT`, otherwise those of the group that the name ends with.
+
+    Raises:
+        StopIteration: A remedy of `IN_SHORT` is not in the file.
+    """
+    if name in IN_SHORT:
+        return [next(row for row in every if row["remedy"] == remedy) for remedy in IN_SHORT[name]]
+    group = name.removeprefix(TABLES[name][0]).strip()
+    return [row for row in every if row.get("group", group) == group]
+
+
 def table(name: str, page: str, headings: Mapping[str, str]) -> Iterable[str]:
     """Write a table of `TABLES`, line by line."""
     file, columns = TABLES[name]
-    group = name.removeprefix(file).strip()
     yield "| " + " | ".join(heading or "remedy" for heading in columns) + " |"
     yield "|" + "---|" * len(columns)
-    for row in rows(file):
-        if row.get("group", group) == group:
-            cells = [figure(row, key) if head else link(row[key], page, headings) for head, key in columns.items()]
-            yield "| " + " | ".join(cell or "-" for cell in cells) + " |"
+    for row in chosen(name, rows(file)):
+        cells = [figure(row, key) if head else link(row[key], page, headings) for head, key in columns.items()]
+        yield "| " + " | ".join(cell or "-" for cell in cells) + " |"
 
 
 def result(name: str) -> Iterable[str]:

@@ -168,9 +168,16 @@ def test_a_table_has_every_row_of_its_file_once() -> None:
     for name, (file, _) in TABLES.TABLES.items():
         rows = list(TABLES.table(name, "remedies.md", {}))[2:]
         assert rows
+        if name in TABLES.IN_SHORT:
+            assert len(rows) == len(TABLES.IN_SHORT[name])
+            continue
         shown[file] = shown.get(file, 0) + len(rows) if "group" in TABLES.rows(file)[0] else len(rows)
-        assert any(f"<!-- table: {name} -->" in read(page) for page in PLAIN), f"no page shows {name}"
     assert shown == {file: len(TABLES.rows(file)) for file in shown}
+
+
+@pytest.mark.parametrize("name", TABLES.TABLES)
+def test_a_page_shows_each_table(name: str) -> None:
+    assert any(f"<!-- table: {name} -->" in read(page) for page in PLAIN), f"no page shows {name}"
 
 
 @pytest.mark.parametrize("page", ["docs/losses.md", "docs/decisions.md"])

@@ -62,6 +62,18 @@ def built(tmp_path: Path, content: dict[str, Any]) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def whole(tmp_path: Path, content: dict[str, Any]) -> Path:
+    """Write tiles and parameters with which whole networks train for one epoch."""
+    small = {"model.freeze": "none", "model.weights": "none", "train.epochs": 1, "train.augment": "none"}
+    content = experiment.changed(content, small | {"train.patience": 1})
+    truth = {split: np.eye(2, dtype=np.bool_)[np.repeat([0, 1], counts)] for split, counts in COUNTS.items()}
+    write(tmp_path, content, NAMES, truth)
+    for split in COUNTS:
+        features.write(tmp_path, split, None)
+    return tmp_path
+
+
 def write(root: Path, content: dict[str, Any], names: Sequence[str], truth: Mapping[str, NDArray[np.bool_]]) -> None:
     """Write a repository whose features lie a little apart by class.
 

@@ -52,6 +52,23 @@ def test_the_switches_of_params_yaml_reach_no_arm_of_the_default_study() -> None
     assert found == [arm.trials for arm in arms.read(ROOT, CONTENT).arms]
 
 
+def test_the_study_of_several_labels_has_every_loss_for_them_and_a_wrong_one_names_it(tmp_path: Path) -> None:
+    content = config.parse((ROOT / "presets" / "icons.yaml").read_text(encoding="utf-8"))
+    text = (ROOT / arms.PRESETS / "multilabel.yaml").read_text(encoding="utf-8")
+    plan = arms.parse(text, content)
+    fitting = {name for name in losses.names() if losses.refuses_task(name, "multilabel") is None}
+    assert {arm.trials[0]["loss"] for arm in plan.arms} == fitting
+    with pytest.raises(InputError, match=r"`cp presets/study/multilabel\.yaml study/params\.yaml` takes arms"):
+        arms.read(ROOT, content)
+    (tmp_path / arms.PRESETS).mkdir(parents=True)
+    (tmp_path / arms.PRESETS / "multilabel.yaml").write_text(text)
+    (tmp_path / arms.PATH).parent.mkdir()
+    (tmp_path / arms.PATH).write_text(text.replace("folds: 5", "folds: 1"))
+    with pytest.raises(InputError) as caught:
+        arms.read(tmp_path, content)
+    assert "cp " not in str(caught.value), "arms for this task are there already"
+
+
 def test_an_arm_changes_what_it_says_after_what_all_change() -> None:
     plan = arms.parse(with_lines("params: {decide.rule: most_probable, losses.focal.gamma: 1.0}"), CONTENT)
     plain, focal = plan.arms

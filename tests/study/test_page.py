@@ -141,6 +141,22 @@ def test_labels_with_verdicts_of_their_own_are_listed() -> None:
     assert "labels" not in summary.to_json(many)["arms"]["down"]
 
 
+def test_of_a_mean_over_labels_no_single_label_decides_what_can_be_seen(html: str) -> None:
+    rows = tuple(replace(row, labels={"moon": verdict(0.2)}) if row.name == "same" else row for row in study().rows)
+    means = {view: {**own, "mean_average_precision": 0.3} for view, own in MEANS.items()}
+    rows = tuple(replace(row, means=means if row.means else {}) for row in rows)
+    declared = STUDY.model_copy(update={"figure": "mean_average_precision", "view": "calibrated"})
+    text = words_of(page.render(study(rows=rows, study=declared)))
+    assert "of the rarest label defective" in text
+    assert "four times as many images of every label would show about half of it" in text
+    assert "The images of all labels decide how small a difference can be seen" in text
+    assert "No threshold changes mean average precision" in text
+    assert "only moved the threshold" not in text
+    one = words_of(html)
+    assert "The images of the rarest class decide" in one
+    assert "only moved the threshold" in one
+
+
 def test_the_table_of_differences_has_a_row_for_every_verdict() -> None:
     lines = summary.differences(study()).splitlines()
     assert lines[0] == "arm,control,word,difference,low,high"

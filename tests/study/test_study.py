@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from counterpoise import __main__ as cli
 from counterpoise.artifacts import splits
 from counterpoise.config import InputError
 from counterpoise.stages import alone
@@ -168,23 +169,30 @@ def test_some_arms_are_computed_and_corrections_count_all(
     assert found(result, "few_labels") == NoVerdict("it was not trained yet")
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (InputError("the loss is not a number in epoch 3"), "the loss is not a number in epoch 3"),
+        (RuntimeError("out of memory"), "RuntimeError: out of memory"),
+    ],
+)
 def test_a_failing_arm_gets_no_verdict_and_the_others_go_on(
-    built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
 ) -> None:
     compute = cells.compute
 
     def diverging(cell: cells.Cell, data: experiment.Data) -> cells.Tested:
         if cell.content["loss"] == "focal":
-            raise InputError("the loss is not a number in epoch 3")
+            raise error
         return compute(cell, data)
 
     monkeypatch.setattr(cells, "compute", diverging)
     plan = arms.parse(TEXT + "  focal:\n    loss: focal\n    control: plain\n", content)
     result = study.run(built, content, plan, [], counting([]))
-    assert found(result, "focal") == NoVerdict("a training failed: the loss is not a number in epoch 3")
+    assert found(result, "focal") == NoVerdict(f"a training failed: {reason}")
     assert word(result, "same") == "identical"
     said = json.loads((built / summary.JSON).read_text(encoding="utf-8"))["arms"]["focal"]
-    assert said["sentence"] == "no verdict: a training failed: the loss is not a number in epoch 3"
+    assert said["sentence"] == f"no verdict: a training failed: {reason}"
 
 
 def test_nothing_of_test_is_read_before_the_verdicts(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
@@ -274,20 +282,71 @@ def test_all_arms_train_on_the_same_images_with_the_same_draws(
 
 @pytest.mark.parametrize(("seconds", "folds", "repeats"), [(1e9, 3, 2), (24.0, 3, 2), (23.0, 3, 1), (12.0, 3, 1)])
 def test_a_budget_takes_repeats_away_first(plan: arms.Plan, seconds: float, folds: int, repeats: int) -> None:
-    fitting = study.within_budget(plan, 1.0, 1, seconds)
+    fitting = study.within_budget(plan, plan.arms, 1.0, 1, seconds)
     assert (fitting.study.folds, fitting.study.repeats) == (folds, repeats)
 
 
 def test_a_budget_takes_folds_away_then_and_says_when_nothing_fits(content: dict[str, Any]) -> None:
     plan = arms.parse(TEXT.replace("folds: 3", "folds: 5"), content)
-    assert study.within_budget(plan, 1.0, 2, 8.0).study.folds == 4
+    assert study.within_budget(plan, plan.arms, 1.0, 2, 8.0).study.folds == 4
     with pytest.raises(InputError, match=r"--budget: one training takes 60\.0 s.* 4 settings on 3 folds take 12 min"):
-        study.within_budget(plan, 60.0, 1, 600.0)
+        study.within_budget(plan, plan.arms, 60.0, 1, 600.0)
 
 
 def test_seconds_are_positive(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
-    assert study.measure(built, content, plan) > 0
-    assert np.isfinite(study.measure(built, content, plan))
+    assert study.measure(built, content, plan, plan.arms) > 0
+    assert np.isfinite(study.measure(built, content, plan, plan.arms))
+
+
+def test_a_budget_counts_the_arms_that_are_computed_and_every_network_of_an_ensemble(content: dict[str, Any]) -> None:
+    ensemble = "  ensemble:\n    loss: cross_entropy\n    control: plain\n    params: {train.members: 5}\n"
+    plan = arms.parse(TEXT + ensemble, content)
+    few = plan.chosen(["same"])
+    assert (study.trainings(plan.arms), study.trainings(few)) == (9, 2)
+    assert study.within_budget(plan, few, 1.0, 1, 12.0).study.repeats == 2
+    assert study.within_budget(plan, plan.arms, 1.0, 1, 53.0).study.repeats == 1
+    assert study.within_budget(plan, plan.arms, 1.0, 1, 54.0).study.repeats == 2
+
+
+def test_the_estimate_skips_an_arm_that_fails_and_says_when_all_do(
+    built: Path, content: dict[str, Any], plan: arms.Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute, failing = cells.compute, {"plain"}
+
+    def some(cell: cells.Cell, data: experiment.Data) -> cells.Tested:
+        if cell.arm in failing:
+            raise RuntimeError("out of memory")
+        return compute(cell, data)
+
+    monkeypatch.setattr(cells, "compute", some)
+    assert study.measure(built, content, plan, plan.chosen(["few_labels"])) > 0
+    failing.add("most_probable")
+    with pytest.raises(InputError, match="arm 'plain' failed: RuntimeError: out of memory\narm 'most_probable' failed"):
+        study.measure(built, content, plan, plan.chosen(["most_probable"]))
+
+
+def test_an_estimate_beside_another_study_is_refused(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
+    with alone(built, "study"), pytest.raises(InputError, match="'study' is running already"):
+        study.measure(built, content, plan, plan.arms)
+    assert not (built / cells.FOLDER).exists()
+
+
+@pytest.mark.slow
+def test_whole_networks_train_within_a_budget_that_is_estimated_first(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first training is said to take a second, so that one repeat of three folds fits into 7 seconds."""
+    (whole / "study").mkdir()
+    (whole / arms.PATH).write_text(TEXT.replace("train.epochs: 4", "train.epochs: 1"), encoding="utf-8")
+    monkeypatch.chdir(whole)
+    monkeypatch.setattr(study, "measure", lambda *_: 1.0)
+    monkeypatch.setattr(cells, "in_processes", lambda _: counting([]))
+    cli.main(["study", "--budget", "7s", "--arms", "most_probable"])
+    said = capsys.readouterr()
+    assert "2 arms, 3 folds x 1 repeats: 6 trainings; one took 1.0 s, all would take about 6 s" in said.err
+    written = json.loads((whole / summary.JSON).read_text(encoding="utf-8"))
+    assert written["arms"]["most_probable"]["word"] == "identical", "average precision asks for no decision"
+    assert "no arm is better" in said.out
 
 
 @pytest.mark.slow

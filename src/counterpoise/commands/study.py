@@ -37,12 +37,12 @@ def run(arguments: argparse.Namespace) -> str:
     plan = arms.read(root, content)
     names = [name.strip() for name in arguments.arms.split(arms.SEPARATOR) if name.strip()]
     chosen = plan.chosen(names)
-    seconds = study.measure(root, content, plan)
+    seconds = study.measure(root, content, plan, chosen)
     if budget_s is not None:
-        plan = study.within_budget(plan, seconds, arguments.jobs, budget_s)
-    count = sum(len(arm.trials) for arm in chosen) * plan.study.folds * plan.study.repeats
+        plan = study.within_budget(plan, chosen, seconds, arguments.jobs, budget_s)
+    count = study.trainings(chosen) * plan.study.folds * plan.study.repeats
     print(
-        f"{len(chosen)} arms, {plan.study.folds} folds x {plan.study.repeats} repeats: {count} trainings; the first "
+        f"{len(chosen)} arms, {plan.study.folds} folds x {plan.study.repeats} repeats: {count} trainings; one "
         f"took {seconds:.1f} s, all would take about {study.written(seconds * count / arguments.jobs)}",
         file=sys.stderr,
     )

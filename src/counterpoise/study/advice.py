@@ -84,9 +84,10 @@ def _more(summary: Summary) -> str:
     middle = typical(summary.verdicts)
     if middle is None:
         return "All arms are identical to their controls, so more images would not separate them."
+    of, more = ("the rarest label", " of every label") if summary.of_labels else ("class", "")
     return (
-        f"With {summary.units} independent images of class `{summary.rarest}`, this study finds a difference of "
-        f"{middle.detectable:.2f} in 4 of 5 cases; four times as many images would show about half of it."
+        f"With {summary.units} independent images of {of} `{summary.rarest}`, this study finds a difference of "
+        f"{middle.detectable:.2f} in 4 of 5 cases; four times as many images{more} would show about half of it."
     )
 
 

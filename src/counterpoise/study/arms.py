@@ -25,6 +25,8 @@ FOLDER = "study"
 PATH = "study/params.yaml"
 CHANGEABLE = ("oversample", "model", "weighting", "losses", "train", "predict", "decide")
 """Sections of `params.yaml` that an arm may change."""
+PRESETS = "presets/study"
+"""Arms for other tasks than that of the default problem, a file for each."""
 BEFORE = (ingest.Params, split.Params, tile.Params)
 EXPLAINED = "docs/study.md explains every key"
 SEPARATOR = ","
@@ -132,7 +134,13 @@ def read(root: Path, content: Mapping[str, Any]) -> Plan:
         raise InputError(f"{PATH}: not found in {root}; restore it with `git checkout {PATH}`") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{PATH}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    return parse(text, content)
+    try:
+        return parse(text, content)
+    except InputError as error:
+        task = content["task"]
+        if f"not {task!r}" not in str(error) or not (root / PRESETS / f"{task}.yaml").is_file():
+            raise
+        raise InputError(f"{error}\n`cp {PRESETS}/{task}.yaml {PATH}` takes arms for task {task!r}") from error
 
 
 def parse(text: str, content: Mapping[str, Any]) -> Plan:

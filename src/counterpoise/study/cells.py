@@ -134,13 +134,20 @@ def compute(cell: Cell, data: Data) -> Tested:
 
 
 def work(job: Job) -> Done:
-    """Compute a cell and keep it, in any process."""
+    """Compute a cell and keep it, in any process.
+
+    Whatever goes wrong in one training is its fault alone, so that the others go on; wrong files stop the study.
+    """
     silence = io.StringIO()
     try:
         with one_thread(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
             write(job.path, compute(job.cell, _data(job.root)))
+    except (storage.ArtifactError, OSError):
+        raise
     except InputError as error:
         return Done(job, str(error))
+    except Exception as error:
+        return Done(job, f"{type(error).__name__}: {error}")
     return Done(job, None)
 
 

@@ -84,6 +84,11 @@ class Summary:
         return NOUNS[self.study.figure]
 
     @property
+    def of_labels(self) -> bool:
+        """Whether the declared figure is a mean over labels, so that no single label decides how much can be seen."""
+        return any(row.labels for row in self.rows)
+
+    @property
     def verdicts(self) -> list[Verdict]:
         """All verdicts, in the order of the file."""
         return [row.found for row in self.rows if isinstance(row.found, Verdict)]

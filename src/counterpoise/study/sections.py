@@ -13,6 +13,7 @@ import numpy as np
 from counterpoise.report.facts import quote
 from counterpoise.report.parts import Fold, Part, Table, drawn
 from counterpoise.report.texts import write_count, write_value
+from counterpoise.study.figures import FIGURES
 from counterpoise.study.results import Row, Summary, typical
 from counterpoise.study.verdicts import LEAST_UNITS, NoVerdict, Verdict, Word, power
 from counterpoise.study.wording import interval, sentence
@@ -145,14 +146,20 @@ def _views(summary: Summary) -> Part | None:
         )
 
     judged = sorted((row for row in summary.rows if row.name in finite), key=lambda row: -finite[row.name]["raw"])
+    answer = "answer" if summary.of_labels else "class"
+    seen = (
+        "An arm whose raw mark is far to the right, and whose decided mark is near 0, only moved the threshold: "
+        "the rule of the pipeline does the same for the control."
+        if FIGURES[summary.study.figure].counts_decisions
+        else f"No threshold changes {summary.noun}, and calibration hardly does, so the three marks lie close together."
+    )
     return Part(
         anchor="views",
         heading="Three views side by side",
         text=(
-            f"The same difference in {summary.noun} in three views: raw (the most probable class of the model itself), "
-            "calibrated, and decided (under the rule of the pipeline).",
-            "An arm whose raw mark is far to the right, and whose decided mark is near 0, only moved the threshold: "
-            "the rule of the pipeline does the same for the control.",
+            f"The same difference in {summary.noun} in three views: raw (the most probable {answer} of the model "
+            "itself), calibrated, and decided (under the rule of the pipeline).",
+            seen,
         ),
         charts=drawn(*_by_control(judged, draw)),
         caption=f"Means over all folds and repeats. They describe; verdicts are about {summary.study.view} alone.",
@@ -216,7 +223,7 @@ def _power(summary: Summary) -> Part | None:
     frames = [
         pd.DataFrame(
             {
-                "series": f"{write_count(factor * summary.units)} images",
+                "series": _as_many(summary, factor),
                 "x": sizes,
                 "y": power(middle, sizes, comparisons=summary.comparisons, factor=factor),
                 "color": color,
@@ -237,15 +244,39 @@ def _power(summary: Summary) -> Part | None:
     return Part(
         anchor="power",
         heading="What this data set can show",
-        text=(
-            f"The images of the rarest class decide how small a difference can be seen. With {summary.units} "
-            f"independent images of {quote(summary.rarest)}, a study like this finds {found} of them.",
-            "More repeats help only as far as folds and seeds cause the variance; more labelled images of this class "
-            "always help.",
-        ),
+        text=_what_decides(summary, found),
         charts=drawn(chart),
         caption=f"For the arm with the median standard error ({middle.se:.3f}), corrected for {summary.comparisons} "
         "comparisons.",
+    )
+
+
+def _as_many(summary: Summary, factor: int) -> str:
+    """Name a curve of the power; of a mean over labels, all of which have `factor` times as many images."""
+    if not summary.of_labels:
+        return f"{write_count(factor * summary.units)} images"
+    return "now" if factor == 1 else f"{factor} times"
+
+
+def _what_decides(summary: Summary, found: str) -> tuple[str, str]:
+    """Say which images decide how small a difference can be seen.
+
+    Args:
+        summary: What a study found.
+        found: What it finds now and with four times as many.
+    """
+    repeats = "More repeats help only as far as folds and seeds cause the variance; more labelled images of"
+    if summary.of_labels:
+        return (
+            f"The images of all labels decide how small a difference can be seen; {quote(summary.rarest)}, the rarest "
+            f"that counts, has {summary.units} independent images. A study like this finds {found} images of every "
+            "label.",
+            f"{repeats} rare labels always help.",
+        )
+    return (
+        f"The images of the rarest class decide how small a difference can be seen. With {summary.units} "
+        f"independent images of {quote(summary.rarest)}, a study like this finds {found} of them.",
+        f"{repeats} this class always help.",
     )
 
 

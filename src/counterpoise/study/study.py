@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from counterpoise import storage
 from counterpoise.artifacts import splits
-from counterpoise.config import InputError
+from counterpoise.config import InputError, shorten
 from counterpoise.stages import alone, split
 from counterpoise.study import cells, comparison, dvc_lock, experiment, figures, page, results, summary, verdicts
 from counterpoise.study.arms import FOLDER, PATH, Arm, Plan, Study
@@ -162,7 +162,10 @@ def confirm(root: Path, plan: Plan, best: Row) -> Confirmation:
     assert best.control is not None, "a control wins nothing"
     data = experiment.read(root, splits.NAMES)
     by_name = {arm.name: arm for arm in plan.arms}
-    own, control = (_on_test(by_name[name], data, plan.study) for name in (best.name, best.control))
+    try:
+        own, control = (_on_test(by_name[name], data, plan.study) for name in (best.name, best.control))
+    except InputError as error:
+        return Confirmation(best.name, best.control, NoVerdict(f"a training failed: {error}"))
     of = comparison.images(replace(data, splits={"test": data.splits["test"]}))
     study, classes = plan.study, of.classes_of(plan.study.figure)
     values, phi = [], []
@@ -213,11 +216,17 @@ def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def within_budget(plan: Plan, seconds: float, jobs: int, budget_s: float) -> Plan:
+def trainings(arms: Sequence[Arm]) -> int:
+    """Count the networks or heads that all settings of some arms train on a fold; an ensemble has several."""
+    return sum(trial["train"]["members"] for arm in arms for trial in arm.trials)
+
+
+def within_budget(plan: Plan, chosen: Sequence[Arm], seconds: float, jobs: int, budget_s: float) -> Plan:
     """Choose as many repeats and folds as fit into a budget; fewer repeats first, then fewer folds.
 
     Args:
         plan: What is declared.
+        chosen: The arms that are computed.
         seconds: That one training takes.
         jobs: Trainings at a time.
         budget_s: In seconds.
@@ -225,27 +234,44 @@ def within_budget(plan: Plan, seconds: float, jobs: int, budget_s: float) -> Pla
     Raises:
         InputError: Even one repeat of the fewest folds takes longer.
     """
-    trials, study = sum(len(arm.trials) for arm in plan.arms), plan.study
+    each_s, study = trainings(chosen) * seconds / jobs, plan.study
     options = [(study.folds, repeats) for repeats in range(study.repeats, 0, -1)]
     options += [(folds, 1) for folds in range(study.folds - 1, FEWEST_FOLDS - 1, -1)]
     for folds, repeats in options:
-        if trials * folds * repeats * seconds / jobs <= budget_s:
+        if each_s * folds * repeats <= budget_s:
             return replace(plan, study=study.model_copy(update={"folds": folds, "repeats": repeats}))
-    least = trials * FEWEST_FOLDS * seconds / jobs
+    settings = sum(len(arm.trials) for arm in chosen)
     raise InputError(
-        f"--budget: one training takes {seconds:.1f} s, so that {trials} settings on {FEWEST_FOLDS} folds take "
-        f"{written(least)}; raise --budget, or choose fewer arms in {PATH}"
+        f"--budget: one training takes {seconds:.1f} s, so that {settings} settings on {FEWEST_FOLDS} folds take "
+        f"{written(each_s * FEWEST_FOLDS)}; raise --budget, or choose fewer arms in {PATH} or by --arms"
     )
 
 
-def measure(root: Path, content: Mapping[str, Any], plan: Plan) -> float:
-    """Compute one training of the first arm, unless it was before, and return its seconds."""
-    job = prepare(root, content, plan).jobs[plan.arms[0].name][0]
-    if cells.read(job.path) is None and (fault := cells.work(job).fault) is not None:
-        raise InputError(f"arm {job.cell.arm!r} failed: {fault}")
-    tested = cells.read(job.path)
-    assert tested is not None, "it was written just now"
-    return tested.seconds
+def measure(root: Path, content: Mapping[str, Any], plan: Plan, chosen: Sequence[Arm]) -> float:
+    """Compute one cell of the first arm that does not fail, unless it was before, and return its seconds per training.
+
+    Args:
+        root: A repository that `dvc repro` built.
+        content: Its checked parameters.
+        plan: What is compared.
+        chosen: The arms that are computed.
+
+    Raises:
+        InputError: Every arm fails, or another study runs in this checkout.
+        ArtifactError: The pipeline was not run, or with other parameters.
+    """
+    faults = []
+    with alone(root, "study"):
+        jobs = prepare(root, content, plan).jobs
+        for arm in chosen:
+            job = jobs[arm.name][0]
+            if cells.read(job.path) is None and (fault := cells.work(job).fault) is not None:
+                faults.append(f"arm {arm.name!r} failed: {fault}")
+                continue
+            tested = cells.read(job.path)
+            assert tested is not None, "it was written just now"
+            return tested.seconds / trainings([arm]) * len(arm.trials)
+    raise InputError("\n".join(shorten(faults)))
 
 
 def written(seconds: float) -> str:
