@@ -103,3 +103,24 @@ def test_curves_of_one_training_stand_side_by_side_and_a_damaged_one_is_named(tm
     storage.record(folder / "loss.tsv", tmp_path / training.SUMS)
     with pytest.raises(ArtifactError, match=r"loss\.tsv is no training curve"):
         training.read(tmp_path)
+
+
+def test_blocks_return_and_join_their_scene_as_images(tmp_path):
+    rows = [
+        ("a#0", "train", "a", "x", 0, 0, 9, 8),
+        ("a#1", "test", "a", "", 12, 0, 20, 8),
+        ("b#0", "val", "b", "x", 0, 0, 9, 8),
+    ]
+    table = pd.DataFrame(rows, columns=[*splits.COLUMNS, *splits.BLOCK_COLUMNS])
+    splits.write(tmp_path, table)
+    pd.testing.assert_frame_equal(splits.read(tmp_path), table)
+    joined = splits.join(tmp_path, manifest_of(("a", "a"), ("b", "b")), table)
+    assert joined[["image_id", "scene_id", "split", "labels"]].to_numpy().tolist() == [
+        ["a#0", "a", "train", "x"],
+        ["a#1", "a", "test", ""],
+        ["b#0", "b", "val", "x"],
+    ]
+    with pytest.raises(ArtifactError, match=r"splits\.csv lacks 1 of the 3 that .*manifest\.csv names: 'c'"):
+        splits.join(tmp_path, manifest_of(("a", "a"), ("b", "b"), ("c", "c")), table)
+    with pytest.raises(ArtifactError, match="block 'a#0' has no area"):
+        splits.write(tmp_path, table.assign(x1_px=0))

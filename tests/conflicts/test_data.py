@@ -30,6 +30,16 @@ CASES = [
         "tile.overlap_px is 64; expected a number below tile.size_px, 64; lower it",
         {"tile__size_px": 64, "tile__overlap_px": 63},
     ),
+    (
+        {"split__blocks__size_px": 1024, "split__blocks__guard_px": 128, "tile__size_px": 256},
+        "split.blocks.guard_px is 128; expected at least tile.size_px, 256",
+        {"split__blocks__size_px": 1024, "split__blocks__guard_px": 256, "tile__size_px": 256},
+    ),
+    (
+        {"split__blocks__size_px": 511, "split__blocks__guard_px": 256, "tile__size_px": 256},
+        "split.blocks.size_px is 511, so guard bands of 256 px may leave less than a tile of 256 px of a block",
+        {"split__blocks__size_px": None, "split__blocks__guard_px": 0, "tile__size_px": 256},
+    ),
     ({"ingest__root": "/data"}, "inside the repository", {"ingest__root": "data/raw/roofs"}),
     ({"ingest__root": "data/../../x"}, "inside the repository", {"ingest__root": "data/raw"}),
     ({"ingest__root": "data/raw/a\0b"}, "without control characters", {"ingest__root": "data/raw/ab"}),

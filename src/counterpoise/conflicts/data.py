@@ -42,6 +42,7 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
             f"{PATH}: tile.overlap_px is {tile['overlap_px']}; expected a number below tile.size_px, "
             f"{tile['size_px']}; lower it"
         )
+    yield from _blocks(split["blocks"], tile["size_px"])
     for section, key in BRINGS:
         if any(ord(character) < ord(" ") for character in content[section][key]):
             yield f"{PATH}: {section}.{key} is {content[section][key]!r}; expected a path without control characters"
@@ -87,6 +88,23 @@ def mixed_with_outputs(name: str, place: str, demo: str, real: str | None = None
 def _parts(place: str) -> tuple[str, ...]:
     """Split a path in lower case, since `Data/Demo` and `data/demo` are one folder on macOS and Windows."""
     return PurePosixPath(posixpath.normpath(place.casefold())).parts
+
+
+def _blocks(blocks: Mapping[str, Any], tile_px: int) -> Iterator[str]:
+    """Refuse a guard band narrower than a tile, and blocks of which guard bands leave less than a tile."""
+    size_px, guard_px = blocks["size_px"], blocks["guard_px"]
+    if size_px is None:
+        return
+    if guard_px < tile_px:
+        yield (
+            f"{PATH}: split.blocks.guard_px is {guard_px}; expected at least tile.size_px, {tile_px}, since objects at "
+            f"a border look alike on both sides; set it to {tile_px}, or split.blocks.size_px to null"
+        )
+    elif size_px < guard_px + tile_px:
+        yield (
+            f"{PATH}: split.blocks.size_px is {size_px}, so guard bands of {guard_px} px may leave less than a tile of "
+            f"{tile_px} px of a block; set it to at least {guard_px + tile_px}"
+        )
 
 
 def _views(oversample: Mapping[str, Any]) -> Iterator[str]:
