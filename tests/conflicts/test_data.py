@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from counterpoise import config
 from counterpoise.conflicts import data
 from counterpoise.imbalance import resampling
 
@@ -90,6 +91,20 @@ def test_each_senseless_combination_is_refused_and_its_neighbour_is_not(refused,
     assert text.startswith("params.yaml: ")
     assert part in text
     assert problems(**allowed) == []
+
+
+def test_objects_are_pasted_only_where_there_are_classes_and_views():
+    content = config.load(Path(__file__).parents[2])
+    content["oversample"] |= {"strategy": REPEATING, "views": 3}
+    pasting = content["oversample"]["copy_paste"]
+    pasting |= {"frac": 0.5, "classes": []}
+    (text,) = data.refused(content)
+    assert "oversample.copy_paste.frac is 0.5, but oversample.copy_paste.classes names no class; list" in text
+    pasting["classes"] = ["panel"]
+    assert list(data.refused(content)) == []
+    content["oversample"]["views"] = 0
+    (text,) = data.refused(content)
+    assert "objects are pasted onto views, and oversample.views is 0; set it to 3" in text
 
 
 def test_the_outputs_are_those_of_dvc_yaml():

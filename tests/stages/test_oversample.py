@@ -27,8 +27,9 @@ def params(
         "defer_frac": defer_frac,
         "synthetic": "none",
     }
+    pasting = {"copy_paste": {"frac": 0.0, "objects": 2, "margin_px": 4, "classes": []}}
     selection = {"empty_ratio": None, "majority_only": "keep", "majority": []} | more
-    return oversample.Oversample.model_validate(block | {"views": views, "policy": "standard"} | selection)
+    return oversample.Oversample.model_validate(block | {"views": views, "policy": "standard"} | pasting | selection)
 
 
 def read_params(chosen: oversample.Oversample, task: str = "multiclass", fraction: float = 1.0) -> oversample.Params:
@@ -414,17 +415,14 @@ def test_boxes_are_counted_without_ignored_ones_and_in_each_tile_that_shows_them
     assert found.natural.tolist() == [2, 0, 0]
 
 
-def test_main_counts_the_boxes_of_a_task_that_has_them(tmp_path, capsys, monkeypatch):
-    data = dataset_tasks.find("multilabel")
-    monkeypatch.setattr(data, "HAS_BOXES", True)
-    monkeypatch.setattr(data, "REFUSED_STRATEGIES", ())
+def test_main_counts_the_boxes_of_a_task_that_has_them(tmp_path, capsys):
     classes.write(tmp_path, SCENES)
     write_tiles(tmp_path, "train", ["a", "b", "c"], ["car", "roof", ""])
     shown = [("a", "a", 0, "car", 0.0, 0.0, 4.0, 4.0, 1.0, 0), ("b", "b", 0, "roof", 0.0, 0.0, 4.0, 4.0, 1.0, 0)]
     tile_boxes.write(tmp_path, "train", pd.DataFrame(shown, columns=list(tile_boxes.COLUMNS)))
     known = [("a", 0, "car", "car", 0.0, 0.0, 4.0, 4.0, 0, "x"), ("b", 0, "roof", "roof", 0.0, 0.0, 4.0, 4.0, 0, "x")]
     boxes.write(tmp_path, pd.DataFrame(known, columns=list(boxes.COLUMNS)))
-    oversample.main(tmp_path, read_params(params("box_repeat_factor"), "multilabel"))
+    oversample.main(tmp_path, read_params(params("box_repeat_factor"), "detection"))
     opened = prior.read(tmp_path)
     assert isinstance(opened, prior.BoxPrior)
     assert (opened.natural_boxes, opened.drawn_boxes, opened.drawn_empty) == ((1, 0, 1), (1, 0, 1), 1)

@@ -121,6 +121,7 @@ SECTIONS: dict[str, Any] = {
         majority_only="keep",
         majority=(),
         synthetic="none",
+        copy_paste=config.CopyPaste(frac=0.0, objects=2, margin_px=4, classes=()),
     ),
     "train": config.Portion(fraction=1.0),
 }

@@ -52,6 +52,19 @@ class Views(Section):
     """Name of the augmentation policy that makes the views."""
 
 
+class CopyPaste(Section):
+    """Block `oversample.copy_paste`: rare objects of train pasted onto views of its tiles, for tasks with boxes."""
+
+    frac: float = Field(ge=0, le=1)
+    """Share of the views that get objects, in [0, 1]; 0 pastes none. Unchanged tiles get none."""
+    objects: int = Field(ge=1, le=50)
+    """Largest number of objects pasted onto one view, in 1..50; each number from 1 is equally likely."""
+    margin_px: int = Field(ge=0, le=64)
+    """Pixels around an object that come along and fade out, in 0..64."""
+    classes: Listed[Name]
+    """Classes whose objects are pasted, each equally often, such as [panel]."""
+
+
 class Drawn(Views):
     """The part of section `oversample` that `train` reads: which views exist, and when oversampling begins."""
 

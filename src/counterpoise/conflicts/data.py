@@ -115,6 +115,17 @@ def _views(oversample: Mapping[str, Any]) -> Iterator[str]:
             f"{PATH}: oversample.majority_only is 'drop', but oversample.majority names no class; list the classes "
             "there, such as [roof], or set oversample.majority_only to keep"
         )
+    pasting = oversample["copy_paste"]
+    if pasting["frac"] and not pasting["classes"]:
+        yield (
+            f"{PATH}: oversample.copy_paste.frac is {pasting['frac']:g}, but oversample.copy_paste.classes names no "
+            "class; list the rare classes there, such as [panel], or set oversample.copy_paste.frac to 0.0"
+        )
+    if pasting["frac"] and not views:
+        yield (
+            f"{PATH}: oversample.copy_paste.frac is {pasting['frac']:g}, but objects are pasted onto views, and "
+            "oversample.views is 0; set it to 3, or oversample.copy_paste.frac to 0.0"
+        )
     if views and strategy not in resampling.REPEATING:
         yield (
             f"{PATH}: oversample.views is {views}, but oversample.strategy {strategy!r} repeats no tile, so no view is "

@@ -20,7 +20,7 @@ from counterpoise.artifacts import classes, clusters, draws, tile_boxes, tiles
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import BoxPrior, Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import Drawn, InputError, Listed, Name, Portion, Section, Seed
+from counterpoise.config import CopyPaste, Drawn, InputError, Listed, Name, Portion, Section, Seed
 from counterpoise.dataset import subsampling
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.imbalance import resampling, tile_selection
@@ -71,6 +71,7 @@ class Oversample(Drawn):
     """Multilabel and boxes only: whether tiles are used that show classes of `majority` and no other."""
     majority: Listed[Name]
     """The classes that `majority_only: drop` is about, such as [roof]."""
+    copy_paste: CopyPaste
 
 
 class Params(Section):
@@ -114,6 +115,18 @@ def count_boxes(table: pd.DataFrame, boxes: pd.DataFrame, natural: pd.DataFrame,
     return Counted(np.asarray(of_all.reindex(names, fill_value=0), dtype=np.int64), of_tiles)
 
 
+def refuse_unknown(key: str, stated: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """Refuse a parameter that names something that is no class.
+
+    Raises:
+        InputError: It does.
+    """
+    if unknown := [name for name in stated if name not in names]:
+        raise InputError(
+            f"{config.PATH}: {key} has {unknown[0]!r}, which is no class; {config.suggest(unknown[0], list(names))}"
+        )
+
+
 def left_out(
     table: pd.DataFrame, members: Members, names: tuple[str, ...], params: Oversample, seed: int
 ) -> NDArray[np.bool_]:
@@ -127,11 +140,7 @@ def left_out(
     """
     out = np.zeros(len(members), dtype=np.bool_)
     if params.majority_only == "drop":
-        if unknown := [name for name in params.majority if name not in names]:
-            raise InputError(
-                f"{config.PATH}: oversample.majority has {unknown[0]!r}, which is no class; "
-                f"{config.suggest(unknown[0], list(names))}"
-            )
+        refuse_unknown("oversample.majority", params.majority, names)
         out |= tile_selection.majority_only(members, np.isin(names, params.majority))
     if params.empty_ratio is not None:
         rest, scenes = np.flatnonzero(~out), np.unique(table["image_id"], return_inverse=True)[1]
@@ -272,13 +281,15 @@ def main(root: Path, params: Params) -> None:
             f"one of {plain}"
         )
     whole, labelled = tiles.read(root, "train"), classes.read(root)
+    if params.oversample.copy_paste.frac:
+        refuse_unknown("oversample.copy_paste.classes", params.oversample.copy_paste.classes, labelled.names)
     table = whole.table
     if params.train.fraction < 1:
         tiles_before = len(table)
         table = table.iloc[subsampling.choose(table, clusters.units(root, whole), params.train.fraction, params.seed)]
         print(f"{len(table)} of {tiles_before} training tiles are used (train.fraction {params.train.fraction:g})")
     boxes = None
-    if data.HAS_BOXES:
+    if tasks.find(params.task).HAS_BOXES:
         boxes = count_boxes(table, tile_boxes.read(root, "train"), boxes_file.read(root), labelled.names)
     drawn, prior = draw(table, labelled, params.oversample, params.seed, task=params.task, boxes=boxes)
     draws.write(root, drawn)
