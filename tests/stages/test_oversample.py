@@ -34,7 +34,9 @@ def params(
 
 def read_params(chosen: oversample.Oversample, task: str = "multiclass", fraction: float = 1.0) -> oversample.Params:
     portion = config.Portion(fraction=fraction)
-    return oversample.Params.model_validate({"task": task, "seed": 0, "oversample": chosen, "train": portion})
+    return oversample.Params.model_validate(
+        {"task": task, "seed": 0, "oversample": chosen, "train": portion, "model": {"input_px": 64}}
+    )
 
 
 def table_of(*counts: int, names: tuple[str, ...] = CLASSES.names) -> pd.DataFrame:
@@ -427,6 +429,25 @@ def test_main_counts_the_boxes_of_a_task_that_has_them(tmp_path, capsys):
     assert isinstance(opened, prior.BoxPrior)
     assert (opened.natural_boxes, opened.drawn_boxes, opened.drawn_empty) == ((1, 0, 1), (1, 0, 1), 1)
     assert capsys.readouterr().out.splitlines()[-1] == "boxes per epoch: car 1, panel 0, roof 1; 1 samples are empty"
+
+
+def test_objects_that_the_network_sees_below_2_px_are_warned_of():
+    table = pd.DataFrame(
+        [("a", 0, 0, 128, 64), ("b", 0, 0, 128, 128)], columns=["tile_id", "x0_px", "y0_px", "x1_px", "y1_px"]
+    )
+    rows = [
+        ("a", "i", 0, "car", 0.0, 0.0, 3.0, 40.0, 1.0, 0),  # 1.5 px at 64
+        ("b", "i", 0, "car", 0.0, 0.0, 3.9, 40.0, 1.0, 0),  # in another tile, 1.95 px
+        ("a", "i", 1, "car", 0.0, 0.0, 4.0, 40.0, 1.0, 0),  # 2 px
+        ("b", "j", 0, "car", 0.0, 0.0, 9.0, 2.0, 1.0, 1),  # ignored
+        ("elsewhere", "k", 0, "car", 0.0, 0.0, 1.0, 1.0, 1.0, 0),
+    ]
+    boxes_of = pd.DataFrame(rows, columns=list(tile_boxes.COLUMNS))
+    assert oversample.warn_of_small(table, boxes_of, 64) == (
+        "1 of 2 objects of train are less than 2 px wide or high where tiles are resized to model.input_px 64, such as "
+        "box 0 of 'i'; raise model.input_px, or lower tile.size_px"
+    )
+    assert oversample.warn_of_small(table, boxes_of, 66) is None
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])

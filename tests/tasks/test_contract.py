@@ -124,4 +124,5 @@ SECTIONS: dict[str, Any] = {
         copy_paste=config.CopyPaste(frac=0.0, objects=2, margin_px=4, classes=()),
     ),
     "train": config.Portion(fraction=1.0),
+    "model": config.InputSize(input_px=64),
 }

@@ -20,16 +20,18 @@ from counterpoise.artifacts import classes, clusters, draws, tile_boxes, tiles
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import BoxPrior, Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import CopyPaste, Drawn, InputError, Listed, Name, Portion, Section, Seed
+from counterpoise.config import CopyPaste, Drawn, InputError, InputSize, Listed, Name, Portion, Section, Seed
 from counterpoise.dataset import subsampling
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.imbalance import resampling, tile_selection
 from counterpoise.imbalance.label_imbalance import Counts, Members, label_counts
-from counterpoise.stages import list_counts, run
+from counterpoise.stages import list_counts, run, warn
 
 if TYPE_CHECKING:
     import pandas as pd
 
+LEAST_PX = 2.0
+"""An object with a shorter side shows next to nothing."""
 MAX_DRAWS = 50_000_000
 """Maximum number of samples in one epoch."""
 
@@ -81,6 +83,7 @@ class Params(Section):
     seed: Seed
     oversample: Oversample
     train: Portion
+    model: InputSize
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,31 @@ def count_boxes(table: pd.DataFrame, boxes: pd.DataFrame, natural: pd.DataFrame,
     np.add.at(of_tiles, (rows, pd.Index(names).get_indexer(pd.Index(seen["label"]))), 1)
     of_all = natural.loc[natural["ignore"] == 0, "label"].value_counts()
     return Counted(np.asarray(of_all.reindex(names, fill_value=0), dtype=np.int64), of_tiles)
+
+
+def warn_of_small(table: pd.DataFrame, boxes: pd.DataFrame, input_px: int) -> str | None:
+    """Warn of objects that the network sees smaller than `LEAST_PX`, in every tile that shows them.
+
+    Args:
+        table: Index of the training tiles.
+        boxes: Their boxes.
+        input_px: Longer side of a tile as the network sees it.
+    """
+    sides = (table["x1_px"] - table["x0_px"]).combine(table["y1_px"] - table["y0_px"], max)
+    factor = dict(zip(table["tile_id"], input_px / sides, strict=True))
+    seen = boxes[(boxes["ignore"] == 0) & boxes["tile_id"].isin(table["tile_id"])]
+    shorter = (seen["x1_px"] - seen["x0_px"]).combine(seen["y1_px"] - seen["y0_px"], min)
+    shown = shorter * np.array([factor[tile_id] for tile_id in seen["tile_id"]], dtype=np.float64)
+    widest = shown.groupby([seen["image_id"], seen["box"]]).max()
+    small = widest[widest < LEAST_PX]
+    if not len(small):
+        return None
+    image_id, number = small.index[0]
+    return (
+        f"{len(small)} of {len(widest)} objects of train are less than {LEAST_PX:g} px wide or high where tiles are "
+        f"resized to model.input_px {input_px}, such as box {number} of {image_id!r}; raise model.input_px, or lower "
+        "tile.size_px"
+    )
 
 
 def refuse_unknown(key: str, stated: tuple[str, ...], names: tuple[str, ...]) -> None:
@@ -290,7 +318,10 @@ def main(root: Path, params: Params) -> None:
         print(f"{len(table)} of {tiles_before} training tiles are used (train.fraction {params.train.fraction:g})")
     boxes = None
     if tasks.find(params.task).HAS_BOXES:
-        boxes = count_boxes(table, tile_boxes.read(root, "train"), boxes_file.read(root), labelled.names)
+        shown = tile_boxes.read(root, "train")
+        boxes = count_boxes(table, shown, boxes_file.read(root), labelled.names)
+        if message := warn_of_small(table, shown, params.model.input_px):
+            warn(message)
     drawn, prior = draw(table, labelled, params.oversample, params.seed, task=params.task, boxes=boxes)
     draws.write(root, drawn)
     prior_file.write(root, prior)
