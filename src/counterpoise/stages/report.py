@@ -54,7 +54,7 @@ class Params(Section):
 
 def _check_images(root: Path, facts: Facts, test_tiles: tiles.Tiles) -> None:
     """Check that all tables list the same images; `splits.join` has compared the splits with the manifest."""
-    listed = root / splits.PATH, facts.splits["image_id"]
+    listed = root / manifest.PATH, facts.manifest["image_id"]
     storage.check_partners(root / clusters.PATH, facts.clusters["image_id"], *listed)
     storage.check_partners(*listed, root / clusters.PATH, facts.clusters["image_id"])
     of_test = root / predictions.path("test"), facts.test.image_ids
