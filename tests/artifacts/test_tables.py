@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from counterpoise import storage
-from counterpoise.artifacts import draws, manifest, plots, rejected, splits, training
+from counterpoise.artifacts import detections, draws, manifest, plots, rejected, splits, training
 from counterpoise.storage import ArtifactError
 
 
@@ -103,3 +103,46 @@ def test_curves_of_one_training_stand_side_by_side_and_a_damaged_one_is_named(tm
     storage.record(folder / "loss.tsv", tmp_path / training.SUMS)
     with pytest.raises(ArtifactError, match=r"loss\.tsv is no training curve"):
         training.read(tmp_path)
+
+
+def test_blocks_return_and_join_their_scene_as_images(tmp_path):
+    rows = [
+        ("a#0", "train", "a", "x", 0, 0, 9, 8),
+        ("a#1", "test", "a", "", 12, 0, 20, 8),
+        ("b#0", "val", "b", "x", 0, 0, 9, 8),
+    ]
+    table = pd.DataFrame(rows, columns=[*splits.COLUMNS, *splits.BLOCK_COLUMNS])
+    splits.write(tmp_path, table)
+    pd.testing.assert_frame_equal(splits.read(tmp_path), table)
+    joined = splits.join(tmp_path, manifest_of(("a", "a"), ("b", "b")), table)
+    assert joined[["image_id", "scene_id", "split", "labels"]].to_numpy().tolist() == [
+        ["a#0", "a", "train", "x"],
+        ["a#1", "a", "test", ""],
+        ["b#0", "b", "val", "x"],
+    ]
+    with pytest.raises(ArtifactError, match=r"splits\.csv lacks 1 of the 3 that .*manifest\.csv names: 'c'"):
+        splits.join(tmp_path, manifest_of(("a", "a"), ("b", "b"), ("c", "c")), table)
+    with pytest.raises(ArtifactError, match="block 'a#0' has no area"):
+        splits.write(tmp_path, table.assign(x1_px=0))
+
+
+def test_a_place_of_no_class_is_ignored_for_every_class_and_one_of_a_class_for_that_alone():
+    there = pd.DataFrame(
+        [
+            ("a", "a", 0, "car", 0.0, 0.0, 4.0, 4.0, 0),
+            ("a", "a", 1, "", 10.0, 0.0, 20.0, 10.0, 1),
+            ("a", "a", 2, "car", 30.0, 0.0, 40.0, 10.0, 1),
+        ],
+        columns=list(detections.THERE),
+    )
+    found = pd.DataFrame(columns=list(detections.FOUND)).astype({"logit": float})
+    _, truth = detections.arrays(detections.Tables(found, there), "test", ["a"], ["car", "roof"])
+    places = zip(truth.label.tolist(), truth.boxes[:, 0].tolist(), truth.ignore.tolist(), strict=True)
+    assert sorted(places) == [(0, 0.0, False), (0, 10.0, True), (0, 30.0, True), (1, 10.0, True)]
+
+
+def test_an_object_without_a_label_is_refused(tmp_path):
+    there = pd.DataFrame([("a", "a", 0, "", 0.0, 0.0, 4.0, 4.0, 0)], columns=list(detections.THERE))
+    found = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in detections.FOUND.items()})
+    with pytest.raises(ArtifactError, match="an object has no label, and is not ignored"):
+        detections.write(tmp_path, "test", detections.Tables(found, there))

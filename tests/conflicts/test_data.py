@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from counterpoise import config
 from counterpoise.conflicts import data
 from counterpoise.imbalance import resampling
 
@@ -29,6 +30,16 @@ CASES = [
         {"tile__size_px": 64, "tile__overlap_px": 64},
         "tile.overlap_px is 64; expected a number below tile.size_px, 64; lower it",
         {"tile__size_px": 64, "tile__overlap_px": 63},
+    ),
+    (
+        {"split__blocks__size_px": 1024, "split__blocks__guard_px": 128, "tile__size_px": 256},
+        "split.blocks.guard_px is 128; expected at least tile.size_px, 256",
+        {"split__blocks__size_px": 1024, "split__blocks__guard_px": 256, "tile__size_px": 256},
+    ),
+    (
+        {"split__blocks__size_px": 511, "split__blocks__guard_px": 256, "tile__size_px": 256},
+        "split.blocks.size_px is 511, so guard bands of 256 px may leave less than a tile of 256 px of a block",
+        {"split__blocks__size_px": None, "split__blocks__guard_px": 0, "tile__size_px": 256},
     ),
     ({"ingest__root": "/data"}, "inside the repository", {"ingest__root": "data/raw/roofs"}),
     ({"ingest__root": "data/../../x"}, "inside the repository", {"ingest__root": "data/raw"}),
@@ -80,6 +91,20 @@ def test_each_senseless_combination_is_refused_and_its_neighbour_is_not(refused,
     assert text.startswith("params.yaml: ")
     assert part in text
     assert problems(**allowed) == []
+
+
+def test_objects_are_pasted_only_where_there_are_classes_and_views():
+    content = config.load(Path(__file__).parents[2])
+    content["oversample"] |= {"strategy": REPEATING, "views": 3}
+    pasting = content["oversample"]["copy_paste"]
+    pasting |= {"frac": 0.5, "classes": []}
+    (text,) = data.refused(content)
+    assert "oversample.copy_paste.frac is 0.5, but oversample.copy_paste.classes names no class; list" in text
+    pasting["classes"] = ["panel"]
+    assert list(data.refused(content)) == []
+    content["oversample"]["views"] = 0
+    (text,) = data.refused(content)
+    assert "objects are pasted onto views, and oversample.views is 0; set it to 3" in text
 
 
 def test_the_outputs_are_those_of_dvc_yaml():

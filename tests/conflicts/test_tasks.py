@@ -80,6 +80,16 @@ CASES = [
         {"oversample__majority_only": "drop", "oversample__majority": ["a"], "task": "multilabel"},
     ),
     (
+        {
+            "oversample__copy_paste__frac": 0.5,
+            "oversample__copy_paste__classes": ["panel"],
+            "oversample__strategy": "over",
+            "oversample__views": 3,
+        },
+        "oversample.copy_paste.frac is 0.5, but task 'multiclass' has no boxes to cut objects out by; set it to 0.0",
+        {"oversample__copy_paste__frac": 0.0, "oversample__copy_paste__classes": ["panel"]},
+    ),
+    (
         {"decide__at_least": 2},
         "decide.at_least is for task 'multilabel'",
         {"decide__at_least": 2, "task": "multilabel"},

@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from counterpoise.artifacts import boxes as boxes_file
 from counterpoise.dataset import blocks
 from counterpoise.dataset.tiling import Window
 
@@ -59,3 +61,72 @@ def test_a_corner_is_guarded_too(guard):
 def test_a_block_has_the_classes_of_the_boxes_whose_centre_it_holds():
     boxes = np.array([[0, 0, 12, 4], [8, 0, 14, 4], [0, 30, 4, 34]], dtype=np.float64)
     assert blocks.labels_of(boxes, ["car", "roof", "pool"], (0, 0, 10, 10)) == {"car"}
+
+
+NO_PAIRS = np.empty((0, 2), dtype=np.int64)
+
+
+def scenes_of(*names: str) -> pd.DataFrame:
+    table = pd.DataFrame({"image_id": names, "labels": "roof", "raw_labels": "roof", "group": names, "split": ""})
+    return table.assign(path=names, width_px=200, height_px=100, sha256=names)
+
+
+def units_of(table: pd.DataFrame, *units: str) -> pd.DataFrame:
+    ids = table["image_id"]
+    columns = {"image_id": ids, "unit": list(units) or ids, "centre": ids, "kind": "single", "correlation": 1.0}
+    return pd.DataFrame(columns)
+
+
+def box(image_id: str, label: str, x: float, y: float, *, ignore: int = 0) -> tuple[object, ...]:
+    return (image_id, 0, label, label, x - 2, y - 2, x + 2, y + 2, ignore, "")
+
+
+def boxes_of(*rows: tuple[object, ...]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(boxes_file.COLUMNS))
+
+
+def test_each_block_is_an_image_and_a_unit_of_its_own():
+    table = scenes_of("a", "b")
+    objects = boxes_of(box("a", "car", 10, 10), box("a", "pool", 150, 50), box("a", "roof", 99, 50))
+    found = blocks.divide(table, objects, units_of(table), NO_PAIRS, np.array([7, 7]), size_px=100, guard_px=20)
+    assert found.table["image_id"].tolist() == ["a#0", "a#1", "b#0", "b#1"]
+    assert found.table[blocks.WINDOW].to_numpy().tolist() == [[0, 0, 100, 100], [100, 0, 200, 100]] * 2
+    assert found.table["labels"].tolist() == ["car", "pool", "", ""]  # the roof may fall into a guard band
+    assert found.units["unit"].tolist() == found.table["group"].tolist() == found.table["image_id"].tolist()
+    assert found.whole == ()
+    assert len(set(found.copies.tolist())) == 4
+    left = blocks.guard(found.table, ["train", "test", "train", "train"], objects, 20)
+    assert left[blocks.WINDOW].to_numpy().tolist() == [
+        *([0, 0, 90, 100], [110, 0, 200, 100]),
+        *([0, 0, 100, 100], [100, 0, 200, 100]),
+    ]
+    assert left["labels"].tolist() == ["car", "pool", "", ""]
+    kept = blocks.guard(found.table, ["train"] * 4, objects, 20)
+    assert kept["labels"].tolist() == ["car|roof", "pool", "", ""]
+
+
+def test_an_ignored_box_gives_a_block_no_label():
+    table = scenes_of("a")
+    objects = boxes_of(box("a", "car", 10, 10, ignore=1), box("a", "pool", 150, 50))
+    found = blocks.divide(table, objects, units_of(table), NO_PAIRS, np.array([0]), size_px=100, guard_px=20)
+    assert found.table["labels"].tolist() == ["", "pool"]
+
+
+def test_without_boxes_a_block_has_the_labels_of_its_scene():
+    table = scenes_of("a")
+    found = blocks.divide(table, boxes_of(), units_of(table), NO_PAIRS, np.array([0]), size_px=50, guard_px=20)
+    assert set(found.table["labels"]) == {"roof"}
+    assert set(blocks.guard(found.table, ["val"] * 8, boxes_of(), 20)["labels"]) == {"roof"}
+
+
+def test_scenes_of_one_unit_and_scenes_with_a_near_duplicate_elsewhere_stay_whole_and_together():
+    table = scenes_of("a", "b", "c", "d", "e")
+    units = units_of(table, "a", "a", "c", "d", "e")
+    pairs = np.array([[1, 3]])
+    found = blocks.divide(table, boxes_of(), units, pairs, np.array([0, 1, 2, 1, 4]), size_px=100, guard_px=20)
+    assert found.table["image_id"].tolist() == ["a#0", "b#0", "c#0", "c#1", "d#0", "e#0", "e#1"]
+    assert found.units["unit"].tolist() == ["a#0", "a#0", "c#0", "c#1", "d#0", "e#0", "e#1"]
+    assert found.whole == ("a", "b", "d")
+    assert found.crossing.tolist() == [[1, 4]]
+    assert found.copies[1] == found.copies[4]
+    assert len(set(found.copies.tolist())) == 6

@@ -153,3 +153,14 @@ def test_corners_that_nothing_fills_are_grey(policy):
         view = apply_boxes(policy, grey, np.zeros((0, 4)), np.zeros(0, dtype=np.int64), seed)
         assert np.ptp(np.median(view.image, axis=(0, 1))) <= 2
         assert (np.ptp(cv2.blur(view.image, (9, 9)).astype(int), axis=2) < 25).all()
+
+
+def test_a_crop_keeps_no_box_of_a_negative_class_on_purpose():
+    image, boxes = np.zeros((64, 64, 3), dtype=np.uint8), np.array([[8.0, 8, 16, 16], [48, 48, 56, 56]])
+
+    def seen(*labels: int) -> int:
+        found = [apply_boxes("strong", image, boxes, np.array(labels), seed) for seed in range(80)]
+        return sum(bool((view.visible_frac[view.source == 0] > 0.5).any()) for view in found)
+
+    assert seen(0, -1) > seen(-1, 0) + 20
+    assert len(apply_boxes("strong", image, boxes, np.array([-1, -1]), 0).labels) <= 2

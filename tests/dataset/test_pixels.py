@@ -4,6 +4,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -224,3 +226,30 @@ def test_stated_bands_leave_no_transparency() -> None:
     found = settle(data, stated_bands=(3, 0, 1))
     assert images.decode(data, found)[0, :2].tolist() == [[0, 200, 100], [255, 200, 100]]
     assert found.found.endswith("bands 3, 0, 1 are shown, as ingest.bands says")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    dtype=st.sampled_from([np.uint16, np.int16]),
+    distinct=st.integers(1, 6),
+    absent=st.sampled_from([None, 0.0, 3.0, -9999.0]),
+    seed=st.integers(0, 1000),
+)
+def test_counted_values_have_the_ends_of_sorted_ones(
+    dtype: Any, distinct: int, absent: float | None, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    limits = np.iinfo(dtype)
+    some = rng.choice([limits.min, -9999 if limits.min else 1, 0, 3, 700, 701, limits.max], distinct)
+    values = rng.choice(some, (400, 600, 2)).astype(dtype)  # 4 of 480,000 values are left out at either end
+    values[0, :2] = rng.choice(some, (2, 2))
+    found = samples.Samples(
+        INTEGER, 400, 600, 2, False, True, lambda y0, y1, x0, x1: values[y0:y1, x0:x1], absent=absent
+    )
+    counted = pixels._count(found, [0, 1])
+    assert counted is not None
+    low, high = pixels._extremes(found, [0, 1])
+    expected = low, high, *pixels._next_to(found, [0, 1], low, high)
+    if np.isnan(low):
+        expected = (np.nan,) * 4
+    np.testing.assert_array_equal(pixels._ends_of(*counted, 400 * 600 * 2 // pixels.IGNORED), expected)

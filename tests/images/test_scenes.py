@@ -101,6 +101,22 @@ def test_a_geotiff_has_its_bands_values_and_nodata(tmp_path, dtype, tiled):
         assert (piece == np.where((expected == 7) & (dtype != "uint8"), 0, expected)).all()
 
 
+@pytest.mark.parametrize("step", [1, 5, 8, 11])
+def test_each_row_of_blocks_is_decoded_once_from_top_to_bottom(step):
+    values, reads = RNG.integers(0, 99, (61, 10, 2)), []
+
+    def read(y0, y1, x0, x1):
+        reads.append((y0, y1))
+        return values[y0:y1, x0:x1]
+
+    window = scenes._by_rows_of_blocks(read, 10, 61, 16)
+    for y in range(0, 61, step):
+        assert (window(y, min(y + step, 61), 0, 10) == values[y : y + step]).all()
+    assert reads == [(0, 16), (16, 32), (32, 48), (48, 61)]
+    for y in RNG.integers(0, 50, 40).tolist():
+        assert (window(y, y + 11, 0, 10) == values[y : y + 11]).all()
+
+
 def test_only_what_takes_much_memory_is_large(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     Image.fromarray(COLOURS).save(path)

@@ -1,14 +1,20 @@
 """What holds for every source: a new one without an example fails here."""
 
 import csv
+import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import globox
 import numpy as np
 import pytest
+import rasterio
+import rasterio.features
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+from rasterio.windows import from_bounds
 from tests.sources import formats
 
 from counterpoise import config, sources
@@ -148,3 +154,74 @@ def test_boxes_return_exactly_from_every_format(name, scenes):
     assert (refused, curated.refused) == ([], ())
     found = {image.image: [(box.label, box.corners) for box in image.boxes] for image in curated.images}
     assert found == {below + image: boxes for image, (_, boxes) in scenes.items()}
+
+
+Read = dict[str, Sequence[tuple[str, tuple[float, ...]]]]
+"""Name of a picture without folder and suffix -> class and corners of its boxes, as a public reader gives them."""
+
+
+def globox_boxes(name: str, root: Path) -> Read:
+    """Read by globox, which takes the numbers of VOC as they stand: counted from 1, with the last pixel inside."""
+    if name == "coco":
+        found = globox.AnnotationSet.from_coco(root / "annotations.json")
+    elif name == "voc":
+        found = globox.AnnotationSet.from_pascal_voc(root / "Annotations")
+    else:
+        found = globox.AnnotationSet.from_yolo_darknet(
+            root / "labels", image_folder=root / "images", image_extension=".tif"
+        )
+    first = 1 if name == "voc" else 0
+    return {
+        Path(one.image_id).stem: [
+            (str(box.label), tuple(np.subtract(box.ltrb, (first, first, 0, 0)).tolist())) for box in one.boxes
+        ]
+        for one in found
+    }
+
+
+def rasterio_boxes(root: Path) -> Read:
+    """Place the bounds of every polygon in its picture by rasterio."""
+    read: Read = {}
+    for path in root.glob("*.geojson"):
+        with rasterio.open(path.with_suffix(".tif")) as raster:
+            features = json.loads(path.read_text())["features"]
+            bounds = [from_bounds(*rasterio.features.bounds(one["geometry"]), raster.transform) for one in features]
+        kinds = [one["properties"]["kind"] for one in features]
+        read[path.stem] = [
+            (kind, (one.col_off, one.row_off, one.col_off + one.width, one.row_off + one.height))
+            for kind, one in zip(kinds, bounds, strict=True)
+        ]
+    return read
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "yolo", "geojson"])
+def test_boxes_are_those_that_a_public_reader_finds(tmp_path, name):
+    rng = np.random.default_rng(0)
+    scenes: formats.Scenes = {}
+    for number in range(5):
+        width, height = (int(side) for side in rng.integers(20, 400, 2))
+        ends_x, ends_y = (np.sort(rng.choice(side + 1, (4, 2)), axis=1).astype(float) for side in (width, height))
+        boxes = [
+            (str(rng.choice(["roof", "car"])), (float(x[0]), float(y[0]), float(x[1]), float(y[1])))
+            for x, y in zip(ends_x, ends_y, strict=True)
+            if x[0] < x[1] and y[0] < y[1]
+        ]
+        scenes[f"{number}.tif"] = ((width, height), boxes)
+    params = config.validate(sources.find(name).Params, formats.WRITERS[name](tmp_path, scenes))
+    if name == "yolo":
+        for image, (size, _) in scenes.items():
+            Image.new("L", size).save(tmp_path / "images" / image)
+    own: dict[str, list[tuple[str, tuple[float, ...]]]] = {image.removesuffix(".tif"): [] for image in scenes}
+    for row in sources.find(name).read(tmp_path, params, print):
+        if row.box is not None:
+            stem, (width, height) = Path(row.image).stem, scenes[Path(row.image).name][0]
+            scale = (width, height, width, height) if row.unit == "frac" else (1, 1, 1, 1)
+            label = sorted({"unused", "roof", "car"}).index(row.labels[0]) if name == "yolo" else row.labels[0]
+            own[stem].append((str(label), tuple(np.multiply(row.box, scale).tolist())))
+    public = rasterio_boxes(tmp_path) if name == "geojson" else globox_boxes(name, tmp_path)
+    assert sum(map(len, own.values())) > 15
+    assert {image for image, boxes in own.items() if boxes} <= set(public)
+    for image, found in own.items():
+        assert [label for label, _ in found] == [label for label, _ in public.get(image, [])]
+        for (_, mine), (_, theirs) in zip(found, public.get(image, []), strict=True):
+            assert mine == pytest.approx(theirs, abs=1e-6)

@@ -27,13 +27,16 @@ def params(
         "defer_frac": defer_frac,
         "synthetic": "none",
     }
+    pasting = {"copy_paste": {"frac": 0.0, "objects": 2, "margin_px": 4, "classes": []}}
     selection = {"empty_ratio": None, "majority_only": "keep", "majority": []} | more
-    return oversample.Oversample.model_validate(block | {"views": views, "policy": "standard"} | selection)
+    return oversample.Oversample.model_validate(block | {"views": views, "policy": "standard"} | pasting | selection)
 
 
 def read_params(chosen: oversample.Oversample, task: str = "multiclass", fraction: float = 1.0) -> oversample.Params:
     portion = config.Portion(fraction=fraction)
-    return oversample.Params.model_validate({"task": task, "seed": 0, "oversample": chosen, "train": portion})
+    return oversample.Params.model_validate(
+        {"task": task, "seed": 0, "oversample": chosen, "train": portion, "model": {"input_px": 64}}
+    )
 
 
 def table_of(*counts: int, names: tuple[str, ...] = CLASSES.names) -> pd.DataFrame:
@@ -414,21 +417,37 @@ def test_boxes_are_counted_without_ignored_ones_and_in_each_tile_that_shows_them
     assert found.natural.tolist() == [2, 0, 0]
 
 
-def test_main_counts_the_boxes_of_a_task_that_has_them(tmp_path, capsys, monkeypatch):
-    data = dataset_tasks.find("multilabel")
-    monkeypatch.setattr(data, "HAS_BOXES", True)
-    monkeypatch.setattr(data, "REFUSED_STRATEGIES", ())
+def test_main_counts_the_boxes_of_a_task_that_has_them(tmp_path, capsys):
     classes.write(tmp_path, SCENES)
     write_tiles(tmp_path, "train", ["a", "b", "c"], ["car", "roof", ""])
     shown = [("a", "a", 0, "car", 0.0, 0.0, 4.0, 4.0, 1.0, 0), ("b", "b", 0, "roof", 0.0, 0.0, 4.0, 4.0, 1.0, 0)]
     tile_boxes.write(tmp_path, "train", pd.DataFrame(shown, columns=list(tile_boxes.COLUMNS)))
     known = [("a", 0, "car", "car", 0.0, 0.0, 4.0, 4.0, 0, "x"), ("b", 0, "roof", "roof", 0.0, 0.0, 4.0, 4.0, 0, "x")]
     boxes.write(tmp_path, pd.DataFrame(known, columns=list(boxes.COLUMNS)))
-    oversample.main(tmp_path, read_params(params("box_repeat_factor"), "multilabel"))
+    oversample.main(tmp_path, read_params(params("box_repeat_factor"), "detection"))
     opened = prior.read(tmp_path)
     assert isinstance(opened, prior.BoxPrior)
     assert (opened.natural_boxes, opened.drawn_boxes, opened.drawn_empty) == ((1, 0, 1), (1, 0, 1), 1)
     assert capsys.readouterr().out.splitlines()[-1] == "boxes per epoch: car 1, panel 0, roof 1; 1 samples are empty"
+
+
+def test_objects_that_the_network_sees_below_2_px_are_warned_of():
+    table = pd.DataFrame(
+        [("a", 0, 0, 128, 64), ("b", 0, 0, 128, 128)], columns=["tile_id", "x0_px", "y0_px", "x1_px", "y1_px"]
+    )
+    rows = [
+        ("a", "i", 0, "car", 0.0, 0.0, 3.0, 40.0, 1.0, 0),  # 1.5 px at 64
+        ("b", "i", 0, "car", 0.0, 0.0, 3.9, 40.0, 1.0, 0),  # in another tile, 1.95 px
+        ("a", "i", 1, "car", 0.0, 0.0, 4.0, 40.0, 1.0, 0),  # 2 px
+        ("b", "j", 0, "car", 0.0, 0.0, 9.0, 2.0, 1.0, 1),  # ignored
+        ("elsewhere", "k", 0, "car", 0.0, 0.0, 1.0, 1.0, 1.0, 0),
+    ]
+    boxes_of = pd.DataFrame(rows, columns=list(tile_boxes.COLUMNS))
+    assert oversample.warn_of_small(table, boxes_of, 64) == (
+        "1 of 2 objects of train are less than 2 px wide or high where tiles are resized to model.input_px 64, such as "
+        "box 0 of 'i'; raise model.input_px, or lower tile.size_px"
+    )
+    assert oversample.warn_of_small(table, boxes_of, 66) is None
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])

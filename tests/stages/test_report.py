@@ -780,6 +780,27 @@ def test_rows_without_a_partner_in_another_file_are_named(tmp_path, artifact):
         report.main(tmp_path, PARAMS)
 
 
+def test_blocks_of_scenes_are_shown_as_images(tmp_path):
+    build(tmp_path)
+    report.main(tmp_path, PARAMS)
+    whole = (tmp_path / report.PATH).read_text(encoding="utf-8")
+    table, dealt = manifest.read(tmp_path), splits.read(tmp_path)
+    labels_of = dict(zip(table["image_id"], table["labels"], strict=True))
+    of_blocks = dealt.assign(
+        scene_id="scene " + dealt["image_id"],
+        labels=[labels_of[image_id] for image_id in dealt["image_id"]],
+        **{"x0_px": 0, "y0_px": 0, "x1_px": 8, "y1_px": 8},
+    )
+    splits.write(tmp_path, of_blocks)
+    renamed = "scene " + table["image_id"]
+    manifest.write(tmp_path, table.assign(image_id=renamed, labels="", path="data/raw/" + renamed))
+    report.main(tmp_path, PARAMS)
+    page = (tmp_path / report.PATH).read_text(encoding="utf-8")
+    assert page.count("<img") == whole.count("<img") > 0
+    title = re.compile("<title>.*?</title>")
+    assert title.findall(page) == title.findall(whole)
+
+
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from counterpoise import config
-from counterpoise.artifacts import classes, clusters, manifest, positive, splits, thumbnails
+from counterpoise.artifacts import boxes, classes, clusters, manifest, positive, splits, thumbnails
 from counterpoise.stages import split
 
 Array = np.ndarray[Any, Any]
@@ -25,7 +25,8 @@ NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 
 def params(*, balance: bool = False, val_frac: float = 0.2, test_frac: float = 0.2) -> split.Split:
     duplicates = split.Duplicates(max_distance=8, min_correlation=0.98)
-    return split.Split(val_frac=val_frac, test_frac=test_frac, balance=balance, duplicates=duplicates)
+    whole = split.Blocks(size_px=None, guard_px=0)
+    return split.Split(val_frac=val_frac, test_frac=test_frac, balance=balance, blocks=whole, duplicates=duplicates)
 
 
 def table_of(
@@ -711,3 +712,66 @@ def test_no_two_pictures_of_this_file_are_alike_by_chance():
     assert units["unit"].is_unique
     assert len(crossing) == 0
     assert all(not np.array_equal(*pair) for pair in combinations(pictures_of(12), 2))
+
+
+def scenes_with_boxes(root: Path, sizes: Sequence[tuple[int, int]], **columns: Any) -> None:
+    """Write scenes with an object of both classes at every 20 px, so that each block has them."""
+    table = table_of(["car|roof"] * len(sizes)).assign(
+        width_px=[width for width, _ in sizes], height_px=[height for _, height in sizes], **columns
+    )
+    rows = [
+        (image_id, number, label, label, x, y, x + 4.0, y + 4.0, 0, "")
+        for image_id, (width, height) in zip(table["image_id"], sizes, strict=True)
+        for number, (label, x, y) in enumerate(
+            (label, float(x), float(y))
+            for label in ("car", "roof")
+            for x in range(3, width - 4, 20)
+            for y in range(3, height - 4, 20)
+        )
+    ]
+    write(root, table, classes.Classes(("car", "roof"), (len(sizes),) * 2, len(sizes)))
+    boxes.write(root, pd.DataFrame(rows, columns=list(boxes.COLUMNS)))
+
+
+def in_blocks(size_px: int, guard_px: int) -> split.Split:
+    return params().model_copy(update={"blocks": split.Blocks(size_px=size_px, guard_px=guard_px)})
+
+
+def test_two_scenes_are_divided_by_blocks_which_are_the_units(tmp_path, capsys):
+    scenes_with_boxes(tmp_path, [(400, 300), (400, 300)])
+    split.main(tmp_path, read_params(seed=0, task="detection", chosen=in_blocks(100, 32)))
+    assert "2 scenes are cut into 24 blocks" in capsys.readouterr().out
+    found = splits.read(tmp_path)
+    assert found["split"].value_counts().to_dict() == {"train": 14, "val": 5, "test": 5}
+    assert found["scene_id"].nunique() == 2
+    assert (found["labels"] == "car|roof").all()
+    units = clusters.read(tmp_path)
+    assert units["image_id"].tolist() == units["unit"].tolist() == found["image_id"].tolist()
+    of_scene = found[found["scene_id"] == "image00000.png"]
+    for (_, one), (_, other) in combinations(of_scene.iterrows(), 2):
+        across = max(one["x0_px"] - other["x1_px"], other["x0_px"] - one["x1_px"])
+        down = max(one["y0_px"] - other["y1_px"], other["y0_px"] - one["y1_px"])
+        assert one["split"] == other["split"] or max(across, down) >= 32
+
+
+def test_blocks_are_refused_where_labels_give_a_split_and_where_no_scene_is_cut(tmp_path):
+    asked = read_params(seed=0, task="detection", chosen=in_blocks(100, 32))
+    scenes_with_boxes(tmp_path, [(400, 300)] * 3, split=["train", "val", "test"])
+    with pytest.raises(config.InputError, match="the labels give whole images a split of their own; set it to null"):
+        split.main(tmp_path, asked)
+    scenes_with_boxes(tmp_path, [(180, 120)] * 3)
+    with pytest.raises(config.InputError, match=r"none of 3 scenes is cut .* set it to at most 90, or to null"):
+        split.main(tmp_path, asked)
+
+
+def test_scenes_of_one_group_are_not_divided_and_this_is_said(tmp_path, capsys):
+    scenes_with_boxes(tmp_path, [(400, 300)] * 3, group=["x", "x", "y"])
+    split.main(tmp_path, read_params(seed=0, task="detection", chosen=in_blocks(100, 32)))
+    assert "2 scenes stay whole, because they share a group or a near duplicate" in capsys.readouterr().err
+    found = splits.read(tmp_path)
+    assert found["scene_id"].value_counts().to_dict() == {
+        "image00000.png": 1,
+        "image00001.png": 1,
+        "image00002.png": 12,
+    }
+    assert found["split"][:2].nunique() == 1

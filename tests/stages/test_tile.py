@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from counterpoise import config, images, storage
 from counterpoise.artifacts import boxes, manifest, splits, tile_boxes, tiles
 from counterpoise.artifacts import pixels as pixels_file
 from counterpoise.config import InputError
+from counterpoise.dataset import blocks
 from counterpoise.images import scenes
 from counterpoise.stages import tile
 
@@ -116,7 +119,7 @@ def test_windows_of_a_turned_photograph_are_cut_after_turning(root):
     stored = pixels("large")
     Image.fromarray(stored).save(buffer, "PNG", exif=exif)
     row = pd.Series({"image_id": "a", "labels": "x", "width_px": 20, "height_px": 40})
-    found = list(tile.cut(row, buffer.getvalue(), PARAMS.tile, images.Pixels()))
+    found = list(tile.cut([row], buffer.getvalue(), PARAMS.tile, images.Pixels()))
     upright = np.rot90(stored, -1)
     assert len(found) == 6
     for piece in found:
@@ -168,7 +171,7 @@ def test_pictures_of_other_values_are_stored_as_they_are_seen(size_px: int) -> N
     found = images.Pixels({"integer": (0, 4095)})
     row = pd.Series({"image_id": "a", "labels": "x", "width_px": 40, "height_px": 20})
     whole = images.decode(buffer.getvalue(), found)
-    for piece in tile.cut(row, buffer.getvalue(), section(size_px=size_px), found):
+    for piece in tile.cut([row], buffer.getvalue(), section(size_px=size_px), found):
         x0, y0, x1, y1 = piece.window
         assert (images.decode(piece.data) == whole[y0:y1, x0:x1]).all()
 
@@ -263,3 +266,79 @@ def test_windows_can_be_stored_as_jpeg(root):
     found = tiles.read(root, "train")
     row = found.table["tile_id"].tolist().index("large@12,4")
     assert found.load(row).startswith(b"\xff\xd8")
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_no_two_tiles_on_two_sides_overlap_or_lie_closer_than_a_tile(tmp_path_factory, data):
+    """Scenes of random sizes, blocks dealt at random: what the stage writes is checked, not what blocks compute."""
+    root = tmp_path_factory.mktemp("blocks")
+    size_px = data.draw(st.integers(16, 24))
+    asked = section(size_px=size_px, overlap_px=data.draw(st.integers(0, size_px - 1)), format="png")
+    sizes = data.draw(st.lists(st.tuples(st.integers(16, 160), st.integers(16, 160)), min_size=1, max_size=2))
+    rows = []
+    for number, (width, height) in enumerate(sizes):
+        path = root / f"{number}.bmp"
+        values = np.arange(height * width * 3, dtype=np.uint8).reshape(height, width, 3)
+        Image.fromarray(values).save(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        rows.append((path.name, path.name, "", "", path.name, "", width, height, digest))
+    table = pd.DataFrame(rows, columns=list(manifest.COLUMNS))
+    units = pd.DataFrame({"image_id": table["image_id"], "unit": table["image_id"], "centre": table["image_id"]})
+    nothing = np.empty((0, 2), dtype=np.int64)
+    cut = blocks.divide(
+        *(table, boxes.empty(), units, nothing, np.arange(len(table))), size_px=2 * size_px, guard_px=size_px
+    )
+    names = st.sampled_from((*splits.NAMES, "unused"))
+    dealt = data.draw(st.lists(names, min_size=len(cut.table), max_size=len(cut.table)))
+    manifest.write(root, table)
+    pixels_file.write(root, images.Pixels({}))
+    boxes.write(root, boxes.empty())
+    splits.write(root, blocks.guard(cut.table, dealt, boxes.empty(), size_px))
+    tile.main(root, tile.Params(tile=asked))
+    found = pd.concat([tiles.read(root, name).table.assign(split=name) for name in splits.NAMES])
+    found["scene"] = found["image_id"].str.rsplit("#", n=1).str[0]
+    side_of = dict(zip(cut.table["image_id"], dealt, strict=True))
+    assert [side_of[image_id] for image_id in found["image_id"]] == found["split"].tolist()
+    assert set(found["image_id"]) == {image_id for image_id, side in side_of.items() if side != "unused"}
+    for _, own in found.groupby("scene"):
+        window, side = own[tile.CORNERS].to_numpy(), own["split"].to_numpy()
+        gaps = np.maximum(window[:, None, :2] - window[None, :, 2:], window[None, :, :2] - window[:, None, 2:])
+        assert (gaps.max(axis=2)[side[:, None] != side] >= size_px).all()
+
+
+def test_tiles_of_blocks_hold_the_pixels_and_the_boxes_of_their_place(root):
+    splits.write(
+        root,
+        pd.DataFrame(
+            [
+                *((f"{name}#0", "unused", name, "", 0, 0, *SIZES[name]) for name in SIZES if name != "large"),
+                ("large#0", "train", "large", "car", 0, 0, 12, 20),
+                ("large#1", "test", "large", "", 28, 0, 40, 20),
+            ],
+            columns=[*splits.COLUMNS, *splits.BLOCK_COLUMNS],
+        ),
+    )
+    rows = [
+        ("large", 0, "car", "car", 2.0, 3.0, 8.0, 9.0, 0, ""),
+        ("large", 1, "car", "car", 9.0, 1.0, 14.0, 5.0, 0, ""),
+    ]
+    boxes.write(root, pd.DataFrame(rows, columns=list(boxes.COLUMNS)))
+    tile.main(root, PARAMS)
+    for split, image_id in (("train", "large#0"), ("test", "large#1")):
+        found = tiles.read(root, split)
+        assert set(found.table["image_id"]) == {image_id}
+        for row, (x0, y0, x1, y1) in enumerate(found.table[tile.CORNERS].to_numpy().tolist()):
+            assert (images.decode(found.load(row)) == pixels("large")[y0:y1, x0:x1]).all()
+    shown = tile_boxes.read(root, "train")
+    assert shown.loc[shown["tile_id"] == "large#0@0,0", "visible_frac"].tolist() == [1.0, 0.6]
+    assert tile_boxes.read(root, "test").empty
+
+
+def test_boxes_across_the_border_of_a_block_are_counted_apart():
+    table = pd.DataFrame({"image_id": ["a#0"], "scene_id": ["a"], "x0_px": 0, "y0_px": 0, "x1_px": 20, "y1_px": 16})
+    rows = [("a", 0, "car", "car", 17.0, 3.0, 22.0, 9.0, 0, ""), ("a", 1, "car", "car", 60.0, 1.0, 64.0, 5.0, 0, "")]
+    found = pd.DataFrame(rows, columns=list(boxes.COLUMNS))
+    assert list(tile.warn_of_cut(table, found, PARAMS.tile)) == [
+        "1 box of train crosses the border of a block of split.blocks, so tiles show a part of each"
+    ]

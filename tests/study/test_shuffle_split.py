@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from counterpoise.artifacts import features, tiles
+from counterpoise import config
+from counterpoise.artifacts import features, manifest, splits, tiles
 from counterpoise.artifacts.splits import NAMES
 from counterpoise.study import experiment, shuffle_split
 from counterpoise.study.experiment import Data, Split
@@ -80,3 +81,12 @@ def test_views_of_a_tile_go_along_in_the_order_of_the_tiles() -> None:
         own = part.features.index["view"] == view
         assert part.features.index["tile_id"][own].tolist() == ["a", "b"]
         np.testing.assert_array_equal(part.features.values[own.to_numpy()].argmax(axis=1), rows)
+
+
+def test_blocks_of_scenes_are_refused(tmp_path: Path) -> None:
+    rows = [("a", "a.png", "x", "x", "a", "", 64, 64, "00")]
+    manifest.write(tmp_path, pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
+    blocks = [("a#0", "train", "a", "x", 0, 0, 30, 64), ("a#1", "test", "a", "x", 34, 0, 64, 64)]
+    splits.write(tmp_path, pd.DataFrame(blocks, columns=[*splits.COLUMNS, *splits.BLOCK_COLUMNS]))
+    with pytest.raises(config.InputError, match="blocks cannot be given new splits"):
+        shuffle_split.read(tmp_path)

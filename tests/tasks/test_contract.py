@@ -90,7 +90,7 @@ def test_a_third_task_is_labelled_split_drawn_and_decided_without_any_other_chan
     nothing = np.empty((0, 2), dtype=np.int64)
     shares = split.Split.model_validate(
         {"val_frac": 0.25, "test_frac": 0.25, "balance": False}
-        | {"duplicates": {"max_distance": 1, "min_correlation": 0.9}}
+        | {"blocks": {"size_px": None, "guard_px": 0}, "duplicates": {"max_distance": 1, "min_correlation": 0.9}}
     )
     counts = {}
     for task in (third_task, "multiclass"):
@@ -121,6 +121,8 @@ SECTIONS: dict[str, Any] = {
         majority_only="keep",
         majority=(),
         synthetic="none",
+        copy_paste=config.CopyPaste(frac=0.0, objects=2, margin_px=4, classes=()),
     ),
     "train": config.Portion(fraction=1.0),
+    "model": config.InputSize(input_px=64),
 }

@@ -59,3 +59,10 @@ def _check(root: Path, table: pd.DataFrame) -> None:
     small = table[(table["x1_px"] <= table["x0_px"]) | (table["y1_px"] <= table["y0_px"])]
     if len(small):
         raise storage.ArtifactError(f"{PATH}: box {small.iloc[0][['image_id', 'box']].tolist()} has no area")
+
+
+def empty() -> pd.DataFrame:
+    """Give a table without rows, as labels without boxes have it."""
+    import pandas as pd
+
+    return pd.DataFrame({name: pd.Series(dtype=object if kind is str else kind) for name, kind in COLUMNS.items()})

@@ -103,6 +103,8 @@ def read(root: Path, split: str) -> Tables:
 def arrays(tables: Tables, split: str, image_ids: Sequence[str], classes: Sequence[str]) -> tuple[Detections, Truth]:
     """Number images and classes, as `boxes` expects them.
 
+    A place of no class, as `ingest.exclude` leaves it, is ignored for every class: it becomes one place of each.
+
     Args:
         tables: Of a split.
         split: Its name, for messages.
@@ -112,14 +114,26 @@ def arrays(tables: Tables, split: str, image_ids: Sequence[str], classes: Sequen
     Raises:
         storage.ArtifactError: A table names another image or another class.
     """
+    truth = _of_every_class(tables.there, classes)
     found, there = (
         _numbered(f"{path(split)}/{name}.parquet", table, {"image_id": image_ids, "label": classes})
-        for name, table in (("detections", tables.found), ("truth", tables.there))
+        for name, table in (("detections", tables.found), ("truth", truth))
     )
     return (
         Detections(*found, tables.found["logit"].to_numpy(dtype=np.float64)),
-        Truth(*there, tables.there["ignore"].to_numpy(dtype=np.int64) == 1),
+        Truth(*there, truth["ignore"].to_numpy(dtype=np.int64) == 1),
     )
+
+
+def _of_every_class(there: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Repeat places of no class for each class."""
+    import pandas as pd
+
+    unnamed = there["label"] == ""
+    if not unnamed.any():
+        return there
+    each = [there[unnamed].assign(label=name) for name in classes]
+    return pd.concat([there[~unnamed], *each], ignore_index=True)
 
 
 def _numbered(
@@ -170,6 +184,8 @@ def _check(place: str, table: pd.DataFrame) -> None:
     if "ignore" in table:
         if not table["ignore"].isin([0, 1]).all():
             raise storage.ArtifactError(f"{place}: column 'ignore' must hold 0 and 1; write it again")
+        if ((table["label"] == "") & (table["ignore"] == 0)).any():
+            raise storage.ArtifactError(f"{place}: an object has no label, and is not ignored; write it again")
         if table.duplicated(["image_id", "box"]).any():
             twice = table[table.duplicated(["image_id", "box"])].iloc[0]
             raise storage.ArtifactError(

@@ -52,6 +52,19 @@ class Views(Section):
     """Name of the augmentation policy that makes the views."""
 
 
+class CopyPaste(Section):
+    """Block `oversample.copy_paste`: rare objects of train pasted onto views of its tiles, for tasks with boxes."""
+
+    frac: float = Field(ge=0, le=1)
+    """Share of the views that get objects, in [0, 1]; 0 pastes none. Unchanged tiles get none."""
+    objects: int = Field(ge=1, le=50)
+    """Largest number of objects pasted onto one view, in 1..50; each number from 1 is equally likely."""
+    margin_px: int = Field(ge=0, le=64)
+    """Pixels around an object that come along and fade out, in 0..64."""
+    classes: Listed[Name]
+    """Classes whose objects are pasted, each equally often, such as [panel]."""
+
+
 class Drawn(Views):
     """The part of section `oversample` that `train` reads: which views exist, and when oversampling begins."""
 
@@ -87,10 +100,17 @@ class Tta(Section):
     of `flips` and their transposes. With a frozen backbone, features are computed for every view."""
 
 
-class Backbone(Section):
-    """The part of section `model` on which features depend."""
+class InputSize(Section):
+    """The part of section `model` that `oversample` reads too: how large the network sees a tile."""
 
     model_config = ConfigDict(extra="ignore")
+
+    input_px: int = Field(ge=32, le=2048)
+    """Side of the square input of the network, in pixels, in 32..2048. Every tile is resized to it."""
+
+
+class Backbone(InputSize):
+    """The part of section `model` on which features depend."""
 
     backbone: str
     """Name of a timm model, such as `tf_efficientnet_lite0`."""
@@ -98,8 +118,6 @@ class Backbone(Section):
     """Initial weights of the backbone. `bundled`: ImageNet weights from a pip package; `imagenet`: the weights that
     timm prefers, downloaded; `none`: random numbers; or the name of a `.safetensors` or `.pth` file in
     `models/pretrained/`."""
-    input_px: int = Field(ge=32, le=2048)
-    """Side of the square input of the network, in pixels, in 32..2048. Every tile is resized to it."""
     freeze: Literal["none", "backbone", "all_but_batchnorm", "first_n"]
     """Which part of the backbone is frozen, that is, not trained. `none`: nothing; `backbone`: all of it, so features
     are computed once and only the head is trained; `all_but_batchnorm`: all except the scales, shifts and running

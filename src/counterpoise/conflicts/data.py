@@ -42,6 +42,7 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
             f"{PATH}: tile.overlap_px is {tile['overlap_px']}; expected a number below tile.size_px, "
             f"{tile['size_px']}; lower it"
         )
+    yield from _blocks(split["blocks"], tile["size_px"])
     for section, key in BRINGS:
         if any(ord(character) < ord(" ") for character in content[section][key]):
             yield f"{PATH}: {section}.{key} is {content[section][key]!r}; expected a path without control characters"
@@ -89,6 +90,23 @@ def _parts(place: str) -> tuple[str, ...]:
     return PurePosixPath(posixpath.normpath(place.casefold())).parts
 
 
+def _blocks(blocks: Mapping[str, Any], tile_px: int) -> Iterator[str]:
+    """Refuse a guard band narrower than a tile, and blocks of which guard bands leave less than a tile."""
+    size_px, guard_px = blocks["size_px"], blocks["guard_px"]
+    if size_px is None:
+        return
+    if guard_px < tile_px:
+        yield (
+            f"{PATH}: split.blocks.guard_px is {guard_px}; expected at least tile.size_px, {tile_px}, since objects at "
+            f"a border look alike on both sides; set it to {tile_px}, or split.blocks.size_px to null"
+        )
+    elif size_px < guard_px + tile_px:
+        yield (
+            f"{PATH}: split.blocks.size_px is {size_px}, so guard bands of {guard_px} px may leave less than a tile of "
+            f"{tile_px} px of a block; set it to at least {guard_px + tile_px}"
+        )
+
+
 def _views(oversample: Mapping[str, Any]) -> Iterator[str]:
     """Refuse views of tiles that are drawn once, views that are all the tile itself, and a majority of nothing."""
     views, strategy = oversample["views"], oversample["strategy"]
@@ -96,6 +114,17 @@ def _views(oversample: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{PATH}: oversample.majority_only is 'drop', but oversample.majority names no class; list the classes "
             "there, such as [roof], or set oversample.majority_only to keep"
+        )
+    pasting = oversample["copy_paste"]
+    if pasting["frac"] and not pasting["classes"]:
+        yield (
+            f"{PATH}: oversample.copy_paste.frac is {pasting['frac']:g}, but oversample.copy_paste.classes names no "
+            "class; list the rare classes there, such as [panel], or set oversample.copy_paste.frac to 0.0"
+        )
+    if pasting["frac"] and not views:
+        yield (
+            f"{PATH}: oversample.copy_paste.frac is {pasting['frac']:g}, but objects are pasted onto views, and "
+            "oversample.views is 0; set it to 3, or oversample.copy_paste.frac to 0.0"
         )
     if views and strategy not in resampling.REPEATING:
         yield (

@@ -47,8 +47,13 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _without_boxes(content: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse a source of labels without boxes for a task of objects."""
+    """Refuse a source of labels without boxes for a task of objects, and objects pasted where there are none."""
     source = content["ingest"]["source"]
+    if content["oversample"]["copy_paste"]["frac"] and not tasks.find(content["task"]).HAS_BOXES:
+        yield (
+            f"{PATH}: oversample.copy_paste.frac is {content['oversample']['copy_paste']['frac']:g}, but task "
+            f"{content['task']!r} has no boxes to cut objects out by; set it to 0.0"
+        )
     if tasks.find(content["task"]).HAS_BOXES and not sources.find(source).GIVES_BOXES:
         with_boxes = [name for name in sources.names() if sources.find(name).GIVES_BOXES]
         yield (

@@ -125,7 +125,7 @@ def apply_boxes(
         policy: Name of a policy of `augmentation`.
         image: uint8 (height, width, 3).
         boxes: (n, 4) x0, y0, x1, y1 in pixels, inside the image; also those that are ignored.
-        labels: (n,) class index of each, which decides the box that a crop keeps.
+        labels: (n,) class index of each, which decides the box that a crop keeps; none that is negative.
         seed: Seed of all random choices.
         class_counts: (c,) boxes of each class in train. A crop keeps a box of the class that is rarest by them, or,
             without them, rarest in this tile.
@@ -149,7 +149,7 @@ def apply_boxes(
     compose, rng = _composed(policy) if policy != "none" else None, np.random.default_rng(seed)
     if compose is None:
         return BoxView(image, whole, kinds, source, visible)
-    if policy in CROPPING and len(whole):
+    if policy in CROPPING and (kinds >= 0).any():
         image, whole, source, visible = _crop(image, whole, _rarest(kinds, class_counts, rng), rng)
     # One random stream for all transforms: see `augmentation.apply`.
     compose.set_random_state(rng, random.Random(seed))
@@ -170,8 +170,8 @@ def _check(boxes: Boxes, image: RGB) -> None:
 
 def _rarest(labels: Ints, class_counts: Ints | None, rng: np.random.Generator) -> int:
     """Choose one box of the rarest class that the tile shows."""
-    present = np.unique(labels)
-    counts = np.bincount(labels) if class_counts is None else np.asarray(class_counts)
+    present = np.unique(labels[labels >= 0])
+    counts = np.bincount(labels[labels >= 0]) if class_counts is None else np.asarray(class_counts)
     return int(rng.choice(np.flatnonzero(labels == present[counts[present].argmin()])))
 
 

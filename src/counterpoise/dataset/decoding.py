@@ -29,7 +29,7 @@ class Decoded:
         height_px: Likewise.
         sha256: Hash of the file.
         thumbnail: Small grey picture, uint8 (s, s).
-        seen: What its values are.
+        seen: What its values are; `None` where it is decoded again, once the range of all values is known.
         orientation: Of EXIF, 1 to 8.
     """
 
@@ -37,7 +37,7 @@ class Decoded:
     height_px: int
     sha256: str
     thumbnail: NDArray[np.uint8]
-    seen: pixels.Seen
+    seen: pixels.Seen | None
     orientation: int = 1
 
 
@@ -66,9 +66,9 @@ def decode(folder: Path, bands: Sequence[int], found: images.Pixels | None, imag
         with samples.room_for(path):
             data = path.read_bytes()
             values = samples.read(data, tuple(bands))
-            seen = pixels.look(values, bands)
+            seen = None if found else pixels.look(values, bands)
             small = np.zeros((images.THUMBNAIL_PX,) * 2, dtype=np.uint8)
-            if found or seen.is_plain:
+            if seen is None or seen.is_plain:
                 small = images.thumbnail(images.render(values, found or images.Pixels(bands=tuple(bands))))
             return Decoded(*values.size_px, hashlib.sha256(data).hexdigest(), small, seen, values.orientation)
     except images.ImageError as error:
@@ -88,9 +88,9 @@ def _look_through(path: Path, bands: Sequence[int], found: images.Pixels | None)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         with scenes.opened(path, rows_px=1024) as values:
             samples.stop_if_too_few(values, tuple(bands))
-            seen = pixels.look(values, bands)
+            seen = None if found else pixels.look(values, bands)
             small = np.zeros((images.THUMBNAIL_PX,) * 2, dtype=np.uint8)
-            if found or seen.is_plain:
+            if seen is None or seen.is_plain:
                 small = images.thumbnail_of(values, found or images.Pixels(bands=tuple(bands)))
             return Decoded(*values.size_px, sha256, small, seen, values.orientation)
 
@@ -119,7 +119,7 @@ def decode_all(
     """
     results = _in_threads(partial(decode, folder, bands, None), names)
     found = pixels.settle(
-        (result.seen for result in results if isinstance(result, Decoded)),
+        (result.seen for result in results if isinstance(result, Decoded) and result.seen),
         stated_range=pixel_range,
         stated_bands=bands,
         background=background,
@@ -127,7 +127,7 @@ def decode_all(
     again = [
         number
         for number, result in enumerate(results)
-        if isinstance(result, Decoded) and (pixel_range or not result.seen.is_plain)
+        if isinstance(result, Decoded) and (pixel_range or not (result.seen and result.seen.is_plain))
     ]
     decoded = _in_threads(partial(decode, folder, bands, found), [names[number] for number in again])
     for number, result in zip(again, decoded, strict=True):

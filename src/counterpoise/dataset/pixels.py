@@ -70,8 +70,12 @@ def look(samples: Samples, bands: Sequence[int] = ()) -> Seen:
     spare = 0 if bands else samples.bands - len(shown) - samples.alpha
     low = high = after_low = before_high = float("nan")
     if samples.kind != EIGHT_BITS:
-        low, high = _extremes(samples, shown)
-        after_low, before_high = _next_to(samples, shown, low, high)
+        counts = _count(samples, shown)
+        if counts is not None:
+            low, high, after_low, before_high = _ends_of(*counts, _ignored(samples, shown))
+        else:
+            low, high = _extremes(samples, shown)
+            after_low, before_high = _next_to(samples, shown, low, high)
     return Seen(samples.kind, low, high, spare, alpha, ink, after_low, before_high)
 
 
@@ -91,9 +95,51 @@ def _look_at_alpha(samples: Samples, shown: Sequence[int]) -> tuple[Alpha, float
     return "mask", total / weight if weight else None
 
 
+def _ignored(samples: Samples, shown: Sequence[int]) -> int:
+    """Count the values at either end that are left out of the range."""
+    return samples.height * samples.width * len(shown) // IGNORED
+
+
+def _count(samples: Samples, shown: Sequence[int]) -> tuple[NDArray[np.int64], int] | None:
+    """Count how often each value occurs, in one pass, where all values are integers of at most 16 bits.
+
+    Returns:
+        The counts, and the value of the first; `None` for other values.
+    """
+    counts: NDArray[np.int64] | None = None
+    first = 0
+    for window in samples.windows():
+        values = samples.window(*window)
+        if counts is None:
+            if values.dtype.kind not in "iu" or values.dtype.itemsize > 2:
+                return None
+            limits = np.iinfo(values.dtype)
+            first, counts = limits.min, np.zeros(limits.max - limits.min + 1, dtype=np.int64)
+        for band in shown:
+            own = values[..., band].ravel()
+            counts += np.bincount(own.astype(np.int64) - first if first else own, minlength=len(counts))
+    if counts is None:
+        return None
+    counts[~samples.known(np.arange(first, first + len(counts), dtype=np.float64))] = 0
+    return counts, first
+
+
+def _ends_of(counts: NDArray[np.int64], first: int, ignored: int) -> tuple[float, float, float, float]:
+    """Find in counts of values what `_extremes` and `_next_to` find in values."""
+    present, total = np.flatnonzero(counts), int(counts.sum())
+    if not total:
+        return (float("nan"),) * 4
+    rank = min(ignored + 1, total)
+    low = int(np.searchsorted(np.cumsum(counts), rank))
+    high = len(counts) - 1 - int(np.searchsorted(np.cumsum(counts[::-1]), rank))
+    above, below = present[present > low], present[present < high]
+    after_low = float(above[0] + first) if len(above) else float("nan")
+    return float(low + first), float(high + first), after_low, float(below[-1] + first) if len(below) else float("nan")
+
+
 def _extremes(samples: Samples, shown: Sequence[int]) -> tuple[float, float]:
     """Find the lowest and the highest value but for one in `IGNORED`; NaN where no value is finite."""
-    ignored = samples.height * samples.width * len(shown) // IGNORED
+    ignored = _ignored(samples, shown)
     lowest: NDArray[Any] = np.empty(0)
     highest: NDArray[Any] = np.empty(0)
     for window in samples.windows():

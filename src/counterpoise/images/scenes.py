@@ -120,16 +120,22 @@ def _opened_geotiff(path: Path) -> Iterator[Samples]:
 
 def _by_rows_of_blocks(read: Read, width: int, height: int, block_px: int) -> Read:
     """Decode each row of blocks once where full rows are read that are fewer than those of a block."""
-    top, rows = 0, np.empty((0, 0, 0))
+    none = np.empty((0, width, 0))
+    top, rows = 0, none
 
     def window(y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
         nonlocal top, rows
         if x1 - x0 < width or y1 - y0 >= block_px:
             return read(y0, y1, x0, x1)
+        above, below = None, top + len(rows)
+        if top <= y0 < below < y1:  # across the border of two rows of blocks
+            above, y0 = rows[y0 - top :].copy(), below
         if y0 < top or y1 > top + len(rows):
+            rows = none  # two rows of blocks of a wide scene would take a quarter of a GiB
             top = y0 // block_px * block_px
-            rows = read(top, min(height, max(y1, top + block_px)), 0, width)
-        return rows[y0 - top : y1 - top]
+            rows = read(top, min(height, -(-y1 // block_px) * block_px), 0, width)
+        own = rows[y0 - top : y1 - top]
+        return own if above is None else np.concatenate([above, own])
 
     return window
 

@@ -86,7 +86,7 @@ class Facts:
 
     Attributes:
         classes: Class names, and the number of images of each before the split.
-        manifest: Every usable image.
+        manifest: Every usable image, or every block of one.
         rejected: Every row of the raw labels that was left out of the data.
         splits: The split of every image.
         clusters: Units: images that stay in the same split.
@@ -161,12 +161,14 @@ class Facts:
     def dataset(self) -> str:
         """Name of the data set: the folder that paths of images are relative to."""
         first = self.manifest.iloc[0]
-        return PurePosixPath(first["path"].removesuffix(first["image_id"])).name
+        name = first["scene_id"] if "scene_id" in self.manifest else first["image_id"]
+        return PurePosixPath(first["path"].removesuffix(name)).name
 
     @cached_property
     def split_counts(self) -> dict[str, NDArray[np.int64]]:
         """Number of images of each class in train, val, test and unused."""
-        joined = self.splits.merge(self.manifest[["image_id", "labels"]], on="image_id", validate="one_to_one")
+        split_of, labels_of = self.splits[["image_id", "split"]], self.manifest[["image_id", "labels"]]
+        joined = split_of.merge(labels_of, on="image_id", validate="one_to_one")
         return {split: labels.counts(joined.loc[joined["split"] == split, "labels"], self.names) for split in SPLITS}
 
     @cached_property

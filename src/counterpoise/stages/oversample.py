@@ -20,16 +20,18 @@ from counterpoise.artifacts import classes, clusters, draws, tile_boxes, tiles
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import BoxPrior, Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import Drawn, InputError, Listed, Name, Portion, Section, Seed
+from counterpoise.config import CopyPaste, Drawn, InputError, InputSize, Listed, Name, Portion, Section, Seed
 from counterpoise.dataset import subsampling
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.imbalance import resampling, tile_selection
 from counterpoise.imbalance.label_imbalance import Counts, Members, label_counts
-from counterpoise.stages import list_counts, run
+from counterpoise.stages import list_counts, run, warn
 
 if TYPE_CHECKING:
     import pandas as pd
 
+LEAST_PX = 2.0
+"""An object with a shorter side shows next to nothing."""
 MAX_DRAWS = 50_000_000
 """Maximum number of samples in one epoch."""
 
@@ -71,6 +73,7 @@ class Oversample(Drawn):
     """Multilabel and boxes only: whether tiles are used that show classes of `majority` and no other."""
     majority: Listed[Name]
     """The classes that `majority_only: drop` is about, such as [roof]."""
+    copy_paste: CopyPaste
 
 
 class Params(Section):
@@ -80,6 +83,7 @@ class Params(Section):
     seed: Seed
     oversample: Oversample
     train: Portion
+    model: InputSize
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,43 @@ def count_boxes(table: pd.DataFrame, boxes: pd.DataFrame, natural: pd.DataFrame,
     return Counted(np.asarray(of_all.reindex(names, fill_value=0), dtype=np.int64), of_tiles)
 
 
+def warn_of_small(table: pd.DataFrame, boxes: pd.DataFrame, input_px: int) -> str | None:
+    """Warn of objects that the network sees smaller than `LEAST_PX`, in every tile that shows them.
+
+    Args:
+        table: Index of the training tiles.
+        boxes: Their boxes.
+        input_px: Longer side of a tile as the network sees it.
+    """
+    sides = (table["x1_px"] - table["x0_px"]).combine(table["y1_px"] - table["y0_px"], max)
+    factor = dict(zip(table["tile_id"], input_px / sides, strict=True))
+    seen = boxes[(boxes["ignore"] == 0) & boxes["tile_id"].isin(table["tile_id"])]
+    shorter = (seen["x1_px"] - seen["x0_px"]).combine(seen["y1_px"] - seen["y0_px"], min)
+    shown = shorter * np.array([factor[tile_id] for tile_id in seen["tile_id"]], dtype=np.float64)
+    widest = shown.groupby([seen["image_id"], seen["box"]]).max()
+    small = widest[widest < LEAST_PX]
+    if not len(small):
+        return None
+    image_id, number = small.index[0]
+    return (
+        f"{len(small)} of {len(widest)} objects of train are less than {LEAST_PX:g} px wide or high where tiles are "
+        f"resized to model.input_px {input_px}, such as box {number} of {image_id!r}; raise model.input_px, or lower "
+        "tile.size_px"
+    )
+
+
+def refuse_unknown(key: str, stated: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """Refuse a parameter that names something that is no class.
+
+    Raises:
+        InputError: It does.
+    """
+    if unknown := [name for name in stated if name not in names]:
+        raise InputError(
+            f"{config.PATH}: {key} has {unknown[0]!r}, which is no class; {config.suggest(unknown[0], list(names))}"
+        )
+
+
 def left_out(
     table: pd.DataFrame, members: Members, names: tuple[str, ...], params: Oversample, seed: int
 ) -> NDArray[np.bool_]:
@@ -127,11 +168,7 @@ def left_out(
     """
     out = np.zeros(len(members), dtype=np.bool_)
     if params.majority_only == "drop":
-        if unknown := [name for name in params.majority if name not in names]:
-            raise InputError(
-                f"{config.PATH}: oversample.majority has {unknown[0]!r}, which is no class; "
-                f"{config.suggest(unknown[0], list(names))}"
-            )
+        refuse_unknown("oversample.majority", params.majority, names)
         out |= tile_selection.majority_only(members, np.isin(names, params.majority))
     if params.empty_ratio is not None:
         rest, scenes = np.flatnonzero(~out), np.unique(table["image_id"], return_inverse=True)[1]
@@ -272,14 +309,19 @@ def main(root: Path, params: Params) -> None:
             f"one of {plain}"
         )
     whole, labelled = tiles.read(root, "train"), classes.read(root)
+    if params.oversample.copy_paste.frac:
+        refuse_unknown("oversample.copy_paste.classes", params.oversample.copy_paste.classes, labelled.names)
     table = whole.table
     if params.train.fraction < 1:
         tiles_before = len(table)
         table = table.iloc[subsampling.choose(table, clusters.units(root, whole), params.train.fraction, params.seed)]
         print(f"{len(table)} of {tiles_before} training tiles are used (train.fraction {params.train.fraction:g})")
     boxes = None
-    if data.HAS_BOXES:
-        boxes = count_boxes(table, tile_boxes.read(root, "train"), boxes_file.read(root), labelled.names)
+    if tasks.find(params.task).HAS_BOXES:
+        shown = tile_boxes.read(root, "train")
+        boxes = count_boxes(table, shown, boxes_file.read(root), labelled.names)
+        if message := warn_of_small(table, shown, params.model.input_px):
+            warn(message)
     drawn, prior = draw(table, labelled, params.oversample, params.seed, task=params.task, boxes=boxes)
     draws.write(root, drawn)
     prior_file.write(root, prior)

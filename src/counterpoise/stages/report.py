@@ -54,11 +54,10 @@ class Params(Section):
 
 
 def _check_images(root: Path, facts: Facts, test_tiles: tiles.Tiles) -> None:
-    """Check that all tables list the same images."""
-    images = root / manifest.PATH, facts.manifest["image_id"]
-    for path, table in ((root / splits.PATH, facts.splits), (root / clusters.PATH, facts.clusters)):
-        storage.check_partners(path, table["image_id"], *images)
-        storage.check_partners(*images, path, table["image_id"])
+    """Check that all tables list the same images; `splits.join` has compared the splits with the manifest."""
+    listed = root / manifest.PATH, facts.manifest["image_id"]
+    storage.check_partners(root / clusters.PATH, facts.clusters["image_id"], *listed)
+    storage.check_partners(*listed, root / clusters.PATH, facts.clusters["image_id"])
     of_test = root / predictions.path("test"), facts.test.image_ids
     storage.check_partners(test_tiles.index, test_tiles.table["image_id"], *of_test)
     storage.check_partners(*of_test, test_tiles.index, test_tiles.table["image_id"])
@@ -72,13 +71,14 @@ def main(root: Path, params: Params) -> None:
     from counterpoise.report import page
     from counterpoise.report.facts import Facts
 
+    split_of = splits.read(root)
     figures, best = metrics.read(root), training.best_epoch(root)
     train_tiles, test_tiles = tiles.read(root, "train"), tiles.read(root, "test")
     facts = Facts(
         classes=classes.read(root),
-        manifest=manifest.read(root),
+        manifest=splits.join(root, manifest.read(root), split_of),
         rejected=rejected.read(root),
-        splits=splits.read(root),
+        splits=split_of,
         clusters=clusters.read(root),
         train_tiles=train_tiles.table,
         draws=draws.read(root, train_tiles),

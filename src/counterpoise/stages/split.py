@@ -1,26 +1,27 @@
 """Assign every image to train, val or test.
 
-Reads `data/manifest.csv`, `data/classes.json`, `data/thumbnails.npy`. Writes `data/splits.csv`, `data/clusters.csv`,
-`data/positive.json`, `data/split.sums`. Groups, exact and near duplicates are never split up, unless a split that
-comes with the labels does that. The stage stops before anything is trained if a split is useless, or if a parameter
+Reads `data/manifest.csv`, `data/boxes.csv`, `data/classes.json`, `data/thumbnails.npy`. Writes `data/splits.csv`,
+`data/clusters.csv`, `data/positive.json`, `data/split.sums`. Groups, exact and near duplicates are never split up,
+unless a split that comes with the labels does that. Few large scenes can be cut into blocks, each of which is assigned
+by itself. The stage stops before anything is trained if a split is useless, or if a parameter
 names a class that does not exist.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from counterpoise import config, seeds, tasks
-from counterpoise.artifacts import classes, clusters, manifest, splits, thumbnails
+from counterpoise.artifacts import boxes, classes, clusters, manifest, splits, thumbnails
 from counterpoise.artifacts import positive as positive_file
 from counterpoise.config import InputError, Section, Seed, Subclasses
-from counterpoise.dataset import coverage, given_split, positive_class, splitting, stratification
+from counterpoise.dataset import blocks, coverage, given_split, positive_class, splitting, stratification
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.dataset.near_duplicates import find_duplicates
 from counterpoise.decision import class_names
@@ -44,6 +45,17 @@ class Duplicates(Section):
     """Candidates are duplicates if the correlation of their pixels is at least this, in (0, 1]."""
 
 
+class Blocks(Section):
+    """Block `split.blocks`: whether scenes are divided among the splits, for problems with few large scenes."""
+
+    size_px: Annotated[int, Field(ge=32, le=1_000_000)] | None
+    """Least side of the blocks into which scenes are cut, in 32..1,000,000; null assigns whole scenes. A block is then
+    what an image is otherwise: it is assigned, counted and decided for by itself."""
+    guard_px: int = Field(ge=0, le=100_000)
+    """Width of the band between blocks of different splits from which nothing is used, in px, in 0..100,000; at least
+    `tile.size_px` where `size_px` is a number."""
+
+
 class Split(Section):
     """Section `split`."""
 
@@ -54,6 +66,7 @@ class Split(Section):
     balance: bool
     """Whether train and validation get equally many images of each class, as many as the rarest class allows; the rest
     goes to test. Multiclass only."""
+    blocks: Blocks
     duplicates: Duplicates
 
 
@@ -119,6 +132,48 @@ def find_units(
         "correlation": duplicates.correlation,
     }
     return pd.DataFrame(columns), duplicates.crossing
+
+
+def cut_scenes(
+    table: pd.DataFrame,
+    objects: pd.DataFrame,
+    units: pd.DataFrame,
+    crossing: NDArray[np.int64],
+    copies: NDArray[np.int64],
+    size_px: int,
+    guard_px: int,
+) -> blocks.Blocks:
+    """Cut scenes into blocks, and say how many there are.
+
+    Args:
+        table: The manifest.
+        objects: Their boxes; without any, a block has the labels of its scene.
+        units: What must stay together, as `find_units` returns it.
+        crossing: (k, 2) rows of near duplicates in two units.
+        copies: (n,) scenes with equal numbers look the same.
+        size_px: Least side of a block in px.
+        guard_px: Width of the bands between splits in px.
+
+    Raises:
+        InputError: The labels give a split of their own, or no scene is large enough to be cut.
+    """
+    key = f"{config.PATH}: split.blocks.size_px is {size_px}"
+    if (table["split"] != "").any():
+        raise InputError(f"{key}, but the labels give whole images a split of their own; set it to null")
+    found = blocks.divide(table, objects, units, crossing, copies, size_px=size_px, guard_px=guard_px)
+    if len(found.table) == len(table):
+        widest = int(table[["width_px", "height_px"]].to_numpy().max())
+        raise InputError(
+            f"{key}, but none of {len(table)} scenes is cut by that: the longest side is {widest} px, and scenes of "
+            f"one group, or that look alike, stay whole; set it to at most {widest // 2}, or to null"
+        )
+    if found.whole:
+        what = (
+            "scene stays whole, because it shares" if len(found.whole) == 1 else "scenes stay whole, because they share"
+        )
+        warn(f"{len(found.whole)} {what} a group or a near duplicate with others: {', '.join(found.whole[:3])}")
+    print(f"{len(table)} scenes are cut into {len(found.table)} blocks")
+    return found
 
 
 def assign(
@@ -278,8 +333,17 @@ def main(root: Path, params: Params) -> None:
     units, crossing = find_units(table, pictures, params.split.duplicates)
     copies = np.unique(pictures.reshape(len(pictures), -1), axis=0, return_inverse=True)[1]
     given = bool((table["split"] != "").any())
+    size_px, guard_px = params.split.blocks.size_px, params.split.blocks.guard_px
+    if size_px is not None:
+        has_any = tasks.find(params.task).fault_of_labels(()) is None
+        objects = boxes.read(root) if has_any else boxes.empty()
+        divided = cut_scenes(table, objects, units, crossing, copies, size_px, guard_px)
+        table, units, crossing, copies = divided.table, divided.units, divided.crossing, divided.copies
     divide = keep if given else assign
     result = divide(table, labelled, units, crossing, copies, params.split, params.seed, task=params.task)
+    if size_px is not None:
+        listed = blocks.guard(table, result.splits["split"].tolist(), objects, guard_px)
+        result = replace(result, splits=listed)
     clusters.write(root, result.clusters)  # the messages that follow send people there
     split = result.splits["split"].to_numpy()
     members = dataset_tasks.find(params.task).members(table["labels"].tolist(), labelled.names)

@@ -21,9 +21,10 @@ from pydantic import Field
 from tqdm import tqdm
 
 from counterpoise import config, images, labels
-from counterpoise.artifacts import boxes, manifest, pixels, splits, tile_boxes, tiles
+from counterpoise.artifacts import boxes as boxes_file
+from counterpoise.artifacts import manifest, pixels, splits, tile_boxes, tiles
 from counterpoise.config import InputError, Section
-from counterpoise.dataset import cpus, in_order, tile_labels, tiling
+from counterpoise.dataset import blocks, cpus, in_order, tile_labels, tiling
 from counterpoise.images import scenes
 from counterpoise.stages import run, warn
 from counterpoise.storage import check_partners
@@ -74,65 +75,104 @@ def encode(image: images.RGB, params: Tile) -> bytes:
     return images.encode_png(image, params.compress_level)
 
 
-def cut(row: pd.Series, data: bytes, params: Tile, found: images.Pixels) -> Iterator[tiles.Tile]:
-    """Cut one image into tiles.
+Piece = tuple[str, str, tiling.Window]
+"""`image_id` and labels of a tile, and its place in the picture."""
+
+
+def pieces(rows: Sequence[pd.Series], params: Tile) -> list[Piece]:
+    """List the tiles of one picture.
 
     Args:
-        row: Row of the image in the manifest.
+        rows: Its row in the manifest, or those of its blocks, which give `x0_px` to `y1_px`: what is left of each.
+        params: Section `tile`.
+
+    Returns:
+        One for each tile, from top to bottom, since large pictures are decoded in this order.
+    """
+    found = [
+        (str(row["image_id"]), str(row["labels"]), window)
+        for row in rows
+        for window in blocks.windows(area(row), params.size_px, params.overlap_px)
+    ]
+    return sorted(found, key=lambda piece: (piece[2][1], piece[2][0])) if len(rows) > 1 else found
+
+
+def area(row: pd.Series) -> tiling.Window:
+    """Give the part of a picture that a row is about: its block, or all of it."""
+    if "scene_id" not in row.index:
+        return 0, 0, int(row["width_px"]), int(row["height_px"])
+    x0, y0, x1, y1 = (int(row[name]) for name in CORNERS)
+    return x0, y0, x1, y1
+
+
+def cut(rows: Sequence[pd.Series], data: bytes, params: Tile, found: images.Pixels) -> Iterator[tiles.Tile]:
+    """Cut one picture into tiles.
+
+    Args:
+        rows: Its row in the manifest, or those of its blocks.
         data: Bytes of its file.
         params: Section `tile`.
         found: How values become 8-bit RGB.
 
     Yields:
-        The tiles of the image, each with the labels of the image.
+        The tiles, each with the labels of its row.
     """
-    windows = tiling.windows(row["width_px"], row["height_px"], params.size_px, params.overlap_px)
-    if len(windows) == 1:
-        own = data if images.is_as_shown(data, found) else images.encode_png(images.decode(data, found))
-        yield tiles.Tile(row["image_id"], row["image_id"], row["labels"], windows[0], own)
+    own, whole = pieces(rows, params), (0, 0, rows[0]["width_px"], rows[0]["height_px"])
+    if [piece[2] for piece in own] == [whole]:
+        image_id, labels_of, window = own[0]
+        encoded = data if images.is_as_shown(data, found) else images.encode_png(images.decode(data, found))
+        yield tiles.Tile(image_id, image_id, labels_of, window, encoded)
         return
     image = images.decode_fast(data, found)
-    for x0, y0, x1, y1 in windows:
-        yield _tile(row, (x0, y0, x1, y1), encode(image[y0:y1, x0:x1], params))
+    for piece in own:
+        x0, y0, x1, y1 = piece[2]
+        yield _tile(piece, encode(image[y0:y1, x0:x1], params))
 
 
-def _tile(row: pd.Series, window: tiling.Window, encoded: bytes) -> tiles.Tile:
-    name = f"{row['image_id']}@{window[0]},{window[1]}"
-    return tiles.Tile(name, row["image_id"], row["labels"], window, encoded)
+def _tile(piece: Piece, encoded: bytes) -> tiles.Tile:
+    image_id, labels_of, window = piece
+    return tiles.Tile(f"{image_id}@{window[0]},{window[1]}", image_id, labels_of, window, encoded)
 
 
 Job = tuple[int, Callable[[], list[tiles.Tile]]]
 """What a job takes, in bytes, and the job."""
 
 
-def jobs_of(root: Path, row: pd.Series, params: Tile, found: images.Pixels) -> Iterator[Job]:
-    """Divide the work on one image into jobs: one for all of a small image, one for each window of a large one.
+def jobs_of(root: Path, rows: Sequence[pd.Series], params: Tile, found: images.Pixels) -> Iterator[Job]:
+    """Divide the work on one picture into jobs: one for all of a small picture, one for each window of a large one.
+
+    Args:
+        root: The repository.
+        rows: Row of the picture in the manifest, or rows of its blocks.
+        params: Section `tile`.
+        found: How values become 8-bit RGB.
 
     Raises:
         InputError: The file is missing, or has changed, or is large and cannot be read by windows.
     """
+    row = rows[0]
     path = root / row["path"]
     try:
         cost, is_large = scenes.measure(path)
     except (images.ImageError, FileNotFoundError):  # the job finds out whether the file is still the same
         cost, is_large = 0, False
     if not is_large:
-        yield cost, lambda: list(cut(row, load(root, row["path"], row["sha256"]), params, found))
+        yield cost, lambda: list(cut(rows, load(root, row["path"], row["sha256"]), params, found))
         return
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != row["sha256"]:
             raise _changed(row["path"])
     try:
         with scenes.opened(path, rows_px=params.size_px) as scene:
-            for window in tiling.windows(*scene.size_px, params.size_px, params.overlap_px):
-                image = images.render_window(scene, found, window)
-                yield 3 * image.nbytes, partial(_encode_window, row, window, image, params)
+            for piece in pieces(rows, params):
+                image = images.render_window(scene, found, piece[2])
+                yield 3 * image.nbytes, partial(_encode_window, piece, image, params)
     except images.ImageError as error:
         raise InputError(f"{row['path']}: {error}") from error
 
 
-def _encode_window(row: pd.Series, window: tiling.Window, image: images.RGB, params: Tile) -> list[tiles.Tile]:
-    return [_tile(row, window, encode(image, params))]
+def _encode_window(piece: Piece, image: images.RGB, params: Tile) -> list[tiles.Tile]:
+    return [_tile(piece, encode(image, params))]
 
 
 def _changed(path: str) -> InputError:
@@ -199,23 +239,37 @@ def warn_of_cut(table: pd.DataFrame, found: pd.DataFrame, params: Tile) -> Itera
         found: Its boxes.
         params: Section `tile`.
     """
-    cut_boxes, widest = 0, 0.0
-    sizes = {row["image_id"]: (row["width_px"], row["height_px"]) for _, row in table.iterrows()}
-    for image_id, own in found.groupby("image_id"):
-        width_px, height_px = sizes[str(image_id)]
-        windows = tiling.windows(width_px, height_px, params.size_px, params.overlap_px)
-        corners = own[CORNERS].to_numpy(dtype=np.float64)
+    total, cut_boxes, widest, borders = 0, 0, 0.0, 0
+    of_scene = by_image(found)
+    for _, row in table.iterrows():
+        own, block = of_scene.get(scene_of(row), NO_BOXES), area(row)
+        corners = own.corners[blocks.centred_in(own.corners, block)]
+        total += len(corners)
+        is_within = tile_labels.whole_somewhere(corners, [block])
+        borders += int((~is_within).sum())
+        corners = corners[is_within]
+        windows = blocks.windows(block, params.size_px, params.overlap_px)
         cut_here = ~tile_labels.whole_somewhere(corners, windows)
         cut_boxes += int(cut_here.sum())
         widest = max(widest, float((corners[cut_here, 2:] - corners[cut_here, :2]).max(initial=0.0)))
+    if borders:
+        yield (
+            f"{borders} box{'' if borders == 1 else 'es'} of train cross{'es' if borders == 1 else ''} the border of a "
+            "block of split.blocks, so tiles show a part of each"
+        )
     if not cut_boxes:
         return
-    message = f"{cut_boxes} of {len(found)} boxes of train are whole in no tile"
+    message = f"{cut_boxes} of {total} boxes of train are whole in no tile"
     if widest < params.size_px:
         at_least = int(np.ceil(widest))
         yield f"{message}; with tile.overlap_px: {at_least} none would be cut, at the cost of more tiles"
     else:
         yield f"{message}; the largest of them is {widest:.0f} px wide or high: raise tile.size_px above that"
+
+
+def scene_of(row: pd.Series) -> str:
+    """Name the image of the manifest that a row, or a block of it, belongs to."""
+    return str(row["scene_id"] if "scene_id" in row.index else row["image_id"])
 
 
 def load(root: Path, path: str, sha256: str) -> bytes:
@@ -248,9 +302,12 @@ def write_split(
     """
     import pandas as pd
 
-    rows = [row for _, row in table.iterrows()]
-    progress = tqdm(rows, desc=f"tile {split}", unit="image", delay=1, mininterval=1)
-    jobs = (job for row in progress for job in jobs_of(root, row, params, shown))
+    pictures: dict[str, list[pd.Series]] = {}
+    for _, row in table.iterrows():
+        pictures.setdefault(scene_of(row), []).append(row)
+    scene_ids = {str(row["image_id"]): scene_id for scene_id, rows in pictures.items() for row in rows}
+    progress = tqdm(pictures.values(), desc=f"tile {split}", unit="image", delay=1, mininterval=1)
+    jobs = (job for rows in progress for job in jobs_of(root, rows, params, shown))
     of_image, box_rows = by_image(found), []
     with tiles.writing(root, split) as append:
         for cut_tiles in in_order.run(jobs, cpus.available(), LIMIT_BYTES):
@@ -258,7 +315,7 @@ def write_split(
                 if not of_image:
                     append(tile)
                     continue
-                labelled, own = with_boxes(tile, of_image.get(tile.image_id, NO_BOXES), params)
+                labelled, own = with_boxes(tile, of_image.get(scene_ids[tile.image_id], NO_BOXES), params)
                 append(labelled)
                 box_rows += own
     columns = {name: pd.Series(dtype=kind) for name, kind in tile_boxes.COLUMNS.items()}
@@ -273,16 +330,12 @@ def main(root: Path, params: Params) -> None:
             f"{config.PATH}: tile.overlap_px is {params.tile.overlap_px}; expected a number below tile.size_px, "
             f"{params.tile.size_px}"
         )
-    images_of = manifest.read(root).drop(columns="split")  # `splits.csv` may differ from the split of the raw labels
-    split_of, shown, found = splits.read(root), pixels.read(root), boxes.read(root)
-    check_partners(root / splits.PATH, split_of["image_id"], root / manifest.PATH, images_of["image_id"])
-    check_partners(root / manifest.PATH, images_of["image_id"], root / splits.PATH, split_of["image_id"])
-    check_partners(root / manifest.PATH, images_of["image_id"], root / boxes.PATH, found["image_id"])
-    table = images_of.merge(split_of, on="image_id", validate="one_to_one")
+    listed, shown, found = manifest.read(root), pixels.read(root), boxes_file.read(root)
+    check_partners(root / manifest.PATH, listed["image_id"], root / boxes_file.PATH, found["image_id"])
+    table = splits.join(root, listed, splits.read(root))
     train = table[table["split"] == "train"]
-    for warning in warn_of_cut(
-        train, found[found["image_id"].isin(train["image_id"]) & (found["ignore"] == 0)], params.tile
-    ):
+    in_train = found["image_id"].isin([scene_of(row) for _, row in train.iterrows()])
+    for warning in warn_of_cut(train, found[in_train & (found["ignore"] == 0)], params.tile):
         warn(warning)
     for split in splits.NAMES:
         write_split(root, split, table[table["split"] == split], found, params.tile, shown)

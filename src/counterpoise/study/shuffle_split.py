@@ -39,6 +39,11 @@ def read(root: Path) -> Images:
         ArtifactError: The pipeline was not run yet.
     """
     table, built = manifest.read(root), splits.read(root)
+    if splits.has_blocks(built):
+        raise config.InputError(
+            f"{config.PATH}: split.blocks.size_px is not null, and blocks cannot be given new splits, since the "
+            "tiles between them depend on the split; set it to null, and build again"
+        )
     split_of = dict(zip(built["image_id"], built["split"], strict=True))
     names = np.array([split_of[image_id] for image_id in table["image_id"]])
     return Images(table, thumbnails.read(root, len(table)), names)

@@ -32,8 +32,6 @@ class TaskData(Protocol):
     """Sampling strategies that do not support this task."""
     MEASURED_AGAINST_ABSENCE: bool
     """Whether figures of a class need images without it, too."""
-    HAS_BOXES: bool
-    """Whether images have boxes, which the draws count."""
     FEWER_DRAWS: str
     """The end of an error message: what else gives fewer samples. It follows "choose another strategy"."""
 

@@ -13,6 +13,5 @@ from counterpoise.dataset.tasks.multilabel import (
 
 __all__ = ["FEWER_DRAWS", "NO_BALANCE", "describe_draws", "draw_factors", "improve", "members", "pairs", "strata"]
 
-HAS_BOXES = True
 MEASURED_AGAINST_ABSENCE = False  # an object is found or missed, and every image shows background
 REFUSED_STRATEGIES: tuple[str, ...] = ()

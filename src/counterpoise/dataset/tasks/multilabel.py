@@ -22,7 +22,6 @@ NO_BALANCE: str | None = (
     "to false, and rebalance with oversample.strategy or weighting.scheme instead"
 )
 REFUSED_STRATEGIES: tuple[str, ...] = OF_BOXES
-HAS_BOXES = False
 MEASURED_AGAINST_ABSENCE = True
 FEWER_DRAWS = ", such as 'lp_ros', which adds at most the share oversample.resize_frac"
 
