@@ -18,7 +18,9 @@ SHORTEST_PX = 64
 AROUND = 3.0
 """Side of the place around a box over its longer side."""
 SHOWN_PX = 320
-"""Side of a picture; small places are enlarged."""
+"""Side of a picture of a small place, which is enlarged."""
+MOST_PX = 640
+"""Side of a picture of a large place."""
 HALO = "#ffffff"
 
 
@@ -79,12 +81,12 @@ def draw(tiles: Tiles, image_id: str, window: tuple[int, int, int, int], layers:
         layers: Boxes, in the order of drawing.
 
     Returns:
-        A picture whose longer side is `SHOWN_PX`.
+        A picture whose longer side is from `SHOWN_PX` to `MOST_PX`.
     """
     picture = place(tiles, image_id, window)
-    factor = SHOWN_PX / max(picture.size)
+    factor = min(max(max(picture.size), SHOWN_PX), MOST_PX) / max(picture.size)
     method = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.LANCZOS
-    shown = picture.resize([max(round(side * factor), 1) for side in picture.size], method)  # type: ignore[arg-type]
+    shown = picture.resize([max(round(side * factor), 1) for side in picture.size], method)
     pen = ImageDraw.Draw(shown)
     for layer in layers:
         for box in (layer.boxes - np.array([*window[:2], *window[:2]])) * factor:

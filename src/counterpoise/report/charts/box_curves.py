@@ -47,7 +47,12 @@ def box_curves(
     across, upwards = unit_axes(x, y, x_title, y_title)
     most = float(curves[x].max())
     if most > 1:
-        across.scale = alt.Scale(domain=[0, most], nice=False)
+        across = alt.X(
+            field=x,
+            type="quantitative",
+            scale=alt.Scale(domain=[0, most], nice=False),
+            axis=alt.Axis(title=x_title, tickCount=5, grid=True, titleY=34),
+        )
     domain = alt.Scale(domain=names, range=[theme.color(_color(name, first)) for name in names])
     dashes = alt.Scale(domain=names, range=_dashes(names, first))
     color = alt.Color("class:N", scale=domain, legend=None)
@@ -71,7 +76,7 @@ def box_curves(
     )
     below = PADDING._replace(bottom=PADDING.bottom + 19 * len(names))
     layers = [line, dot.encode(x=alt.X(f"{x}:Q"), y=alt.Y(f"{y}:Q"), color=color, tooltip=tips)]
-    layers += frame.key(_entries(names, first), 8 - PADDING.left, HEIGHT + PADDING.bottom - 8)
+    layers += _key(names, first)
     chart = frame.assemble(layers, HEIGHT, below, title=title, description=description)
     return chart.add_params(frame.PICKED)
 
@@ -85,19 +90,15 @@ def _dashes(names: Sequence[str], first: str) -> list[list[int]]:
     return [[1, 0] if name == first else list(theme.DASHES[others.index(name) % len(theme.DASHES)]) for name in names]
 
 
-def _entries(names: Sequence[str], first: str) -> list[tuple[str, alt.MarkDef]]:
-    signs = zip(names, _dashes(names, first), strict=True)
-    return [
-        (
-            shorten(shown(name), frame.WIDTH - 60),
-            alt.MarkDef(
-                type="rule",
-                color=theme.color(_color(name, first)),
-                strokeWidth=2,
-                strokeDash=dash,
-                xOffset=-8,
-                x2Offset=8,
-            ),
-        )
-        for name, dash in signs
-    ]
+def _key(names: Sequence[str], first: str) -> list[alt.Chart]:
+    """Explain the lines below the chart: a short piece of each, and its name."""
+    charts = []
+    for number, (name, dash) in enumerate(zip(names, _dashes(names, first), strict=True)):
+        left, y = 8 - PADDING.left, HEIGHT + PADDING.bottom + 19 * number
+        text = shorten(shown(name), frame.WIDTH - 60)
+        base = alt.Chart(alt.InlineData(values=[{"text": text}])).encode(x=alt.XValue(left), y=alt.YValue(y))
+        sign = base.mark_rule(color=theme.color(_color(name, first)), strokeWidth=2, strokeDash=dash)
+        charts.append(sign.encode(x2=alt.X2Value(left + 24), y2=alt.Y2Value(y)))
+        words = base.mark_text(align="left", baseline="middle", dx=32, color=theme.color("ink"))
+        charts.append(words.encode(text=alt.Text("text:N")))
+    return charts

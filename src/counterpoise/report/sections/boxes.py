@@ -60,10 +60,12 @@ def outcome(facts: Facts, of: Objects) -> Part:
         pd.DataFrame(rows, columns=["class", "found", "missed", "alarms"]),
         title="Objects found and missed, and false alarms",
         description="; ".join(f"{name}: {error_chart.text_of(*row)}" for name, *row in rows),
+        of="objects, and false alarms",
     )
     caption = (
         f"A box is right if it overlaps an object of its class by an IoU of at least {of.decision.iou:g}; a second box "
-        f"on the same object is a false alarm.{shown_classes(facts)}"
+        f"on the same object is a false alarm. Row “all”: average precision is the mean over classes; precision, "
+        f"recall and F1 count all boxes together.{shown_classes(facts)}"
     )
     return Part("boxes", "Objects found", tuple(texts), drawn(chart), caption, tables=(_by_class(facts),))
 
@@ -121,7 +123,7 @@ def error_kinds(facts: Facts, of: Objects) -> Part:
 
     table = facts.tables["detection_errors"].groupby("kind")["count"].sum()
     rows = [(KIND_NAMES[kind], int(table.get(kind, 0))) for kind in (*KINDS, "missed")]
-    frame = pd.DataFrame(rows, columns=["name", "count"])
+    frame = pd.DataFrame(rows[:-1], columns=["name", "count"])
     frame["text"] = [write_count(count) for count in frame["count"]]
     alarms = rows[:-1]
     name, most = max(alarms, key=lambda row: row[1])
@@ -134,7 +136,7 @@ def error_kinds(facts: Facts, of: Objects) -> Part:
         frame,
         axis="boxes",
         color="alarm",
-        title="What is wrong",
+        title="What is wrong with false alarms",
         description="; ".join(f"{name}: {count}" for name, count in rows),
     )
     head = ("class", *(KIND_NAMES[kind] for kind in (*KINDS, "missed")))
@@ -232,13 +234,13 @@ def in_data(facts: Facts, of: Objects) -> Part:
     if scarce[1] and common[1] > scarce[1]:
         text += f" For each {quote(scarce[0])} there are {common[1] / scarce[1]:.3g} of {quote(common[0])}."
     table = Table(
-        "Size of objects in the data", ("class", "objects", *SIZE_NAMES.values()), _size_rows(facts, labelled)
+        "Size of objects in the data", ("class", "objects", *SIZE_NAMES.values()), size_rows(facts, labelled)
     )
     caption = "Train, validation and test together, without ignored places."
     return Part("box-data", "Objects in the data", (text,), charts, caption, folds=(Fold("By size", (table,)),))
 
 
-def _size_rows(facts: Facts, labelled: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
+def size_rows(facts: Facts, labelled: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
     area = (labelled["x1_px"] - labelled["x0_px"]) * (labelled["y1_px"] - labelled["y0_px"])
     rows = []
     for name in facts.names:
@@ -257,7 +259,7 @@ def _figures(facts: Facts, name: str) -> pd.DataFrame:
 def _estimate(own: pd.DataFrame, measure: str) -> str:
     if measure not in own.index:
         return "n/a"
-    return PointEstimate.from_row(own.loc[measure]).text
+    return PointEstimate.from_row(own.loc[[measure]].iloc[0].to_dict()).text
 
 
 def _by_class(facts: Facts) -> Table:
@@ -266,7 +268,7 @@ def _by_class(facts: Facts) -> Table:
         own = _figures(facts, name)
         own = own[own["size"] == "all"].set_index("measure")
         objects, units = (int(own[column].max()) if len(own) else 0 for column in ("objects", "units"))
-        label = name or "all (mean, or together)"
+        label = name or "all"
         figures = (_estimate(own, measure) for measure in MEASURES)
         rows.append((label, write_count(objects), write_count(units), *figures))
     head = ("class", "objects", "units", *MEASURES.values())
@@ -286,7 +288,8 @@ def _per_area(facts: Facts) -> str:
 def _how_sure(facts: Facts) -> str:
     own = _figures(facts, facts.positive_name)
     own = own[own["size"] == "all"].set_index("measure")
-    if "recall" not in own.index or not np.isfinite(own.loc["recall", "low"]):
+    spans = own.loc[own.index == "recall", ["low", "high"]].to_numpy(dtype=np.float64)
+    if not np.isfinite(spans).all() or not len(spans):
         return " Test has too few units for an interval: of other scenes, this says little."
-    low, high = own.loc["recall", ["low", "high"]]
+    low, high = spans[0].tolist()
     return f" In other scenes of this kind, between {write_share(low)} and {write_share(high)} would be found (95 %)."

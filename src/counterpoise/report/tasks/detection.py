@@ -9,7 +9,13 @@ from counterpoise.report.parts import Part
 from counterpoise.report.sections import boxes
 from counterpoise.report.summary import HeadlineFigure, headline_figure
 from counterpoise.report.tasks import multilabel
-from counterpoise.report.tasks.multilabel import *  # noqa: F403
+from counterpoise.report.tasks.multilabel import JUDGED_BY as JUDGED_BY
+from counterpoise.report.tasks.multilabel import calibrated_sentence as calibrated_sentence
+from counterpoise.report.tasks.multilabel import decides_by_threshold as decides_by_threshold
+from counterpoise.report.tasks.multilabel import findings as findings
+from counterpoise.report.tasks.multilabel import moves_prior as moves_prior
+from counterpoise.report.tasks.multilabel import unattainable as unattainable
+from counterpoise.report.tasks.multilabel import variants_caption as variants_caption
 from counterpoise.report.texts import write_count
 
 WORDS = replace(
@@ -34,6 +40,19 @@ def parts(facts: Facts) -> list[Part]:
         boxes.in_data(facts, of),
         *multilabel.parts(facts),
     ]
+
+
+def problem(facts: Facts) -> str:
+    """Say how many images, objects and classes there are."""
+    of = facts.boxes
+    if of is None:
+        return multilabel.problem(facts)
+    objects = int((of.labelled["ignore"] == 0).sum())
+    found, missed, false = of.counts()
+    return (
+        f"{counted(facts.classes.images, 'image')} with {counted(objects, 'object')} of {facts.label_count}. In test, "
+        f"{write_count(found)} of {counted(found + missed, 'object')} are found, with {counted(false, 'false alarm')}."
+    )
 
 
 def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
