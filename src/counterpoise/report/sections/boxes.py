@@ -233,14 +233,13 @@ def in_data(facts: Facts, of: Objects) -> Part:
     text = f"The labels have {counted(len(labelled), 'object')} in {counted(len(facts.manifest), 'image')}."
     if scarce[1] and common[1] > scarce[1]:
         text += f" For each {quote(scarce[0])} there are {common[1] / scarce[1]:.3g} of {quote(common[0])}."
-    table = Table(
-        "Size of objects in the data", ("class", "objects", *SIZE_NAMES.values()), size_rows(facts, labelled)
-    )
+    table = Table("Size of objects in the data", ("class", "objects", *SIZE_NAMES.values()), size_rows(facts, labelled))
     caption = "Train, validation and test together, without ignored places."
     return Part("box-data", "Objects in the data", (text,), charts, caption, folds=(Fold("By size", (table,)),))
 
 
 def size_rows(facts: Facts, labelled: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
+    """Count objects of each class by size: a row of name, number, and number of each size."""
     area = (labelled["x1_px"] - labelled["x0_px"]) * (labelled["y1_px"] - labelled["y0_px"])
     rows = []
     for name in facts.names:
