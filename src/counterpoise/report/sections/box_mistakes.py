@@ -21,7 +21,7 @@ Picture: TypeAlias = Callable[[str, Window, list[Drawn]], str]
 SCENES = 4
 """Scenes that are shown as a whole."""
 SCENE_PX = 640
-"""Longest side of a place that stands for a scene."""
+"""Longest side of the place that is shown of a scene."""
 
 
 def box_galleries(facts: Facts, of: Objects, most: int, picture: Picture) -> tuple[Gallery, ...]:

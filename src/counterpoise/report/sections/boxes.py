@@ -281,7 +281,9 @@ def _of_shown(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 def _per_area(facts: Facts) -> str:
     own = _figures(facts, "")
     own = own[own["measure"] == "false_alarms_per_square_km"]
-    return f", {write_value(own['value'].iloc[0])} per square kilometre" if len(own) else ""
+    if not len(own):
+        return " (how much ground an image shows is not known, so there is no number per square kilometre)"
+    return f", {write_value(own['value'].iloc[0])} per square kilometre"
 
 
 def _how_sure(facts: Facts) -> str:
