@@ -98,11 +98,9 @@ def _scenes(facts: Facts, of: Objects, most: int, picture: Picture) -> tuple[Gal
         image_id = facts.test.image_ids[image]
         width, height = _size(facts, image_id)
         window = _worst_place(of, image, width, height)
-        numbers = ((right[image], "found", "found"), (missed[image], "missed", "missed"))
-        outcomes = tuple(
-            Outcome(f"{int(number)} {word}", style, (), 0)
-            for number, word, style in (*numbers, (wrong[image], "false alarms", "alarm"))
-        )
+        alarms = counted(int(wrong[image]), "false alarm")
+        texts = ((f"{right[image]} found", "found"), (f"{missed[image]} missed", "missed"), (alarms, "alarm"))
+        outcomes = tuple(Outcome(word, style, (), 0) for word, style in texts)
         words = ", ".join(outcome.word for outcome in outcomes)
         uri = picture(image_id, window, _layers(of, image, window))
         mistakes.append(Mistake(image_id, outcomes, f"{image_id}: {words}", uri))
