@@ -29,6 +29,7 @@ DECIDE = {
     "at_least": 0,
     "min_positives": 10,
     "search_positives": 1000,
+    "density": {},
 }
 
 
@@ -134,6 +135,29 @@ def test_thresholds_follow_from_validation_alone(scene_problem: Path) -> None:
 def test_what_does_not_suit_boxes_is_refused(scene_problem: Path, key: str, value: str) -> None:
     with pytest.raises(config.InputError, match=rf"decide\.{key} is '{value}'|calibrator"):
         run(scene_problem, **{key: value})
+
+
+def test_rarer_objects_make_each_box_less_probable_and_the_threshold_stricter(scene_problem: Path) -> None:
+    def at(density: dict[str, float]) -> decision.Boxes:
+        run(scene_problem, density=density, rule="most_probable")
+        chosen = decision.read(scene_problem).boxes
+        assert chosen is not None
+        return chosen
+
+    here, rare = at({}), at({"panel": 0.01})
+    assert here.offset == (0.0, 0.0)
+    assert rare.offset[0] == pytest.approx(np.log(0.01 * here.val_images / here.val_counts[0][2]))
+    assert rare.offset[1] == 0
+    assert sum(rare.val_counts[0][:2]) < sum(here.val_counts[0][:2])
+    assert rare.val_counts[1] == here.val_counts[1]
+
+
+@pytest.mark.parametrize(
+    ("density", "message"), [({"pannel": 0.1}, "did you mean 'panel'"), ({"sky": 1.0}, "no class")]
+)
+def test_a_density_of_what_is_no_class_is_refused(scene_problem: Path, density: dict[str, float], message: str) -> None:
+    with pytest.raises(config.InputError, match=message):
+        run(scene_problem, density=density)
 
 
 def test_boxes_of_another_run_are_refused(scene_problem: Path) -> None:

@@ -68,6 +68,7 @@ def settings(**changed: Any) -> decide.Decide:
         "at_least": 0,
         "min_positives": 10,
         "search_positives": 1000,
+        "density": {},
     }
     return decide.Decide.model_validate(block | changed)
 

@@ -31,6 +31,7 @@ from counterpoise.networks.tta import VIEWS
 from counterpoise.stages import predict
 
 ROOT = Path(__file__).parents[2]
+BOXES: dict[str, Any] = {"merge": "nms", "match": "iou", "overlap": 0.5, "edge_px": 2.0, "min_score": 0.01}
 NAMES = ("rust", "moss", "crack")
 SIZES = {"small.png": (40, 30), "large.png": (100, 64)}
 TILE_PX = 64
@@ -160,7 +161,7 @@ def build(
 def params(tta: Tta = "none", how: How = "logits") -> predict.Params:
     return predict.Params(
         model=predict.Device(device="cpu", precision="float32"),
-        predict=predict.Predict(aggregate="mean", tta=tta, average=how, batch_size=8),
+        predict=predict.Predict(aggregate="mean", tta=tta, average=how, batch_size=8, **BOXES),
     )
 
 

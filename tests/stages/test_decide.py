@@ -50,6 +50,7 @@ def params(
         "at_least": 0,
         "min_positives": 10,
         "search_positives": 1000,
+        "density": {},
     }
     return decide.Decide.model_validate(chosen | others | changed)
 

@@ -29,6 +29,7 @@ REST = {
     "at_least": 0,
     "min_positives": 10,
     "search_positives": 1000,
+    "density": {},
 }
 Array = np.ndarray[Any, Any]
 

@@ -25,6 +25,7 @@ from counterpoise.stages import predict
 NAMES = ("a", "b")
 TILES = (("z", "b"), ("x@0,0", "a"), ("x@0,9", "a"), ("y", "a"), ("x@9,0", "a"))
 """Tiles of each split, in the order of their file, with their label; not sorted."""
+BOXES: dict[str, Any] = {"merge": "nms", "match": "iou", "overlap": 0.5, "edge_px": 2.0, "min_score": 0.01}
 Array = np.ndarray[Any, Any]
 
 
@@ -54,7 +55,7 @@ def a_params(
 ) -> predict.Params:
     content = {
         "model": {"device": "cpu", "precision": precision, "backbone": "is left to others"},
-        "predict": {"aggregate": aggregate, "tta": tta, "average": average, "batch_size": batch_size},
+        "predict": {"aggregate": aggregate, "tta": tta, "average": average, "batch_size": batch_size, **BOXES},
     }
     return config.validate(predict.Params, content)
 

@@ -207,7 +207,14 @@ def build(
         "floor": 0.8,
         "false_alarms": 1.0,
     }
-    block |= {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 1000, **decide_as}
+    block |= {
+        "unlabelled": "data/unlabelled",
+        "at_least": 0,
+        "min_positives": 5,
+        "search_positives": 1000,
+        "density": {},
+        **decide_as,
+    }
     matters = decide.Matters(Positive(names[-1], "as evaluate.positive states it"), (0.05, 0.01))
     asked = evaluate.Evaluate(positive=names[-1], at_prevalence=(0.05, 0.01), resamples=100)
     settings = decide.Decide.model_validate(block)
@@ -553,7 +560,8 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
         "false_alarms": 1.0,
     }
     settings = decide.Decide.model_validate(
-        block | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 1000}
+        block
+        | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 1000, "density": {}}
     )
     matters = decide.Matters(Positive("panel", "as evaluate.positive states it"), ())
     asked = evaluate.Evaluate(positive="panel", at_prevalence=(), resamples=100)

@@ -1342,7 +1342,7 @@ def average_precision(*, shuffled: bool, seed: int) -> tuple[float, tuple[float,
             "floor": 0.8,
             "false_alarms": 1.0,
         }
-        | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 10, "search_positives": 1000}
+        | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 10, "search_positives": 1000, "density": {}}
     )
     matters = decide.Matters(Positive(NAMES[-1], "as evaluate.positive states it"), ())
     wanted = evaluate.Evaluate(positive=None, at_prevalence=(), resamples=500)

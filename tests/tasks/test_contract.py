@@ -31,6 +31,7 @@ DECIDE: dict[str, Any] = {
     "at_least": 0,
     "min_positives": 10,
     "search_positives": 1000,
+    "density": {},
 }
 
 

@@ -22,7 +22,7 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
     yield from _unlabelled(content["decide"]["unlabelled"], content["demo"]["name"])
     if isinstance(target, Mapping) and (fault := prior_ledger.refuses(target, task=content["task"])):
         yield f"{PATH}: decide.target {fault}"
-    yield from _boxes(content["task"], rule, content["decide"]["calibrator"])
+    yield from _boxes(content["task"], rule, content["decide"]["calibrator"], content["decide"]["density"])
     if rule == "least_cost" and not costs:
         yield f"{PATH}: decide.rule is 'least_cost', but decide.costs is empty; state the costs, or choose another rule"
     if costs and rule != "least_cost":
@@ -32,13 +32,18 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _boxes(task: str, rule: str, calibrator: str) -> Iterator[str]:
+def _boxes(task: str, rule: str, calibrator: str, density: Mapping[str, float]) -> Iterator[str]:
     """Refuse what needs boxes where there are none, and what boxes rule out."""
     if not tasks.find(task).HAS_BOXES:
         if rule in boxes.OF_BOXES_ALONE:
             yield (
                 f"{PATH}: decide.rule {rule!r} counts boxes, which task {task!r} does not have; choose another rule, "
                 "such as 'f_beta'"
+            )
+        if density:
+            yield (
+                f"{PATH}: decide.density counts boxes, which task {task!r} does not have; set it to {{}}, and state "
+                "class shares in decide.target"
             )
         return
     if rule not in boxes.RULES:

@@ -108,8 +108,7 @@ def choose(val: Candidates, calibrator: str, rule: Rule, *, min_positives: int, 
             alarms are taken to be the same there, so that the odds of being right grow with the density.
 
     Raises:
-        ValueError: The calibrator or the rule does not suit boxes, or a class with a stated density has no object in
-            validation.
+        ValueError: The calibrator or the rule does not suit boxes, or only one of density and objects is above 0.
     """
     name = "platt" if calibrator == "auto" else calibrator
     if name not in CALIBRATORS:
@@ -166,13 +165,14 @@ def decided(boxes: Boxes, logits: Floats, label: Integers) -> Booleans:
 def _density_ratio(val: Candidates, density: Floats | None) -> Floats:
     if density is None:
         return np.ones(len(val.objects))
-    wrong = (val.objects == 0) | ~(density > 0)
+    wrong = (density > 0) != (val.objects > 0)
     if wrong.any():
         raise ValueError(
             f"class {int(wrong.argmax())} has {val.objects[wrong.argmax()]} objects in validation and a stated density "
             f"of {density[wrong.argmax()]}; both must be above 0"
         )
-    return np.asarray(density * val.images / val.objects)
+    there = density * val.images
+    return np.asarray(np.divide(there, val.objects, out=np.ones(len(density)), where=val.objects > 0))
 
 
 def _priors(ratio: float) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from counterpoise.artifacts.prior import Prior
 from counterpoise.decision import rules
 from counterpoise.metrics.difference import Difference
 from counterpoise.report import tasks
+from counterpoise.report.objects import Objects
 from counterpoise.report.texts import PointEstimate, write_count
 from counterpoise.report.units import ROUGH, Support
 from counterpoise.report.words import Words
@@ -103,6 +104,7 @@ class Facts:
         val: Raw logits of validation.
         test: Raw logits of test.
         other_baseline: Sentence that the last commit has figures of another test set; `None` if it has not.
+        boxes: Boxes of test, and objects of all splits; `None` where labels have no boxes.
     """
 
     classes: Classes
@@ -123,6 +125,7 @@ class Facts:
     val: Predictions
     test: Predictions
     other_baseline: str | None
+    boxes: Objects | None = None
 
     def __post_init__(self) -> None:
         for source in (self.prior, self.card, self.decision, self.val, self.test):

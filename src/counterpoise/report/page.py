@@ -18,6 +18,7 @@ from counterpoise.report.charts import render as charts
 from counterpoise.report.charts import theme
 from counterpoise.report.facts import Facts
 from counterpoise.report.parts import rows
+from counterpoise.report.sections.box_mistakes import Picture, box_galleries
 from counterpoise.report.sections.mistakes import galleries
 from counterpoise.report.texts import write_value
 
@@ -36,6 +37,11 @@ def encode(data: bytes) -> str:
     """Shrink an encoded image to a JPEG of at most 160 px and return it as a data URI."""
     image = Image.fromarray(images.decode(data))
     image.thumbnail((PICTURE_PX, PICTURE_PX), Image.Resampling.LANCZOS)
+    return data_uri(image)
+
+
+def data_uri(image: Image.Image) -> str:
+    """Encode a picture as a JPEG, and return it as a data URI."""
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
@@ -71,20 +77,21 @@ def tied(text: str) -> str:
     return TIED.sub(lambda match: match[0].replace(" ", "\u00a0"), text)
 
 
-def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, cut: bool) -> str:
+def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], place: Picture, *, cut: bool) -> str:
     """Render the report.
 
     Args:
         facts: The artifacts of the run.
         most_mistakes: Largest number of wrongly decided images to show.
         picture: Returns the data URI of an image id.
+        place: Returns the data URI of a place in an image, with boxes.
         cut: Whether images have several tiles. Pictures show the first.
 
     Returns:
         The HTML text.
     """
     with charts.unchecked():
-        content = _content(facts, most_mistakes, picture)
+        content = _content(facts, most_mistakes, picture, place)
     return (
         environment()
         .get_template("index.html.j2")
@@ -96,7 +103,7 @@ def render(facts: Facts, most_mistakes: int, picture: Callable[[str], str], *, c
             positive=facts.positive_name,
             checksum=facts.checksum[: summary.CHECKSUM_DIGITS],
             words=facts.words,
-            cut=cut,
+            cut=cut and facts.boxes is None,
         )
     )
 
@@ -123,8 +130,9 @@ def frame() -> dict[str, object]:
     }
 
 
-def _content(facts: Facts, most_mistakes: int, picture: Callable[[str], str]) -> dict[str, object]:
+def _content(facts: Facts, most_mistakes: int, picture: Callable[[str], str], place: Picture) -> dict[str, object]:
     """Make the texts, figures, charts and pictures of the page."""
+    of = facts.boxes
     return {
         "lede": summary.lede(facts),
         "picture": summary.picture(facts),
@@ -136,6 +144,8 @@ def _content(facts: Facts, most_mistakes: int, picture: Callable[[str], str]) ->
         "explanations": warnings.explanations(facts),
         "findings": warnings.find(facts),
         "rows": rows(facts.task.parts(facts)),
-        "galleries": galleries(facts, most_mistakes, picture),
-        "mistaken": int(facts.mistaken.sum()),
+        "galleries": galleries(facts, most_mistakes, picture)
+        if of is None
+        else box_galleries(facts, of, most_mistakes, place),
+        "mistaken": int(facts.mistaken.sum()) if of is None else sum(of.counts()[1:]),
     }

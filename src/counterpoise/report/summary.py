@@ -34,6 +34,12 @@ MEANINGS = {
     "exact_match": "share of images with every label right",
     "coverage": "labels to read, most probable first, to see all true ones",
     "average_precision": "quality of the ranking by the class that matters",
+    "box_average_precision": "quality of the ranking and place of boxes; mean over classes, IoUs of 0.5 to 0.95",
+    "box_average_precision_50": "the same at an IoU of 0.5",
+    "box_average_precision_75": "the same at an IoU of 0.75",
+    "box_lrp": "errors of place, misses and false alarms together; 0 is best",
+    "box_f1": "balance of precision and recall of all boxes, at an IoU of 0.5",
+    "box_false_alarms_per_image": "wrong boxes in an image on average",
     "mean_average_precision": "mean of average precision over the labels present",
     "roc_auc": "chance that a positive ranks above a negative",
     "expected_calibration_error": "gap between probability and observed share; lower is better",
@@ -200,7 +206,7 @@ def headline(facts: Facts) -> tuple[FigureGroup, ...]:
     no_skill = write_value(on.prevalence, 3)
     support, alarms = facts.test_support, facts.alarms[facts.positive]
     only = f" (only {counted(support.units, 'unit')} of the {facts.words.noun})" if support.rough else ""
-    own = (
+    own: tuple[HeadlineFigure, ...] = (
         headline_figure(facts, "recall", "Recall", f"{on.tp} of {counted(on.positives, 'image')} found{support.note}"),
         headline_figure(
             facts,
@@ -217,6 +223,8 @@ def headline(facts: Facts) -> tuple[FigureGroup, ...]:
             on.prevalence,
         ),
     )
+    if facts.boxes is not None:  # the ranking of images says little there
+        own = own[:2]
     return FigureGroup(f"The {facts.words.noun} that matters: {quote(facts.positive_name)}", own), every
 
 

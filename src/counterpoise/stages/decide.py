@@ -9,11 +9,13 @@ Reads `results/predictions/val.parquet`, `results/detections/val/`, `models/mode
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from counterpoise import labels, tasks
@@ -25,7 +27,7 @@ from counterpoise.artifacts.decision import Boxes, Decision
 from counterpoise.artifacts.positive import Positive
 from counterpoise.artifacts.prior import Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import PATH, InputError, Prevalences, Section
+from counterpoise.config import PATH, InputError, Name, Prevalences, Section, suggest
 from counterpoise.decision import boxes, rules, target_prior, validation
 from counterpoise.decision.class_names import ClassNames
 from counterpoise.decision.links import Rule
@@ -68,6 +70,10 @@ class Decide(ClassNames):
     """`f_beta` only: with at least this many positives in validation, the threshold is searched on the true labels.
     With fewer, it is computed from the calibrated probabilities, which varies less. At least 1, at most 1,000,000 (as
     if never)."""
+    density: dict[Name, Annotated[float, Field(gt=0, le=1e6)]]
+    """Detection only: {class: boxes per image} in deployment, above 0, at most 1e6; classes without one have that of
+    validation. Recall and false alarms per image are taken to stay, so that boxes of a rarer class are more often
+    wrong. {} states none."""
 
 
 @dataclass(frozen=True)
@@ -142,15 +148,48 @@ def choose_boxes(val: predictions.Predictions, found: detections.Tables, params:
     """Choose on validation which boxes are decided for.
 
     Raises:
-        InputError: The calibrator or the rule does not suit boxes.
+        InputError: The calibrator or the rule does not suit boxes, or a density is stated for what is no class or has
+            no object in validation.
     """
     there = detections.arrays(found, "val", val.image_ids, val.classes)
     matched = boxes.candidates(*there, np.array(val.groups), len(val.classes))
     rule = boxes.Rule(params.rule, params.beta, params.floor, params.search_positives, params.false_alarms)
+    density = densities(params.density, val.classes, matched)
     try:
-        return boxes.choose(matched, params.calibrator, rule, min_positives=params.min_positives)
+        return boxes.choose(matched, params.calibrator, rule, min_positives=params.min_positives, density=density)
     except ValueError as error:
         raise InputError(f"{PATH}: {error}") from error
+
+
+def densities(
+    stated: Mapping[str, float], classes: tuple[str, ...], val: boxes.Candidates
+) -> NDArray[np.float64] | None:
+    """Read the stated numbers of boxes per image; other classes have that of validation.
+
+    Args:
+        stated: Class name -> boxes per image, above 0.
+        classes: The c class names.
+        val: What was found in validation.
+
+    Returns:
+        (c,); `None` if none is stated.
+
+    Raises:
+        InputError: A name is no class, or a class has no object in validation.
+    """
+    if not stated:
+        return None
+    found = val.objects / val.images
+    for name, value in stated.items():
+        if name not in classes:
+            raise InputError(f"{PATH}: decide.density names {name!r}, which is no class; {suggest(name, classes)}")
+        if not val.objects[classes.index(name)]:
+            raise InputError(
+                f"{PATH}: decide.density states {value:g} boxes of {name!r} per image, but validation has none, "
+                "so their recall is unknown; remove the line, or label more images"
+            )
+        found[classes.index(name)] = value
+    return found
 
 
 def of_this_model(root: Path, where: str) -> unlabelled.Unlabelled:

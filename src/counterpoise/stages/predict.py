@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from counterpoise.artifacts import clusters, detections, features, model, predictions, tiles
 from counterpoise.config import PATH, BatchSize, InputError, Section, Tta
@@ -40,6 +40,20 @@ class Predict(Tta):
     is exact, or their `probabilities`, with which it is approximate."""
     batch_size: BatchSize
     """Number of tiles per forward pass, in 1..65,536."""
+    merge: Literal["nms", "soft_nms_linear", "soft_nms_gaussian", "wbf", "nmm"]
+    """Detection only: how boxes of one object become one. `nms`: the one with the highest score stays;
+    `soft_nms_linear`, `soft_nms_gaussian`: the others get lower scores, for objects close together; `wbf`: their mean
+    weighted by score, for several views; `nmm`: the box around them, for objects larger than the overlap of tiles."""
+    match: Literal["iou", "ios"]
+    """Detection only: how `merge` measures overlap. `iou`: over the union; `ios`: over the smaller box, which parts of
+    an object need."""
+    overlap: float = Field(ge=0, le=1)
+    """Detection only: boxes of a class that overlap by more than this are of one object for `merge`, in 0..1."""
+    edge_px: float = Field(ge=0, le=1000)
+    """Detection only: a box so near an inner edge of its tile, in pixels of the scene, in 0..1000, is left out where
+    another tile shows the place with room around it."""
+    min_score: float = Field(gt=0, lt=1)
+    """Detection only: boxes with a lower score are left out, before and after merging, in (0, 1)."""
 
 
 class Device(Section):

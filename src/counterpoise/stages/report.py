@@ -2,7 +2,8 @@
 
 Reads the results of the other stages: `data/classes.json`, `manifest.csv`, `rejected.csv`, `splits.csv`,
 `clusters.csv`, `draws.csv`, `prior.json`, `tiles/train/`, `tiles/test/`; `models/model/model.json`, `decision.json`;
-`results/train/`, `results/predictions/val.parquet`, `test.parquet`; `reports/metrics.json`, `plots/`. Writes
+`results/train/`, `results/predictions/val.parquet`, `test.parquet`; of boxes, `data/boxes.csv` and
+`results/detections/test/`; `reports/metrics.json`, `plots/`. Writes
 `reports/index.html`: a single file with embedded pictures, without network access.
 """
 
@@ -16,9 +17,11 @@ from pydantic import Field
 
 from counterpoise import storage
 from counterpoise.artifacts import (
+    boxes,
     classes,
     clusters,
     decision,
+    detections,
     draws,
     manifest,
     metrics,
@@ -70,9 +73,12 @@ def main(root: Path, params: Params) -> None:
     render.start()  # beside the imports of pandas, Altair and jinja2, which `check` does not need
     from counterpoise.report import page
     from counterpoise.report.facts import Facts
+    from counterpoise.report.objects import objects
+    from counterpoise.report.scene_pictures import draw
 
     split_of = splits.read(root)
     figures, best = metrics.read(root), training.best_epoch(root)
+    decided, test = decision.read(root), predictions.read(root, "test")
     train_tiles, test_tiles = tiles.read(root, "train"), tiles.read(root, "test")
     facts = Facts(
         classes=classes.read(root),
@@ -86,13 +92,16 @@ def main(root: Path, params: Params) -> None:
         card=model.read_card(root),
         curves=training.read(root),
         best_epoch=None if best is None else best + 1,
-        decision=decision.read(root),
+        decision=decided,
         metrics=figures,
         checksum=hashlib.md5((root / metrics.PATH).read_bytes(), usedforsecurity=False).hexdigest(),
         tables={name: plots.read(root, name) for name in plots.COLUMNS},
         val=predictions.read(root, "val"),
-        test=predictions.read(root, "test"),
+        test=test,
         other_baseline=metrics.compare_with_commit(root, figures),
+        boxes=None
+        if decided.boxes is None
+        else objects(detections.read(root, "test"), boxes.read(root), decided.boxes, test.image_ids, test.classes),
     )
     _check_images(root, facts, test_tiles)
     firsts = test_tiles.table["image_id"].drop_duplicates()
@@ -101,6 +110,7 @@ def main(root: Path, params: Params) -> None:
         facts,
         params.report.mistakes,
         lambda image_id: page.encode(test_tiles.load(row_of[image_id])),
+        lambda image_id, window, layers: page.data_uri(draw(test_tiles, image_id, window, layers)),
         cut=len(firsts) < len(test_tiles.table),
     )
     storage.write_text(root / PATH, text)

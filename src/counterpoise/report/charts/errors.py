@@ -29,7 +29,9 @@ def text_of(found: int, missed: int, alarms: int) -> str:
     return f"{of}, {write_count(alarms)} false alarm{'' if alarms == 1 else 's'}"
 
 
-def errors_by_class(table: pd.DataFrame, *, title: str, description: str, noun: str = "class") -> alt.LayerChart:
+def errors_by_class(
+    table: pd.DataFrame, *, title: str, description: str, noun: str = "class", of: str = "images"
+) -> alt.LayerChart:
     """Draw for each class the found and missed images and the false alarms, on one scale.
 
     Args:
@@ -37,6 +39,7 @@ def errors_by_class(table: pd.DataFrame, *, title: str, description: str, noun: 
         title: Heading.
         description: Text alternative.
         noun: What a row is called in its tooltip.
+        of: What is counted.
     """
     if not len(table):
         return frame.empty(title, description)
@@ -49,18 +52,18 @@ def errors_by_class(table: pd.DataFrame, *, title: str, description: str, noun: 
     base = alt.Chart(frame.data(wide)).encode(
         y=frame.rows("class", list(wide["class"])), opacity=frame.unless_other_picked()
     )
-    layers = [_bars(base, noun, max(map(sum, counts))), *frame.row_texts(base, padding.inner)]
+    layers = [_bars(base, noun, max(map(sum, counts)), of), *frame.row_texts(base, padding.inner)]
     return frame.assemble(layers, height, padding, title=title, description=description, parameters=[frame.PICKED])
 
 
-def _bars(base: alt.Chart, noun: str, longest: float) -> alt.Chart:
+def _bars(base: alt.Chart, noun: str, longest: float, of: str) -> alt.Chart:
     """Stack the counts of each class. A missed part is hollow."""
     found, alarm, card = (theme.color(meaning) for meaning in ("found", "alarm", "card"))
     fill, line = (
         alt.Scale(domain=list(KINDS), range=colors) for colors in ([found, card, alarm], [found, found, alarm])
     )
     legend = alt.Legend(direction="horizontal", symbolType="square", symbolStrokeWidth=1.5, columns=3)
-    axis = alt.Axis(title="images", tickCount=5, tickMinStep=1, format=",d", domain=False, ticks=False, labelFlush=True)
+    axis = alt.Axis(title=of, tickCount=5, tickMinStep=1, format=",d", domain=False, ticks=False, labelFlush=True)
     chart: alt.Chart = (
         base.transform_fold(list(KINDS), as_=["kind", "count"])
         .transform_calculate(order=f"indexof({list(KINDS)}, datum.kind)")

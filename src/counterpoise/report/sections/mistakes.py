@@ -16,10 +16,10 @@ MOST_NAMES = 3
 
 @dataclass(frozen=True)
 class ClassProbability:
-    """A class with its probability."""
+    """A class with its probability; `None` where it has none."""
 
     name: str
-    prob: float
+    prob: float | None
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,12 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Mistakes of one kind, with a heading."""
+    """Mistakes of one kind, with a heading; `wide` shows large pictures."""
 
     heading: str
     text: str
     mistakes: tuple[Mistake, ...]
+    wide: bool = False
 
 
 def worst(facts: Facts, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
