@@ -340,7 +340,6 @@ def test_whole_networks_train_within_a_budget_that_is_estimated_first(
     (whole / arms.PATH).write_text(TEXT.replace("train.epochs: 4", "train.epochs: 1"), encoding="utf-8")
     monkeypatch.chdir(whole)
     monkeypatch.setattr(study, "measure", lambda *_: 1.0)
-    monkeypatch.setattr(cells, "in_processes", lambda _: counting([]))
     cli.main(["study", "--budget", "7s", "--arms", "most_probable"])
     said = capsys.readouterr()
     assert "2 arms, 3 folds x 1 repeats: 6 trainings; one took 1.0 s, all would take about 6 s" in said.err
