@@ -26,7 +26,8 @@ from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import links, prior_ledger
 from counterpoise.calibration.calibrators import WITH_BIAS, apply
 from counterpoise.calibration.calibrators.softmax import CALIBRATORS
-from counterpoise.decision import rules
+from counterpoise.conflicts import data
+from counterpoise.decision import rules, validation
 from counterpoise.imbalance import class_weights, resampling
 from counterpoise.stages import check, decide
 from counterpoise.training.objective import Objective, build
@@ -50,7 +51,9 @@ def asked(opened: prior.Prior) -> decide.Matters:
     return decide.Matters(Positive(opened.classes[-1], "as the rarest class"), ())
 
 
-_indicators, _iter_modules = labels.indicators, pkgutil.iter_modules
+_indicators, _iter_modules, _calibrate = labels.indicators, pkgutil.iter_modules, validation.calibrate
+calibrated: dict[Any, decision.Decision] = {}
+"""The last calibration."""
 
 
 @cache
@@ -67,9 +70,19 @@ def modules_once(*path: str) -> list[pkgutil.ModuleInfo]:
     return list(_iter_modules(path))
 
 
+def calibrate_once(val: Any, opened: prior.Prior, ledger: Any, **options: Any) -> decision.Decision:
+    """Fit a calibrator once for all targets."""
+    key = (val.logits.tobytes(), val.labels, opened, tuple(ledger), tuple(options.items()))
+    if key not in calibrated:
+        calibrated.clear()
+        calibrated[key] = _calibrate(val, opened, ledger, **options)
+    return calibrated[key]
+
+
 @pytest.fixture(autouse=True)
-def the_same_cells_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def what_does_not_change_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labels, "indicators", indicators_once)
+    monkeypatch.setattr(validation, "calibrate", calibrate_once)
 
 
 def sample(counts: Any, *purpose: Any) -> tuple[Array, Array]:
@@ -206,7 +219,7 @@ def settings(**changed: Any) -> decide.Decide:
 
 
 @cache
-def validation(shares: tuple[int, ...]) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
+def on_validation(shares: tuple[int, ...]) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
     """Draw half as many images as in train: features, ids, classes by name."""
     x, targets = sample([number // 2 for number in shares], "val")
     return x, tuple(f"{row:06d}" for row in range(len(targets))), tuple(np.array(list("abc"))[targets].tolist())
@@ -218,7 +231,7 @@ def decided(
     """Choose on a validation of natural shares, or of even ones where the split was balanced."""
     fitted, opened, lines = trained(counts, remedy)
     shares = (min(counts),) * len(counts) if remedy.balance else counts
-    x, ids, names = validation(shares)
+    x, ids, names = on_validation(shares)
     val = predictions.Predictions(ids, ids, names, opened.classes, logits_of(fitted, x).astype(np.float32))
     return decide.choose(val, opened, lines if ledger else (), settings(**changed), asked(opened)), fitted
 
@@ -429,6 +442,9 @@ def a_ledger(content: dict[str, Any]) -> tuple[prior.Prior, tuple[prior_ledger.L
 
 def test_no_configuration_corrects_twice_and_none_leaves_an_unknown_prior_alone(monkeypatch: Any) -> None:
     monkeypatch.setattr(pkgutil, "iter_modules", lambda path: modules_once(*path))
+    monkeypatch.setattr(data, "_parts", cache(data._parts))
+    assert check._names(SHIPPED) == []
+    monkeypatch.setattr(check, "_names", lambda content: [])  # every name below is one that the code lists
     monkeypatch.setattr(rules, "with_rule", lambda chosen, *others: chosen)
     monkeypatch.setattr(rules, "decided", lambda chosen, probs: np.zeros(probs.shape, dtype=np.bool_))
     ids, names = ("1", "2", "3", "4"), ("a", "b", "a", "a")
