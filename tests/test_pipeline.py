@@ -115,7 +115,7 @@ def test_two_runs_from_nothing_leave_the_same_lock(built: Path, tmp_path: Path) 
     stages = yaml.safe_load((other / "dvc.yaml").read_text())["stages"]
     assert [stage["cmd"] for stage in stages.values()] == [f"python -m counterpoise.stages.{name}" for name in stages]
     run(other, "python", "-c", IN_ONE_PROCESS, *stages)
-    run(other, "dvc", "commit", "--force")
+    run(other, "dvc", "commit", "--force", "dvc.yaml")
     assert (other / "dvc.lock").read_text() == (built / "dvc.lock").read_text()
 
 
