@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: repro test clean
+.PHONY: repro test types tests clean
 .DEFAULT_GOAL := repro
 
 repro: .venv/demo
@@ -12,7 +12,12 @@ repro: .venv/demo
 test: .venv/dev
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
+	@$(MAKE) --no-print-directory --jobs 2 types tests  # mypy takes a minute of one core
+
+types: .venv/dev
 	$(RUN) mypy
+
+tests: .venv/dev
 	$(RUN) OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 6 --dist loadfile --no-loadscope-reorder
 
 clean:

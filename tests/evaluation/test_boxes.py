@@ -184,7 +184,7 @@ def figures(of: Scenes) -> dict[str, Any]:
 
 @cache
 def the_truth() -> dict[str, float]:
-    return {name: value for name, (value, _) in figures(generated(np.random.default_rng(99), 20_000)).items()}
+    return {name: value for name, (value, _) in figures(generated(np.random.default_rng(99), 5000)).items()}
 
 
 @pytest.mark.parametrize("images", [8, 25])
