@@ -98,11 +98,11 @@ class Page(html.parser.HTMLParser):
 
 @pytest.fixture(autouse=True)
 def equal_charts_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "_picture", lambda content: picture_once(json.dumps(content)))
+    monkeypatch.setattr(render, "_draw", lambda content: drawn_once(json.dumps(content)))
 
 
 @cache
-def picture_once(content: str, draw: Callable[[Any], str] = render._picture) -> str:
+def drawn_once(content: str, draw: Callable[[Any], str] = render._draw) -> str:
     return draw(json.loads(content))
 
 
