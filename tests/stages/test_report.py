@@ -796,7 +796,7 @@ def test_no_pictures_are_shown_where_none_are_asked_for(tmp_path, build):
 
 def test_equal_artifacts_give_equal_bytes(tmp_path):
     for root in (tmp_path / "first", tmp_path / "second"):
-        picture_once.cache_clear()
+        drawn_once.cache_clear()
         build_anew(root)
         report.main(root, PARAMS)
     assert (tmp_path / "first" / report.PATH).read_bytes() == (tmp_path / "second" / report.PATH).read_bytes()
