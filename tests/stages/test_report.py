@@ -383,7 +383,8 @@ def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(
     build(tmp_path / "enough", ("a", "b", "rare"), test_counts=[60, 40, 10])
     few, one, enough = (Page(made(tmp_path / name)).text for name in ("few", "one", "enough"))
     assert re.search(
-        r"Finds 5 of 6 test images of “rare”\. .* Uncertain: recall \d+ % to >?\d+ % \(95 % interval\)\.",
+        r"Finds 5 of 6 test images of “rare”\. .* Uncertain: recall, the share found, may be \d+ % to >?\d+ % "
+        r"\(95 % interval\)\.",
         few.replace("\xa0", " "),
     )
     assert few.count("Only 6 test images show “rare”: too few to judge the model.") == 1
@@ -722,7 +723,7 @@ def test_the_data_set_is_named_and_the_first_sentence_says_what_is_found(tmp_pat
     text = made(tmp_path)
     checksum = hashlib.md5((tmp_path / metrics.PATH).read_bytes(), usedforsecurity=False).hexdigest()
     assert f"<title>raw: rare – Counterpoise report {checksum[:8]}</title>" in text
-    assert f"<dt>Checksum</dt><dd>{checksum[:8]}</dd>" in text
+    assert f"<dt>Checksum of figures</dt><dd>{checksum[:8]}</dd>" in text
     assert "Counterpoise report: raw" in Page(text).text
     on = plots.read(tmp_path, "confusion") == "rare"
     found, alarms = int(on.all(axis=1).sum()), int(on["decided"].sum())
