@@ -1,5 +1,6 @@
 """Settings and fixtures of all tests."""
 
+import gc
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -41,6 +42,15 @@ MADE_UP = {
     ),
 }
 """What the made-up task of `third_task` does differently."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Import without looking for garbage: what tests are collected from lives as long as the process."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
