@@ -102,7 +102,7 @@ def take_part(folder: Path) -> None:
 def both(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Start two processes as `torchrun` does, and return what each tells of every case."""
     folder = tmp_path_factory.mktemp("told")
-    done = processes.start(__file__, str(folder), folder=ROOT)
+    done = processes.both(__file__, str(folder), folder=ROOT)
     assert done.returncode == 0, done.stderr
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
 
@@ -232,4 +232,4 @@ def test_gradients_of_parts_add_up_to_that_of_the_batch() -> None:
 
 
 if __name__ == "__main__":
-    processes.fork(lambda: take_part(Path(sys.argv[1])))
+    take_part(Path(sys.argv[1]))

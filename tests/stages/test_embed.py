@@ -1,10 +1,8 @@
 """Features are what the backbone gives for each tile and view, wherever and however they are computed."""
 
 import io
-import os
 import shutil
-import subprocess
-import sys
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from tests import processes
 
 from counterpoise import config
 from counterpoise.artifacts import features, splits, tiles
@@ -194,11 +193,7 @@ def append_and_die(self, rows):
         os.kill(os.getpid(), signal.SIGKILL)
 
 unfinished.Rows.append = append_and_die
-for _ in range(2):  # processes that part after the imports
-    if not (child := os.fork()):
-        embed.main(Path(sys.argv[1]), a_params(views=1, tta="flips"))
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+embed.main(Path(sys.argv[1]), a_params(views=1, tta="flips"))
 """
 
 
@@ -220,11 +215,9 @@ def test_a_killed_run_keeps_its_batches_and_ends_with_the_same_bytes(
     monkeypatch.setattr(unfinished.Rows, "append", counted)
     whole, batches = written(), len(computed)
     shutil.rmtree(root / features.FOLDER)
-    command = [sys.executable, "-c", DYING, str(root), "4"]
-    place, paths = Path(__file__).parents[2], os.environ.get("PYTHONPATH", "")
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{place}:{paths}"}
-    died = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
-    assert died.returncode == 0, died.stderr
+    for _ in range(2):
+        died = processes.start("-c", DYING, str(root), "4", folder=Path(__file__).parents[2]).wait()
+        assert died.returncode == -signal.SIGKILL, died.stderr
     computed.clear()
     assert written() == whole
     assert len(computed) == batches - 8

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +47,7 @@ BLOCKS = config.load(Path(__file__).parents[2])["losses"]
 NAMES = ("common", "usual", "scarce", "rare")
 Array = np.ndarray[Any, Any]
 CPU = devices.pick("cpu", "float32")
+TRAIN = "counterpoise.stages.train"
 EPOCHS = 40
 """Of the training that is killed."""
 
@@ -1201,22 +1202,35 @@ def test_a_compiler_that_is_missing_is_told_in_words(monkeypatch: pytest.MonkeyP
     ],
     ids=["features", "images"],
 )
-def test_torchrun_trains_with_two_processes_of_which_the_first_alone_writes(
-    changes: dict[str, Any], tmp_path: Path
+def test_of_two_processes_that_train_the_first_alone_writes(changes: dict[str, Any], tmp_path: Path) -> None:
+    halves_train_as_the_whole(tmp_path, changes, lambda folder: processes.both("-m", TRAIN, folder=folder))
+
+
+@pytest.mark.slow
+def test_torchrun_trains_with_two_processes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", TRAIN]
+
+    def run(folder: Path) -> "subprocess.CompletedProcess[str]":
+        own = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=100, check=False)
+
+    halves_train_as_the_whole(tmp_path, {"model__head": "cosine"}, run)
+
+
+def halves_train_as_the_whole(
+    folder: Path, changes: dict[str, Any], run: "Callable[[Path], processes.Done | subprocess.CompletedProcess[str]]"
 ) -> None:
     content = settings(train__epochs=2, train__batch_size=10, **changes)
     frozen = content["model"]["freeze"] == "backbone"
-    whole, halves = (a_repository(tmp_path / name, content, frozen=frozen) for name in ("whole", "halves"))
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    once = [*torchrun, "-m", "counterpoise.stages.train"]  # the second time without the seconds that torchrun takes
-    found = processes.start(*(once if frozen else [processes.__file__]), folder=halves)
+    whole, halves = (a_repository(folder / name, content, frozen=frozen) for name in ("whole", "halves"))
+    found = run(halves)
     assert found.returncode == 0, found.stderr
     assert found.stdout.count("best epoch") == 1
     assert not (halves / unfinished.FOLDER).exists()
     train.main(whole, config.validate(train.Params, content))
     assert set(model.read_weights(halves)) == set(model.read_weights(whole))
     for name in ("train/loss", "val/loss"):
-        # Batch norm looks at each process's own half of a batch; `test_processes.py` compares without it.
+        # Batch norm looks at each process's own half of a batch; `test_process_group.py` compares without it.
         assert training.read(halves)[name].tolist() == pytest.approx(training.read(whole)[name].tolist(), rel=0.2)
 
 
@@ -1239,15 +1253,9 @@ def test_the_share_of_time_that_the_loop_waited_is_printed_and_written_nowhere(
     assert not [column for column in training.read(root) if "wait" in str(column)]
 
 
-def start(root: Path) -> "subprocess.Popen[bytes]":
-    """Run the stage as DVC does, with as many threads as in this process, so that sums are rounded alike."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "counterpoise.stages.train"],
-        cwd=root,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+def start(root: Path) -> processes.Started:
+    """Run the stage beside this process."""
+    return processes.start("-m", TRAIN, folder=root)
 
 
 def test_a_stage_that_was_killed_ends_with_the_same_bytes_as_one_that_was_not(tmp_path: Path) -> None:
@@ -1259,15 +1267,14 @@ def test_a_stage_that_was_killed_ends_with_the_same_bytes_as_one_that_was_not(tm
         time.sleep(0.02)
     time.sleep(0.1)
     process.kill()
-    output = process.communicate()[0].decode()
-    assert process.returncode == -signal.SIGKILL, f"it ended before it could be killed: {output}"
+    killing = process.wait()
+    assert killing.returncode == -signal.SIGKILL, f"it ended before it could be killed: {killing}"
     (file,) = killed.glob(f"{unfinished.FOLDER}/*/state.pt")
     assert 1 <= len(torch.load(file, weights_only=True)["history"]) < EPOCHS
     assert not (killed / model.FOLDER).exists()
-    process = start(killed)
-    output = process.communicate(timeout=100)[0].decode()
-    assert process.returncode == 0, output
-    assert f"of {EPOCHS}" in output
+    done = start(killed).wait()
+    assert done.returncode == 0, done
+    assert f"of {EPOCHS}" in done.stdout
     train.main(whole, config.validate(train.Params, content))
     assert weights_file(killed) == weights_file(whole)
     assert (killed / model.CARD).read_bytes() == (whole / model.CARD).read_bytes()
@@ -1283,12 +1290,12 @@ def test_a_second_training_in_one_checkout_is_refused_until_the_first_one_is_dea
     deadline = time.monotonic() + 60
     while not list(root.glob(f"{unfinished.FOLDER}/*/state.pt")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    output = start(root).communicate(timeout=60)[0].decode()
-    assert first.poll() is None, "the first training ended too early"
-    assert "stage 'train' is running already in" in output
-    assert "Traceback" not in output
+    told = start(root).wait().stderr
+    assert first.runs(), "the first training ended too early"
+    assert "stage 'train' is running already in" in told
+    assert "Traceback" not in told
     first.kill()
-    first.communicate()
+    first.wait()
     with stages.alone(root, "train"):
         pass
 

@@ -101,7 +101,7 @@ def two_processes_have_the_curve_of_one(folder: Path, device: str, precision: st
     """Run the stage in this process, and in two as `torchrun` starts them, each with a GPU of its own on CUDA."""
     whole, halves = (a_repository(folder / name, device, precision, frozen=frozen) for name in ("whole", "halves"))
     train.main(whole, params_of(whole, train.Params))
-    done = processes.start(processes.__file__, folder=halves)
+    done = processes.both("-m", "counterpoise.stages.train", folder=halves)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("best epoch") == 1
     alone, shared = (training.read(root)["train/loss"].tolist() for root in (whole, halves))
