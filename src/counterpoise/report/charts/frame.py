@@ -156,7 +156,7 @@ def assemble(
     """
     heading = [_heading(title, padding)] if title else []
     return alt.LayerChart(
-        layer=[*layers, *heading],
+        layer=[_written_out(layer) for layer in (*layers, *heading)],
         width=padding.inner,
         height=height,
         padding=padding._asdict(),
@@ -164,6 +164,18 @@ def assemble(
         description=description,
         params=[parameter.param for parameter in parameters],  # type: ignore[misc]  # all are defined
     )
+
+
+def _written_out(layer: alt.Chart | alt.LayerChart) -> alt.Chart | alt.LayerChart:
+    """Write mark and encodings as dictionaries: Altair copies all that objects leave undefined, again and again."""
+    if isinstance(layer, alt.LayerChart):
+        return layer
+    light: alt.Chart = layer.copy(deep=False)
+    if isinstance(layer.mark, alt.MarkDef):
+        light.mark = layer.mark.to_dict(validate=False)
+    if isinstance(layer.encoding, alt.FacetedEncoding):
+        light.encoding = alt.FacetedEncoding(**layer.encoding.to_dict(validate=False))
+    return light
 
 
 def _heading(title: str, padding: Padding) -> alt.Chart:
