@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise.calibration import prevalence as prevalence_of
+from counterpoise.evaluation.imaginary_units import doubted
 from counterpoise.metrics import averages, confusion, influence, intervals, multilabel, ranking
 from counterpoise.metrics.arguments import distinct, unit_codes
 from counterpoise.metrics.intervals import Interval
@@ -154,7 +155,7 @@ def balanced_accuracy(targets: Units, decided: Units, count: int, units: Units) 
 
 
 def macro_f1(targets: Units, decided: Units, count: int, units: Units) -> Score:
-    """Compute the mean F1 of the classes present, and its interval from influence values by class.
+    """Compute the mean F1 of the classes present, and its interval from influence values by class and `doubted`.
 
     Where every decision is right, or every one wrong, the interval is that of balanced accuracy.
     """
@@ -167,16 +168,18 @@ def macro_f1(targets: Units, decided: Units, count: int, units: Units) -> Score:
     mean = float(each[known].mean())
     if mean in (0, 1):
         return value, balanced_accuracy(targets, decided, count, units)[1]
-    spread = influence.stratified(influence.macro_f1(targets, decided, count, known), classes, units)
+    actual, says, classes, units = doubted(targets, decided, classes, units, table)
+    spread = influence.stratified(influence.macro_f1(actual, says, count, known), classes, units)
     return value, with_unknown(_studentized(mean, spread), len(known), each[np.setdiff1d(present, known)])
 
 
 def matthews(targets: Units, decided: Units, count: int, units: Units) -> Score:
-    """Compute the Matthews correlation, and its interval from influence values by class.
+    """Compute the Matthews correlation, and its interval from influence values by class and `doubted`.
 
     Where every decision is right, the lower end is that of balanced accuracy b over guessing, (b - 1/c) / (1 - 1/c).
     """
-    value = float(confusion.matthews(confusion.confusion_matrix(targets, decided, count)))
+    table = confusion.confusion_matrix(targets, decided, count)
+    value = float(confusion.matthews(table))
     if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
         return value, intervals.missing(reason)
     if (targets == targets[0]).all() or (decided == decided[0]).all():
@@ -185,8 +188,8 @@ def matthews(targets: Units, decided: Units, count: int, units: Units) -> Score:
         low, high, reason = balanced_accuracy(targets, decided, count, units)[1]
         present = len(distinct(targets))
         return value, Interval((present * low - 1) / (present - 1), high, reason)
-    spread = influence.stratified(influence.matthews(targets, decided, count), strata(targets, units), units)
-    return _studentized(value, spread, low=-1)
+    actual, says, classes, units = doubted(targets, decided, strata(targets, units), units, table)
+    return _studentized(value, influence.stratified(influence.matthews(actual, says, count), classes, units), low=-1)
 
 
 def mean_average_precision(truth: Booleans, probs: Floats, units: Units) -> Score:
