@@ -38,19 +38,14 @@ NO_DECIDED = "the class is never decided for"
 NO_IMAGES = "there are no images"
 NO_LABELS = "no image has a label"
 ALIKE = "nothing varies between these images"
-GROUPED = "no method covers precision at another prevalence where images come in groups"
 
 
 def share(successes: Booleans, units: Units) -> Score:
-    """Compute a share and Wilson's interval, with the trials divided by the design effect of the units.
-
-    Where units have several images, the design effect is itself estimated. So it is multiplied by the square of
-    Student's over the normal quantile (Korn & Graubard 1998), with the units less one as degrees of freedom.
-    """
+    """Compute a share and Wilson's interval, with the trials divided by the cautious design effect of the units."""
     value = _mean(successes)
     if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
         return value, intervals.missing(reason)
-    effect = intervals.design_effect(successes, units) * _few_units_factor(units)
+    effect = intervals.cautious_design_effect(successes, units)
     low, high = intervals.wilson(int(successes.sum()), len(successes), design_effect=effect)
     return value, Interval(float(low), float(high))
 
@@ -111,26 +106,27 @@ def average_precision_at(positives: Booleans, scores: Floats, units: Units, prev
 
 
 def precision_at(positives: Booleans, decided: Booleans, units: Units, prevalence: float) -> Score:
-    """Compute precision where positives have another share, and its interval, which needs independent images."""
-    score = prevalence_of.expected_precision(_counts(positives, decided), prevalence)
-    return _of_independent(score, positives, units)
+    """Compute precision where positives have another share, and its interval from those of two rates over units."""
+    effects = prevalence_of.rate_effects(positives, decided, units)
+    score = prevalence_of.expected_precision(_counts(positives, decided), prevalence, effects)
+    return _of_rates(score, positives, units)
 
 
 def flagged_at(positives: Booleans, decided: Booleans, units: Units, prevalence: float) -> Score:
     """Compute the share of images decided for where positives have another share, and its interval, likewise."""
-    score = prevalence_of.expected_flagged(_counts(positives, decided), prevalence)
-    return _of_independent(score, positives, units)
+    effects = prevalence_of.rate_effects(positives, decided, units)
+    score = prevalence_of.expected_flagged(_counts(positives, decided), prevalence, effects)
+    return _of_rates(score, positives, units)
 
 
-def _of_independent(score: Score, positives: Booleans, units: Units) -> Score:
-    """Drop the interval of a figure at another prevalence where images are not independent, or too few."""
+def _of_rates(score: Score, positives: Booleans, units: Units) -> Score:
+    """Drop the interval of a figure at another prevalence where a rate is undefined, or of a single unit."""
     value, interval = score
     if np.isnan(value):
         reason = NO_POSITIVES if not positives.any() else NO_NEGATIVES if positives.all() else NO_DECIDED
         return value, intervals.missing(reason)
-    if len(distinct(units)) < len(units):
-        return value, intervals.missing(GROUPED)
     reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES)
+    reason = reason or _lacking(units[~positives], NO_NEGATIVES, FEW_NEGATIVES)
     return value, intervals.missing(reason) if reason else interval
 
 
@@ -259,6 +255,8 @@ def calibration_error(
     value = float(np.abs(sums.sum(axis=0)).sum() / len(gaps))
     if len(sums) < FEWEST_UNITS:
         return value, intervals.missing(FEW_UNITS)
+    if (sums == sums[0]).all():
+        return value, intervals.missing(ALIKE)
     interval = intervals.calibration_error(sums, len(gaps), resamples=resamples, rng=rng)
     return value, Interval(min(interval.low, value), max(interval.high, value))
 
@@ -324,13 +322,6 @@ def _proportion(successes: Booleans, units: Units) -> Score:
         return share(successes, units)
     low, high = intervals.clopper_pearson(int(successes.sum()), len(successes))
     return _mean(successes), Interval(float(low), float(high))
-
-
-def _few_units_factor(units: Units) -> float:
-    from scipy.special import ndtri, stdtrit
-
-    count = len(distinct(units))
-    return 1.0 if count == len(units) else float((stdtrit(count - 1, 0.975) / ndtri(0.975)) ** 2)
 
 
 def _design_effect(

@@ -12,7 +12,6 @@ from counterpoise.artifacts.decision import Decision
 from counterpoise.calibration import prevalence
 from counterpoise.evaluation import estimates
 from counterpoise.evaluation.scores import Floats, Score, Truth, Variant, redecided
-from counterpoise.metrics import intervals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,10 +103,11 @@ def _rows(
 ) -> list[tuple[object, ...]]:
     """Make the rows of one share: what is expected from validation, then what test shows for each variant."""
     rows: list[tuple[object, ...]] = []
-    for name, counts in (("raw expected", decision.val_raw), ("expected", decision.val_decided)):
-        value, interval = prevalence.expected_precision(counts[truth.positive], share)
-        if truth.grouped:
-            interval = intervals.missing(estimates.GROUPED)
+    for name, counts, effects in (
+        ("raw expected", decision.val_raw, decision.val_raw_effects),
+        ("expected", decision.val_decided, decision.val_decided_effects),
+    ):
+        value, interval = prevalence.expected_precision(counts[truth.positive], share, effects)
         rows.append((place, share, name, "precision", value, interval.low, interval.high))
     for name, variant in variants.items():
         for figure, (value, interval) in _at(variant, truth, share).items():

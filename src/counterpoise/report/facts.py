@@ -199,6 +199,11 @@ class Facts:
         """Unit of each test image, numbered from 0, shape (n,)."""
         return np.asarray(np.unique(self.test.groups, return_inverse=True)[1], dtype=np.int64)
 
+    @property
+    def test_images(self) -> str:
+        """The number of test images, and that of their units if it differs."""
+        return self.support(np.ones(len(self.targets), dtype=bool)).text
+
     def support(self, chosen: NDArray[np.bool_]) -> Support:
         """Count chosen test images, shape (n,), and the units that they come from."""
         return Support(int(chosen.sum()), len(np.unique(self.units[chosen])))
@@ -231,10 +236,10 @@ class Facts:
         columns = labels.indicators(self.val.labels, self.names).T
         return tuple(Support(int(column.sum()), len(np.unique(units[column]))) for column in columns)
 
-    @cached_property
-    def val_decided(self) -> NDArray[np.bool_]:
-        """Decisions for the validation images, shape (n, c)."""
-        return rules.decided(self.decision, rules.probabilities(self.decision, self.val.logits))
+    @property
+    def rule_decides_as_raw(self) -> bool:
+        """Whether correction and rule change no decision on test."""
+        return np.array_equal(self.decided, rules.raw(self.test.logits.astype(np.float64), self.decision.task)[1])
 
     @cached_property
     def mistaken(self) -> NDArray[np.bool_]:

@@ -137,11 +137,12 @@ def verdict(facts: Facts) -> str:
 
 def test_set(facts: Facts) -> str:
     """Say what test holds, and explain brackets, ticks and units."""
-    test, own = facts.support(np.ones(len(facts.targets), dtype=bool)), facts.test_support
-    alone = "" if test.images > test.units else " Here, each test image is a unit of its own."
+    own, alone = facts.test_support, ""
+    if len(np.unique(facts.units)) == len(facts.units):
+        alone = " Here, each test image is a unit of its own."
     raw = "" if facts.boxes is not None else "Raw: before calibration and decision rule. "  # no card of boxes is raw
     return (
-        f"Test: {test.text}, {own.text} with the {facts.words.noun} that matters. Brackets: 95 % intervals. "
+        f"Test: {facts.test_images}, {own.text} with the {facts.words.noun} that matters. Brackets: 95 % intervals. "
         f"Tick: no skill, the score of random guessing. {raw}{MEANING}{alone}"
     )
 

@@ -56,3 +56,16 @@ def test_calibration_is_not_praised_from_fewer_than_five_units() -> None:
     text = calibration._change(0.12, 0.1, better, units=4)
     assert "lowered" not in text
     assert text.endswith("is not compared: test has only 4 units. ")
+
+
+def test_calibration_moved_nothing_where_the_difference_has_no_interval() -> None:
+    text = calibration._change(0.0, 0.0, Difference(0.0, float("nan"), float("nan")), units=20)
+    assert "moved" not in text
+    assert text.endswith("is not compared: the difference has no interval. ")
+
+
+@pytest.mark.parametrize("gain", [Difference(0.0015, 0.00006, 0.003), Difference(-0.004, -0.007, -0.0004)])
+def test_a_printed_interval_leaves_out_0_if_the_text_says_so(gain: Difference) -> None:
+    printed = variants.write_difference(gain)
+    assert gain.clear
+    assert not any(float(end.replace("−", "-")) == 0 for end in printed[printed.index("[") + 1 : -1].split(", "))
