@@ -165,7 +165,7 @@ def _expected(
         return float("nan"), intervals.Interval(0.0, 1.0)
     value = float(figure(tp / (tp + fn), fp / (fp + tn), prevalence))
     drawn = intervals.percentile(figure(*_posterior(counts, effects), prevalence), level=level)
-    return value, intervals.Interval(drawn.low, drawn.high)
+    return value, intervals.Interval(min(drawn.low, value), max(drawn.high, value))
 
 
 @lru_cache(maxsize=4)

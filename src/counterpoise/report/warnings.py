@@ -201,10 +201,11 @@ def _unattainable(facts: Facts) -> Iterator[Finding]:
 
 def _pooled(facts: Facts) -> Iterator[Finding]:
     if facts.decision.pooled:
+        one, several = "label has no calibration of its own", "labels have no calibration of their own"
         yield Finding(
-            f"{counted(len(facts.decision.pooled), 'label shares', 'labels share')} one calibration.",
-            f"{listed([quote(name) for name in facts.decision.pooled])}: validation has too few of their images for "
-            "separate calibrations (decide.min_positives).",
+            f"{counted(len(facts.decision.pooled), one, several)}.",
+            f"{listed([quote(name) for name in facts.decision.pooled])}: validation has fewer images with, or without, "
+            "the label than decide.min_positives. The calibration is that of all labels together.",
         )
 
 
@@ -313,7 +314,7 @@ def _other_baseline(facts: Facts) -> Iterator[Finding]:
     if facts.other_baseline is not None:
         yield Finding(
             "This run cannot be compared with the last commit.",
-            f"When this page was written, {facts.other_baseline}. So “dvc metrics diff” does not show what a remedy "
+            f"As this page is written, {facts.other_baseline}. So “dvc metrics diff” does not show what a remedy "
             "changed. Commit this run as the baseline first.",
         )
 
