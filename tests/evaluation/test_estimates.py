@@ -112,19 +112,19 @@ def test_images_of_one_unit_widen_the_interval_of_a_figure_at_a_prevalence(
     spans = []
     for copies in (1, 4):
         x = a_test(copies)
-        value, interval = figure(x["positives"], x["says"], x["units"], 0.01)
+        value, interval = figure(estimates.rates(x["positives"], x["says"], x["units"]), 0.01)
         assert interval.low < value < interval.high
         spans.append(interval.high - interval.low)
     assert spans[1] > 0.95 * spans[0]
-    alone = np.arange(len(x["units"]))
-    low, high, _ = figure(x["positives"], x["says"], alone, 0.01)[1]
+    alone = estimates.rates(x["positives"], x["says"], np.arange(len(x["units"])))
+    low, high, _ = figure(alone, 0.01)[1]
     assert high - low < 0.7 * spans[1]
 
 
 def test_a_figure_at_a_prevalence_needs_two_units_of_each_side() -> None:
     actual = np.array([True] * 4 + [False] * 4)
     for units, reason in (([0] * 4 + [1, 2, 3, 4], "FEW_POSITIVES"), ([0, 1, 2, 3] + [4] * 4, "FEW_NEGATIVES")):
-        _, interval = estimates.precision_at(actual, actual, np.array(units), 0.1)
+        _, interval = estimates.precision_at(estimates.rates(actual, actual, np.array(units)), 0.1)
         assert interval.reason == getattr(estimates, reason)
 
 

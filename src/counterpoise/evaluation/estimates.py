@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,28 +106,36 @@ def average_precision_at(positives: Booleans, scores: Floats, units: Units, prev
     return plain, Interval(low.low, high.high)
 
 
-def precision_at(positives: Booleans, decided: Booleans, units: Units, prevalence: float) -> Score:
+class Rates(NamedTuple):
+    """What figures at another prevalence follow from: counts, design effects of both rates, and what they lack."""
+
+    counts: tuple[int, int, int, int]
+    effects: tuple[float, float]
+    lacking: str
+
+
+def rates(positives: Booleans, decided: Booleans, units: Units) -> Rates:
+    """Count true and false positives, false and true negatives, and say how much the units of each side tell."""
+    sides = (positives, decided), (~positives, decided), (positives, ~decided), (~positives, ~decided)
+    tp, fp, fn, tn = (int((side & says).sum()) for side, says in sides)
+    lacking = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES)
+    lacking = lacking or _lacking(units[~positives], NO_NEGATIVES, FEW_NEGATIVES)
+    return Rates((tp, fp, fn, tn), prevalence_of.rate_effects(positives, decided, units), lacking)
+
+
+def precision_at(of: Rates, prevalence: float) -> Score:
     """Compute precision where positives have another share, and its interval from those of two rates over units."""
-    effects = prevalence_of.rate_effects(positives, decided, units)
-    score = prevalence_of.expected_precision(_counts(positives, decided), prevalence, effects)
-    return _of_rates(score, positives, units)
+    return _carried(of, prevalence_of.expected_precision(of.counts, prevalence, of.effects))
 
 
-def flagged_at(positives: Booleans, decided: Booleans, units: Units, prevalence: float) -> Score:
+def flagged_at(of: Rates, prevalence: float) -> Score:
     """Compute the share of images decided for where positives have another share, and its interval, likewise."""
-    effects = prevalence_of.rate_effects(positives, decided, units)
-    score = prevalence_of.expected_flagged(_counts(positives, decided), prevalence, effects)
-    return _of_rates(score, positives, units)
+    return _carried(of, prevalence_of.expected_flagged(of.counts, prevalence, of.effects))
 
 
-def _of_rates(score: Score, positives: Booleans, units: Units) -> Score:
-    """Drop the interval of a figure at another prevalence where a rate is undefined, or of a single unit."""
+def _carried(of: Rates, score: Score) -> Score:
     value, interval = score
-    if np.isnan(value):
-        reason = NO_POSITIVES if not positives.any() else NO_NEGATIVES if positives.all() else NO_DECIDED
-        return value, intervals.missing(reason)
-    reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES)
-    reason = reason or _lacking(units[~positives], NO_NEGATIVES, FEW_NEGATIVES)
+    reason = of.lacking or (NO_DECIDED if np.isnan(value) else "")
     return value, intervals.missing(reason) if reason else interval
 
 
@@ -337,13 +346,6 @@ def _design_effect(
     if not alone > 0 or not grouped > 0:
         return len(units[positives]) / len(distinct(units[positives]))
     return max(1.0, grouped / alone)
-
-
-def _counts(positives: Booleans, decided: Booleans) -> tuple[int, int, int, int]:
-    """Count true and false positives, false and true negatives."""
-    sides = (positives, decided), (~positives, decided), (positives, ~decided), (~positives, ~decided)
-    tp, fp, fn, tn = (int((side & says).sum()) for side, says in sides)
-    return tp, fp, fn, tn
 
 
 def _mean(successes: Booleans) -> float:

@@ -72,11 +72,12 @@ def prevalence_grid(decided: Variant, decision: Decision, truth: Truth) -> pd.Da
     import pandas as pd
 
     index = truth.positive
-    positives, own = truth.targets[:, index], decided.decided[:, index]
+    positives = truth.targets[:, index]
+    rates = estimates.rates(positives, decided.decided[:, index], truth.units)
     rows: list[tuple[object, ...]] = []
     for share in _grid_shares(decision, float(positives.mean()), index):
-        value, interval = estimates.precision_at(positives, own, truth.units, share)
-        flagged, ends = estimates.flagged_at(positives, own, truth.units, share)
+        value, interval = estimates.precision_at(rates, share)
+        flagged, ends = estimates.flagged_at(rates, share)
         alarms = (_alarms(value), _alarms(interval.high), _alarms(interval.low))
         scores = (value, interval.low, interval.high), alarms, tuple(1000 * n for n in (flagged, ends.low, ends.high))
         rows += [(share, figure, *score) for figure, score in zip(plots.GRID_FIGURES, scores, strict=True)]
@@ -119,7 +120,7 @@ def _at(variant: Variant, truth: Truth, share: float) -> dict[str, Score]:
     """Compute the figures of a variant on images weighed to a share of the class that matters."""
     positives, decided = truth.targets[:, truth.positive], variant.decided[:, truth.positive]
     return {
-        "precision": estimates.precision_at(positives, decided, truth.units, share),
+        "precision": estimates.precision_at(estimates.rates(positives, decided, truth.units), share),
         "recall": estimates.recall(positives, decided, truth.units),
         "average_precision": estimates.average_precision_at(
             positives, variant.probs[:, truth.positive], truth.units, share
