@@ -175,7 +175,8 @@ def macro_f1(targets: Units, decided: Units, count: int, units: Units) -> Score:
         return value, balanced_accuracy(targets, decided, count, units)[1]
     actual, says, classes, units = doubted(targets, decided, classes, units, table)
     spread = influence.stratified(influence.macro_f1(actual, says, count, known), classes, units)
-    return value, with_unknown(_studentized(mean, spread), len(known), each[np.setdiff1d(present, known)])
+    centre = float(confusion.f1(confusion.confusion_matrix(actual, says, count))[known].mean())
+    return value, with_unknown(_around(centre, mean, spread), len(known), each[np.setdiff1d(present, known)])
 
 
 def matthews(targets: Units, decided: Units, count: int, units: Units) -> Score:
@@ -194,7 +195,9 @@ def matthews(targets: Units, decided: Units, count: int, units: Units) -> Score:
         present = len(distinct(targets))
         return value, Interval((present * low - 1) / (present - 1), high, reason)
     actual, says, classes, units = doubted(targets, decided, strata(targets, units), units, table)
-    return _studentized(value, influence.stratified(influence.matthews(actual, says, count), classes, units), low=-1)
+    spread = influence.stratified(influence.matthews(actual, says, count), classes, units)
+    centre = float(confusion.matthews(confusion.confusion_matrix(actual, says, count)))
+    return _around(centre, value, spread, low=-1)
 
 
 def mean_average_precision(truth: Booleans, probs: Floats, units: Units) -> Score:
@@ -290,6 +293,14 @@ def _studentized(value: float, spread: influence.Spread, low: float = 0.0, high:
     if not (low < value < high and spread.variance > NO_VARIANCE * (high - low) ** 2):
         return value, intervals.missing(ALIKE)
     return value, intervals.logit_t(value, spread.variance, spread.freedom, low=low, high=high)
+
+
+def _around(centre: float, value: float, spread: influence.Spread, low: float = 0.0) -> Score:
+    """Give a figure the interval of what it is with imaginary units, where that is not at its limit, and include it."""
+    interval = _studentized(centre, spread, low)[1]
+    if interval.reason:
+        return value, interval
+    return value, Interval(min(interval.low, value), max(interval.high, value))
 
 
 def _mean_interval(scores: list[Score]) -> Interval:
