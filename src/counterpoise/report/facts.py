@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 SHOWN_CLASSES = 20
 """With more classes than this, charts show the rarest ones, and a folded table shows the others."""
 SPLITS = ("train", "val", "test", "unused")
-OVER_CLASSES = ("balanced_accuracy", "macro_f1")
+OVER_CLASSES = ("balanced_accuracy", "macro_f1", "mean_average_precision")
 """Figures that are means over classes, so that the class with the fewest units limits what they show."""
+
+OF_POSITIVE = ("recall", "precision", "average_precision", "roc_auc")
+"""Figures of the class that matters alone."""
 
 
 @dataclass(frozen=True)
@@ -326,6 +329,15 @@ class Facts:
         if figure in OVER_CLASSES:
             return min(support.units for support in self.supports if support.images)
         return len(np.unique(self.units))
+
+    def few_units(self, figure: str) -> str:
+        """Say that a figure of `metrics.json` rests on too few units to be compared; empty if it does not."""
+        name = figure.removesuffix("_raw")
+        units = self.test_support.units if name in OF_POSITIVE else self.rests_on(name)
+        if units >= ROUGH or name not in (*OF_POSITIVE, *OVER_CLASSES):
+            return ""
+        of = quote(self.positive_name) if name in OF_POSITIVE else f"a {self.words.noun}"
+        return f"only {counted(units, 'unit')} of {of}"
 
     def remedy(self, piece: str) -> str:
         """Look up the value of a switch in the ledger; "none" if the ledger has no line for it."""

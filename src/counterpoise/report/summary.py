@@ -256,7 +256,7 @@ def figures(facts: Facts) -> Table:
     rows = tuple(
         (
             figure_name(name),
-            MEANINGS.get(name.removesuffix("_raw"), "") + (", without rule" if name.endswith("_raw") else ""),
+            "; ".join(filter(None, (_meaning(name), facts.few_units(name)))),
             _three_decimals(value) if isinstance(value, float) else write_count(value),
             " to ".join(_three_decimals(end) for end in facts.metrics.intervals.get(name, ())),
         )
@@ -264,6 +264,10 @@ def figures(facts: Facts) -> Table:
     )
     head = ("metric", "meaning", "value", "95 % interval")
     return Table("All metrics of reports/metrics.json, rounded to three decimals.", head, rows, text_columns=2)
+
+
+def _meaning(name: str) -> str:
+    return MEANINGS.get(name.removesuffix("_raw"), "") + (", without rule" if name.endswith("_raw") else "")
 
 
 def _three_decimals(value: float) -> str:

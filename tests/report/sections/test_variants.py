@@ -40,6 +40,15 @@ def test_a_mean_over_classes_is_compared_from_five_units_of_each(figure: str, ra
     assert ("Not compared, since a class in test has fewer than 5 units" in text) == (not compared)
 
 
+@pytest.mark.parametrize("figure", ["recall", "macro_f1", "balanced_accuracy_raw", "mean_average_precision"])
+def test_the_table_of_all_figures_says_which_rest_on_fewer_than_five_units(figure: str) -> None:
+    for rarest, said in ((4, "only 4 units of "), (5, "")):
+        found = facts(rarest, CLEAR)
+        found.test_support, found.positive_name = found.supports[1], "rare"
+        assert Facts.few_units(found, figure).startswith(said)
+        assert Facts.few_units(found, "accuracy") == ""
+
+
 def test_figures_of_all_images_do_not_depend_on_the_rarest_class() -> None:
     assert "raised accuracy" in variants._compare(facts(2, CLEAR), ["accuracy"])
     assert "raised" not in variants._compare(facts(2, CLEAR, total=4), ["accuracy"])

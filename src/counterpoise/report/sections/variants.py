@@ -45,6 +45,7 @@ def variants(facts: Facts) -> Part:
         most = float(len(facts.names))
         charts.append(_chart(facts, in_labels, "Labels to read", list(NAMES)[:2], most=most))
     sentence = f"On test, correction and rule “{facts.decision.rule}” change no decision."
+    sentence += f" In test: {facts.label_count}{facts.rough_classes}." if facts.rough_classes else ""
     if not facts.rule_decides_as_raw:
         sentence = _compare(facts, sorted(decisions, key=lambda figure: figure != facts.task.JUDGED_BY))
     advice = (
