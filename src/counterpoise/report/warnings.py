@@ -160,7 +160,7 @@ def _few_units(facts: Facts) -> Iterator[Finding]:
 def _too_wide(facts: Facts) -> Iterator[Finding]:
     table = facts.tables["classes"]
     ranked = table[(table["measure"] == "average_precision") & (table["units"] >= ROUGH)]
-    ranked = ranked[ranked["no_skill"] < MAJORITY]  # above it, average precision has little room to show skill
+    ranked = ranked[ranked["no_skill"] <= MAJORITY]  # above it, average precision has little room to show skill
     unclear = ranked[(ranked["low"] <= ranked["no_skill"]) & (ranked["no_skill"] <= ranked["high"])]
     if len(unclear):
         yield Finding(

@@ -17,7 +17,7 @@ def facts(supports: tuple[Support, ...]) -> Any:
 
 
 def test_the_mistake_with_the_most_units_is_named() -> None:
-    pairs = {(0, 1): Support(9, 4), (1, 0): Support(9, 3)}
+    pairs = {(0, 1): Support(9, 6), (1, 0): Support(9, 5)}
     text = confusion._most_frequent(facts((MANY, MANY, MANY)), pairs)
     assert "“plain” is taken for “usual” (9 of 60 images of 20 units)" in text
 
@@ -25,11 +25,12 @@ def test_the_mistake_with_the_most_units_is_named() -> None:
 @pytest.mark.parametrize(
     ("supports", "pairs"),
     [
-        ((MANY, MANY, MANY), {(0, 1): Support(2, 2), (1, 0): Support(2, 2)}),
+        ((MANY, MANY, MANY), {(0, 1): Support(6, 6), (1, 0): Support(6, 6)}),
         ((MANY, MANY, FEW), {(2, 0): Support(12, 2), (0, 1): Support(1, 1)}),
+        ((MANY, MANY, MANY), {(0, 1): Support(3, 3), (1, 0): Support(2, 2)}),
     ],
 )
-def test_no_mistake_is_the_most_frequent_if_another_is_as_frequent_or_its_class_has_too_few_units(
+def test_no_mistake_is_the_most_frequent_if_another_is_as_frequent_or_it_has_too_few_units(
     supports: tuple[Support, ...], pairs: dict[tuple[int, int], Support]
 ) -> None:
     assert confusion._most_frequent(facts(supports), pairs) == ""

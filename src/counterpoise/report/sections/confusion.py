@@ -92,10 +92,10 @@ def _units(facts: Facts) -> str:
 
 
 def _most_frequent(facts: Facts, pairs: Mapping[tuple[int, int], Support]) -> str:
-    """Name the mistake with the most units, if it alone has so many, and its class has enough; the first of `pairs`."""
+    """Name the mistake with the most units, the first of `pairs`, if these are enough and it alone has so many."""
     (actual, decided), wrong = next(iter(pairs.items()))
     of = facts.supports[actual]
-    if of.rough or list(pairs.values()).count(wrong) > 1:
+    if wrong.rough or list(pairs.values()).count(wrong) > 1:
         return ""
     return (
         f" The most frequent mistake on test: {quote(facts.names[actual])} is taken for "
