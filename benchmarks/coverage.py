@@ -134,7 +134,8 @@ def figures_of(single: tuple[Truth, Variant], multi: tuple[Truth, Variant]) -> F
     figures[f"average precision at {STATED:.0%}"] = estimates.average_precision_at(
         positives, scores, truth.units, STATED
     )
-    figures[f"precision at {STATED:.0%}"] = estimates.precision_at(positives, decided, truth.units, STATED)
+    rates = estimates.rates(positives, decided, truth.units)
+    figures[f"precision at {STATED:.0%}"] = estimates.precision_at(rates, STATED)
     labels, said = multi
     for name, score in (multilabel.figures(said, labels) | of_class(said, labels, index)).items():
         figures[f"labels: {name}"] = score

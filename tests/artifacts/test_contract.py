@@ -233,6 +233,8 @@ EXAMPLES: dict[str, Example] = {
             val_total=10,
             val_decided=((8, 0, 1, 1), (1, 1, 0, 8)),
             val_raw=((8, 0, 1, 1), (1, 1, 0, 8)),
+            val_decided_effects=(1.0, 1.0),
+            val_raw_effects=(1.0, 1.0),
             prevalences=(decision.Moved(0.05, (0.95, 0.05), (0.1, -0.7), ((1.0, 0.0), (0.0, 19.0)), ()),),
             knots=(((-1.5, 0.1 + 0.2), (1e-300, 0.9)), ((), ())),
         )

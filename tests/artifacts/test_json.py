@@ -37,6 +37,8 @@ DECISION = decision.Decision(
     val_total=6,
     val_decided=((2, 1, 1, 2), (2, 1, 1, 2)),
     val_raw=((3, 1, 0, 2), (2, 0, 1, 3)),
+    val_decided_effects=(1.5, 1.0),
+    val_raw_effects=(1.0, 2.0),
     prevalences=(decision.Moved(0.1, (0.9, 0.1), (0.5, -1.6), ((1.0, 0.0), (0.0, 1.0)), ()),),
 )
 

@@ -90,3 +90,18 @@ def test_another_share_leaves_the_proportions_of_the_others():
     np.testing.assert_allclose(moved, [0.4, 0.2, 0.4])
     alone = links.find("sigmoid").moved(np.array([0.6, 0.3, 0.1]), 2, 0.4)
     np.testing.assert_allclose(alone, [0.6, 0.3, 0.4])
+
+
+@pytest.mark.parametrize("share", [0.001, 0.5])
+@pytest.mark.parametrize("counts", [(15, 0, 0, 78), (0, 3, 5, 90), (0, 0, 5, 90)])
+def test_an_interval_contains_its_value(counts: tuple[int, int, int, int], share: float) -> None:
+    for figure in (prevalence.expected_precision, prevalence.expected_flagged):
+        value, interval = figure(counts, share)
+        assert np.isnan(value) or interval.low <= value <= interval.high
+
+
+def test_examples_in_groups_widen_the_interval() -> None:
+    spans = [prevalence.expected_precision((30, 20, 10, 500), 0.05, (effect, effect))[1] for effect in (1.0, 3.0)]
+    widths = [span.high - span.low for span in spans]
+    assert widths[1] > 1.4 * widths[0]
+    assert prevalence.rate_effects(np.array([True] * 4 + [False]), np.array([True] * 5), np.zeros(5)) == (4.0, 1.0)

@@ -77,6 +77,8 @@ def a_decision(task: str, thresholds: tuple[float | None, ...] = ()) -> decision
         val_total=3,
         val_decided=((1, 0, 0, 2),) * 3,
         val_raw=((1, 0, 0, 2),) * 3,
+        val_decided_effects=(1.0, 1.0),
+        val_raw_effects=(1.0, 1.0),
         prevalences=(),
     )
 

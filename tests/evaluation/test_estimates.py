@@ -105,13 +105,35 @@ def test_what_is_all_right_is_no_point(name: str) -> None:
     assert interval.high == 1
 
 
-def test_precision_at_a_prevalence_has_an_interval_of_independent_images_alone() -> None:
-    for copies, reason in ((1, ""), (2, estimates.GROUPED)):
+@pytest.mark.parametrize("figure", [estimates.precision_at, estimates.flagged_at])
+def test_images_of_one_unit_widen_the_interval_of_a_figure_at_a_prevalence(
+    figure: Callable[..., estimates.Score],
+) -> None:
+    spans = []
+    for copies in (1, 4):
         x = a_test(copies)
-        value, interval = estimates.precision_at(x["positives"], x["says"], x["units"], 0.01)
-        assert 0 < value < 1
-        assert interval.reason == reason
-        assert np.isnan(interval.low) == bool(reason)
+        value, interval = figure(estimates.rates(x["positives"], x["says"], x["units"]), 0.01)
+        assert interval.low < value < interval.high
+        spans.append(interval.high - interval.low)
+    assert spans[1] > 0.95 * spans[0]
+    alone = estimates.rates(x["positives"], x["says"], np.arange(len(x["units"])))
+    low, high, _ = figure(alone, 0.01)[1]
+    assert high - low < 0.7 * spans[1]
+
+
+def test_a_figure_at_a_prevalence_needs_two_units_of_each_side() -> None:
+    actual = np.array([True] * 4 + [False] * 4)
+    for units, reason in (([0] * 4 + [1, 2, 3, 4], "FEW_POSITIVES"), ([0, 1, 2, 3] + [4] * 4, "FEW_NEGATIVES")):
+        _, interval = estimates.precision_at(estimates.rates(actual, actual, np.array(units)), 0.1)
+        assert interval.reason == getattr(estimates, reason)
+
+
+def test_a_calibration_error_without_variance_has_no_interval() -> None:
+    value, interval = estimates.calibration_error(
+        np.zeros(6), np.zeros(6, dtype=np.int64), np.arange(6), count=1, resamples=50, rng=np.random.default_rng(0)
+    )
+    assert value == 0
+    assert interval.reason == estimates.ALIKE
 
 
 def test_a_class_that_is_never_decided_for_has_no_precision_and_says_so() -> None:

@@ -127,6 +127,9 @@ class Decision:
         val_decided: For each class, decided on validation with these very rules: true positives, false positives, false
             negatives, true negatives.
         val_raw: The same of raw logits: the most probable class, or labels from 0.5 on.
+        val_decided_effects: Of the class that matters, design effects of recall and false-positive rate on validation,
+            with these rules; 1 where no images come in groups. See `prevalence.rate_effects`.
+        val_raw_effects: The same of raw logits.
         prevalences: The decision for other shares of the class that matters, as `evaluate.at_prevalence` asks.
         knots: `isotonic`: for each class where its curve has knots, and the probability there; a label that has too few
             images for a curve has no knots, but scale and bias. Empty for other calibrators.
@@ -157,6 +160,8 @@ class Decision:
     val_total: int
     val_decided: tuple[tuple[int, int, int, int], ...]
     val_raw: tuple[tuple[int, int, int, int], ...]
+    val_decided_effects: tuple[float, float]
+    val_raw_effects: tuple[float, float]
     prevalences: tuple[Moved, ...]
     knots: tuple[calibrators.Curve, ...] = ()
     estimated: Estimated | None = None

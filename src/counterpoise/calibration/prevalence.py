@@ -17,6 +17,9 @@ from counterpoise.metrics import averages, intervals
 
 Floats = NDArray[np.float64]
 SIMULATIONS = 20_000
+Counts = tuple[int, int, int, int]
+INDEPENDENT = (1.0, 1.0)
+"""Design effects of examples that do not come in groups."""
 
 
 def precision_at(recall: ArrayLike, false_positive_rate: ArrayLike, prevalence: float) -> Floats:
@@ -68,27 +71,52 @@ def importance(positives: NDArray[np.bool_], prevalence: float, weights: ArrayLi
     return np.where(both, scaled[0] + scaled[1], 0.0)
 
 
+def rate_effects(
+    positives: NDArray[np.bool_], decided: NDArray[np.bool_], groups: NDArray[np.generic]
+) -> tuple[float, float]:
+    """Compute the cautious design effects of recall and of the false-positive rate, as `expected_precision` takes them.
+
+    Args:
+        positives: (n,) which examples are positive.
+        decided: (n,) which ones are decided for.
+        groups: (n,) group of each example, sortable.
+
+    Returns:
+        At least 1 each: so many examples have the information of one independent example.
+
+    Example:
+        >>> rate_effects(np.array([True, False, False]), np.array([True, False, False]), np.arange(3))
+        (1.0, 1.0)
+    """
+    recall, wrong = (
+        intervals.cautious_design_effect(decided[side], groups[side]) if side.any() else 1.0
+        for side in (positives, ~positives)
+    )
+    return recall, wrong
+
+
 def expected_precision(
-    counts: tuple[int, int, int, int], prevalence: float, *, level: float = 0.95
+    counts: Counts, prevalence: float, effects: tuple[float, float] = INDEPENDENT, *, level: float = 0.95
 ) -> tuple[float, intervals.Interval]:
     """Compute the precision that a confusion table implies at another prevalence.
 
     Args:
         counts: True positives, false positives, false negatives, true negatives, as counted elsewhere.
         prevalence: Of the place to which it is carried, in (0, 1).
+        effects: Design effects of recall and false-positive rate where examples come in groups; see `rate_effects`.
         level: Coverage meant, in (0, 1).
 
     Returns:
         The precision from the observed rates, and an interval: quantiles of the precision over recall and
-        false-positive rate drawn from their Jeffreys posteriors, Beta(x + 1/2, n - x + 1/2). (NaN, (0, 1)) where one
-        side has no example.
+        false-positive rate drawn from their Jeffreys posteriors, Beta(x + 1/2, n - x + 1/2), with x and n divided by
+        the design effect. (NaN, (0, 1)) where one side has no example.
 
     Example:
         >>> value, interval = expected_precision((674, 67, 110, 717), 0.046)  # 86 % recall, 784 : 784
         >>> round(value, 2), round(interval.low, 2), round(interval.high, 2)
         (0.33, 0.28, 0.38)
     """
-    return _expected(precision_at, counts, prevalence, level)
+    return _expected(precision_at, counts, prevalence, effects, level)
 
 
 def flagged_at(recall: ArrayLike, false_positive_rate: ArrayLike, prevalence: float) -> Floats:
@@ -108,25 +136,27 @@ def flagged_at(recall: ArrayLike, false_positive_rate: ArrayLike, prevalence: fl
 
 
 def expected_flagged(
-    counts: tuple[int, int, int, int], prevalence: float, *, level: float = 0.95
+    counts: Counts, prevalence: float, effects: tuple[float, float] = INDEPENDENT, *, level: float = 0.95
 ) -> tuple[float, intervals.Interval]:
     """Compute the share of images decided for that a confusion table implies at another prevalence.
 
     Args:
         counts: True positives, false positives, false negatives, true negatives, as counted elsewhere.
         prevalence: Of the place to which it is carried, in (0, 1).
+        effects: Design effects of recall and false-positive rate, as above.
         level: Coverage meant, in (0, 1).
 
     Returns:
         The share, and an interval from the same draws as `expected_precision`.
     """
-    return _expected(flagged_at, counts, prevalence, level)
+    return _expected(flagged_at, counts, prevalence, effects, level)
 
 
 def _expected(
     figure: Callable[[ArrayLike, ArrayLike, float], Floats],
-    counts: tuple[int, int, int, int],
+    counts: Counts,
     prevalence: float,
+    effects: tuple[float, float],
     level: float,
 ) -> tuple[float, intervals.Interval]:
     """Compute a figure of recall and false-positive rate from the observed rates, and its interval from drawn ones."""
@@ -134,14 +164,14 @@ def _expected(
     if not tp + fn or not fp + tn:
         return float("nan"), intervals.Interval(0.0, 1.0)
     value = float(figure(tp / (tp + fn), fp / (fp + tn), prevalence))
-    drawn = intervals.percentile(figure(*_posterior(counts), prevalence), level=level)
-    return value, intervals.Interval(drawn.low, drawn.high)
+    drawn = intervals.percentile(figure(*_posterior(counts, effects), prevalence), level=level)
+    return value, intervals.Interval(min(drawn.low, value), max(drawn.high, value))
 
 
 @lru_cache(maxsize=4)
-def _posterior(counts: tuple[int, int, int, int]) -> tuple[Floats, Floats]:
+def _posterior(counts: Counts, effects: tuple[float, float]) -> tuple[Floats, Floats]:
     """Draw recall and false-positive rate from their Jeffreys posteriors."""
-    tp, fp, fn, tn = counts
+    (tp, fp, fn, tn), (of_recall, of_wrong) = counts, effects
     rng = seeds.generator(0, "expected precision")
-    recall = rng.beta(tp + 0.5, fn + 0.5, SIMULATIONS)
-    return recall, rng.beta(fp + 0.5, tn + 0.5, SIMULATIONS)
+    recall = rng.beta(tp / of_recall + 0.5, fn / of_recall + 0.5, SIMULATIONS)
+    return recall, rng.beta(fp / of_wrong + 0.5, tn / of_wrong + 0.5, SIMULATIONS)

@@ -14,7 +14,7 @@ from counterpoise.artifacts.decision import Decision
 from counterpoise.artifacts.positive import Positive
 from counterpoise.artifacts.predictions import Predictions
 from counterpoise.artifacts.prior import Prior
-from counterpoise.calibration import calibrators, links, prior_ledger
+from counterpoise.calibration import calibrators, links, prevalence, prior_ledger
 from counterpoise.config import PATH, InputError
 from counterpoise.decision import rules
 from counterpoise.storage import ArtifactError
@@ -71,6 +71,7 @@ def calibrate(
         fit = members.fit(calibrator, logits, targets, offset, min_positives=min_positives)
     except ValueError as error:
         raise InputError(f"{PATH}: {error}") from error
+    raw = rules.raw(logits, prior.task)[1]
     return Decision(
         task=prior.task,
         classes=val.classes,
@@ -94,7 +95,9 @@ def calibrate(
         val_images=tuple(truth.sum(axis=0).tolist()),
         val_total=len(truth),
         val_decided=(),
-        val_raw=count(truth, rules.raw(logits, prior.task)[1]),
+        val_raw=count(truth, raw),
+        val_decided_effects=prevalence.INDEPENDENT,
+        val_raw_effects=_effects(positive.name, val, truth, raw),
         prevalences=(),
         knots=fit.knots,
     )
@@ -131,4 +134,11 @@ def count(truth: NDArray[np.bool_], decided: NDArray[np.bool_]) -> Counts:
 def counted(decision: Decision, val: Predictions, truth: NDArray[np.bool_]) -> Decision:
     """Add the counts of what a decision decides on validation, whose true labels are `truth`, (n, c)."""
     decided = rules.decided(decision, rules.probabilities(decision, val.logits))
-    return replace(decision, val_decided=count(truth, decided))
+    effects = _effects(decision.positive, val, truth, decided)
+    return replace(decision, val_decided=count(truth, decided), val_decided_effects=effects)
+
+
+def _effects(name: str, val: Predictions, truth: NDArray[np.bool_], decided: NDArray[np.bool_]) -> tuple[float, float]:
+    """Compute the design effects of the rates of one class."""
+    index = val.classes.index(name)
+    return prevalence.rate_effects(truth[:, index], decided[:, index], np.array(val.groups))

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise.calibration import prevalence as prevalence_of
+from counterpoise.evaluation.imaginary_units import doubted
 from counterpoise.metrics import averages, confusion, influence, intervals, multilabel, ranking
 from counterpoise.metrics.arguments import distinct, unit_codes
 from counterpoise.metrics.intervals import Interval
@@ -37,19 +39,14 @@ NO_DECIDED = "the class is never decided for"
 NO_IMAGES = "there are no images"
 NO_LABELS = "no image has a label"
 ALIKE = "nothing varies between these images"
-GROUPED = "no method covers precision at another prevalence where images come in groups"
 
 
 def share(successes: Booleans, units: Units) -> Score:
-    """Compute a share and Wilson's interval, with the trials divided by the design effect of the units.
-
-    Where units have several images, the design effect is itself estimated. So it is multiplied by the square of
-    Student's over the normal quantile (Korn & Graubard 1998), with the units less one as degrees of freedom.
-    """
+    """Compute a share and Wilson's interval, with the trials divided by the cautious design effect of the units."""
     value = _mean(successes)
     if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
         return value, intervals.missing(reason)
-    effect = intervals.design_effect(successes, units) * _few_units_factor(units)
+    effect = intervals.cautious_design_effect(successes, units)
     low, high = intervals.wilson(int(successes.sum()), len(successes), design_effect=effect)
     return value, Interval(float(low), float(high))
 
@@ -109,27 +106,36 @@ def average_precision_at(positives: Booleans, scores: Floats, units: Units, prev
     return plain, Interval(low.low, high.high)
 
 
-def precision_at(positives: Booleans, decided: Booleans, units: Units, prevalence: float) -> Score:
-    """Compute precision where positives have another share, and its interval, which needs independent images."""
-    score = prevalence_of.expected_precision(_counts(positives, decided), prevalence)
-    return _of_independent(score, positives, units)
+class Rates(NamedTuple):
+    """What figures at another prevalence follow from: counts, design effects of both rates, and what they lack."""
+
+    counts: tuple[int, int, int, int]
+    effects: tuple[float, float]
+    lacking: str
 
 
-def flagged_at(positives: Booleans, decided: Booleans, units: Units, prevalence: float) -> Score:
+def rates(positives: Booleans, decided: Booleans, units: Units) -> Rates:
+    """Count true and false positives, false and true negatives, and say how much the units of each side tell."""
+    sides = (positives, decided), (~positives, decided), (positives, ~decided), (~positives, ~decided)
+    tp, fp, fn, tn = (int((side & says).sum()) for side, says in sides)
+    lacking = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES)
+    lacking = lacking or _lacking(units[~positives], NO_NEGATIVES, FEW_NEGATIVES)
+    return Rates((tp, fp, fn, tn), prevalence_of.rate_effects(positives, decided, units), lacking)
+
+
+def precision_at(of: Rates, prevalence: float) -> Score:
+    """Compute precision where positives have another share, and its interval from those of two rates over units."""
+    return _carried(of, prevalence_of.expected_precision(of.counts, prevalence, of.effects))
+
+
+def flagged_at(of: Rates, prevalence: float) -> Score:
     """Compute the share of images decided for where positives have another share, and its interval, likewise."""
-    score = prevalence_of.expected_flagged(_counts(positives, decided), prevalence)
-    return _of_independent(score, positives, units)
+    return _carried(of, prevalence_of.expected_flagged(of.counts, prevalence, of.effects))
 
 
-def _of_independent(score: Score, positives: Booleans, units: Units) -> Score:
-    """Drop the interval of a figure at another prevalence where images are not independent, or too few."""
+def _carried(of: Rates, score: Score) -> Score:
     value, interval = score
-    if np.isnan(value):
-        reason = NO_POSITIVES if not positives.any() else NO_NEGATIVES if positives.all() else NO_DECIDED
-        return value, intervals.missing(reason)
-    if len(distinct(units)) < len(units):
-        return value, intervals.missing(GROUPED)
-    reason = _lacking(units[positives], NO_POSITIVES, FEW_POSITIVES)
+    reason = of.lacking or (NO_DECIDED if np.isnan(value) else "")
     return value, intervals.missing(reason) if reason else interval
 
 
@@ -154,7 +160,7 @@ def balanced_accuracy(targets: Units, decided: Units, count: int, units: Units) 
 
 
 def macro_f1(targets: Units, decided: Units, count: int, units: Units) -> Score:
-    """Compute the mean F1 of the classes present, and its interval from influence values by class.
+    """Compute the mean F1 of the classes present, and its interval from influence values by class and `doubted`.
 
     Where every decision is right, or every one wrong, the interval is that of balanced accuracy.
     """
@@ -167,16 +173,19 @@ def macro_f1(targets: Units, decided: Units, count: int, units: Units) -> Score:
     mean = float(each[known].mean())
     if mean in (0, 1):
         return value, balanced_accuracy(targets, decided, count, units)[1]
-    spread = influence.stratified(influence.macro_f1(targets, decided, count, known), classes, units)
-    return value, with_unknown(_studentized(mean, spread), len(known), each[np.setdiff1d(present, known)])
+    actual, says, classes, units = doubted(targets, decided, classes, units, table)
+    spread = influence.stratified(influence.macro_f1(actual, says, count, known), classes, units)
+    centre = float(confusion.f1(confusion.confusion_matrix(actual, says, count))[known].mean())
+    return value, with_unknown(_around(centre, mean, spread), len(known), each[np.setdiff1d(present, known)])
 
 
 def matthews(targets: Units, decided: Units, count: int, units: Units) -> Score:
-    """Compute the Matthews correlation, and its interval from influence values by class.
+    """Compute the Matthews correlation, and its interval from influence values by class and `doubted`.
 
     Where every decision is right, the lower end is that of balanced accuracy b over guessing, (b - 1/c) / (1 - 1/c).
     """
-    value = float(confusion.matthews(confusion.confusion_matrix(targets, decided, count)))
+    table = confusion.confusion_matrix(targets, decided, count)
+    value = float(confusion.matthews(table))
     if reason := _lacking(units, NO_IMAGES, FEW_UNITS):
         return value, intervals.missing(reason)
     if (targets == targets[0]).all() or (decided == decided[0]).all():
@@ -185,8 +194,10 @@ def matthews(targets: Units, decided: Units, count: int, units: Units) -> Score:
         low, high, reason = balanced_accuracy(targets, decided, count, units)[1]
         present = len(distinct(targets))
         return value, Interval((present * low - 1) / (present - 1), high, reason)
-    spread = influence.stratified(influence.matthews(targets, decided, count), strata(targets, units), units)
-    return _studentized(value, spread, low=-1)
+    actual, says, classes, units = doubted(targets, decided, strata(targets, units), units, table)
+    spread = influence.stratified(influence.matthews(actual, says, count), classes, units)
+    centre = float(confusion.matthews(confusion.confusion_matrix(actual, says, count)))
+    return _around(centre, value, spread, low=-1)
 
 
 def mean_average_precision(truth: Booleans, probs: Floats, units: Units) -> Score:
@@ -256,6 +267,8 @@ def calibration_error(
     value = float(np.abs(sums.sum(axis=0)).sum() / len(gaps))
     if len(sums) < FEWEST_UNITS:
         return value, intervals.missing(FEW_UNITS)
+    if (sums == sums[0]).all():
+        return value, intervals.missing(ALIKE)
     interval = intervals.calibration_error(sums, len(gaps), resamples=resamples, rng=rng)
     return value, Interval(min(interval.low, value), max(interval.high, value))
 
@@ -280,6 +293,14 @@ def _studentized(value: float, spread: influence.Spread, low: float = 0.0, high:
     if not (low < value < high and spread.variance > NO_VARIANCE * (high - low) ** 2):
         return value, intervals.missing(ALIKE)
     return value, intervals.logit_t(value, spread.variance, spread.freedom, low=low, high=high)
+
+
+def _around(centre: float, value: float, spread: influence.Spread, low: float = 0.0) -> Score:
+    """Give a figure the interval of what it is with imaginary units, where that is not at its limit, and include it."""
+    interval = _studentized(centre, spread, low)[1]
+    if interval.reason:
+        return value, interval
+    return value, Interval(min(interval.low, value), max(interval.high, value))
 
 
 def _mean_interval(scores: list[Score]) -> Interval:
@@ -323,13 +344,6 @@ def _proportion(successes: Booleans, units: Units) -> Score:
     return _mean(successes), Interval(float(low), float(high))
 
 
-def _few_units_factor(units: Units) -> float:
-    from scipy.special import ndtri, stdtrit
-
-    count = len(distinct(units))
-    return 1.0 if count == len(units) else float((stdtrit(count - 1, 0.975) / ndtri(0.975)) ** 2)
-
-
 def _design_effect(
     influence_on: Callable[[Booleans, Floats], Floats], positives: Booleans, scores: Floats, units: Units
 ) -> float:
@@ -343,13 +357,6 @@ def _design_effect(
     if not alone > 0 or not grouped > 0:
         return len(units[positives]) / len(distinct(units[positives]))
     return max(1.0, grouped / alone)
-
-
-def _counts(positives: Booleans, decided: Booleans) -> tuple[int, int, int, int]:
-    """Count true and false positives, false and true negatives."""
-    sides = (positives, decided), (~positives, decided), (positives, ~decided), (~positives, ~decided)
-    tp, fp, fn, tn = (int((side & says).sum()) for side, says in sides)
-    return tp, fp, fn, tn
 
 
 def _mean(successes: Booleans) -> float:

@@ -12,7 +12,6 @@ from counterpoise.artifacts.decision import Decision
 from counterpoise.calibration import prevalence
 from counterpoise.evaluation import estimates
 from counterpoise.evaluation.scores import Floats, Score, Truth, Variant, redecided
-from counterpoise.metrics import intervals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,11 +72,12 @@ def prevalence_grid(decided: Variant, decision: Decision, truth: Truth) -> pd.Da
     import pandas as pd
 
     index = truth.positive
-    positives, own = truth.targets[:, index], decided.decided[:, index]
+    positives = truth.targets[:, index]
+    rates = estimates.rates(positives, decided.decided[:, index], truth.units)
     rows: list[tuple[object, ...]] = []
     for share in _grid_shares(decision, float(positives.mean()), index):
-        value, interval = estimates.precision_at(positives, own, truth.units, share)
-        flagged, ends = estimates.flagged_at(positives, own, truth.units, share)
+        value, interval = estimates.precision_at(rates, share)
+        flagged, ends = estimates.flagged_at(rates, share)
         alarms = (_alarms(value), _alarms(interval.high), _alarms(interval.low))
         scores = (value, interval.low, interval.high), alarms, tuple(1000 * n for n in (flagged, ends.low, ends.high))
         rows += [(share, figure, *score) for figure, score in zip(plots.GRID_FIGURES, scores, strict=True)]
@@ -104,10 +104,11 @@ def _rows(
 ) -> list[tuple[object, ...]]:
     """Make the rows of one share: what is expected from validation, then what test shows for each variant."""
     rows: list[tuple[object, ...]] = []
-    for name, counts in (("raw expected", decision.val_raw), ("expected", decision.val_decided)):
-        value, interval = prevalence.expected_precision(counts[truth.positive], share)
-        if truth.grouped:
-            interval = intervals.missing(estimates.GROUPED)
+    for name, counts, effects in (
+        ("raw expected", decision.val_raw, decision.val_raw_effects),
+        ("expected", decision.val_decided, decision.val_decided_effects),
+    ):
+        value, interval = prevalence.expected_precision(counts[truth.positive], share, effects)
         rows.append((place, share, name, "precision", value, interval.low, interval.high))
     for name, variant in variants.items():
         for figure, (value, interval) in _at(variant, truth, share).items():
@@ -119,7 +120,7 @@ def _at(variant: Variant, truth: Truth, share: float) -> dict[str, Score]:
     """Compute the figures of a variant on images weighed to a share of the class that matters."""
     positives, decided = truth.targets[:, truth.positive], variant.decided[:, truth.positive]
     return {
-        "precision": estimates.precision_at(positives, decided, truth.units, share),
+        "precision": estimates.precision_at(estimates.rates(positives, decided, truth.units), share),
         "recall": estimates.recall(positives, decided, truth.units),
         "average_precision": estimates.average_precision_at(
             positives, variant.probs[:, truth.positive], truth.units, share

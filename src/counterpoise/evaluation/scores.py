@@ -58,11 +58,6 @@ class Truth:
         """Number of units, (c,), with an image of each class."""
         return units_of_classes(self.targets, self.units)
 
-    @cached_property
-    def grouped(self) -> bool:
-        """Whether a unit has more than one image."""
-        return len(distinct(self.units)) < len(self.units)
-
 
 def units_of_classes(targets: Booleans, units: Units) -> Units:
     """Count the units, (c,), that have an image of each class.

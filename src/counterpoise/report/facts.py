@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 SHOWN_CLASSES = 20
 """With more classes than this, charts show the rarest ones, and a folded table shows the others."""
 SPLITS = ("train", "val", "test", "unused")
-OVER_CLASSES = ("balanced_accuracy", "macro_f1")
+OVER_CLASSES = ("balanced_accuracy", "macro_f1", "mean_average_precision")
 """Figures that are means over classes, so that the class with the fewest units limits what they show."""
+
+OF_POSITIVE = ("recall", "precision", "average_precision", "roc_auc")
+"""Figures of the class that matters alone."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,11 @@ class Facts:
         """Unit of each test image, numbered from 0, shape (n,)."""
         return np.asarray(np.unique(self.test.groups, return_inverse=True)[1], dtype=np.int64)
 
+    @property
+    def test_images(self) -> str:
+        """The number of test images, and that of their units if it differs."""
+        return self.support(np.ones(len(self.targets), dtype=bool)).text
+
     def support(self, chosen: NDArray[np.bool_]) -> Support:
         """Count chosen test images, shape (n,), and the units that they come from."""
         return Support(int(chosen.sum()), len(np.unique(self.units[chosen])))
@@ -231,10 +239,10 @@ class Facts:
         columns = labels.indicators(self.val.labels, self.names).T
         return tuple(Support(int(column.sum()), len(np.unique(units[column]))) for column in columns)
 
-    @cached_property
-    def val_decided(self) -> NDArray[np.bool_]:
-        """Decisions for the validation images, shape (n, c)."""
-        return rules.decided(self.decision, rules.probabilities(self.decision, self.val.logits))
+    @property
+    def rule_decides_as_raw(self) -> bool:
+        """Whether correction and rule change no decision on test."""
+        return np.array_equal(self.decided, rules.raw(self.test.logits.astype(np.float64), self.decision.task)[1])
 
     @cached_property
     def mistaken(self) -> NDArray[np.bool_]:
@@ -321,6 +329,15 @@ class Facts:
         if figure in OVER_CLASSES:
             return min(support.units for support in self.supports if support.images)
         return len(np.unique(self.units))
+
+    def few_units(self, figure: str) -> str:
+        """Say that a figure of `metrics.json` rests on too few units to be compared; empty if it does not."""
+        name = figure.removesuffix("_raw")
+        units = self.test_support.units if name in OF_POSITIVE else self.rests_on(name)
+        if units >= ROUGH or name not in (*OF_POSITIVE, *OVER_CLASSES):
+            return ""
+        of = quote(self.positive_name) if name in OF_POSITIVE else f"a {self.words.noun}"
+        return f"only {counted(units, 'unit')} of {of}"
 
     def remedy(self, piece: str) -> str:
         """Look up the value of a switch in the ledger; "none" if the ledger has no line for it."""

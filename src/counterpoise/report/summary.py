@@ -137,11 +137,12 @@ def verdict(facts: Facts) -> str:
 
 def test_set(facts: Facts) -> str:
     """Say what test holds, and explain brackets, ticks and units."""
-    test, own = facts.support(np.ones(len(facts.targets), dtype=bool)), facts.test_support
-    alone = "" if test.images > test.units else " Here, each test image is a unit of its own."
+    own, alone = facts.test_support, ""
+    if len(np.unique(facts.units)) == len(facts.units):
+        alone = " Here, each test image is a unit of its own."
     raw = "" if facts.boxes is not None else "Raw: before calibration and decision rule. "  # no card of boxes is raw
     return (
-        f"Test: {test.text}, {own.text} with the {facts.words.noun} that matters. Brackets: 95 % intervals. "
+        f"Test: {facts.test_images}, {own.text} with the {facts.words.noun} that matters. Brackets: 95 % intervals. "
         f"Tick: no skill, the score of random guessing. {raw}{MEANING}{alone}"
     )
 
@@ -255,7 +256,7 @@ def figures(facts: Facts) -> Table:
     rows = tuple(
         (
             figure_name(name),
-            MEANINGS.get(name.removesuffix("_raw"), "") + (", without rule" if name.endswith("_raw") else ""),
+            "; ".join(filter(None, (_meaning(name), facts.few_units(name)))),
             _three_decimals(value) if isinstance(value, float) else write_count(value),
             " to ".join(_three_decimals(end) for end in facts.metrics.intervals.get(name, ())),
         )
@@ -263,6 +264,10 @@ def figures(facts: Facts) -> Table:
     )
     head = ("metric", "meaning", "value", "95 % interval")
     return Table("All metrics of reports/metrics.json, rounded to three decimals.", head, rows, text_columns=2)
+
+
+def _meaning(name: str) -> str:
+    return MEANINGS.get(name.removesuffix("_raw"), "") + (", without rule" if name.endswith("_raw") else "")
 
 
 def _three_decimals(value: float) -> str:

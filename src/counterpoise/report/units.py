@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from counterpoise.artifacts import metrics
+from counterpoise.metrics import intervals
 from counterpoise.report.texts import PointEstimate, write_count
 
 FEW = 10
@@ -84,6 +88,18 @@ class Support:
         """
         missing = ", no interval" if estimate.value is not None and estimate.interval is None else ""
         return f"{estimate.text}{missing}, n = {write_count(self.images)}{self.note}"
+
+
+def grouped_share(successes: NDArray[np.bool_], units: NDArray[np.int64]) -> tuple[float, float]:
+    """Compute Wilson's 95 % interval of a share of images, shape (n,), that come from units.
+
+    Example:
+        >>> [round(end, 2) for end in grouped_share(np.array([True, False, True, False]), np.arange(4))]
+        [0.15, 0.85]
+    """
+    effect = intervals.cautious_design_effect(successes, units)
+    low, high = intervals.wilson(int(successes.sum()), len(successes), design_effect=effect)
+    return float(low), float(high)
 
 
 def _plural(number: int, noun: str) -> str:

@@ -23,6 +23,8 @@ LARGE_CLUSTER = 10
 """So many duplicates of one image are either a series or a false alarm of the search for duplicates."""
 REST_OF_RATE = 0.01
 """Epochs that together have less than this share of the summed learning rate hardly change the model."""
+MAJORITY = 0.5
+"""The ranking of a class with a larger share of test is not judged."""
 STILL = 0.01
 """A loss that changes by less than this share has stopped improving."""
 LACKS = {" has no interval: ": "have no interval", " is undefined: ": "are undefined"}
@@ -158,6 +160,7 @@ def _few_units(facts: Facts) -> Iterator[Finding]:
 def _too_wide(facts: Facts) -> Iterator[Finding]:
     table = facts.tables["classes"]
     ranked = table[(table["measure"] == "average_precision") & (table["units"] >= ROUGH)]
+    ranked = ranked[ranked["no_skill"] <= MAJORITY]  # above it, average precision has little room to show skill
     unclear = ranked[(ranked["low"] <= ranked["no_skill"]) & (ranked["no_skill"] <= ranked["high"])]
     if len(unclear):
         yield Finding(
@@ -198,10 +201,11 @@ def _unattainable(facts: Facts) -> Iterator[Finding]:
 
 def _pooled(facts: Facts) -> Iterator[Finding]:
     if facts.decision.pooled:
+        one, several = "label has no calibration of its own", "labels have no calibration of their own"
         yield Finding(
-            f"{counted(len(facts.decision.pooled), 'label shares', 'labels share')} one calibration.",
-            f"{listed([quote(name) for name in facts.decision.pooled])}: validation has too few of their images for "
-            "separate calibrations (decide.min_positives).",
+            f"{counted(len(facts.decision.pooled), one, several)}.",
+            f"{listed([quote(name) for name in facts.decision.pooled])}: validation has fewer images with, or without, "
+            "the label than decide.min_positives. The calibration is that of all labels together.",
         )
 
 
@@ -309,9 +313,9 @@ def _leaks(facts: Facts) -> Iterator[Finding]:
 def _other_baseline(facts: Facts) -> Iterator[Finding]:
     if facts.other_baseline is not None:
         yield Finding(
-            "When this page was written, the last commit had figures of other test images.",
-            f"{_sentence(facts.other_baseline, facts)} So “dvc metrics diff” does not show what a remedy changed. "
-            "Commit this run as the baseline first.",
+            "This run cannot be compared with the last commit.",
+            f"As this page is written, {facts.other_baseline}. So “dvc metrics diff” does not show what a remedy "
+            "changed. Commit this run as the baseline first.",
         )
 
 

@@ -198,13 +198,17 @@ class _Problem:
             return float(self._objective(functional.linear(self._features, weight, bias), self._targets))
 
     def _penalised(self, vector: NDArray[np.float64], penalty: float) -> tuple[float, NDArray[np.float64]]:
-        """Compute the mean loss plus the penalty, and its gradient, both divided by the slope at weights of zero."""
-        parameters = torch.from_numpy(vector).float().to(self._features.device).requires_grad_()
-        weight, bias = self._split(parameters)
-        logits = functional.linear(self._features, weight, bias)
-        value = self._objective(logits, self._targets) + penalty / 2 * weight.square().sum()
-        (gradient,) = torch.autograd.grad(value, parameters)
-        return float(value.detach()) / self._unit, gradient.cpu().double().numpy() / self._unit
+        """Compute the mean loss plus the penalty, and its gradient, both divided by the slope at weights of zero.
+
+        Autograd follows the loss alone; its slopes by the logits (n, c) times the features are those by the weights.
+        """
+        weight, bias = self._split(torch.from_numpy(vector).float().to(self._features.device))
+        logits = functional.linear(self._features, weight, bias).requires_grad_()
+        loss = self._objective(logits, self._targets)
+        (slopes,) = torch.autograd.grad(loss, logits)
+        gradient = torch.cat([(slopes.T @ self._features + penalty * weight).flatten(), slopes.sum(dim=0)])
+        value = float(loss.detach() + penalty / 2 * weight.square().sum())
+        return value / self._unit, gradient.cpu().double().numpy() / self._unit
 
     def _split(self, vector: Tensor) -> tuple[Tensor, Tensor]:
         size = self._layer.weight.numel()

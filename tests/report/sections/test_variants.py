@@ -40,6 +40,15 @@ def test_a_mean_over_classes_is_compared_from_five_units_of_each(figure: str, ra
     assert ("Not compared, since a class in test has fewer than 5 units" in text) == (not compared)
 
 
+@pytest.mark.parametrize("figure", ["recall", "macro_f1", "balanced_accuracy_raw", "mean_average_precision"])
+def test_the_table_of_all_figures_says_which_rest_on_fewer_than_five_units(figure: str) -> None:
+    for rarest, said in ((4, "only 4 units of "), (5, "")):
+        found = facts(rarest, CLEAR)
+        found.test_support, found.positive_name = found.supports[1], "rare"
+        assert Facts.few_units(found, figure).startswith(said)
+        assert Facts.few_units(found, "accuracy") == ""
+
+
 def test_figures_of_all_images_do_not_depend_on_the_rarest_class() -> None:
     assert "raised accuracy" in variants._compare(facts(2, CLEAR), ["accuracy"])
     assert "raised" not in variants._compare(facts(2, CLEAR, total=4), ["accuracy"])
@@ -56,3 +65,16 @@ def test_calibration_is_not_praised_from_fewer_than_five_units() -> None:
     text = calibration._change(0.12, 0.1, better, units=4)
     assert "lowered" not in text
     assert text.endswith("is not compared: test has only 4 units. ")
+
+
+def test_calibration_moved_nothing_where_the_difference_has_no_interval() -> None:
+    text = calibration._change(0.0, 0.0, Difference(0.0, float("nan"), float("nan")), units=20)
+    assert "moved" not in text
+    assert text.endswith("is not compared: the difference has no interval. ")
+
+
+@pytest.mark.parametrize("gain", [Difference(0.0015, 0.00006, 0.003), Difference(-0.004, -0.007, -0.0004)])
+def test_a_printed_interval_leaves_out_0_if_the_text_says_so(gain: Difference) -> None:
+    printed = variants.write_difference(gain)
+    assert gain.clear
+    assert not any(float(end.replace("−", "-")) == 0 for end in printed[printed.index("[") + 1 : -1].split(", "))

@@ -9,6 +9,7 @@ import numpy as np
 from counterpoise import seeds
 from counterpoise.evaluation import estimates
 from counterpoise.evaluation.class_scores import of_positive
+from counterpoise.evaluation.imaginary_units import instead
 from counterpoise.evaluation.scores import (
     BINS,
     Booleans,
@@ -76,10 +77,8 @@ def probability_influences(targets: Booleans, probs: Floats) -> dict[str, Floats
 
 def missed(index: int, targets: Booleans, decided: Booleans) -> Booleans:
     """Decide the class that images of this one most often get instead; without any, that of most other images."""
-    instead = [decided[targets[:, index]].sum(axis=0), decided.sum(axis=0) + 1]
-    counts = next(count for count in instead if np.delete(count, index).any())
-    counts[index] = -1
-    return np.asarray(np.arange(targets.shape[1]) == counts.argmax())
+    other = instead(decided[targets[:, index]].sum(axis=0), decided.sum(axis=0), index)
+    return np.asarray(np.arange(targets.shape[1]) == other)
 
 
 def calibration_error(variant: Variant, truth: Truth) -> Score:

@@ -8,6 +8,7 @@ from counterpoise.metrics.intervals.calibration import unit_gaps as unit_gaps
 from counterpoise.metrics.intervals.combined import mover as mover
 from counterpoise.metrics.intervals.interval import Interval as Interval
 from counterpoise.metrics.intervals.interval import missing as missing
+from counterpoise.metrics.intervals.proportions import cautious_design_effect as cautious_design_effect
 from counterpoise.metrics.intervals.proportions import clopper_pearson as clopper_pearson
 from counterpoise.metrics.intervals.proportions import design_effect as design_effect
 from counterpoise.metrics.intervals.proportions import wilson as wilson

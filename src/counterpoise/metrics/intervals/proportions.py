@@ -128,6 +128,38 @@ def design_effect(successes: ArrayLike, groups: ArrayLike) -> float:
     return max(1.0, float(m / (m - 1) * (residuals**2).sum() / (n * p * (1 - p))))
 
 
+def cautious_design_effect(successes: ArrayLike, groups: ArrayLike) -> float:
+    """Design effect that allows for being estimated itself, from few groups.
+
+    `design_effect` times the square of Student's over the normal quantile, with the groups less one as degrees of
+    freedom, where a group has several examples.
+
+    Args:
+        successes: Whether each example succeeded, boolean or 0/1, shape (n,).
+        groups: Group of each example, sortable values, shape (n,).
+
+    Returns:
+        At least 1. Of a single group it is the number of examples.
+
+    Raises:
+        ValueError: Lengths differ, or a success is not 0 or 1.
+
+    Source: Korn & Graubard 1998, "Confidence intervals for proportions with small expected number of positive counts
+        estimated from survey data".
+
+    Example:
+        >>> cautious_design_effect([1, 0, 1, 0], groups=range(4))
+        1.0
+        >>> round(cautious_design_effect([1, 1, 0, 0], groups=["a", "a", "b", "b"]), 1)  # 4 (12.71 / 1.96)^2
+        168.1
+    """
+    from scipy.special import ndtri, stdtrit
+
+    effect, codes = design_effect(successes, groups), unit_codes(groups, "groups")
+    m = int(codes.max(initial=-1)) + 1
+    return effect * float((stdtrit(m - 1, 0.975) / ndtri(0.975)) ** 2) if 1 < m < len(codes) else effect
+
+
 def _closed(low: FloatArray, high: FloatArray, x: FloatArray, n: FloatArray) -> tuple[Values, Values]:
     """Clip to [0, 1]. The lower bound is exactly 0 for 0 successes, the upper exactly 1 for n of n."""
     return np.where(x == 0, 0, np.clip(low, 0, 1))[()], np.where(x == n, 1, np.clip(high, 0, 1))[()]

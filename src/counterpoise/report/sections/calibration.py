@@ -47,7 +47,7 @@ def calibration(facts: Facts) -> Part:
         predicted, observed_share = (
             float(np.average(rows[column], weights=rows["count"])) for column in ("predicted", "observed")
         )
-        text = f"{facts.task.calibrated_sentence(predicted, observed_share)} "
+        text = f"{facts.task.calibrated_sentence(facts, predicted, observed_share)} "
     raw, calibrated = (facts.score(variant, "brier_score") for variant in ("raw", "calibrated"))
     text += _change(raw, calibrated, facts.difference("brier_score"), facts.rests_on("brier_score"))
     caption = (
@@ -80,10 +80,9 @@ def _change(raw: float, calibrated: float, gain: Difference, units: int) -> str:
         return ""
     text = f"the Brier score, the mean squared error of the probabilities, from {write_value(raw, 3)} to "
     text += write_value(calibrated, 3)
-    if math.isnan(gain.low):
-        return f"Calibration moved {text}; there is no interval for the difference. "
-    if units < ROUGH:
-        return f"{text[0].upper()}{text[1:]}, is not compared: test has only {counted(units, 'unit')}. "
+    if math.isnan(gain.low) or units < ROUGH:
+        why = "the difference has no interval" if units >= ROUGH else f"test has only {counted(units, 'unit')}"
+        return f"{text[0].upper()}{text[1:]}, is not compared: {why}. "
     if not gain.clear:
         return f"No clear change of {text}: {write_difference(gain, 3)}. "
     return f"Calibration {'lowered' if gain.value < 0 else 'raised'} {text}: {write_difference(gain, 3)}. "

@@ -38,7 +38,8 @@ def confusion(facts: Facts) -> Part:
     order = sorted(pairs, key=lambda pair: (-pairs[pair].units, -pairs[pair].images, pair))
     text = f"All {counted(int(table.sum()), 'test image')} are decided correctly."
     if pairs:
-        text = f"{write_count(errors.sum())} of {counted(int(table.sum()), 'test image')} are decided wrongly."
+        verb = "is" if errors.sum() == 1 else "are"
+        text = f"{write_count(errors.sum())} of {counted(int(table.sum()), 'test image')} {verb} decided wrongly."
         text += _most_frequent(facts, {pair: pairs[pair] for pair in order})
     if len(names) <= MATRIX_CLASSES:
         matrix = _matrix(facts)
@@ -91,15 +92,15 @@ def _units(facts: Facts) -> str:
 
 
 def _most_frequent(facts: Facts, pairs: Mapping[tuple[int, int], Support]) -> str:
-    """Name the mistake with the most units, of classes with enough of them; the first of `pairs` has the most."""
-    for (actual, decided), wrong in pairs.items():
-        of = facts.supports[actual]
-        if not of.rough:
-            return (
-                f" The most frequent mistake on test: {quote(facts.names[actual])} is taken for "
-                f"{quote(facts.names[decided])} ({write_count(wrong.images)} of {of.text})."
-            )
-    return ""
+    """Name the mistake with the most units, the first of `pairs`, if these are enough and it alone has so many."""
+    (actual, decided), wrong = next(iter(pairs.items()))
+    of = facts.supports[actual]
+    if wrong.rough or list(pairs.values()).count(wrong) > 1:
+        return ""
+    return (
+        f" The most frequent mistake on test: {quote(facts.names[actual])} is taken for "
+        f"{quote(facts.names[decided])} ({write_count(wrong.images)} of {of.text})."
+    )
 
 
 def label_errors(facts: Facts) -> Part:
@@ -113,7 +114,7 @@ def label_errors(facts: Facts) -> Part:
     )
     alarms = [facts.support(wrong) for wrong in (facts.decided & ~facts.targets).T]
     most = max(range(len(counts)), key=lambda k: (alarms[k].units, alarms[k].images, -k))
-    if not alarms[most].rough:
+    if not alarms[most].rough and alarms.count(alarms[most]) == 1:
         text += f" Most false alarms on test: {quote(facts.names[most])}, {alarms[most].text}."
     cells = {k: (write_count(counts[k].tp), write_count(counts[k].fn), write_count(counts[k].fp)) for k in facts.folded}
     folds = folded_classes(facts, "Test images, by label.", ("found", "missed", "false alarms"), cells)

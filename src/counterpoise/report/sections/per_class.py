@@ -96,8 +96,9 @@ def _span_of_recall(facts: Facts, table: pd.DataFrame) -> str:
     rows = known.to_dict("records")
     low, high = rows[0], rows[-1]
     if low["value"] == high["value"]:
-        same = f"Every {noun} with at least {ROUGH} units in test has the same recall"
-        return f"{same}, {write_value(low['value'])}.{remark}"
+        same = f"Every {noun} with at least {ROUGH} units in test has the same recall, {write_value(low['value'])}"
+        widest = max(rows, key=lambda row: row["high"] - row["low"])
+        return f"{same}; the least certain is that of {quote(widest['class'])}: {_text(widest)}.{remark}"
     text = f"Recall lies between {_text(low)} ({quote(low['class'])}) and {_text(high)} ({quote(high['class'])})."
     if PointEstimate.from_row(low).overlaps(PointEstimate.from_row(high)):
         text += f" These intervals overlap, so the order of the {facts.words.nouns} is uncertain."

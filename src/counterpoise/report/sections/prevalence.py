@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from counterpoise import labels
+from counterpoise.calibration.prevalence import rate_effects
 from counterpoise.metrics import difference, intervals
 from counterpoise.metrics.difference import Difference
 from counterpoise.report.charts import variants as variants_chart
@@ -109,35 +109,9 @@ def find_shift(facts: Facts) -> Shift | None:
     val, test = facts.val_counts, facts.test_counts
     if not 0 < val.positives < val.total or not 0 < test.positives < test.total:
         return None
-    units = min(facts.val_supports[facts.positive].units, facts.test_support.units)
-    return Shift(val, test, expected, shown, units, _design_effects(facts))
-
-
-def _design_effects(facts: Facts) -> tuple[float, float]:
-    """Compute the design effect of recall on validation and on test.
-
-    Where units have several images, it is multiplied by the square of Student's over the normal quantile, since it is
-    itself estimated (Korn & Graubard 1998, "Confidence intervals for proportions with small expected number of positive
-    counts estimated from survey data").
-    """
-    from scipy.special import ndtri, stdtrit
-
-    k = facts.positive
-    effects = []
-    for own, decided, units, support in (
-        (
-            labels.indicators(facts.val.labels, facts.names)[:, k],
-            facts.val_decided[:, k],
-            np.array(facts.val.groups),
-            facts.val_supports[k],
-        ),
-        (facts.targets[:, k], facts.decided[:, k], facts.units, facts.supports[k]),
-    ):
-        effect = intervals.design_effect(decided[own], units[own])
-        if 1 < support.units < support.images:
-            effect *= float((stdtrit(support.units - 1, 0.975) / ndtri(0.975)) ** 2)
-        effects.append(effect)
-    return effects[0], effects[1]
+    units, k = min(facts.val_supports[facts.positive].units, facts.test_support.units), facts.positive
+    effect, _ = rate_effects(facts.targets[:, k], facts.decided[:, k], facts.units)
+    return Shift(val, test, expected, shown, units, (facts.decision.val_decided_effects[0], effect))
 
 
 def explain(shift: Shift, name: str) -> tuple[str, ...]:
@@ -242,7 +216,7 @@ def expected_and_measured(facts: Facts) -> list[Part]:
         "Dots: 1,000 images or more, with the recall and the false alarm rate of test. Expected: from the decisions on "
         "validation. Measured: on test images, weighted to that share. Raw: without correction and rule. Rule: with "
         "both, which “Three scores” calls re-decided. The share is fixed here, so intervals of precision differ from "
-        "the headline; where images come in groups, there is none. Tick: no skill, which is the share itself."
+        "the headline. Tick: no skill, which is the share itself."
     )
     if redecides:
         caption += " Without adapting, recall is the same at each share, and is shown once."

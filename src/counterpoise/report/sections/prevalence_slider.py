@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PLACES = {"target": "deployment", "test": "test", "stated": "stated"}
 """`place` of `prevalence.csv` -> its name in the table."""
+MOST_DIGITS = 6
+"""Significant digits of a share in the grid."""
 
 
 def charts(facts: Facts) -> list[alt.LayerChart]:
@@ -28,9 +31,9 @@ def charts(facts: Facts) -> list[alt.LayerChart]:
     for figure in plots.GRID_FIGURES:
         rows = _of(facts, figure)
         if rows["value"].notna().any():
+            shares = _distinct(rows["prevalence"].tolist()).values()
             printed = [
-                f"at {write_prevalence(share)}: {_text(figure, row)}"
-                for share, row in zip(rows["prevalence"], rows.to_dict("records"), strict=True)
+                f"at {share}: {_text(figure, row)}" for share, row in zip(shares, rows.to_dict("records"), strict=True)
             ]
             start = _nearest(rows, facts.decision.target[facts.positive])
             here = printed[rows["prevalence"].tolist().index(start)]
@@ -51,13 +54,8 @@ def _has_intervals(facts: Facts) -> bool:
 
 
 def remark(facts: Facts) -> str:
-    """Say what the figures do not show: intervals where images come in groups, false alarms where test has none."""
-    texts = []
-    if not _has_intervals(facts) and facts.test_counts.predicted:
-        texts.append("Images come in groups here, so these figures have no interval.")
-    if not facts.test_counts.fp:
-        texts.append("Test has no false alarm, but new images may have some.")
-    return " ".join(texts)
+    """Say what the figures do not show: false alarms where test has none."""
+    return "" if facts.test_counts.fp else "Test has no false alarm, but new images may have some."
 
 
 def legend(facts: Facts) -> str:
@@ -73,12 +71,13 @@ def controls(facts: Facts) -> Markup:
     """Make the slider. Its positions are the shares of the grid; it starts at that of deployment."""
     shares = _of(facts, plots.GRID_FIGURES[0])["prevalence"]
     start = shares.tolist().index(_nearest(shares.to_frame(), facts.decision.target[facts.positive]))
-    texts = json.dumps([write_prevalence(share) for share in shares], ensure_ascii=False)
+    words = list(_distinct(shares.tolist()).values())
+    texts = json.dumps(words, ensure_ascii=False)
     return Markup(
         f'<label for="share">Share of {escape(quote(facts.positive_name))}</label>'
         f'<input type="range" id="share" min="0" max="{len(shares) - 1}" value="{start}" data-signal="{PARAMETER}" '
         f'data-values="{escape(json.dumps(shares.tolist()))}" data-texts="{escape(texts)}">'
-        f'<output for="share">{escape(write_prevalence(shares.iloc[start]))}</output>'
+        f'<output for="share">{escape(words[start])}</output>'
     )
 
 
@@ -107,16 +106,17 @@ def table(facts: Facts) -> Table:
 
 
 def _distinct(shares: Sequence[float]) -> dict[float, str]:
-    """Write shares, with a third digit where two of them would read the same.
+    """Write shares, with more digits where two of them would read the same.
 
     Example:
         >>> _distinct([0.0404, 0.04, 0.01])
         {0.0404: '4.04 %', 0.04: '4 %', 0.01: '1 %'}
     """
-    short = {share: write_prevalence(share) for share in shares}
-    return {
-        share: f"{100 * share:.3g} %" if list(short.values()).count(text) > 1 else text for share, text in short.items()
-    }
+    texts = {share: write_prevalence(share) for share in shares}
+    for digits in range(3, MOST_DIGITS + 1):
+        same = {text for text, times in Counter(texts.values()).items() if times > 1}
+        texts |= {share: f"{100 * share:.{digits}g} %" for share, text in texts.items() if text in same}
+    return texts
 
 
 def _of(facts: Facts, figure: str) -> pd.DataFrame:

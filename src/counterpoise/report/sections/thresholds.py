@@ -31,8 +31,10 @@ def thresholds(facts: Facts) -> Part:
     separate = len(names) - pooled
     calibrated = counted(separate, "label has its own calibration", "labels have their own calibration")
     if pooled:
-        first = f"{calibrated}; {pooled} share one" if separate else "All labels share one calibration"
-        calibrated = f"{first} (pooled), because validation has too few of their images"
+        whose = f"{calibrated}; {pooled}" if separate else counted(pooled, "label")
+        verb = "has" if pooled == 1 else "have"
+        calibrated = f"{whose} {verb} that of all labels together (pooled): validation has too few images with, or "
+        calibrated += "without, the label"
     calibrated += "."
     cells = {
         k: (

@@ -26,6 +26,8 @@ OF_PROBABILITIES = (
 )
 IN_LABELS = ("coverage",)
 """Figures that are numbers of labels and need a separate axis."""
+MOST_DIGITS = 6
+"""Of a difference whose interval ends near 0."""
 LOWER_IS_BETTER = ("expected_calibration_error", "brier_score", "coverage")
 
 
@@ -42,7 +44,10 @@ def variants(facts: Facts) -> Part:
     if in_labels:
         most = float(len(facts.names))
         charts.append(_chart(facts, in_labels, "Labels to read", list(NAMES)[:2], most=most))
-    sentence = _compare(facts, sorted(decisions, key=lambda figure: figure != facts.task.JUDGED_BY))
+    sentence = f"On test, correction and rule “{facts.decision.rule}” change no decision."
+    sentence += f" In test: {facts.label_count}{facts.rough_classes}." if facts.rough_classes else ""
+    if not facts.rule_decides_as_raw:
+        sentence = _compare(facts, sorted(decisions, key=lambda figure: figure != facts.task.JUDGED_BY))
     advice = (
         "A remedy that only moves the threshold improves raw scores, but not re-decided ones. Compare remedies by "
         "their re-decided scores, and by average precision, which no threshold changes."
@@ -114,11 +119,17 @@ def _compare(facts: Facts, figures: Sequence[str]) -> str:
 def write_difference(gain: Difference, digits: int = 2) -> str:
     """Write a difference with its sign and its interval, if there is one.
 
+    An interval that leaves out 0 gets as many digits as show this, at most `MOST_DIGITS`.
+
     Example:
+        >>> write_difference(Difference(0.002, 0.0001, 0.004))
+        '+0.0020 [+0.0001, +0.0040]'
         >>> write_difference(Difference(0.13, 0.07, 0.19)), write_difference(Difference(-0.001, -0.04, 0.04))
         ('+0.13 [+0.07, +0.19]', '0.00 [−0.04, +0.04]')
     """
     ends = () if math.isnan(gain.low) else (gain.low, gain.high)
+    while gain.clear and digits < MOST_DIGITS and any(round(end, digits) == 0 for end in ends):
+        digits += 1
     value, *interval = (_signed(number, digits) for number in (gain.value, *ends))
     return f"{value} [{', '.join(interval)}]" if interval else value
 

@@ -53,7 +53,7 @@ class Task(Protocol):
     def moves_prior(self, factors: Sequence[float]) -> bool:
         """Say whether a line of the ledger changes the prior by more than 5 %."""
 
-    def calibrated_sentence(self, predicted: float, observed: float) -> str:
+    def calibrated_sentence(self, facts: Facts, predicted: float, observed: float) -> str:
         """Compare the mean calibrated probability with the observed share."""
 
     def variants_caption(self, facts: Facts) -> str:

@@ -77,7 +77,7 @@ def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
             facts,
             "expected_calibration_error",
             "Expected calibration error",
-            f"{counted(len(facts.targets), 'image')}; lower is better; raw {write_value(error)}",
+            f"{facts.test_images}; lower is better; raw {write_value(error)}",
         ),
     )
 
@@ -105,11 +105,13 @@ def moves_prior(factors: Sequence[float]) -> bool:
     return max(factors) > MATERIAL * min(factors)
 
 
-def calibrated_sentence(predicted: float, observed: float) -> str:
+def calibrated_sentence(facts: Facts, predicted: float, observed: float) -> str:
     """Compare the mean probability of the most probable class with how often it is right."""
+    ends = facts.estimate("calibrated", "accuracy").interval
+    sure = f" (95 % interval {write_share(ends[0])} to {write_share(ends[1])})" if ends else ""
     return (
         f"After calibration, the most probable class has an average probability of {write_share(predicted)}, and it is "
-        f"right for {write_share(observed)} of the images."
+        f"right for {write_share(observed)} of the images{sure}."
     )
 
 

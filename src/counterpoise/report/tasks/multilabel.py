@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from counterpoise.report.facts import Facts, counted, quote
 from counterpoise.report.parts import Part
 from counterpoise.report.sections import co_occurrence, decision_rates
@@ -19,6 +21,7 @@ from counterpoise.report.sections.training import training
 from counterpoise.report.sections.variants import variants
 from counterpoise.report.summary import HeadlineFigure, headline_figure
 from counterpoise.report.texts import write_count, write_prevalence, write_value
+from counterpoise.report.units import grouped_share
 from counterpoise.report.warnings import Finding
 from counterpoise.report.words import Words
 
@@ -70,7 +73,7 @@ def problem(facts: Facts) -> str:
 
 def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
     """Choose a figure of the ranking, two of labels, and one of whole images."""
-    figures, images = facts.metrics.figures, len(facts.targets)
+    figures = facts.metrics.figures
     present, no_skill = figures.get("classes_present", 0), figures.get("no_skill_mean_average_precision")
     tp, fn = (sum(getattr(count, cell) for count in facts.counts) for cell in ("tp", "fn"))
     exact = int((~facts.mistaken).sum())
@@ -86,7 +89,7 @@ def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
         headline_figure(facts, "macro_f1", "Macro F1", f"all labels weigh the same; raw {write_value(raw)}"),
         headline_figure(facts, "micro_f1", "Micro F1", f"{write_count(tp)} of {counted(tp + fn, 'label')} found"),
         headline_figure(
-            facts, "exact_match", "Exact match", f"{write_count(exact)} of {counted(images, 'image')} with no error"
+            facts, "exact_match", "Exact match", f"{write_count(exact)} of {facts.test_images} with no error"
         ),
     )
 
@@ -124,11 +127,12 @@ def moves_prior(factors: Sequence[float]) -> bool:
     return max(max(factors), 1 / min(factors)) > MATERIAL
 
 
-def calibrated_sentence(predicted: float, observed: float) -> str:
+def calibrated_sentence(facts: Facts, predicted: float, observed: float) -> str:
     """Compare the mean probability of a label with how often it is present."""
+    ends = grouped_share(facts.targets.ravel(), np.repeat(facts.units, facts.targets.shape[1]))
     return (
         f"After calibration, a label has an average probability of {write_prevalence(predicted)}, and it is present in "
-        f"{write_prevalence(observed)} of the cases."
+        f"{write_prevalence(observed)} of the cases (95 % interval {' to '.join(map(write_prevalence, ends))})."
     )
 
 
