@@ -57,8 +57,8 @@ def test_labels_with_ten_units_have_verdicts_of_their_own(multilabel: Multilabel
 
 
 def test_the_mean_counts_labels_with_five_units_and_the_rarest_of_them_gives_the_power(multilabel: Multilabel) -> None:
-    root, _ = multilabel
-    images = comparison.images(experiment.read(root, cells.SPLITS))
+    root, content = multilabel
+    images = comparison.images(experiment.read(root, cells.SPLITS), content["task"])
     assert [images.names[label] for label in images.classes_of("macro_f1")] == ["common", "frequent", "few", "solar"]
     assert images.names[images.rarest("macro_f1")] == "few"
     found = judged(multilabel)["nothing_learned"].found
@@ -76,6 +76,20 @@ def test_intervals_of_single_labels_are_corrected_over_arms_and_labels(multilabe
 def test_a_figure_of_one_class_has_no_verdicts_on_labels(multilabel: Multilabel) -> None:
     rows = judged(multilabel, TEXT.replace("mean_average_precision", "average_precision"))
     assert all(not row.labels for row in rows.values())
+
+
+def test_labels_are_no_classes_even_where_each_image_happens_to_have_one(multilabel: Multilabel) -> None:
+    """Deciding for all labels would have the best recall, and labels that are too rare do not count."""
+    root, content = multilabel
+    data = experiment.read(root, cells.SPLITS)
+    for part in data.splits.values():
+        part.tiles.table["labels"] = "common"
+    images = comparison.images(data, content["task"])
+    assert (images.truth.sum(axis=1) == 1).all()
+    assert [images.names[label] for label in images.classes_of("macro_f1")] == ["common"]
+    study = arms.parse(TEXT.replace("mean_average_precision", "balanced_accuracy"), content).study
+    with pytest.raises(InputError, match="figure is 'balanced_accuracy', but images may have several labels or none"):
+        comparison.assign(images, study, content["task"])
 
 
 def test_balanced_accuracy_is_refused_for_several_labels(multilabel: Multilabel) -> None:

@@ -17,7 +17,7 @@ from counterpoise.artifacts import splits
 from counterpoise.config import InputError
 from counterpoise.stages import alone
 from counterpoise.storage import ArtifactError
-from counterpoise.study import arms, cells, experiment, study, summary
+from counterpoise.study import arms, cells, experiment, pool, study, summary
 from counterpoise.study.cells import Done, Job
 from counterpoise.study.results import Summary
 from counterpoise.study.verdicts import NoVerdict, Verdict
@@ -255,7 +255,7 @@ def test_test_is_read_once_for_the_winner_and_its_control(
 
 def test_processes_find_the_same_as_this_one(built: Path, content: dict[str, Any]) -> None:
     plan = arms.parse(TEXT.replace("repeats: 2", "repeats: 1"), content)
-    study.run(built, content, plan, ["most_probable"], cells.in_processes(2))
+    study.run(built, content, plan, ["most_probable"], pool.in_processes(2))
     after = results(built)
     shutil.rmtree(built / cells.FOLDER)
     study.run(built, content, plan, ["most_probable"], counting([]))

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> str:
         InputError: A parameter is wrong, or another study runs here.
         ArtifactError: The pipeline was not run yet.
     """
-    from counterpoise.study import arms, cells, study, summary  # import torch
+    from counterpoise.study import arms, pool, study, summary  # import torch
 
     if arguments.jobs < 1:
         raise InputError(f"--jobs: found {arguments.jobs}; expected at least 1")
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> str:
         f"took {seconds:.1f} s, all would take about {study.written(seconds * count / arguments.jobs)}",
         file=sys.stderr,
     )
-    result = study.run(root, content, plan, names, cells.in_processes(arguments.jobs))
+    result = study.run(root, content, plan, names, pool.in_processes(arguments.jobs))
     return f"{summary.leaderboard(result)}\nwrote {summary.JSON}, {summary.LEADERBOARD} and {study.SECONDS}"
 
 

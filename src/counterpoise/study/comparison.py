@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from counterpoise import labels, seeds
+from counterpoise import labels, seeds, tasks
 from counterpoise.evaluation.scores import Variant
 from counterpoise.metrics import probability
 from counterpoise.study import experiment, figures, folds, verdicts
@@ -39,6 +39,7 @@ class Images:
         unit: (n,) what must not be separated, 0..u-1.
         names: (c,) of the classes.
         positive: Index of the class that matters.
+        one_class: Whether the task gives each image exactly one class.
     """
 
     image_ids: NDArray[np.str_]
@@ -46,6 +47,7 @@ class Images:
     unit: Ints
     names: tuple[str, ...]
     positive: int
+    one_class: bool
 
     @property
     def holds(self) -> Bools:
@@ -53,11 +55,6 @@ class Images:
         held = np.zeros((int(self.unit.max()) + 1, self.truth.shape[1]), dtype=np.bool_)
         np.logical_or.at(held, self.unit, self.truth)
         return held
-
-    @property
-    def one_class(self) -> bool:
-        """Whether every image has exactly one class."""
-        return bool((self.truth.sum(axis=1) == 1).all())
 
     @property
     def counted(self) -> Bools:
@@ -84,14 +81,15 @@ class Images:
         return of_figure[int(np.argmin(self.holds[:, of_figure].sum(axis=0)))]
 
 
-def images(data: Data) -> Images:
-    """List the images of train and val."""
+def images(data: Data, task: str) -> Images:
+    """List the images of the splits of some data, such as train and val, for a task."""
     tables = [part.tiles.table[["image_id", "labels"]] for part in data.splits.values()]
     label_of = dict(row for table in tables for row in table.itertuples(index=False, name=None))
     ids = np.array(sorted(label_of))
     truth = labels.indicators([label_of[image_id] for image_id in ids], data.classes.names)
     unit = np.unique([data.units[image_id] for image_id in ids], return_inverse=True)[1]
-    return Images(ids, truth, unit, data.classes.names, data.classes.names.index(data.positive.name))
+    positive, one_class = data.classes.names.index(data.positive.name), tasks.find(task).TARGET_NDIM == 1
+    return Images(ids, truth, unit, data.classes.names, positive, one_class)
 
 
 def assign(of: Images, study: Study, task: str) -> Ints:
@@ -100,7 +98,7 @@ def assign(of: Images, study: Study, task: str) -> Ints:
     Raises:
         InputError: There are fewer units than folds, or the figure does not suit the images.
     """
-    figures.check(study.figure, of.truth)
+    figures.check(study.figure, of.one_class)
     folds.check(of.holds, study.folds, of.names, of.counted)
     sizes = np.bincount(of.unit)
     every = [

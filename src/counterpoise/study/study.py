@@ -66,7 +66,7 @@ def run(root: Path, content: Mapping[str, Any], plan: Plan, names: Sequence[str]
         tested = {name: {place: comparison.best(own) for place, own in some.items()} for name, some in trained.items()}
         rows = judge(setup, tested, faults)
         best = results.winner(rows)
-        confirmation = None if best is None else confirm(root, plan, best)
+        confirmation = None if best is None else confirm(root, plan, best, content["task"])
         rarest = setup.images.rarest(plan.study.figure)
         units = int(setup.images.holds[:, rarest].sum())
         result = Summary(
@@ -87,7 +87,7 @@ def prepare(root: Path, content: Mapping[str, Any], plan: Plan) -> Setup:
     """Read train and validation, and list all cells."""
     dvc_lock.check(root, content, BUILT, free=split.ONLY_CHECKED)
     data = experiment.read(root, cells.SPLITS)
-    images = comparison.images(data)
+    images = comparison.images(data, content["task"])
     fold = comparison.assign(images, plan.study, content["task"])
     digest = cells.digest_of_data(root)
     jobs = defaultdict(list)
@@ -157,7 +157,7 @@ def judge(setup: Setup, tested: Mapping[str, Mapping[Place, Tested]], faults: Ma
     return rows
 
 
-def confirm(root: Path, plan: Plan, best: Row) -> Confirmation:
+def confirm(root: Path, plan: Plan, best: Row, task: str) -> Confirmation:
     """Train the winner and its control on train, choose on validation, and compare them on test."""
     assert best.control is not None, "a control wins nothing"
     data = experiment.read(root, splits.NAMES)
@@ -166,7 +166,7 @@ def confirm(root: Path, plan: Plan, best: Row) -> Confirmation:
         own, control = (_on_test(by_name[name], data, plan.study) for name in (best.name, best.control))
     except InputError as error:
         return Confirmation(best.name, best.control, NoVerdict(f"a training failed: {error}"))
-    of = comparison.images(replace(data, splits={"test": data.splits["test"]}))
+    of = comparison.images(replace(data, splits={"test": data.splits["test"]}), task)
     study, classes = plan.study, of.classes_of(plan.study.figure)
     values, phi = [], []
     for tested in (own, control):
