@@ -196,6 +196,7 @@ def test_what_is_found_with_the_stated_power_is_found_so_often() -> None:
 def test_sentences_say_what_would_decide() -> None:
     assert sentence(worked(3e-4), 0.05) == (
         "undecided: the interval [-0.021, 0.101] holds both no difference and one of 0.05 or more; about 4 times as "
-        "many images of this class would decide it if the difference is as measured, more repeats alone are unlikely to"
+        "many images of this class would decide it in 4 of 5 cases if the difference is as measured, more repeats "
+        "alone are unlikely to"
     )
     assert sentence(worked(8e-5), 0.05) == "better: the interval [0.0001, 0.0799] leaves out 0"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise import labels, seeds, tasks
+from counterpoise.config import InputError
 from counterpoise.evaluation.scores import Variant
 from counterpoise.metrics import probability
 from counterpoise.study import experiment, figures, folds, verdicts
@@ -75,6 +76,10 @@ class Images:
         enough = self.holds.sum(axis=0) >= verdicts.LEAST_UNITS
         return [label for label in self.classes_of(figure) if enough[label]]
 
+    def needed(self, classes: Sequence[int]) -> int:
+        """Count the units of its rarest class that a figure over some classes needs for a verdict."""
+        return LEAST_POSITIVES if len(classes) > 1 and not self.one_class else verdicts.LEAST_UNITS
+
     def rarest(self, figure: str) -> int:
         """Number the class of a figure that the fewest units hold."""
         of_figure = self.classes_of(figure)
@@ -99,6 +104,11 @@ def assign(of: Images, study: Study, task: str) -> Ints:
         InputError: There are fewer units than folds, or the figure does not suit the images.
     """
     figures.check(study.figure, of.one_class)
+    if not of.classes_of(study.figure):
+        raise InputError(
+            f"figure is {study.figure!r}, a mean over the labels with at least {LEAST_POSITIVES} independent images in "
+            "train and validation, and no label has as many; label more of them, or set figure to 'average_precision'"
+        )
     folds.check(of.holds, study.folds, of.names, of.counted)
     sizes = np.bincount(of.unit)
     every = [
@@ -202,7 +212,7 @@ def _judge(
         comparisons=comparisons,
         margin=study.margin,
         least=verdicts.of_one_unit(units) if figures.FIGURES[figure].counts_decisions else 0.0,
-        needed=LEAST_POSITIVES if len(classes) > 1 and not of.one_class else verdicts.LEAST_UNITS,
+        needed=of.needed(classes),
     )
 
 
@@ -210,10 +220,11 @@ def means(of: Images, study: Study, found: Found, arm: str) -> dict[str, dict[st
     """Compute the mean of every figure in every view; they describe, and no verdict is about them.
 
     Returns:
-        View -> figure -> mean over folds and repeats; beside the figures of verdicts `log_loss` in nats and
-        `calibration_error` of the class that matters.
+        View -> figure -> mean over folds and repeats, NaN where it is undefined in a fold; beside the
+        figures of verdicts `log_loss` in nats and `calibration_error` of the class that matters.
     """
-    names = [name for name, figure in figures.FIGURES.items() if of.one_class or not figure.one_class]
+    suited = [name for name, figure in figures.FIGURES.items() if of.one_class or not figure.one_class]
+    names = [name for name in suited if of.classes_of(name)]
     return {
         view: {
             **{name: float(values(of, study, found, arm, name, view, of.classes_of(name)).mean()) for name in names},
