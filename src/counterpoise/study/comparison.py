@@ -93,8 +93,9 @@ def images(data: Data, task: str) -> Images:
     ids = np.array(sorted(label_of))
     truth = labels.indicators([label_of[image_id] for image_id in ids], data.classes.names)
     unit = np.unique([data.units[image_id] for image_id in ids], return_inverse=True)[1]
-    positive, one_class = data.classes.names.index(data.positive.name), tasks.find(task).TARGET_NDIM == 1
-    return Images(ids, truth, unit, data.classes.names, positive, one_class)
+    names = data.classes.names
+    one_class = tasks.find(task).fault_of_labels(names) is not None  # all of them at once
+    return Images(ids, truth, unit, names, names.index(data.positive.name), one_class)
 
 
 def assign(of: Images, study: Study, task: str) -> Ints:

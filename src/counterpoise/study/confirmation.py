@@ -37,9 +37,8 @@ def confirm(root: Path, plan: Plan, best: Row, of: Images, task: str) -> Confirm
         with one_thread():
             found = _compare(root, plan.study, by_name[best.name], by_name[best.control], of, task)
     except storage.ArtifactError as error:
-        found = NoVerdict(
-            f"test could not be read: {str(error).replace(f'{root}/', '')}"
-        )  # git keeps no absolute paths
+        where = str(error).replace(f"{root}/", "")  # git keeps no absolute paths
+        found = NoVerdict(f"test could not be read: {where}")
     except InputError as error:
         found = NoVerdict(f"a training failed: {error}")
     except Exception as error:
