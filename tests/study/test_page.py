@@ -86,6 +86,18 @@ def test_every_arm_and_its_verdict_are_on_the_page(html: str) -> None:
     assert "no verdict: a training failed: the loss is not a number" in text
 
 
+def test_no_single_interval_is_said_to_be_one_of_95_percent(html: str) -> None:
+    """Each alone covers the truth more often, so that all do together."""
+    text = words_of(html)
+    assert "All 5 intervals hold the truth together with 95 %." in text
+    assert "95 % interval" not in text
+
+
+def test_a_difference_that_rounds_to_0_has_no_sign(html: str) -> None:
+    assert "raw 0.000, decided 0.000" in html
+    assert not re.search(r"[+−-]0\.000(?!\d)", words_of(html))
+
+
 def test_equal_studies_give_equal_pages(html: str) -> None:
     assert page.render(study()) == html
 

@@ -16,7 +16,7 @@ from counterpoise.report.texts import write_count, write_value
 from counterpoise.study.figures import FIGURES
 from counterpoise.study.results import Row, Summary, in_order, typical
 from counterpoise.study.verdicts import LEAST_UNITS, NoVerdict, Verdict, Word, power
-from counterpoise.study.wording import sentence, with_interval
+from counterpoise.study.wording import sentence, signed, with_interval
 
 if TYPE_CHECKING:
     import altair as alt
@@ -62,7 +62,7 @@ def _differences(summary: Summary) -> Part | None:
         anchor="differences",
         heading="Difference from the control",
         text=(
-            f"Each line is the 95 % interval of the difference in {summary.noun} ({summary.study.view}) between an arm "
+            f"Each line is the interval of the difference in {summary.noun} ({summary.study.view}) between an arm "
             f"and its control. All {summary.comparisons} intervals hold the truth together with 95 %.",
             f"The band is the margin of ±{margin:g}: a smaller difference counts as none. An interval that leaves out "
             "0 makes an arm better or worse; one inside the band makes it equivalent; any other is undecided.",
@@ -80,7 +80,7 @@ def _forest_row(name: str, found: Verdict, margin: float) -> dict[str, object]:
 
 
 def _signed(value: float) -> str:
-    return _minus(f"{value:+.{DIGITS}f}")
+    return _minus(signed(value, DIGITS))
 
 
 def _minus(text: str) -> str:

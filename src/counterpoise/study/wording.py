@@ -60,10 +60,19 @@ def with_interval(found: Verdict, margin: float) -> str:
         >>> with_interval(Verdict("better", 0.04, 6.57e-5, 0.0799, nan, nan, nan, nan, nan, 84, None, False), 0.05)
         '+0.0400 [0.0001, 0.0799]'
     """
-    written = f"{found.difference:+.{digits_of(found.low, found.high, margin)}f}"
-    if float(written) == 0:
-        written = written.lstrip("+-")
+    written = signed(found.difference, digits_of(found.low, found.high, margin))
     return f"{written} {interval(found.low, found.high, margin)}"
+
+
+def signed(value: float, digits: int) -> str:
+    """Write a number with its sign; what rounds to 0 has none.
+
+    Example:
+        >>> signed(0.04, 3), signed(-0.0001, 3)
+        ('+0.040', '0.000')
+    """
+    written = f"{value:+.{digits}f}"
+    return written if float(written) else written.lstrip("+-")
 
 
 def digits_of(low: float, high: float, margin: float, least: int = DIGITS) -> int:
