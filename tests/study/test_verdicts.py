@@ -108,6 +108,16 @@ def test_a_few_changed_decisions_count_as_at_least_one_unit_of_each_class() -> N
     assert safe.se == pytest.approx(math.sqrt(1 / 160**2 + 1 / 40**2))
 
 
+def test_decisions_that_cancel_each_other_are_not_identical() -> None:
+    """One unit is right in the first repeat alone, another one in the second, so that all sums are 0."""
+    phi = np.zeros((R, 60))
+    phi[:, :2] = [[0.01, -0.01], [-0.01, 0.01]]
+    folds = np.tile(np.arange(60) // 2 % K, (R, 1))
+    found = compare(np.zeros((R, K)), phi, folds, np.ones(60), comparisons=24, least=of_one_unit([30, 30]))
+    assert isinstance(found, Verdict)
+    assert (found.word, found.difference) == ("equivalent", 0)
+
+
 def test_what_does_not_differ_stays_identical() -> None:
     found = compare(
         np.zeros((R, K)), np.zeros((R, 60)), folds_of(60), np.ones(60), comparisons=24, least=of_one_unit([30, 30])

@@ -316,13 +316,13 @@ def _table(summary: Summary) -> Part:
     rows = [
         (
             row.name,
-            row.control or "",
             _word(row),
+            row.control or "",
             *(write_value(row.means[view].get(figure), DIGITS) if row.means else "" for view, figure, _ in columns),
         )
         for row in in_order(summary.rows)
     ]
-    head = ("arm", "compared with", "verdict", *(name for _, _, name in columns))
+    head = ("arm", "verdict", "compared with", *(name for _, _, name in columns))
     more = summary.images_to_add
     said = [(row.name, _minus(sentence(row.found, study.margin, more))) for row in in_order(summary.rows) if row.found]
     changes = [(row.name, json.dumps(dict(row.changes), ensure_ascii=False)) for row in summary.rows]
