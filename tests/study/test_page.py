@@ -302,3 +302,22 @@ def test_controls_alone_have_a_page_even_if_the_first_failed() -> None:
     text = words_of(page.render(study(rows=rows, comparisons=0, confirmation=None)))
     assert "The study compares nothing with a control" in text or "a training failed: no" in text
     assert "Compared with None" not in page.render(study(rows=rows, comparisons=0, confirmation=None))
+
+
+def test_labels_that_a_mean_leaves_out_are_named() -> None:
+    many = study(left_out=("moon", "star"), study=STUDY.model_copy(update={"figure": "macro_f1"}))
+    means = {view: figures | {"macro_f1": 0.3} for view, figures in MEANS.items()}
+    many = replace(many, rows=tuple(replace(row, means=row.means and means) for row in many.rows))
+    assert "Too rare, and left out of the mean over labels: `moon`, `star`." in summary.leaderboard(many)
+    assert summary.to_json(many)["left_out"] == ["moon", "star"]
+    text = words_of(page.render(many))
+    assert "Macro F1 raw, calibrated and decided" in text
+    assert "Rarest label" in text
+    assert "left out" not in summary.leaderboard(study())
+
+
+def test_a_study_of_one_arm_has_one_interval() -> None:
+    one = study(rows=study().rows[:2], comparisons=1)
+    assert "; the interval holds the truth with 95 %." in advice.advice(one)[1]
+    assert "The interval holds the truth with 95 %." in summary.leaderboard(one)
+    assert "All 1 " not in page.render(one)

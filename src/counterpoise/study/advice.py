@@ -21,10 +21,8 @@ def advice(summary: Summary) -> tuple[str, str, str]:
         return _without_verdicts(summary)
     if best is None or not isinstance(best.found, Verdict):
         return _keep(summary), _counts(summary), _more(summary)
-    sure = (
-        f"The difference is {with_interval(best.found, summary.study.margin)}; all {summary.comparisons} intervals "
-        "hold the truth together with 95 %"
-    )
+    shown = with_interval(best.found, summary.study.margin)
+    sure = f"The difference is {shown}; {summary.coverage[0].lower()}{summary.coverage[1:]}"
     none = f" {_number(summary.without_verdict)} no verdict." if summary.without_verdict else ""
     return f"{_use(summary, best)}.", f"{sure}.{none}{_on_test(summary)}", _more(summary)
 
@@ -38,7 +36,8 @@ def _without_verdicts(summary: Summary) -> tuple[str, str, str]:
     why = f"The first reason: {reasons[0]}." if reasons else "The study compares nothing with a control."
     few = summary.units < LEAST_UNITS
     more = (
-        f"Label at least {LEAST_UNITS} independent images of class `{summary.rarest}`; there are {summary.units}."
+        f"Label at least {LEAST_UNITS} independent images of {summary.kind} `{summary.rarest}`; "
+        f"there are {summary.units}."
         if few
         else f"Remove the reasons and run `{COMMAND}` again; finished trainings are kept."
     )
@@ -59,7 +58,7 @@ def _counts(summary: Summary) -> str:
     return (
         f"{summary.comparisons} arms: {inside} within {summary.study.margin:g} of the control, "
         f"{words.count('worse')} worse, {words.count('undecided')} undecided{none}. "
-        "All intervals hold the truth together with 95 %."
+        f"{summary.coverage}."
     )
 
 
@@ -97,7 +96,7 @@ def pull_request(summary: Summary) -> str:
     study, controls = summary.study, summary.controls
     opening = (
         f"Study on {summary.dataset}: {len(summary.rows)} arms, {study.folds} folds x {study.repeats} repeats of the "
-        f"{summary.images:,} images in train and validation ({summary.units} independent images of class "
+        f"{summary.images:,} images in train and validation ({summary.units} independent images of {summary.kind} "
         f"`{summary.rarest}`). Declared figure: {summary.noun}, {study.view}; smaller differences than "
         f"{study.margin:g} count as none."
     )

@@ -69,6 +69,11 @@ class Images:
         alone = figures.FIGURES[figure].of_positive
         return [self.positive] if alone else np.flatnonzero(self.counted).tolist()
 
+    def left_out(self, figure: str) -> tuple[str, ...]:
+        """Name the labels that are too rare for a figure that is a mean over labels."""
+        alone = figures.FIGURES[figure].of_positive
+        return () if alone else tuple(self.names[label] for label in np.flatnonzero(~self.counted))
+
     def judged(self, figure: str) -> list[int]:
         """Number the labels that have a verdict of their own beside that of a mean over labels."""
         if self.one_class or figures.FIGURES[figure].of_positive:

@@ -68,6 +68,7 @@ class Summary:
         comparisons: How many the intervals are corrected for.
         rows: In the order of the file.
         confirmation: `None` where no arm is better, so that test was not read.
+        left_out: Labels that are too rare for the mean that the figure is; none for one class per image.
     """
 
     dataset: str
@@ -79,6 +80,7 @@ class Summary:
     comparisons: int
     rows: tuple[Row, ...]
     confirmation: Confirmation | None
+    left_out: tuple[str, ...] = ()
 
     @property
     def noun(self) -> str:
@@ -100,6 +102,18 @@ class Summary:
     def without_verdict(self) -> int:
         """How many arms that should be compared have no verdict."""
         return sum(row.control is not None and isinstance(row.found, NoVerdict) for row in self.rows)
+
+    @property
+    def coverage(self) -> str:
+        """What the intervals hold, without a full stop."""
+        if self.comparisons == 1:
+            return "The interval holds the truth with 95 %"
+        return f"All {self.comparisons} intervals hold the truth together with 95 %"
+
+    @property
+    def kind(self) -> str:
+        """What the rarest is: a class, or one of several labels of an image."""
+        return "label" if self.of_labels or self.left_out else "class"
 
     @property
     def images_to_add(self) -> str:

@@ -63,7 +63,7 @@ def _differences(summary: Summary) -> Part | None:
         heading="Difference from the control",
         text=(
             f"Each line is the interval of the difference in {summary.noun} ({summary.study.view}) between an arm "
-            f"and its control. All {summary.comparisons} intervals hold the truth together with 95 %.",
+            f"and its control. {summary.coverage}.",
             f"The band is the margin of ±{margin:g}: a smaller difference counts as none. An interval that leaves out "
             "0 makes an arm better or worse; one inside the band makes it equivalent; any other is undecided.",
         ),
@@ -240,7 +240,7 @@ def _power(summary: Summary) -> Part | None:
         x=Axis(f"true difference in {summary.noun}"),
         y=Axis("share of studies"),
         title=title,
-        description=f"{title}: with {summary.units} independent images of class {summary.rarest} {found}.",
+        description=f"{title}: with {summary.units} independent images of {summary.kind} {summary.rarest} {found}.",
         mark=Mark(margin, f"margin {margin:g}"),
     )
     return Part(
@@ -332,8 +332,8 @@ def _table(summary: Summary) -> Part:
         text=("Means over all folds and repeats. Only verdicts take chance into account; the other columns describe.",),
         tables=(
             Table(
-                f"{summary.noun.capitalize()} raw, calibrated and decided; the other columns are of calibrated "
-                "probabilities",
+                f"{summary.noun[0].upper()}{summary.noun[1:]} raw, calibrated and decided; the other columns are of "
+                "calibrated probabilities",
                 head,
                 tuple(rows),
                 3,

@@ -78,6 +78,7 @@ def run(root: Path, content: Mapping[str, Any], plan: Plan, names: Sequence[str]
             comparisons=plan.comparisons,
             rows=tuple(rows),
             confirmation=confirmation,
+            left_out=setup.images.left_out(plan.study.figure),
         )
         _write(root, result, trained)
     return result

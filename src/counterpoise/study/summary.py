@@ -41,7 +41,9 @@ def to_json(summary: Summary) -> dict[str, Any]:
         }
         for row in summary.rows
     }
-    size = {name: getattr(summary, name) for name in ("images", "positive", "rarest", "units", "comparisons")}
+    size = {
+        name: getattr(summary, name) for name in ("images", "positive", "rarest", "units", "comparisons", "left_out")
+    }
     head = {**declared, **size}
     read = confirmation and {
         "arm": confirmation.arm,
@@ -102,8 +104,8 @@ def leaderboard(summary: Summary) -> str:
         f"**What should I do?** {' '.join(advice(summary))}",
         "",
         f"Verdicts are about {noun}, {study.view}: {study.folds} folds x {study.repeats} repeats of train and "
-        f"validation, {summary.units} independent images of class `{summary.rarest}`. The intervals hold the truth for "
-        f"all {summary.comparisons} comparisons together with 95 %. All other columns only describe.",
+        f"validation, {summary.units} independent images of {summary.kind} `{summary.rarest}`. "
+        f"{summary.coverage}. {_left_out(summary)}All other columns only describe.",
         "",
         f"| arm | compared with | verdict | difference | {' | '.join(heading for heading, _, _ in columns)} |",
         f"|---|---|---|---|{'---|' * len(columns)}",
@@ -113,6 +115,12 @@ def leaderboard(summary: Summary) -> str:
     said = [(row.name, sentence(row.found, study.margin, summary.images_to_add)) for row in rows if row.found]
     lines += [f"- `{name}` {text}." for name, text in said]
     return "\n".join([*lines, *_of_labels(summary)]) + "\n"
+
+
+def _left_out(summary: Summary) -> str:
+    if not summary.left_out:
+        return ""
+    return f"Too rare, and left out of the mean over labels: {', '.join(f'`{name}`' for name in summary.left_out)}. "
 
 
 def _of_labels(summary: Summary) -> list[str]:
