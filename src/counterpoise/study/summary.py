@@ -41,10 +41,8 @@ def to_json(summary: Summary) -> dict[str, Any]:
         }
         for row in summary.rows
     }
-    size = {
-        name: getattr(summary, name) for name in ("images", "positive", "rarest", "units", "comparisons", "left_out")
-    }
-    head = {**declared, **size}
+    size = {name: getattr(summary, name) for name in ("images", "positive", "rarest", "units", "comparisons")}
+    head = {**declared, **size, "left_out": list(summary.left_out)}
     read = confirmation and {
         "arm": confirmation.arm,
         "control": confirmation.control,
