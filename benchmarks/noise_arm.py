@@ -47,7 +47,7 @@ def main() -> None:
     control = next(arm for arm in plan.arms if arm.control is None)
     arm = replace(control, name=NAME, control=control.name)
     data = experiment.read(root, cells.SPLITS)
-    images = comparison.images(data)
+    images = comparison.images(data, content["task"])
     fold = comparison.assign(images, plan.study, content["task"])
     found: dict[tuple[str, int, int], Tested] = {}
     for own, source in ((control, data), (arm, noise(data))):

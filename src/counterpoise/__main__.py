@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -31,11 +35,29 @@ def _run(arguments: list[str] | None) -> None:
         command.add_arguments(subparsers.add_parser(name, help=command.HELP))
     parsed = parser.parse_args(arguments)
     with ending_in_words():
-        text = commands.find(parsed.command).run(parsed)
+        text = _text_of(parsed)
         try:
             print(text, flush=True)
         except BrokenPipeError:  # the reader, such as `head`, has seen enough; or Python complains at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _text_of(parsed: argparse.Namespace) -> str:
+    """Run a command; where it is ended, say that it, and not `dvc repro`, is to be run again."""
+    from counterpoise import commands, config
+    from counterpoise.stages import REFUSALS
+
+    again = f"counterpoise {parsed.command}"
+    try:
+        return commands.find(parsed.command).run(parsed)
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        what = REFUSALS[error.errno].replace("dvc repro", again)
+        raise config.InputError(f"{error.filename or 'a file'}: {what}") from error
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; run `{again}` again", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,13 @@ def test_a_wrong_arm_says_what_is_wrong(lines: list[str], message: str) -> None:
         ("control: plain", "control: plan", "arm 'focal': control is 'plan'; expected one of .*did you mean 'plain'"),
         ("control: plain", "control: focal", "arm 'focal': control is 'focal'; expected one of"),
         ("loss: focal", "loss: focl", "arm 'focal': loss is 'focl'; .*did you mean 'focal'"),
-        ("  focal:", "  a,b:", "'a,b' is no name of an arm; write one without ','"),
+        ("  focal:", "  a,b:", "'a,b' is no name of an arm, which the command line .* use letters"),
+        ("  focal:", "  'a|b':", "is no name of an arm"),
+        ("  focal:", "  'a`b':", "is no name of an arm"),
+        ("  focal:", "  ' focal':", "is no name of an arm"),
+        ("  focal:", '  "a\\nb":', "is no name of an arm"),
+        ("  focal:", '  "":', "is no name of an arm"),
+        (TEXT[TEXT.index("arms:") :], "arms: {}", "arms is empty; list a control and the arms to compare with it"),
         ("folds: 5", "folds: 2", "folds is 2; expected a number of at least 3"),
         ("figure: balanced_accuracy", "figure: accuracy", "figure is 'accuracy'; .*did you mean 'balanced_accuracy'"),
         ("decide.rule: balanced", "decide.rul: balanced", "every: decide.rul is not a .*did you mean 'decide.rule'"),
@@ -142,6 +148,11 @@ def test_a_wrong_arm_says_what_is_wrong(lines: list[str], message: str) -> None:
 def test_a_wrong_study_says_what_is_wrong(old: str, new: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         arms.parse(TEXT.replace(old, new), CONTENT)
+
+
+@pytest.mark.parametrize("name", ["cross-entropy 2", "focal_1.5", "größer", "+aug"])
+def test_names_of_arms_are_words(name: str) -> None:
+    assert arms.parse(TEXT.replace("  focal:", f"  {name}:"), CONTENT).arms[1].name == name
 
 
 def test_a_control_of_a_control_is_refused() -> None:

@@ -59,7 +59,7 @@ def test_a_class_without_an_image_leaves_a_figure_undefined(name: str) -> None:
 
 
 def test_balanced_accuracy_of_several_labels_is_refused() -> None:
-    figures.check("balanced_accuracy", ONE)
-    figures.check("macro_f1", MANY)
+    figures.check("balanced_accuracy", one_class=True)
+    figures.check("macro_f1", one_class=False)
     with pytest.raises(InputError, match=r"set figure to one of \['macro_f1', 'average_precision'"):
-        figures.check("balanced_accuracy", MANY)
+        figures.check("balanced_accuracy", one_class=False)

@@ -70,6 +70,7 @@ def test_each_unit_is_tested_once_and_validates_once() -> None:
         ([90, 20], 2, "folds is 2; expected at least 3"),
         ([3, 1], 5, "only 4 independent images"),
         ([90, 4], 5, "class 'b' has only 4 independent images in train and validation; set folds to 4 or fewer"),
+        ([90, 20], 30, "class 'b' has only 20 independent images in train and validation; set folds to 10 or fewer"),
         ([90, 2], 5, "class 'b' has only 2 independent images in train and validation, fewer than 3 folds"),
         ([90, 0], 5, "class 'b' has only 0 independent images"),
     ],

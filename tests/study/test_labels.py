@@ -1,5 +1,6 @@
 """Studies of images with several labels or none: verdicts on means over labels, and on single labels."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from counterpoise.artifacts import positive
 from counterpoise.config import InputError
 from counterpoise.evaluation.scores import Variant
-from counterpoise.study import arms, cells, comparison, experiment, figures, study
+from counterpoise.study import arms, cells, comparison, experiment, figures, study, summary
 from counterpoise.study.folds import assign
 from counterpoise.study.results import Row
-from counterpoise.study.verdicts import Verdict, compare
+from counterpoise.study.verdicts import NoVerdict, Verdict, compare
 
 TEXT = """
 seed: 0
@@ -57,8 +59,8 @@ def test_labels_with_ten_units_have_verdicts_of_their_own(multilabel: Multilabel
 
 
 def test_the_mean_counts_labels_with_five_units_and_the_rarest_of_them_gives_the_power(multilabel: Multilabel) -> None:
-    root, _ = multilabel
-    images = comparison.images(experiment.read(root, cells.SPLITS))
+    root, content = multilabel
+    images = comparison.images(experiment.read(root, cells.SPLITS), content["task"])
     assert [images.names[label] for label in images.classes_of("macro_f1")] == ["common", "frequent", "few", "solar"]
     assert images.names[images.rarest("macro_f1")] == "few"
     found = judged(multilabel)["nothing_learned"].found
@@ -76,6 +78,48 @@ def test_intervals_of_single_labels_are_corrected_over_arms_and_labels(multilabe
 def test_a_figure_of_one_class_has_no_verdicts_on_labels(multilabel: Multilabel) -> None:
     rows = judged(multilabel, TEXT.replace("mean_average_precision", "average_precision"))
     assert all(not row.labels for row in rows.values())
+
+
+def test_labels_are_no_classes_even_where_each_image_happens_to_have_one(multilabel: Multilabel) -> None:
+    """Deciding for all labels would have the best recall, and labels that are too rare do not count."""
+    root, content = multilabel
+    data = experiment.read(root, cells.SPLITS)
+    for part in data.splits.values():
+        part.tiles.table["labels"] = "common"
+    images = comparison.images(data, content["task"])
+    assert (images.truth.sum(axis=1) == 1).all()
+    assert [images.names[label] for label in images.classes_of("macro_f1")] == ["common"]
+    study = arms.parse(TEXT.replace("mean_average_precision", "balanced_accuracy"), content).study
+    with pytest.raises(InputError, match="figure is 'balanced_accuracy', but images may have several labels or none"):
+        comparison.assign(images, study, content["task"])
+
+
+def test_a_label_of_which_a_fold_has_none_is_told_and_nothing_is_lost(multilabel: Multilabel) -> None:
+    """The class that matters has 3 independent images, all in one fold of some repeat or other."""
+    root, content = multilabel
+    positive.write(root, positive.Positive("single", "as declared"))
+    rows = judged((root, content))
+    assert isinstance(rows["same"].found, Verdict), "the mean over labels leaves it out"
+    rows = judged(
+        (root, content), TEXT.replace("mean_average_precision", "average_precision").replace("folds: 3", "folds: 4")
+    )
+    assert rows["same"].found == NoVerdict("3 independent images of the class are too few; at least 10 are needed")
+    said = json.loads((root / summary.JSON).read_text(encoding="utf-8"))
+    assert said["arms"]["plain"]["figures"]["calibrated"]["average_precision"] is None, "a fold has none"
+    assert "| n/a |" in (root / summary.LEADERBOARD).read_text(encoding="utf-8")
+
+
+def test_a_mean_over_labels_that_are_all_too_rare_is_refused(multilabel: Multilabel) -> None:
+    root, content = multilabel
+    data = experiment.read(root, cells.SPLITS)
+    for part in data.splits.values():
+        few = np.arange(len(part.tiles.table)) < 2
+        part.tiles.table["labels"] = np.where(few, "single", "")
+    images = comparison.images(data, content["task"])
+    study = arms.parse(TEXT, content).study
+    with pytest.raises(InputError, match="no label has as many; label more of them, or set figure to 'average_prec"):
+        comparison.assign(images, study, content["task"])
+    assert images.classes_of("average_precision") == [images.names.index("solar")]
 
 
 def test_balanced_accuracy_is_refused_for_several_labels(multilabel: Multilabel) -> None:

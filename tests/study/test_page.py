@@ -1,8 +1,10 @@
 """The page, the advice and the paragraph for a pull request, of studies whose verdicts are given."""
 
+import json
+import math
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,7 +15,7 @@ from counterpoise.report.charts import render as rendering
 from counterpoise.study import advice, charts, page, results, summary
 from counterpoise.study.arms import Study
 from counterpoise.study.results import Confirmation, Row, Summary
-from counterpoise.study.verdicts import Estimate, NoVerdict, Verdict, judge
+from counterpoise.study.verdicts import Estimate, NoVerdict, Verdict, Word, judge
 
 STUDY = Study(
     seed=0, folds=5, repeats=2, figure="balanced_accuracy", view="decided", margin=0.05, every={}, arms={"a": {}}
@@ -41,7 +43,9 @@ def study(**changes: Any) -> Summary:
         Row("diverged", "adamw", {"loss": "ohem"}, NoVerdict("a training failed: the loss is not a number"), {}),
         Row("adamw", None, {"loss": "cross_entropy"}, None, MEANS),
     )
-    made = Summary("roofs", STUDY, 2099, "defective", 84, 4, rows, Confirmation("up <b>&", "plain", verdict(0.1, 0.1)))
+    made = Summary(
+        "roofs", STUDY, 2099, "solar", "defective", 84, 5, rows, Confirmation("up <b>&", "plain", verdict(0.1, 0.1))
+    )
     return replace(made, **changes)
 
 
@@ -69,7 +73,7 @@ def test_the_page_is_one_file_and_its_charts_are_pictures_without_scripts(html: 
 def test_the_page_says_what_to_do_first(html: str) -> None:
     text = words_of(html)
     assert "What should I do? Use up &lt;b&gt;&amp;: its balanced accuracy is better than that of plain." in text
-    assert "4 of 5 cases; four times as many images would show about half of it." in text
+    assert "in 4 of 5 cases, for an arm whose interval has the median width; four times as many images would" in text
     assert "<b>" not in html.partition("<main>")[2], "names are escaped"
 
 
@@ -82,17 +86,31 @@ def test_every_arm_and_its_verdict_are_on_the_page(html: str) -> None:
     assert "no verdict: a training failed: the loss is not a number" in text
 
 
+def test_no_single_interval_is_said_to_be_one_of_95_percent(html: str) -> None:
+    """Each alone covers the truth more often, so that all do together."""
+    text = words_of(html)
+    assert "All 5 intervals hold the truth together with 95 %." in text
+    assert "95 % interval" not in text
+
+
+def test_a_difference_that_rounds_to_0_has_no_sign(html: str) -> None:
+    assert "raw 0.000, decided 0.000" in html
+    assert not re.search(r"[+−-]0\.000(?!\d)", words_of(html))
+
+
 def test_equal_studies_give_equal_pages(html: str) -> None:
     assert page.render(study()) == html
 
 
 def test_without_a_winner_the_control_is_kept_and_test_is_not_mentioned() -> None:
     rows = tuple(row for row in study().rows if not row.name.startswith("up"))
-    kept = study(rows=rows, confirmation=None)
+    kept = study(rows=rows, comparisons=4, confirmation=None)
     assert advice.advice(kept)[0] == (
         "Keep the control (`plain`, with the highest mean of 2 controls): no arm is better."
     )
-    assert advice.advice(kept)[1].startswith("3 arms: 1 within 0.05 of the control, 1 worse, 1 undecided.")
+    assert advice.advice(kept)[1].startswith(
+        "4 arms: 1 within 0.05 of the control, 1 worse, 1 undecided, 1 without a verdict."
+    )
     assert "Better: none. Worse: `down` -0.080 [" in advice.pull_request(kept)
     assert "Test was not read." in advice.pull_request(kept)
     assert "On test" not in words_of(page.render(kept))
@@ -177,7 +195,7 @@ def test_charts_are_valid_and_show_every_row() -> None:
     assert texts.count("better") == 1
 
 
-def test_the_typical_arm_is_the_one_with_the_median_detectable_difference() -> None:
+def test_the_typical_arm_is_the_one_whose_interval_has_the_median_width() -> None:
     same = judge(Estimate(0.0, 0.0, 0.0, 84, 10), comparisons=1)
     found = [verdict(0.0, se) for se in (0.01, 0.02, 0.04)]
     assert isinstance(same, Verdict)
@@ -185,3 +203,121 @@ def test_the_typical_arm_is_the_one_with_the_median_detectable_difference() -> N
     assert middle == found[1]
     assert results.typical([same]) is None
     assert np.isclose(found[1].detectable, 2 * found[0].detectable)
+
+
+def test_the_leaderboard_lists_sentences_as_it_lists_arms_and_its_columns_are_no_arms() -> None:
+    board = summary.leaderboard(study()).splitlines()
+    head = next(line for line in board if line.startswith("| arm |"))
+    assert head.endswith("| balanced accuracy, decided | average precision of `solar`, calibrated |")
+    arms = [line.split("`")[1] for line in board if line.startswith("| `")]
+    said = [line.split("`")[1] for line in board if line.startswith("- `")]
+    assert arms == ["plain", "adamw", "up <b>&", "unknown", "same", "down", "diverged"]
+    assert said == [name for name in arms if name not in ("plain", "adamw")]
+
+
+def test_average_precision_is_one_column_where_verdicts_are_about_it() -> None:
+    ranked = study(study=STUDY.model_copy(update={"figure": "average_precision"}))
+    head = next(line for line in summary.leaderboard(ranked).splitlines() if line.startswith("| arm |"))
+    assert head.endswith("| difference | " + " | ".join(f"average precision, {view}" for view in MEANS) + " |")
+
+
+def test_an_arm_without_a_verdict_is_told_of_beside_a_winner() -> None:
+    assert " 1 arm has no verdict." in advice.advice(study())[1]
+    rows = tuple(replace(row, found=NoVerdict("no")) if row.name == "same" else row for row in study().rows)
+    assert " 2 arms have no verdict." in advice.advice(study(rows=rows))[1]
+    assert summary.to_metrics(study(rows=rows))["arms_without_verdict"] == 2
+
+
+def test_figures_that_are_undefined_are_null_in_json_and_told_as_such_in_tables() -> None:
+    """Of an arm, and of all: then there is no verdict either."""
+    unknown = {view: {**figures, "balanced_accuracy": np.nan} for view, figures in MEANS.items()}
+    none = NoVerdict("the figure is undefined in fold 1 of repeat 1; use fewer folds")
+    rows = tuple(
+        replace(row, means=unknown, found=none) if row.name in ("same", "adamw") else row for row in study().rows
+    )
+    assert "`same` | plain | none |  | n/a | n/a | n/a | 0.200 |" in summary.leaderboard(study(rows=rows))
+    said = summary.to_json(study(rows=rows))
+    assert said["arms"]["same"]["figures"]["decided"]["balanced_accuracy"] is None
+    json.dumps(said, allow_nan=False)
+    page.render(study(rows=rows))
+    every = tuple(replace(row, means=unknown, found=none if row.control else None) for row in rows)
+    lost = study(rows=every, confirmation=None)
+    assert summary.to_metrics(lost) == {f"arms_{word}": 0 for word in get_args(Word)} | {"arms_without_verdict": 5}
+    assert "Keep what you have: no arm has a verdict. The first reason: the figure is undefined in fold" in words_of(
+        page.render(lost)
+    )
+    json.dumps(summary.to_json(lost), allow_nan=False)
+
+
+def test_numbers_of_metrics_are_those_of_the_winner_and_of_its_own_control() -> None:
+    """An arm may stand before its control, and another control may stand before both."""
+    higher = {**MEANS, "decided": {**MEANS["decided"], "balanced_accuracy": 0.65}}
+    rows = tuple(replace(row, means=higher) if row.name == "adamw" else row for row in study().rows)
+    found = summary.to_metrics(study(rows=tuple(reversed(rows))))
+    assert (found["control_balanced_accuracy"], found["winner_balanced_accuracy"]) == (0.6, 0.6)
+    nobody = tuple(row for row in reversed(rows) if not row.name.startswith("up"))
+    assert summary.to_metrics(study(rows=nobody))["control_balanced_accuracy"] == 0.65
+
+
+@pytest.mark.parametrize("difference", [0.05, -0.05, 0.03, 2e-9, -2e-9])
+@pytest.mark.parametrize("offset", [1e-9, -1e-9])
+def test_no_file_rounds_an_interval_to_the_other_side(difference: float, offset: float) -> None:
+    """An end lies 1e-9 beside 0; the word is the same in the leaderboard, in the table for plots, and on the page."""
+    end = math.copysign(1e-9, difference) if offset > 0 else -math.copysign(1e-9, difference)
+    low, high = sorted((end, 2 * difference - end))
+    inside: Word = "equivalent" if max(-low, high) < STUDY.margin else "undecided"
+    word: Word = "better" if low > 0 else "worse" if high < 0 else inside
+    found = replace(verdict(difference), word=word, difference=difference, low=low, high=high, units_factor=2.0)
+    one = study(rows=(study().rows[0], Row("arm", "plain", {}, found, MEANS)))
+    (line,) = (line for line in summary.leaderboard(one).splitlines() if line.startswith("| `arm`"))
+    shown = [float(text) for text in re.findall(r"\[(\S+), (\S+)\]", line)[0]]
+    *_, of_plots = summary.differences(one).splitlines()
+    for ends in (shown, [float(text) for text in of_plots.split(",")[-2:]]):
+        assert [np.sign(end) for end in ends] == [np.sign(low), np.sign(high)]
+        assert (max(map(abs, ends)) < STUDY.margin) == (max(-low, high) < STUDY.margin)
+    assert f" {word}: " in words_of(page.render(one))
+
+
+def test_undecided_on_test_promises_nothing_of_repeats() -> None:
+    """Test is read once, so there are none, and more images of train and validation would not change it."""
+    one = study()
+    assert one.confirmation is not None
+    assert isinstance(one.confirmation.found, Verdict)
+    assert one.confirmation.found.word == "undecided"
+    for text in (advice.advice(one)[1], summary.to_json(one)["confirmation_on_test"]["sentence"]):
+        assert "holds both no difference and one of 0.05 or more" in text
+        assert "repeats" not in text
+
+
+def test_an_undecided_mean_over_labels_asks_for_images_of_every_label() -> None:
+    rows = tuple(replace(row, labels={"moon": verdict(0.2)}) if row.name == "same" else row for row in study().rows)
+    assert "times as many images of every label would decide it in 4 of 5 cases" in summary.leaderboard(
+        study(rows=rows)
+    )
+
+
+def test_controls_alone_have_a_page_even_if_the_first_failed() -> None:
+    first, *_, second = study().rows
+    rows = (replace(first, found=NoVerdict("a training failed: no"), means={}), second)
+    text = words_of(page.render(study(rows=rows, comparisons=0, confirmation=None)))
+    assert "The study compares nothing with a control" in text or "a training failed: no" in text
+    assert "Compared with None" not in page.render(study(rows=rows, comparisons=0, confirmation=None))
+
+
+def test_labels_that_a_mean_leaves_out_are_named() -> None:
+    many = study(left_out=("moon", "star"), study=STUDY.model_copy(update={"figure": "macro_f1"}))
+    means = {view: figures | {"macro_f1": 0.3} for view, figures in MEANS.items()}
+    many = replace(many, rows=tuple(replace(row, means=row.means and means) for row in many.rows))
+    assert "Too rare, and left out of the mean over labels: `moon`, `star`." in summary.leaderboard(many)
+    assert summary.to_json(many)["left_out"] == ["moon", "star"]
+    text = words_of(page.render(many))
+    assert "Macro F1 raw, calibrated and decided" in text
+    assert "Rarest label" in text
+    assert "left out" not in summary.leaderboard(study())
+
+
+def test_a_study_of_one_arm_has_one_interval() -> None:
+    one = study(rows=study().rows[:2], comparisons=1)
+    assert "; the interval holds the truth with 95 %." in advice.advice(one)[1]
+    assert "The interval holds the truth with 95 %." in summary.leaderboard(one)
+    assert "All 1 " not in page.render(one)

@@ -1,6 +1,8 @@
 import contextlib
 import csv
+import errno
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from counterpoise.artifacts import splits
 from counterpoise.config import InputError
 from counterpoise.stages import alone
 from counterpoise.storage import ArtifactError
-from counterpoise.study import arms, cells, experiment, study, summary
+from counterpoise.study import arms, cells, experiment, pool, study, summary, verdicts
 from counterpoise.study.cells import Done, Job
 from counterpoise.study.results import Summary
 from counterpoise.study.verdicts import NoVerdict, Verdict
@@ -230,10 +232,6 @@ def test_nothing_of_test_is_read_before_the_verdicts(built: Path, content: dict[
 def test_test_is_read_once_for_the_winner_and_its_control(
     built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control learns nothing, so that an arm that learns is better."""
-    text = TEXT.replace("every:\n", "every:\n  train.learning_rate: 1.0e-9\n")
-    text = text.replace("{train.fraction: 0.1, train.epochs: 1}", "{train.learning_rate: 0.01, train.epochs: 20}")
-    text = text.replace("few_labels", "learns")
     asked, read = [], experiment.read
 
     def noting(root: Path, names: Sequence[str]) -> experiment.Data:
@@ -242,7 +240,7 @@ def test_test_is_read_once_for_the_winner_and_its_control(
 
     monkeypatch.setattr(experiment, "read", noting)
     cells._data.cache_clear()
-    result = study.run(built, content, arms.parse(text, content), [], counting([]))
+    result = study.run(built, content, arms.parse(LEARNS, content), [], counting([]))
     assert word(result, "learns") == "better"
     assert asked == [cells.SPLITS, cells.SPLITS, splits.NAMES]
     assert result.confirmation is not None
@@ -253,9 +251,136 @@ def test_test_is_read_once_for_the_winner_and_its_control(
     assert "On test, read once after this choice: " in table
 
 
+LEARNS = TEXT.replace("every:\n", "every:\n  train.learning_rate: 1.0e-9\n").replace("few_labels", "learns")
+LEARNS = LEARNS.replace("{train.fraction: 0.1, train.epochs: 1}", "{train.learning_rate: 0.01, train.epochs: 20}")
+"""The control learns nothing, so that the arm that learns is better, and test is read."""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (InputError("the loss is not a number in epoch 3"), "a training failed: the loss is not a number in epoch 3"),
+        (RuntimeError("out of memory"), "a training failed: RuntimeError: out of memory"),
+    ],
+)
+@once
+def test_a_confirmation_that_fails_keeps_the_verdicts(
+    built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    compute = cells.compute
+
+    def failing(cell: cells.Cell, data: experiment.Data) -> cells.Tested:
+        if "test" in data.splits:
+            raise error
+        return compute(cell, data)
+
+    monkeypatch.setattr(cells, "compute", failing)
+    result = study.run(built, content, arms.parse(LEARNS, content), [], counting([]))
+    assert word(result, "learns") == "better"
+    said = json.loads((built / summary.JSON).read_text(encoding="utf-8"))
+    assert said["arms"]["learns"]["word"] == "better"
+    assert said["confirmation_on_test"]["sentence"] == f"no verdict: {reason}"
+    assert f"On test, read once after this choice: no verdict: {reason}." in (built / summary.LEADERBOARD).read_text()
+
+
+@once
+def test_a_test_split_that_cannot_be_read_keeps_the_verdicts(built: Path, content: dict[str, Any]) -> None:
+    shutil.rmtree(built / "data" / "features" / "test")
+    result = study.run(built, content, arms.parse(LEARNS, content), [], counting([]))
+    assert word(result, "learns") == "better"
+    assert result.confirmation is not None
+    assert isinstance(result.confirmation.found, NoVerdict)
+    assert result.confirmation.found.reason.startswith("test could not be read: data/features/test")
+
+
+@once
+def test_a_test_split_of_too_few_images_confirms_nothing(
+    built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "LEAST_UNITS", 16)
+    result = study.run(built, content, arms.parse(LEARNS, content), [], counting([]))
+    assert word(result, "learns") == "better", "70 units are in train and validation"
+    assert result.confirmation is not None
+    assert result.confirmation.found == NoVerdict(
+        "test holds 15 independent images of class 'solar'; at least 16 are needed"
+    )
+
+
+@once
+def test_seconds_of_each_arm_go_to_the_terminal_and_not_into_the_summary(
+    built: Path, content: dict[str, Any], plan: arms.Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.run(built, content, plan, [], counting([]))
+    assert re.search(r"seconds of each arm: plain \d+\.\d, same \d", capsys.readouterr().err)
+    assert "second" not in (built / summary.JSON).read_text(encoding="utf-8")
+
+
+@once
+def test_trainings_that_are_there_cost_nothing_of_a_budget(
+    built: Path, content: dict[str, Any], plan: arms.Plan
+) -> None:
+    names = [arm.name for arm in plan.arms]
+    assert study.count(study.prepare(built, content, plan), names) == (3 * CELLS, 3 * CELLS)
+    study.run(built, content, plan, ["most_probable"], counting([]))
+
+    def missing(fewer: arms.Plan) -> int:
+        return study.count(study.prepare(built, content, fewer), names)[1]
+
+    assert missing(plan) == CELLS
+    assert study.within_budget(plan, missing, 1.0, 1, CELLS).study == plan.study
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split.blocks.size_px": 512}, "split.blocks.size_px is not null, and blocks cannot be given new folds"),
+        ({"task": "detection"}, "task is 'detection', and a study compares heads and networks"),
+    ],
+)
+def test_what_cross_fitting_cannot_compare_is_refused(
+    built: Path, content: dict[str, Any], plan: arms.Plan, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        study.prepare(built, experiment.changed(content, changes), plan)
+
+
+@pytest.mark.parametrize("text", [",", " , ", ""])
+def test_no_name_between_separators_does_not_mean_all_arms(
+    built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    (built / "study").mkdir()
+    (built / arms.PATH).write_text(TEXT, encoding="utf-8")
+    monkeypatch.chdir(built)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["study", f"--arms={text}"])
+    assert f"--arms: found {text!r}; expected names of arms" in str(ended.value.code)
+    assert not (built / cells.FOLDER).exists()
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full", "study/cells/a.npz"), KeyboardInterrupt()])
+def test_a_study_that_ends_early_says_what_to_run_again(
+    built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException
+) -> None:
+    (built / "study").mkdir()
+    (built / arms.PATH).write_text(TEXT, encoding="utf-8")
+    monkeypatch.chdir(built)
+
+    def ending(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(study, "measure", lambda *_: 1.0)
+    monkeypatch.setattr(study, "run", ending)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["study"])
+    said = f"{capsys.readouterr().err} {ended.value.code}"
+    assert "run `counterpoise study` again" in said
+    assert "dvc repro" not in said
+
+
 def test_processes_find_the_same_as_this_one(built: Path, content: dict[str, Any]) -> None:
     plan = arms.parse(TEXT.replace("repeats: 2", "repeats: 1"), content)
-    study.run(built, content, plan, ["most_probable"], cells.in_processes(2))
+    study.run(built, content, plan, ["most_probable"], pool.in_processes(2))
     after = results(built)
     shutil.rmtree(built / cells.FOLDER)
     study.run(built, content, plan, ["most_probable"], counting([]))
@@ -306,17 +431,22 @@ def test_all_arms_train_on_the_same_images_with_the_same_draws(
     assert len(seeds) == CELLS
 
 
+def declared(chosen: Sequence[arms.Arm]) -> Callable[[arms.Plan], int]:
+    """Count the trainings of some arms of which none is there yet."""
+    return lambda plan: study.trainings(chosen) * plan.study.folds * plan.study.repeats
+
+
 @pytest.mark.parametrize(("seconds", "folds", "repeats"), [(1e9, 3, 2), (24.0, 3, 2), (23.0, 3, 1), (12.0, 3, 1)])
 def test_a_budget_takes_repeats_away_first(plan: arms.Plan, seconds: float, folds: int, repeats: int) -> None:
-    fitting = study.within_budget(plan, plan.arms, 1.0, 1, seconds)
+    fitting = study.within_budget(plan, declared(plan.arms), 1.0, 1, seconds)
     assert (fitting.study.folds, fitting.study.repeats) == (folds, repeats)
 
 
 def test_a_budget_takes_folds_away_then_and_says_when_nothing_fits(content: dict[str, Any]) -> None:
     plan = arms.parse(TEXT.replace("folds: 3", "folds: 5"), content)
-    assert study.within_budget(plan, plan.arms, 1.0, 2, 8.0).study.folds == 4
-    with pytest.raises(InputError, match=r"--budget: one training takes 60\.0 s.* 4 settings on 3 folds take 12 min"):
-        study.within_budget(plan, plan.arms, 60.0, 1, 600.0)
+    assert study.within_budget(plan, declared(plan.arms), 1.0, 2, 8.0).study.folds == 4
+    with pytest.raises(InputError, match=r"60\.0 s, so that 12 trainings, of 3 folds, take 12 min"):
+        study.within_budget(plan, declared(plan.arms), 60.0, 1, 600.0)
 
 
 def test_seconds_are_positive(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
@@ -329,9 +459,9 @@ def test_a_budget_counts_the_arms_that_are_computed_and_every_network_of_an_ense
     plan = arms.parse(TEXT + ensemble, content)
     few = plan.chosen(["same"])
     assert (study.trainings(plan.arms), study.trainings(few)) == (9, 2)
-    assert study.within_budget(plan, few, 1.0, 1, 12.0).study.repeats == 2
-    assert study.within_budget(plan, plan.arms, 1.0, 1, 53.0).study.repeats == 1
-    assert study.within_budget(plan, plan.arms, 1.0, 1, 54.0).study.repeats == 2
+    assert study.within_budget(plan, declared(few), 1.0, 1, 12.0).study.repeats == 2
+    assert study.within_budget(plan, declared(plan.arms), 1.0, 1, 53.0).study.repeats == 1
+    assert study.within_budget(plan, declared(plan.arms), 1.0, 1, 54.0).study.repeats == 2
 
 
 def test_the_estimate_skips_an_arm_that_fails_and_says_when_all_do(
@@ -368,7 +498,7 @@ def test_whole_networks_train_within_a_budget_that_is_estimated_first(
     monkeypatch.setattr(study, "measure", lambda *_: 1.0)
     cli.main(["study", "--budget", "7s", "--arms", "most_probable"])
     said = capsys.readouterr()
-    assert "2 arms, 3 folds x 1 repeats: 6 trainings; one took 1.0 s, all would take about 6 s" in said.err
+    assert "6 trainings, of which 0 are kept from before; one takes 1.0 s, the others about 6 s" in said.err
     written = json.loads((whole / summary.JSON).read_text(encoding="utf-8"))
     assert written["arms"]["most_probable"]["word"] == "identical", "average precision asks for no decision"
     assert "no arm is better" in said.out

@@ -108,6 +108,16 @@ def test_a_few_changed_decisions_count_as_at_least_one_unit_of_each_class() -> N
     assert safe.se == pytest.approx(math.sqrt(1 / 160**2 + 1 / 40**2))
 
 
+def test_decisions_that_cancel_each_other_are_not_identical() -> None:
+    """One unit is right in the first repeat alone, another one in the second, so that all sums are 0."""
+    phi = np.zeros((R, 60))
+    phi[:, :2] = [[0.01, -0.01], [-0.01, 0.01]]
+    folds = np.tile(np.arange(60) // 2 % K, (R, 1))
+    found = compare(np.zeros((R, K)), phi, folds, np.ones(60), comparisons=24, least=of_one_unit([30, 30]))
+    assert isinstance(found, Verdict)
+    assert (found.word, found.difference) == ("undecided", 0)
+
+
 def test_what_does_not_differ_stays_identical() -> None:
     found = compare(
         np.zeros((R, K)), np.zeros((R, 60)), folds_of(60), np.ones(60), comparisons=24, least=of_one_unit([30, 30])
@@ -196,6 +206,7 @@ def test_what_is_found_with_the_stated_power_is_found_so_often() -> None:
 def test_sentences_say_what_would_decide() -> None:
     assert sentence(worked(3e-4), 0.05) == (
         "undecided: the interval [-0.021, 0.101] holds both no difference and one of 0.05 or more; about 4 times as "
-        "many images of this class would decide it if the difference is as measured, more repeats alone are unlikely to"
+        "many images of this class would decide it in 4 of 5 cases if the difference is as measured, more repeats "
+        "alone are unlikely to"
     )
     assert sentence(worked(8e-5), 0.05) == "better: the interval [0.0001, 0.0799] leaves out 0"

@@ -16,7 +16,7 @@ UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which arms are computed, and with how much."""
-    parser.add_argument("--arms", default="", metavar="A,B", help="arms to compute (default: all)")
+    parser.add_argument("--arms", metavar="A,B", help="arms to compute (default: all)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at a time (default: 1)")
     parser.add_argument("--budget", metavar="TIME", help="choose folds and repeats that fit, such as 30m or 2h")
 
@@ -28,26 +28,50 @@ def run(arguments: argparse.Namespace) -> str:
         InputError: A parameter is wrong, or another study runs here.
         ArtifactError: The pipeline was not run yet.
     """
-    from counterpoise.study import arms, cells, study, summary  # import torch
+    from counterpoise.study import arms, page, pool, study, summary  # import torch
 
     if arguments.jobs < 1:
         raise InputError(f"--jobs: found {arguments.jobs}; expected at least 1")
     budget_s, root = None if arguments.budget is None else _seconds(arguments.budget), Path.cwd()
     content = commands.checked_params(root)
     plan = arms.read(root, content)
-    names = [name.strip() for name in arguments.arms.split(arms.SEPARATOR) if name.strip()]
-    chosen = plan.chosen(names)
+    given = [] if arguments.arms is None else _names(arguments.arms)
+    chosen = plan.chosen(given)
+    names = [arm.name for arm in chosen]
     seconds = study.measure(root, content, plan, chosen)
     if budget_s is not None:
-        plan = study.within_budget(plan, chosen, seconds, arguments.jobs, budget_s)
-    count = study.trainings(chosen) * plan.study.folds * plan.study.repeats
+
+        def missing(fewer: arms.Plan) -> int:
+            return study.count(study.prepare(root, content, fewer), names)[1]
+
+        plan = study.within_budget(plan, missing, seconds, arguments.jobs, budget_s)
+    every, left = study.count(study.prepare(root, content, plan), names)
+    rest = f"the others about {study.written(seconds * left / arguments.jobs)} together" if left else "no other is left"
     print(
-        f"{len(chosen)} arms, {plan.study.folds} folds x {plan.study.repeats} repeats: {count} trainings; one "
-        f"took {seconds:.1f} s, all would take about {study.written(seconds * count / arguments.jobs)}",
+        f"{len(chosen)} arms, {plan.study.folds} folds x {plan.study.repeats} repeats: {every} trainings, of which "
+        f"{every - left} are kept from before; one takes {seconds:.1f} s, {rest}",
         file=sys.stderr,
     )
-    result = study.run(root, content, plan, names, cells.in_processes(arguments.jobs))
-    return f"{summary.leaderboard(result)}\nwrote {summary.JSON}, {summary.LEADERBOARD} and {study.SECONDS}"
+    try:
+        result = study.run(root, content, plan, given, pool.in_processes(arguments.jobs))
+    except KeyboardInterrupt:
+        print("\nfinished trainings are kept", end="", file=sys.stderr)
+        raise
+    *others, last = (summary.JSON, summary.METRICS, summary.DIFFERENCES, summary.LEADERBOARD, study.SECONDS)
+    return (
+        f"{summary.leaderboard(result)}\nwrote {', '.join(others)} and {last}\n"
+        f"open {page.PATH} in a browser to see the same as charts"
+    )
+
+
+def _names(text: str) -> list[str]:
+    """Split the names of arms; nothing but separators is a slip, and does not mean all."""
+    from counterpoise.study.arms import PATH, SEPARATOR
+
+    names = [name.strip() for name in text.split(SEPARATOR) if name.strip()]
+    if not names:
+        raise InputError(f"--arms: found {text!r}; expected names of arms in {PATH}, such as focal,over (default: all)")
+    return names
 
 
 def _seconds(text: str) -> float:

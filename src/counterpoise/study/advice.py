@@ -6,7 +6,7 @@ from typing import get_args
 
 from counterpoise.study.results import Row, Summary, typical, winner
 from counterpoise.study.verdicts import LEAST_UNITS, NoVerdict, Verdict, Word
-from counterpoise.study.wording import interval, sentence
+from counterpoise.study.wording import sentence, with_interval
 
 COMMAND = "counterpoise study"
 
@@ -21,12 +21,14 @@ def advice(summary: Summary) -> tuple[str, str, str]:
         return _without_verdicts(summary)
     if best is None or not isinstance(best.found, Verdict):
         return _keep(summary), _counts(summary), _more(summary)
-    shown = interval(best.found.low, best.found.high, summary.study.margin)
-    sure = (
-        f"The difference is {best.found.difference:.3f} {shown}; all {summary.comparisons} intervals hold the truth "
-        "together with 95 %"
-    )
-    return f"{_use(summary, best)}.", f"{sure}.{_on_test(summary)}", _more(summary)
+    shown = with_interval(best.found, summary.study.margin)
+    sure = f"The difference is {shown}; {summary.coverage[0].lower()}{summary.coverage[1:]}"
+    none = f" {_number(summary.without_verdict)} no verdict." if summary.without_verdict else ""
+    return f"{_use(summary, best)}.", f"{sure}.{none}{_on_test(summary)}", _more(summary)
+
+
+def _number(arms: int) -> str:
+    return "1 arm has" if arms == 1 else f"{arms} arms have"
 
 
 def _without_verdicts(summary: Summary) -> tuple[str, str, str]:
@@ -34,7 +36,8 @@ def _without_verdicts(summary: Summary) -> tuple[str, str, str]:
     why = f"The first reason: {reasons[0]}." if reasons else "The study compares nothing with a control."
     few = summary.units < LEAST_UNITS
     more = (
-        f"Label at least {LEAST_UNITS} independent images of class `{summary.rarest}`; there are {summary.units}."
+        f"Label at least {LEAST_UNITS} independent images of {summary.kind} `{summary.rarest}`; "
+        f"there are {summary.units}."
         if few
         else f"Remove the reasons and run `{COMMAND}` again; finished trainings are kept."
     )
@@ -43,41 +46,37 @@ def _without_verdicts(summary: Summary) -> tuple[str, str, str]:
 
 def _keep(summary: Summary) -> str:
     """Name the control to keep; of several, which are not compared with each other, the one with the highest mean."""
-    view, figure = summary.study.view, summary.study.figure
-    controls = [row for row in summary.rows if row.control is None and row.means]
-    highest = max(controls, key=lambda row: row.means[view][figure])
+    controls = summary.controls
     among = f", with the highest mean of {len(controls)} controls" if len(controls) > 1 else ""
-    return f"Keep the control (`{highest.name}`{among}): no arm is better."
+    return f"Keep the control (`{controls[0].name}`{among}): no arm is better."
 
 
 def _counts(summary: Summary) -> str:
     words = [one.word for one in summary.verdicts]
     inside = words.count("equivalent") + words.count("identical")
+    none = f", {summary.without_verdict} without a verdict" if summary.without_verdict else ""
     return (
-        f"{len(words)} arms: {inside} within {summary.study.margin:g} of the control, {words.count('worse')} worse, "
-        f"{words.count('undecided')} undecided. All intervals hold the truth together with 95 %."
+        f"{summary.comparisons} arms: {inside} within {summary.study.margin:g} of the control, "
+        f"{words.count('worse')} worse, {words.count('undecided')} undecided{none}. "
+        f"{summary.coverage}."
     )
 
 
 def _use(summary: Summary, best: Row) -> str:
     """Recommend the winner, and say if another control has a higher mean, since the two were not compared."""
     text = f"Use `{best.name}`: its {summary.noun} is better than that of `{best.control}`"
-    view, figure = summary.study.view, summary.study.figure
-    own = best.means[view][figure]
-    others = [row for row in summary.rows if row.control is None and row.means and row.means[view][figure] > own]
-    if not others:
+    own, highest = summary.mean(best), summary.controls[0]
+    top = summary.mean(highest)
+    if own is None or top is None or top <= own:
         return text
-    highest = max(others, key=lambda row: row.means[view][figure])
-    return (
-        f"{text}; but `{highest.name}`, with which it was not compared, has a mean of "
-        f"{highest.means[view][figure]:.3f} and not {own:.3f}"
-    )
+    return f"{text}; but `{highest.name}`, with which it was not compared, has a mean of {top:.3f} and not {own:.3f}"
 
 
 def _on_test(summary: Summary) -> str:
     if summary.confirmation is None:
         return ""
-    return f" On test, read once after this choice: {sentence(summary.confirmation.found, summary.study.margin)}."
+    said = sentence(summary.confirmation.found, summary.study.margin, images="")
+    return f" On test, read once after this choice: {said}."
 
 
 def _more(summary: Summary) -> str:
@@ -87,22 +86,23 @@ def _more(summary: Summary) -> str:
     of, more = ("the rarest label", " of every label") if summary.of_labels else ("class", "")
     return (
         f"With {summary.units} independent images of {of} `{summary.rarest}`, this study finds a difference of "
-        f"{middle.detectable:.2f} in 4 of 5 cases; four times as many images{more} would show about half of it."
+        f"{middle.detectable:.2f} in 4 of 5 cases, for an arm whose interval has the median width; four times as many "
+        f"images{more} would show about half of it."
     )
 
 
 def pull_request(summary: Summary) -> str:
     """Write a paragraph for a pull request. Names of arms and classes are in backticks."""
-    study, first = summary.study, summary.rows[0]
+    study, controls = summary.study, summary.controls
     opening = (
         f"Study on {summary.dataset}: {len(summary.rows)} arms, {study.folds} folds x {study.repeats} repeats of the "
-        f"{summary.images:,} images in train and validation ({summary.units} independent images of class "
+        f"{summary.images:,} images in train and validation ({summary.units} independent images of {summary.kind} "
         f"`{summary.rarest}`). Declared figure: {summary.noun}, {study.view}; smaller differences than "
         f"{study.margin:g} count as none."
     )
     control = ""
-    if first.control is None and first.means:
-        control = f" The control `{first.name}` has {first.means[study.view][study.figure]:.3f}."
+    if controls:
+        control = f" The control `{controls[0].name}` has {summary.mean(controls[0]):.3f}."
     words = [_listed(summary, word) for word in get_args(Word)]
     without = [f"`{row.name}`" for row in summary.rows if isinstance(row.found, NoVerdict)]
     if without:
@@ -118,8 +118,5 @@ def _listed(summary: Summary, word: Word) -> str:
         return "" if word != "better" else "Better: none."
     if word not in ("better", "worse"):
         return f"{word.capitalize()}: {', '.join(f'`{name}`' for name, _ in rows)}."
-    shown = [
-        f"`{name}` {found.difference:+.3f} {interval(found.low, found.high, summary.study.margin)}"
-        for name, found in rows
-    ]
+    shown = [f"`{name}` {with_interval(found, summary.study.margin)}" for name, found in rows]
     return f"{word.capitalize()}: {', '.join(shown)}."

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -31,6 +31,8 @@ BEFORE = (ingest.Params, split.Params, tile.Params)
 EXPLAINED = "docs/study.md explains every key"
 SEPARATOR = ","
 """Between names on the command line."""
+NAMES = r"[\w.+-]+( [\w.+-]+)*"
+"""Names of arms, which are written on the command line and in tables of Markdown."""
 
 
 class Study(Section):
@@ -53,7 +55,7 @@ class Study(Section):
     """A difference of the figure that is smaller than this counts as none, in (0, 1)."""
     every: dict[str, Any]
     """Parameters of `params.yaml` that all arms change first, by their dotted names."""
-    arms: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
+    arms: dict[Name, dict[str, Any]]
     """Name -> arm, in the order of the table."""
 
 
@@ -170,11 +172,16 @@ def _arm(name: str, entry: _Arm, every: Mapping[str, Any], content: Mapping[str,
 def _faults(study: Study, entries: Mapping[str, _Arm], content: Mapping[str, Any]) -> Iterator[str]:
     """Name what is wrong with names, controls and keys, before any value is looked at."""
     known = list(leaves(content))
+    if not entries:
+        yield "arms is empty; list a control and the arms to compare with it"
     for fault in _faults_of_keys(study.every, known, content):
         yield f"every: {fault}"
     for name, entry in entries.items():
-        if not name.strip() or SEPARATOR in name:
-            yield f"arms: {name!r} is no name of an arm; write one without {SEPARATOR!r}"
+        if not re.fullmatch(NAMES, name):
+            yield (
+                f"arms: {name!r} is no name of an arm, which the command line and the tables write; use letters, "
+                "digits, '_', '-', '.' and single spaces"
+            )
         for fault in itertools.chain(
             _faults_of_control(name, entry, entries),
             _faults_of_keys({**entry.params, **entry.grid}, known, content),

@@ -12,14 +12,8 @@ import hashlib
 import importlib.metadata
 import io
 import json
-import multiprocessing
-import os
-import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -50,7 +44,8 @@ CODE = (
     *("study/cells.py", "study/experiment.py", "study/figures.py", "study/shuffle_split.py"),
 )
 """Files and folders of the package that decide a cell, beside the file of the loss."""
-PACKAGES = ("numpy", "scikit-learn", "scipy", "torch")
+PACKAGES = ("albumentations", "imbalanced-learn", "numpy", "scikit-learn", "scipy", "timm", "torch")
+"""Those that compute what a cell finds."""
 
 
 @dataclass(frozen=True)
@@ -156,40 +151,6 @@ def _data(root: Path) -> Data:
     return experiment.read(root, SPLITS)
 
 
-def in_processes(count: int) -> Engine:
-    """Make the engine that runs cells in a pool of so many processes."""
-
-    def run(function: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
-        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-        with ProcessPoolExecutor(min(count, max(1, len(jobs))), context, _end_with_parent) as pool:
-            try:
-                for future in as_completed([pool.submit(function, job) for job in jobs]):
-                    yield future.result()
-            except BrokenProcessPool as error:
-                raise InputError(
-                    "a process of the study was killed, perhaps for want of memory; run it again with fewer --jobs "
-                    "(finished trainings are kept)"
-                ) from error
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    return run
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it does, even by `kill -9`."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "only a process of a pool calls this"
-    # A spawned process would spawn those that decode its images as well, each with seconds of imports.
-    multiprocessing.set_start_method(None, force=True)
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 def write(path: Path, tested: Tested) -> None:
     """Write what a cell found, whole or not at all."""
     arrays = {
@@ -205,7 +166,7 @@ def read(path: Path) -> Tested | None:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             variants = {view: Variant(file[f"{view}.probs"], file[f"{view}.decided"]) for view in VIEWS}
             return Tested(file["image_ids"], variants, float(file["val_loss"]), float(file["seconds"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # a flipped bit may make an archive look encrypted, of a later version, or like anything else
         return None
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from counterpoise import labels, seeds
+from counterpoise import labels, seeds, tasks
+from counterpoise.config import InputError
 from counterpoise.evaluation.scores import Variant
 from counterpoise.metrics import probability
 from counterpoise.study import experiment, figures, folds, verdicts
@@ -39,6 +40,7 @@ class Images:
         unit: (n,) what must not be separated, 0..u-1.
         names: (c,) of the classes.
         positive: Index of the class that matters.
+        one_class: Whether the task gives each image exactly one class.
     """
 
     image_ids: NDArray[np.str_]
@@ -46,6 +48,7 @@ class Images:
     unit: Ints
     names: tuple[str, ...]
     positive: int
+    one_class: bool
 
     @property
     def holds(self) -> Bools:
@@ -53,11 +56,6 @@ class Images:
         held = np.zeros((int(self.unit.max()) + 1, self.truth.shape[1]), dtype=np.bool_)
         np.logical_or.at(held, self.unit, self.truth)
         return held
-
-    @property
-    def one_class(self) -> bool:
-        """Whether every image has exactly one class."""
-        return bool((self.truth.sum(axis=1) == 1).all())
 
     @property
     def counted(self) -> Bools:
@@ -71,6 +69,11 @@ class Images:
         alone = figures.FIGURES[figure].of_positive
         return [self.positive] if alone else np.flatnonzero(self.counted).tolist()
 
+    def left_out(self, figure: str) -> tuple[str, ...]:
+        """Name the labels that are too rare for a figure that is a mean over labels."""
+        alone = figures.FIGURES[figure].of_positive
+        return () if alone else tuple(self.names[label] for label in np.flatnonzero(~self.counted))
+
     def judged(self, figure: str) -> list[int]:
         """Number the labels that have a verdict of their own beside that of a mean over labels."""
         if self.one_class or figures.FIGURES[figure].of_positive:
@@ -78,20 +81,26 @@ class Images:
         enough = self.holds.sum(axis=0) >= verdicts.LEAST_UNITS
         return [label for label in self.classes_of(figure) if enough[label]]
 
+    def needed(self, classes: Sequence[int]) -> int:
+        """Count the units of its rarest class that a figure over some classes needs for a verdict."""
+        return LEAST_POSITIVES if len(classes) > 1 and not self.one_class else verdicts.LEAST_UNITS
+
     def rarest(self, figure: str) -> int:
         """Number the class of a figure that the fewest units hold."""
         of_figure = self.classes_of(figure)
         return of_figure[int(np.argmin(self.holds[:, of_figure].sum(axis=0)))]
 
 
-def images(data: Data) -> Images:
-    """List the images of train and val."""
+def images(data: Data, task: str) -> Images:
+    """List the images of the splits of some data, such as train and val, for a task."""
     tables = [part.tiles.table[["image_id", "labels"]] for part in data.splits.values()]
     label_of = dict(row for table in tables for row in table.itertuples(index=False, name=None))
     ids = np.array(sorted(label_of))
     truth = labels.indicators([label_of[image_id] for image_id in ids], data.classes.names)
     unit = np.unique([data.units[image_id] for image_id in ids], return_inverse=True)[1]
-    return Images(ids, truth, unit, data.classes.names, data.classes.names.index(data.positive.name))
+    names = data.classes.names
+    one_class = tasks.find(task).fault_of_labels(names) is not None  # all of them at once
+    return Images(ids, truth, unit, names, names.index(data.positive.name), one_class)
 
 
 def assign(of: Images, study: Study, task: str) -> Ints:
@@ -100,7 +109,12 @@ def assign(of: Images, study: Study, task: str) -> Ints:
     Raises:
         InputError: There are fewer units than folds, or the figure does not suit the images.
     """
-    figures.check(study.figure, of.truth)
+    figures.check(study.figure, of.one_class)
+    if not of.classes_of(study.figure):
+        raise InputError(
+            f"figure is {study.figure!r}, a mean over the labels with at least {LEAST_POSITIVES} independent images in "
+            "train and validation, and no label has as many; label more of them, or set figure to 'average_precision'"
+        )
     folds.check(of.holds, study.folds, of.names, of.counted)
     sizes = np.bincount(of.unit)
     every = [
@@ -204,7 +218,7 @@ def _judge(
         comparisons=comparisons,
         margin=study.margin,
         least=verdicts.of_one_unit(units) if figures.FIGURES[figure].counts_decisions else 0.0,
-        needed=LEAST_POSITIVES if len(classes) > 1 and not of.one_class else verdicts.LEAST_UNITS,
+        needed=of.needed(classes),
     )
 
 
@@ -212,10 +226,11 @@ def means(of: Images, study: Study, found: Found, arm: str) -> dict[str, dict[st
     """Compute the mean of every figure in every view; they describe, and no verdict is about them.
 
     Returns:
-        View -> figure -> mean over folds and repeats; beside the figures of verdicts `log_loss` in nats and
-        `calibration_error` of the class that matters.
+        View -> figure -> mean over folds and repeats, NaN where it is undefined in a fold; beside the
+        figures of verdicts `log_loss` in nats and `calibration_error` of the class that matters.
     """
-    names = [name for name, figure in figures.FIGURES.items() if of.one_class or not figure.one_class]
+    suited = [name for name, figure in figures.FIGURES.items() if of.one_class or not figure.one_class]
+    names = [name for name in suited if of.classes_of(name)]
     return {
         view: {
             **{name: float(values(of, study, found, arm, name, view, of.classes_of(name)).mean()) for name in names},

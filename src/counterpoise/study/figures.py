@@ -72,20 +72,20 @@ FIGURES: Mapping[str, Figure] = {
 }
 
 
-def check(name: str, truth: Bools) -> None:
+def check(name: str, one_class: bool) -> None:
     """Refuse a figure that these images cannot have.
 
     Args:
         name: One of `FIGURES`.
-        truth: (n, c) which classes each image has.
+        one_class: Whether the task gives each image exactly one class.
 
     Raises:
-        InputError: It needs exactly one class per image, and some have several or none.
+        InputError: It needs exactly one class per image, and images may have several or none.
     """
-    if FIGURES[name].one_class and not (truth.sum(axis=1) == 1).all():
+    if FIGURES[name].one_class and not one_class:
         others = [other for other, figure in FIGURES.items() if not figure.one_class]
         raise InputError(
-            f"figure is {name!r}, but some images have several labels or none, and deciding for all labels would have "
+            f"figure is {name!r}, but images may have several labels or none, and deciding for all labels would have "
             f"the best recall; set figure to one of {others}"
         )
 

@@ -11,6 +11,7 @@ from counterpoise import seeds
 from counterpoise.config import InputError
 from counterpoise.dataset import stratification
 from counterpoise.dataset import tasks as dataset_tasks
+from counterpoise.study.verdicts import LEAST_UNITS
 
 LEAST = 3
 """One fold tests, one validates, and the others train."""
@@ -69,9 +70,10 @@ def check(holds: Bools, folds: int, names: Sequence[str], every: Bools) -> None:
     counts = holds.sum(axis=0)
     for number in np.argsort(counts, kind="stable"):
         if every[number] and counts[number] < folds:
+            most = int(counts[number]) // (2 if counts[number] >= LEAST_UNITS else 1)  # verdicts need two in each fold
             raise InputError(
                 f"folds is {folds}, but class {names[number]!r} has only {counts[number]} independent images in train "
-                f"and validation; set folds to {max(LEAST, int(counts[number]))} or fewer, label more of them, or "
+                f"and validation; set folds to {most} or fewer, label more of them, or "
                 "merge the class into another with ingest.merge"
                 if counts[number] >= LEAST
                 else f"class {names[number]!r} has only {counts[number]} independent images in train and validation, "

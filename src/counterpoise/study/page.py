@@ -55,6 +55,6 @@ def _settings(summary: Summary) -> list[tuple[str, str]]:
         ("Arms", f"{len(summary.rows)}, of which {summary.comparisons} are compared"),
         ("Trainings of an arm", f"{study.folds} folds x {study.repeats} repeats"),
         ("Images", f"{write_count(summary.images)} of train and validation"),
-        ("Rarest class", f"{quote(summary.rarest)}, {write_count(summary.units)} independent images"),
+        (f"Rarest {summary.kind}", f"{quote(summary.rarest)}, {write_count(summary.units)} independent images"),
         ("Margin", f"{study.margin:g}"),
     ]

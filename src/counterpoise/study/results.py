@@ -62,26 +62,63 @@ class Summary:
         dataset: Name of the data set.
         study: What was declared.
         images: How many images train and validation hold.
+        positive: The class that matters, of which the average precision is.
         rarest: The class whose units decide how much can be seen.
         units: How many of them train and validation hold.
         comparisons: How many the intervals are corrected for.
         rows: In the order of the file.
         confirmation: `None` where no arm is better, so that test was not read.
+        left_out: Labels that are too rare for the mean that the figure is; none for one class per image.
     """
 
     dataset: str
     study: Study
     images: int
+    positive: str
     rarest: str
     units: int
     comparisons: int
     rows: tuple[Row, ...]
     confirmation: Confirmation | None
+    left_out: tuple[str, ...] = ()
 
     @property
     def noun(self) -> str:
         """The declared figure in words."""
         return NOUNS[self.study.figure]
+
+    def mean(self, row: Row) -> float | None:
+        """The declared figure of an arm in the declared view; `None` where it is missing or undefined."""
+        value = row.means[self.study.view].get(self.study.figure, math.nan) if row.means else math.nan
+        return value if math.isfinite(value) else None
+
+    @property
+    def controls(self) -> list[Row]:
+        """The controls whose figure is known, from the highest mean to the lowest."""
+        known = [(value, row) for row in self.rows if row.control is None and (value := self.mean(row)) is not None]
+        return [row for _, row in sorted(known, key=lambda pair: -pair[0])]
+
+    @property
+    def without_verdict(self) -> int:
+        """How many arms that should be compared have no verdict."""
+        return sum(row.control is not None and isinstance(row.found, NoVerdict) for row in self.rows)
+
+    @property
+    def coverage(self) -> str:
+        """What the intervals hold, without a full stop."""
+        if self.comparisons == 1:
+            return "The interval holds the truth with 95 %"
+        return f"All {self.comparisons} intervals hold the truth together with 95 %"
+
+    @property
+    def kind(self) -> str:
+        """What the rarest is: a class, or one of several labels of an image."""
+        return "label" if self.of_labels or self.left_out else "class"
+
+    @property
+    def images_to_add(self) -> str:
+        """The images of which more would decide what is undecided."""
+        return "images of every label" if self.of_labels else "images of this class"
 
     @property
     def of_labels(self) -> bool:
@@ -100,7 +137,18 @@ def winner(rows: Sequence[Row]) -> Row | None:
     return max(better, key=lambda row: row.found.low if isinstance(row.found, Verdict) else -math.inf, default=None)
 
 
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """Sort controls first, then arms by their difference, then those without a verdict."""
+
+    def key(row: Row) -> tuple[int, float]:
+        if row.control is None:
+            return 0, 0.0
+        return (1, -row.found.difference) if isinstance(row.found, Verdict) else (2, 0.0)
+
+    return sorted(rows, key=key)
+
+
 def typical(found: Sequence[Verdict]) -> Verdict | None:
-    """Choose the verdict with the median detectable difference; `None` if all arms are identical."""
-    seen = sorted((one for one in found if one.word != "identical"), key=lambda one: one.detectable)
+    """Choose the verdict whose interval has the median width; `None` if all arms are identical."""
+    seen = sorted((one for one in found if one.word != "identical"), key=lambda one: one.high - one.low)
     return seen[len(seen) // 2] if seen else None

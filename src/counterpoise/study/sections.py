@@ -14,9 +14,9 @@ from counterpoise.report.facts import quote
 from counterpoise.report.parts import Fold, Part, Table, drawn
 from counterpoise.report.texts import write_count, write_value
 from counterpoise.study.figures import FIGURES
-from counterpoise.study.results import Row, Summary, typical
+from counterpoise.study.results import Row, Summary, in_order, typical
 from counterpoise.study.verdicts import LEAST_UNITS, NoVerdict, Verdict, Word, power
-from counterpoise.study.wording import interval, sentence
+from counterpoise.study.wording import sentence, signed, with_interval
 
 if TYPE_CHECKING:
     import altair as alt
@@ -62,8 +62,8 @@ def _differences(summary: Summary) -> Part | None:
         anchor="differences",
         heading="Difference from the control",
         text=(
-            f"Each line is the 95 % interval of the difference in {summary.noun} ({summary.study.view}) between an arm "
-            f"and its control. All {summary.comparisons} intervals hold the truth together with 95 %.",
+            f"Each line is the interval of the difference in {summary.noun} ({summary.study.view}) between an arm "
+            f"and its control. {summary.coverage}.",
             f"The band is the margin of ±{margin:g}: a smaller difference counts as none. An interval that leaves out "
             "0 makes an arm better or worse; one inside the band makes it equivalent; any other is undecided.",
         ),
@@ -74,17 +74,13 @@ def _differences(summary: Summary) -> Part | None:
 
 
 def _forest_row(name: str, found: Verdict, margin: float) -> dict[str, object]:
-    printed = "identical" if found.word == "identical" else f"{_signed(found.difference)} {_interval(found, margin)}"
+    printed = "identical" if found.word == "identical" else _minus(with_interval(found, margin))
     numbers = {"difference": found.difference, "low": found.low, "high": found.high}
     return {"arm": name, "word": found.word, "printed": printed, **numbers}
 
 
-def _interval(found: Verdict, margin: float) -> str:
-    return _minus(interval(found.low, found.high, margin))
-
-
 def _signed(value: float) -> str:
-    return _minus(f"{value:+.{DIGITS}f}")
+    return _minus(signed(value, DIGITS))
 
 
 def _minus(text: str) -> str:
@@ -98,7 +94,8 @@ def _by_control(rows: Sequence[Row], draw: Callable[[Sequence[Row], str], alt.La
     if len(controls) > MOST_CHARTS:
         return [draw(rows, "Compared with their controls")]
     groups = [[row for row in rows if row.control == control] for control in controls]
-    return [draw(own, f"Compared with {own[0].control}") for own in sorted(groups, key=len, reverse=True)]
+    titles = {control: f"Compared with {control}" if control else "Controls" for control in controls}
+    return [draw(own, titles[own[0].control]) for own in sorted(groups, key=len, reverse=True)]
 
 
 def _confirmation(summary: Summary) -> Part | None:
@@ -110,7 +107,7 @@ def _confirmation(summary: Summary) -> Part | None:
         heading="On test",
         text=(
             f"After the verdicts, test was read once, for {quote(read.arm)} and its control {quote(read.control)}: "
-            f"{_minus(sentence(read.found, summary.study.margin))}.",
+            f"{_minus(sentence(read.found, summary.study.margin, images=''))}.",
             "Test has fewer images than train and validation together, so it can only show large differences.",
         ),
     )
@@ -123,7 +120,10 @@ def _views(summary: Summary) -> Part | None:
 
     figure, means = summary.study.figure, {row.name: row.means for row in summary.rows}
     apart = {
-        row.name: {view: means[row.name][view][figure] - means[row.control][view][figure] for view in charts.VIEWS}
+        row.name: {
+            view: means[row.name][view].get(figure, np.nan) - means[row.control][view].get(figure, np.nan)
+            for view in charts.VIEWS
+        }
         for row in summary.rows
         if row.control is not None and row.means and means[row.control]
     }
@@ -195,7 +195,9 @@ def _calibration(summary: Summary) -> Part | None:
         return charts.versions(pd.DataFrame(table), looks, margin=None, domain=ends, title=title, description=text)
 
     compared = [row for row in summary.rows if row.name in losses and row.control is not None]
-    ordered = sorted(compared, key=lambda row: losses[row.name]["calibrated"]) or [summary.rows[0]]
+    ordered = sorted(compared, key=lambda row: losses[row.name]["calibrated"]) or [
+        row for row in summary.rows if row.name in losses
+    ]
     return Part(
         anchor="calibration",
         heading="Calibration",
@@ -238,7 +240,7 @@ def _power(summary: Summary) -> Part | None:
         x=Axis(f"true difference in {summary.noun}"),
         y=Axis("share of studies"),
         title=title,
-        description=f"{title}: with {summary.units} independent images of class {summary.rarest} {found}.",
+        description=f"{title}: with {summary.units} independent images of {summary.kind} {summary.rarest} {found}.",
         mark=Mark(margin, f"margin {margin:g}"),
     )
     return Part(
@@ -246,8 +248,8 @@ def _power(summary: Summary) -> Part | None:
         heading="What this data set can show",
         text=_what_decides(summary, found),
         charts=drawn(chart),
-        caption=f"For the arm with the median standard error ({middle.se:.3f}), corrected for {summary.comparisons} "
-        "comparisons.",
+        caption=f"For the arm whose interval has the median width (standard error {middle.se:.3f}), corrected "
+        f"for {summary.comparisons} comparisons.",
     )
 
 
@@ -290,7 +292,7 @@ def _labels(summary: Summary) -> Part | None:
     words = Counter((label, found.word) for _, label, found in every if isinstance(found, Verdict))
     counts = tuple((label, *(str(words[label, word]) for word in WORDS)) for label in judged)
     head = ("arm", "label", "verdict", "difference")
-    cells = tuple((n, k, f.word, f"{_signed(f.difference)} {_interval(f, margin)}") for n, k, f in sure)
+    cells = tuple((n, k, f.word, _minus(with_interval(f, margin))) for n, k, f in sure)
     table = Table("Arms that are better or worse for a label", head, cells, 3)
     return Part(
         anchor="labels",
@@ -308,19 +310,21 @@ def _labels(summary: Summary) -> Part | None:
 def _table(summary: Summary) -> Part:
     study = summary.study
     columns: list[tuple[str, str, str]] = [(view, study.figure, view) for view in ("raw", "calibrated", "decided")]
-    columns += [("calibrated", "average_precision", "average precision"), ("calibrated", "log_loss", "log loss")]
+    columns += [("calibrated", "average_precision", f"average precision of {summary.positive}")]
+    columns += [("calibrated", "log_loss", "log loss")]
     columns += [("calibrated", "calibration_error", "calibration error")]
     rows = [
         (
             row.name,
-            row.control or "",
             _word(row),
-            *(write_value(row.means[view][figure], DIGITS) if row.means else "" for view, figure, _ in columns),
+            row.control or "",
+            *(write_value(row.means[view].get(figure), DIGITS) if row.means else "" for view, figure, _ in columns),
         )
-        for row in summary.rows
+        for row in in_order(summary.rows)
     ]
-    head = ("arm", "compared with", "verdict", *(name for _, _, name in columns))
-    said = [(row.name, _minus(sentence(row.found, study.margin))) for row in summary.rows if row.found]
+    head = ("arm", "verdict", "compared with", *(name for _, _, name in columns))
+    more = summary.images_to_add
+    said = [(row.name, _minus(sentence(row.found, study.margin, more))) for row in in_order(summary.rows) if row.found]
     changes = [(row.name, json.dumps(dict(row.changes), ensure_ascii=False)) for row in summary.rows]
     return Part(
         anchor="arms",
@@ -328,8 +332,8 @@ def _table(summary: Summary) -> Part:
         text=("Means over all folds and repeats. Only verdicts take chance into account; the other columns describe.",),
         tables=(
             Table(
-                f"{summary.noun.capitalize()} raw, calibrated and decided; the other columns are of calibrated "
-                "probabilities",
+                f"{summary.noun[0].upper()}{summary.noun[1:]} raw, calibrated and decided; the other columns are of "
+                "calibrated probabilities",
                 head,
                 tuple(rows),
                 3,

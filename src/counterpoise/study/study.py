@@ -8,24 +8,23 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-import numpy as np
 from tqdm import tqdm
 
-from counterpoise import storage
-from counterpoise.artifacts import splits
+from counterpoise import config, storage, tasks
 from counterpoise.config import InputError, shorten
 from counterpoise.stages import alone, split
-from counterpoise.study import cells, comparison, dvc_lock, experiment, figures, page, results, summary, verdicts
-from counterpoise.study.arms import FOLDER, PATH, Arm, Plan, Study
-from counterpoise.study.cells import Cell, Engine, Job, Tested
+from counterpoise.study import cells, comparison, dvc_lock, experiment, page, results, summary
+from counterpoise.study.arms import FOLDER, PATH, Arm, Plan
+from counterpoise.study.cells import Engine, Job, Tested
 from counterpoise.study.comparison import Images, Ints
-from counterpoise.study.results import Confirmation, Row, Summary
-from counterpoise.study.verdicts import Estimate, NoVerdict, Verdict
+from counterpoise.study.confirmation import confirm
+from counterpoise.study.results import Row, Summary
+from counterpoise.study.verdicts import NoVerdict, Verdict
 
 SECONDS = f"{FOLDER}/seconds.csv"
 BUILT = ("ingest", "split", "tile", "embed")
@@ -66,34 +65,56 @@ def run(root: Path, content: Mapping[str, Any], plan: Plan, names: Sequence[str]
         tested = {name: {place: comparison.best(own) for place, own in some.items()} for name, some in trained.items()}
         rows = judge(setup, tested, faults)
         best = results.winner(rows)
-        confirmation = None if best is None else confirm(root, plan, best)
+        confirmation = None if best is None else confirm(root, plan, best, setup.images, content["task"])
         rarest = setup.images.rarest(plan.study.figure)
         units = int(setup.images.holds[:, rarest].sum())
         result = Summary(
             dataset=PurePosixPath(content["ingest"]["root"]).name,
             study=plan.study,
             images=len(setup.images.image_ids),
+            positive=setup.images.names[setup.images.positive],
             rarest=setup.images.names[rarest],
             units=units,
             comparisons=plan.comparisons,
             rows=tuple(rows),
             confirmation=confirmation,
+            left_out=setup.images.left_out(plan.study.figure),
         )
         _write(root, result, trained)
     return result
 
 
 def prepare(root: Path, content: Mapping[str, Any], plan: Plan) -> Setup:
-    """Read train and validation, and list all cells."""
+    """Read train and validation, and list all cells.
+
+    Raises:
+        InputError: The images cannot be given new folds, or do not suit the figure.
+        ArtifactError: The pipeline was not run, or with other parameters.
+    """
+    _refuse(content)
     dvc_lock.check(root, content, BUILT, free=split.ONLY_CHECKED)
     data = experiment.read(root, cells.SPLITS)
-    images = comparison.images(data)
+    images = comparison.images(data, content["task"])
     fold = comparison.assign(images, plan.study, content["task"])
     digest = cells.digest_of_data(root)
     jobs = defaultdict(list)
     for cell in comparison.cells(images, fold, plan.arms, plan.study):
         jobs[cell.arm].append(Job(cell, root, root / cells.FOLDER / f"{cells.key(cell, digest)}.npz"))
     return Setup(plan, images, fold, jobs)
+
+
+def _refuse(content: Mapping[str, Any]) -> None:
+    """Refuse what cannot be compared by cross-fitting."""
+    if tasks.find(content["task"]).HAS_BOXES:
+        raise InputError(
+            f"{config.PATH}: task is {content['task']!r}, and a study compares heads and networks for the labels of "
+            "images, not detectors; set task to 'multiclass' or 'multilabel', and build again"
+        )
+    if content["split"]["blocks"]["size_px"] is not None:
+        raise InputError(
+            f"{config.PATH}: split.blocks.size_px is not null, and blocks cannot be given new folds: neighbours would "
+            "train and test each other, with no guard band between; set it to null, and build again"
+        )
 
 
 def train(setup: Setup, names: Sequence[str], engine: Engine) -> dict[Path, str]:
@@ -157,49 +178,11 @@ def judge(setup: Setup, tested: Mapping[str, Mapping[Place, Tested]], faults: Ma
     return rows
 
 
-def confirm(root: Path, plan: Plan, best: Row) -> Confirmation:
-    """Train the winner and its control on train, choose on validation, and compare them on test."""
-    assert best.control is not None, "a control wins nothing"
-    data = experiment.read(root, splits.NAMES)
-    by_name = {arm.name: arm for arm in plan.arms}
-    try:
-        own, control = (_on_test(by_name[name], data, plan.study) for name in (best.name, best.control))
-    except InputError as error:
-        return Confirmation(best.name, best.control, NoVerdict(f"a training failed: {error}"))
-    of = comparison.images(replace(data, splits={"test": data.splits["test"]}))
-    study, classes = plan.study, of.classes_of(plan.study.figure)
-    values, phi = [], []
-    for tested in (own, control):
-        variant = tested.variants[study.view]
-        values.append(figures.value(study.figure, of.truth, variant, classes))
-        each = figures.influences(study.figure, of.truth, variant, classes)
-        phi.append(np.bincount(of.unit, each))
-    units = int(of.holds[:, of.rarest(study.figure)].sum())
-    if units < 2 or not np.isfinite(values).all():
-        return Confirmation(best.name, best.control, NoVerdict(f"test holds {units} independent images of the class"))
-    variance = units / (units - 1) * float(((phi[0] - phi[1]) ** 2).sum())
-    if variance > 0 and figures.FIGURES[study.figure].counts_decisions:
-        variance = max(variance, verdicts.of_one_unit(of.holds[:, classes].sum(axis=0)))
-    found = Estimate(values[0] - values[1], variance, 0.0, units, 2)
-    return Confirmation(best.name, best.control, verdicts.judge(found, comparisons=1, margin=study.margin))
-
-
-def _on_test(arm: Arm, data: experiment.Data, study: Study) -> Tested:
-    """Train every setting of an arm on train, and take the one with the least loss on validation."""
-    split_of = {
-        image_id: name for name, part in data.splits.items() for image_id in part.tiles.table["image_id"].tolist()
-    }
-    tested = []
-    for trial, content in enumerate(arm.trials):
-        cell = Cell(arm.name, trial, 0, 0, {**content}, split_of, study.seed)
-        tested.append(cells.compute(cell, data))
-    return comparison.best(tested)
-
-
 def _write(root: Path, result: Summary, trained: Mapping[str, Mapping[Place, Sequence[Tested]]]) -> None:
     """Write the results, which git keeps, and how long the arms took, which it does not."""
     seconds = {name: sum(one.seconds for own in some.values() for one in own) for name, some in trained.items() if some}
     taken = "".join(f"{name},{own:.2f}\n" for name, own in seconds.items())
+    print(f"seconds of each arm: {', '.join(f'{name} {own:.1f}' for name, own in seconds.items())}", file=sys.stderr)
     for name, content in (
         (summary.JSON, _json(summary.to_json(result))),
         (summary.METRICS, _json(summary.to_metrics(result))),
@@ -221,12 +204,12 @@ def trainings(arms: Sequence[Arm]) -> int:
     return sum(trial["train"]["members"] for arm in arms for trial in arm.trials)
 
 
-def within_budget(plan: Plan, chosen: Sequence[Arm], seconds: float, jobs: int, budget_s: float) -> Plan:
+def within_budget(plan: Plan, missing: Callable[[Plan], int], seconds: float, jobs: int, budget_s: float) -> Plan:
     """Choose as many repeats and folds as fit into a budget; fewer repeats first, then fewer folds.
 
     Args:
         plan: What is declared.
-        chosen: The arms that are computed.
+        missing: Counts the trainings of a plan that are not there yet; see `count`.
         seconds: That one training takes.
         jobs: Trainings at a time.
         budget_s: In seconds.
@@ -234,17 +217,30 @@ def within_budget(plan: Plan, chosen: Sequence[Arm], seconds: float, jobs: int, 
     Raises:
         InputError: Even one repeat of the fewest folds takes longer.
     """
-    each_s, study = trainings(chosen) * seconds / jobs, plan.study
+    study = plan.study
     options = [(study.folds, repeats) for repeats in range(study.repeats, 0, -1)]
     options += [(folds, 1) for folds in range(study.folds - 1, FEWEST_FOLDS - 1, -1)]
     for folds, repeats in options:
-        if each_s * folds * repeats <= budget_s:
-            return replace(plan, study=study.model_copy(update={"folds": folds, "repeats": repeats}))
-    settings = sum(len(arm.trials) for arm in chosen)
+        fewer = replace(plan, study=study.model_copy(update={"folds": folds, "repeats": repeats}))
+        if (left := missing(fewer)) * seconds / jobs <= budget_s:
+            return fewer
     raise InputError(
-        f"--budget: one training takes {seconds:.1f} s, so that {settings} settings on {FEWEST_FOLDS} folds take "
-        f"{written(each_s * FEWEST_FOLDS)}; raise --budget, or choose fewer arms in {PATH} or by --arms"
+        f"--budget: one training takes {seconds:.1f} s, so that {left} trainings, of {FEWEST_FOLDS} folds, "
+        f"take {written(left * seconds / jobs)}; raise --budget, or choose fewer arms in {PATH} or by --arms"
     )
+
+
+def count(setup: Setup, names: Sequence[str]) -> tuple[int, int]:
+    """Count the networks or heads that some arms train, and those of them that are not there yet.
+
+    Arms of the same parameters share their trainings; an ensemble has several.
+
+    Args:
+        setup: What is compared.
+        names: Of the arms.
+    """
+    members = {job.path: job.cell.content["train"]["members"] for name in names for job in setup.jobs[name]}
+    return sum(members.values()), sum(number for path, number in members.items() if not path.is_file())
 
 
 def measure(root: Path, content: Mapping[str, Any], plan: Plan, chosen: Sequence[Arm]) -> float:

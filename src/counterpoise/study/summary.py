@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, get_args
 
+from counterpoise.report.texts import write_value
 from counterpoise.study.advice import advice
-from counterpoise.study.arms import Study
 from counterpoise.study.cells import VIEWS
-from counterpoise.study.results import NOUNS, Row, Summary, winner
+from counterpoise.study.results import NOUNS, Row, Summary, in_order, winner
 from counterpoise.study.verdicts import LEAST_UNITS, NoVerdict, Verdict, Word
-from counterpoise.study.wording import interval, sentence
+from counterpoise.study.wording import digits_of, sentence, with_interval
 
 JSON = "study/summary.json"
 LEADERBOARD = "study/leaderboard.md"
@@ -28,25 +28,25 @@ COLUMNS = ("arm", "control", "word", "difference", "low", "high")
 
 
 def to_json(summary: Summary) -> dict[str, Any]:
-    """Return what `study/summary.json` holds; what is infinite is null."""
+    """Return what `study/summary.json` holds; what is infinite or undefined is null."""
     study, confirmation = summary.study, summary.confirmation
     declared = {name: getattr(study, name) for name in ("figure", "view", "margin", "folds", "repeats", "seed")}
     arms = {
         row.name: {
             "control": row.control,
             "changes": dict(row.changes),
-            **_found(row.found, study.margin),
+            **_found(row.found, study.margin, summary.images_to_add),
             **_labels(row.labels),
-            "figures": row.means,
+            "figures": {view: _finite(figures) for view, figures in row.means.items()},
         }
         for row in summary.rows
     }
-    size = {name: getattr(summary, name) for name in ("images", "rarest", "units", "comparisons")}
-    head = {**declared, **size}
+    size = {name: getattr(summary, name) for name in ("images", "positive", "rarest", "units", "comparisons")}
+    head = {**declared, **size, "left_out": list(summary.left_out)}
     read = confirmation and {
         "arm": confirmation.arm,
         "control": confirmation.control,
-        **_found(confirmation.found, study.margin),
+        **_found(confirmation.found, study.margin, images=""),
     }
     return {**head, "arms": arms, "confirmation_on_test": read}
 
@@ -55,20 +55,27 @@ def to_metrics(summary: Summary) -> dict[str, float | int]:
     """Return what `study/metrics.json` holds: few numbers, since `dvc metrics show` gives each a column."""
     found = [row.found for row in summary.rows if isinstance(row.found, Verdict)]
     counts: dict[str, float | int] = {f"arms_{word}": sum(one.word == word for one in found) for word in get_args(Word)}
+    counts["arms_without_verdict"] = summary.without_verdict
     best = winner(summary.rows)
-    for name, row in (("control", summary.rows[0]), ("winner", best)):
-        if row is not None and row.means:
-            counts[f"{name}_{summary.study.figure}"] = row.means[summary.study.view][summary.study.figure]
+    of_best = [row for row in summary.rows if row.control is None and best is not None and row.name == best.control]
+    control = next(iter([*of_best, *summary.controls]), None)
+    for name, row in (("control", control), ("winner", best)):
+        if row is not None and (value := summary.mean(row)) is not None:
+            counts[f"{name}_{summary.study.figure}"] = value
     return counts
 
 
-def _found(found: Verdict | NoVerdict | None, margin: float) -> dict[str, Any]:
+def _found(found: Verdict | NoVerdict | None, margin: float, images: str) -> dict[str, Any]:
     if found is None:
         return {}
     if isinstance(found, NoVerdict):
         return {"word": None, "sentence": sentence(found, margin)}
-    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(found).items()}
-    return {**finite, "sentence": sentence(found, margin)}
+    return {**_finite(asdict(found)), "sentence": sentence(found, margin, images)}
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write null for what is infinite or undefined, which JSON does not know."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 
 
 def _labels(found: Mapping[str, Verdict | NoVerdict]) -> dict[str, Any]:
@@ -85,23 +92,33 @@ def _labels(found: Mapping[str, Verdict | NoVerdict]) -> dict[str, Any]:
 def leaderboard(summary: Summary) -> str:
     """Write `study/leaderboard.md`."""
     study, noun = summary.study, NOUNS[summary.study.figure]
+    columns = [(f"{noun}, {view}", view, study.figure) for view in VIEWS]
+    if study.figure != "average_precision":
+        columns.append((f"average precision of `{summary.positive}`, calibrated", "calibrated", "average_precision"))
+    rows = in_order(summary.rows)
     lines = [
         "# Which remedy helped",
         "",
         f"**What should I do?** {' '.join(advice(summary))}",
         "",
         f"Verdicts are about {noun}, {study.view}: {study.folds} folds x {study.repeats} repeats of train and "
-        f"validation, {summary.units} independent images of class `{summary.rarest}`. The intervals hold the truth for "
-        f"all {summary.comparisons} comparisons together with 95 %. All other columns only describe.",
+        f"validation, {summary.units} independent images of {summary.kind} `{summary.rarest}`. "
+        f"{summary.coverage}. {_left_out(summary)}All other columns only describe.",
         "",
-        f"| arm | compared with | verdict | difference | {' | '.join(f'{noun}, {view}' for view in VIEWS)} | "
-        "average precision |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| arm | compared with | verdict | difference | {' | '.join(heading for heading, _, _ in columns)} |",
+        f"|---|---|---|---|{'---|' * len(columns)}",
     ]
-    lines += [_line(row, study) for row in sorted(summary.rows, key=_order)]
+    lines += [_line(row, study.margin, [(view, figure) for _, view, figure in columns]) for row in rows]
     lines += ["", "What each verdict says:", ""]
-    lines += [f"- `{row.name}` {sentence(row.found, study.margin)}." for row in summary.rows if row.found is not None]
+    said = [(row.name, sentence(row.found, study.margin, summary.images_to_add)) for row in rows if row.found]
+    lines += [f"- `{name}` {text}." for name, text in said]
     return "\n".join([*lines, *_of_labels(summary)]) + "\n"
+
+
+def _left_out(summary: Summary) -> str:
+    if not summary.left_out:
+        return ""
+    return f"Too rare, and left out of the mean over labels: {', '.join(f'`{name}`' for name in summary.left_out)}. "
 
 
 def _of_labels(summary: Summary) -> list[str]:
@@ -136,22 +153,15 @@ def differences(summary: Summary) -> str:
     for row in summary.rows:
         if isinstance(row.found, Verdict):
             numbers = (row.found.difference, row.found.low, row.found.high)
-            writer.writerow([row.name, row.control, row.found.word, *(f"{number:.6f}" for number in numbers)])
+            digits = digits_of(row.found.low, row.found.high, summary.study.margin, least=6)
+            writer.writerow([row.name, row.control, row.found.word, *(f"{number:.{digits}f}" for number in numbers)])
     return file.getvalue()
 
 
-def _order(row: Row) -> tuple[int, float]:
-    """Sort controls first, then by difference, then what has no verdict."""
-    if row.control is None:
-        return 0, 0.0
-    return (1, -row.found.difference) if isinstance(row.found, Verdict) else (2, 0.0)
-
-
-def _line(row: Row, study: Study) -> str:
-    found = row.found
+def _line(row: Row, margin: float, columns: Sequence[tuple[str, str]]) -> str:
+    """Write the row of an arm; `columns` are views and figures of which the means are shown."""
     word, difference = "control" if row.control is None else "none", ""
-    if isinstance(found, Verdict):
-        word, difference = found.word, f"{found.difference:+.3f} {interval(found.low, found.high, study.margin)}"
-    views = [f"{row.means[view][study.figure]:.3f}" if row.means else "" for view in VIEWS]
-    precision = f"{row.means['calibrated']['average_precision']:.3f}" if row.means else ""
-    return f"| `{row.name}` | {row.control or ''} | {word} | {difference} | {' | '.join(views)} | {precision} |"
+    if isinstance(row.found, Verdict):
+        word, difference = row.found.word, with_interval(row.found, margin)
+    means = [write_value(row.means[view].get(figure), 3) if row.means else "" for view, figure in columns]
+    return f"| `{row.name}` | {row.control or ''} | {word} | {difference} | {' | '.join(means)} |"

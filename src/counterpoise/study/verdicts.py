@@ -194,7 +194,7 @@ def estimate(
     spread = float(differences.var(ddof=1)) if np.ptp(differences) > 0 else 0.0  # exactly 0 for equal values
     return Estimate(
         difference=float(differences.mean()),
-        image_variance=max(of_images, least) if of_images > 0 or spread > 0 else 0.0,
+        image_variance=max(of_images, least) if influences.any() or spread > 0 else 0.0,
         repeat_variance=spread / differences.size,
         units=int(tested[0].sum()),
         values=differences.size,
