@@ -282,8 +282,8 @@ def _per_area(facts: Facts) -> str:
     own = _figures(facts, "")
     own = own[own["measure"] == "false_alarms_per_square_km"]
     if not len(own):
-        return " (how much ground an image shows is not known, so there is no number per square kilometre)"
-    return f", {write_value(own['value'].iloc[0])} per square kilometre"
+        return ""
+    return f", {own['value'].iloc[0]:.3g} per square kilometre"
 
 
 def _how_sure(facts: Facts) -> str:
