@@ -86,14 +86,14 @@ def write_images(root: Path, pixel_square_m: float | None = None) -> None:
     scenes.write(root, places)
 
 
-@pytest.fixture
-def scene_problem(tmp_path: Path) -> Path:
+def write_problem(root: Path) -> None:
+    """Write what `decide` and `evaluate` read."""
     for split in ("val", "test"):
-        write_split(tmp_path, split)
-    write_images(tmp_path)
+        write_split(root, split)
+    write_images(root)
     counts = (40, 120)
-    prior.write(tmp_path, prior.Prior("detection", CLASSES, counts, counts, counts, 200, 200, 200, ()))
-    positive.write(tmp_path, positive.Positive("panel", "as the rarest class"))
+    prior.write(root, prior.Prior("detection", CLASSES, counts, counts, counts, 200, 200, 200, ()))
+    positive.write(root, positive.Positive("panel", "as the rarest class"))
     card = model.Card(
         "detection",
         "resnet18",
@@ -109,7 +109,12 @@ def scene_problem(tmp_path: Path) -> Path:
         hidden=512,
         width=512,
     )
-    model.write(tmp_path, card, {"weight": torch.zeros(2, 2)})
+    model.write(root, card, {"weight": torch.zeros(2, 2)})
+
+
+@pytest.fixture
+def scene_problem(tmp_path: Path) -> Path:
+    write_problem(tmp_path)
     return tmp_path
 
 

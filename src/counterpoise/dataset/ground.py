@@ -112,7 +112,7 @@ def _outline(width: int, height: int) -> tuple[NDArray[np.float64], NDArray[np.f
 
 
 def _states_crs(path: Path) -> bool:
-    """Say whether a file is a TIFF with a reference system, whose pixels are shown as they are stored."""
+    """Say whether a file is a TIFF with a reference system, whose pixels are shown unturned."""
     import tifffile
 
     with path.open("rb") as file:
