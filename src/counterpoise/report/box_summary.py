@@ -22,10 +22,10 @@ def lede(facts: Facts, of: Objects) -> tuple[str, str, str]:
     name = quote(facts.positive_name)
     labelled = of.labelled.loc[of.labelled["ignore"] == 0, "label"]
     own, total = int((labelled == facts.positive_name).sum()), len(labelled)
-    problem = (
-        f"{facts.task.problem(facts)} The one that matters, {name}, has {counted(own, 'object')}: 1 in "
-        f"{total / max(own, 1):.3g}."
-    )
+    problem = facts.task.problem(facts)
+    if len(facts.names) > 1 and own:
+        each = total / own
+        problem += f" The one that matters, {name}, has {counted(own, 'object')}: 1 in {each:,.{int(each < 10)}f}."
     found, missed, false = of.counts(facts.positive)
     if not found + missed:
         alarms = f" Of this class, {counted(false, 'box is', 'boxes are')} false alarms." if false else ""
@@ -60,7 +60,8 @@ def picture(facts: Facts, of: Objects) -> Drawing:
 
 def headline(facts: Facts, of: Objects) -> tuple[FigureGroup, ...]:
     """Make the headline figures of the class that matters, if test has it, and of all classes."""
-    every = FigureGroup(facts.all_classes, facts.task.headline_figures(facts))
+    several = len(facts.names) > 1
+    every = FigureGroup(facts.all_classes if several else "All boxes", facts.task.headline_figures(facts))
     found, missed, false = of.counts(facts.positive)
     if not found + missed:
         return (every,)
@@ -85,7 +86,8 @@ def headline(facts: Facts, of: Objects) -> tuple[FigureGroup, ...]:
             no_skill,
         ),
     )
-    return FigureGroup(f"The {facts.words.noun} that matters: {quote(facts.positive_name)}", own), every
+    heading = f"The {facts.words.noun} that matters: {quote(facts.positive_name)}"
+    return FigureGroup(heading, own if several else own[:2]), every
 
 
 def _alarms(found: int, false: int) -> str:

@@ -179,7 +179,7 @@ def sizes(facts: Facts) -> Part:
 def density(facts: Facts) -> Part | None:
     """Say what precision is where objects are rarer: how frequent a class is means density here."""
     rows: list[tuple[str, ...]] = []
-    for name in ("", facts.positive_name):
+    for name in ("", facts.positive_name) if len(facts.names) > 1 else (facts.positive_name,):
         own = _figures(facts, name)
         own = own[own["size"] == "all"].set_index("measure")
         rows += _densities(name or "all classes", own) if len(own) else []
