@@ -10,7 +10,19 @@ import pytest
 import torch
 
 from counterpoise import config
-from counterpoise.artifacts import decision, detections, model, plots, positive, predictions, prior
+from counterpoise.artifacts import (
+    decision,
+    detections,
+    manifest,
+    model,
+    plots,
+    positive,
+    predictions,
+    prior,
+    scenes,
+    splits,
+)
+from counterpoise.boxes import density
 from counterpoise.calibration import prior_ledger
 from counterpoise.stages import decide, evaluate
 from counterpoise.storage import ArtifactError
@@ -62,13 +74,27 @@ def write_split(root: Path, split: str, images: int = 60) -> None:
     predictions.write(root, split, predictions.Predictions(ids, ids, cells, CLASSES, logits.astype(np.float32)))
 
 
-@pytest.fixture
-def scene_problem(tmp_path: Path) -> Path:
+def write_images(root: Path, pixel_square_m: float | None = None) -> None:
+    """List 60 scenes of 640 x 640 px, and how much ground a pixel shows."""
+    names = [f"scene{number:03d}" for number in range(60)]
+    rows = [(name, name, "", "", name, "", 640, 640, "") for name in names]
+    manifest.write(root, pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
+    splits.write(root, pd.DataFrame({"image_id": names, "split": "test"}))
+    places = scenes.empty()
+    if pixel_square_m is not None:
+        of_each = [(name, "EPSG:25832", 1.0, 0.0, 0.0, 0.0, -1.0, 0.0, pixel_square_m) for name in names]
+        places = pd.DataFrame(of_each, columns=list(scenes.COLUMNS))
+    scenes.write(root, places)
+
+
+def write_problem(root: Path) -> None:
+    """Write what `decide` and `evaluate` read."""
     for split in ("val", "test"):
-        write_split(tmp_path, split)
+        write_split(root, split)
+    write_images(root)
     counts = (40, 120)
-    prior.write(tmp_path, prior.Prior("detection", CLASSES, counts, counts, counts, 200, 200, 200, ()))
-    positive.write(tmp_path, positive.Positive("panel", "as the rarest class"))
+    prior.write(root, prior.Prior("detection", CLASSES, counts, counts, counts, 200, 200, 200, ()))
+    positive.write(root, positive.Positive("panel", "as the rarest class"))
     card = model.Card(
         "detection",
         "resnet18",
@@ -84,7 +110,12 @@ def scene_problem(tmp_path: Path) -> Path:
         hidden=512,
         width=512,
     )
-    model.write(tmp_path, card, {"weight": torch.zeros(2, 2)})
+    model.write(root, card, {"weight": torch.zeros(2, 2)})
+
+
+@pytest.fixture
+def scene_problem(tmp_path: Path) -> Path:
+    write_problem(tmp_path)
     return tmp_path
 
 
@@ -121,6 +152,17 @@ def test_false_alarms_in_an_image_are_near_what_validation_allowed(scene_problem
     assert loose["box_false_alarms_per_image"] > found["box_false_alarms_per_image"]
 
 
+def test_where_the_ground_is_known_false_alarms_are_counted_per_square_kilometre(scene_problem: Path) -> None:
+    name = "box_false_alarms_per_square_km"
+    assert name not in run(scene_problem)
+    assert not (plots.read(scene_problem, "detection_sizes")["measure"] == name.removeprefix("box_")).any()
+    write_images(scene_problem, 0.25)
+    found = run(scene_problem)
+    assert found[name] == pytest.approx(found["box_false_alarms_per_image"] / (640 * 640 * 0.25 / 1e6), rel=1e-3)
+    sizes = plots.read(scene_problem, "detection_sizes").set_index(["class", "size", "measure"])["value"]
+    assert sizes["panel", "all", "false_alarms_per_square_km"] > 0
+
+
 def test_thresholds_follow_from_validation_alone(scene_problem: Path) -> None:
     run(scene_problem)
     before = (scene_problem / decision.PATH).read_bytes()
@@ -138,8 +180,8 @@ def test_what_does_not_suit_boxes_is_refused(scene_problem: Path, key: str, valu
 
 
 def test_rarer_objects_make_each_box_less_probable_and_the_threshold_stricter(scene_problem: Path) -> None:
-    def at(density: dict[str, float]) -> decision.Boxes:
-        run(scene_problem, density=density, rule="most_probable")
+    def at(stated: dict[str, float]) -> decision.Boxes:
+        run(scene_problem, density=stated, rule="most_probable")
         chosen = decision.read(scene_problem).boxes
         assert chosen is not None
         return chosen
@@ -152,12 +194,21 @@ def test_rarer_objects_make_each_box_less_probable_and_the_threshold_stricter(sc
     assert rare.val_counts[1] == here.val_counts[1]
 
 
-@pytest.mark.parametrize(
-    ("density", "message"), [({"pannel": 0.1}, "did you mean 'panel'"), ({"sky": 1.0}, "no class")]
-)
-def test_a_density_of_what_is_no_class_is_refused(scene_problem: Path, density: dict[str, float], message: str) -> None:
+def test_a_stated_density_has_its_precision(scene_problem: Path) -> None:
+    run(scene_problem, density={"panel": 0.05}, rule="most_probable")
+    sizes = plots.read(scene_problem, "detection_sizes").set_index(["class", "size", "measure"])["value"]
+    recall, alarms = (sizes["panel", "all", name] for name in ("recall", "false_alarms_per_image"))
+    assert sizes["panel", "all", "objects_per_image_stated"] == pytest.approx(0.05)
+    assert sizes["panel", "all", "precision_as_stated"] == pytest.approx(
+        density.precision_at(recall, alarms, 0.05), rel=1e-4
+    )
+    assert ("roof", "all", "precision_as_stated") not in sizes.index
+
+
+@pytest.mark.parametrize(("stated", "message"), [({"pannel": 0.1}, "did you mean 'panel'"), ({"sky": 1.0}, "no class")])
+def test_a_density_of_what_is_no_class_is_refused(scene_problem: Path, stated: dict[str, float], message: str) -> None:
     with pytest.raises(config.InputError, match=message):
-        run(scene_problem, density=density)
+        run(scene_problem, density=stated)
 
 
 def test_boxes_of_another_run_are_refused(scene_problem: Path) -> None:

@@ -36,10 +36,12 @@ HEADLINES = {
     "lrp": "box_lrp",
     "f1": "box_f1",
     "false_alarms_per_image": "box_false_alarms_per_image",
+    "false_alarms_per_square_km": "box_false_alarms_per_square_km",
 }
-"""Measure -> its name in `metrics.json`."""
+"""Measure -> its name in `metrics.json`. The last one is there only where the ground area is known."""
 
 
+OF_TEST = "it is the density of test itself"
 Every = Mapping[tuple[str, str], Mapping[str, Score]]
 """Figures by class (or `ALL`) and size, as `scores` computes them."""
 
@@ -59,6 +61,8 @@ def with_boxes(metrics: Metrics, every: Every) -> Metrics:
     """Add the figures of all classes and sizes to those of `metrics.json`."""
     figures, spans, notes = dict(metrics.figures), dict(metrics.intervals), list(metrics.notes)
     for measure, name in HEADLINES.items():
+        if measure not in every[ALL, "all"]:
+            continue
         value, interval = every[ALL, "all"][measure]
         if np.isnan(value):
             notes.append(f"{name} is undefined: {interval.reason}")
@@ -87,8 +91,15 @@ def scores(scenes: Scenes) -> dict[tuple[str, str], dict[str, Score]]:
                 density = float(counts.objects.sum()) / len(scenes.units)
                 for factor in RARER:
                     own[f"precision_{factor}x_rarer"] = box_scores.precision_at(counts, scenes.units, density / factor)
+                own["objects_per_image"] = density, intervals.missing(OF_TEST)
+                if label is not None and label in scenes.stated:
+                    stated = scenes.stated[label]
+                    own["objects_per_image_stated"] = stated, intervals.missing("it is stated")
+                    own["precision_as_stated"] = box_scores.precision_at(counts, scenes.units, stated)
                 if scenes.square_km is not None:
+                    ground = float(scenes.square_km.sum())
                     own["false_alarms_per_square_km"] = box_scores.false_alarms(counts, scenes.units, scenes.square_km)
+                    own["objects_per_square_km"] = float(counts.objects.sum()) / ground, intervals.missing(OF_TEST)
             every[name, size] = own
     return every
 

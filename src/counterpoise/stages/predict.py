@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from counterpoise.artifacts import clusters, detections, features, model, predictions, tiles
+from counterpoise.artifacts import boxes, clusters, detections, features, model, predictions, splits, tiles
+from counterpoise.boxes.scenes import Merging
 from counterpoise.config import PATH, BatchSize, InputError, Section, Tta
-from counterpoise.dataset import aggregation
+from counterpoise.dataset import aggregation, scene_detections
 from counterpoise.stages import run
 
 if TYPE_CHECKING:
@@ -160,6 +161,47 @@ def logits_of(
         own = infer(network, FeatureInputs(stored.values, rows), params.batch_size, compute, label)
         logits.append(torch.from_numpy(own))
     return ensembling.average(logits, params.average, card.task).numpy()
+
+
+def merging(params: Predict, views: int = 1) -> Merging:
+    """Say how boxes of one object become one.
+
+    Args:
+        params: Section `predict`.
+        views: How often each tile was looked at.
+    """
+    return Merging(params.merge, params.match, params.overlap, params.edge_px, params.min_score, views)
+
+
+def write_boxes(
+    root: Path, split: str, found: pd.DataFrame, part: tiles.Tiles, classes: tuple[str, ...], how: Merging
+) -> None:
+    """Write what a detector found in tiles: its boxes in scenes beside the objects there, and predictions of images.
+
+    An image has the logit of its highest box of each class, and the labels of its objects.
+
+    Args:
+        root: The repository.
+        split: val or test.
+        found: The columns `scene_detections.IN_TILES`.
+        part: All tiles of the split.
+        classes: The class names.
+        how: How boxes of one object become one.
+
+    Raises:
+        ValueError: A detection is of an unknown tile or class.
+    """
+    split_of, units = splits.read(root), clusters.units(root, part)
+    scene_ids = split_of["scene_id" if splits.has_blocks(split_of) else "image_id"]
+    scene_of = dict(zip(split_of["image_id"], scene_ids, strict=True))
+    there = scene_detections.objects(boxes.read(root), part.table, scene_of, units)
+    merged = scene_detections.merged(found, part.table, classes, how)
+    detections.write(root, split, detections.Tables(merged, there))
+    image_ids = tuple(sorted(set(part.table["image_id"])))
+    groups = tuple(units[image_id] for image_id in image_ids)
+    logits = scene_detections.highest(merged, image_ids, classes, how.min_score)
+    labels = scene_detections.labels_of(there, image_ids)
+    predictions.write(root, split, predictions.Predictions(image_ids, groups, labels, classes, logits))
 
 
 def main(root: Path, params: Params) -> None:

@@ -112,8 +112,9 @@ def _refuse(content: Mapping[str, Any]) -> None:
         )
     if content["split"]["blocks"]["size_px"] is not None:
         raise InputError(
-            f"{config.PATH}: split.blocks.size_px is not null, and blocks cannot be given new folds: neighbours would "
-            "train and test each other, with no guard band between; set it to null, and build again"
+            f"{config.PATH}: split.blocks.size_px is {content['split']['blocks']['size_px']}, and blocks cannot be "
+            "given new folds: neighbours would train and test each other, with no guard band between; set it to null, "
+            "and build again"
         )
 
 
