@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "counterpoise"
 STAGES = sorted(path.stem for path in (PACKAGE / "stages").glob("*.py") if path.stem != "__init__")
 SHARED = {"task", "loss", "seed", "model", "weighting", "losses"}
-OPEN_SETS = ("losses", "sources", "demos", "tasks", "links", "calibrators", "box_losses", "samplers")
+DETECTION = ("box_losses", "samplers", "prime", "task_weights", "proposals", "adversaries", "necks")
+OPEN_SETS = ("losses", "sources", "demos", "tasks", "links", "calibrators", *DETECTION)
 """Folders in which a name finds a file; where `params.yaml` holds it, `dvc.yaml` may name the file through `${...}`."""
 WINGS = [
     *("__main__", "commands", "study", "stages", "conflicts", "deployment", "training", "report", "evaluation"),

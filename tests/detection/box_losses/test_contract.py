@@ -121,6 +121,21 @@ def test_a_point_a_pixel_and_a_huge_box_have_finite_losses_and_gradients(name: s
     assert torch.isfinite(_gradient(module, predicted, target, params)).all()
 
 
+@pytest.mark.parametrize("name", ON_DELTAS)
+def test_large_offsets_in_half_precision_do_not_overflow(name: str) -> None:
+    module = box_losses.find(name)
+    predicted = torch.full((2, module.OUTPUTS), 400.0, dtype=torch.float16)
+    predicted[:, 4:] = -12
+    params = module.Params(**PARAMS.get(name, {}))
+    found = module.loss(predicted, torch.zeros(2, 4), params)
+    assert found.dtype == torch.float32
+    assert torch.isfinite(found).all()
+
+
+def test_only_kl_falls_below_zero() -> None:
+    assert [name for name in box_losses.names() if box_losses.falls_below_zero(name)] == ["kl"]
+
+
 @pytest.mark.parametrize("name", box_losses.names())
 def test_no_boxes_have_no_losses(name: str) -> None:
     module = box_losses.find(name)

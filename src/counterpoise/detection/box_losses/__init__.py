@@ -1,7 +1,8 @@
 """The open set of box losses: a file per loss, found by its name.
 
 A file `detection/box_losses/<name>.py` holds `ON`, `OUTPUTS`, `class Params(Section)` with its block of `params.yaml`,
-and `loss` as in `BoxLoss`. All but `loss` can be read without torch.
+and `loss` as in `BoxLoss`. `BELOW_ZERO = True` marks one whose values fall below 0. All but `loss` can be read without
+torch.
 """
 
 from __future__ import annotations
@@ -53,3 +54,8 @@ def find(name: str) -> BoxLoss:
         raise InputError(f"{PATH}: box_loss is {name!r}; {suggest(name, names())}")
     found: BoxLoss = importlib.import_module(f"{__name__}.{name}")
     return found
+
+
+def falls_below_zero(name: str) -> bool:
+    """Say whether the values of a box loss may be negative."""
+    return bool(getattr(find(name), "BELOW_ZERO", False))

@@ -48,7 +48,9 @@ def loss(predicted: Tensor, target: Tensor, params: Params) -> Tensor:
     """
     import torch
 
-    sizes = (predicted - target).abs()
+    from counterpoise.detection.box_losses._sides import in_single
+
+    sizes = (in_single(predicted) - target).abs()
     b = math.exp(params.gamma / params.alpha) - 1
     near = params.alpha / b * (b * sizes + 1) * torch.log(b * sizes + 1) - params.alpha * sizes
     far = params.gamma * sizes + params.gamma / b - params.alpha

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 ON: Literal["deltas", "boxes"] = "deltas"
 OUTPUTS = 8
+BELOW_ZERO = True
 
 
 class Params(Section):
@@ -39,6 +40,9 @@ def loss(predicted: Tensor, target: Tensor, params: Params) -> Tensor:
     """
     import torch
 
+    from counterpoise.detection.box_losses._sides import in_single
+
+    predicted = in_single(predicted)
     sizes, log_variances = (predicted[:, :4] - target).abs(), predicted[:, 4:]
     errors = torch.where(sizes <= 1, sizes**2 / 2, sizes - 0.5)
     return (torch.exp(-log_variances) * errors + log_variances / 2).sum(dim=1)

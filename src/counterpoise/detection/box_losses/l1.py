@@ -33,4 +33,6 @@ def loss(predicted: Tensor, target: Tensor, params: Params) -> Tensor:
         >>> loss(torch.tensor([[0.5, 0.0, 0.0, 2.0]]), torch.zeros(1, 4), Params())
         tensor([2.5000])
     """
-    return (predicted - target).abs().sum(dim=1)
+    from counterpoise.detection.box_losses._sides import in_single
+
+    return (in_single(predicted) - target).abs().sum(dim=1)

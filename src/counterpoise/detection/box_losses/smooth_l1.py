@@ -42,4 +42,8 @@ def loss(predicted: Tensor, target: Tensor, params: Params) -> Tensor:
     """
     from torch.nn import functional
 
+    from counterpoise.detection.box_losses._sides import in_single
+
+    predicted = in_single(predicted)
+    target = target.to(predicted.dtype)
     return functional.smooth_l1_loss(predicted, target, reduction="none", beta=params.beta).sum(dim=1)
