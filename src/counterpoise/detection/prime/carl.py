@@ -17,7 +17,7 @@ class Params(Section):
     """Parameters of `detector.prime: carl`."""
 
     bias: float = Field(ge=0, le=1)
-    """Weight at a score of 0 against that at a score of 1, in [0, 1]; 1 is the plain loss."""
+    """Weight, before the power, at a score of 0 against that at a score of 1, in [0, 1]; 1 is the plain loss."""
     power: float = Field(ge=0, le=10)
     """Exponent of the weights, in [0, 10]; 0 is the plain loss."""
 

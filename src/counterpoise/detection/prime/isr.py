@@ -17,7 +17,7 @@ class Params(Section):
     """Parameters of `detector.prime: isr`."""
 
     bias: float = Field(ge=0, le=1)
-    """Weight of the last in rank against the first, in [0, 1]; 1 is the plain loss."""
+    """Lower end of the weights before the power, in [0, 1]; 1 is the plain loss."""
     power: float = Field(ge=0, le=10)
     """Exponent of the weights, in [0, 10]; 0 is the plain loss."""
 
