@@ -90,6 +90,18 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "marks": ("marks", {"metric": "metric", "value": "value"}),
+    "solar_roofs_resnet18": (
+        "solar_roofs_resnet18",
+        {
+            "network": "network",
+            "time": "time",
+            "average precision": "average_precision",
+            "ROC AUC": "roc_auc",
+            "balanced accuracy, raw": "balanced_accuracy_raw",
+            "precision, re-decided": "precision",
+            "recall, re-decided": "recall",
+        },
+    ),
     "six_classes": (
         "six_classes",
         {
@@ -101,6 +113,24 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "ECE": "ece",
         },
     ),
+    "four_labels labels": (
+        "four_labels",
+        {
+            "weights": "weights",
+            "raw, at 0.5 or above": "labels_raw",
+            "raw, at w / (1 + w) or above": "labels_raw_undone",
+            "by rule `f_beta`": "labels_decided",
+        },
+    ),
+    "four_labels scores": (
+        "four_labels",
+        {
+            "weights": "weights",
+            "mAP": "mean_average_precision",
+            "macro F1, raw": "macro_f1_raw",
+            "macro F1, re-decided": "macro_f1_decided",
+        },
+    ),
     "heads": (
         "heads",
         {
@@ -109,6 +139,17 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "regression": "regression",
             "`lbfgs`": "lbfgs",
             "`adamw`": "adamw",
+        },
+    ),
+    "elpv_binary": (
+        "elpv_binary",
+        {
+            "`seed`": "seed",
+            "accuracy": "accuracy",
+            "balanced accuracy": "balanced_accuracy",
+            "average precision": "average_precision",
+            "recall": "recall",
+            "precision": "precision",
         },
     ),
     "repeated_splits": (

@@ -4,7 +4,6 @@ import json
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,23 +19,29 @@ def params(**changed: float) -> scenes.Params:
     return scenes.Params.model_validate({"scenes": 3, "panel_frac": 0.05, "look_alikes": 1.0, "seed": 0, **changed})
 
 
-def written(folder: Path, **changed: float) -> dict[str, Any]:
+def written(folder: Path, **changed: float) -> None:
     folder.mkdir(exist_ok=True)
     scenes.write(folder, params(**changed))
-    content: dict[str, Any] = json.loads((folder / "annotations.json").read_text(encoding="utf-8"))
-    return content
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a set as it ships, but of three scenes."""
+    folder = tmp_path_factory.mktemp("scenes") / "demo"
+    written(folder)
+    return folder
 
 
 def labels(seed: int, panel_frac: float = 0.05, look_alikes: float = 1.0) -> list[str]:
     return [label for label, _ in scenes.draw(seeds.generator(seed, "scene"), panel_frac, look_alikes)[1]]
 
 
-def test_every_image_is_listed_and_every_box_lies_in_its_image(tmp_path):
-    content = written(tmp_path / "demo")
-    files = sorted(path.relative_to(tmp_path / "demo").as_posix() for path in (tmp_path / "demo" / "images").iterdir())
+def test_every_image_is_listed_and_every_box_lies_in_its_image(default):
+    content = json.loads((default / "annotations.json").read_text(encoding="utf-8"))
+    files = sorted(path.relative_to(default).as_posix() for path in (default / "images").iterdir())
     assert [image["file_name"] for image in content["images"]] == files
     for image in content["images"]:
-        with Image.open(tmp_path / "demo" / image["file_name"]) as picture:
+        with Image.open(default / image["file_name"]) as picture:
             assert picture.size == (image["width"], image["height"]) == (640, 640)
     assert [category["name"] for category in content["categories"]] == ["car", "panel", "pool", "roof"]
     assert len({row["id"] for row in content["annotations"]}) == len(content["annotations"])
@@ -47,8 +52,8 @@ def test_every_image_is_listed_and_every_box_lies_in_its_image(tmp_path):
         assert max(x + width, y + height) <= 640 + 1e-3
 
 
-def test_cars_are_10_to_15_px_and_roofs_are_larger(tmp_path):
-    content = written(tmp_path / "demo")
+def test_cars_are_10_to_15_px_and_roofs_are_larger(default):
+    content = json.loads((default / "annotations.json").read_text(encoding="utf-8"))
     inside = [row for row in content["annotations"] if min(row["bbox"][:2]) > 20 and max(row["bbox"][:2]) < 560]
     longest = {
         name: [max(row["bbox"][2:]) for row in inside if row["category_id"] == number]
@@ -58,23 +63,22 @@ def test_cars_are_10_to_15_px_and_roofs_are_larger(tmp_path):
     assert min(longest["roof"]) > 24
 
 
-def test_equal_seeds_write_equal_bytes_and_other_seeds_other_pictures(tmp_path):
-    for name, seed in (("one", 0), ("same", 0), ("other", 1)):
+def test_equal_seeds_write_equal_bytes_and_other_seeds_other_pictures(tmp_path, default):
+    for name, seed in (("same", 0), ("other", 1)):
         written(tmp_path / name, seed=seed)
     contents = [
-        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")}
-        for name in ("one", "same", "other")
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+        for folder in (default, tmp_path / "same", tmp_path / "other")
     ]
     assert contents[0] == contents[1]
     assert not any(contents[0][path] == contents[2][path] for path in contents[0] if path.suffix == ".jpg")
 
 
-def test_more_scenes_leave_the_first_ones_unchanged(tmp_path):
-    written(tmp_path / "few")
+def test_more_scenes_leave_the_first_ones_unchanged(tmp_path, default):
     written(tmp_path / "more", scenes=4)
     for number in range(3):
         name = f"images/scene_{number:04d}.jpg"
-        assert (tmp_path / "few" / name).read_bytes() == (tmp_path / "more" / name).read_bytes()
+        assert (default / name).read_bytes() == (tmp_path / "more" / name).read_bytes()
 
 
 def test_one_roof_in_twenty_has_panels_and_the_share_can_be_set():

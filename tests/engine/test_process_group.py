@@ -3,8 +3,6 @@
 import copy
 import json
 import os
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests import processes
 from torch import Tensor, nn
 
 from counterpoise import config
@@ -99,34 +98,12 @@ def take_part(folder: Path) -> None:
         (folder / f"{process_group.rank()}.json").write_text(json.dumps(found))
 
 
-def a_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Start two processes as `torchrun` does, and return what each tells of every case."""
     folder = tmp_path_factory.mktemp("told")
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(a_port()), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    shared |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(folder)],
-            env=os.environ | shared | {"RANK": rank, "LOCAL_RANK": rank},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in "01"
-    ]
-    try:
-        outputs = [process.communicate(timeout=100)[0] for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    assert [process.returncode for process in started] == [0, 0], outputs
+    done = processes.start(__file__, str(folder), folder=ROOT)
+    assert done.returncode == 0, done.stderr
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
 
 
@@ -255,4 +232,4 @@ def test_gradients_of_parts_add_up_to_that_of_the_batch() -> None:
 
 
 if __name__ == "__main__":
-    take_part(Path(sys.argv[1]))
+    processes.fork(lambda: take_part(Path(sys.argv[1])))

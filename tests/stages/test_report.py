@@ -7,7 +7,8 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from counterpoise.calibration import prior_ledger
 from counterpoise.decision import rules
 from counterpoise.imbalance import label_imbalance
 from counterpoise.report import warnings
+from counterpoise.report.charts import render
 from counterpoise.report.summary import MEANINGS
 from counterpoise.report.texts import figure_name
 from counterpoise.stages import decide, evaluate, report
@@ -94,7 +96,32 @@ class Page(html.parser.HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def build(
+@pytest.fixture(autouse=True)
+def equal_charts_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "_draw", lambda content: drawn_once(json.dumps(content)))
+
+
+@cache
+def drawn_once(content: str, draw: Callable[[Any], str] = render._draw) -> str:
+    return draw(json.loads(content))
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
+    """Give `build_anew`, which builds but once for equal settings."""
+    built: dict[str, Path] = {}
+
+    def build_once(root: Path, *names: Any, **settings: Any) -> None:
+        key = repr((names, settings))
+        if key not in built:
+            built[key] = tmp_path_factory.mktemp("built")
+            build_anew(built[key], *names, **settings)
+        shutil.copytree(built[key], root, dirs_exist_ok=True)
+
+    return build_once
+
+
+def build_anew(
     root: Path,
     names: tuple[str, ...] = ("plain", "rare"),
     *,
@@ -240,9 +267,20 @@ def set_best_epoch(root: Path, epoch: int) -> None:
     storage.record(path, root / training.SUMS)
 
 
+pages: dict[str, str] = {}
+"""Pages by a hash of the parameters and of all files that they are made from."""
+
+
 def made(root: Path, params: report.Params = PARAMS) -> str:
-    report.main(root, params)
-    return (root / report.PATH).read_text(encoding="utf-8")
+    """Make the page, which is the same for equal files."""
+    known = hashlib.sha256(params.model_dump_json().encode())
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and path != root / report.PATH):
+        known.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    if (key := known.hexdigest()) not in pages:
+        report.main(root, params)
+        pages[key] = (root / report.PATH).read_text(encoding="utf-8")
+    (root / report.PATH).write_text(pages[key], encoding="utf-8")
+    return pages[key]
 
 
 MANY = tuple(f"class {number}" for number in range(60))
@@ -250,7 +288,7 @@ MANY = tuple(f"class {number}" for number in range(60))
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 @pytest.mark.parametrize("names", [("plain", "rare"), HOSTILE, MANY], ids=["two", "hostile", "many"])
-def test_the_page_holds_every_section_and_a_text_for_every_picture(tmp_path, names, task):
+def test_the_page_holds_every_section_and_a_text_for_every_picture(tmp_path, names, task, build):
     build(tmp_path, names, task=task)
     page = Page(made(tmp_path))
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
@@ -265,7 +303,7 @@ def test_the_page_holds_every_section_and_a_text_for_every_picture(tmp_path, nam
     assert "nan" not in page.text.lower().split()
 
 
-def test_hostile_names_are_text_and_nothing_else(tmp_path):
+def test_hostile_names_are_text_and_nothing_else(tmp_path, build):
     build(tmp_path, HOSTILE)
     text = made(tmp_path)
     page = Page(text)
@@ -280,7 +318,7 @@ def test_hostile_names_are_text_and_nothing_else(tmp_path):
     assert "the file is <empty>" in page.text
 
 
-def test_figures_of_another_test_set_than_in_the_last_commit_are_a_warning(tmp_path):
+def test_figures_of_another_test_set_than_in_the_last_commit_are_a_warning(tmp_path, build):
     build(tmp_path)
     said = "the last commit had figures of other test images"
     path = tmp_path / metrics.PATH
@@ -302,7 +340,7 @@ def test_figures_of_another_test_set_than_in_the_last_commit_are_a_warning(tmp_p
     assert "The last commit has figures of other test images: 21, of which" in page
 
 
-def test_the_page_loads_nothing(tmp_path):
+def test_the_page_loads_nothing(tmp_path, build):
     build(tmp_path)
     text = re.sub(r"<script>.*?</script>", "", made(tmp_path), flags=re.DOTALL)
     loads = re.findall(r"""(?:src|href|action|data|poster)\s*=\s*["']?([^"'\s>]+)""", text)
@@ -312,7 +350,7 @@ def test_the_page_loads_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_figures_of_metrics_json_are_on_the_page(tmp_path, task):
+def test_figures_of_metrics_json_are_on_the_page(tmp_path, task, build):
     build(tmp_path, task=task)
     text = Page(made(tmp_path)).text
     figures = metrics.read(tmp_path).figures
@@ -323,7 +361,7 @@ def test_figures_of_metrics_json_are_on_the_page(tmp_path, task):
     assert "Test: 20 images, " in text
 
 
-def test_undefined_figures_are_said_to_be_so(tmp_path):
+def test_undefined_figures_are_said_to_be_so(tmp_path, build):
     build(tmp_path, ("a", "b", "rare"), test_counts=[12, 12, 0])
     text = Page(made(tmp_path)).text
     assert "n/a" in text
@@ -331,7 +369,7 @@ def test_undefined_figures_are_said_to_be_so(tmp_path):
     assert "0 of 0 images" not in text
 
 
-def test_a_class_without_test_images_is_named(tmp_path):
+def test_a_class_without_test_images_is_named(tmp_path, build):
     build(tmp_path, ("a", "b", "absent", "rare"), test_counts=[12, 12, 0, 12])
     assert (
         "1 class is absent from test. There are no figures for “absent”. Means over classes leave out what is absent."
@@ -339,13 +377,14 @@ def test_a_class_without_test_images_is_named(tmp_path):
     )
 
 
-def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(tmp_path):
+def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(tmp_path, build):
     build(tmp_path / "few", ("a", "b", "rare"), test_counts=[60, 40, 6])
     build(tmp_path / "one", ("a", "b", "rare"), test_counts=[60, 40, 1])
     build(tmp_path / "enough", ("a", "b", "rare"), test_counts=[60, 40, 10])
     few, one, enough = (Page(made(tmp_path / name)).text for name in ("few", "one", "enough"))
     assert re.search(
-        r"Finds 5 of 6 test images of “rare”\. .* Uncertain: recall \d+ % to >?\d+ % \(95 % interval\)\.",
+        r"Finds 5 of 6 test images of “rare”\. .* Uncertain: recall, the share found, may be \d+ % to >?\d+ % "
+        r"\(95 % interval\)\.",
         few.replace("\xa0", " "),
     )
     assert few.count("Only 6 test images show “rare”: too few to judge the model.") == 1
@@ -380,7 +419,7 @@ def change(root: Path, table: str, rows: dict[str, tuple[float, float, float]], 
         ((-0.1, np.nan, np.nan), "there is no interval for the difference"),
     ],
 )
-def test_calibration_lowered_an_error_only_if_the_interval_of_the_difference_says_so(tmp_path, gain, text):
+def test_calibration_lowered_an_error_only_if_the_interval_of_the_difference_says_so(tmp_path, gain, text, build):
     build(tmp_path)
     change(tmp_path, "differences", {"brier_score": gain})
     page = Page(made(tmp_path)).text
@@ -388,7 +427,7 @@ def test_calibration_lowered_an_error_only_if_the_interval_of_the_difference_say
     assert page.count("the Brier score, the mean squared error") == 1
 
 
-def test_gains_and_losses_of_the_decision_are_named_by_their_intervals(tmp_path):
+def test_gains_and_losses_of_the_decision_are_named_by_their_intervals(tmp_path, build):
     build(tmp_path)
     figures = ("balanced_accuracy", "accuracy", "macro_f1", "matthews")
     change(tmp_path, "scores", dict.fromkeys(figures, (0.5, 0.4, 0.6)), way="raw")
@@ -402,14 +441,14 @@ def test_gains_and_losses_of_the_decision_are_named_by_their_intervals(tmp_path)
     ) in Page(made(tmp_path)).text.replace("\xa0", " ")
 
 
-def test_a_test_split_without_the_class_that_matters_gives_a_page(tmp_path):
+def test_a_test_split_without_the_class_that_matters_gives_a_page(tmp_path, build):
     build(tmp_path, ("a", "b", "rare"), test_counts=[12, 12, 0])
     text = Page(made(tmp_path)).text
     assert "None of the 24 test images has “rare”, so this run cannot judge the model on it." in text
     assert "there is no curve" in text
 
 
-def test_sixty_classes_are_folded_and_their_confusion_is_a_table(tmp_path):
+def test_sixty_classes_are_folded_and_their_confusion_is_a_table(tmp_path, build):
     build(tmp_path, MANY)
     page = Page(made(tmp_path))
     assert not [a for a in page.named("svg") if a["aria-label"].startswith("Confusion matrix")]
@@ -418,7 +457,7 @@ def test_sixty_classes_are_folded_and_their_confusion_is_a_table(tmp_path):
     assert "All 60 classes" in page.text
 
 
-def test_a_threshold_is_marked_with_two_classes_and_a_decision_with_more(tmp_path):
+def test_a_threshold_is_marked_with_two_classes_and_a_decision_with_more(tmp_path, build):
     build(tmp_path / "two")
     build(tmp_path / "three", ("a", "b", "rare"))
     two, three = Page(made(tmp_path / "two")).text, Page(made(tmp_path / "three")).text
@@ -428,14 +467,14 @@ def test_a_threshold_is_marked_with_two_classes_and_a_decision_with_more(tmp_pat
     assert "can be off the curve" in three
 
 
-def test_a_vanished_learning_rate_and_a_loss_that_hardly_changes_are_warned_of(tmp_path):
+def test_a_vanished_learning_rate_and_a_loss_that_hardly_changes_are_warned_of(tmp_path, build):
     build(tmp_path, rates=SYSTEM_D, losses=[0.9, 0.501, 0.5, 0.5, 0.5])
     text = Page(made(tmp_path)).text
     assert "The learning rate vanished after epoch 2 of 5." in text
     assert "The training loss hardly changed: from epoch 2 to 5" in text
 
 
-def test_healthy_training_is_not_warned_of(tmp_path):
+def test_healthy_training_is_not_warned_of(tmp_path, build):
     build(tmp_path)
     text = Page(made(tmp_path)).text
     assert "vanished" not in text
@@ -450,7 +489,7 @@ def the_ledger_of(*factors: float) -> tuple[prior_ledger.Line, ...]:
     )
 
 
-def test_too_many_labels_under_a_threshold_of_a_half_are_shown_and_undone(tmp_path):
+def test_too_many_labels_under_a_threshold_of_a_half_are_shown_and_undone(tmp_path, build):
     """System D: `pos_weight` w makes w p / (w p + 1 - p) of p."""
     build(tmp_path, task="multilabel", ledger=the_ledger_of(9.0, 4.0), skill=3.0)
     page, logits = Page(made(tmp_path)), predictions.read(tmp_path, "test").logits
@@ -465,14 +504,14 @@ def test_too_many_labels_under_a_threshold_of_a_half_are_shown_and_undone(tmp_pa
     assert "so does the offset that the ledger adds to the logits" in page.text
 
 
-def test_a_calibrator_that_learned_the_prior_is_said_to_have_undone_the_ledger(tmp_path):
+def test_a_calibrator_that_learned_the_prior_is_said_to_have_undone_the_ledger(tmp_path, build):
     build(tmp_path, task="multilabel", ledger=the_ledger_of(9.0, 4.0), skill=3.0, calibrator="platt")
     text = Page(made(tmp_path)).text
     assert "so does “platt”, which learned the odds of validation." in text
     assert "“platt” learned the prior of validation, so step 1 adds nothing." in text
 
 
-def test_an_unknown_factor_of_the_odds_is_called_so(tmp_path):
+def test_an_unknown_factor_of_the_odds_is_called_so(tmp_path, build):
     build(tmp_path, task="multilabel", ledger=the_ledger_of(), skill=3.0, calibrator="platt")
     text = Page(made(tmp_path)).text
     assert "cannot be calculated here, so only calibration can undo it" in text
@@ -480,7 +519,7 @@ def test_an_unknown_factor_of_the_odds_is_called_so(tmp_path):
 
 
 @pytest.mark.parametrize(("task", "factors"), [("multilabel", (1.0, 1.0)), ("multiclass", (1.0, 4.0))])
-def test_a_remedy_that_did_not_raise_odds_of_labels_is_not_mentioned(tmp_path, task, factors):
+def test_a_remedy_that_did_not_raise_odds_of_labels_is_not_mentioned(tmp_path, task, factors, build):
     build(tmp_path, task=task, ledger=the_ledger_of(*factors))
     page = Page(made(tmp_path))
     assert "called" not in {attributes.get("id") for _, attributes in page.tags}
@@ -488,13 +527,13 @@ def test_a_remedy_that_did_not_raise_odds_of_labels_is_not_mentioned(tmp_path, t
 
 
 @pytest.mark.parametrize(("losses", "warned"), [((0.9, 0.6, 0.5), True), ((0.9, 0.5, 0.6), False)])
-def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path, losses, warned):
+def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path, losses, warned, build):
     build(tmp_path, rates=[0.1, 0.1, 0.1], losses=losses)
     set_best_epoch(tmp_path, 2)
     assert ("The best epoch is the last one (3)" in Page(made(tmp_path)).text) == warned
 
 
-def test_a_penalty_path_is_shown_in_place_of_epochs(tmp_path):
+def test_a_penalty_path_is_shown_in_place_of_epochs(tmp_path, build):
     build(tmp_path, rates=[0.1, *5 * [0.0]], losses=[0.9, 0.6, 0.7, 0.65, 0.8, 0.5])
     folder = tmp_path / training.FOLDER / "plots" / "metrics"
     columns = {"penalty": [1.0, 0.1, 0.01, 0.1, 0.01, 0.001], "floor": [1.0] * 3 + [0.001] * 3}
@@ -512,12 +551,12 @@ def test_a_penalty_path_is_shown_in_place_of_epochs(tmp_path):
     assert "The learning rate vanished" not in page.text
 
 
-def test_an_interval_that_contains_no_skill_is_warned_of(tmp_path):
+def test_an_interval_that_contains_no_skill_is_warned_of(tmp_path, build):
     build(tmp_path, skill=0.0)
     assert "may have no skill." in Page(made(tmp_path)).text
 
 
-def test_labels_that_share_a_calibration_and_a_floor_out_of_reach_are_warned_of(tmp_path):
+def test_labels_that_share_a_calibration_and_a_floor_out_of_reach_are_warned_of(tmp_path, build):
     names = ("a", "b", "rare")
     build(tmp_path, names, task="multilabel", rule="precision_floor", floor=0.95, min_positives=30, skill=0.5)
     text = Page(made(tmp_path)).text
@@ -528,7 +567,7 @@ def test_labels_that_share_a_calibration_and_a_floor_out_of_reach_are_warned_of(
     assert "All labels share one calibration (pooled), because validation has too few of their images." in text
 
 
-def test_resampled_labels_show_which_occur_together(tmp_path):
+def test_resampled_labels_show_which_occur_together(tmp_path, build):
     build(tmp_path / "plain", ("a", "b", "c"), task="multilabel")
     build(tmp_path / "drawn", ("a", "b", "c"), task="multilabel", draws_of=(3, 1, 1))
     before, after = (Page(made(tmp_path / name)) for name in ("plain", "drawn"))
@@ -537,7 +576,7 @@ def test_resampled_labels_show_which_occur_together(tmp_path):
     assert "Repeating a tile repeats all its labels." in after.text
 
 
-def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
+def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path, build):
     """Validated on 784 : 784, tested on [[2615, 247], [15, 122]]: a precision of 33 % was expected from validation."""
     names = ("no panel", "panel")
 
@@ -588,7 +627,7 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path):
     assert "raw logits without correction and rule" not in text  # which changed nothing
 
 
-def test_the_page_says_what_correction_and_rule_regain_at_the_prevalence_of_deployment(tmp_path):
+def test_the_page_says_what_correction_and_rule_regain_at_the_prevalence_of_deployment(tmp_path, build):
     build(tmp_path)
     page = Page(made(tmp_path))
     rows = plots.read(tmp_path, "prevalence").set_index(["place", "way", "figure"])["value"]
@@ -606,7 +645,7 @@ def test_a_cosine_schedule_to_zero_has_not_vanished():
     assert warnings.idle_from(rates.tolist()) is None
 
 
-def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path):
+def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path, build):
     build(tmp_path)
     chosen = decision.read(tmp_path)
     rests_on = decision.Estimated(1200, (0.42, 0.41), (0.59, 0.58), 31, 0.5, 0.37, "Some changes stay unnoticed.")
@@ -619,7 +658,7 @@ def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path)
     assert "target, 95 % interval" in page
 
 
-def test_a_ledger_that_changed_nothing_says_so_and_folds_its_table(tmp_path):
+def test_a_ledger_that_changed_nothing_says_so_and_folds_its_table(tmp_path, build):
     ones = (1.0, 1.0)
     lines = (("split", "train"), ("oversample.strategy", "none"), ("weighting.scheme", "none"), ("loss", "focal"))
     build(tmp_path, ledger=tuple(prior_ledger.Line(piece, value, ones) for piece, value in lines))
@@ -630,7 +669,7 @@ def test_a_ledger_that_changed_nothing_says_so_and_folds_its_table(tmp_path):
     assert page.index("All steps of the ledger") < page.rindex("in the labels")
 
 
-def test_recall_that_differs_between_validation_and_test_is_warned_about(tmp_path):
+def test_recall_that_differs_between_validation_and_test_is_warned_about(tmp_path, build):
     build(tmp_path)
     chosen = decision.read(tmp_path)
     same = dataclasses.replace(chosen, val_decided=((20, 5, 20, 5), (6, 5, 4, 5)))
@@ -643,7 +682,7 @@ def test_recall_that_differs_between_validation_and_test_is_warned_about(tmp_pat
     assert "On new images, expect less than test shows." in text
 
 
-def test_an_unknown_line_of_the_ledger_is_written_as_unknown(tmp_path):
+def test_an_unknown_line_of_the_ledger_is_written_as_unknown(tmp_path, build):
     ledger = (
         prior_ledger.Line("split", "train", (1.0, 1.0)),
         prior_ledger.Line("oversample.strategy", "none", (1.0, 1.0)),
@@ -657,7 +696,7 @@ def test_an_unknown_line_of_the_ledger_is_written_as_unknown(tmp_path):
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_mistakes_are_mistakes_and_no_more_than_asked_for(tmp_path, task):
+def test_mistakes_are_mistakes_and_no_more_than_asked_for(tmp_path, task, build):
     build(tmp_path, ("a", "b", "rare"), skill=0.0, task=task)
     page = Page(made(tmp_path))
     pictures = page.named("img")
@@ -672,19 +711,19 @@ def test_mistakes_are_mistakes_and_no_more_than_asked_for(tmp_path, task):
     assert (tmp_path / report.PATH).read_text().count('class="mistakes"') == 2
 
 
-def test_the_first_mistakes_are_visible_and_the_others_one_click_away(tmp_path):
+def test_the_first_mistakes_are_visible_and_the_others_one_click_away(tmp_path, build):
     build(tmp_path, ("a", "b", "rare"), skill=0.0)
     text = made(tmp_path, report.Params(report=report.Report(mistakes=20)))
     assert len(Page(text).named("img")) > 14
     assert re.search(r"<details>\n<summary>\d+ more</summary>\n<ul class=\"mistakes\">", text)
 
 
-def test_the_data_set_is_named_and_the_first_sentence_says_what_is_found(tmp_path):
+def test_the_data_set_is_named_and_the_first_sentence_says_what_is_found(tmp_path, build):
     build(tmp_path)
     text = made(tmp_path)
     checksum = hashlib.md5((tmp_path / metrics.PATH).read_bytes(), usedforsecurity=False).hexdigest()
     assert f"<title>raw: rare – Counterpoise report {checksum[:8]}</title>" in text
-    assert f"<dt>Checksum</dt><dd>{checksum[:8]}</dd>" in text
+    assert f"<dt>Checksum of figures</dt><dd>{checksum[:8]}</dd>" in text
     assert "Counterpoise report: raw" in Page(text).text
     on = plots.read(tmp_path, "confusion") == "rare"
     found, alarms = int(on.all(axis=1).sum()), int(on["decided"].sum())
@@ -700,7 +739,7 @@ def said_next(root: Path, **intervals: tuple[float, float]) -> str:
     return said
 
 
-def test_the_next_step_is_the_first_thing_in_the_way_of_a_useful_model(tmp_path):
+def test_the_next_step_is_the_first_thing_in_the_way_of_a_useful_model(tmp_path, build):
     build(tmp_path, test_counts=[40, 20])
     assert said_next(tmp_path, average_precision=(0.2, 0.9)).startswith("Next: look at the mistakes. The ranking of")
     assert "are the labels right?" in said_next(tmp_path, average_precision=(0.5, 0.9))
@@ -708,7 +747,7 @@ def test_the_next_step_is_the_first_thing_in_the_way_of_a_useful_model(tmp_path)
     assert said_next(tmp_path / "right") == "Next: try the model on new images, by counterpoise predict."
 
 
-def test_alarms_of_few_units_have_no_percentage_in_the_first_line(tmp_path):
+def test_alarms_of_few_units_have_no_percentage_in_the_first_line(tmp_path, build):
     build(tmp_path, test_counts=[40, 20])
     chosen = decision.read(tmp_path)
     probs = rules.probabilities(chosen, predictions.read(tmp_path, "test").logits)
@@ -718,7 +757,7 @@ def test_alarms_of_few_units_have_no_percentage_in_the_first_line(tmp_path):
     assert "Of 2 alarms, 2 are right. Uncertain" in first
 
 
-def test_shares_are_listed_once_and_recall_that_repeats_is_drawn_once(tmp_path):
+def test_shares_are_listed_once_and_recall_that_repeats_is_drawn_once(tmp_path, build):
     build(tmp_path, rule="f_beta", test_counts=[60, 40], val_counts=[60, 40])
     table = plots.read(tmp_path, "prevalence")
     share = table.loc[table["place"] == "target", "prevalence"].iloc[0]
@@ -733,14 +772,14 @@ def test_shares_are_listed_once_and_recall_that_repeats_is_drawn_once(tmp_path):
     assert recall.count("rule adapted") == 1
 
 
-def test_figures_without_interval_or_false_alarms_say_so(tmp_path):
+def test_figures_without_interval_or_false_alarms_say_so(tmp_path, build):
     build(tmp_path, test_counts=[40, 20], val_counts=[40, 20], unit_sizes=(2, 2))
     assert "Images come in groups here, so these figures have no interval." in Page(made(tmp_path)).text
     build(tmp_path / "right", test_counts=[40, 20], skill=20.0)
     assert "Test has no false alarm, but new images may have some." in Page(made(tmp_path / "right")).text
 
 
-def test_classes_that_test_lacks_come_last_in_the_charts(tmp_path):
+def test_classes_that_test_lacks_come_last_in_the_charts(tmp_path, build):
     build(tmp_path, MANY, test_counts=[12] * 30 + [0] * 29 + [12])
     text = made(tmp_path)
     recall = next(a for a in Page(text).named("svg") if a["aria-label"].startswith("Recall: share of images found"))
@@ -749,7 +788,7 @@ def test_classes_that_test_lacks_come_last_in_the_charts(tmp_path):
     assert text.count('class="controls"') == 2
 
 
-def test_no_pictures_are_shown_where_none_are_asked_for(tmp_path):
+def test_no_pictures_are_shown_where_none_are_asked_for(tmp_path, build):
     build(tmp_path)
     page = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0))))
     assert not page.named("img")
@@ -757,11 +796,14 @@ def test_no_pictures_are_shown_where_none_are_asked_for(tmp_path):
 
 
 def test_equal_artifacts_give_equal_bytes(tmp_path):
-    build(tmp_path)
-    assert made(tmp_path) == made(tmp_path)
+    for root in (tmp_path / "first", tmp_path / "second"):
+        drawn_once.cache_clear()
+        build_anew(root)
+        report.main(root, PARAMS)
+    assert (tmp_path / "first" / report.PATH).read_bytes() == (tmp_path / "second" / report.PATH).read_bytes()
 
 
-def test_files_of_different_runs_are_refused(tmp_path):
+def test_files_of_different_runs_are_refused(tmp_path, build):
     build(tmp_path)
     opened = prior.read(tmp_path)
     prior.write(tmp_path, dataclasses.replace(opened, classes=("other", "rare")))
@@ -770,7 +812,7 @@ def test_files_of_different_runs_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("artifact", ["splits", "clusters", "draws", "test"])
-def test_rows_without_a_partner_in_another_file_are_named(tmp_path, artifact):
+def test_rows_without_a_partner_in_another_file_are_named(tmp_path, artifact, build):
     build(tmp_path)
     if artifact == "test":
         whole = predictions.read(tmp_path, "test")
@@ -788,7 +830,7 @@ def test_rows_without_a_partner_in_another_file_are_named(tmp_path, artifact):
         report.main(tmp_path, PARAMS)
 
 
-def test_blocks_of_scenes_are_shown_as_images(tmp_path):
+def test_blocks_of_scenes_are_shown_as_images(tmp_path, build):
     build(tmp_path)
     report.main(tmp_path, PARAMS)
     whole = (tmp_path / report.PATH).read_text(encoding="utf-8")
@@ -883,7 +925,7 @@ def check_layout(told: dict[str, Any]) -> None:
 @pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_a_browser_draws_the_page_at_every_width_without_complaint(tmp_path, task, dark):
+def test_a_browser_draws_the_page_at_every_width_without_complaint(tmp_path, task, dark, build):
     build(tmp_path, HOSTILE, task=task)
     made(tmp_path)
     for told in measured(tmp_path, WIDTHS, dark=dark):
@@ -894,7 +936,7 @@ def test_a_browser_draws_the_page_at_every_width_without_complaint(tmp_path, tas
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
-def test_the_page_is_whole_without_scripts(tmp_path):
+def test_the_page_is_whole_without_scripts(tmp_path, build):
     build(tmp_path, MANY)
     text = made(tmp_path)
     (told,) = measured(tmp_path, [390], scripts=False)
@@ -906,7 +948,7 @@ def test_the_page_is_whole_without_scripts(tmp_path):
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
-def test_the_slider_shows_the_figures_of_the_grid(tmp_path):
+def test_the_slider_shows_the_figures_of_the_grid(tmp_path, build):
     build(tmp_path)
     made(tmp_path)
     (told,) = measured(tmp_path, [1280])
@@ -934,7 +976,7 @@ def sentences_about(text: str, name: str) -> list[str]:
     return [sentence for sentence in re.split(r"(?<=[.;]) ", text) if f"“{name}”" in sentence]
 
 
-def test_ten_objects_of_six_images_are_ten_units_everywhere(tmp_path, capsys):
+def test_ten_objects_of_six_images_are_ten_units_everywhere(tmp_path, capsys, build):
     names = ("plain", "usual", "rare")
     build(tmp_path, names, test_counts=[60, 40, 60], **GROUPED)
     text = Page(made(tmp_path)).text.replace("\xa0", " ")
@@ -952,7 +994,7 @@ def test_ten_objects_of_six_images_are_ten_units_everywhere(tmp_path, capsys):
     assert high - low > 0.3  # of 60 separate images it would be 0.21
 
 
-def test_one_object_has_no_interval_and_no_sentence_says_more_than_its_images(tmp_path, capsys):
+def test_one_object_has_no_interval_and_no_sentence_says_more_than_its_images(tmp_path, capsys, build):
     build(tmp_path, ("plain", "usual", "rare"), test_counts=[60, 40, 6], **GROUPED)
     text = Page(made(tmp_path)).text.replace("\xa0", " ")
     shown = metrics.read(tmp_path)
@@ -975,7 +1017,7 @@ def test_one_object_has_no_interval_and_no_sentence_says_more_than_its_images(tm
     assert "4 figures without an interval, with 1 unit of 'rare' in test" in capsys.readouterr().err
 
 
-def test_three_objects_have_intervals_but_nothing_is_compared(tmp_path, capsys):
+def test_three_objects_have_intervals_but_nothing_is_compared(tmp_path, capsys, build):
     build(tmp_path, ("plain", "usual", "rare"), test_counts=[60, 40, 18], **GROUPED)
     text = Page(made(tmp_path)).text.replace("\xa0", " ")
     assert "recall" in metrics.read(tmp_path).intervals
@@ -987,7 +1029,7 @@ def test_three_objects_have_intervals_but_nothing_is_compared(tmp_path, capsys):
     assert "only 3 units of 'rare' in test: the intervals are rough; label more images" in capsys.readouterr().err
 
 
-def test_labels_of_one_object_are_counted_as_one(tmp_path):
+def test_labels_of_one_object_are_counted_as_one(tmp_path, build):
     build(tmp_path, ("plain", "rare"), task="multilabel", test_counts=[0, 6], val_counts=[60, 60], unit_sizes=(1, 6))
     text = Page(made(tmp_path)).text.replace("\xa0", " ")
     assert "Not usable: only 6 test images of 1 unit show “rare”." in text

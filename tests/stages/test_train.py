@@ -19,6 +19,7 @@ import torch
 import yaml
 from PIL import Image
 from sklearn.metrics import roc_auc_score
+from tests import processes
 from torch import Tensor, nn
 
 from counterpoise import config, losses, stages
@@ -185,7 +186,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 def test_one_batch_is_learnt_by_heart_with_every_loss(loss: str) -> None:
     batch = gaussians((12, 6, 4, 2), seed=0, skill=0.0, width=64)
     head = "linear" if losses.refuses_head(loss, "linear") is None else "cosine"
-    params = a_params(loss=loss, model__head=head, train__epochs=200, train__learning_rate=0.05)
+    params = a_params(loss=loss, model__head=head, train__epochs=80, train__learning_rate=0.1)
     network, fitted = run(params, batch, batch, width=64)
     first, last = fitted.history[0]["val/loss"], fitted.history[-1]["val/loss"]
     rest = 0.05 if head == "linear" else 0.1  # cosines are bounded, and so are margins
@@ -1206,15 +1207,9 @@ def test_torchrun_trains_with_two_processes_of_which_the_first_alone_writes(
     content = settings(train__epochs=2, train__batch_size=10, **changes)
     frozen = content["model"]["freeze"] == "backbone"
     whole, halves = (a_repository(tmp_path / name, content, frozen=frozen) for name in ("whole", "halves"))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    found = subprocess.run(
-        [*torchrun, "-m", "counterpoise.stages.train"],
-        cwd=halves,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    once = [*torchrun, "-m", "counterpoise.stages.train"]  # the second time without the seconds that torchrun takes
+    found = processes.start(*(once if frozen else [processes.__file__]), folder=halves)
     assert found.returncode == 0, found.stderr
     assert found.stdout.count("best epoch") == 1
     assert not (halves / unfinished.FOLDER).exists()
@@ -1256,7 +1251,7 @@ def start(root: Path) -> "subprocess.Popen[bytes]":
 
 
 def test_a_stage_that_was_killed_ends_with_the_same_bytes_as_one_that_was_not(tmp_path: Path) -> None:
-    content = settings(train__epochs=EPOCHS, train__batch_size=4, model__dropout=0.3, train__schedule="cosine")
+    content = settings(train__epochs=EPOCHS, train__batch_size=8, model__dropout=0.3, train__schedule="cosine")
     whole, killed = (a_repository(tmp_path / name, content, count=200) for name in ("whole", "killed"))
     process = start(killed)
     deadline = time.monotonic() + 60
@@ -1394,7 +1389,8 @@ def test_boxes_are_refused_until_there_is_a_detector(tmp_path):
 @pytest.mark.parametrize("loss", [name for name in losses.names() if "multilabel" in losses.module(name).TASKS])
 def test_one_batch_of_many_labels_is_learnt_by_heart(loss: str) -> None:
     batch = some_labels(16, seed=0, skill=0.0)
-    network, fitted = run_labels(a_params(loss=loss, train__epochs=300, train__learning_rate=0.05), batch, batch)
+    epochs = 300 if loss == "auc_margin" else 120  # its margins are learned as well
+    network, fitted = run_labels(a_params(loss=loss, train__epochs=epochs, train__learning_rate=0.05), batch, batch)
     if losses.ranks(loss):  # where the threshold lies it leaves open
         assert last_figure(fitted, "average_precision") == 1
         return

@@ -38,10 +38,11 @@ def test_documents_count_the_verdicts_as_the_summary_does(summary: dict[str, Any
         re.sub(r"\s+", " ", path.read_text(encoding="utf-8"))
         for path in (ROOT / "README.md", ROOT / "docs" / "which-remedy.md")
     )
-    assert f"Of {words.total()} arms" in readme
-    assert f"{words['undecided']} undecided, {words['worse']} worse" in readme
-    assert f"compared {words.total()} arms" in page
     same = words["equivalent"] + words["identical"]
-    assert f"{same} arms differ from it by less than {summary['margin']} or not at all" in page
-    assert f"{words['undecided']} are undecided" in page
+    assert f"compared {words.total()} variants" in readme
+    assert f"{summary['images']:,} images of train and validation ({summary['units']} rare ones)" in readme
+    assert f"None is better: {same} are within {summary['margin']} of it, {words['undecided']} are undecided" in readme
+    assert f"and {words['worse']} are worse" in readme
+    assert re.search(rf"compared {words.total()} \*arms\*", page)
+    assert f"{same} are within {summary['margin']} of it, {words['undecided']} are undecided" in page
     assert words["better"] == 0, "README and docs/which-remedy.md say that none is better"

@@ -54,6 +54,25 @@ def plan(built: Path, content: dict[str, Any]) -> arms.Plan:
     return arms.parse(TEXT, content)
 
 
+computed: dict[str, cells.Tested] = {}
+"""What a cell of `built` gave; the same each time, as the tests of interrupted studies and of processes show."""
+
+
+@pytest.fixture
+def cells_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = cells.compute
+
+    def compute_once(cell: cells.Cell, data: experiment.Data) -> cells.Tested:
+        if (key := repr(cell)) not in computed:
+            computed[key] = compute(cell, data)
+        return computed[key]
+
+    monkeypatch.setattr(cells, "compute", compute_once)
+
+
+once = pytest.mark.usefixtures("cells_are_computed_once")
+
+
 def counting(done: list[Job], stop_after: int | None = None) -> cells.Engine:
     """An engine of this process that notes what it runs, and is interrupted after so many."""
 
@@ -81,6 +100,7 @@ def results(root: Path) -> tuple[bytes, bytes]:
     return (root / summary.JSON).read_bytes(), (root / summary.LEADERBOARD).read_bytes()
 
 
+@once
 def test_a_study_judges_every_arm(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
     done: list[Job] = []
     result = study.run(built, content, plan, [], counting(done))
@@ -95,6 +115,7 @@ def test_a_study_judges_every_arm(built: Path, content: dict[str, Any], plan: ar
     assert (result.rarest, result.units, result.comparisons) == ("solar", 70, 3)
 
 
+@once
 def test_summary_and_leaderboard_say_the_same(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
     study.run(built, content, plan, [], counting([]))
     said = json.loads((built / summary.JSON).read_text(encoding="utf-8"))
@@ -131,6 +152,7 @@ def test_an_interrupted_study_goes_on_and_says_the_same(
     assert results(built) == after
 
 
+@once
 def test_a_damaged_cell_is_computed_again(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
     study.run(built, content, plan, [], counting([]))
     before = results(built)
@@ -147,6 +169,7 @@ def test_a_damaged_cell_is_computed_again(built: Path, content: dict[str, Any], 
     assert results(built) == before
 
 
+@once
 def test_another_repeat_or_arm_costs_only_what_is_missing(
     built: Path, content: dict[str, Any], plan: arms.Plan
 ) -> None:
@@ -158,6 +181,7 @@ def test_another_repeat_or_arm_costs_only_what_is_missing(
     assert sum(job.cell.arm == "focal" for job in more) == 9
 
 
+@once
 def test_some_arms_are_computed_and_corrections_count_all(
     built: Path, content: dict[str, Any], plan: arms.Plan
 ) -> None:
@@ -176,6 +200,7 @@ def test_some_arms_are_computed_and_corrections_count_all(
         (RuntimeError("out of memory"), "RuntimeError: out of memory"),
     ],
 )
+@once
 def test_a_failing_arm_gets_no_verdict_and_the_others_go_on(
     built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
 ) -> None:
@@ -237,6 +262,7 @@ def test_processes_find_the_same_as_this_one(built: Path, content: dict[str, Any
     assert results(built) == after
 
 
+@once
 def test_a_grid_takes_the_setting_with_the_least_loss_on_validation(built: Path, content: dict[str, Any]) -> None:
     """A rate at which nothing is learned loses against one at which something is."""
     text = TEXT.replace(
@@ -340,7 +366,6 @@ def test_whole_networks_train_within_a_budget_that_is_estimated_first(
     (whole / arms.PATH).write_text(TEXT.replace("train.epochs: 4", "train.epochs: 1"), encoding="utf-8")
     monkeypatch.chdir(whole)
     monkeypatch.setattr(study, "measure", lambda *_: 1.0)
-    monkeypatch.setattr(cells, "in_processes", lambda _: counting([]))
     cli.main(["study", "--budget", "7s", "--arms", "most_probable"])
     said = capsys.readouterr()
     assert "2 arms, 3 folds x 1 repeats: 6 trainings; one took 1.0 s, all would take about 6 s" in said.err

@@ -5,9 +5,6 @@ Tests marked `gpu` are skipped, with the reason, where there is no device for th
 
 import copy
 import io
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from tests import processes
 
 from counterpoise import config
 from counterpoise.artifacts import clusters, draws, features, model, pixels, predictions, prior, tiles, training
@@ -100,24 +98,13 @@ def it_learns_and_predicts(root: Path, device: str, precision: str, *, frozen: b
 
 
 def two_processes_have_the_curve_of_one(folder: Path, device: str, precision: str, *, frozen: bool, rel: float) -> None:
-    """Start the stage by `torchrun` in one process and in two, each with a GPU of its own on CUDA."""
-    curves = []
-    for count in (1, 2):
-        root = a_repository(folder / str(count), device, precision, frozen=frozen)
-        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-        done = subprocess.run(
-            [sys.executable, *torchrun, "-m", "counterpoise.stages.train"],
-            cwd=root,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("best epoch") == 1
-        curves.append(training.read(root)["train/loss"].tolist())
-    alone, shared = curves
+    """Run the stage in this process, and in two as `torchrun` starts them, each with a GPU of its own on CUDA."""
+    whole, halves = (a_repository(folder / name, device, precision, frozen=frozen) for name in ("whole", "halves"))
+    train.main(whole, params_of(whole, train.Params))
+    done = processes.start(processes.__file__, folder=halves)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("best epoch") == 1
+    alone, shared = (training.read(root)["train/loss"].tolist() for root in (whole, halves))
     assert shared != alone
     assert shared[0] == pytest.approx(alone[0], rel=rel)
     assert shared[-1] < 0.7 * shared[0]

@@ -94,7 +94,8 @@ def lede(facts: Facts) -> tuple[str, str, str]:
         finds = f"{'Finds' if on.tp else 'Misses'} the only test image of {name}{support.note}."
     sure = "Uncertain: there is no interval." if support.units >= LEAST else ""
     if span:
-        sure = f"Uncertain: recall {write_share(span[0])} to {write_share(span[1])} (95 % interval)."
+        ends = f"{write_share(span[0])} to {write_share(span[1])}"
+        sure = f"Uncertain: recall, the share found, may be {ends} (95 % interval)."
     rough = support.rough or facts.alarms[facts.positive].rough
     outcome = f"{finds} {_alarms(on, compare=not rough)} {sure}"
     return outcome.strip(), problem, next_step(facts)
@@ -114,8 +115,8 @@ def next_step(facts: Facts) -> str:
     if on.fn + on.fp:
         return (
             "Next: look at the mistakes: are the labels right? Then weigh a missed image against a false alarm. "
-            "Another decision rule (decide.rule) finds more with more false alarms, or less with fewer, without new "
-            "training."
+            "Another decision rule (decide.rule in params.yaml) can find more at the price of more false alarms, or "
+            "raise fewer and miss more. It needs no new training."
         )
     return "Next: try the model on new images, by counterpoise predict."
 
@@ -138,9 +139,10 @@ def test_set(facts: Facts) -> str:
     """Say what test holds, and explain brackets, ticks and units."""
     test, own = facts.support(np.ones(len(facts.targets), dtype=bool)), facts.test_support
     alone = "" if test.images > test.units else " Here, each test image is a unit of its own."
+    raw = "" if facts.boxes is not None else "Raw: before calibration and decision rule. "  # no card of boxes is raw
     return (
         f"Test: {test.text}, {own.text} with the {facts.words.noun} that matters. Brackets: 95 % intervals. "
-        f"Tick: no skill, the score of random guessing. {MEANING}{alone}"
+        f"Tick: no skill, the score of random guessing. {raw}{MEANING}{alone}"
     )
 
 
@@ -154,7 +156,7 @@ def _alarms(on: Counts, *, compare: bool) -> str:
     text = f"Of {counted(on.predicted, 'alarm')}, {write_count(on.tp)} {verb} right"
     if not compare:
         return f"{text}."
-    text += f" ({write_share(on.precision)}; no skill {write_prevalence(on.prevalence)})"
+    text += f" ({write_share(on.precision)}; by guessing {write_prevalence(on.prevalence)})"
     each = round(on.fp / on.tp)
     return f"{text}: about {counted(each, 'false alarm')} for each image found." if each > 1 else f"{text}."
 
@@ -193,7 +195,7 @@ def settings(facts: Facts) -> tuple[tuple[str, str], ...]:
         ("Backbone", backbone),
         ("Calibrator", facts.decision.calibrator),
         ("Decision rule", facts.decision.rule),
-        ("Checksum", facts.checksum[:CHECKSUM_DIGITS]),
+        ("Checksum of figures", facts.checksum[:CHECKSUM_DIGITS]),
     )
 
 

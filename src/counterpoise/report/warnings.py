@@ -274,7 +274,8 @@ def _left_out(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             f"{counted(unused, 'image is', 'images are')} in no split.",
             "Near duplicates of images in another split are left out"
-            f"{', and so are images that split.balance does not need' if balanced else ''}.",
+            f"{', and so are images that split.balance does not need' if balanced else ''}. If they are few, nothing "
+            "needs to be done.",
         )
 
 

@@ -180,6 +180,8 @@ def _end_with_parent() -> None:
     """End this process when the one that started it does, even by `kill -9`."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "only a process of a pool calls this"
+    # A spawned process would spawn those that decode its images as well, each with seconds of imports.
+    multiprocessing.set_start_method(None, force=True)
 
     def wait() -> None:
         parent.join()

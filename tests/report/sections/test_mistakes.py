@@ -45,6 +45,7 @@ def test_misses_take_up_to_half_of_the_places() -> None:
 def test_a_picture_says_what_was_found_missed_and_wrong() -> None:
     missed, others = mistakes.galleries(MISTAKES, 10, lambda image_id: f"data:{image_id}")
     assert missed.heading == "Missed: “rare”"
+    assert others.heading == "Other wrong decisions"
     assert missed.text.startswith("2 of 2 images, lowest probability of this label first")
     first = missed.mistakes[0]
     assert first.picture == "data:1.png"

@@ -70,7 +70,7 @@ def _errors(raw: PointEstimate, calibrated: PointEstimate) -> str:
         return ""
     return (
         "The expected calibration error, the mean gap between probability and observed frequency, is "
-        f"{raw.text} raw and {calibrated.text} calibrated; few images make it too large. "
+        f"{raw.text} raw and {calibrated.text} calibrated. Of few images, it is larger than it would be of many. "
     )
 
 

@@ -97,7 +97,7 @@ def galleries(facts: Facts, most: int, picture: Callable[[str], str]) -> tuple[G
             f"lowest probability of this {facts.words.noun}",
         ),
         (
-            "Wrong decisions",
+            "Other wrong decisions" if lost.any() else "Wrong decisions",
             others,
             int((wrongly.any(axis=1) & ~lost).sum()),
             f"highest probability of the {facts.words.wrong}",

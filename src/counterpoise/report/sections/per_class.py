@@ -33,9 +33,9 @@ def per_class(facts: Facts) -> Part:
         for measure, heading in MEASURES.items()
     ]
     caption = (
-        "n: number of images behind a value, and of units if it differs or is below "
-        f"{ROUGH}. For precision, images for which the {facts.words.noun} was decided; otherwise, those that have it. "
-        f"Lines: 95 % intervals; a {facts.words.noun} of one unit, or images of one unit, give none. "
+        f"n: number of images behind a value. For precision these are the images for which the {facts.words.noun} was "
+        f"decided, otherwise those that have it. The number of units is given if it differs or is below {ROUGH}. "
+        f"Lines: 95 % intervals; images of a single unit give none. "
         f"Tick: no skill, which is the share of the {facts.words.noun} in test.{shown_classes(facts)}"
     )
     cells = {k: tuple(_text(row_of[measure, facts.names[k]]) for measure in MEASURES) for k in facts.folded}

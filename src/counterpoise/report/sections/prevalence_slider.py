@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
@@ -62,8 +62,11 @@ def remark(facts: Facts) -> str:
 
 def legend(facts: Facts) -> str:
     """Explain lines and bands."""
-    lines = "Lines: this decision on test images, weighted to each share."
-    return f"{lines} Bands: 95 % intervals for that share." if _has_intervals(facts) else lines
+    lines = "Lines: this decision on test images, weighted to each share. Images to look at: all alarms."
+    if not _has_intervals(facts):
+        return lines
+    bands = "Bands: 95 % intervals if the share is exactly this, so that of precision differs from the headline."
+    return f"{lines} {bands}"
 
 
 def controls(facts: Facts) -> Markup:
@@ -87,17 +90,33 @@ def table(facts: Facts) -> Table:
         as_in.setdefault(share, []).append(PLACES[place])
     ends = facts.metrics.intervals.get("recall", (None, None))
     recall = PointEstimate(facts.metrics.figures.get("recall"), *ends).text
-    rows = []
+    rows, written = [], _distinct(list(as_in))
     for share in sorted(as_in, reverse=True):
         cells = []
         for figure in plots.GRID_FIGURES:
             of = _of(facts, figure)
             at = of[of["prevalence"] == _nearest(of, share)]
             cells.append(_text(figure, at.to_dict("records")[0]))
-        rows.append((write_prevalence(share), " and ".join(as_in[share]), *cells))
-    caption = f"At the shares of deployment and test, and those of evaluate.at_prevalence. Recall is {recall} at each."
+        rows.append((written[share], " and ".join(as_in[share]), *cells))
+    caption = (
+        "At the shares of deployment (decide.target) and test, and those stated in evaluate.at_prevalence. Recall is "
+        f"{recall} at each."
+    )
     head = ("share", "as in", "precision", "false alarms for each image found", "images to look at, of 1,000")
     return Table(caption, head, tuple(rows), 2)
+
+
+def _distinct(shares: Sequence[float]) -> dict[float, str]:
+    """Write shares, with a third digit where two of them would read the same.
+
+    Example:
+        >>> _distinct([0.0404, 0.04, 0.01])
+        {0.0404: '4.04 %', 0.04: '4 %', 0.01: '1 %'}
+    """
+    short = {share: write_prevalence(share) for share in shares}
+    return {
+        share: f"{100 * share:.3g} %" if list(short.values()).count(text) > 1 else text for share, text in short.items()
+    }
 
 
 def _of(facts: Facts, figure: str) -> pd.DataFrame:
