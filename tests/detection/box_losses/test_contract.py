@@ -132,6 +132,17 @@ def test_large_offsets_in_half_precision_do_not_overflow(name: str) -> None:
     assert torch.isfinite(found).all()
 
 
+@pytest.mark.parametrize(("alpha", "gamma"), [(0.1, 5.0), (10.0, 1e-3), (10.0, 5.0)])
+def test_balanced_l1_is_finite_at_the_bounds_of_its_parameters(alpha: float, gamma: float) -> None:
+    module = box_losses.find("balanced_l1")
+    predicted = torch.tensor([[0.0, 0.5, 1.0, 1e4]], requires_grad=True)
+    found = module.loss(predicted, torch.zeros(1, 4), module.Params(**{"alpha": alpha, "gamma": gamma}))
+    (gradient,) = torch.autograd.grad(found.sum(), predicted)
+    assert torch.isfinite(found).all()
+    assert torch.isfinite(gradient).all()
+    assert gradient[0, 3].item() == pytest.approx(gamma, rel=1e-4)
+
+
 def test_only_kl_falls_below_zero() -> None:
     assert [name for name in box_losses.names() if box_losses.falls_below_zero(name)] == ["kl"]
 

@@ -21,8 +21,8 @@ class Params(Section):
 
     alpha: float = Field(ge=0.1, le=10)
     """Weight of boxes that are nearly right, in [0.1, 10]; a smaller one gives them more gradient."""
-    gamma: float = Field(gt=0, le=10)
-    """Gradient of boxes that are far off, in (0, 10]."""
+    gamma: float = Field(gt=0, le=5)
+    """Gradient of boxes that are far off, in (0, 5]."""
 
 
 def loss(predicted: Tensor, target: Tensor, params: Params) -> Tensor:
