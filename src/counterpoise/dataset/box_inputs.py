@@ -173,3 +173,23 @@ def _no_rows() -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame({name: [] for name in ("label", *CORNERS, "visible_frac", "ignore")})
+
+
+def unchanged(part: Tiles, names: tuple[str, ...], input_px: int, multiple_px: int, backbone: str) -> BoxInputs:
+    """Return every tile of a split once, without boxes or augmentation, to predict."""
+    count = len(part.table)
+    return BoxInputs(
+        tiles=part,
+        boxes={},
+        names=names,
+        rows=np.arange(count),
+        views=np.zeros(count, dtype=np.int64),
+        input_px=input_px,
+        multiple_px=multiple_px,
+        policy="none",
+        seed=0,
+        on_the_fly="none",
+        backbone=backbone,
+        min_visible=1.0,
+        class_counts=np.zeros(len(names), dtype=np.int64),
+    )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from counterpoise import tasks
 from counterpoise.artifacts.prior import BoxPrior
 from counterpoise.calibration import prior_ledger
 from counterpoise.detection import detectors
@@ -39,12 +40,13 @@ def build(prior: BoxPrior, params: Settings) -> tuple[Objective, tuple[prior_led
     boxes = np.array(prior.drawn_boxes)
     total = max(round(float(boxes.sum()) / share), int(boxes.sum()) + 1)
     counts = tuple(int(count) for count in boxes)
-    if link == "multiclass":
+    exclusive = tasks.find(link).TARGET_NDIM == 1  # then background is a class, the first
+    if exclusive:
         counts = (total - sum(counts), *counts)
-    names = prior.classes if link == "multilabel" else ("", *prior.classes)
+    names = ("", *prior.classes) if exclusive else prior.classes
     shown = replace(prior, task=link, classes=names, drawn_counts=counts, drawn_total=total, ledger=())
     goal, lines = objective.build(shown, params.loss, params.losses[params.loss], params.weighting)
-    own = tuple(_without_background(line) if link == "multiclass" else line for line in lines)
+    own = tuple(_without_background(line) if exclusive else line for line in lines)
     sampler = prior_ledger.Line("detector.sampler", section.sampler, None)
     return goal, (*prior.ledger, sampler, *own)
 
