@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from counterpoise.config import Section
+from counterpoise.detection import anchor_location
 from counterpoise.detection.box_losses import bounded_iou
-from counterpoise.detection.proposals import _location
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor, nn
+    from torch import Tensor, nn
 
 LARGEST_LOG = math.log(1000 / 16)
 """Of a side against that of the plain anchor, so that exp does not overflow; torchvision's box coder has the same."""
@@ -23,7 +23,7 @@ SHAPE_LOSS = bounded_iou.Params(beta=0.2)
 
 
 class Params(Section):
-    """Parameters of `detector.proposals: guided`."""
+    """Parameters of `detector.anchors.kind: guided`."""
 
     scale: float = Field(gt=0, le=64)
     """Side of an anchor of neutral shape, in strides of its level, in (0, 64]."""
@@ -106,10 +106,6 @@ def guide(channels: int, strides: Sequence[int], params: Params) -> nn.Module:
     return _module()(channels)
 
 
-def extra(truth: Tensor, params: Params, generator: Generator) -> None:
-    """Return `None`: the second stage learns from the proposals of the first alone."""
-
-
 def sides_px(shapes: Tensor, *, stride: int, scale: float) -> Tensor:
     """Turn logarithms into width and height, scale * stride * exp(shape), in float32.
 
@@ -130,7 +126,7 @@ def anchors(guided: Guided, strides: Sequence[int], params: Params) -> list[Anch
 
     found = []
     for location, shape, stride in zip(guided.locations, guided.shapes, strides, strict=True):
-        x, y = _location.centres((shape.shape[2], shape.shape[3]), stride, shape)
+        x, y = anchor_location.centres((shape.shape[2], shape.shape[3]), stride, shape)
         middle = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=-1)
         half = sides_px(shape.detach(), stride=stride, scale=params.scale).permute(0, 2, 3, 1) / 2
         scores = location.detach().float().sigmoid()[:, 0]
@@ -165,7 +161,7 @@ def losses(
     shapes = [(level.shape[2], level.shape[3]) for level in guided.locations]
     rules = {"scale": params.scale, "centre_frac": params.centre_frac, "ignore_frac": params.ignore_frac}
     wanted = [
-        _location.targets(boxes.float(), left_out.float(), shapes, strides, **rules)
+        anchor_location.targets(boxes.float(), left_out.float(), shapes, strides, **rules)
         for boxes, left_out in zip(truth, ignored, strict=True)
     ]
     locations, boxes, predicted, count = [], [], [], 0
