@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Average(nn.Module):
     """The average of the weights after each step, w <- decay w + (1 - decay) new, beginning with the first step's.
 
-    Buffers, such as the statistics of batch norms, are averaged too.
+    Buffers of floating point, such as the statistics of batch norms, are averaged too.
 
     Args:
         network: Its weights are averaged.
@@ -22,19 +24,49 @@ class Average(nn.Module):
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         super().__init__()
-        self.averaged = (
-            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None  # type: ignore[no-untyped-call]
-        )
+        self.average = get_ema_multi_avg_fn(decay) if decay else None  # type: ignore[no-untyped-call]
+        if self.average is not None:
+            for number, tensor in enumerate(_tensors(network)):
+                self.register_buffer(f"tensor_{number}", tensor.detach().clone())
+            self.steps: Tensor
+            self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
+    @torch.no_grad()
     def update(self, network: nn.Module) -> None:
         """Add the weights after a step."""
-        if self.averaged is not None:
-            self.averaged.update_parameters(network)
+        if self.average is None:
+            return
+        own, new = self._own(), _tensors(network)
+        if self.steps == 0:
+            for mine, other in zip(own, new, strict=True):
+                mine.copy_(other)
+        else:
+            self.average(own, new, self.steps)
+        self.steps += 1
 
-    def of(self, network: nn.Module) -> nn.Module:
-        """Return the network with averaged weights; without an average the network itself."""
-        if self.averaged is None:
-            return network
-        averaged: Any = self.averaged.module
-        module: nn.Module = averaged
-        return module
+    @contextmanager
+    def applied(self, network: nn.Module) -> Iterator[None]:
+        """Give the network averaged weights for a while; without an average its own stay."""
+        if self.average is None:
+            yield
+            return
+        self._swap(network)
+        try:
+            yield
+        finally:
+            self._swap(network)
+
+    def _own(self) -> list[Tensor]:
+        return [buffer for name, buffer in self.named_buffers() if name != "steps"]
+
+    @torch.no_grad()
+    def _swap(self, network: nn.Module) -> None:
+        for mine, other in zip(self._own(), _tensors(network), strict=True):
+            kept = mine.clone()
+            mine.copy_(other)
+            other.copy_(kept)
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    """List the parameters and buffers of floating point."""
+    return [tensor for tensor in (*network.parameters(), *network.buffers()) if tensor.is_floating_point()]

@@ -82,9 +82,10 @@ def fit(
     with _bar(params.epochs, len(progress.history)) as bar, torch.random.fork_rng(_generators(compute.device)):
         while not progress.is_over(epochs=params.epochs, patience=params.patience, settled=settled):
             figures = _train_epoch(learner, curriculum, params, len(progress.history), clock)
-            judged = learner.average.of(learner.network)
-            figures |= learner.teaching.validate(judged, val, curriculum.objective, compute, 4 * params.batch_size)
-            progress.add(figures, judged, monitor=params.monitor, settled=settled)
+            with learner.average.applied(learner.network):
+                network = learner.network
+                figures |= learner.teaching.validate(network, val, curriculum.objective, compute, 4 * params.batch_size)
+                progress.add(figures, network, monitor=params.monitor, settled=settled)
             bar.set_postfix(loss=f"{figures['train/loss']:.3f}", best=progress.best_epoch, refresh=False)
             bar.update()
             if checkpoint and process_group.rank() == 0:
@@ -174,7 +175,7 @@ def _learner(
     alone_on_features = process_group.count() == 1 and not isinstance(network, Network)
     arithmetic = Float32() if alone_on_features else mixed(compute.device, compute.precision)
     compiled = _compiled(network) if params.compile else network
-    average = averaging.Average(network, params.ema)
+    average = averaging.Average(network, params.ema).to(compute.device)
     return _Learner(network, compiled, module, average, optimizer, arithmetic, compute.device, teaching)
 
 
