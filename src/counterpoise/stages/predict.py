@@ -206,14 +206,19 @@ def _detect(root: Path, card: model.DetectorCard, params: Predict, compute: Comp
         found = scene_detections.found_in_scenes(part.table, of_tiles, card.classes, how)
         there = scene_detections.there_in_scenes(part.table, boxes, units)
         detections.write(root, split, detections.Tables(found, there))
-        predictions.write(root, split, _images(found, there, units, card.classes, params.min_score))
+        predictions.write(root, split, _images(part.table, found, there, units, card.classes, params.min_score))
 
 
 def _images(
-    found: pd.DataFrame, there: pd.DataFrame, units: dict[str, str], classes: tuple[str, ...], min_score: float
+    table: pd.DataFrame,
+    found: pd.DataFrame,
+    there: pd.DataFrame,
+    units: dict[str, str],
+    classes: tuple[str, ...],
+    min_score: float,
 ) -> predictions.Predictions:
     """Predict which classes each image shows."""
-    image_ids = tuple(sorted(units))
+    image_ids = tuple(sorted(set(table["image_id"])))
     shown = there[there["ignore"] == 0].groupby("image_id")["label"].agg(set).to_dict()
     return predictions.Predictions(
         image_ids=image_ids,
