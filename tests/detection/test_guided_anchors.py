@@ -22,7 +22,7 @@ def maps(dtype: torch.dtype = torch.float32) -> list[Tensor]:
 
 def module() -> nn.Module:
     torch.manual_seed(0)
-    return guided.guide(8, STRIDES, PARAMS)
+    return guided.build(8)
 
 
 def test_sides_by_hand() -> None:

@@ -1,27 +1,28 @@
-"""Which box teaches what: an object, background, or nothing."""
+"""Which object an anchor or proposal belongs to, and which belong to none."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from counterpoise.dataset.box_truth import Truth
+from counterpoise.detection.teaching import Truth
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST_IGNORED = 0.5
-"""A box with at least this share of its area in an ignored place teaches nothing, unless it is an object."""
+IGNORED_IOA = 0.5
+"""Share of a box's own area inside an ignored place from which it teaches nothing, unless it is positive."""
 
 
 @dataclass(frozen=True)
 class Assigned:
-    """What each of n boxes teaches.
+    """What each of n boxes of an image is.
 
     Attributes:
-        labels: (n,) int64: 0 background, 1.. the class, -1 nothing.
-        objects: (n,) int64, the row of the true box that each overlaps most; 0 where there is none.
-        ious: (n,) float, its overlap with that, 0 where there is none.
+        labels: (n,) int64: 0 background, 1..c the class, -1 ignored.
+        objects: (n,) int64, the row of the true box that it overlaps most; 0 in an image without objects.
+        ious: (n,) float, the IoU with that box; 0 in an image without objects.
     """
 
     labels: Tensor
@@ -29,58 +30,107 @@ class Assigned:
     ious: Tensor
 
 
-def check(truth: Truth, classes: int) -> None:
-    """Refuse boxes and labels that would teach nonsense, or end the process in torchvision.
+def check(truth: Sequence[Truth], classes: int) -> None:
+    """Check the true boxes of a batch, since a box that is not finite ends the process inside torchvision.
+
+    Args:
+        truth: Of each image.
+        classes: Number of classes c.
 
     Raises:
-        ValueError: A box is not finite or has no area, or a label is none of the classes.
+        ValueError: A box is not finite or has no area, or a label is not in 0..c-1; with image and row.
     """
     import torch
 
-    for kind, boxes in (("box", truth.boxes), ("ignored place", truth.ignored)):
-        wrong = ~torch.isfinite(boxes).all(dim=1) | (boxes[:, 2:] <= boxes[:, :2]).any(dim=1)
+    for image, own in enumerate(truth):
+        for kind, boxes in (("boxes", own.boxes), ("ignored", own.ignored)):
+            bad = ~(torch.isfinite(boxes).all(dim=1) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1))
+            if bad.any():
+                row = int(bad.nonzero()[0, 0])
+                raise ValueError(
+                    f"image {image} of the batch, {kind} row {row}: {boxes[row].tolist()}; "
+                    "expected finite x0 < x1 and y0 < y1"
+                )
+        wrong = (own.labels < 0) | (own.labels >= classes)
+        if len(own.labels) != len(own.boxes):
+            raise ValueError(f"image {image} of the batch: {len(own.labels)} labels of {len(own.boxes)} boxes")
         if wrong.any():
-            row = int(wrong.nonzero()[0])
-            raise ValueError(f"{kind} {row} is {boxes[row].tolist()}; expected finite x0 < x1 and y0 < y1")
-    if len(truth.labels) and not (int(truth.labels.min()) >= 0 and int(truth.labels.max()) < classes):
-        raise ValueError(f"labels are {sorted(set(truth.labels.tolist()))}; expected 0 to {classes - 1}")
+            row = int(wrong.nonzero()[0, 0])
+            raise ValueError(
+                f"image {image} of the batch, labels row {row}: {int(own.labels[row])}; expected 0..{classes - 1}"
+            )
 
 
-def assign(boxes: Tensor, truth: Truth, *, positive: float, negative: float, low_quality: bool) -> Assigned:
-    """Assign boxes by overlap.
+def paired_ious(first: Tensor, second: Tensor) -> Tensor:
+    """Compute the IoU of the boxes of equal rows, (n,); 0 where they have no area.
+
+    Example:
+        >>> import torch
+        >>> paired_ious(torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[1.0, 0.0, 3.0, 4.0]]))
+        tensor([0.3333])
+    """
+    import torch
+
+    def area(low: Tensor, high: Tensor) -> Tensor:
+        return (high - low).clamp_min(0).prod(dim=1)
+
+    shared = area(torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:]))
+    union = area(first[:, :2], first[:, 2:]) + area(second[:, :2], second[:, 2:]) - shared
+    return shared / union.clamp_min(torch.finfo(union.dtype).tiny)
+
+
+def covered_fracs(boxes: Tensor, places: Tensor) -> Tensor:
+    """Compute the largest share of the area of each box (n, 4) that lies in one of the places (m, 4).
+
+    Returns:
+        (n,) in [0, 1], 0 without places.
+
+    Example:
+        >>> import torch
+        >>> covered_fracs(torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[1.0, 0.0, 9.0, 9.0]]))
+        tensor([0.7500])
+    """
+    import torch
+
+    if len(places) == 0:
+        return boxes.new_zeros(len(boxes))
+    low, high = torch.maximum(boxes[:, None, :2], places[:, :2]), torch.minimum(boxes[:, None, 2:], places[:, 2:])
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).clamp_min(torch.finfo(boxes.dtype).tiny)
+    return (high - low).clamp_min(0).prod(dim=2).amax(dim=1) / areas
+
+
+def assign(
+    boxes: Tensor, truth: Truth, *, positive_iou: float, background_iou: float, low_quality: bool = False
+) -> Assigned:
+    """Give each box the object that it overlaps most, if that is enough.
 
     Args:
-        boxes: (n, 4) anchors or proposals.
-        truth: Of their picture.
-        positive: IoU from which a box is an object, in (0, 1].
-        negative: IoU below which it is background, in (0, `positive`]; between them it teaches nothing.
-        low_quality: Whether the boxes that overlap an object most are always of that object.
+        boxes: (n, 4) float32 anchors or proposals of one image.
+        truth: What the image shows, checked by `check`.
+        positive_iou: IoU from which a box belongs to the object.
+        background_iou: IoU below which it is background; between the two it is ignored.
+        low_quality: Whether the boxes that overlap an object most belong to it however little that is.
+
+    Returns:
+        Labels, objects and IoUs. Boxes of which half the area lies in an ignored place are ignored, unless they belong
+        to an object. This is the only place that adds 1 to labels, since 0 is background.
+
+    Source: Ren et al. (2015), Faster R-CNN, section 3.1.2; torchvision's `Matcher`. There an object that no box
+        overlaps makes every box its own; here it has none.
     """
     import torch
     from torchvision.models.detection._utils import Matcher
     from torchvision.ops import box_iou
 
-    count = len(boxes)
-    labels = torch.zeros(count, dtype=torch.int64, device=boxes.device)
-    objects, ious = torch.zeros_like(labels), torch.zeros(count, device=boxes.device)
-    if len(truth.boxes) and count:
-        overlaps = box_iou(truth.boxes.float(), boxes.float())
-        matched = Matcher(positive, negative, allow_low_quality_matches=low_quality)(overlaps)
+    labels = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
+    objects, ious = labels, boxes.new_zeros(len(boxes))
+    if len(boxes) and len(truth.boxes):
+        overlaps = box_iou(truth.boxes, boxes)
+        matcher = Matcher(positive_iou, background_iou, allow_low_quality_matches=low_quality)
+        matched = matcher(overlaps)
         ious, objects = overlaps.max(dim=0)
-        own = matched >= 0
-        objects = torch.where(own, matched, objects)
-        labels = torch.where(own, truth.labels[matched.clamp_min(0)] + 1, torch.where(matched == -2, -1, 0))
-    if len(truth.ignored) and count:
-        inside = _share_inside(boxes.float(), truth.ignored.float())
-        labels = torch.where((labels == 0) & (inside >= MOST_IGNORED), -1, labels)
-    return Assigned(labels, objects, ious)
-
-
-def _share_inside(boxes: Tensor, places: Tensor) -> Tensor:
-    """Compute the largest share of each box (n, 4) that lies in one of the places (m, 4)."""
-    import torch
-
-    low, high = torch.maximum(boxes[:, None, :2], places[:, :2]), torch.minimum(boxes[:, None, 2:], places[:, 2:])
-    shared = (high - low).clamp_min(0).prod(dim=2)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).clamp_min(1e-6)
-    return (shared / areas[:, None]).amax(dim=1)
+        found = (matched >= 0) & (ious > 0)
+        between = matched == matcher.BETWEEN_THRESHOLDS
+        labels = torch.where(found, truth.labels[objects] + 1, torch.where(between, -1, 0))
+    ignored = (covered_fracs(boxes, truth.ignored) >= IGNORED_IOA) & (labels <= 0)
+    return Assigned(torch.where(ignored, -1, labels), objects, ious)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from counterpoise.config import Section
-from counterpoise.detection import anchor_location
+from counterpoise.detection import guided_locations
 from counterpoise.detection.box_losses import bounded_iou
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _module() -> type[nn.Module]:
     return GuidedAnchors
 
 
-def guide(channels: int, strides: Sequence[int], params: Params) -> nn.Module:
+def build(channels: int) -> nn.Module:
     """Return the module, from maps (n, channels, h, w) of each level to `Guided`.
 
     A location is a 1 x 1 convolution whose bias starts at a probability of 0.01; a shape is one, too. Offsets of a
@@ -126,7 +126,7 @@ def anchors(guided: Guided, strides: Sequence[int], params: Params) -> list[Anch
 
     found = []
     for location, shape, stride in zip(guided.locations, guided.shapes, strides, strict=True):
-        x, y = anchor_location.centres((shape.shape[2], shape.shape[3]), stride, shape)
+        x, y = guided_locations.centres((shape.shape[2], shape.shape[3]), stride, shape)
         middle = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=-1)
         half = sides_px(shape.detach(), stride=stride, scale=params.scale).permute(0, 2, 3, 1) / 2
         scores = location.detach().float().sigmoid()[:, 0]
@@ -145,7 +145,7 @@ def losses(
         truth: (k_i, 4) true boxes of each image, in pixels.
         ignored: (m_i, 4) places of each image that teach nothing.
         strides: Pixels between the cells of each level.
-        params: As for `guide`.
+        params: `scale`, `centre_frac` and `ignore_frac`.
 
     Returns:
         `guided_class`, the focal loss of locations (alpha 0.25, gamma 2), and `guided_box`, the bounded IoU loss of
@@ -161,7 +161,7 @@ def losses(
     shapes = [(level.shape[2], level.shape[3]) for level in guided.locations]
     rules = {"scale": params.scale, "centre_frac": params.centre_frac, "ignore_frac": params.ignore_frac}
     wanted = [
-        anchor_location.targets(boxes.float(), left_out.float(), shapes, strides, **rules)
+        guided_locations.targets(boxes.float(), left_out.float(), shapes, strides, **rules)
         for boxes, left_out in zip(truth, ignored, strict=True)
     ]
     locations, boxes, predicted, count = [], [], [], 0

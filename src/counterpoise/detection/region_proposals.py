@@ -1,38 +1,73 @@
-"""The first stage of a two-stage detector: where objects may be, of whatever class."""
+"""First stage of a two-stage detector: where there may be an object of any class."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from counterpoise.detection import anchor_grid, assignment, box_coding, guided_anchors
-from counterpoise.detection.samplers import Candidates, random
-from counterpoise.detection.teaching import Lesson, Truth
+from counterpoise.detection import anchor_grid, assignment, guided_anchors
+from counterpoise.detection.samplers import Candidates
+from counterpoise.detection.samplers import random as random_sampler
+from counterpoise.detection.teaching import Truth
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Generator, Tensor, nn
 
-POSITIVE, NEGATIVE = 0.7, 0.3
-"""IoU from which an anchor is an object, and below which it is background."""
+POSITIVE_IOU, BACKGROUND_IOU = 0.7, 0.3
 SAMPLES, POSITIVE_FRAC = 256, 0.5
-"""Anchors of an image that teach, and the largest share of objects among them."""
-BEFORE, OVERLAP = 1000, 0.7
-"""Anchors of each level that enter non-maximum suppression, and the IoU at which it removes one."""
-CODER: box_coding.Weights = (1.0, 1.0, 1.0, 1.0)
-BOX_LOSS, BOX_PARAMS = "smooth_l1", {"beta": 1 / 9}
+BETA = 1 / 9
+"""Of the smooth L1 loss of boxes."""
+OVERLAP = 0.7
+"""IoU above which non-maximum suppression drops the proposal with the lower score."""
+LEAST_OF_LEVEL = 1000
+"""Proposals of each level before non-maximum suppression, at least as many as are wanted after it."""
 GUIDED_WEIGHTS = {"guided_class": 1.0, "guided_box": 0.1}
+"""Wang et al. (2019), Region Proposal by Guided Anchoring, section 3.5."""
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """What the first stage gives.
+
+    Attributes:
+        boxes: For each image (k, 4) float32 proposals in pixels, inside the picture, of positive area, likeliest first;
+            without gradients.
+        losses: Of the first stage, scalars; none without truth.
+    """
+
+    boxes: list[Tensor]
+    losses: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Anchors of one image.
+
+    Attributes:
+        boxes: (a, 4) float32 of all levels, finest first.
+        kept: (a,) bool, which of them are used.
+    """
+
+    boxes: Tensor
+    kept: Tensor
+
+
+def keys(*, guided: bool) -> tuple[str, ...]:
+    """Name the losses of the first stage."""
+    return ("rpn_class", "rpn_box", *(GUIDED_WEIGHTS if guided else ()))
 
 
 @cache
-def _module() -> Any:  # noqa: ANN401 - a class that needs torch
+def _module() -> type[nn.Module]:
     import torch
     from torch import nn
-    from torch.nn import functional
-    from torchvision.ops import batched_nms
+    from torchvision.models.detection import rpn
+    from torchvision.models.detection._utils import BoxCoder
 
     class RegionProposals(nn.Module):
-        """Maps of all levels to proposals of each picture, and the losses of this stage."""
+        """Maps (n, c, h, w) of each level, finest first, to proposals."""
 
         def __init__(
             self,
@@ -40,121 +75,48 @@ def _module() -> Any:  # noqa: ANN401 - a class that needs torch
             strides: Sequence[int],
             anchors: Sequence[Sequence[tuple[float, float]]],
             count: int,
-            guide: nn.Module | None,
-            guide_params: Any,  # noqa: ANN401 - of guided anchors, `None` without
+            guided: guided_anchors.Params | None,
         ) -> None:
             super().__init__()
-            self.strides, self.anchors, self.count = tuple(strides), anchors, count
-            self.guide, self.guide_params = guide, guide_params
-            each = 1 if guide is not None else len(anchors[0])
-            self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-            self.score, self.offsets = nn.Conv2d(channels, each, 1), nn.Conv2d(channels, 4 * each, 1)
-            for layer in (self.conv, self.score, self.offsets):
-                nn.init.normal_(layer.weight, std=0.01)
-                assert layer.bias is not None
-                nn.init.zeros_(layer.bias)
+            self.strides, self.anchors, self.guided = tuple(strides), tuple(anchors), guided
+            self.guide = None if guided is None else guided_anchors.build(channels)
+            self.head = rpn.RPNHead(channels, 1 if guided else len(anchors[0]))
+            before, after = max(LEAST_OF_LEVEL, count), {"training": count, "testing": count}
+            self.choice = rpn.RegionProposalNetwork(
+                *(None, None, POSITIVE_IOU, BACKGROUND_IOU, SAMPLES, POSITIVE_FRAC),
+                *({"training": before, "testing": before}, after, OVERLAP),
+                score_thresh=torch.finfo(torch.float32).tiny,  # drops the anchors that are not used
+            )
+            self.coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
 
         def forward(
-            self, levels: list[Tensor], size: tuple[int, int], truth: Sequence[Truth] | None, lesson: Lesson | None
-        ) -> tuple[list[Tensor], dict[str, Tensor]]:
-            count, losses = len(levels[0]), {}
-            if self.guide is None:
-                placed = [level.expand(count, -1, -1) for level in anchor_grid.grid(self.anchors, levels, self.strides)]
-                kept = [torch.ones(level.shape[:2], dtype=torch.bool, device=level.device) for level in placed]
-            else:
-                guided = self.guide(levels)
-                found = guided_anchors.anchors(guided, self.strides, self.guide_params)
-                placed, kept = [own.boxes.flatten(1, 2) for own in found], [own.kept.flatten(1) for own in found]
-                if truth is not None:
-                    boxes, ignored = [own.boxes for own in truth], [own.ignored for own in truth]
-                    of_guide = guided_anchors.losses(guided, boxes, ignored, self.strides, self.guide_params)
-                    losses = {key: loss * GUIDED_WEIGHTS[key] for key, loss in of_guide.items()}
-                levels = guided.features
-            scores, offsets = self._heads(levels)
-            if truth is not None and lesson is not None:
-                losses |= self._losses(
-                    torch.cat(scores, 1), torch.cat(offsets, 1), torch.cat(placed, 1), torch.cat(kept, 1), truth, lesson
-                )
-            return self._proposals(scores, offsets, placed, kept, size), losses
-
-        def _heads(self, levels: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-            """Return logits (n, h * w * a) and offsets (n, h * w * a, 4) of each level, in the order of the anchors."""
-            scores, offsets = [], []
-            for level in levels:
-                hidden = functional.relu(self.conv(level))
-                scores.append(self.score(hidden).permute(0, 2, 3, 1).flatten(1).float())
-                offsets.append(self.offsets(hidden).permute(0, 2, 3, 1).reshape(len(level), -1, 4).float())
-            return scores, offsets
-
-        def _losses(
             self,
-            scores: Tensor,
-            offsets: Tensor,
-            placed: Tensor,
-            kept: Tensor,
-            truth: Sequence[Truth],
-            lesson: Lesson,
-        ) -> dict[str, Tensor]:
-            logits, targets, boxes, sampled = [], [], [], 0
-            for number, own in enumerate(truth):
-                found = assignment.assign(placed[number], own, positive=POSITIVE, negative=NEGATIVE, low_quality=True)
-                labels = torch.where(kept[number], found.labels.clamp_max(1), -1)
-                sample = random.choose(
-                    Candidates(labels, found.ious, placed[number]),
-                    count=SAMPLES,
-                    positive_frac=POSITIVE_FRAC,
-                    generator=lesson.generator,
-                )
-                rows = torch.cat([sample.positives, sample.negatives])
-                logits.append(scores[number, rows])
-                targets.append((labels[rows] > 0).float())
-                sampled += len(rows)
-                if len(sample.positives):
-                    boxes.append(
-                        box_coding.losses(
-                            offsets[number, sample.positives],
-                            placed[number, sample.positives],
-                            own.boxes[found.objects[sample.positives]],
-                            name=BOX_LOSS,
-                            params=BOX_PARAMS,
-                            weights=CODER,
-                        ).sum()
-                    )
-            class_loss = functional.binary_cross_entropy_with_logits(
-                torch.cat(logits), torch.cat(targets), reduction="sum"
-            )
-            nothing = offsets.sum() * 0
-            return {
-                "rpn_class": class_loss / max(sampled, 1),
-                "rpn_box": sum(boxes, nothing) / max(sampled, 1),
-            }
-
-        def _proposals(
-            self,
-            scores: list[Tensor],
-            offsets: list[Tensor],
-            placed: list[Tensor],
-            kept: list[Tensor],
+            levels: Sequence[Tensor],
             size: tuple[int, int],
-        ) -> list[Tensor]:
-            """Return the best boxes of each picture, (k, 4) without gradients, by descending score."""
-            found = []
-            for number in range(len(scores[0])):
-                boxes, values, level_of = [], [], []
-                for level in range(len(scores)):
-                    own = torch.where(kept[level][number], scores[level][number].detach(), -torch.inf)
-                    best, rows = own.topk(min(BEFORE, len(own)))
-                    rows = rows[torch.isfinite(best)]
-                    decoded = box_coding.decode(
-                        offsets[level][number, rows].detach(), placed[level][number, rows], CODER
-                    )
-                    boxes.append(decoded)
-                    values.append(own[rows])
-                    level_of.append(torch.full_like(rows, level))
-                clipped, there = box_coding.inside(torch.cat(boxes), *size)
-                order = batched_nms(clipped[there], torch.cat(values)[there], torch.cat(level_of)[there], OVERLAP)
-                found.append(clipped[there][order[: self.count]])
-            return found
+            truth: Sequence[Truth] | None = None,
+            generator: Generator | None = None,
+        ) -> Proposed:
+            guide = None if self.guide is None else self.guide(levels)
+            logits, codes = self.head(list(levels) if guide is None else guide.features)
+            counts = [level[0].numel() for level in logits]
+            logits, codes = rpn.concat_box_prediction_layers(logits, codes)
+            images = len(levels[0])
+            logits, codes = logits.float().view(images, -1), codes.float().view(images, -1, 4)
+            if guide is None:
+                shapes = [(level.shape[2], level.shape[3]) for level in levels]
+                boxes = torch.cat(anchor_grid.place(self.anchors, shapes, self.strides, logits.device))
+                places = [Places(boxes, torch.ones_like(boxes[:, 0], dtype=torch.bool))] * images
+            else:
+                places = _guided_places(guide, self.strides, self.guided)
+            decoded = [self.coder.decode_single(*pair) for pair in zip(codes, (p.boxes for p in places), strict=True)]
+            scores = logits.detach().masked_fill(~torch.stack([place.kept for place in places]), -torch.inf)
+            found, _ = self.choice.filter_proposals(torch.stack(decoded).detach(), scores, [size] * images, counts)
+            if truth is None or generator is None:
+                return Proposed(found, {})
+            losses = _losses(logits, codes, places, truth, generator)
+            if guide is not None:
+                losses |= _guided_losses(guide, truth, self.strides, self.guided)
+            return Proposed(found, losses)
 
     return RegionProposals
 
@@ -164,24 +126,93 @@ def build(
     strides: Sequence[int],
     anchors: Sequence[Sequence[tuple[float, float]]],
     count: int,
-    guided: guided_anchors.Params | None = None,
+    guided: guided_anchors.Params | None,
 ) -> nn.Module:
-    """Build the first stage.
+    """Return the first stage: a 3 x 3 convolution for all levels, then a score and four offsets for each anchor.
 
     Args:
         channels: Of the maps.
-        strides: Of the levels, finest first.
-        anchors: Width and height of the anchors of each level, as many for each; not used with `guided`.
-        count: Proposals of a picture.
-        guided: Parameters of guided anchors; `None` for anchors of stated or fitted shapes.
+        strides: Pixels between their cells, finest first.
+        anchors: For each level width and height of its anchors, as many on each; empty for guided ones.
+        count: Proposals of an image after non-maximum suppression.
+        guided: Parameters of guided anchors, `None` for others.
 
     Returns:
-        A module that takes maps (n, c, h, w) of each level, height and width of the pictures, and in training a `Truth`
-        of each picture and a `Lesson`; it gives the proposals (k, 4) of each picture and the losses `rpn_class` and
-        `rpn_box`, and with guided anchors `guided_class` and `guided_box`.
+        A module: `(levels, size)` gives `Proposed`; `(levels, size, truth, generator)` also their losses, `size` being
+        height and width of the pictures.
 
-    Source: Ren et al. (2015), Faster R-CNN, section 3.1.
+    Raises:
+        ValueError: There is not one list of anchors for each level, or lists differ in length.
+
+    Source: Ren et al. (2015), Faster R-CNN, section 3.1, with torchvision's head and choice of proposals.
     """
-    guide = None if guided is None else guided_anchors.guide(channels, strides, guided)
-    built: nn.Module = _module()(channels, strides, anchors, count, guide, guided)
-    return built
+    if guided is None and (len(anchors) != len(strides) or len({len(level) for level in anchors}) != 1):
+        raise ValueError(
+            f"anchors of {len(anchors)} levels, {[len(level) for level in anchors]}; "
+            f"expected the same number, at least 1, on each of {len(strides)} levels"
+        )
+    return _module()(channels, strides, anchors, count, guided)
+
+
+def _guided_places(
+    guide: guided_anchors.Guided, strides: Sequence[int], params: guided_anchors.Params | None
+) -> list[Places]:
+    import torch
+
+    assert params is not None
+    levels = guided_anchors.anchors(guide, strides, params)
+    boxes = torch.cat([level.boxes.flatten(1, 2) for level in levels], dim=1)
+    kept = torch.cat([level.kept.flatten(1) for level in levels], dim=1)
+    return [Places(*pair) for pair in zip(boxes, kept, strict=True)]
+
+
+def _guided_losses(
+    guide: guided_anchors.Guided,
+    truth: Sequence[Truth],
+    strides: Sequence[int],
+    params: guided_anchors.Params | None,
+) -> dict[str, Tensor]:
+    assert params is not None
+    boxes, ignored = [own.boxes for own in truth], [own.ignored for own in truth]
+    found = guided_anchors.losses(guide, boxes, ignored, strides, params)
+    return {name: weight * found[name] for name, weight in GUIDED_WEIGHTS.items()}
+
+
+def _losses(
+    logits: Tensor, codes: Tensor, places: Sequence[Places], truth: Sequence[Truth], generator: Generator
+) -> dict[str, Tensor]:
+    """Compute the losses over the anchors that teach, at random 256 of each image.
+
+    Args:
+        logits: (n, a) float32.
+        codes: (n, a, 4) float32 offsets.
+        places: Anchors of each image.
+        truth: Of each image.
+        generator: Of the choice.
+    """
+    import torch
+    from torch.nn import functional
+    from torchvision.models.detection._utils import BoxCoder
+
+    coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
+    scores, wanted, offsets, targets = [], [], [], []
+    for image, (place, own) in enumerate(zip(places, truth, strict=True)):
+        rows = place.kept.nonzero()[:, 0]
+        assigned = assignment.assign(
+            place.boxes[rows], own, positive_iou=POSITIVE_IOU, background_iou=BACKGROUND_IOU, low_quality=True
+        )
+        labels = assigned.labels.clamp_max(1)
+        candidates = Candidates(labels, assigned.ious, place.boxes[rows])
+        sample = random_sampler.choose(candidates, count=SAMPLES, positive_frac=POSITIVE_FRAC, generator=generator)
+        chosen = torch.cat([sample.positives, sample.negatives])
+        scores.append(logits[image, rows[chosen]])
+        wanted.append(labels[chosen].float())
+        offsets.append(codes[image, rows[sample.positives]])
+        if len(own.boxes):
+            objects = own.boxes.float()[assigned.objects[sample.positives]]
+            targets.append(coder.encode_single(objects, place.boxes[rows[sample.positives]]))
+    seen = max(sum(len(part) for part in scores), 1)
+    target = torch.cat([*targets, offsets[0].new_zeros(0, 4)])
+    classes = functional.binary_cross_entropy_with_logits(torch.cat(scores), torch.cat(wanted), reduction="sum")
+    boxes = functional.smooth_l1_loss(torch.cat(offsets), target, beta=BETA, reduction="sum")
+    return {"rpn_class": classes / seen, "rpn_box": boxes / seen}

@@ -20,12 +20,12 @@ def test_the_kinds_there_are() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PARAMS))
-def test_only_uniform_ones_add_boxes(name: str) -> None:
+def test_only_uniform_proposals_add_boxes(name: str) -> None:
     kind, generator = proposals.find(name), torch.Generator().manual_seed(0)
     truth = torch.tensor([[10.0, 10.0, 30.0, 30.0]])
     assert (kind.extra(truth, PARAMS[name], generator) is not None) == (name == "iou_uniform")
 
 
 def test_a_mistyped_name_gets_a_suggestion() -> None:
-    with pytest.raises(InputError, match=r"detector.proposals is 'iou_uniforn'; .*did you mean 'iou_uniform'"):
-        proposals.find("iou_uniforn")
+    with pytest.raises(InputError, match=r"detector.proposals is 'iou_unifrm'; .*did you mean 'iou_uniform'"):
+        proposals.find("iou_unifrm")

@@ -1,11 +1,11 @@
-"""Faster R-CNN: regions that a first stage proposes are classified and refined by a second."""
+"""Faster R-CNN: a network proposes regions, a second stage decides their class and box."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from counterpoise.config import PATH
+from counterpoise.detection import regions, two_stage
 from counterpoise.detection.detectors import Plan
 from counterpoise.detection.settings import Detector
 
@@ -16,24 +16,21 @@ STAGES: Literal[1, 2] = 2
 LINK: Literal["multiclass", "multilabel"] = "multiclass"
 HAS_ANCHORS = True
 IOU = 0.5
-"""Overlap from which a region is an object."""
+"""From which a proposal is an object."""
 
 
 def conflicts(section: Detector, box_loss: str) -> Iterator[str]:
-    """Refuse what is for dense heads."""
-    if section.after_regression:
-        yield (
-            f"{PATH}: detector.after_regression is true, but the second stage of {section.name!r} classifies refined "
-            "boxes anyway; set it to false"
-        )
+    """Yield a line for each parameter that does not work with it."""
+    yield from two_stage.conflicts(section)
 
 
 def build(maps: nn.Module, channels: Sequence[int], strides: Sequence[int], plan: Plan) -> nn.Module:
-    """Build the detector.
+    """Return the detector.
 
-    Source: Ren et al. (2015), Faster R-CNN: Towards Real-Time Object Detection with Region Proposal Networks; offsets
-        are those of an object, not of each class, as in Cascade R-CNN.
+    Its losses are `rpn_class` and `rpn_box` of the first stage, `roi_class` and `roi_box` of the second, and
+    `guided_class` and `guided_box` of guided anchors.
+
+    Source: Ren et al. (2015), Faster R-CNN, with the pyramid of Lin et al. (2017), Feature Pyramid Networks for Object
+        Detection, section 4. There each class has a box of its own; here all classes share one.
     """
-    from counterpoise.detection import two_stage
-
-    return two_stage.build(maps, channels, strides, plan, [two_stage.Stage(IOU, 1.0, two_stage.CODER)])
+    return two_stage.build(maps, channels, strides, plan, [regions.Rule(IOU, 1.0, regions.CODER_WEIGHTS)])

@@ -1,6 +1,6 @@
-"""The open set of proposals: what teaches the second stage of a detector, a file per kind, found by its name.
+"""The open set of proposals: what the second stage of a detector learns from, a file per kind, found by its name.
 
-A file `detection/proposals/<name>.py` holds `class Params(Section)` and `extra` as in `Proposals`.
+A file `detection/proposals/<name>.py` holds `class Params(Section)`, and `extra` as in `Proposals`.
 """
 
 from __future__ import annotations
