@@ -14,7 +14,7 @@ from counterpoise.detection import anchor_grid
 from counterpoise.detection.dense_heads import flat
 from counterpoise.detection.detectors import retinanet
 
-SEEN = plans.truth([[8.0, 8, 32, 32], [40, 8, 80, 60], [41, 10, 84, 60]], [0, 2, 1])
+SEEN = plans.truth([[8.0, 15, 32, 25], [40, 8, 80, 60], [41, 10, 84, 60]], [0, 2, 1])
 
 
 def test_losses_are_those_of_torchvision_but_for_the_divisor() -> None:
