@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 IGNORED_SHARE = 0.5
 """Share of an anchor's area inside an ignored place from which it is no background."""
+RADIUS = 1.5
+"""Distance from the centre of a box within which cells belong to it, in strides."""
+LARGEST = 8.0
+"""Largest distance to a side that a level predicts, in strides; the coarsest has all that are larger."""
 
 
 @dataclass(frozen=True)
@@ -94,3 +98,42 @@ def without_places(labels: Tensor, boxes: Tensor, places: Tensor) -> Tensor:
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
     inside = (last - first).clamp_min(0).prod(dim=2) >= IGNORED_SHARE * areas.clamp_min(1e-6)[:, None]
     return torch.where((labels == 0) & inside.any(dim=1), -1, labels)
+
+
+def by_centre(cells: Sequence[Tensor], strides: Sequence[int], truth: Truth) -> Assigned:
+    """Assign the cells near the centre of each true box to it, on the level of its size.
+
+    A cell belongs to a box if its centre lies inside the box and within 1.5 strides of the box's centre, and if its
+    largest distance to a side is within the range of its level: up to 8 strides, and above that of the level before.
+    The coarsest level has no end. Of several boxes, the smallest has the cell.
+
+    Args:
+        cells: (n_i, 4) float32 of each level, finest first, squares with a side of one stride, in pixels.
+        strides: Pixels between the cells of each level.
+        truth: Of the picture.
+
+    Source: Tian et al. (2019), FCOS: Fully Convolutional One-Stage Object Detection, section 3.2, and centre sampling
+        of its later version. Ranges follow the strides, so that they have no gap where a level is left out.
+    """
+    import torch
+
+    all_cells = torch.cat(list(cells))
+    labels = torch.zeros(len(all_cells), dtype=torch.int64, device=all_cells.device)
+    objects, ious = torch.zeros_like(labels), all_cells.new_zeros(len(all_cells))
+    if len(truth.boxes):
+        counts = torch.tensor([len(of_level) for of_level in cells])
+        ends = torch.tensor([LARGEST * stride for stride in strides[:-1]])
+        bounds = torch.cat([torch.zeros(1), ends, torch.tensor([torch.inf])]).to(all_cells)
+        level = torch.repeat_interleave(torch.arange(len(strides)), counts).to(all_cells.device)
+        step = torch.tensor(strides).to(all_cells)[level]
+        boxes = truth.boxes.float()
+        middle = (all_cells[:, None, :2] + all_cells[:, None, 2:]) / 2
+        off = (middle - (boxes[None, :, :2] + boxes[None, :, 2:]) / 2).abs().amax(dim=2)
+        sides = torch.cat([middle - boxes[None, :, :2], boxes[None, :, 2:] - middle], dim=2)
+        longest = sides.amax(dim=2)
+        fits = (sides.amin(dim=2) > 0) & (off < RADIUS * step[:, None])
+        fits &= (longest > bounds[level][:, None]) & (longest <= bounds[level + 1][:, None])
+        areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+        smallest, objects = torch.where(fits, areas, torch.inf).min(dim=1)
+        labels = torch.where(smallest.isfinite(), truth.labels[objects] + 1, 0)
+    return Assigned(without_places(labels, all_cells, truth.ignored), objects, ious)

@@ -187,11 +187,25 @@ def learn(
         losses = _losses_of_rows(rows, labels, lesson.class_loss, rules.link)
         boxes = torch.cat([of.boxes for of in truth]).float()
         batch = Batch(rows, numbers.float().flatten(0, 1), anchors, boxes, losses)
-        starts = [sum(len(of.boxes) for of in truth[:picture]) for picture in range(len(truth))]
+        starts = _starts(truth)
         return {
             "head_class": _class_loss(batch, labels, _objects(for_class, starts), for_class, lesson, rules),
             "head_box": rules.box_weight * _box_loss(batch, for_box, _objects(for_box, starts), rules),
         }
+
+
+def positives_of(assigned: Sequence[Assigned], truth: Sequence[Truth]) -> tuple[Tensor, Tensor]:
+    """Number the positive rows of a batch, (p,), and give the true box of each, (p, 4) float32."""
+    import torch
+
+    own = (torch.cat([of.labels for of in assigned]) > 0).nonzero()[:, 0]
+    boxes = torch.cat([of.boxes for of in truth]).float()
+    return own, boxes[_objects(assigned, _starts(truth))[own]]
+
+
+def _starts(truth: Sequence[Truth]) -> list[int]:
+    """Count the true boxes of the pictures before each."""
+    return [sum(len(of.boxes) for of in truth[:picture]) for picture in range(len(truth))]
 
 
 def _objects(assigned: Sequence[Assigned], starts: Sequence[int]) -> Tensor:
