@@ -1,4 +1,4 @@
-"""Anchors on the maps of a picture."""
+"""Anchors at every cell of every level."""
 
 from __future__ import annotations
 
@@ -6,41 +6,43 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
+Shapes = Sequence[Sequence[tuple[float, float]]]
 
-def place(
-    anchors: Sequence[Sequence[tuple[float, float]]],
-    shapes: Sequence[tuple[int, int]],
-    strides: Sequence[int],
-    device: torch.device | None = None,
-) -> list[Tensor]:
-    """Place every anchor of a level at every cell of its map.
 
-    Cell i lies at i times the stride, as in torchvision, whose own strides are the side of the picture divided by that
-    of the map, rounded down: they are wrong for maps of odd sizes.
+def on_maps(shapes: Shapes, strides: Sequence[int], maps: Sequence[Tensor]) -> list[Tensor]:
+    """Place the anchors of each level on the centres of its cells.
+
+    Strides are those of the network, not side of the picture over side of the map, which is wrong for odd sizes.
 
     Args:
-        anchors: For each level, finest first, width and height in pixels of each anchor.
-        shapes: Height and width in cells of each map.
-        strides: Pixels between the cells of each map.
-        device: Where the boxes are.
+        shapes: Width and height in pixels of each anchor of each level, finest first.
+        strides: Pixels between the cells of each level.
+        maps: (n, c, h, w) of each level.
 
     Returns:
-        For each level (h w a, 4) float32, x0, y0, x1, y1 in pixels, row by row, the anchors of a cell one after the
-        other. Boxes may reach beyond the picture.
+        For each level (h * w * anchors, 4) float32 x0, y0, x1, y1 in pixels, row by row, cell by cell.
+
+    Raises:
+        ValueError: Levels, strides and maps differ in number.
 
     Example:
-        >>> place([[(4.0, 2.0)]], [(1, 2)], [8])[0].tolist()
-        [[-2.0, -1.0, 2.0, 1.0], [6.0, -1.0, 10.0, 1.0]]
+        >>> import torch
+        >>> on_maps([[(4.0, 2.0)]], [8], [torch.zeros(1, 1, 1, 2)])[0].tolist()
+        [[2.0, 3.0, 6.0, 5.0], [10.0, 3.0, 14.0, 5.0]]
     """
     import torch
     from torchvision.models.detection.anchor_utils import AnchorGenerator
 
-    generator = AnchorGenerator(((1.0,),) * len(anchors), ((1.0,),) * len(anchors))
-    sides = [torch.tensor(level, dtype=torch.float32, device=device).reshape(-1, 2) for level in anchors]
-    generator.cell_anchors = [torch.cat([-level / 2, level / 2], dim=1) for level in sides]
+    if not len(shapes) == len(strides) == len(maps):
+        raise ValueError(f"anchors of {len(shapes)} levels for {len(maps)} maps with {len(strides)} strides")
+    device = maps[0].device
+    generator = AnchorGenerator(((1,),), ((1.0,),))
+    generator.cell_anchors = [
+        torch.tensor([[-w / 2, -h / 2, w / 2, h / 2] for w, h in of_level], device=device) + stride / 2
+        for of_level, stride in zip(shapes, strides, strict=True)
+    ]
     steps = [[torch.tensor(stride, device=device)] * 2 for stride in strides]
-    found: list[Tensor] = generator.grid_anchors([list(shape) for shape in shapes], steps)
+    found: list[Tensor] = generator.grid_anchors([list(level.shape[-2:]) for level in maps], steps)
     return found

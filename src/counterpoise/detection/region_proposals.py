@@ -103,8 +103,7 @@ def _module() -> type[nn.Module]:
             images = len(levels[0])
             logits, codes = logits.float().view(images, -1), codes.float().view(images, -1, 4)
             if guide is None:
-                shapes = [(level.shape[2], level.shape[3]) for level in levels]
-                boxes = torch.cat(anchor_grid.place(self.anchors, shapes, self.strides, logits.device))
+                boxes = torch.cat(anchor_grid.on_maps(self.anchors, self.strides, levels))
                 places = [Places(boxes, torch.ones_like(boxes[:, 0], dtype=torch.bool))] * images
             else:
                 places = _guided_places(guide, self.strides, self.guided)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 NEEDS_LOSSES = True
 OVERLAP = 0.7
 """Of candidates with a larger IoU, only the hardest is kept: they would count the same error many times."""
+TRIED = 8
+"""So many times the number of candidates wanted are compared with each other, those with the largest losses."""
 
 
 def choose(candidates: Candidates, *, count: int, positive_frac: float, generator: Generator) -> Sample:
@@ -28,6 +30,7 @@ def choose(candidates: Candidates, *, count: int, positive_frac: float, generato
     if candidates.losses is None:
         raise ValueError("hard examples are chosen by their losses, and there are none")
     rows = (candidates.labels >= 0).nonzero()[:, 0]
+    rows = hardest(rows, candidates.losses, TRIED * count)  # a dense detector has tens of thousands
     rows = rows[nms(candidates.boxes[rows].float(), candidates.losses[rows].float(), OVERLAP)]
     chosen = hardest(rows, candidates.losses, count)
     has_class = candidates.labels[chosen] > 0
