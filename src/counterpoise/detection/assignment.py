@@ -124,13 +124,13 @@ def assign(
 
     labels = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
     objects, ious = labels, boxes.new_zeros(len(boxes))
-    if len(boxes) and len(truth.boxes):
-        overlaps = box_iou(truth.boxes, boxes)
+    overlaps = box_iou(truth.boxes, boxes)
+    reached = (overlaps > 0).any(dim=1)
+    if reached.any():
         matcher = Matcher(positive_iou, background_iou, allow_low_quality_matches=low_quality)
-        matched = matcher(overlaps)
+        matched = matcher(overlaps[reached])
         ious, objects = overlaps.max(dim=0)
-        found = (matched >= 0) & (ious > 0)
         between = matched == matcher.BETWEEN_THRESHOLDS
-        labels = torch.where(found, truth.labels[objects] + 1, torch.where(between, -1, 0))
+        labels = torch.where(matched >= 0, truth.labels[objects] + 1, torch.where(between, -1, 0))
     ignored = (covered_fracs(boxes, truth.ignored) >= IGNORED_IOA) & (labels <= 0)
     return Assigned(torch.where(ignored, -1, labels), objects, ious)
