@@ -1,5 +1,6 @@
 """What holds for every detector of two stages: traps, switches, precision, randomness."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from tests.detection.two_stage_problems import (
     CHANNELS,
     CLASSES,
     MANY,
+    OPTIONS,
     PLAIN,
     TWO,
     Maps,
@@ -131,6 +133,13 @@ def test_random_choices_come_from_the_generator_alone() -> None:
         assert not first.equal(third)
 
 
+def test_a_copy_of_a_detector_learns_the_same() -> None:
+    detector = net(**DETECTORS["cascade"])
+    images, copied = pictures(TWO), copy.deepcopy(detector)
+    first, second = gradients(detector, images, TWO), gradients(copied, images, TWO)
+    assert all(first[name].equal(second[name]) for name in first)
+
+
 def test_a_box_that_is_not_finite_is_refused_before_it_ends_the_process() -> None:
     wrong = [TWO[0], truth([[1, 1, 2, float("nan")]], [0])]
     with pytest.raises(ValueError, match="image 1 of the batch, boxes row 0"):
@@ -149,7 +158,9 @@ def test_a_network_that_has_diverged_finds_nothing() -> None:
                 assert [len(of.boxes) for of in detector(pictures(TWO))] == [0, 0]
 
 
-def test_maps_whose_strides_do_not_double_are_refused() -> None:
+def test_maps_whose_strides_do_not_double_and_missing_parameters_are_refused() -> None:
     plan = Plan("tiny", CLASSES, 64, section(), "l1", {}, (((8.0, 8.0),),) * 3)
+    with pytest.raises(ValueError, match=r"bias"):
+        net(prime="carl", options={**OPTIONS, "prime": {}})
     with pytest.raises(ValueError, match=r"strides of \[4, 16\] pixels; expected each to be twice"):
         faster_rcnn.build(Maps(), CHANNELS, (4, 16), plan)
