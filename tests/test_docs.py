@@ -90,6 +90,7 @@ REMEDIES = (
 
 
 OF_DETECTORS = (
+    *(f"detector.name: {name}" for name in ("retinanet", "ssd", "fcos")),
     *(f"box_loss: {name}" for name in box_losses.names()),
     *(f"sampler: {name}" for name in samplers.names()),
     *(f"prime: {name}" for name in prime.names() if name != "none"),
