@@ -96,6 +96,7 @@ OF_DETECTORS = (
     *(f"prime: {name}" for name in prime.names() if name != "none"),
     *(f"task_weights: {name}" for name in task_weights.names()),
     *(f"proposals: {name}" for name in proposals.names()),
+    "anchors.kind: guided",
     *(f"adversary: {name}" for name in adversaries.names() if name != "none"),
     *(f"neck: {name}" for name in necks.names() if name != "none"),
     "after_regression",

@@ -19,8 +19,8 @@ from counterpoise import config, losses, sources, tasks
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "counterpoise"
 STAGES = sorted(path.stem for path in (PACKAGE / "stages").glob("*.py") if path.stem != "__init__")
-SHARED = {"task", "loss", "seed", "model", "weighting", "losses"}
-DETECTION = ("box_losses", "samplers", "prime", "task_weights", "proposals", "adversaries", "necks")
+SHARED = {"task", "loss", "seed", "model", "weighting", "losses", "box_loss", "box_losses", "detector"}
+DETECTION = ("detectors", "box_losses", "samplers", "prime", "task_weights", "proposals", "adversaries", "necks")
 OPEN_SETS = ("losses", "sources", "demos", "tasks", "links", "calibrators", *DETECTION)
 """Folders in which a name finds a file; where `params.yaml` holds it, `dvc.yaml` may name the file through `${...}`."""
 WINGS = [

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from counterpoise.detection import guided_anchors
 from counterpoise.detection.detectors import DetectorModule, Plan, find
 from counterpoise.detection.settings import Anchors, Cascade, Detector, Options
 from counterpoise.detection.teaching import ClassLoss, Lesson, Truth
@@ -38,6 +39,9 @@ class Maps(nn.Module):
         return {"0": first, "1": self.second(first).relu()}
 
 
+GUIDED = guided_anchors.Params(scale=8.0, centre_frac=0.2, ignore_frac=0.5, least_score=0.01)
+
+
 def section(name: str, **changes: Any) -> Detector:
     stated: dict[str, Any] = {
         "name": name,
@@ -46,7 +50,7 @@ def section(name: str, **changes: Any) -> Detector:
         "levels": [2, 3],
         "extra_levels": 1,
         "freeze_norms": True,
-        "anchors": Anchors(kind="stated", sizes_px=[16.0], ratios=[1.0], count=1),
+        "anchors": Anchors(kind="stated", sizes_px=[16.0], ratios=[1.0], count=1, guided=GUIDED),
         "sampler": "every",
         "samples": 64,
         "positive_frac": 0.25,

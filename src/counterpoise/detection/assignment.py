@@ -1,4 +1,4 @@
-"""Which anchors are objects, which are background, and which teach nothing."""
+"""Which object an anchor or proposal belongs to, and which belong to none."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from counterpoise.detection.teaching import Truth
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from counterpoise.detection.teaching import Truth
 
 IGNORED_SHARE = 0.5
 """Share of an anchor's area inside an ignored place from which it is no background."""
@@ -21,12 +21,12 @@ LARGEST = 8.0
 
 @dataclass(frozen=True)
 class Assigned:
-    """What each anchor of one picture is.
+    """What each of n boxes of an image is.
 
     Attributes:
-        labels: (n,) int64: 0 background, 1.. the class, -1 ignored.
-        objects: (n,) int64: row of the true box of each positive; 0 for others.
-        ious: (n,) float32 in [0, 1]: the largest IoU with a true box, 0 where there is none.
+        labels: (n,) int64: 0 background, 1..c the class, -1 ignored.
+        objects: (n,) int64, the row of the true box that it overlaps most; 0 in an image without objects.
+        ious: (n,) float, the IoU with that box; 0 in an image without objects.
     """
 
     labels: Tensor
@@ -35,22 +35,93 @@ class Assigned:
 
 
 def check(truth: Sequence[Truth], classes: int) -> None:
-    """Refuse labels that are no class, and boxes that are not finite or have no area: they crash what follows.
+    """Check the true boxes of a batch, since a box that is not finite ends the process inside torchvision.
+
+    Args:
+        truth: Of each image.
+        classes: Number of classes c.
 
     Raises:
-        ValueError: There is one; the message names its picture and row.
+        ValueError: A box is not finite or has no area, or a label is not in 0..c-1; with image and row.
     """
-    for picture, of in enumerate(truth):
-        sides = of.boxes[:, 2:] - of.boxes[:, :2]
-        wrong = ~of.boxes.isfinite().all(dim=1) | ~(sides > 0).all(dim=1)
+    import torch
+
+    for picture, own in enumerate(truth):
+        for kind, boxes in (("box", own.boxes), ("ignored place", own.ignored)):
+            bad = ~(torch.isfinite(boxes).all(dim=1) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1))
+            if bad.any():
+                row = int(bad.nonzero()[0, 0])
+                raise ValueError(f"picture {picture}, {kind} {row} is {boxes[row].tolist()}; expected a positive area")
+        if len(own.labels) != len(own.boxes):
+            raise ValueError(f"picture {picture} has {len(own.labels)} labels of {len(own.boxes)} boxes")
+        wrong = (own.labels < 0) | (own.labels >= classes)
         if wrong.any():
             row = int(wrong.nonzero()[0, 0])
-            raise ValueError(f"picture {picture}, box {row} is {of.boxes[row].tolist()}; expected a positive area")
-        if ((of.labels < 0) | (of.labels >= classes)).any():
-            row = int(((of.labels < 0) | (of.labels >= classes)).nonzero()[0, 0])
             raise ValueError(
-                f"picture {picture}, box {row} has label {int(of.labels[row])}; expected 0 to {classes - 1}"
+                f"picture {picture}, box {row} has label {int(own.labels[row])}; expected 0 to {classes - 1}"
             )
+
+
+def paired_ious(first: Tensor, second: Tensor) -> Tensor:
+    """Compute the IoU of the boxes of equal rows, (n,); 0 where they have no area.
+
+    Example:
+        >>> import torch
+        >>> paired_ious(torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[1.0, 0.0, 3.0, 4.0]]))
+        tensor([0.3333])
+    """
+    import torch
+
+    def area(low: Tensor, high: Tensor) -> Tensor:
+        return (high - low).clamp_min(0).prod(dim=1)
+
+    shared = area(torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:]))
+    union = area(first[:, :2], first[:, 2:]) + area(second[:, :2], second[:, 2:]) - shared
+    return shared / union.clamp_min(torch.finfo(union.dtype).tiny)
+
+
+def covered_fracs(boxes: Tensor, places: Tensor) -> Tensor:
+    """Compute the largest share of the area of each box (n, 4) that lies in one of the places (m, 4).
+
+    Returns:
+        (n,) in [0, 1], 0 without places.
+
+    Example:
+        >>> import torch
+        >>> covered_fracs(torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[1.0, 0.0, 9.0, 9.0]]))
+        tensor([0.7500])
+    """
+    import torch
+
+    if len(places) == 0:
+        return boxes.new_zeros(len(boxes))
+    low, high = torch.maximum(boxes[:, None, :2], places[:, :2]), torch.minimum(boxes[:, None, 2:], places[:, 2:])
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).clamp_min(torch.finfo(boxes.dtype).tiny)
+    return (high - low).clamp_min(0).prod(dim=2).amax(dim=1) / areas
+
+
+def assign(
+    boxes: Tensor, truth: Truth, *, positive_iou: float, background_iou: float, low_quality: bool = False
+) -> Assigned:
+    """Give each box the object that it overlaps most, if that is enough.
+
+    Args:
+        boxes: (n, 4) float32 anchors or proposals of one image.
+        truth: What the image shows, checked by `check`.
+        positive_iou: IoU from which a box belongs to the object.
+        background_iou: IoU below which it is background; between the two it is ignored.
+        low_quality: Whether the boxes that overlap an object most belong to it however little that is.
+
+    Returns:
+        Labels, objects and IoUs. Boxes of which half the area lies in an ignored place are ignored, unless they belong
+        to an object. This is the only place that adds 1 to labels, since 0 is background.
+
+    Source: Ren et al. (2015), Faster R-CNN, section 3.1.2; torchvision's `Matcher`. There an object that no box
+        overlaps makes every box its own; here it has none.
+    """
+    from torchvision.models.detection._utils import Matcher
+
+    return by_overlap(boxes, truth, Matcher(positive_iou, background_iou, allow_low_quality_matches=low_quality))
 
 
 def by_overlap(boxes: Tensor, truth: Truth, matcher: Callable[[Tensor], Tensor]) -> Assigned:
@@ -93,11 +164,7 @@ def without_places(labels: Tensor, boxes: Tensor, places: Tensor) -> Tensor:
     """
     import torch
 
-    first = torch.maximum(boxes[:, None, :2], places[None, :, :2])
-    last = torch.minimum(boxes[:, None, 2:], places[None, :, 2:])
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
-    inside = (last - first).clamp_min(0).prod(dim=2) >= IGNORED_SHARE * areas.clamp_min(1e-6)[:, None]
-    return torch.where((labels == 0) & inside.any(dim=1), -1, labels)
+    return torch.where((labels == 0) & (covered_fracs(boxes, places) >= IGNORED_SHARE), -1, labels)
 
 
 def by_centre(cells: Sequence[Tensor], strides: Sequence[int], truth: Truth) -> Assigned:

@@ -67,3 +67,26 @@ def build(
         freezing.freeze(body, "first_n", freeze_first)
     built: nn.Module = _module()(body, levels, freeze_norms=freeze_norms)
     return built
+
+
+def is_maps(module: nn.Module) -> bool:
+    """Say whether a module is one that `build` gives."""
+    return isinstance(module, _module())
+
+
+def outline(maps: nn.Module, name: str, levels: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return the channels and the strides in pixels of the maps, finest first.
+
+    Args:
+        maps: From `build`.
+        name: Its name in timm, for messages.
+        levels: Places of the maps in timm's list.
+
+    Raises:
+        InputError: The backbone has fewer maps.
+    """
+    body: Any = maps.body
+    info = list(body.feature_info)
+    if max(levels) >= len(info):
+        raise InputError(f"{PATH}: detector.levels is {list(levels)}, but {name!r} has maps 0 to {len(info) - 1} only")
+    return [int(info[level]["num_chs"]) for level in levels], [int(info[level]["reduction"]) for level in levels]

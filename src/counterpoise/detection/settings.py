@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from counterpoise.config import Section
+from counterpoise.detection import guided_anchors
 
 Iou = Annotated[float, Field(gt=0, lt=1)]
 Side = Annotated[float, Field(gt=0, le=10_000)]
@@ -24,6 +25,8 @@ class Anchors(Section):
     """`stated` only: height over width of the anchors of each level."""
     count: int = Field(ge=1, le=20)
     """`fitted` only: anchors of each level, in 1..20."""
+    guided: guided_anchors.Params
+    """`guided` only: how locations and shapes are predicted."""
 
 
 class Cascade(Section):
@@ -41,7 +44,7 @@ class Options(Section):
     prime: dict[str, dict[str, Any]]
     """Parameters of the values of `detector.prime`."""
     proposals: dict[str, dict[str, Any]]
-    """Parameters of the values of `detector.proposals`, and of guided anchors."""
+    """Parameters of the values of `detector.proposals`."""
     adversary: dict[str, dict[str, Any]]
     """Parameters of the values of `detector.adversary`."""
     task_weights: dict[str, dict[str, Any]]

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from counterpoise.artifacts import clusters, detections, features, model, predictions, tiles
+from counterpoise import labels
+from counterpoise.artifacts import clusters, detections, features, model, predictions, tile_boxes, tiles
+from counterpoise.boxes.scenes import Merging
 from counterpoise.config import PATH, BatchSize, InputError, Section, Tta
-from counterpoise.dataset import aggregation
+from counterpoise.dataset import aggregation, scene_detections
 from counterpoise.stages import run
 
 if TYPE_CHECKING:
@@ -165,17 +167,66 @@ def logits_of(
 def main(root: Path, params: Params) -> None:
     """Predict validation and test."""
     from counterpoise.networks import devices  # here, since it imports torch, which `check` does not need
-    from counterpoise.networks.network import rebuild
 
     card = model.read_card(root)
-    members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     compute = devices.pick(params.model.device, params.model.precision)
+    if isinstance(card, model.DetectorCard):
+        _detect(root, card, params.predict, compute)
+    else:
+        _classify(root, card, params.predict, compute)
+
+
+def _classify(root: Path, card: model.Card, params: Predict, compute: Compute) -> None:
+    """Predict logits of images."""
+    from counterpoise.networks.network import rebuild
+
+    members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     for split in ("val", "test"):
         part = tiles.read(root, split)
         stored, units = features.read(root, split, part), clusters.units(root, part)
-        logits = logits_of(card, members, part, stored, params.predict, compute, f"predict {split}")
-        predictions.write(root, split, aggregate(part.table, logits, units, card.classes, params.predict.aggregate))
+        logits = logits_of(card, members, part, stored, params, compute, f"predict {split}")
+        predictions.write(root, split, aggregate(part.table, logits, units, card.classes, params.aggregate))
         detections.write(root, split, detections.empty())
+
+
+def _detect(root: Path, card: model.DetectorCard, params: Predict, compute: Compute) -> None:
+    """Predict boxes, and of them logits of images: of each class the highest logit of its boxes."""
+    from counterpoise.dataset import box_inputs
+    from counterpoise.detection import building, inference
+
+    detectors = [building.rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
+    multiple_px = building.coarsest_px(card.backbone, building.of_card(card).detector)
+    views = len(detectors) * len(inference.VIEWS[params.tta])
+    how = Merging(params.merge, params.match, params.overlap, params.edge_px, params.min_score, views)
+    for split in ("val", "test"):
+        part = tiles.read(root, split)
+        units, boxes = clusters.units(root, part), tile_boxes.read(root, split)
+        inputs = box_inputs.unchanged(part, card.classes, card.input_px, multiple_px, card.backbone)
+        of_tiles = inference.find(detectors, inputs, params.batch_size, params.tta, compute, f"predict {split}")
+        found = scene_detections.found_in_scenes(part.table, of_tiles, card.classes, how)
+        there = scene_detections.there_in_scenes(part.table, boxes, units)
+        detections.write(root, split, detections.Tables(found, there))
+        predictions.write(root, split, _images(part.table, found, there, units, card.classes, params.min_score))
+
+
+def _images(
+    table: pd.DataFrame,
+    found: pd.DataFrame,
+    there: pd.DataFrame,
+    units: dict[str, str],
+    classes: tuple[str, ...],
+    min_score: float,
+) -> predictions.Predictions:
+    """Predict which classes each image shows."""
+    image_ids = tuple(sorted(set(table["image_id"])))
+    shown = there[there["ignore"] == 0].groupby("image_id")["label"].agg(set).to_dict()
+    return predictions.Predictions(
+        image_ids=image_ids,
+        groups=tuple(units[image_id] for image_id in image_ids),
+        labels=tuple(labels.join(shown.get(image_id, ())) for image_id in image_ids),
+        classes=classes,
+        logits=scene_detections.image_logits(found, image_ids, classes, min_score),
+    )
 
 
 if __name__ == "__main__":

@@ -7,12 +7,11 @@ import torch
 
 from counterpoise.config import InputError
 from counterpoise.detection import proposals
-from counterpoise.detection.proposals import guided, iou_uniform, rpn
+from counterpoise.detection.proposals import iou_uniform, rpn
 
 PARAMS: dict[str, Any] = {
     "rpn": rpn.Params(),
     "iou_uniform": iou_uniform.Params(count=5, least_iou=0.5, most_iou=0.95),
-    "guided": guided.Params(scale=8.0, centre_frac=0.2, ignore_frac=0.5, least_score=0.01),
 }
 
 
@@ -21,13 +20,12 @@ def test_the_kinds_there_are() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PARAMS))
-def test_only_guided_proposals_predict_anchors_and_only_uniform_ones_add_boxes(name: str) -> None:
+def test_only_uniform_proposals_add_boxes(name: str) -> None:
     kind, generator = proposals.find(name), torch.Generator().manual_seed(0)
     truth = torch.tensor([[10.0, 10.0, 30.0, 30.0]])
-    assert (kind.guide(8, [4, 8], PARAMS[name]) is not None) == (name == "guided")
     assert (kind.extra(truth, PARAMS[name], generator) is not None) == (name == "iou_uniform")
 
 
 def test_a_mistyped_name_gets_a_suggestion() -> None:
-    with pytest.raises(InputError, match=r"detector.proposals is 'guide'; .*did you mean 'guided'"):
-        proposals.find("guide")
+    with pytest.raises(InputError, match=r"detector.proposals is 'iou_unifrm'; .*did you mean 'iou_uniform'"):
+        proposals.find("iou_unifrm")

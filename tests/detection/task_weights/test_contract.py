@@ -18,9 +18,8 @@ LOSSES = {
 }
 
 
-def test_fixed_weights_by_hand_and_the_plain_sum_at_one() -> None:
-    assert fixed.build(list(LOSSES), fixed.Params(box=10.0))(LOSSES).item() == pytest.approx(0.32 + 9)
-    assert fixed.build(list(LOSSES), fixed.Params(box=1.0))(LOSSES).item() == pytest.approx(1.22)
+def test_fixed_weights_are_the_plain_sum() -> None:
+    assert fixed.build(list(LOSSES), fixed.Params())(LOSSES).item() == pytest.approx(1.22)
 
 
 def test_guided_weights_scale_the_classes_to_the_boxes_of_their_head() -> None:
@@ -42,7 +41,7 @@ def test_guided_weights_without_objects_or_errors_are_the_plain_sum(boxes: float
 def test_a_loss_without_a_partner_counts_plainly() -> None:
     losses = {"roi_class": torch.tensor(0.5), "centre": torch.tensor(0.25)}
     assert guided.combine(losses).item() == 0.75
-    assert fixed.combine(losses, box=10.0).item() == 0.75
+    assert fixed.combine(losses).item() == 0.75
 
 
 def test_uncertainty_starts_as_the_plain_sum() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from counterpoise import tasks
 from counterpoise.config import PATH, InputError, suggest
 from counterpoise.detection.settings import Detector
 
@@ -89,3 +90,13 @@ def find(name: str) -> DetectorModule:
         raise InputError(f"{PATH}: detector.name is {name!r}; {suggest(name, names())}")
     found: DetectorModule = importlib.import_module(f"{__name__}.{name}")
     return found
+
+
+def task_of_classes(task: str, name: str) -> str:
+    """Return the task whose losses and weights suit: that of images, or what the logits of a detector mean.
+
+    Args:
+        task: One of `counterpoise.tasks.names()`.
+        name: Name of the detector, for tasks with boxes.
+    """
+    return find(name).LINK if tasks.find(task).HAS_BOXES else task

@@ -1,20 +1,19 @@
-"""The open set of proposals: where a two-stage detector looks, a file per kind, found by its name.
+"""The open set of proposals: what the second stage of a detector learns from, a file per kind, found by its name.
 
-A file `detection/proposals/<name>.py` holds `class Params(Section)`, `guide` and `extra` as in `Proposals`.
+A file `detection/proposals/<name>.py` holds `class Params(Section)`, and `extra` as in `Proposals`.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from counterpoise.config import PATH, InputError, Section, suggest
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor, nn
+    from torch import Generator, Tensor
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,6 @@ class Proposals(Protocol):
     """What every file of this folder offers."""
 
     Params: type[Section]
-
-    def guide(self, channels: int, strides: Sequence[int], params: Any) -> nn.Module | None:  # noqa: ANN401
-        """Return the module that predicts anchors; `None` for anchors of stated or fitted shapes.
-
-        Args:
-            channels: Of the maps that the neck gives.
-            strides: Pixels between the cells of each level, finest first.
-            params: Its own parameters.
-        """
 
     def extra(self, truth: Tensor, params: Any, generator: Generator) -> Extra | None:  # noqa: ANN401
         """Return boxes that teach the box regression of the second stage, beside those of the first; `None` for none.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -68,10 +67,6 @@ def _overlap(first: Tensor, second: Tensor) -> Tensor:
 
     shared = area(torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:]))
     return shared / (area(first[:, :2], first[:, 2:]) + area(second[:, :2], second[:, 2:]) - shared)
-
-
-def guide(channels: int, strides: Sequence[int], params: Params) -> None:
-    """Return `None`: anchors have stated or fitted shapes."""
 
 
 def extra(truth: Tensor, params: Params, generator: Generator) -> Extra | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from counterpoise.config import Section
@@ -13,10 +12,6 @@ if TYPE_CHECKING:
 
 class Params(Section):
     """Parameters of `detector.proposals: rpn`."""
-
-
-def guide(channels: int, strides: Sequence[int], params: Params) -> None:
-    """Return `None`: anchors have stated or fitted shapes."""
 
 
 def extra(truth: Tensor, params: Params, generator: Generator) -> None:

@@ -4,21 +4,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from counterpoise.detection.proposals import _location
-from counterpoise.detection.proposals._location import Targets
+from counterpoise.detection import guided_locations
+from counterpoise.detection.guided_locations import Targets
 
 SHAPES, STRIDES = [(16, 16), (8, 8), (4, 4)], [8, 16, 32]
 NONE = torch.zeros(0, 4)
 
 
 def of(truth: Tensor, ignored: Tensor = NONE) -> list[Targets]:
-    return _location.targets(truth, ignored, SHAPES, STRIDES, scale=4.0, centre_frac=0.2, ignore_frac=0.5)
+    return guided_locations.targets(truth, ignored, SHAPES, STRIDES, scale=4.0, centre_frac=0.2, ignore_frac=0.5)
 
 
 def test_a_box_belongs_to_the_level_of_its_size() -> None:
     sides = torch.tensor([1.0, 32.0, 45.0, 46.0, 64.0, 128.0, 1000.0])
     boxes = torch.stack([0 * sides, 0 * sides, sides, sides], dim=1)
-    assert _location.levels(boxes, finest_px=32, count=3).tolist() == [0, 0, 0, 1, 1, 2, 2]
+    assert guided_locations.levels(boxes, finest_px=32, count=3).tolist() == [0, 0, 0, 1, 1, 2, 2]
 
 
 def test_the_middle_is_an_object_and_the_ring_around_is_ignored_by_hand() -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from counterpoise.detection.proposals import guided
-from counterpoise.detection.proposals.guided import Guided, Params
+from counterpoise.detection import guided_anchors as guided
+from counterpoise.detection.guided_anchors import Guided, Params
 
 PARAMS = Params(scale=4.0, centre_frac=0.2, ignore_frac=0.5, least_score=0.01)
 STRIDES = [8, 16, 32]
@@ -22,7 +22,7 @@ def maps(dtype: torch.dtype = torch.float32) -> list[Tensor]:
 
 def module() -> nn.Module:
     torch.manual_seed(0)
-    return guided.guide(8, STRIDES, PARAMS)
+    return guided.build(8)
 
 
 def test_sides_by_hand() -> None:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from counterpoise.config import Section
+from counterpoise.detection import guided_locations
 from counterpoise.detection.box_losses import bounded_iou
-from counterpoise.detection.proposals import _location
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor, nn
+    from torch import Tensor, nn
 
 LARGEST_LOG = math.log(1000 / 16)
 """Of a side against that of the plain anchor, so that exp does not overflow; torchvision's box coder has the same."""
@@ -23,7 +23,7 @@ SHAPE_LOSS = bounded_iou.Params(beta=0.2)
 
 
 class Params(Section):
-    """Parameters of `detector.proposals: guided`."""
+    """Parameters of `detector.anchors.kind: guided`."""
 
     scale: float = Field(gt=0, le=64)
     """Side of an anchor of neutral shape, in strides of its level, in (0, 64]."""
@@ -95,7 +95,7 @@ def _module() -> type[nn.Module]:
     return GuidedAnchors
 
 
-def guide(channels: int, strides: Sequence[int], params: Params) -> nn.Module:
+def build(channels: int) -> nn.Module:
     """Return the module, from maps (n, channels, h, w) of each level to `Guided`.
 
     A location is a 1 x 1 convolution whose bias starts at a probability of 0.01; a shape is one, too. Offsets of a
@@ -104,10 +104,6 @@ def guide(channels: int, strides: Sequence[int], params: Params) -> nn.Module:
     Source: Wang et al. (2019), Region Proposal by Guided Anchoring, section 3.
     """
     return _module()(channels)
-
-
-def extra(truth: Tensor, params: Params, generator: Generator) -> None:
-    """Return `None`: the second stage learns from the proposals of the first alone."""
 
 
 def sides_px(shapes: Tensor, *, stride: int, scale: float) -> Tensor:
@@ -130,7 +126,7 @@ def anchors(guided: Guided, strides: Sequence[int], params: Params) -> list[Anch
 
     found = []
     for location, shape, stride in zip(guided.locations, guided.shapes, strides, strict=True):
-        x, y = _location.centres((shape.shape[2], shape.shape[3]), stride, shape)
+        x, y = guided_locations.centres((shape.shape[2], shape.shape[3]), stride, shape)
         middle = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=-1)
         half = sides_px(shape.detach(), stride=stride, scale=params.scale).permute(0, 2, 3, 1) / 2
         scores = location.detach().float().sigmoid()[:, 0]
@@ -149,7 +145,7 @@ def losses(
         truth: (k_i, 4) true boxes of each image, in pixels.
         ignored: (m_i, 4) places of each image that teach nothing.
         strides: Pixels between the cells of each level.
-        params: As for `guide`.
+        params: `scale`, `centre_frac` and `ignore_frac`.
 
     Returns:
         `guided_class`, the focal loss of locations (alpha 0.25, gamma 2), and `guided_box`, the bounded IoU loss of
@@ -165,7 +161,7 @@ def losses(
     shapes = [(level.shape[2], level.shape[3]) for level in guided.locations]
     rules = {"scale": params.scale, "centre_frac": params.centre_frac, "ignore_frac": params.ignore_frac}
     wanted = [
-        _location.targets(boxes.float(), left_out.float(), shapes, strides, **rules)
+        guided_locations.targets(boxes.float(), left_out.float(), shapes, strides, **rules)
         for boxes, left_out in zip(truth, ignored, strict=True)
     ]
     locations, boxes, predicted, count = [], [], [], 0
