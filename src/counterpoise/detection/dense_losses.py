@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from counterpoise import config
 from counterpoise.detection import box_losses, prime, samplers
-from counterpoise.detection.box_losses import iou
+from counterpoise.detection.assignment import paired_ious
 from counterpoise.detection.prime import Positives
 from counterpoise.detection.samplers import Candidates
 
@@ -274,15 +274,13 @@ def _box_loss(batch: Batch, assigned: Sequence[Assigned], objects: Tensor, losse
 
 def _positives(batch: Batch, own: Tensor, labels: Tensor, objects: Tensor, losses: Tensor, rules: Rules) -> Positives:
     """Describe some rows, for the rules of prime samples."""
-    import torch
-
     anchors, truth = batch.anchors[own % len(batch.anchors)], batch.truth[objects[own]]
     boxes = rules.coder.decode(batch.numbers[own, :4].detach(), anchors)
     classes = labels[own] - 1
     return Positives(
         labels=classes,
         objects=objects[own],
-        ious=torch.exp(-iou.loss(boxes, truth, iou.Params())),
+        ious=paired_ious(boxes, truth),
         probs=rules.link.probs(batch.logits[own]).gather(1, classes[:, None])[:, 0],
         losses=losses[own],
     )
