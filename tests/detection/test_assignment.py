@@ -30,6 +30,9 @@ def test_objects_background_and_what_lies_between_by_hand() -> None:
 def test_an_object_that_touches_no_anchor_makes_no_anchor_an_object(matcher: Any) -> None:
     found = assignment.by_overlap(ANCHORS, truth([[20, 20, 21, 21]], [0]), matcher)
     assert found.labels.tolist() == [0] * 5
+    found = assignment.by_overlap(ANCHORS, truth([[20, 20, 21, 21], [0, 0, 10, 10]], [0, 2]), matcher)
+    assert found.labels.tolist() == [3, 0 if matcher.low_threshold == 0.5 else -1, 0, 0, 0]
+    assert found.objects[0] == 1
 
 
 def test_a_picture_without_objects_is_background() -> None:

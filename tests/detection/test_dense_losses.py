@@ -63,16 +63,23 @@ def test_a_sampler_that_takes_everything_gives_the_plain_sum_by_another_divisor(
 
 
 def test_only_chosen_anchors_teach() -> None:
+    seen: list[int] = []
+
+    def counted(logits: Tensor, targets: Tensor) -> Tensor:
+        seen.append(len(logits))
+        return plans.bce(logits, targets)
+
     logits = torch.zeros(1, 400, 2).requires_grad_()
     anchors = ANCHORS.repeat(100, 1)
     of = [assigned([2] + [0] * 399)]
     rules = dense_losses.rules(plans.plan("retinanet", sampler="random", samples=64), SIGMOID, CODER)
     found = dense_losses.learn(
-        logits, torch.zeros(1, 400, 4), anchors, [OBJECT], of, of, plans.lesson("retinanet"), rules
+        logits, torch.zeros(1, 400, 4), anchors, [OBJECT], of, of, plans.lesson("retinanet", class_loss=counted), rules
     )
     (gradient,) = torch.autograd.grad(found["head_class"], logits)
     assert (gradient[0].abs().sum(dim=1) > 0).sum() == 64
     assert found["head_class"].item() == pytest.approx(4 * 2 * 0.693147), "four times the mean"
+    assert seen == [64], "a loss that weighs examples by each other sees those that teach, once"
 
 
 def test_what_is_ignored_changes_no_loss_and_gets_no_gradient() -> None:

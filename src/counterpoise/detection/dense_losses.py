@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from counterpoise import config
 from counterpoise.detection import box_losses, prime, samplers
-from counterpoise.detection.box_losses import iou
+from counterpoise.detection.assignment import paired_ious
 from counterpoise.detection.prime import Positives
 from counterpoise.detection.samplers import Candidates
 
@@ -60,6 +60,7 @@ class Rules:
         link: Of the classes.
         coder: Of the boxes.
         choose: Takes `Candidates` of a picture and a generator, and gives a `Sample`.
+        needs_losses: Whether it must know the loss of every anchor.
         takes_all: Whether it chooses every anchor.
         class_weights: Takes `Positives` and gives their factors.
         box_weights: The same for the boxes.
@@ -71,6 +72,7 @@ class Rules:
     link: Link
     coder: Coder
     choose: Callable[..., samplers.Sample]
+    needs_losses: bool
     takes_all: bool
     class_weights: Callable[[Positives], Tensor]
     box_weights: Callable[[Positives], Tensor]
@@ -88,14 +90,12 @@ class Batch:
         numbers: (n * m, 4 or more) float32 of the boxes.
         anchors: (m, 4) float32.
         truth: (t, 4) float32, the true boxes of all pictures.
-        losses: (n * m,) float32 of the classes; 0 where ignored.
     """
 
     logits: Tensor
     numbers: Tensor
     anchors: Tensor
     truth: Tensor
-    losses: Tensor
 
 
 def sigmoid_losses(logits: Tensor, labels: Tensor, class_loss: ClassLoss) -> Tensor:
@@ -138,11 +138,12 @@ def rules(plan: Plan, link: Link, coder: Coder) -> Rules:
     stated = section.options.prime.get(section.prime, {})
     params: Any = config.validate(rule.Params, stated, f"detector.options.prime.{section.prime}")
     box_params: Any = config.validate(box.Params, plan.box_params, f"box_losses.{plan.box_loss}")
-    choose = samplers.find(section.sampler).choose
+    sampler = samplers.find(section.sampler)
     return Rules(
         link=link,
         coder=coder,
-        choose=partial(choose, count=section.samples, positive_frac=section.positive_frac),
+        choose=partial(sampler.choose, count=section.samples, positive_frac=section.positive_frac),
+        needs_losses=sampler.NEEDS_LOSSES,
         takes_all=section.sampler == "every",
         class_weights=partial(rule.class_weights, params=params),
         box_weights=partial(rule.box_weights, params=params),
@@ -182,16 +183,12 @@ def learn(
     import torch
 
     with torch.autocast(logits.device.type, enabled=False):
-        rows = logits.float().flatten(0, 1)
-        labels = torch.cat([of.labels for of in for_class])
-        losses = _losses_of_rows(rows, labels, lesson.class_loss, rules.link)
         boxes = torch.cat([of.boxes for of in truth]).float()
-        batch = Batch(rows, numbers.float().flatten(0, 1), anchors, boxes, losses)
+        batch = Batch(logits.float().flatten(0, 1), numbers.float().flatten(0, 1), anchors, boxes)
         starts = _starts(truth)
-        return {
-            "head_class": _class_loss(batch, labels, _objects(for_class, starts), for_class, lesson, rules),
-            "head_box": rules.box_weight * _box_loss(batch, for_box, _objects(for_box, starts), rules),
-        }
+        of_classes, losses = _class_loss(batch, for_class, _objects(for_class, starts), lesson, rules)
+        of_boxes = _box_loss(batch, for_box, _objects(for_box, starts), losses, rules)
+        return {"head_class": of_classes, "head_box": rules.box_weight * of_boxes}
 
 
 def positives_of(assigned: Sequence[Assigned], truth: Sequence[Truth]) -> tuple[Tensor, Tensor]:
@@ -215,40 +212,53 @@ def _objects(assigned: Sequence[Assigned], starts: Sequence[int]) -> Tensor:
     return torch.cat([of.objects + start for of, start in zip(assigned, starts, strict=True)])
 
 
-def _losses_of_rows(logits: Tensor, labels: Tensor, class_loss: ClassLoss, link: Link) -> Tensor:
-    """Compute the loss of each anchor, 0 where it is ignored."""
-    seen = (labels >= 0).nonzero()[:, 0]
-    if not len(seen):
-        return (logits * 0).sum(dim=1)
-    values = link.row_losses(logits[seen], labels[seen], class_loss)
-    return logits.new_zeros(len(logits)).index_put((seen,), values.float())
+def _losses_of_rows(batch: Batch, labels: Tensor, rows: Tensor, lesson: Lesson, rules: Rules) -> Tensor:
+    """Compute the losses of some rows, and give those of all, (n * m,), 0 for the others."""
+    if not len(rows):
+        return (batch.logits * 0).sum(dim=1)
+    values = rules.link.row_losses(batch.logits[rows], labels[rows], lesson.class_loss)
+    return batch.logits.new_zeros(len(labels)).index_put((rows,), values.float())
 
 
 def _class_loss(
-    batch: Batch,
-    labels: Tensor,
-    objects: Tensor,
-    assigned: Sequence[Assigned],
-    lesson: Lesson,
-    rules: Rules,
-) -> Tensor:
+    batch: Batch, assigned: Sequence[Assigned], objects: Tensor, lesson: Lesson, rules: Rules
+) -> tuple[Tensor, Tensor]:
+    """Return the loss of the classes, and that of each row.
+
+    A loss sees the rows that teach, once, since it may weigh them by each other and keep averages. Where the sampler
+    must know them all, it sees all that are not ignored.
+    """
     import torch
 
-    count = len(batch.anchors)
-    positives, negatives = [], []
+    labels = torch.cat([of.labels for of in assigned])
+    losses = None
+    if rules.needs_losses:
+        losses = _losses_of_rows(batch, labels, (labels >= 0).nonzero()[:, 0], lesson, rules)
+    own, rest = _chosen(batch.anchors, assigned, losses, lesson, rules)
+    if losses is None:
+        losses = _losses_of_rows(batch, labels, torch.cat([own, rest]), lesson, rules)
+    weights = rules.class_weights(_positives(batch, own, labels, objects, losses, rules))
+    total = (weights * losses[own]).sum() + losses[rest].sum()
+    return total / max(len(own) if rules.takes_all else SHARE * (len(own) + len(rest)), 1), losses
+
+
+def _chosen(
+    anchors: Tensor, assigned: Sequence[Assigned], losses: Tensor | None, lesson: Lesson, rules: Rules
+) -> tuple[Tensor, Tensor]:
+    """Number the rows of a batch that teach, those of objects and those of background."""
+    import torch
+
+    own, rest = [], []
     for picture, of in enumerate(assigned):
-        losses = batch.losses.detach()[picture * count : (picture + 1) * count]
-        candidates = Candidates(of.labels, of.ious, batch.anchors, losses)
-        sample = rules.choose(candidates, generator=lesson.generator)
-        positives.append(sample.positives + picture * count)
-        negatives.append(sample.negatives + picture * count)
-    own, rest = torch.cat(positives), torch.cat(negatives)
-    weights = rules.class_weights(_positives(batch, own, labels, objects, rules))
-    total = (weights * batch.losses[own]).sum() + batch.losses[rest].sum()
-    return total / max(len(own) if rules.takes_all else SHARE * (len(own) + len(rest)), 1)
+        start = picture * len(anchors)
+        known = None if losses is None else losses.detach()[start : start + len(anchors)]
+        sample = rules.choose(Candidates(of.labels, of.ious, anchors, known), generator=lesson.generator)
+        own.append(sample.positives + start)
+        rest.append(sample.negatives + start)
+    return torch.cat(own), torch.cat(rest)
 
 
-def _box_loss(batch: Batch, assigned: Sequence[Assigned], objects: Tensor, rules: Rules) -> Tensor:
+def _box_loss(batch: Batch, assigned: Sequence[Assigned], objects: Tensor, losses: Tensor, rules: Rules) -> Tensor:
     import torch
 
     labels = torch.cat([of.labels for of in assigned])
@@ -258,21 +268,19 @@ def _box_loss(batch: Batch, assigned: Sequence[Assigned], objects: Tensor, rules
         values = rules.box_loss(rules.coder.decode(predicted[:, :4], anchors), truth)
     else:
         values = rules.box_loss(predicted, rules.coder.encode(truth, anchors))
-    weights = rules.box_weights(_positives(batch, own, labels, objects, rules))
+    weights = rules.box_weights(_positives(batch, own, labels, objects, losses, rules))
     return (weights * values).sum() / max(len(own), 1)
 
 
-def _positives(batch: Batch, own: Tensor, labels: Tensor, objects: Tensor, rules: Rules) -> Positives:
+def _positives(batch: Batch, own: Tensor, labels: Tensor, objects: Tensor, losses: Tensor, rules: Rules) -> Positives:
     """Describe some rows, for the rules of prime samples."""
-    import torch
-
     anchors, truth = batch.anchors[own % len(batch.anchors)], batch.truth[objects[own]]
     boxes = rules.coder.decode(batch.numbers[own, :4].detach(), anchors)
     classes = labels[own] - 1
     return Positives(
         labels=classes,
         objects=objects[own],
-        ious=torch.exp(-iou.loss(boxes, truth, iou.Params())),
+        ious=paired_ious(boxes, truth),
         probs=rules.link.probs(batch.logits[own]).gather(1, classes[:, None])[:, 0],
-        losses=batch.losses[own],
+        losses=losses[own],
     )
