@@ -114,10 +114,10 @@ class BoxInputs:
         example, factor = fitted(self._augmented(number, draw), self.input_px)
         sides = example.boxes[:, 2:] - example.boxes[:, :2]
         ignored = example.ignore | (sides < LEAST_PX).any(axis=1)
-        boxes = torch.from_numpy(example.boxes).float()
+        boxes = torch.tensor(example.boxes, dtype=torch.float32)
         places = boxes[torch.from_numpy(ignored)]
         kept = torch.from_numpy(~ignored)
-        return example.image, Truth(boxes[kept], torch.from_numpy(example.labels)[kept], places), factor
+        return example.image, Truth(boxes[kept], torch.tensor(example.labels)[kept], places), factor
 
     def _augmented(self, number: int, draw: Draw | None) -> Example:
         row, view = int(self.rows[number]), int(self.views[number])
