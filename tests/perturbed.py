@@ -9,43 +9,40 @@ import numpy as np
 import pandas as pd
 import torch
 
-from counterpoise.artifacts import boxes, classes, clusters, detections, model, predictions, prior, tiles, training
-from counterpoise.boxes import geometry
+from counterpoise.artifacts import boxes, classes, clusters, detections, model, prior, splits, tiles, training
+from counterpoise.boxes.scenes import Merging
 from counterpoise.calibration import prior_ledger
+from counterpoise.dataset import scene_detections, tile_labels
+from counterpoise.stages import predict
 
-LEAST = -4.6
-"""Log-odds of the lowest score that a detector reports, 0.01."""
+MERGING = Merging("nms", "iou", 0.9, 2, 0.01)
+"""Boxes of one object in several tiles are equal, so that only these are merged."""
 
 
-def write(root: Path, *, seed: int = 0, missed: float = 0.2, false_per_image: float = 3.0) -> None:
-    """Write detections and predictions of validation and test, and a model's card.
+def write(
+    root: Path, *, seed: int = 0, missed: float = 0.2, false_per_image: float = 3.0, how: Merging = MERGING
+) -> None:
+    """Write detections and predictions of validation and test as `predict` would, and a model's card.
 
     Objects are moved by a twelfth of their side, some are missed, others found twice or as another class; false alarms
-    have lower scores.
+    have lower scores. Tiles show parts of these boxes, which come back to the scene.
 
     Args:
         root: A repository after `oversample`.
         seed: Of the noise.
         missed: Share of the objects that no box finds, in [0, 1).
         false_per_image: Mean number of boxes on nothing in an image.
+        how: How boxes of tiles become those of scenes.
     """
-    names, labelled = classes.read(root).names, boxes.read(root)
+    names, labelled, split_of = classes.read(root).names, boxes.read(root), splits.read(root)
+    scene_ids = split_of["scene_id" if splits.has_blocks(split_of) else "image_id"]
+    scene_of = dict(zip(split_of["image_id"], scene_ids, strict=True))
     for number, split in enumerate(("val", "test")):
         rng, part = np.random.default_rng([seed, number]), tiles.read(root, split)
-        ids = sorted(set(part.table["image_id"]))
-        units = clusters.units(root, part)
-        there = labelled[labelled["image_id"].isin(ids)]
-        there = there.assign(group=there["image_id"].map(units), label=there["label"].replace("", names[0]))
+        there = scene_detections.objects(labelled, part.table, scene_of, clusters.units(root, part))
         found = _found(there[there["ignore"] == 0], names, rng, missed)
         found = pd.concat([found, _false(part.table, there, names, rng, false_per_image)], ignore_index=True)
-        tables = detections.Tables(found[list(detections.FOUND)], there[list(detections.THERE)])
-        detections.write(root, split, tables)
-        highest = found.groupby(["image_id", "label"])["logit"].max().unstack().reindex(index=ids, columns=list(names))
-        shown = there[there["ignore"] == 0].groupby("image_id")["label"].agg(set)
-        cells = tuple("|".join(name for name in names if name in shown.get(image, set())) for image in ids)
-        logits = highest.fillna(LEAST).to_numpy(dtype=np.float32)
-        groups = tuple(units[image] for image in ids)
-        predictions.write(root, split, predictions.Predictions(tuple(ids), groups, cells, names, logits))
+        predict.write_boxes(root, split, in_tiles(found, part.table), part, names, how)
     known = prior.read(root)
     ledger = (prior_ledger.Line("oversample.strategy", "box_repeat_factor", None),)
     card = model.Card(
@@ -56,6 +53,23 @@ def write(root: Path, *, seed: int = 0, missed: float = 0.2, false_per_image: fl
         root, [{"train/loss": 1.0, "val/loss": 1.0}, {"train/loss": 0.5, "val/loss": 0.8}], {"best_epoch": 1}
     )
     model.write(root, card, {"weight": torch.zeros(2, 2)})
+
+
+def in_tiles(found: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Cut boxes of scenes at the edges of all tiles that show some of them.
+
+    Args:
+        found: Boxes in scenes, with the columns of `detections.parquet`.
+        table: Index of the tiles.
+    """
+    parts = []
+    of_image = dict(list(found.groupby("image_id")))
+    for tile_id, image_id, *window in table[["tile_id", "image_id", *detections.CORNERS]].to_numpy().tolist():
+        if (own := of_image.get(image_id)) is not None:
+            inside, visible = tile_labels.cut(own[list(detections.CORNERS)].to_numpy(dtype=np.float64), tuple(window))
+            part = own.assign(tile_id=tile_id, **dict(zip(detections.CORNERS, inside.T, strict=True)))
+            parts.append(part.loc[visible > 0.05, list(scene_detections.IN_TILES)])
+    return pd.concat(parts, ignore_index=True)
 
 
 def _found(there: pd.DataFrame, names: tuple[str, ...], rng: np.random.Generator, missed: float) -> pd.DataFrame:
@@ -74,13 +88,13 @@ def _found(there: pd.DataFrame, names: tuple[str, ...], rng: np.random.Generator
 def _false(
     table: pd.DataFrame, there: pd.DataFrame, names: tuple[str, ...], rng: np.random.Generator, rate: float
 ) -> pd.DataFrame:
-    sizes = table.groupby("image_id")[["x1_px", "y1_px"]].max()
-    images = np.repeat(sizes.index.to_numpy(), rng.poisson(rate, len(sizes)))
-    ends = sizes.loc[images].to_numpy(dtype=np.float64)
+    areas = table.groupby("image_id").agg({"x0_px": "min", "y0_px": "min", "x1_px": "max", "y1_px": "max"})
+    images = np.repeat(areas.index.to_numpy(), rng.poisson(rate, len(areas)))
+    starts, ends = np.split(areas.loc[images].to_numpy(dtype=np.float64), 2, axis=1)
     drawn = there.iloc[rng.integers(0, len(there), len(images))]
     sides = (drawn[["x1_px", "y1_px"]].to_numpy() - drawn[["x0_px", "y0_px"]].to_numpy()).clip(4, None)
-    first = rng.random((len(images), 2)) * (ends - 4)
-    corners = geometry.clip(np.concatenate([first, first + sides], axis=1), 1e9, 1e9)
+    first = starts + rng.random((len(images), 2)) * (ends - starts - 4)
+    corners = np.concatenate([first, np.minimum(first + sides, ends)], axis=1)
     return pd.DataFrame(
         {
             "image_id": images,

@@ -10,7 +10,18 @@ import pytest
 import torch
 
 from counterpoise import config
-from counterpoise.artifacts import decision, detections, model, plots, positive, predictions, prior
+from counterpoise.artifacts import (
+    decision,
+    detections,
+    manifest,
+    model,
+    plots,
+    positive,
+    predictions,
+    prior,
+    scenes,
+    splits,
+)
 from counterpoise.calibration import prior_ledger
 from counterpoise.stages import decide, evaluate
 from counterpoise.storage import ArtifactError
@@ -62,13 +73,27 @@ def write_split(root: Path, split: str, images: int = 60) -> None:
     predictions.write(root, split, predictions.Predictions(ids, ids, cells, CLASSES, logits.astype(np.float32)))
 
 
-@pytest.fixture
-def scene_problem(tmp_path: Path) -> Path:
+def write_images(root: Path, pixel_square_m: float | None = None) -> None:
+    """List 60 scenes of 640 x 640 px, and how much ground a pixel shows."""
+    names = [f"scene{number:03d}" for number in range(60)]
+    rows = [(name, name, "", "", name, "", 640, 640, "") for name in names]
+    manifest.write(root, pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
+    splits.write(root, pd.DataFrame({"image_id": names, "split": "test"}))
+    places = scenes.empty()
+    if pixel_square_m is not None:
+        of_each = [(name, "EPSG:25832", 1.0, 0.0, 0.0, 0.0, -1.0, 0.0, pixel_square_m) for name in names]
+        places = pd.DataFrame(of_each, columns=list(scenes.COLUMNS))
+    scenes.write(root, places)
+
+
+def write_problem(root: Path) -> None:
+    """Write what `decide` and `evaluate` read."""
     for split in ("val", "test"):
-        write_split(tmp_path, split)
+        write_split(root, split)
+    write_images(root)
     counts = (40, 120)
-    prior.write(tmp_path, prior.Prior("detection", CLASSES, counts, counts, counts, 200, 200, 200, ()))
-    positive.write(tmp_path, positive.Positive("panel", "as the rarest class"))
+    prior.write(root, prior.Prior("detection", CLASSES, counts, counts, counts, 200, 200, 200, ()))
+    positive.write(root, positive.Positive("panel", "as the rarest class"))
     card = model.Card(
         "detection",
         "resnet18",
@@ -84,7 +109,12 @@ def scene_problem(tmp_path: Path) -> Path:
         hidden=512,
         width=512,
     )
-    model.write(tmp_path, card, {"weight": torch.zeros(2, 2)})
+    model.write(root, card, {"weight": torch.zeros(2, 2)})
+
+
+@pytest.fixture
+def scene_problem(tmp_path: Path) -> Path:
+    write_problem(tmp_path)
     return tmp_path
 
 
@@ -119,6 +149,17 @@ def test_false_alarms_in_an_image_are_near_what_validation_allowed(scene_problem
     assert found["box_false_alarms_per_image"] < 0.5
     loose = run(scene_problem, rule="false_alarms", false_alarms=1.0)
     assert loose["box_false_alarms_per_image"] > found["box_false_alarms_per_image"]
+
+
+def test_where_the_ground_is_known_false_alarms_are_counted_per_square_kilometre(scene_problem: Path) -> None:
+    name = "box_false_alarms_per_square_km"
+    assert name not in run(scene_problem)
+    assert not (plots.read(scene_problem, "detection_sizes")["measure"] == name.removeprefix("box_")).any()
+    write_images(scene_problem, 0.25)
+    found = run(scene_problem)
+    assert found[name] == pytest.approx(found["box_false_alarms_per_image"] / (640 * 640 * 0.25 / 1e6), rel=1e-3)
+    sizes = plots.read(scene_problem, "detection_sizes").set_index(["class", "size", "measure"])["value"]
+    assert sizes["panel", "all", "false_alarms_per_square_km"] > 0
 
 
 def test_thresholds_follow_from_validation_alone(scene_problem: Path) -> None:

@@ -35,6 +35,7 @@ from counterpoise.artifacts import (
     predictions,
     prior,
     rejected,
+    scenes,
     splits,
     thumbnails,
     tile_boxes,
@@ -73,6 +74,7 @@ TABLES: dict[Any, list[Any]] = {
         ('é, "x".png', 'raw/é, "x".png', "Dächer, alt", "Dächer|x", "two\nlines", "val", 3, 4, "11"),
     ],
     rejected: [("labels.csv row 2", "", "rejected", "the row names no image")],
+    scenes: [("NA.tif", "EPSG:25832", 0.5, 0.0, 5e5, 0.0, -0.5, 5.5e6, 0.1 + 0.2)],
     splits: [("NA", "train"), ("b", "val"), ("c", "test"), ("d", "unused")],
 }
 

@@ -14,7 +14,7 @@ TESTS = Path(__file__).parent
 
 
 def test_commands_are_found_by_their_files() -> None:
-    assert commands.names() == ["learning-curve", "params", "predict", "study"]
+    assert commands.names() == ["export-boxes", "learning-curve", "params", "predict", "study"]
 
 
 @pytest.mark.parametrize("name", commands.names())
@@ -32,7 +32,9 @@ def test_no_command_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
     assert "params" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["params"], ["predict", "a.png"], ["learning-curve"], ["study"]])
+@pytest.mark.parametrize(
+    "arguments", [["params"], ["predict", "a.png"], ["learning-curve"], ["study"], ["export-boxes", "there"]]
+)
 def test_without_parameters_a_command_ends_in_words(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,9 +89,15 @@ def test_errors_of_the_table_and_hits_are_all_that_was_decided() -> None:
 def test_figures_of_all_classes_join_those_of_the_metrics() -> None:
     before = Metrics({"accuracy": 0.5}, {"accuracy": (0.4, 0.6)}, {}, ("a note",))
     joined = box_tables.with_boxes(before, box_tables.scores(scenes(*problem(4))))
-    assert set(joined.figures) == {"accuracy", *box_tables.HEADLINES.values()}
+    of_area = {"box_false_alarms_per_square_km"}
+    assert set(joined.figures) == {"accuracy", *box_tables.HEADLINES.values()} - of_area
     assert set(joined.intervals) == set(joined.figures)
     assert joined.notes == ("a note",)
+    of = scenes(*problem(4), square_km=np.full(IMAGES, 0.25))
+    known = box_tables.with_boxes(before, box_tables.scores(of))
+    names = ("box_false_alarms_per_square_km", "box_false_alarms_per_image")
+    assert known.figures[names[0]] == pytest.approx(4 * known.figures[names[1]])
+    assert known.intervals[names[0]] == pytest.approx([4 * end for end in known.intervals[names[1]]])
     alone = scenes(*problem(4), units=np.zeros(IMAGES, dtype=int))
     lonely = box_tables.with_boxes(before, box_tables.scores(alone))
     assert set(lonely.intervals) == {"accuracy"}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from counterpoise.boxes.geometry import Boxes, Floats
+from counterpoise.boxes.matching import Truth
 
 
 def coco_results(
@@ -100,3 +101,46 @@ def heat_map(boxes: Boxes, scores: Floats, width: int, height: int, cell_px: int
     centres = ((boxes[:, :2] + boxes[:, 2:]) / 2 // cell_px).astype(np.int64)
     x, y = np.clip(centres[:, 0], 0, columns - 1), np.clip(centres[:, 1], 0, rows - 1)
     return np.asarray(np.bincount(y * columns + x, scores, minlength=rows * columns).reshape(rows, columns))
+
+
+def coco_annotations(
+    images: Sequence[tuple[str, int, int]], classes: Sequence[str], truth: Truth
+) -> dict[str, list[dict[str, Any]]]:
+    """Write objects as COCO's file of annotations. Ids count from 1, in the order given.
+
+    Args:
+        images: File name, width and height in pixels of each.
+        classes: Class names.
+        truth: The objects; what is ignored becomes a crowd, as in COCO.
+
+    Returns:
+        Lists `images`, `categories` and `annotations`.
+
+    Example:
+        >>> one = np.zeros(1, dtype=np.int64)
+        >>> truth = Truth(one, one, np.array([[1.0, 2.0, 4.0, 8.0]]), np.zeros(1, dtype=bool))
+        >>> coco_annotations([("a.png", 10, 10)], ["roof"], truth)["annotations"]
+        [{'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': [1.0, 2.0, 3.0, 6.0], 'area': 18.0, 'iscrowd': 0}]
+    """
+    sides = truth.boxes[:, 2:] - truth.boxes[:, :2]
+    sizes = np.concatenate([truth.boxes[:, :2], sides], axis=1).tolist()
+    columns = (truth.image, truth.label, sides.prod(axis=1), truth.ignore)
+    rows = zip(sizes, *(column.tolist() for column in columns), strict=True)
+    return {
+        "images": [
+            {"id": number, "file_name": name, "width": width, "height": height}
+            for number, (name, width, height) in enumerate(images, start=1)
+        ],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(classes, start=1)],
+        "annotations": [
+            {
+                "id": number,
+                "image_id": image + 1,
+                "category_id": label + 1,
+                "bbox": box,
+                "area": area,
+                "iscrowd": int(ignore),
+            }
+            for number, (box, image, label, area, ignore) in enumerate(rows, start=1)
+        ],
+    }

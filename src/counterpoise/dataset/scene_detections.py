@@ -1,121 +1,132 @@
-"""From the boxes that a detector finds in tiles to the tables of a split: in the pixels of each scene."""
+"""Detections and objects of scenes, from the boxes that a detector finds in tiles and those of the labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from counterpoise.artifacts.detections import CORNERS, FOUND, THERE
-from counterpoise.boxes import scenes
-from counterpoise.boxes.geometry import Boxes, Floats
-from counterpoise.boxes.merging import Integers
-from counterpoise.boxes.scenes import Merging
+from counterpoise import labels
+from counterpoise.artifacts import detections
+from counterpoise.artifacts.detections import CORNERS
+from counterpoise.boxes.scenes import Merging, scene_boxes
+from counterpoise.dataset import blocks, tile_labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WINDOW = ["x0_px", "y0_px", "x1_px", "y1_px"]
-HIGHEST_SCORE = 1 - 1e-7
-"""Scores above have no finite log-odds in float32."""
+IN_TILES = ("tile_id", "label", *CORNERS, "logit")
+"""Columns of a table of detections in tiles: corners in pixels of the tile, and log-odds of the score."""
+SURE = 1e-7
+"""Scores are kept so far from 0 and 1 that their log-odds stay finite."""
 
 
-@dataclass(frozen=True)
-class TileBoxes:
-    """Boxes found in tiles.
-
-    Attributes:
-        boxes: (n, 4) x0, y0, x1, y1 in pixels of their tile.
-        scores: (n,) in (0, 1].
-        labels: (n,) classes.
-        tile: (n,) row of each one's tile.
-    """
-
-    boxes: Boxes
-    scores: Floats
-    labels: Integers
-    tile: Integers
-
-
-def found_in_scenes(table: pd.DataFrame, found: TileBoxes, names: Sequence[str], how: Merging) -> pd.DataFrame:
-    """Merge the boxes of the tiles of each scene.
+def merged(found: pd.DataFrame, table: pd.DataFrame, classes: Sequence[str], how: Merging) -> pd.DataFrame:
+    """Bring detections from tiles to scenes, and merge those of one object.
 
     Args:
-        table: Index of the tiles of a split.
-        found: What was found in them.
-        names: The c classes in their order.
-        how: How boxes are merged.
+        found: The columns `IN_TILES`.
+        table: Index of all tiles of the split.
+        classes: The c class names.
+        how: How to merge.
 
     Returns:
-        Rows with the columns `artifacts.detections.FOUND`.
+        The columns of `detections.parquet`.
+
+    Raises:
+        ValueError: A detection is of an unknown tile or class.
+    """
+    import pandas as pd
+    from scipy.special import expit, logit
+
+    for column, known in (("tile_id", table["tile_id"]), ("label", classes)):
+        if unknown := sorted(set(found[column]) - set(known)):
+            raise ValueError(f"a detection has {column} {unknown[0]!r}, which is none of {len(known)}")
+    row_of = pd.Series(np.arange(len(table)), index=table["tile_id"])
+    row = row_of.loc[found["tile_id"]].to_numpy()
+    names = table["image_id"].to_numpy()
+    label = np.array([list(classes).index(name) for name in found["label"]], dtype=np.int64)
+    corners, logits = found[list(CORNERS)].to_numpy(dtype=np.float64), found["logit"].to_numpy(dtype=np.float64)
+    windows = table[list(CORNERS)].to_numpy(dtype=np.float64)
+    parts = []
+    for image_id in sorted(set(names[row])):
+        tiles_of, own = np.flatnonzero(names == image_id), np.flatnonzero(names[row] == image_id)
+        whole = scene_boxes(
+            corners[own],
+            np.clip(expit(logits[own]), SURE, 1 - SURE),
+            label[own],
+            np.searchsorted(tiles_of, row[own]),
+            windows=windows[tiles_of],
+            scene=tuple(windows[tiles_of, 2:].max(axis=0)),
+            how=how,
+        )
+        boxes = whole.boxes.astype(np.float32)
+        kept = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # 32 bits leave no area of the thinnest ones
+        named = [classes[k] for k in whole.labels[kept].tolist()]
+        part = pd.DataFrame(boxes[kept], columns=list(CORNERS)).assign(
+            image_id=image_id, label=named, logit=logit(np.clip(whole.scores[kept], SURE, 1 - SURE)).astype(np.float32)
+        )
+        parts.append(part[list(detections.FOUND)])
+    return pd.concat(parts, ignore_index=True) if parts else detections.empty().found
+
+
+def objects(
+    labelled: pd.DataFrame, table: pd.DataFrame, scene_of: Mapping[str, str], units: Mapping[str, str]
+) -> pd.DataFrame:
+    """List the objects of scenes, or of blocks of scenes.
+
+    An object belongs to the block that has its centre, and is cut at the borders of the block, beyond which no tile
+    looks. What other objects show in the block is ignored.
+
+    Args:
+        labelled: `data/boxes.csv`.
+        table: Index of all tiles of the split.
+        scene_of: `image_id` of a tile -> its image in the manifest.
+        units: `image_id` of a tile -> its unit.
+
+    Returns:
+        The columns of `truth.parquet`.
     """
     import pandas as pd
 
-    windows = table[WINDOW].to_numpy(dtype=np.float64)
-    image_of = table["image_id"].to_numpy().astype(str)
+    areas = table.groupby("image_id").agg({"x0_px": "min", "y0_px": "min", "x1_px": "max", "y1_px": "max"})
+    of_scene = dict(list(labelled.groupby("image_id")))
     parts = []
-    for image_id, rows in sorted(table.groupby("image_id").indices.items()):
-        own = np.flatnonzero(np.isin(found.tile, rows))
-        place = np.zeros(len(image_of), dtype=np.int64)
-        place[rows] = np.arange(len(rows))
-        width, height = windows[rows, 2:].max(axis=0)
-        merged = scenes.scene_boxes(
-            found.boxes[own],
-            found.scores[own],
-            found.labels[own],
-            place[found.tile[own]],
-            windows=windows[rows],
-            scene=(float(width), float(height)),
-            how=how,
+    for image_id, area in zip(areas.index.astype(str), areas.to_numpy().tolist(), strict=True):
+        own = of_scene.get(scene_of[image_id])
+        if own is None:
+            continue
+        corners, window = own[list(CORNERS)].to_numpy(dtype=np.float64), (area[0], area[1], area[2], area[3])
+        inside, visible = tile_labels.cut(corners, window)
+        moved = np.where(visible[:, None] == 1, corners, inside + np.tile(window[:2], 2))
+        elsewhere = ~blocks.centred_in(corners, window)
+        part = own.assign(
+            image_id=image_id,
+            group=units[image_id],
+            ignore=np.where(elsewhere, 1, own["ignore"]),
+            **dict(zip(CORNERS, moved.T, strict=True)),
         )
-        scores = np.clip(merged.scores, 1 - HIGHEST_SCORE, HIGHEST_SCORE)
-        columns = {
-            "image_id": [str(image_id)] * len(scores),
-            "label": [names[label] for label in merged.labels],
-            **dict(zip(CORNERS, merged.boxes.T.astype(np.float32), strict=True)),
-            "logit": (np.log(scores) - np.log1p(-scores)).astype(np.float32),
-        }
-        parts.append(pd.DataFrame(columns)[list(FOUND)])
-    rows_of_all = pd.concat(parts, ignore_index=True)
-    sides = rows_of_all[["x1_px", "y1_px"]].to_numpy() - rows_of_all[["x0_px", "y0_px"]].to_numpy()
-    kept: pd.DataFrame = rows_of_all[(sides > 0).all(axis=1)].reset_index(drop=True)  # float32 may leave no area
-    return kept
+        parts.append(part.loc[visible > 0, list(detections.THERE)])
+    return pd.concat(parts, ignore_index=True) if parts else detections.empty().there
 
 
-def there_in_scenes(table: pd.DataFrame, boxes: pd.DataFrame, units: Mapping[str, str]) -> pd.DataFrame:
-    """Put the boxes of tiles together again: the hull of what the tiles of a scene show of each.
-
-    Where every tile ignores a box, it is ignored. A scene of which only blocks belong to the split has the parts there.
-
-    Args:
-        table: Index of the tiles of a split.
-        boxes: Their boxes, as `artifacts.tile_boxes` has them.
-        units: image_id -> unit.
-
-    Returns:
-        Rows with the columns `artifacts.detections.THERE`.
-    """
-    offset = table.set_index("tile_id")[["x0_px", "y0_px"]].loc[boxes["tile_id"]].to_numpy(dtype=np.float64)
-    moved = boxes.copy()
-    moved[list(CORNERS)] = boxes[list(CORNERS)].to_numpy(dtype=np.float64) + np.tile(offset, 2)
-    lows, highs = dict.fromkeys(CORNERS[:2], "min"), dict.fromkeys(CORNERS[2:], "max")
-    hull = moved.groupby(["image_id", "box"], as_index=False).agg({"label": "first", **lows, **highs, "ignore": "min"})
-    hull["group"] = [units[image_id] for image_id in hull["image_id"]]
-    return hull[list(THERE)]
-
-
-def image_logits(
-    found: pd.DataFrame, image_ids: Sequence[str], names: Sequence[str], min_score: float
+def highest(
+    found: pd.DataFrame, image_ids: Sequence[str], classes: Sequence[str], min_score: float
 ) -> NDArray[np.float32]:
-    """Return the highest logit of the boxes of each class in each image, (n, c); that of `min_score` without any."""
-    least = np.log(min_score) - np.log1p(-min_score)
-    logits = np.full((len(image_ids), len(names)), least, dtype=np.float32)
-    image = {image_id: number for number, image_id in enumerate(image_ids)}
-    label = {name: number for number, name in enumerate(names)}
-    rows = [image[image_id] for image_id in found["image_id"]]
-    columns = [label[name] for name in found["label"]]
-    np.maximum.at(logits, (rows, columns), found["logit"].to_numpy(dtype=np.float32))
-    return logits
+    """Find the highest log-odds of the boxes of each image and class, (n, c); those of `min_score` where none is."""
+    from scipy.special import logit
+
+    result = np.full((len(image_ids), len(classes)), logit(min_score), dtype=np.float32)
+    image = {name: number for number, name in enumerate(image_ids)}
+    label = {name: number for number, name in enumerate(classes)}
+    rows = [image[name] for name in found["image_id"]], [label[name] for name in found["label"]]
+    np.maximum.at(result, rows, found["logit"].to_numpy(dtype=np.float32))
+    return result
+
+
+def labels_of(there: pd.DataFrame, image_ids: Sequence[str]) -> tuple[str, ...]:
+    """Join the classes of the objects of each image by `|`; ignored ones are no objects."""
+    shown = there[there["ignore"] == 0].groupby("image_id")["label"].agg(set)
+    return tuple(labels.join(sorted(shown.get(image_id, set()))) for image_id in image_ids)

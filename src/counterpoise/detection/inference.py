@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from counterpoise.dataset.scene_detections import TileBoxes
+from counterpoise.dataset.scene_detections import IN_TILES, SURE
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor, nn
 
     from counterpoise.dataset.box_inputs import Batch
@@ -24,6 +27,36 @@ VIEWS: dict[str, tuple[tuple[tuple[int, ...], bool], ...]] = {
 }
 """Values of `predict.tta` -> for each view, the axes along which pictures are flipped, and whether they are transposed
 first; the same views as `networks.tta.VIEWS`."""
+
+
+@dataclass(frozen=True)
+class TileBoxes:
+    """Boxes found in tiles.
+
+    Attributes:
+        boxes: (n, 4) x0, y0, x1, y1 in pixels of their tile.
+        scores: (n,) in (0, 1].
+        labels: (n,) classes.
+        tile: (n,) row of each one's tile.
+    """
+
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    tile: NDArray[np.int64]
+
+    def table(self, tile_ids: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+        """Write them as rows with the columns `scene_detections.IN_TILES`."""
+        import pandas as pd
+        from scipy.special import logit
+
+        columns = [
+            [tile_ids[row] for row in self.tile],
+            [names[label] for label in self.labels],
+            *self.boxes.T,
+            logit(np.clip(self.scores, SURE, 1 - SURE)),
+        ]
+        return pd.DataFrame(dict(zip(IN_TILES, columns, strict=True)))
 
 
 class Batches(Protocol):

@@ -36,8 +36,9 @@ HEADLINES = {
     "lrp": "box_lrp",
     "f1": "box_f1",
     "false_alarms_per_image": "box_false_alarms_per_image",
+    "false_alarms_per_square_km": "box_false_alarms_per_square_km",
 }
-"""Measure -> its name in `metrics.json`."""
+"""Measure -> its name in `metrics.json`. The last one is there only where the ground area is known."""
 
 
 Every = Mapping[tuple[str, str], Mapping[str, Score]]
@@ -59,6 +60,8 @@ def with_boxes(metrics: Metrics, every: Every) -> Metrics:
     """Add the figures of all classes and sizes to those of `metrics.json`."""
     figures, spans, notes = dict(metrics.figures), dict(metrics.intervals), list(metrics.notes)
     for measure, name in HEADLINES.items():
+        if measure not in every[ALL, "all"]:
+            continue
         value, interval = every[ALL, "all"][measure]
         if np.isnan(value):
             notes.append(f"{name} is undefined: {interval.reason}")

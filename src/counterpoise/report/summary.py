@@ -40,6 +40,7 @@ MEANINGS = {
     "box_lrp": "errors of place, misses and false alarms together; 0 is best",
     "box_f1": "balance of precision and recall of all boxes, at an IoU of 0.5",
     "box_false_alarms_per_image": "wrong boxes in an image on average",
+    "box_false_alarms_per_square_km": "wrong boxes in a square kilometre of test on average",
     "mean_average_precision": "mean of average precision over the labels present",
     "roc_auc": "chance that a positive ranks above a negative",
     "expected_calibration_error": "gap between probability and observed share; lower is better",

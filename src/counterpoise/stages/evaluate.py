@@ -1,6 +1,7 @@
 """Score the decisions on the test set, with confidence intervals.
 
-Reads `results/predictions/test.parquet`, `results/detections/test/`, `models/decision.json`. Writes
+Reads `results/predictions/test.parquet`, `results/detections/test/`, `models/decision.json`, and for detections
+`data/manifest.csv`, `data/splits.csv` and `data/scenes.csv`. Writes
 `reports/metrics.json`, `reports/plots/` and `reports/evaluate.sums`.
 """
 
@@ -15,7 +16,7 @@ from pydantic import Field
 
 from counterpoise import labels
 from counterpoise.artifacts import decision as decision_file
-from counterpoise.artifacts import detections, metrics, plots, predictions
+from counterpoise.artifacts import detections, manifest, metrics, plots, predictions, scenes, splits
 from counterpoise.artifacts.decision import Boxes
 from counterpoise.config import Prevalences, Section, Seed
 from counterpoise.decision import boxes
@@ -25,6 +26,7 @@ from counterpoise.evaluation import box_tables, tasks
 from counterpoise.evaluation.box_scores import Scenes
 from counterpoise.evaluation.class_scores import of_class
 from counterpoise.evaluation.differences import differences_table
+from counterpoise.evaluation.estimates import Floats
 from counterpoise.evaluation.headline import headline
 from counterpoise.evaluation.prevalence_table import prevalence_grid, prevalence_table
 from counterpoise.evaluation.scores import Truth, units_of_classes, variants
@@ -100,8 +102,17 @@ def score(
     return headline(scores, of_class(decided, truth, truth.positive), truth, decision, task), tables
 
 
-def scenes_of(test: predictions.Predictions, found: detections.Tables, decision: Boxes) -> Scenes:
-    """Decide for boxes, and put them beside the objects that are there."""
+def scenes_of(
+    test: predictions.Predictions, found: detections.Tables, decision: Boxes, square_km: Floats | None = None
+) -> Scenes:
+    """Decide for boxes, and put them beside the objects that are there.
+
+    Args:
+        test: The images, with their units.
+        found: Detections and objects.
+        decision: Which boxes are decided for.
+        square_km: (images,) ground that each shows; `None` where it is unknown.
+    """
     there, truth = detections.arrays(found, "test", test.image_ids, test.classes)
     return Scenes(
         there,
@@ -110,6 +121,7 @@ def scenes_of(test: predictions.Predictions, found: detections.Tables, decision:
         boxes.decided(decision, there.scores, there.label),
         unit_codes(test.groups),
         test.classes,
+        square_km,
     )
 
 
@@ -140,9 +152,11 @@ def main(root: Path, params: Params) -> None:
     with one_thread():
         result, tables = score(test, decision, params.evaluate, params.seed)
         if decision.boxes is not None:
-            scenes = scenes_of(test, detections.read(root, "test"), decision.boxes)
-            every = box_tables.scores(scenes)
-            result, tables = box_tables.with_boxes(result, every), tables | box_tables.tables(scenes, every)
+            images = splits.join(root, manifest.read(root), splits.read(root))
+            square_km = scenes.square_km(scenes.read(root), images, test.image_ids)
+            there = scenes_of(test, detections.read(root, "test"), decision.boxes, square_km)
+            every = box_tables.scores(there)
+            result, tables = box_tables.with_boxes(result, every), tables | box_tables.tables(there, every)
     counts = units_of_classes(labels.indicators(test.labels, test.classes), unit_codes(test.groups)).tolist()
     for line in console_warnings(result.notes[2:], test.classes, counts):
         warn(line)

@@ -1,6 +1,6 @@
 """Read images and labels, check them, and write them in one schema.
 
-Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/boxes.csv`,
+Reads the folder `ingest.root`. Writes `data/manifest.csv`, `data/classes.json`, `data/boxes.csv`, `data/scenes.csv`,
 `data/rejected.csv`, `data/thumbnails.npy`, `data/pixels.json`, and `data/ingest.sums`. Every image is decoded once,
 and a second time once the range of all images is known if it has more than 8 bits or transparency; every row that is
 not used is listed with its reason.
@@ -21,9 +21,9 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from counterpoise import config, images, labels, sources, tasks
-from counterpoise.artifacts import boxes, classes, manifest, pixels, rejected, thumbnails
+from counterpoise.artifacts import boxes, classes, manifest, pixels, rejected, scenes, thumbnails
 from counterpoise.config import InputError, Listed, Name, Section
-from counterpoise.dataset import box_curation, class_names, curation, decoding, image_paths, label_warnings
+from counterpoise.dataset import box_curation, class_names, curation, decoding, ground, image_paths, label_warnings
 from counterpoise.dataset.curation import Labelled, Refusal
 from counterpoise.sources import Row
 from counterpoise.stages import count_of, list_counts, run, warn
@@ -368,6 +368,8 @@ def main(root: Path, params: Params) -> None:
         warn(warning)
     manifest.write(root, result.manifest)
     boxes.write(root, result.boxes)
+    has_boxes = tasks.find(params.task).HAS_BOXES
+    scenes.write(root, ground.find(root, result.manifest, warn) if has_boxes else scenes.empty())
     classes.write(root, result.classes)
     rejected.write(root, result.rejected)
     thumbnails.write(root, result.thumbnails)

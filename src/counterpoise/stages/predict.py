@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from counterpoise import labels
-from counterpoise.artifacts import clusters, detections, features, model, predictions, tile_boxes, tiles
+from counterpoise.artifacts import boxes, clusters, detections, features, model, predictions, splits, tiles
 from counterpoise.boxes.scenes import Merging
 from counterpoise.config import PATH, BatchSize, InputError, Section, Tta
 from counterpoise.dataset import aggregation, scene_detections
@@ -164,6 +163,47 @@ def logits_of(
     return ensembling.average(logits, params.average, card.task).numpy()
 
 
+def merging(params: Predict, views: int = 1) -> Merging:
+    """Say how boxes of one object become one.
+
+    Args:
+        params: Section `predict`.
+        views: How often each tile was looked at.
+    """
+    return Merging(params.merge, params.match, params.overlap, params.edge_px, params.min_score, views)
+
+
+def write_boxes(
+    root: Path, split: str, found: pd.DataFrame, part: tiles.Tiles, classes: tuple[str, ...], how: Merging
+) -> None:
+    """Write what a detector found in tiles: its boxes in scenes beside the objects there, and predictions of images.
+
+    An image has the logit of its highest box of each class, and the labels of its objects.
+
+    Args:
+        root: The repository.
+        split: val or test.
+        found: The columns `scene_detections.IN_TILES`.
+        part: All tiles of the split.
+        classes: The class names.
+        how: How boxes of one object become one.
+
+    Raises:
+        ValueError: A detection is of an unknown tile or class.
+    """
+    split_of, units = splits.read(root), clusters.units(root, part)
+    scene_ids = split_of["scene_id" if splits.has_blocks(split_of) else "image_id"]
+    scene_of = dict(zip(split_of["image_id"], scene_ids, strict=True))
+    there = scene_detections.objects(boxes.read(root), part.table, scene_of, units)
+    merged = scene_detections.merged(found, part.table, classes, how)
+    detections.write(root, split, detections.Tables(merged, there))
+    image_ids = tuple(sorted(set(part.table["image_id"])))
+    groups = tuple(units[image_id] for image_id in image_ids)
+    logits = scene_detections.highest(merged, image_ids, classes, how.min_score)
+    labels = scene_detections.labels_of(there, image_ids)
+    predictions.write(root, split, predictions.Predictions(image_ids, groups, labels, classes, logits))
+
+
 def main(root: Path, params: Params) -> None:
     """Predict validation and test."""
     from counterpoise.networks import devices  # here, since it imports torch, which `check` does not need
@@ -190,43 +230,19 @@ def _classify(root: Path, card: model.Card, params: Predict, compute: Compute) -
 
 
 def _detect(root: Path, card: model.DetectorCard, params: Predict, compute: Compute) -> None:
-    """Predict boxes, and of them logits of images: of each class the highest logit of its boxes."""
+    """Predict boxes, and of them logits of images."""
     from counterpoise.dataset import box_inputs
     from counterpoise.detection import building, inference
 
     detectors = [building.rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     multiple_px = building.coarsest_px(card.backbone, building.of_card(card).detector)
-    views = len(detectors) * len(inference.VIEWS[params.tta])
-    how = Merging(params.merge, params.match, params.overlap, params.edge_px, params.min_score, views)
+    how = merging(params, len(detectors) * len(inference.VIEWS[params.tta]))
     for split in ("val", "test"):
         part = tiles.read(root, split)
-        units, boxes = clusters.units(root, part), tile_boxes.read(root, split)
         inputs = box_inputs.unchanged(part, card.classes, card.input_px, multiple_px, card.backbone)
-        of_tiles = inference.find(detectors, inputs, params.batch_size, params.tta, compute, f"predict {split}")
-        found = scene_detections.found_in_scenes(part.table, of_tiles, card.classes, how)
-        there = scene_detections.there_in_scenes(part.table, boxes, units)
-        detections.write(root, split, detections.Tables(found, there))
-        predictions.write(root, split, _images(part.table, found, there, units, card.classes, params.min_score))
-
-
-def _images(
-    table: pd.DataFrame,
-    found: pd.DataFrame,
-    there: pd.DataFrame,
-    units: dict[str, str],
-    classes: tuple[str, ...],
-    min_score: float,
-) -> predictions.Predictions:
-    """Predict which classes each image shows."""
-    image_ids = tuple(sorted(set(table["image_id"])))
-    shown = there[there["ignore"] == 0].groupby("image_id")["label"].agg(set).to_dict()
-    return predictions.Predictions(
-        image_ids=image_ids,
-        groups=tuple(units[image_id] for image_id in image_ids),
-        labels=tuple(labels.join(shown.get(image_id, ())) for image_id in image_ids),
-        classes=classes,
-        logits=scene_detections.image_logits(found, image_ids, classes, min_score),
-    )
+        found = inference.find(detectors, inputs, params.batch_size, params.tta, compute, f"predict {split}")
+        table = found.table(part.table["tile_id"].tolist(), card.classes)
+        write_boxes(root, split, table, part, card.classes, how)
 
 
 if __name__ == "__main__":

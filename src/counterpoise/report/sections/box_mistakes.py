@@ -81,7 +81,7 @@ def _shown(
     facts: Facts, of: Objects, image: int, box: Boxes, outcomes: tuple[Outcome, ...], words: str, picture: Picture
 ) -> Mistake:
     image_id = facts.test.image_ids[image]
-    window = around(box, *_size(facts, image_id))
+    window = around(box, *_area(facts, image_id)[2:])
     return Mistake(image_id, outcomes, f"{image_id}: {words}", picture(image_id, window, _layers(of, image, window)))
 
 
@@ -96,8 +96,7 @@ def _scenes(facts: Facts, of: Objects, most: int, picture: Picture) -> tuple[Gal
     mistakes = []
     for image in order.tolist():
         image_id = facts.test.image_ids[image]
-        width, height = _size(facts, image_id)
-        window = _worst_place(of, image, width, height)
+        window = _worst_place(of, image, _area(facts, image_id))
         alarms = counted(int(wrong[image]), "false alarm")
         texts = ((f"{right[image]} found", "found"), (f"{missed[image]} missed", "missed"), (alarms, "alarm"))
         outcomes = tuple(Outcome(word, style, (), 0) for word, style in texts)
@@ -105,24 +104,26 @@ def _scenes(facts: Facts, of: Objects, most: int, picture: Picture) -> tuple[Gal
         uri = picture(image_id, window, _layers(of, image, window))
         mistakes.append(Mistake(image_id, outcomes, f"{image_id}: {words}", uri))
     text = f"{len(mistakes)} of {counted(count, 'scene')}, most errors first."
-    if any(max(_size(facts, facts.test.image_ids[image])) > SCENE_PX for image in order.tolist()):
+    areas = np.array([_area(facts, facts.test.image_ids[image]) for image in order.tolist()])
+    if (areas[:, 2:] - areas[:, :2]).max() > SCENE_PX:
         text += f" Of a larger scene, {SCENE_PX} x {SCENE_PX} px around an error are shown; the numbers count it all."
     return (Gallery("Scenes", text, tuple(mistakes), wide=True),)
 
 
-def _worst_place(of: Objects, image: int, width: int, height: int) -> Window:
-    """Choose the place of a scene around the error with most errors near it."""
+def _worst_place(of: Objects, image: int, area: Window) -> Window:
+    """Choose the place of a scene, or of a block, around the error with most errors near it."""
     boxes = np.concatenate(
         [
             of.found.boxes[of.wrong & (of.found.image == image)],
             of.truth.boxes[of.wanted & of.fates.missed & (of.truth.image == image)],
         ]
     )
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 if len(boxes) else np.array([[width / 2, height / 2]])
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 if len(boxes) else np.array([[*area]]).reshape(2, 2).mean(axis=0)[None]
     near = (np.abs(centres[:, None] - centres[None]) <= SCENE_PX / 2).all(axis=2).sum(axis=1)
     x, y = centres[int(near.argmax())]
-    side_x, side_y = min(width, SCENE_PX), min(height, SCENE_PX)
-    left, top = round(min(max(x - side_x / 2, 0), width - side_x)), round(min(max(y - side_y / 2, 0), height - side_y))
+    side_x, side_y = min(area[2] - area[0], SCENE_PX), min(area[3] - area[1], SCENE_PX)
+    left = round(min(max(x - side_x / 2, area[0]), area[2] - side_x))
+    top = round(min(max(y - side_y / 2, area[1]), area[3] - side_y))
     return left, top, left + side_x, top + side_y
 
 
@@ -141,6 +142,9 @@ def _layers(of: Objects, image: int, window: Window) -> list[Drawn]:
     ]
 
 
-def _size(facts: Facts, image_id: str) -> tuple[int, int]:
-    row = facts.manifest.loc[facts.manifest["image_id"] == image_id, ["width_px", "height_px"]].iloc[0]
-    return int(row["width_px"]), int(row["height_px"])
+def _area(facts: Facts, image_id: str) -> Window:
+    """Return the part of a scene that an image is: all of it, or a block."""
+    row = facts.manifest[facts.manifest["image_id"] == image_id].iloc[0]
+    if "scene_id" in facts.manifest:
+        return int(row["x0_px"]), int(row["y0_px"]), int(row["x1_px"]), int(row["y1_px"])
+    return 0, 0, int(row["width_px"]), int(row["height_px"])

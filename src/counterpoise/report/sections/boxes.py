@@ -206,7 +206,8 @@ def in_data(facts: Facts, of: Objects) -> Part:
     import pandas as pd
 
     labelled = of.labelled[of.labelled["ignore"] == 0]
-    shape = facts.manifest.set_index("image_id")[["width_px", "height_px"]]
+    scene = "scene_id" if "scene_id" in facts.manifest else "image_id"
+    shape = facts.manifest.drop_duplicates(scene).set_index(scene)[["width_px", "height_px"]]
     x, y = ((labelled[f"{axis}0_px"] + labelled[f"{axis}1_px"]) / 2 for axis in "xy")
     sides = shape.loc[labelled["image_id"]].to_numpy(dtype=np.float64)
     column, row = (
@@ -230,7 +231,7 @@ def in_data(facts: Facts, of: Objects) -> Part:
         ),
     )
     scarce, common = rows[-1], rows[0]
-    text = f"The labels have {counted(len(labelled), 'object')} in {counted(len(facts.manifest), 'image')}."
+    text = f"The labels have {counted(len(labelled), 'object')} in {counted(len(shape), 'image')}."
     if scarce[1] and common[1] > scarce[1]:
         text += f" For each {quote(scarce[0])} there are {common[1] / scarce[1]:.3g} of {quote(common[0])}."
     table = Table("Size of objects in the data", ("class", "objects", *SIZE_NAMES.values()), size_rows(facts, labelled))
@@ -282,8 +283,8 @@ def _per_area(facts: Facts) -> str:
     own = _figures(facts, "")
     own = own[own["measure"] == "false_alarms_per_square_km"]
     if not len(own):
-        return " (how much ground an image shows is not known, so there is no number per square kilometre)"
-    return f", {write_value(own['value'].iloc[0])} per square kilometre"
+        return ""
+    return f", {own['value'].iloc[0]:.3g} per square kilometre"
 
 
 def _how_sure(facts: Facts) -> str:

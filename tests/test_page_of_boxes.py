@@ -1,0 +1,148 @@
+"""From generated scenes to the page: boxes of a perturbed truth, cut to tiles and brought back, then all stages."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+from PIL import Image
+from tests import perturbed
+
+from counterpoise import config
+from counterpoise.artifacts import detections, plots, predictions, rejected
+from counterpoise.artifacts import scenes as scenes_file
+from counterpoise.demos import scenes as demo
+from counterpoise.stages import decide, evaluate, ingest, oversample, report, split, tile
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FOOT = 0.2  # metres of a pixel
+
+
+class Content(HTMLParser):
+    """Text of a page, and of each section by its id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sections: dict[str, list[str]] = {}
+        self.open: list[str] = []
+        self.hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "section":
+            self.open.append(dict(attrs).get("id") or "")
+            self.sections.setdefault(self.open[-1], [])
+        self.hidden += tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "section":
+            self.open.pop()
+        self.hidden -= tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        if not self.hidden:
+            for name in self.open or [""]:
+                self.sections.setdefault(name, []).append(data)
+
+
+def write_scenes(root: Path, count: int, *, on_earth: bool) -> None:
+    """Write generated scenes; as GeoTIFFs of 0.2 m if they lie on the earth."""
+    folder = root / "data/raw/scenes"
+    folder.mkdir(parents=True)
+    demo.write(folder, demo.Params(scenes=count, panel_frac=0.5, look_alikes=1.0, seed=0))
+    if not on_earth:
+        return
+    content = json.loads((folder / "annotations.json").read_text())
+    for number, image in enumerate(content["images"]):
+        path = folder / image["file_name"]
+        with rasterio.open(
+            path.with_suffix(".tif"), "w", driver="GTiff", width=640, height=640, count=3, dtype="uint8",
+            crs="EPSG:25832", transform=rasterio.Affine(FOOT, 0, 5e5 + 1000 * number, 0, -FOOT, 5.5e6),
+        ) as raster:  # fmt: skip
+            raster.write(np.moveaxis(np.asarray(Image.open(path)), -1, 0))
+        path.unlink()
+        image["file_name"] = path.with_suffix(".tif").relative_to(folder).as_posix()
+    (folder / "annotations.json").write_text(json.dumps(content))
+
+
+def run(root: Path, *, blocks: bool) -> None:
+    content: dict[str, Any] = config.parse((REPOSITORY / "presets/scenes.yaml").read_text())
+    content["ingest"] |= {"root": "data/raw/scenes"}
+    content["split"] |= {"val_frac": 0.3, "test_frac": 0.3}
+    content["evaluate"] |= {"resamples": 100}
+    if blocks:
+        content["split"]["blocks"] = {"size_px": 320, "guard_px": 128}
+        content["tile"] |= {"size_px": 128, "overlap_px": 64}
+    (root / config.PATH).write_text(json.dumps(content))
+    for stage in (ingest, split, tile, oversample):
+        stage.main(root, config.read(root, stage.Params))
+    perturbed.write(root)
+    for stage in (decide, evaluate, report):
+        stage.main(root, config.read(root, stage.Params))
+
+
+@pytest.fixture(scope="module", params=["scenes", "blocks on the earth"])
+def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("page")
+    blocks = request.param != "scenes"
+    write_scenes(root, 6 if blocks else 8, on_earth=blocks)
+    run(root, blocks=blocks)
+    return root
+
+
+@pytest.fixture
+def page(root: Path) -> Content:
+    content = Content()
+    content.feed((root / report.PATH).read_text())
+    return content
+
+
+def text(page: Content, section: str) -> str:
+    return " ".join(" ".join(page.sections[section]).split())
+
+
+def test_no_section_is_empty_and_no_value_leaks(page: Content) -> None:
+    assert {"boxes", "box-curves", "box-errors", "box-sizes", "box-data"} <= set(page.sections)
+    for name in page.sections:
+        words = text(page, name)
+        assert len(words) > 40 or not name, name
+        assert not re.search(r"\bnan\b|\bNone\b|Traceback|undefined\b", words), name
+
+
+def test_figures_of_the_page_are_those_of_the_plots(root: Path, page: Content) -> None:
+    sizes = plots.read(root, "detection_sizes").set_index(["class", "size", "measure"])
+    words = text(page, "boxes")
+    for name in ("", "panel", "roof"):
+        for measure in ("precision", "recall", "f1", "average_precision"):
+            value, low, high = sizes.loc[(name, "all", measure), ["value", "low", "high"]].tolist()
+            shown = f"{value:.2f}" + ("" if np.isnan(low) else f" [{low:.2f}, {high:.2f}]")
+            assert shown in words, (name, measure, shown)
+
+
+def test_every_image_of_test_has_its_labels_and_no_object_is_lost(root: Path) -> None:
+    there = detections.read(root, "test").there
+    test = predictions.read(root, "test")
+    assert set(there["image_id"]) <= set(test.image_ids)
+    objects = there[there["ignore"] == 0]
+    assert not objects.duplicated(["image_id", "box"]).any()
+    assert not (rejected.read(root)["kind"] == "rejected").any()
+    for image_id, cell in zip(test.image_ids, test.labels, strict=True):
+        assert set(filter(None, cell.split("|"))) == set(objects.loc[objects["image_id"] == image_id, "label"])
+
+
+def test_square_kilometres_appear_where_scenes_lie_on_the_earth(root: Path, page: Content) -> None:
+    metrics = json.loads((root / "reports/metrics.json").read_text())
+    name, on_earth = "box_false_alarms_per_square_km", len(scenes_file.read(root)) > 0
+    assert (name in metrics) == on_earth
+    assert ("per square kilometre" in text(page, "boxes")) == on_earth
+    if on_earth:
+        splits = pd.read_csv(root / "data/splits.csv")
+        own = splits[splits["split"] == "test"]
+        sides = own[["x1_px", "y1_px"]].to_numpy() - own[["x0_px", "y0_px"]].to_numpy()
+        square_km = sides.prod(axis=1).sum() * FOOT**2 / 1e6
+        alarms = metrics["box_false_alarms_per_image"] * len(own)
+        assert metrics[name] == pytest.approx(alarms / square_km, rel=0.01)
