@@ -216,13 +216,16 @@ def teach(
     rows = _choose(stage, pool, proposed, truth, lesson, rule, use)
     own = ((rows.labels > 0) & ~rows.extra).nonzero()[:, 0]
     features = pool(rows.boxes)
+    easy = features[own]
     harder = use.adversary.attack(
-        features[own],
+        easy,
         lambda changed: lesson.class_loss(stage(changed).logits, rows.labels[own]),
         use.adversary_params,
         lesson.generator,
     )
-    predicted = stage(features.index_put((own,), harder.to(features.dtype)))
+    if harder is not easy:  # a copy of all features is dear
+        features = features.index_put((own,), harder.to(features.dtype))
+    predicted = stage(features)
     class_loss, box_loss = _losses(predicted, rows, lesson, rule, use)
     return Taught(
         class_loss=rule.weight * class_loss,
