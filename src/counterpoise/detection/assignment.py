@@ -30,12 +30,12 @@ class Assigned:
     ious: Tensor
 
 
-def check(truth: Sequence[Truth], classes: int) -> None:
+def check(truth: Sequence[Truth], count: int) -> None:
     """Check the true boxes of a batch, since a box that is not finite ends the process inside torchvision.
 
     Args:
         truth: Of each image.
-        classes: Number of classes c.
+        count: Number of classes c.
 
     Raises:
         ValueError: A box is not finite or has no area, or a label is not in 0..c-1; with image and row.
@@ -51,14 +51,19 @@ def check(truth: Sequence[Truth], classes: int) -> None:
                     f"image {image} of the batch, {kind} row {row}: {boxes[row].tolist()}; "
                     "expected finite x0 < x1 and y0 < y1"
                 )
-        wrong = (own.labels < 0) | (own.labels >= classes)
+        wrong = (own.labels < 0) | (own.labels >= count)
         if len(own.labels) != len(own.boxes):
             raise ValueError(f"image {image} of the batch: {len(own.labels)} labels of {len(own.boxes)} boxes")
         if wrong.any():
             row = int(wrong.nonzero()[0, 0])
             raise ValueError(
-                f"image {image} of the batch, labels row {row}: {int(own.labels[row])}; expected 0..{classes - 1}"
+                f"image {image} of the batch, labels row {row}: {int(own.labels[row])}; expected 0..{count - 1}"
             )
+
+
+def classes(truth: Truth) -> Tensor:
+    """Return the labels (k,) of true boxes where 0 is background: 1..c. No other place adds 1 to them."""
+    return truth.labels + 1
 
 
 def paired_ious(first: Tensor, second: Tensor) -> Tensor:
@@ -113,7 +118,7 @@ def assign(
 
     Returns:
         Labels, objects and IoUs. Boxes of which half the area lies in an ignored place are ignored, unless they belong
-        to an object. This is the only place that adds 1 to labels, since 0 is background.
+        to an object.
 
     Source: Ren et al. (2015), Faster R-CNN, section 3.1.2; torchvision's `Matcher`. There an object that no box
         overlaps makes every box its own; here it has none.
@@ -131,6 +136,6 @@ def assign(
         matched = matcher(overlaps[reached])
         ious, objects = overlaps.max(dim=0)
         between = matched == matcher.BETWEEN_THRESHOLDS
-        labels = torch.where(matched >= 0, truth.labels[objects] + 1, torch.where(between, -1, 0))
+        labels = torch.where(matched >= 0, classes(truth)[objects], torch.where(between, -1, 0))
     ignored = (covered_fracs(boxes, truth.ignored) >= IGNORED_IOA) & (labels <= 0)
     return Assigned(torch.where(ignored, -1, labels), objects, ious)

@@ -111,8 +111,9 @@ def _module() -> type[nn.Module]:
             decoded = [self.coder.decode_single(*pair) for pair in zip(codes, (p.boxes for p in places), strict=True)]
             scores = logits.detach().masked_fill(~torch.stack([place.kept for place in places]), -torch.inf)
             found, _ = self.choice.filter_proposals(torch.stack(decoded).detach(), scores, [size] * images, counts)
-            if truth is None or generator is None:
+            if truth is None:
                 return Proposed(found, {})
+            assert generator is not None, "anchors are chosen at random"
             losses = _losses(logits, codes, places, truth, generator)
             if guide is not None:
                 losses |= _guided_losses(guide, truth, self.strides, self.guided)
