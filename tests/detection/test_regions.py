@@ -12,7 +12,7 @@ from torchvision.ops import MultiScaleRoIAlign, box_iou
 
 from counterpoise.detection import regions, two_stage
 from counterpoise.detection.detectors import Plan
-from counterpoise.detection.regions import Rule, Switches, Taught
+from counterpoise.detection.regions import Batch, Rule, Switches, Taught
 from counterpoise.detection.teaching import Truth
 
 RULE = Rule(0.5, 1.0, regions.CODER_WEIGHTS)
@@ -30,10 +30,10 @@ def pool(boxes: list[Tensor]) -> Tensor:
     return pooled
 
 
-def stage(outputs: int = 4) -> Any:
+def stage() -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        built = regions.build(8, 16, CLASSES, outputs)
+        built = regions.build(8, 16, CLASSES, 4)
         for layer in (built.classes, built.boxes):
             assert isinstance(layer, nn.Linear)
             nn.init.normal_(layer.weight, std=0.5)
@@ -45,8 +45,9 @@ def use(box_loss: str = "smooth_l1", **changes: object) -> Switches:
     return regions.switches(Plan("tiny", CLASSES, SIDE, of, box_loss, BOX_PARAMS.get(box_loss, {}), ()))
 
 
-def taught(shown: list[Truth], switches: Switches, rule: Rule = RULE, outputs: int = 4) -> Taught:
-    return regions.teach(stage(outputs), pool, PROPOSED, shown, (SIDE, SIDE), lesson(), rule, switches)
+def taught(shown: list[Truth], switches: Switches, rule: Rule = RULE, proposed: list[Tensor] | None = None) -> Taught:
+    batch = Batch(pool, (SIDE, SIDE), shown, lesson(), switches)
+    return regions.teach(stage(), rule, PROPOSED if proposed is None else proposed, batch)
 
 
 def both(found: Taught) -> tuple[float, float]:
@@ -104,7 +105,7 @@ def test_regions_in_ignored_places_teach_nothing() -> None:
         before = both(taught(shown, use(sampler=sampler)))
         moved = [PROPOSED[0].clone(), PROPOSED[1]]
         moved[0][3] = torch.tensor([42.0, 2, 62, 18])
-        after = regions.teach(stage(), pool, moved, shown, (SIDE, SIDE), lesson(), RULE, use(sampler=sampler))
+        after = taught(shown, use(sampler=sampler), proposed=moved)
         assert both(after) == before, sampler
     assert both(taught(shown, use()))[0] != both(taught(TWO, use()))[0]
 
@@ -127,7 +128,7 @@ def test_uniform_boxes_teach_the_regression_alone() -> None:
     assert more.class_loss.item() == plain.class_loss.item()
     assert more.box_loss.item() != plain.box_loss.item()
     few = replace(use(proposals="iou_uniform", sampler="ohem"), samples=0)
-    alone = regions.teach(stage(), pool, PROPOSED, TWO, (SIDE, SIDE), lesson(), RULE, few)
+    alone = taught(TWO, few)
     assert alone.class_loss.item() == 0
     assert alone.box_loss.item() > 0
     assert [len(own) for own in alone.refined] == [0, 0]

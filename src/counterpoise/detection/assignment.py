@@ -34,12 +34,12 @@ class Assigned:
     ious: Tensor
 
 
-def check(truth: Sequence[Truth], classes: int) -> None:
+def check(truth: Sequence[Truth], count: int) -> None:
     """Check the true boxes of a batch, since a box that is not finite ends the process inside torchvision.
 
     Args:
         truth: Of each image.
-        classes: Number of classes c.
+        count: Number of classes c.
 
     Raises:
         ValueError: A box is not finite or has no area, or a label is not in 0..c-1; with image and row.
@@ -54,12 +54,17 @@ def check(truth: Sequence[Truth], classes: int) -> None:
                 raise ValueError(f"picture {picture}, {kind} {row} is {boxes[row].tolist()}; expected a positive area")
         if len(own.labels) != len(own.boxes):
             raise ValueError(f"picture {picture} has {len(own.labels)} labels of {len(own.boxes)} boxes")
-        wrong = (own.labels < 0) | (own.labels >= classes)
+        wrong = (own.labels < 0) | (own.labels >= count)
         if wrong.any():
             row = int(wrong.nonzero()[0, 0])
             raise ValueError(
-                f"picture {picture}, box {row} has label {int(own.labels[row])}; expected 0 to {classes - 1}"
+                f"picture {picture}, box {row} has label {int(own.labels[row])}; expected 0 to {count - 1}"
             )
+
+
+def classes(truth: Truth) -> Tensor:
+    """Return the labels (k,) of true boxes where 0 is background: 1..c. No other place adds 1 to them."""
+    return truth.labels + 1
 
 
 def paired_ious(first: Tensor, second: Tensor) -> Tensor:
@@ -114,7 +119,7 @@ def assign(
 
     Returns:
         Labels, objects and IoUs. Boxes of which half the area lies in an ignored place are ignored, unless they belong
-        to an object. This is the only place that adds 1 to labels, since 0 is background.
+        to an object.
 
     Source: Ren et al. (2015), Faster R-CNN, section 3.1.2; torchvision's `Matcher`. There an object that no box
         overlaps makes every box its own; here it has none.
@@ -146,7 +151,7 @@ def by_overlap(boxes: Tensor, truth: Truth, matcher: Callable[[Tensor], Tensor])
         ious, matches = overlaps.amax(dim=0), matcher(overlaps)
         objects = reached[matches.clamp_min(0)]
         positive = (matches >= 0) & (overlaps.gather(0, matches.clamp_min(0)[None])[0] > 0)
-        labels = torch.where(positive, truth.labels[objects] + 1, torch.where(matches == -2, -1, 0))
+        labels = torch.where(positive, classes(truth)[objects], torch.where(matches == -2, -1, 0))
     return Assigned(without_places(labels, boxes, truth.ignored), objects, ious)
 
 
@@ -204,5 +209,5 @@ def by_centre(cells: Sequence[Tensor], strides: Sequence[int], truth: Truth) -> 
         fits &= (longest > bounds[level][:, None]) & (longest <= bounds[level + 1][:, None])
         areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
         smallest, objects = torch.where(fits, areas, torch.inf).min(dim=1)
-        labels = torch.where(smallest.isfinite(), truth.labels[objects] + 1, 0)
+        labels = torch.where(smallest.isfinite(), classes(truth)[objects], 0)
     return Assigned(without_places(labels, all_cells, truth.ignored), objects, ious)

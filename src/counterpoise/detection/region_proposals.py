@@ -110,8 +110,9 @@ def _module() -> type[nn.Module]:
             decoded = [self.coder.decode_single(*pair) for pair in zip(codes, (p.boxes for p in places), strict=True)]
             scores = logits.detach().masked_fill(~torch.stack([place.kept for place in places]), -torch.inf)
             found, _ = self.choice.filter_proposals(torch.stack(decoded).detach(), scores, [size] * images, counts)
-            if truth is None or generator is None:
+            if truth is None:
                 return Proposed(found, {})
+            assert generator is not None, "anchors are chosen at random"
             losses = _losses(logits, codes, places, truth, generator)
             if guide is not None:
                 losses |= _guided_losses(guide, truth, self.strides, self.guided)
@@ -194,24 +195,26 @@ def _losses(
     from torchvision.models.detection._utils import BoxCoder
 
     coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
-    scores, wanted, offsets, targets = [], [], [], []
+    every, of_objects, wanted, targets = [], [], [], []
     for image, (place, own) in enumerate(zip(places, truth, strict=True)):
-        rows = place.kept.nonzero()[:, 0]
+        used = place.kept.nonzero()[:, 0]
+        boxes = place.boxes[used]
         assigned = assignment.assign(
-            place.boxes[rows], own, positive_iou=POSITIVE_IOU, background_iou=BACKGROUND_IOU, low_quality=True
+            boxes, own, positive_iou=POSITIVE_IOU, background_iou=BACKGROUND_IOU, low_quality=True
         )
         labels = assigned.labels.clamp_max(1)
-        candidates = Candidates(labels, assigned.ious, place.boxes[rows])
+        candidates = Candidates(labels, assigned.ious, boxes)
         sample = random_sampler.choose(candidates, count=SAMPLES, positive_frac=POSITIVE_FRAC, generator=generator)
-        chosen = torch.cat([sample.positives, sample.negatives])
-        scores.append(logits[image, rows[chosen]])
+        chosen, first = torch.cat([sample.positives, sample.negatives]), image * logits.shape[1]
+        every.append(first + used[chosen])
+        of_objects.append(first + used[sample.positives])
         wanted.append(labels[chosen].float())
-        offsets.append(codes[image, rows[sample.positives]])
         if len(own.boxes):
             objects = own.boxes.float()[assigned.objects[sample.positives]]
-            targets.append(coder.encode_single(objects, place.boxes[rows[sample.positives]]))
-    seen = max(sum(len(part) for part in scores), 1)
-    target = torch.cat([*targets, offsets[0].new_zeros(0, 4)])
-    classes = functional.binary_cross_entropy_with_logits(torch.cat(scores), torch.cat(wanted), reduction="sum")
-    boxes = functional.smooth_l1_loss(torch.cat(offsets), target, beta=BETA, reduction="sum")
-    return {"rpn_class": classes / seen, "rpn_box": boxes / seen}
+            targets.append(coder.encode_single(objects, boxes[sample.positives]))
+    scores, offsets = logits.flatten()[torch.cat(every)], codes.flatten(0, 1)[torch.cat(of_objects)]
+    target = torch.cat([*targets, offsets.new_zeros(0, 4)])
+    classes = functional.binary_cross_entropy_with_logits(scores, torch.cat(wanted), reduction="sum")
+    sizes = functional.smooth_l1_loss(offsets, target, beta=BETA, reduction="sum")
+    seen = max(len(scores), 1)
+    return {"rpn_class": classes / seen, "rpn_box": sizes / seen}

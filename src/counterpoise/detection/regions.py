@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from counterpoise.detection import adversaries, assignment, box_losses, prime, proposals, samplers
 from counterpoise.detection.detectors import Plan
@@ -69,11 +69,29 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Regions of a batch that teach, image after image.
+class Batch:
+    """What all stages see of a batch.
 
     Attributes:
-        boxes: (n_i, 4) of each image.
+        pool: From the boxes of each image to the pooled features of all, (n, c, 7, 7) float32.
+        size: Height and width of the pictures.
+        truth: Of each image.
+        lesson: Loss of classes, and the source of random choices.
+        use: Switches.
+    """
+
+    pool: Pool
+    size: tuple[int, int]
+    truth: Sequence[Truth]
+    lesson: Lesson
+    use: Switches
+
+
+class Rows(NamedTuple):
+    """Regions that teach, of one image or of several.
+
+    Attributes:
+        boxes: (n, 4) float32.
         labels: (n,) int64, 0 for background.
         objects: (n,) int64, a number for the true box of each, unique in the batch; of background any.
         targets: (n, 4) that true box; of background any.
@@ -81,7 +99,7 @@ class Rows:
         proposed: (n,) bool, which the stage before has found: neither true boxes nor extra ones.
     """
 
-    boxes: list[Tensor]
+    boxes: Tensor
     labels: Tensor
     objects: Tensor
     targets: Tensor
@@ -187,100 +205,88 @@ def inside(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     return clipped
 
 
-def teach(
-    stage: nn.Module,
-    pool: Pool,
-    proposed: Sequence[Tensor],
-    truth: Sequence[Truth],
-    size: tuple[int, int],
-    lesson: Lesson,
-    rule: Rule,
-    use: Switches,
-) -> Taught:
+def teach(stage: nn.Module, rule: Rule, proposed: Sequence[Tensor], batch: Batch) -> Taught:
     """Compute the losses of a stage, and the regions of the next one.
 
     Args:
         stage: As `build` gives it.
-        pool: From the boxes of each image to the pooled features of all, (n, c, 7, 7) float32.
-        proposed: (k_i, 4) proposals of each image, without gradients.
-        truth: Of each image.
-        size: Height and width of the pictures.
-        lesson: Loss of classes, and the source of random choices.
         rule: Of this stage.
-        use: Switches.
+        proposed: (k_i, 4) float32 proposals of each image, without gradients.
+        batch: What all stages see.
 
     Returns:
         The losses: that of classes is the mean over the regions that teach, that of boxes the sum over objects, divided
         by the number of all regions that teach, times `box_weight`.
     """
-    rows = _choose(stage, pool, proposed, truth, lesson, rule, use)
-    own = ((rows.labels > 0) & ~rows.extra).nonzero()[:, 0]
-    features = pool(rows.boxes)
+    import torch
+
+    use = batch.use
+    of_images = _choose(stage, rule, proposed, batch)
+    rows, counts = Rows(*map(torch.cat, zip(*of_images, strict=True))), [len(own.boxes) for own in of_images]
+    objects = ((rows.labels > 0) & ~rows.extra).nonzero()[:, 0]
+    features = batch.pool([own.boxes for own in of_images])
+    easy = features[objects]
     harder = use.adversary.attack(
-        features[own],
-        lambda changed: lesson.class_loss(stage(changed).logits, rows.labels[own]),
+        easy,
+        lambda changed: batch.lesson.class_loss(stage(changed).logits, rows.labels[objects]),
         use.adversary_params,
-        lesson.generator,
+        batch.lesson.generator,
     )
-    predicted = stage(features.index_put((own,), harder.to(features.dtype)))
-    class_loss, box_loss = _losses(predicted, rows, lesson, rule, use)
+    if harder is not easy:  # a copy of all features is dear
+        features = features.index_put((objects,), harder.to(features.dtype))
+    predicted = stage(features)
+    class_loss, box_loss = _losses(predicted, rows, objects, rule, batch)
+    moved = inside(decode(predicted.codes.detach(), rows.boxes, rule), batch.size)
+    kept = rows.proposed & usable(moved)
     return Taught(
         class_loss=rule.weight * class_loss,
         box_loss=rule.weight * use.box_weight * box_loss,
-        refined=_refined(predicted.codes.detach(), rows, size, rule),
+        refined=[own[here] for own, here in zip(torch.split(moved, counts), torch.split(kept, counts), strict=True)],
     )
 
 
-def _choose(
-    stage: nn.Module,
-    pool: Pool,
-    proposed: Sequence[Tensor],
-    truth: Sequence[Truth],
-    lesson: Lesson,
-    rule: Rule,
-    use: Switches,
-) -> Rows:
+def _choose(stage: nn.Module, rule: Rule, proposed: Sequence[Tensor], batch: Batch) -> list[Rows]:
     """Choose the regions that teach: of proposals and true boxes those that the sampler takes, and extra ones."""
     import torch
 
-    boxes = [torch.cat([found, own.boxes.float()]) for found, own in zip(proposed, truth, strict=True)]
+    use, generator = batch.use, batch.lesson.generator
+    boxes = [torch.cat([found, own.boxes.float()]) for found, own in zip(proposed, batch.truth, strict=True)]
     assigned = [
-        assignment.assign(all_of_image, own, positive_iou=rule.iou, background_iou=rule.iou)
-        for all_of_image, own in zip(boxes, truth, strict=True)
+        assignment.assign(candidates, own, positive_iou=rule.iou, background_iou=rule.iou)
+        for candidates, own in zip(boxes, batch.truth, strict=True)
     ]
-    scores: Sequence[Tensor | None] = [None] * len(boxes)
+    losses: Sequence[Tensor | None] = [None] * len(boxes)
     if use.sampler.NEEDS_LOSSES:
-        scores = _losses_of_all(stage, pool, boxes, [own.labels for own in assigned], lesson)
-    parts: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]] = []
-    before = 0
-    for image, own in enumerate(truth):
-        labels, objects, ious = assigned[image].labels, assigned[image].objects, assigned[image].ious
+        losses = _losses_of_all(stage, boxes, [own.labels for own in assigned], batch)
+    found, before = [], 0
+    for image, own in enumerate(batch.truth):
+        matched, true = assigned[image], own.boxes.float()
         sample = use.sampler.choose(
-            samplers.Candidates(labels, ious, boxes[image], scores[image]),
+            samplers.Candidates(matched.labels, matched.ious, boxes[image], losses[image]),
             count=use.samples,
             positive_frac=use.positive_frac,
-            generator=lesson.generator,
+            generator=generator,
         )
-        rows = torch.cat([sample.positives, sample.negatives])
-        none = torch.zeros_like(rows, dtype=torch.bool)
-        targets = own.boxes.float()[objects[rows]] if len(own.boxes) else torch.zeros_like(boxes[image][rows])
-        parts.append(
-            (boxes[image][rows], labels[rows], objects[rows] + before, targets, none, rows < len(proposed[image]))
+        chosen = torch.cat([sample.positives, sample.negatives])
+        rows = Rows(
+            boxes=boxes[image][chosen],
+            labels=matched.labels[chosen],
+            objects=matched.objects[chosen] + before,
+            targets=true[matched.objects[chosen]] if len(true) else torch.zeros_like(boxes[image][chosen]),
+            extra=torch.zeros_like(chosen, dtype=torch.bool),
+            proposed=chosen < len(proposed[image]),
         )
-        extra = use.proposals.extra(own.boxes.float(), use.proposals_params, lesson.generator)
+        extra = use.proposals.extra(true, use.proposals_params, generator)
         if extra is not None:
             of, every = extra.objects, torch.ones_like(extra.objects, dtype=torch.bool)
-            added = (extra.boxes, own.labels[of] + 1, of + before, own.boxes.float()[of], every, ~every)
-            joined = [torch.cat(pair) for pair in zip(parts[-1], added, strict=True)]
-            parts[-1] = (joined[0], joined[1], joined[2], joined[3], joined[4], joined[5])
-        before += len(own.boxes)
-    first, *others = zip(*parts, strict=True)
-    return Rows(list(first), *(torch.cat(part) for part in others))
+            added = Rows(extra.boxes, assignment.classes(own)[of], of + before, true[of], every, ~every)
+            rows = Rows(*map(torch.cat, zip(rows, added, strict=True)))
+        found.append(rows)
+        before += len(true)
+    return found
 
 
-def _losses_of_all(
-    stage: nn.Module, pool: Pool, boxes: Sequence[Tensor], labels: Sequence[Tensor], lesson: Lesson
-) -> list[Tensor]:
+def _losses_of_all(stage: nn.Module, boxes: Sequence[Tensor], labels: Sequence[Tensor], batch: Batch) -> list[Tensor]:
     """Compute the loss of the class of each region without gradients, 0 where it is ignored."""
     import torch
 
@@ -289,53 +295,51 @@ def _losses_of_all(
         seen = every >= 0
         used = [of_image[own >= 0] for of_image, own in zip(boxes, labels, strict=True)]
         losses = torch.zeros(len(every), device=every.device)
-        losses[seen] = lesson.class_loss(stage(pool(used)).logits, every[seen]).float()
+        if seen.any():
+            logits = stage(batch.pool(used)).logits
+            losses[seen] = batch.lesson.class_loss(logits, every[seen]).float()
     return list(torch.split(losses, [len(own) for own in labels]))
 
 
-def _losses(predicted: Predicted, rows: Rows, lesson: Lesson, rule: Rule, use: Switches) -> tuple[Tensor, Tensor]:
-    """Compute the losses of classes and boxes of the regions that teach."""
+def _losses(predicted: Predicted, rows: Rows, objects: Tensor, rule: Rule, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Compute the losses of classes and boxes of the regions that teach.
+
+    Args:
+        predicted: Of these regions.
+        rows: The regions.
+        objects: Numbers of those that hold an object, without the extra ones.
+        rule: Of the stage.
+        batch: What all stages see.
+    """
     import torch
     from torchvision.models.detection._utils import BoxCoder
 
-    seen, own = ~rows.extra, ((rows.labels > 0) & ~rows.extra).nonzero()[:, 0]
-    boxes = torch.cat(rows.boxes)
+    use, seen, labels = batch.use, ~rows.extra, rows.labels[objects]
     losses = torch.zeros_like(predicted.logits[:, 0])
     if seen.any():
-        losses = losses.index_put((seen,), lesson.class_loss(predicted.logits[seen], rows.labels[seen]).float())
-    labels = rows.labels[own]
+        of_seen = batch.lesson.class_loss(predicted.logits[seen], rows.labels[seen])
+        losses = losses.index_put((seen,), of_seen.float())
+    moved = decode(predicted.codes[objects].detach(), rows.boxes[objects], rule)
     positives = prime.Positives(
         labels=labels,
-        objects=rows.objects[own],
-        ious=assignment.paired_ious(decode(predicted.codes[own].detach(), boxes[own], rule), rows.targets[own]),
-        probs=predicted.logits[own].softmax(dim=1).gather(1, labels[:, None])[:, 0],
-        losses=losses[own],
+        objects=rows.objects[objects],
+        ious=assignment.paired_ious(moved, rows.targets[objects]),
+        probs=predicted.logits[objects].softmax(dim=1).gather(1, labels[:, None])[:, 0],
+        losses=losses[objects],
     )
-    factors = torch.ones_like(losses).index_put((own,), use.prime.class_weights(positives, use.prime_params))
+    factors = torch.ones_like(losses).index_put((objects,), use.prime.class_weights(positives, use.prime_params))
     without = predicted.logits[:0].sum()  # 0, so that all parameters have a gradient even if no region teaches
     class_loss = (losses * factors).sum() / max(int(seen.sum()), 1) + without
-    on = torch.cat([own, rows.extra.nonzero()[:, 0]])
+    on = torch.cat([objects, rows.extra.nonzero()[:, 0]])
     weights = use.prime.box_weights(positives, use.prime_params)
-    weights = torch.cat([weights, weights.new_ones(len(on) - len(own))])
+    weights = torch.cat([weights, weights.new_ones(len(on) - len(objects))])
+    codes, boxes, target = predicted.codes[on], rows.boxes[on], rows.targets[on]
     if use.box_loss.ON == "deltas":
-        codes, target = predicted.codes[on], BoxCoder(rule.coder_weights).encode_single(rows.targets[on], boxes[on])
+        target = BoxCoder(rule.coder_weights).encode_single(target, boxes)
     else:
-        codes, target = decode(predicted.codes[on], boxes[on], rule), rows.targets[on]
-    box_loss = (weights * use.box_loss.loss(codes, target, use.box_params)).sum() / max(len(boxes), 1)
+        codes = decode(codes, boxes, rule)
+    box_loss = (weights * use.box_loss.loss(codes, target, use.box_params)).sum() / max(len(rows.boxes), 1)
     return class_loss, box_loss
-
-
-def _refined(codes: Tensor, rows: Rows, size: tuple[int, int], rule: Rule) -> list[Tensor]:
-    """Move the proposals that taught to where the stage says that their objects are."""
-    import torch
-
-    found = []
-    counts = [len(boxes) for boxes in rows.boxes]
-    moved = inside(decode(codes, torch.cat(rows.boxes), rule), size)
-    for boxes, proposed in zip(torch.split(moved, counts), torch.split(rows.proposed, counts), strict=True):
-        kept = boxes[proposed]
-        found.append(kept[usable(kept)])
-    return found
 
 
 def mean_probs(stages: Sequence[nn.Module], pooled: Tensor) -> tuple[Tensor, Tensor]:

@@ -76,11 +76,11 @@ def _module() -> type[nn.Module]:
                 return _find(list(self.stages), self.rules, pool, self.first(levels, size).boxes, size)
             assert lesson is not None, "what is to be learned comes with a lesson"
             assignment.check(truth, self.plan.classes)
-            use = regions.switches(self.plan)
+            batch = regions.Batch(pool, size, truth, lesson, regions.switches(self.plan))
             found: region_proposals.Proposed = self.first(levels, size, truth, lesson.generator)
             losses, boxes = found.losses, found.boxes
             for number, (stage, rule) in enumerate(zip(self.stages, self.rules, strict=True)):
-                taught = regions.teach(stage, pool, boxes, truth, size, lesson, rule, use)
+                taught = regions.teach(stage, rule, boxes, batch)
                 name = _name(number)
                 losses[f"{name}_class"], losses[f"{name}_box"] = taught.class_loss, taught.box_loss
                 boxes = taught.refined
