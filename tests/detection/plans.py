@@ -63,7 +63,7 @@ def section(name: str, **changes: Any) -> Detector:
         "adversary": "none",
         "after_regression": False,
         "cascade": Cascade(ious=[0.5], weights=[1.0]),
-        "options": Options(prime=OPTIONS, proposals={}, adversary={}, task_weights={}),
+        "options": Options(prime=OPTIONS, proposals={}, adversary={}),
     }
     return Detector(**{**stated, **changes})
 

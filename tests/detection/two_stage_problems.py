@@ -28,7 +28,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "dropout": {"side_frac": 0.4, "step": 2},
         "rotation": {"degrees": 20.0, "blocks": 2, "candidates": 2},
     },
-    "task_weights": {},
 }
 GUIDED = {"scale": 4.0, "centre_frac": 0.2, "ignore_frac": 0.5, "least_score": 0.01}
 ANCHORS = {"kind": "stated", "sizes_px": [8, 16, 32], "ratios": [1.0], "count": 1, "guided": GUIDED}

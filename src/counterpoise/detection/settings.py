@@ -47,8 +47,6 @@ class Options(Section):
     """Parameters of the values of `detector.proposals`."""
     adversary: dict[str, dict[str, Any]]
     """Parameters of the values of `detector.adversary`."""
-    task_weights: dict[str, dict[str, Any]]
-    """Parameters of the values of `detector.task_weights`."""
 
 
 class Detector(Section):

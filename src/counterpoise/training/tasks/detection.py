@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from counterpoise.artifacts.model import Card, DetectorCard
 from counterpoise.artifacts.prior import BoxPrior, Prior
 from counterpoise.artifacts.tiles import Tiles
-from counterpoise.config import validate
 from counterpoise.detection import building, task_weights
 from counterpoise.detection.detectors import Plan
 from counterpoise.networks import devices
@@ -73,11 +72,8 @@ def _fit_member(
     first = params.model.freeze_first if params.model.freeze == "first_n" else 0
     detector = building.build(own, params.model.weights, seed, first).to(memory_format=torch.channels_last)
     weights = task_weights.find(params.detector.task_weights)
-    options = params.detector.options.task_weights.get(params.detector.task_weights, {})
-    where = f"detector.options.task_weights.{params.detector.task_weights}"
-    network = Combined(
-        detector, weights.build(cast("Sequence[str]", detector.KEYS), validate(weights.Params, options, where))
-    )
+    keys = cast("Sequence[str]", detector.KEYS)
+    network = Combined(detector, weights.build(list(keys), weights.Params()))
     course = curriculum(drawn, natural, goal, params.train.epochs, members.deferred(params))
     fitted = loop.fit(network, course, val, params.train, compute, checkpoint, Boxes())
     prefix = "detector."
