@@ -1,5 +1,6 @@
 """From raw pictures with boxes to a page: a small detector is trained, finds boxes, decides and is scored."""
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import yaml
 
 from counterpoise import config, images
 from counterpoise.artifacts import detections, model, predictions, training
+from counterpoise.commands import predict as command
+from counterpoise.config import InputError
 from counterpoise.stages import decide, embed, evaluate, ingest, oversample, predict, report, split, tile, train
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -55,6 +58,7 @@ def write(root: Path, **changes: Any) -> None:
     content |= {name: scenes[name] for name in ("task", "demo", "ingest", "train", "decide", "predict")}
     content["ingest"]["root"] = "data/raw/marks"
     content["ingest"]["sources"]["coco"] |= {"file": "annotations.json", "split_key": ""}
+    content["tile"] |= {"size_px": SIDE, "overlap_px": 32}
     content["split"] |= {"val_frac": 0.2, "test_frac": 0.3}
     content["model"] |= {"backbone": "test_resnet", "weights": "none", "input_px": SIDE, "freeze": "none"}
     content["train"] |= {"epochs": 40, "learning_rate": 0.003, "warmup_epochs": 1.0, "ema": 0.8, "augment": "none"}
@@ -113,3 +117,32 @@ def test_the_card_rebuilds_the_detector(trained: Path) -> None:
 def test_the_page_shows_boxes(trained: Path) -> None:
     page = (trained / "reports/index.html").read_text()
     assert "square" in page
+
+
+def predicted(*arguments: str) -> str:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(arguments))
+
+
+def test_new_images_get_boxes_of_any_size_and_files_for_other_tools(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    scene = np.full((100, 150, 3), 110, dtype=np.uint8)
+    scene[20:38, 100:118] = KINDS["square"]
+    (tmp_path / "scene.png").write_bytes(images.encode_png(scene))
+    out = tmp_path / "found.json"
+    text = predicted(str(tmp_path / "scene.png"), "--out", str(out))
+    assert text.startswith(f"{tmp_path}/scene.png: ")
+    best = max(json.loads(out.read_text()), key=lambda row: float(row["score"]))
+    assert best["category_id"] == 1 + model.read_card(trained).classes.index("square")
+    assert best["bbox"] == pytest.approx([100, 20, 18, 18], abs=6)
+    with pytest.raises(InputError, match=r"states no position on the earth.*\.json"):
+        predicted(str(tmp_path / "scene.png"), "--out", str(tmp_path / "found.geojson"))
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match="1 of 2 images cannot be read"):
+        predicted(str(tmp_path / "scene.png"), str(tmp_path / "broken.png"))
+    for option, name in (("--logits", "a.parquet"), ("--out", "a.csv")):
+        with pytest.raises(InputError, match=option):
+            predicted(str(tmp_path / "scene.png"), option, str(tmp_path / name))

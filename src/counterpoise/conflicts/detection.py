@@ -50,6 +50,12 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
     if refusal := task_weights.refuses_box_loss(section.task_weights, content["box_loss"]):
         yield refusal
     yield from _levels(section)
+    if content["loss"] == "gradient_harmonized" and section.sampler == "every":
+        yield (
+            f"{PATH}: loss is 'gradient_harmonized', which keeps its mean however easy the background becomes, and "
+            "detector.sampler 'every' divides by the objects alone, so background would drown them; set "
+            "detector.sampler to 'random'"
+        )
 
 
 def _frozen(freeze: str) -> Iterator[str]:

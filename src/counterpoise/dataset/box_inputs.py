@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,24 +92,21 @@ class BoxInputs:
             storage.ArtifactError: A tile is damaged.
         """
         loader = self._loader(workers_for(order, 3 * self.input_px**2))
-        mean, std = backbones.normalisation(self.backbone)
-        for pictures, padded, truth, factors in loader.run(order, chance):
-            normalised = backbones.normalise(pictures.permute(0, 3, 1, 2), mean, std)
-            normalised.masked_fill_(padded[:, None], 0.0)
-            yield Batch(normalised, truth, factors)
+        for parts in loader.run(order, chance):
+            yield normalised(parts, self.backbone)
 
     def _loader(self, workers: int) -> Loader:
         if workers not in self._loaders:
             for policy in (self.policy if self.views.any() else "none", self.on_the_fly):
                 augmentation.prepare(policy)  # once here, not in every forked worker
-            self._loaders[workers] = Loader(replace(self), workers, self._collate)
+            self._loaders[workers] = Loader(replace(self), workers, partial(collate, self.multiple_px))
         return self._loaders[workers]
 
     @cached_property
     def _loaders(self) -> dict[int, Loader]:
         return {}
 
-    def example(self, number: int, draw: Draw | None) -> tuple[images.RGB, Truth, float]:
+    def example(self, number: int, draw: Draw | None) -> Item:
         """Decode one example: the resized picture, what it shows, and its factor."""
         example, factor = fitted(self._augmented(number, draw), self.input_px)
         sides = example.boxes[:, 2:] - example.boxes[:, :2]
@@ -134,17 +131,47 @@ class BoxInputs:
         own = seeds.derive(seed, "on the fly", f"{tile_id}#{number}#{epoch}{again}")
         return box_examples.augmented(example, self.on_the_fly, own, self.min_visible, self.class_counts)
 
-    def _collate(self, items: list[tuple[images.RGB, Truth, float]]) -> tuple[Tensor, Tensor, list[Truth], Tensor]:
-        """Put the pictures of a batch into the corners of equal ones, and mark what is beside them."""
-        shapes = [picture.shape[:2] for picture, _, _ in items]
-        height, width = (-(-max(sides) // self.multiple_px) * self.multiple_px for sides in zip(*shapes, strict=True))
-        pictures = np.zeros((len(items), height, width, 3), dtype=np.uint8)
-        padded = np.ones((len(items), height, width), dtype=np.bool_)
-        for number, (picture, _, _) in enumerate(items):
-            pictures[number, : picture.shape[0], : picture.shape[1]] = picture
-            padded[number, : picture.shape[0], : picture.shape[1]] = False
-        truth, factors = [own for _, own, _ in items], torch.tensor([factor for _, _, factor in items])
-        return torch.from_numpy(pictures), torch.from_numpy(padded), truth, factors
+
+Item = tuple[images.RGB, Truth, float]
+"""A picture, what it shows, and its factor."""
+
+
+def collate(multiple_px: int, items: Sequence[Item]) -> tuple[Tensor, Tensor, list[Truth], Tensor]:
+    """Put the pictures of a batch into the corners of equal ones, and mark what is beside them.
+
+    Args:
+        multiple_px: Height and width of the result are multiples of it.
+        items: b pictures.
+
+    Returns:
+        uint8 (b, h, w, 3), bool (b, h, w), what each shows, and the factors (b,).
+    """
+    shapes = [picture.shape[:2] for picture, _, _ in items]
+    height, width = (-(-max(sides) // multiple_px) * multiple_px for sides in zip(*shapes, strict=True))
+    pictures = np.zeros((len(items), height, width, 3), dtype=np.uint8)
+    padded = np.ones((len(items), height, width), dtype=np.bool_)
+    for number, (picture, _, _) in enumerate(items):
+        pictures[number, : picture.shape[0], : picture.shape[1]] = picture
+        padded[number, : picture.shape[0], : picture.shape[1]] = False
+    truth, factors = [own for _, own, _ in items], torch.tensor([factor for _, _, factor in items])
+    return torch.from_numpy(pictures), torch.from_numpy(padded), truth, factors
+
+
+def normalised(parts: tuple[Tensor, Tensor, list[Truth], Tensor], backbone: str) -> Batch:
+    """Make a batch for a backbone of what `collate` gives."""
+    pictures, padded, truth, factors = parts
+    values = backbones.normalise(pictures.permute(0, 3, 1, 2), *backbones.normalisation(backbone))
+    return Batch(values.masked_fill_(padded[:, None], 0.0), truth, factors)
+
+
+def scaled(image: images.RGB, side_px: int) -> tuple[images.RGB, float]:
+    """Resize a picture so that its longer side has `side_px`, and return the factor too."""
+    height, width = image.shape[:2]
+    factor = side_px / max(height, width)
+    if factor == 1:
+        return image, 1.0
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)), factor
 
 
 def fitted(example: Example, side_px: int) -> tuple[Example, float]:
@@ -159,13 +186,8 @@ def fitted(example: Example, side_px: int) -> tuple[Example, float]:
         >>> resized.image.shape, resized.boxes.tolist(), factor
         ((40, 80, 3), [[20.0, 0.0, 60.0, 40.0]], 2.0)
     """
-    height, width = example.image.shape[:2]
-    factor = side_px / max(height, width)
-    if factor == 1:
-        return example, 1.0
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    image = np.asarray(Image.fromarray(example.image).resize(size, Image.Resampling.BICUBIC))
-    limit = np.array([size[0], size[1], size[0], size[1]], dtype=np.float64)
+    image, factor = scaled(example.image, side_px)
+    limit = np.tile(np.array(image.shape[1::-1], dtype=np.float64), 2)
     return replace(example, image=image, boxes=np.minimum(example.boxes * factor, limit)), factor
 
 

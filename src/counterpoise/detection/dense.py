@@ -14,7 +14,6 @@ from counterpoise.detection.dense_heads import flat
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from counterpoise.detection.assignment import Assigned
     from counterpoise.detection.dense_losses import Coder, Rules
     from counterpoise.detection.settings import Detector
     from counterpoise.detection.teaching import Found, Lesson, Truth
@@ -103,8 +102,8 @@ def _module() -> Any:  # noqa: ANN401 - a class that needs torch
             coded = self.box_head(maps)
             numbers = [flat(of, of.shape[1] // len(own)) for of, own in zip(coded, self.layout.shapes, strict=True)]
             if self.layout.after_regression:
-                boxes = [self._decoded(of, own) for of, own in zip(numbers, anchors, strict=True)]
-                logits = self._logits_there(maps, boxes, anchors)
+                boxes = [_decoded(self.rules, of, own) for of, own in zip(numbers, anchors, strict=True)]
+                logits = [self._logits_there(k, maps[k], boxes[k], anchors[k]) for k in range(len(maps))]
             else:
                 boxes, logits = None, [flat(of, self.layout.columns) for of in self.class_head(maps)]
             if truth is None or lesson is None:
@@ -116,7 +115,8 @@ def _module() -> Any:  # noqa: ANN401 - a class that needs torch
             of_anchors = [assignment.by_overlap(places, of, self.matcher) for of in truth]
             for_class = of_anchors
             if boxes is not None and lesson.progress >= WARM_UP:
-                for_class = self._of_boxes(torch.cat(boxes, dim=1), truth)
+                there = zip(torch.cat(boxes, dim=1), truth, strict=True)
+                for_class = [assignment.by_overlap(own, of, self.matcher) for own, of in there]
             return dense_losses.learn(
                 torch.cat(logits, dim=1),
                 torch.cat(numbers, dim=1),
@@ -128,22 +128,8 @@ def _module() -> Any:  # noqa: ANN401 - a class that needs torch
                 self.rules,
             )
 
-        def _decoded(self, numbers: Tensor, anchors: Tensor) -> Tensor:
-            """Return predicted boxes (n, m, 4), finite and without a gradient."""
-            rows = numbers.detach().float()[..., :4].flatten(0, 1)
-            boxes = self.rules.coder.decode(rows, anchors.repeat(len(numbers), 1))
-            return boxes.nan_to_num().clamp(-FAR_PX, FAR_PX).view(len(numbers), -1, 4)
-
-        def _of_boxes(self, boxes: Tensor, truth: Sequence[Truth]) -> list[Assigned]:
-            return [assignment.by_overlap(own, of, self.matcher) for own, of in zip(boxes, truth, strict=True)]
-
-        def _logits_there(
-            self, maps: Sequence[Tensor], boxes: Sequence[Tensor], anchors: Sequence[Tensor]
-        ) -> list[Tensor]:
-            """Compute logits from features where the box of each anchor was predicted."""
-            return [self._of_level(level, maps[level], boxes[level], anchors[level]) for level in range(len(maps))]
-
-        def _of_level(self, level: int, features: Tensor, boxes: Tensor, anchors: Tensor) -> Tensor:
+        def _logits_there(self, level: int, features: Tensor, boxes: Tensor, anchors: Tensor) -> Tensor:
+            """Compute logits of a level from features where the box of each anchor was predicted."""
             tower, last = self.class_head.parts(level)  # type: ignore[operator]
             cells = (*features.shape[-2:], len(self.layout.shapes[level]), 4)
             with torch.autocast(features.device.type, enabled=False):
@@ -164,6 +150,13 @@ def _module() -> Any:  # noqa: ANN401 - a class that needs torch
             return flat(torch.cat(parts, dim=1), self.layout.columns)
 
     return Dense
+
+
+def _decoded(rules: Rules, numbers: Tensor, anchors: Tensor) -> Tensor:
+    """Return predicted boxes (n, m, 4), finite and without a gradient."""
+    rows = numbers.detach().float()[..., :4].flatten(0, 1)
+    boxes = rules.coder.decode(rows, anchors.repeat(len(numbers), 1))
+    return boxes.nan_to_num().clamp(-FAR_PX, FAR_PX).view(len(numbers), -1, 4)
 
 
 def build(

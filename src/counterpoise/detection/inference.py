@@ -83,7 +83,7 @@ def find(
         label: Label of the progress bar; empty for no bar.
 
     Returns:
-        Boxes in pixels of the tiles as they are stored.
+        Boxes in pixels of the tiles of `data/tiles`.
     """
     import torch
 

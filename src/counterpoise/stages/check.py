@@ -188,7 +188,7 @@ def _names(content: Mapping[str, Any]) -> list[str]:
 
 
 def _options_named(options: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield where an option of a switch stands, the value that it is for, and the values there are."""
+    """Yield the place of each option of a switch, the value that it is for, and the values there are."""
     for switch, blocks in options.items():
         for name in blocks:
             yield f"detector.options.{switch}.{name}", name, SWITCHES[switch].names()

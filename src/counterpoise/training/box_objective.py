@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from counterpoise import tasks
 from counterpoise.artifacts.prior import BoxPrior
 from counterpoise.calibration import prior_ledger
 from counterpoise.detection import detectors
@@ -14,8 +11,11 @@ from counterpoise.training import objective
 from counterpoise.training.objective import Objective
 from counterpoise.training.settings import Settings
 
-POSITIVE_FRAC = 0.01
-"""Share of anchors that hold an object where every anchor teaches: the prior at which dense heads start."""
+SHARES = {"every": 0.01, "hard_negative": 0.25}
+"""Share of what teaches that holds an object, for samplers that do not keep to `detector.positive_frac`; of all anchors
+it is the probability at which dense heads start."""
+BACKGROUND = {"multiclass": 1, "multilabel": 0}
+"""Logits before those of the classes, by what they mean."""
 
 
 def build(prior: BoxPrior, params: Settings) -> tuple[Objective, tuple[prior_ledger.Line, ...]]:
@@ -36,24 +36,21 @@ def build(prior: BoxPrior, params: Settings) -> tuple[Objective, tuple[prior_led
     """
     section = params.detector
     link = detectors.find(section.name).LINK
-    share = POSITIVE_FRAC if section.sampler == "every" else section.positive_frac
-    boxes = np.array(prior.drawn_boxes)
-    total = max(round(float(boxes.sum()) / share), int(boxes.sum()) + 1)
-    counts = tuple(int(count) for count in boxes)
-    exclusive = tasks.find(link).TARGET_NDIM == 1  # then background is a class, the first
-    if exclusive:
-        counts = (total - sum(counts), *counts)
-    names = ("", *prior.classes) if exclusive else prior.classes
+    before = BACKGROUND[link]
+    share = SHARES.get(section.sampler, section.positive_frac)
+    objects = sum(prior.drawn_boxes)
+    total = max(round(objects / share), objects + 1)
+    counts = (*[total - objects] * before, *prior.drawn_boxes)
+    names = (*[""] * before, *prior.classes)
     shown = replace(prior, task=link, classes=names, drawn_counts=counts, drawn_total=total, ledger=())
     goal, lines = objective.build(shown, params.loss, params.losses[params.loss], params.weighting)
-    own = tuple(_without_background(line) if exclusive else line for line in lines)
     sampler = prior_ledger.Line("detector.sampler", section.sampler, None)
-    return goal, (*prior.ledger, sampler, *own)
+    return goal, (*prior.ledger, sampler, *(_of_classes(line, before) for line in lines))
 
 
-def _without_background(line: prior_ledger.Line) -> prior_ledger.Line:
+def _of_classes(line: prior_ledger.Line, before: int) -> prior_ledger.Line:
     """Write factors of the shares of background and classes as factors of the odds of each class against it."""
-    if line.factors is None:
+    if line.factors is None or not before:
         return line
     background, *classes = line.factors
     return replace(line, factors=tuple(factor / background for factor in classes))

@@ -1,4 +1,4 @@
-"""The open set of tasks as they are trained, a file per task, found by its name.
+"""The open set of trainings, a file per task, found by its name.
 
 A file `training/tasks/<task>.py` holds `examples`, `fit_members` and `describe` as in `TrainedTask`.
 """
