@@ -22,6 +22,7 @@ from counterpoise.artifacts import (
     scenes,
     splits,
 )
+from counterpoise.boxes import density
 from counterpoise.calibration import prior_ledger
 from counterpoise.stages import decide, evaluate
 from counterpoise.storage import ArtifactError
@@ -179,8 +180,8 @@ def test_what_does_not_suit_boxes_is_refused(scene_problem: Path, key: str, valu
 
 
 def test_rarer_objects_make_each_box_less_probable_and_the_threshold_stricter(scene_problem: Path) -> None:
-    def at(density: dict[str, float]) -> decision.Boxes:
-        run(scene_problem, density=density, rule="most_probable")
+    def at(stated: dict[str, float]) -> decision.Boxes:
+        run(scene_problem, density=stated, rule="most_probable")
         chosen = decision.read(scene_problem).boxes
         assert chosen is not None
         return chosen
@@ -193,12 +194,21 @@ def test_rarer_objects_make_each_box_less_probable_and_the_threshold_stricter(sc
     assert rare.val_counts[1] == here.val_counts[1]
 
 
-@pytest.mark.parametrize(
-    ("density", "message"), [({"pannel": 0.1}, "did you mean 'panel'"), ({"sky": 1.0}, "no class")]
-)
-def test_a_density_of_what_is_no_class_is_refused(scene_problem: Path, density: dict[str, float], message: str) -> None:
+def test_a_stated_density_has_its_precision(scene_problem: Path) -> None:
+    run(scene_problem, density={"panel": 0.05}, rule="most_probable")
+    sizes = plots.read(scene_problem, "detection_sizes").set_index(["class", "size", "measure"])["value"]
+    recall, alarms = (sizes["panel", "all", name] for name in ("recall", "false_alarms_per_image"))
+    assert sizes["panel", "all", "objects_per_image_stated"] == pytest.approx(0.05)
+    assert sizes["panel", "all", "precision_as_stated"] == pytest.approx(
+        density.precision_at(recall, alarms, 0.05), rel=1e-4
+    )
+    assert ("roof", "all", "precision_as_stated") not in sizes.index
+
+
+@pytest.mark.parametrize(("stated", "message"), [({"pannel": 0.1}, "did you mean 'panel'"), ({"sky": 1.0}, "no class")])
+def test_a_density_of_what_is_no_class_is_refused(scene_problem: Path, stated: dict[str, float], message: str) -> None:
     with pytest.raises(config.InputError, match=message):
-        run(scene_problem, density=density)
+        run(scene_problem, density=stated)
 
 
 def test_boxes_of_another_run_are_refused(scene_problem: Path) -> None:

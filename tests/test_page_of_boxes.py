@@ -114,13 +114,43 @@ def test_no_section_is_empty_and_no_value_leaks(page: Content) -> None:
 
 
 def test_figures_of_the_page_are_those_of_the_plots(root: Path, page: Content) -> None:
-    sizes = plots.read(root, "detection_sizes").set_index(["class", "size", "measure"])
+    table = plots.read(root, "detection_sizes")
+    rows = table[["class", "size", "measure", "value", "low", "high"]].to_numpy().tolist()
+    sizes = {(name, measure): figures for name, size, measure, *figures in rows if size == "all"}
     words = text(page, "boxes")
     for name in ("", "panel", "roof"):
         for measure in ("precision", "recall", "f1", "average_precision"):
-            value, low, high = sizes.loc[(name, "all", measure), ["value", "low", "high"]].tolist()
+            value, low, high = sizes[name, measure]
             shown = f"{value:.2f}" + ("" if np.isnan(low) else f" [{low:.2f}, {high:.2f}]")
             assert shown in words, (name, measure, shown)
+
+
+def test_the_first_line_counts_objects_and_agrees_with_the_plots(root: Path, page: Content) -> None:
+    found = re.search(r"Finds (\d+) of (\d+) objects “panel” in test. Of (\d+) alarms, (\d+) are right", text(page, ""))
+    assert found
+    right, objects, alarms, right_again = map(int, found.groups())
+    assert right == right_again
+    table = plots.read(root, "detection_sizes").set_index(["class", "size", "measure"])
+    assert table["value"]["panel", "all", "recall"] == pytest.approx(right / objects, abs=1e-4)
+    assert table["value"]["panel", "all", "precision"] == pytest.approx(right / alarms, abs=1e-4)
+    assert table["objects"]["panel", "all", "recall"] == objects
+
+
+def test_other_prevalences_are_densities(root: Path, page: Content) -> None:
+    words = text(page, "box-density")
+    table = plots.read(root, "detection_sizes").set_index(["class", "size", "measure"])["value"]
+    here = table["panel", "all", "objects_per_image"]
+    assert here == pytest.approx(len(_panels(root)) / len(predictions.read(root, "test").image_ids), rel=1e-4)
+    for factor in (1, 10, 100):
+        assert f"{here / factor:.3g}" in words
+    assert f"{table['panel', 'all', 'precision_100x_rarer']:.2f}" in words
+    assert ("km²" in words) == (len(scenes_file.read(root)) > 0)
+    assert "prevalence" not in page.sections
+
+
+def _panels(root: Path) -> pd.DataFrame:
+    there = detections.read(root, "test").there
+    return there[(there["label"] == "panel") & (there["ignore"] == 0)]
 
 
 def test_every_image_of_test_has_its_labels_and_no_object_is_lost(root: Path) -> None:
@@ -128,8 +158,8 @@ def test_every_image_of_test_has_its_labels_and_no_object_is_lost(root: Path) ->
     test = predictions.read(root, "test")
     assert set(there["image_id"]) <= set(test.image_ids)
     objects = there[there["ignore"] == 0]
-    assert not objects.duplicated(["image_id", "box"]).any()
-    assert not (rejected.read(root)["kind"] == "rejected").any()
+    assert len(objects.drop_duplicates(["image_id", "box"])) == len(objects)
+    assert "rejected" not in set(rejected.read(root)["kind"])
     for image_id, cell in zip(test.image_ids, test.labels, strict=True):
         assert set(filter(None, cell.split("|"))) == set(objects.loc[objects["image_id"] == image_id, "label"])
 

@@ -80,7 +80,13 @@ def settings(**changes: Any) -> dict[str, Any]:
             "device": "cpu",
             "precision": "float32",
         },
-        "oversample": {"views": 0, "policy": "dihedral", "defer_frac": 0.0, "synthetic": "none"},
+        "oversample": {
+            "views": 0,
+            "policy": "dihedral",
+            "defer_frac": 0.0,
+            "synthetic": "none",
+            "copy_paste": NOTHING_PASTED,
+        },
         "weighting": {"scheme": "none", "beta": 0.999, "defer_frac": 0.0},
         "train": {
             "seed": 0,
@@ -114,6 +120,9 @@ def settings(**changes: Any) -> dict[str, Any]:
         else:
             content[section] = value
     return content
+
+
+NOTHING_PASTED = {"frac": 0.0, "objects": 2, "margin_px": 4, "classes": []}
 
 
 def a_params(**changes: Any) -> train.Params:
@@ -740,7 +749,13 @@ def test_deferred_draws_hold_from_their_epoch_on_and_not_before() -> None:
     def curve(shown: Examples, early: Examples | None, defer_frac: float) -> list[float]:
         params = a_params(
             train__epochs=5,
-            oversample={"views": 0, "policy": "dihedral", "defer_frac": defer_frac, "synthetic": "none"},
+            oversample={
+                "views": 0,
+                "policy": "dihedral",
+                "defer_frac": defer_frac,
+                "synthetic": "none",
+                "copy_paste": NOTHING_PASTED,
+            },
         )
         return loss_curve(
             fit_network(
@@ -982,7 +997,7 @@ def test_a_training_begins_at_the_prior_of_its_first_draws(defer_frac: float, tm
 
 
 def test_deferred_draws_show_every_tile_as_it_is_first(tmp_path: Path) -> None:
-    deferred = {"views": 0, "policy": "dihedral", "defer_frac": 0.5, "synthetic": "none"}
+    deferred = {"views": 0, "policy": "dihedral", "defer_frac": 0.5, "synthetic": "none", "copy_paste": NOTHING_PASTED}
     curves = {}
     for name, changes in {"plain": {}, "deferred": {"oversample": deferred}}.items():
         content = settings(train__epochs=4, **changes)

@@ -54,6 +54,12 @@ def plan(built: Path, content: dict[str, Any]) -> arms.Plan:
     return arms.parse(TEXT, content)
 
 
+def test_blocks_of_scenes_get_no_new_folds(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
+    blocks = experiment.changed(content, {"split.blocks.size_px": 1024, "split.blocks.guard_px": 512})
+    with pytest.raises(InputError, match=r"split\.blocks\.size_px is 1024, .* no guard band.*; set it to null"):
+        study.prepare(built, blocks, plan)
+
+
 computed: dict[str, cells.Tested] = {}
 """What a cell of `built` gave; the same each time, as the tests of interrupted studies and of processes show."""
 

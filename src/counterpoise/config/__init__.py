@@ -66,7 +66,7 @@ class CopyPaste(Section):
 
 
 class Drawn(Views):
-    """The part of section `oversample` that `train` reads: which views exist, and when oversampling begins."""
+    """The part of section `oversample` that `train` reads: views, what is pasted onto them, and when it begins."""
 
     defer_frac: float = Field(ge=0, lt=1)
     """Share of the epochs, in [0, 1), that train without oversampling first: each training tile once, unchanged. Above
@@ -76,6 +76,7 @@ class Drawn(Views):
     """What replaces the repeated samples of a tile, for multiclass with a frozen backbone. `none`: nothing; `smote`:
     points between the features of two neighbours of the same class; `borderline_smote`: the same, only near other
     classes."""
+    copy_paste: CopyPaste
 
 
 class Visible(Section):

@@ -13,8 +13,8 @@ from counterpoise.imbalance import resampling
 
 OUTPUTS = (
     demos.FOLDER,
-    *("data/manifest.csv", "data/boxes.csv", "data/classes.json", "data/rejected.csv", "data/thumbnails.npy"),
-    "data/pixels.json",
+    *("data/manifest.csv", "data/boxes.csv", "data/scenes.csv", "data/classes.json", "data/rejected.csv"),
+    *("data/thumbnails.npy", "data/pixels.json"),
     *("data/splits.csv", "data/clusters.csv", "data/positive.json", "data/draws.csv", "data/prior.json"),
     *("data/ingest.sums", "data/split.sums", "data/oversample.sums", "models/decide.sums", "reports/evaluate.sums"),
     *(f"data/{kind}/{split}" for kind in ("tiles", "features") for split in ("train", "val", "test")),

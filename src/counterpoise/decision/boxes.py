@@ -162,6 +162,15 @@ def decided(boxes: Boxes, logits: Floats, label: Integers) -> Booleans:
     return np.asarray(probabilities(boxes, logits, label) >= limits[label])
 
 
+def stated_density(boxes: Boxes) -> dict[int, float]:
+    """Return the objects in an image of deployment of the classes whose density there is stated, by their number.
+
+    A density that equals that of validation changes nothing, and is left out.
+    """
+    rows = enumerate(zip(boxes.offset, boxes.val_counts, strict=True))
+    return {label: float(np.exp(offset)) * count[2] / boxes.val_images for label, (offset, count) in rows if offset}
+
+
 def _density_ratio(val: Candidates, density: Floats | None) -> Floats:
     if density is None:
         return np.ones(len(val.objects))

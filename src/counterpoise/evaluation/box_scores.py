@@ -9,7 +9,8 @@ make too small, in 92 to 98 % (percentiles: 78 to 92 %); precision and recall in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -52,6 +53,7 @@ class Scenes:
         units: (images,) unit of each image: integers from 0.
         names: The c class names.
         square_km: (images,) ground that each shows; `None` where it is unknown.
+        stated: Number of a class -> objects in an image of deployment, for classes whose density is stated.
     """
 
     detections: Detections
@@ -61,6 +63,7 @@ class Scenes:
     units: Units
     names: tuple[str, ...]
     square_km: Floats | None = None
+    stated: Mapping[int, float] = field(default_factory=dict)
 
     @cached_property
     def matches(self) -> Matches:

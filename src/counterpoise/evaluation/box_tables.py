@@ -41,6 +41,7 @@ HEADLINES = {
 """Measure -> its name in `metrics.json`. The last one is there only where the ground area is known."""
 
 
+OF_TEST = "it is the density of test itself"
 Every = Mapping[tuple[str, str], Mapping[str, Score]]
 """Figures by class (or `ALL`) and size, as `scores` computes them."""
 
@@ -90,8 +91,15 @@ def scores(scenes: Scenes) -> dict[tuple[str, str], dict[str, Score]]:
                 density = float(counts.objects.sum()) / len(scenes.units)
                 for factor in RARER:
                     own[f"precision_{factor}x_rarer"] = box_scores.precision_at(counts, scenes.units, density / factor)
+                own["objects_per_image"] = density, intervals.missing(OF_TEST)
+                if label is not None and label in scenes.stated:
+                    stated = scenes.stated[label]
+                    own["objects_per_image_stated"] = stated, intervals.missing("it is stated")
+                    own["precision_as_stated"] = box_scores.precision_at(counts, scenes.units, stated)
                 if scenes.square_km is not None:
+                    ground = float(scenes.square_km.sum())
                     own["false_alarms_per_square_km"] = box_scores.false_alarms(counts, scenes.units, scenes.square_km)
+                    own["objects_per_square_km"] = float(counts.objects.sum()) / ground, intervals.missing(OF_TEST)
             every[name, size] = own
     return every
 

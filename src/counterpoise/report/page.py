@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from counterpoise import images
-from counterpoise.report import summary, warnings
+from counterpoise.report import box_summary, summary, warnings
 from counterpoise.report.charts import render as charts
 from counterpoise.report.charts import theme
 from counterpoise.report.facts import Facts
@@ -134,10 +134,10 @@ def _content(facts: Facts, most_mistakes: int, picture: Callable[[str], str], pl
     """Make the texts, figures, charts and pictures of the page."""
     of = facts.boxes
     return {
-        "lede": summary.lede(facts),
-        "picture": summary.picture(facts),
+        "lede": summary.lede(facts) if of is None else box_summary.lede(facts, of),
+        "picture": summary.picture(facts) if of is None else box_summary.picture(facts, of),
         "settings": summary.settings(facts),
-        "headline": summary.headline(facts),
+        "headline": summary.headline(facts) if of is None else box_summary.headline(facts, of),
         "verdict": summary.verdict(facts),
         "test": summary.test_set(facts),
         "figures": summary.figures(facts),

@@ -226,8 +226,6 @@ def headline(facts: Facts) -> tuple[FigureGroup, ...]:
             on.prevalence,
         ),
     )
-    if facts.boxes is not None:  # the ranking of images says little there
-        own = own[:2]
     return FigureGroup(f"The {facts.words.noun} that matters: {quote(facts.positive_name)}", own), every
 
 
@@ -242,13 +240,17 @@ def headline_figure(facts: Facts, key: str, label: str, counts: str, no_skill: f
         no_skill: The value of no skill; None for no tick.
     """
     value, span = facts.metrics.figures.get(key), facts.metrics.intervals.get(key)
-    estimate = PointEstimate(value, *(span or (None, None)))
-    interval = estimate.text.removeprefix(write_value(value)).strip() or "no interval"
+    return figure_card(label, PointEstimate(value, *(span or (None, None))), counts, no_skill)
+
+
+def figure_card(label: str, estimate: PointEstimate, counts: str, no_skill: float | None = None) -> HeadlineFigure:
+    """Draw a figure with its interval; the other arguments are those of `headline_figure`."""
+    interval = estimate.text.removeprefix(write_value(estimate.value)).strip() or "no interval"
     words = f"{label}: {estimate.text}, between 0 and 1"
     if no_skill is not None and no_skill == no_skill:
         words += f"; no skill {write_value(no_skill)}"
     chart = gauge(*estimate.ends, description=words, no_skill=float("nan") if no_skill is None else no_skill)
-    return HeadlineFigure(label, write_value(value), interval, counts, drawn(chart)[0])
+    return HeadlineFigure(label, write_value(estimate.value), interval, counts, drawn(chart)[0])
 
 
 def figures(facts: Facts) -> Table:

@@ -59,7 +59,8 @@ def find(facts: Facts) -> list[Finding]:
         _clusters,
         _other_baseline,
     )
-    return [finding for rule in rules for finding in rule(facts)]
+    of_images = () if facts.boxes is None else (_prevalence, _recall, _too_wide, _never_decided, _unattainable, _pooled)
+    return [finding for rule in rules if rule not in of_images for finding in rule(facts)]
 
 
 def idle_from(rates: list[float]) -> int | None:

@@ -122,6 +122,7 @@ def scenes_of(
         unit_codes(test.groups),
         test.classes,
         square_km,
+        boxes.stated_density(decision),
     )
 
 

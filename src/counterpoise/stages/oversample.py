@@ -20,7 +20,7 @@ from counterpoise.artifacts import classes, clusters, draws, tile_boxes, tiles
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import BoxPrior, Prior
 from counterpoise.calibration import prior_ledger
-from counterpoise.config import CopyPaste, Drawn, InputError, InputSize, Listed, Name, Portion, Section, Seed
+from counterpoise.config import Drawn, InputError, InputSize, Listed, Name, Portion, Section, Seed
 from counterpoise.dataset import subsampling
 from counterpoise.dataset import tasks as dataset_tasks
 from counterpoise.imbalance import resampling, tile_selection
@@ -73,7 +73,6 @@ class Oversample(Drawn):
     """Multilabel and boxes only: whether tiles are used that show classes of `majority` and no other."""
     majority: Listed[Name]
     """The classes that `majority_only: drop` is about, such as [roof]."""
-    copy_paste: CopyPaste
 
 
 class Params(Section):

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from tqdm import tqdm
 
-from counterpoise import storage
+from counterpoise import config, storage
 from counterpoise.artifacts import splits
 from counterpoise.config import InputError, shorten
 from counterpoise.stages import alone, split
@@ -84,7 +84,17 @@ def run(root: Path, content: Mapping[str, Any], plan: Plan, names: Sequence[str]
 
 
 def prepare(root: Path, content: Mapping[str, Any], plan: Plan) -> Setup:
-    """Read train and validation, and list all cells."""
+    """Read train and validation, and list all cells.
+
+    Raises:
+        InputError: Images are blocks of scenes: those of train and validation have no guard bands among them.
+    """
+    if content["split"]["blocks"]["size_px"] is not None:
+        raise InputError(
+            f"{config.PATH}: split.blocks.size_px is {content['split']['blocks']['size_px']}, but a study gives the "
+            "images of train and validation new folds, and between blocks of one split there is no guard band: "
+            "neighbours would train and test; set it to null, and run `dvc repro`"
+        )
     dvc_lock.check(root, content, BUILT, free=split.ONLY_CHECKED)
     data = experiment.read(root, cells.SPLITS)
     images = comparison.images(data)

@@ -27,6 +27,7 @@ def dots(
     description: str,
     noun: str = "image",
     notes: Sequence[str] = (),
+    of: str = "images",
 ) -> alt.LayerChart:
     """Draw one dot per image, or per several images if there are many, group by group.
 
@@ -37,6 +38,7 @@ def dots(
         description: Text alternative.
         noun: What a dot represents.
         notes: Lines below the legend.
+        of: Heading of the numbers when a reader points at a dot.
 
     Returns:
         A chart in which every group that is not empty has at least one dot.
@@ -53,7 +55,7 @@ def dots(
     legend = groups.assign(text=[f"{write_count(row['count'])} {row['name']}" for _, row in groups.iterrows()])
     runs = _runs(legend, numbers, columns)
     height = math.ceil(lines * pitch)
-    marks = _marks(runs, columns, lines, pitch, height)
+    marks = _marks(runs, columns, lines, pitch, height, of)
     per_dot = sum(counts) / total
     each = f"Each dot is one {noun}." if per_dot < 1.05 else f"Each dot is about {per_dot:,.3g} {noun}s."
     key, below = _legend(legend, height)
@@ -108,7 +110,9 @@ def _runs(groups: pd.DataFrame, numbers: Sequence[int], columns: int) -> list[di
     return runs
 
 
-def _marks(runs: list[dict[str, object]], columns: int, lines: int, pitch: float, height: int) -> list[alt.Chart]:
+def _marks(
+    runs: list[dict[str, object]], columns: int, lines: int, pitch: float, height: int, of: str
+) -> list[alt.Chart]:
     """Draw runs as dashed lines with round caps: one dot per dash, and fifty elements for a thousand dots."""
     width = min(0.74 * pitch, 15.0)
     kinds = list(COLORS)
@@ -116,7 +120,7 @@ def _marks(runs: list[dict[str, object]], columns: int, lines: int, pitch: float
         x=alt.X("from:Q", scale=alt.Scale(domain=[-0.5, columns - 0.5], nice=False), axis=None),
         x2=alt.X2("to"),
         y=alt.Y("row:Q", scale=alt.Scale(domain=[-0.5, height / pitch - 0.5], reverse=True, nice=False), axis=None),
-        tooltip=frame.tooltip({"text": "images"}),
+        tooltip=frame.tooltip({"text": of}),
     )
     palette = alt.Scale(domain=kinds, range=[theme.color(COLORS[kind]) for kind in kinds])
     dash = [0, round(pitch, 4)]

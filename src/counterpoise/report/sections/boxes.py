@@ -177,28 +177,46 @@ def sizes(facts: Facts) -> Part:
 
 
 def density(facts: Facts) -> Part | None:
-    """Say what precision is where objects are rarer."""
-    rows = []
+    """Say what precision is where objects are rarer: how frequent a class is means density here."""
+    rows: list[tuple[str, ...]] = []
     for name in ("", facts.positive_name):
         own = _figures(facts, name)
         own = own[own["size"] == "all"].set_index("measure")
-        if len(own):
-            rows.append(
-                (
-                    name or "all classes",
-                    *(_estimate(own, key) for key in ("precision", "precision_10x_rarer", "precision_100x_rarer")),
-                    _estimate(own, "false_alarms_per_image"),
-                )
-            )
+        rows += _densities(name or "all classes", own) if len(own) else []
     if not rows:
         return None
+    on_ground = any(row[2] for row in rows)
+    per_km = ", and per square kilometre" if on_ground else ""
     text = (
-        "If objects are rarer elsewhere, the same false alarms meet fewer objects, and fewer boxes are right. The "
-        "table takes recall and false alarms per image from test, and changes the number of objects in an image alone."
+        f"How frequent a class is means density here: how many objects there are in an image on average{per_km}. "
+        "Where objects are rarer, the same false alarms meet fewer objects, and fewer boxes are right. The table takes "
+        "recall and false alarms from test, and changes the number of objects alone."
     )
-    head = ("class", "precision in test", "10 times rarer", "100 times rarer", "false alarms per image")
+    head: tuple[str, ...] = ("class and density", "objects per image", "per km²", "precision", "false alarms per image")
+    if not on_ground:
+        head, rows = (*head[:2], *head[3:]), [(*row[:2], *row[3:]) for row in rows]
     table = Table("Precision by density of objects, with 95 % intervals", head, tuple(rows))
-    return Part("box-density", "Where objects are rarer", (text,), tables=(table,))
+    return Part("box-density", "At other densities", (text,), tables=(table,))
+
+
+def _densities(name: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
+    """List densities of a class: class and density, objects per image and square kilometre, precision, false alarms."""
+    values, alarms = own["value"].to_dict(), _estimate(own, "false_alarms_per_image")
+    here = values["objects_per_image"]
+    if not here:
+        return []
+    images = values.get("objects_per_square_km", 0.0) / here  # in a square kilometre
+    cases = [
+        ("as in test", here, "precision"),
+        ("10 times rarer", here / 10, "precision_10x_rarer"),
+        ("100 times rarer", here / 100, "precision_100x_rarer"),
+    ]
+    if "precision_as_stated" in values:
+        cases.append(("as decide.density states", values["objects_per_image_stated"], "precision_as_stated"))
+    return [
+        (f"{name}, {place}", f"{per:.3g}", f"{per * images:.3g}" if images else "", _estimate(own, measure), alarms)
+        for place, per, measure in cases
+    ]
 
 
 def in_data(facts: Facts, of: Objects) -> Part:

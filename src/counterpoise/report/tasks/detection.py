@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from counterpoise.report.facts import Facts, counted
+from counterpoise.report.facts import Facts, counted, listed, quote
 from counterpoise.report.parts import Part
 from counterpoise.report.sections import boxes
 from counterpoise.report.summary import HeadlineFigure, headline_figure
@@ -12,12 +13,14 @@ from counterpoise.report.tasks import multilabel
 from counterpoise.report.tasks.multilabel import JUDGED_BY as JUDGED_BY
 from counterpoise.report.tasks.multilabel import calibrated_sentence as calibrated_sentence
 from counterpoise.report.tasks.multilabel import decides_by_threshold as decides_by_threshold
-from counterpoise.report.tasks.multilabel import findings as findings
 from counterpoise.report.tasks.multilabel import moves_prior as moves_prior
 from counterpoise.report.tasks.multilabel import unattainable as unattainable
 from counterpoise.report.tasks.multilabel import variants_caption as variants_caption
 from counterpoise.report.texts import write_count
+from counterpoise.report.warnings import Finding
 
+OF_IMAGES = ("per-class", "precision-recall", "calibration", "confusion", "thresholds", "ways", "called")
+"""Anchors of parts that say which classes an image shows, not where."""
 WORDS = replace(
     multilabel.WORDS,
     mistakes_note="Full blue lines: found; dashed: missed; thick orange lines: false alarms. Each class has its own "
@@ -38,8 +41,39 @@ def parts(facts: Facts) -> list[Part]:
         boxes.sizes(facts),
         *((rarer,) if rarer else ()),
         boxes.in_data(facts, of),
-        *multilabel.parts(facts),
+        *_of_images(multilabel.parts(facts)),
     ]
+
+
+def _of_images(parts: Sequence[Part]) -> list[Part]:
+    """Name the parts about whole images so, and leave out their prevalence: that of objects is density."""
+    return [
+        replace(part, heading=f"Whole images: {part.heading[0].lower()}{part.heading[1:]}")
+        if part.anchor in OF_IMAGES
+        else part
+        for part in parts
+        if part.anchor not in ("prevalence", "expected")
+    ]
+
+
+def findings(facts: Facts) -> Iterator[Finding]:
+    """Warn of classes whose boxes are never decided for, and of those that share one calibration."""
+    of = facts.boxes
+    if of is None:
+        return
+    rows = list(zip(facts.names, of.decision.thresholds, of.decision.pooled, strict=True))
+    if never := [quote(name) for name, limit, _ in rows if limit is None]:
+        yield Finding(
+            f"No box of {facts.count_classes(len(never))} is ever decided for.",
+            f"{listed(never)}: no threshold satisfies rule “{of.decision.rule}” on validation. Another decide.rule or "
+            "a lower limit can help, or more labels.",
+        )
+    if pooled := [quote(name) for name, _, shared in rows if shared]:
+        yield Finding(
+            f"Boxes of {facts.count_classes(len(pooled))} share one calibration.",
+            f"{listed(pooled)}: validation has too few right or wrong boxes of them for separate calibrations "
+            "(decide.min_positives).",
+        )
 
 
 def problem(facts: Facts) -> str:
@@ -48,11 +82,7 @@ def problem(facts: Facts) -> str:
     if of is None:
         return multilabel.problem(facts)
     objects = int((of.labelled["ignore"] == 0).sum())
-    found, missed, false = of.counts()
-    return (
-        f"{counted(facts.classes.images, 'image')} with {counted(objects, 'object')} of {facts.label_count}. In test, "
-        f"{write_count(found)} of {counted(found + missed, 'object')} are found, with {counted(false, 'false alarm')}."
-    )
+    return f"{counted(facts.classes.images, 'image')} with {counted(objects, 'object')} of {facts.label_count}."
 
 
 def headline_figures(facts: Facts) -> tuple[HeadlineFigure, ...]:
