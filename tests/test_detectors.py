@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from counterpoise import config, images
-from counterpoise.artifacts import detections, model, predictions, training
+from counterpoise.artifacts import detections, model, predictions, prior, tiles, training
 from counterpoise.commands import predict as command
-from counterpoise.config import InputError
+from counterpoise.config import CopyPaste, InputError
 from counterpoise.stages import decide, embed, evaluate, ingest, oversample, predict, report, split, tile, train
+from counterpoise.training.tasks import detection
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STAGES = (ingest, split, tile, oversample, embed)
+CPU = torch.device("cpu")
 KINDS = {"square": (230, 40, 40), "bar": (40, 40, 230)}
 SIDE, COUNT = 64, 40
 
@@ -146,3 +149,17 @@ def test_new_images_get_boxes_of_any_size_and_files_for_other_tools(
     for option, name in (("--logits", "a.parquet"), ("--out", "a.csv")):
         with pytest.raises(InputError, match=option):
             predicted(str(tmp_path / "scene.png"), option, str(tmp_path / name))
+
+
+def test_rare_objects_are_pasted_onto_the_views_that_train_sees(trained: Path) -> None:
+    root, params = trained, config.read(trained, train.Params)
+    asked = params.oversample.model_copy(
+        update={"views": 1, "copy_paste": CopyPaste(frac=1.0, objects=2, margin_px=1, classes=("bar",))}
+    )
+    known, part = prior.read(root), tiles.read(root, "train")
+    rows = np.arange(len(part.table))
+    counts, bar = [], known.classes.index("bar")
+    for settings in (params, params.model_copy(update={"oversample": asked})):
+        found = detection.examples(root, "train", part, rows, np.ones_like(rows), known, settings)
+        counts.append(sum((own.labels == bar).sum().item() for _, truth in found.batches([rows], CPU) for own in truth))
+    assert counts[1] > counts[0] + len(rows) / 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,11 +17,14 @@ from counterpoise.artifacts import tile_boxes
 from counterpoise.artifacts.prior import BoxPrior
 from counterpoise.artifacts.tiles import Tiles
 from counterpoise.dataset.batch_samplers import Batches
-from counterpoise.dataset.box_examples import CORNERS
+from counterpoise.dataset.box_examples import CORNERS, Pasting, collect
 from counterpoise.dataset.box_inputs import BoxInputs
 from counterpoise.dataset.box_truth import Truth
 from counterpoise.dataset.inputs import Chance
 from counterpoise.training.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,23 @@ class BoxExamples:
         """Yield pictures (b, 3, h, w) and what each shows, on a device, augmented if `chance` is given."""
         for batch in self.inputs.batches(order, chance):
             yield batch.images.to(device, non_blocking=True), [truth.to(device) for truth in batch.truth]
+
+
+def _pasting(part: Tiles, boxes: pd.DataFrame, prior: BoxPrior, params: Settings) -> Pasting | None:
+    """Collect the objects that are pasted onto views of training tiles; `None` for none."""
+    asked = params.oversample.copy_paste
+    if not asked.frac:
+        return None
+    donors = collect(
+        part,
+        boxes,
+        prior.classes,
+        asked.classes,
+        margin_px=asked.margin_px,
+        min_visible=params.tile.min_visible,
+        seed=params.seed,
+    )
+    return Pasting(donors, asked.frac, asked.objects)
 
 
 def from_tiles(
@@ -83,6 +104,7 @@ def from_tiles(
         backbone=params.model.backbone,
         min_visible=params.tile.min_visible,
         class_counts=np.array(prior.drawn_boxes),
+        pasting=_pasting(part, boxes, prior, params) if split == "train" else None,
     )
     longest = (part.table["x1_px"] - part.table["x0_px"]).combine(part.table["y1_px"] - part.table["y0_px"], max)
     factor = dict(zip(part.table["tile_id"], params.model.input_px / longest, strict=True))
