@@ -13,6 +13,7 @@ import pytest
 
 from counterpoise import losses
 from counterpoise.config import Drawn
+from counterpoise.detection import adversaries, box_losses, detectors, necks, prime, proposals, samplers, task_weights
 from counterpoise.imbalance import class_weights, resampling
 from counterpoise.training import mixup, settings
 
@@ -88,6 +89,29 @@ REMEDIES = (
 )
 
 
+OF_DETECTORS = (
+    *(f"name: {name}" for name in detectors.names()),
+    *(f"box_loss: {name}" for name in box_losses.names()),
+    *(f"sampler: {name}" for name in samplers.names()),
+    *(f"prime: {name}" for name in prime.names() if name != "none"),
+    *(f"task_weights: {name}" for name in task_weights.names()),
+    *(f"proposals: {name}" for name in proposals.names()),
+    "anchors.kind: guided",
+    *(f"adversary: {name}" for name in adversaries.names() if name != "none"),
+    *(f"neck: {name}" for name in necks.names() if name != "none"),
+    "after_regression",
+)
+
+
+@pytest.mark.parametrize("part", OF_DETECTORS)
+def test_every_part_of_a_detector_has_a_section_with_all_that_one_must_know(part: str) -> None:
+    text = section("docs/detection-remedies.md", part)
+    assert not text.strip().startswith("-"), "say first what it does"
+    said = parts(text)
+    for item in ("Parameters", "Source", "It helps", "It hurts", "Elsewhere"):
+        assert said.get(item), f"docs/detection-remedies.md, {part}: no {item!r}"
+
+
 @pytest.mark.parametrize("remedy", REMEDIES)
 def test_every_remedy_has_a_section_with_all_that_one_must_know(remedy: str) -> None:
     text = section("docs/remedies.md", remedy)
@@ -106,7 +130,14 @@ def test_every_loss_has_a_section_with_all_that_one_must_know(name: str) -> None
         assert said.get(part), f"docs/losses.md, {name}: no {part!r}"
 
 
-@pytest.mark.parametrize(("page", "names"), [("docs/losses.md", losses.names()), ("docs/remedies.md", REMEDIES)])
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("docs/losses.md", losses.names()),
+        ("docs/remedies.md", REMEDIES),
+        ("docs/detection-remedies.md", OF_DETECTORS),
+    ],
+)
 def test_a_table_links_to_every_section(page: str, names: tuple[str, ...]) -> None:
     rows = [line for line in read(page).splitlines() if line.startswith("| [")]
     for name in names:

@@ -19,12 +19,13 @@ from counterpoise import config, losses, sources, tasks
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "counterpoise"
 STAGES = sorted(path.stem for path in (PACKAGE / "stages").glob("*.py") if path.stem != "__init__")
-SHARED = {"task", "loss", "seed", "model", "weighting", "losses"}
-OPEN_SETS = ("losses", "sources", "demos", "tasks", "links", "calibrators")
+SHARED = {"task", "loss", "seed", "model", "weighting", "losses", "box_loss", "box_losses", "detector"}
+DETECTION = ("detectors", "box_losses", "samplers", "prime", "task_weights", "proposals", "adversaries", "necks")
+OPEN_SETS = ("losses", "sources", "demos", "tasks", "links", "calibrators", *DETECTION)
 """Folders in which a name finds a file; where `params.yaml` holds it, `dvc.yaml` may name the file through `${...}`."""
 WINGS = [
     *("__main__", "commands", "study", "stages", "conflicts", "deployment", "training", "report", "evaluation"),
-    *("dataset", "decision", "networks", "artifacts", "calibration", "losses", "boxes", "imbalance"),
+    *("detection", "dataset", "decision", "networks", "artifacts", "calibration", "losses", "boxes", "imbalance"),
     *("metrics", "tasks", "sources", "demos", "engine"),
 ]
 """The wings of the package, from the top down: each imports those that come after it, and none that come before."""

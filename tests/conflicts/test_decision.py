@@ -2,6 +2,7 @@
 
 import pytest
 
+DETECTION = {"task": "detection", "ingest__source": "coco", "model__freeze": "none", "train__solver": "adamw"}
 CASES = [
     (
         {"decide__rule": "least_cost", "decide__costs": {}},
@@ -37,17 +38,17 @@ CASES = [
     (
         {"decide__rule": "false_alarms"},
         "decide.rule 'false_alarms' counts boxes, which task 'multiclass' does not have",
-        {"decide__rule": "false_alarms", "task": "detection", "ingest__source": "coco"},
+        {"decide__rule": "false_alarms", **DETECTION},
     ),
     (
-        {"decide__rule": "balanced", "task": "detection", "ingest__source": "coco"},
+        {"decide__rule": "balanced", **DETECTION},
         "decide.rule 'balanced' needs the number of boxes that are rightly left out",
-        {"decide__rule": "f_beta", "task": "detection", "ingest__source": "coco"},
+        {"decide__rule": "f_beta", **DETECTION},
     ),
     (
-        {"decide__calibrator": "temperature", "decide__rule": "f_beta", "task": "detection", "ingest__source": "coco"},
+        {"decide__calibrator": "temperature", "decide__rule": "f_beta", **DETECTION},
         "decide.calibrator 'temperature' has no bias for each class",
-        {"decide__calibrator": "isotonic", "decide__rule": "f_beta", "task": "detection", "ingest__source": "coco"},
+        {"decide__calibrator": "isotonic", "decide__rule": "f_beta", **DETECTION},
     ),
 ]
 

@@ -39,10 +39,16 @@ CASES = [
         {"decide__calibrator": "vector"},
     ),
     (
-        {"task": "detection", "decide__rule": "f_beta"},
+        {"task": "detection", "decide__rule": "f_beta", "model__freeze": "none", "train__solver": "adamw"},
         "task 'detection' needs boxes, which source 'csv' does not give; set ingest.source to one of ['boxes_csv', "
         "'coco', 'geojson', 'voc', 'yolo']",
-        {"task": "detection", "decide__rule": "f_beta", "ingest__source": "coco"},
+        {
+            "task": "detection",
+            "decide__rule": "f_beta",
+            "ingest__source": "coco",
+            "model__freeze": "none",
+            "train__solver": "adamw",
+        },
     ),
     (
         {"split__balance": True, "task": "multilabel"},

@@ -119,8 +119,9 @@ def test_a_typo_in_a_section_is_refused_with_what_was_meant():
 
 @pytest.mark.parametrize("value", [None, 3, "text", []])
 def test_a_section_that_is_no_mapping_is_refused_with_its_keys(value):
-    assert fault(tile=value) == (
-        f"params.yaml: tile is {config.written(value)}; expected a section with the keys {list(shipped()['tile'])}"
+    keys = list(shipped()["weighting"])
+    assert fault(weighting=value) == (
+        f"params.yaml: weighting is {config.written(value)}; expected a section with the keys {keys}"
     )
 
 

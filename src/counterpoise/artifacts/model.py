@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from counterpoise import storage
 from counterpoise.calibration import prior_ledger
@@ -61,6 +61,23 @@ class Card:
     pixels: Pixels = field(default_factory=Pixels)
 
 
+@dataclass(frozen=True)
+class DetectorCard(Card):
+    """What `model.json` says of a detector.
+
+    Attributes:
+        detector: Section `detector` of the parameters.
+        box_loss: Name of the box loss, which decides how many numbers a box has.
+        box_params: Its parameters.
+        anchors: For each level, width and height of each anchor in pixels of the network's input.
+    """
+
+    detector: Mapping[str, Any] = field(default_factory=dict)
+    box_loss: str = ""
+    box_params: Mapping[str, Any] = field(default_factory=dict)
+    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
+
+
 def weights_path(member: int = 0) -> str:
     """Path of a member's weights below the repository: `model.safetensors`, then `model_1.safetensors` and so on."""
     return f"{FOLDER}/model_{member}.safetensors" if member else f"{FOLDER}/model.safetensors"
@@ -91,7 +108,9 @@ def read_card(root: Path) -> Card:
     Raises:
         storage.ArtifactError: The file is missing or damaged.
     """
-    return storage.read_dataclass(root, CARD, Card, SUMS)
+    content = storage.read_json(root / CARD, root / SUMS)
+    kind = DetectorCard if isinstance(content, dict) and "detector" in content else Card
+    return storage.read_dataclass(root, CARD, kind, SUMS)
 
 
 def read_weights(root: Path, member: int = 0) -> dict[str, torch.Tensor]:

@@ -21,6 +21,8 @@ HELP = "explain the parameters of params.yaml and what they accept"
 SHARED = {
     "task": "Kind of labels. multiclass: one class per image; multilabel: any number of labels, including none.",
     "loss": "Name of the loss; its parameters are in losses.<name>. docs/losses.md explains each one.",
+    "box_loss": "Detection: name of the loss of boxes; its parameters are in box_losses.<name>, explained in "
+    "docs/detection-remedies.md.",
     "seed": "Random seed of split, views, sampling and bootstrap, at least 0. Training has its own, train.seed.",
 }
 """The parameters at the top of `params.yaml`, which are in no section."""
@@ -72,7 +74,8 @@ def explain(content: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
     Yields:
         Dotted name, value, and type, range and meaning as one text, in the order of `params.yaml`.
     """
-    from counterpoise import losses  # imports torch
+    from counterpoise import losses
+    from counterpoise.detection import box_losses
     from counterpoise.stages import check
 
     owners = {**check.SHARED, **check.sections()}
@@ -82,6 +85,9 @@ def explain(content: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
         elif name == "losses":
             for loss, block in value.items():
                 yield from _explain_section(losses.module(loss).Params, block, f"losses.{loss}")
+        elif name == "box_losses":
+            for loss, block in value.items():
+                yield from _explain_section(box_losses.find(loss).Params, block, f"box_losses.{loss}")
         elif (section := owners.get(name)) is not None:
             yield from _explain_section(section, value, name)
 
@@ -89,12 +95,17 @@ def explain(content: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
 def _explain_section(
     section: type[BaseModel], block: Mapping[str, Any], prefix: str
 ) -> Iterator[tuple[str, object, str]]:
+    from counterpoise.stages import check
+
     schemas = section.model_json_schema().get("properties", {})
     for name, field in section.model_fields.items():
         dotted, value = f"{prefix}.{name}", block.get(name)
         if dotted == "ingest.sources":
             for source, params in block[name].items():
                 yield from _explain_section(sources.find(source).Params, params, f"{dotted}.{source}")
+        elif prefix == "detector.options":
+            for choice, params in block[name].items():
+                yield from _explain_section(check.SWITCHES[name].find(choice).Params, params, f"{dotted}.{choice}")
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _explain_section(field.annotation, value or {}, dotted)
         else:

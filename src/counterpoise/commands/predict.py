@@ -1,4 +1,4 @@
-"""`counterpoise predict`: the classes of images of your own, or their raw logits for `decide.target: estimated`."""
+"""`counterpoise predict`: classes or boxes of images of your own, or raw logits for `decide.target: estimated`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from counterpoise import commands
 from counterpoise.config import InputError
 
-HELP = "predict the classes of your own images"
+HELP = "predict the classes of your own images, or find objects in them"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--logits",
         metavar="FILE",
         help="write raw logits to this parquet file instead, as input of decide.target: estimated",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="detection: write the boxes decided for as GeoJSON (.geojson), or all boxes as COCO's results (.json)",
     )
 
 
@@ -41,12 +46,18 @@ def run(arguments: argparse.Namespace) -> str:
     """
     root = Path.cwd()
     if arguments.logits is not None:
-        _check_target(Path(arguments.logits))
+        _check_target("--logits", Path(arguments.logits), {".parquet": "decide.unlabelled reads"})
     content = commands.checked_params(root)
     paths = list(dict.fromkeys(path for image in arguments.image for path in _files(Path(image), ())))
     if not paths:
         raise InputError(f"no image found in {arguments.image}; expected image files, or folders that contain some")
-    if arguments.logits is not None:
+    if _finds_boxes(root):
+        if arguments.logits is not None:
+            raise InputError("--logits is for classes of images; this model finds boxes, which --out writes")
+        text, failed = show_boxes(root, content, paths, arguments.top, arguments.out)
+    elif arguments.out is not None:
+        raise InputError("--out writes boxes, and this model finds none; its task is not 'detection'")
+    elif arguments.logits is not None:
         text, failed = write_logits(root, content, paths, Path(arguments.logits))
     else:
         text, failed = show_classes(root, content, paths, arguments.top)
@@ -55,6 +66,58 @@ def run(arguments: argparse.Namespace) -> str:
         print(text)
         raise InputError(f"{failed} of {len(paths)} images cannot be read, as said above; the others are predicted")
     return text
+
+
+def _finds_boxes(root: Path) -> bool:
+    from counterpoise.artifacts import model
+
+    return isinstance(model.read_card(root), model.DetectorCard)
+
+
+def show_boxes(
+    root: Path, content: Mapping[str, Any], paths: Sequence[Path], top: int, out: str | None
+) -> tuple[str, int]:
+    """Write how many objects are decided for in each image, and the `top` most probable boxes.
+
+    Args:
+        root: A repository in which the pipeline was run.
+        content: Its checked parameters.
+        paths: Image files.
+        top: Boxes to show of each image.
+        out: File for the boxes; `None` for none.
+
+    Returns:
+        Lines for each image, and how many images cannot be read.
+
+    Raises:
+        InputError: The file cannot be written, or GeoJSON has no position.
+        ArtifactError: The pipeline was not run yet.
+    """
+    from counterpoise import storage
+    from counterpoise.artifacts import model
+    from counterpoise.deployment import detector  # imports torch
+
+    if out is not None:
+        _check_target("--out", Path(out), {".geojson": "maps read", ".json": "tools for COCO read"})
+    answers = list(detector.answer(root, paths, content))
+    lines = []
+    for answer in answers:
+        if answer.error:
+            lines.append(f"ERROR {answer.error}")
+            continue
+        names = [name for name, own in zip(answer.labels, answer.decided, strict=True) if own]
+        counts = ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
+        lines.append(f"{answer.image}: {counts or 'no box reaches the threshold of its class'}")
+        for row in sorted(range(len(answer.labels)), key=lambda row: -answer.probs[row])[:top]:
+            corners = ", ".join(f"{side:.0f}" for side in answer.boxes[row])
+            lines.append(f"    {answer.probs[row]:6.3f}  {answer.labels[row]}  x0, y0, x1, y1 = {corners} px")
+    read = [answer for answer in answers if not answer.error]
+    if out is not None and read:
+        content_of = detector.as_geojson(read) if out.endswith(".geojson") else None
+        rows = detector.as_coco(read, model.read_card(root).classes) if content_of is None else content_of
+        storage.write_json(Path(out), rows)
+        lines.append(f"{out}: boxes of {len(read)} images")
+    return "\n".join(lines), sum(bool(answer.error) for answer in answers)
 
 
 def show_classes(root: Path, content: Mapping[str, Any], paths: Sequence[Path], top: int) -> tuple[str, int]:
@@ -113,15 +176,23 @@ def write_logits(root: Path, content: Mapping[str, Any], paths: Sequence[Path], 
     return "\n".join([*failed, f"{out}: raw logits of {len(done)} images"]), len(failed)
 
 
-def _check_target(out: Path) -> None:
-    """Refuse a file that cannot be written, or that `decide` would not read, before any image is decoded."""
+def _check_target(option: str, out: Path, kinds: Mapping[str, str]) -> None:
+    """Refuse a file that cannot be written, or that nothing reads, before any image is decoded.
+
+    Args:
+        option: The option that names it.
+        out: The file.
+        kinds: Suffixes that it may have, and what reads them.
+    """
+    suffix = next(iter(kinds))
     if out.is_dir():
-        raise InputError(f"--logits {out} is a folder; name a file in it, such as {out / 'there.parquet'}")
-    if out.suffix != ".parquet":
-        raise InputError(f"--logits {out}: expected a file name that ends in .parquet, which decide.unlabelled reads")
+        raise InputError(f"{option} {out} is a folder; name a file in it, such as {out / f'found{suffix}'}")
+    if out.suffix not in kinds:
+        wanted = " or ".join(f"{end}, which {reader}" for end, reader in kinds.items())
+        raise InputError(f"{option} {out}: expected a file name that ends in {wanted}")
     above = next(folder for folder in out.absolute().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
-        raise InputError(f"--logits {out}: cannot be written, since {above} is no folder in which this user may write")
+        raise InputError(f"{option} {out}: cannot be written, since {above} is no folder in which this user may write")
 
 
 def _is_utf8(path: Path) -> bool:

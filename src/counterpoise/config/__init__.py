@@ -79,6 +79,16 @@ class Drawn(Views):
     copy_paste: CopyPaste
 
 
+class Visible(Section):
+    """The part of section `tile` that `train` reads too: how much of a box must be seen."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    min_visible: float = Field(gt=0, le=1)
+    """A box of which less than this share of its area lies in a tile is ignored there: it is neither an object nor
+    background; in (0, 1]."""
+
+
 class Portion(Section):
     """The part of section `train` that `oversample` reads too: how much of the training split is used."""
 

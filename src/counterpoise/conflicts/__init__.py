@@ -12,6 +12,7 @@ from typing import Any
 from counterpoise.conflicts import (
     data,
     decision,
+    detection,
     double_correction,
     loss,
     network,
@@ -21,7 +22,7 @@ from counterpoise.conflicts import (
     unknown_prior,
 )
 
-TOPICS = (data, decision, network, tasks, loss, solver, training, double_correction, unknown_prior)
+TOPICS = (data, decision, network, tasks, loss, solver, training, detection, double_correction, unknown_prior)
 
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:

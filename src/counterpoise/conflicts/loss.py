@@ -7,11 +7,13 @@ from typing import Any
 
 from counterpoise import losses
 from counterpoise.config import PATH
+from counterpoise.detection import detectors
 
 
 def refused(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse a task, a head, class weights and parameters that do not work with the loss."""
-    loss, task, scheme = content["loss"], content["task"], content["weighting"]["scheme"]
+    loss, scheme = content["loss"], content["weighting"]["scheme"]
+    task = detectors.task_of_classes(content["task"], content["detector"]["name"])
     if refusal := losses.refuses_task(loss, task):
         yield refusal
     else:

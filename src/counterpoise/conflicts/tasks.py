@@ -8,6 +8,7 @@ from typing import Any
 from counterpoise import sources, tasks
 from counterpoise.config import MANY_LABELS, ONE_CLASS, PATH
 from counterpoise.conflicts import double_correction, subclasses
+from counterpoise.detection import detectors
 from counterpoise.imbalance import class_weights, resampling
 
 ONLY_FOR = (
@@ -38,9 +39,11 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
     """Refuse what is for tasks with another link than that of this task."""
     task = content["task"]
     link = tasks.find(task).LINK
+    of_classes = tasks.find(detectors.task_of_classes(task, content["detector"]["name"])).LINK
     for section, key, suits, values, does in ONLY_FOR:
         value = content[section][key]
-        if link != tasks.find(suits).LINK and value in values:
+        meant = of_classes if section == "weighting" else link
+        if meant != tasks.find(suits).LINK and value in values:
             yield f"{PATH}: {section}.{key} {value!r} {does}; it is for task {suits!r}, not {task!r}; set another value"
     yield from _without_boxes(content)
     yield from BY_LINK[link](content)

@@ -121,11 +121,24 @@ def view(tile: Example, tile_id: str, number: int, views: Views) -> Example:
     if views.pasting is not None:
         tile = _pasted(tile, tile_id, views.pasting, views.seed, item)
     seed = seeds.derive(views.seed, "view", item)
-    kept = np.where(tile.ignore, -1, tile.labels)  # a crop is made for an object
-    found = box_views.apply_boxes(views.policy, tile.image, tile.boxes, kept, seed, views.class_counts)
-    visible = tile.visible_frac[found.source] * found.visible_frac
-    ignore = tile.ignore[found.source] | (visible < views.min_visible)
-    return Example(found.image, found.boxes, tile.labels[found.source], visible, ignore)
+    return augmented(tile, views.policy, seed, views.min_visible, views.class_counts)
+
+
+def augmented(example: Example, policy: str, seed: int, min_visible: float, class_counts: Ints) -> Example:
+    """Augment an example.
+
+    Args:
+        example: A picture with boxes.
+        policy: Name of an augmentation policy.
+        seed: Decides the result.
+        min_visible: Boxes with less of their object in the result are ignored, in (0, 1].
+        class_counts: (c,) boxes of each class in train; a crop keeps a box of the rarest.
+    """
+    kept = np.where(example.ignore, -1, example.labels)  # a crop is made for an object
+    found = box_views.apply_boxes(policy, example.image, example.boxes, kept, seed, class_counts)
+    visible = example.visible_frac[found.source] * found.visible_frac
+    ignore = example.ignore[found.source] | (visible < min_visible)
+    return Example(found.image, found.boxes, example.labels[found.source], visible, ignore)
 
 
 def _pasted(tile: Example, tile_id: str, pasting: Pasting, seed: int, item: str) -> Example:

@@ -41,7 +41,7 @@ def find(root: Path, images: pd.DataFrame, say: Callable[[str], None]) -> pd.Dat
     import pandas as pd
 
     stating = [(name, root / path) for name, path in zip(images["image_id"], images["path"], strict=True)]
-    stating = [(name, path) for name, path in stating if _states_crs(path)]
+    stating = [(name, path) for name, path in stating if states_position(path)]
     if not stating:
         return scenes.empty()
     if importlib.util.find_spec("rasterio") is None:
@@ -111,7 +111,7 @@ def _outline(width: int, height: int) -> tuple[NDArray[np.float64], NDArray[np.f
     return columns, np.concatenate([zero, share, one, 1 - share]) * height
 
 
-def _states_crs(path: Path) -> bool:
+def states_position(path: Path) -> bool:
     """Say whether a file is a TIFF with a reference system, whose pixels are shown unturned."""
     import tifffile
 

@@ -6,11 +6,11 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -113,30 +113,25 @@ class TileInputs:
         The first pass starts the worker processes. They wait for the next pass as long as this object exists. A pass
         must end before the next one starts.
         """
-        largest = max((len(numbers) for numbers in order), default=0)
-        loader = self._loader(min(len(order), workers_that_fit(workers_count(), largest * 3 * self.input_px**2)))
-        keys = _keys(order, chance)
-        loader.sampler.keys = keys
+        loader = self._loader(workers_for(order, 3 * self.input_px**2))
         mean, std = backbones.normalisation(self.backbone)
-        for batch in loader.batches:
-            if loader.sampler.keys is not keys:
-                break
-            if isinstance(batch, Exception):
-                raise batch
+        for batch in loader.run(order, chance):
             yield backbones.normalise(batch.permute(0, 3, 1, 2), mean, std)
-        if loader.sampler.keys is not keys:
-            raise RuntimeError("a new pass over these tiles started before the previous pass had ended")
 
-    def _loader(self, workers: int) -> _Loader:
+    def _loader(self, workers: int) -> Loader:
         if workers not in self._loaders:
             for policy in (self.policy if self.views.any() else "none", self.on_the_fly):
                 augmentation.prepare(policy)  # once here, not in every forked worker
-            self._loaders[workers] = _Loader(replace(self), workers)
+            self._loaders[workers] = Loader(replace(self), workers, default_collate)
         return self._loaders[workers]
 
     @cached_property
-    def _loaders(self) -> dict[int, _Loader]:
+    def _loaders(self) -> dict[int, Loader]:
         return {}
+
+    def example(self, number: int, draw: Draw | None) -> Tensor:
+        """Decode one example, uint8 (input_px, input_px, 3)."""
+        return torch.from_numpy(np.array(self.image(number, draw)))
 
     def image(self, number: int, draw: Draw | None = None) -> images.RGB:
         """Compute the image of one example, uint8 (input_px, input_px, 3), augmented if `draw` is given."""
@@ -159,21 +154,52 @@ Key = tuple[int, Draw | None]
 """Number of an example, and what decides its augmentation."""
 
 
-class _Loader:
+class Decoder(Protocol):
+    """What worker processes decode: tiles, one for each example."""
+
+    @property
+    def tiles(self) -> Tiles:
+        """The stored tiles."""
+
+    @property
+    def rows(self) -> Indices:
+        """(n,) tile of each example."""
+
+    def __len__(self) -> int:
+        """Count the examples."""
+
+    def example(self, number: int, draw: Draw | None) -> Any:  # noqa: ANN401 - what `collate` takes
+        """Decode one example, augmented if `draw` is given."""
+
+
+class Loader:
     """A `DataLoader` whose workers persist between epochs. The keys of its sampler say what to decode next."""
 
-    def __init__(self, inputs: TileInputs, workers: int) -> None:
+    def __init__(self, decoder: Decoder, workers: int, collate: Callable[[list[Any]], Any]) -> None:
         self.sampler = _Sampler()
-        self.batches: DataLoader[Tensor | Exception] = DataLoader(
-            _Decoded(inputs),
+        self.batches: DataLoader[Any] = DataLoader(
+            _Decoded(decoder),
             batch_sampler=self.sampler,
-            collate_fn=_collate,
+            collate_fn=partial(_without_errors, collate),
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
             prefetch_factor=PREFETCHED if workers else None,
             persistent_workers=workers > 0,
             worker_init_fn=_leave_interrupts_to_the_parent,
         )
+
+    def run(self, order: Sequence[Indices], chance: Chance | None) -> Iterator[Any]:
+        """Yield the collated examples of each batch of example numbers. A pass must end before the next one starts."""
+        keys = _keys(order, chance)
+        self.sampler.keys = keys
+        for batch in self.batches:
+            if self.sampler.keys is not keys:
+                break
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
+        if self.sampler.keys is not keys:
+            raise RuntimeError("a new pass over these tiles started before the previous pass had ended")
 
 
 class _Sampler:
@@ -189,28 +215,28 @@ class _Sampler:
         return len(self.keys)
 
 
-class _Decoded(Dataset[Tensor | Exception]):
-    def __init__(self, inputs: TileInputs) -> None:
-        self.inputs = inputs
+class _Decoded(Dataset[Any]):
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(self.decoder)
 
-    def __getitem__(self, key: Key) -> Tensor | Exception:
-        """Return a picture, or what is wrong with it: raised here, it would carry the traceback of a worker."""
+    def __getitem__(self, key: Key) -> Any:  # noqa: ANN401
+        """Return an example, or what is wrong with it: raised here, it would carry the traceback of a worker."""
         try:
-            return torch.from_numpy(np.array(self.inputs.image(*key)))
+            return self.decoder.example(*key)
         except storage.ArtifactError as error:
             return error
         except images.ImageError as error:
-            tile_id = self.inputs.tiles.table["tile_id"].iat[int(self.inputs.rows[key[0]])]
-            return storage.ArtifactError(f"tile {tile_id!r} in {self.inputs.tiles.folder}: {error}; run `dvc repro`")
+            tile_id = self.decoder.tiles.table["tile_id"].iat[int(self.decoder.rows[key[0]])]
+            return storage.ArtifactError(f"tile {tile_id!r} in {self.decoder.tiles.folder}: {error}; run `dvc repro`")
 
 
-def _collate(pictures: list[Tensor | Exception]) -> Tensor | Exception:
-    """Stack the pictures of a batch, or return the first error among them."""
-    errors = [picture for picture in pictures if isinstance(picture, Exception)]
-    return errors[0] if errors else default_collate(pictures)
+def _without_errors(collate: Callable[[list[Any]], Any], items: list[Any]) -> Any:  # noqa: ANN401
+    """Collate the examples of a batch, or return the first error among them."""
+    errors = [item for item in items if isinstance(item, Exception)]
+    return errors[0] if errors else collate(items)
 
 
 def _keys(order: Sequence[Indices], chance: Chance | None) -> list[list[Key]]:
@@ -259,6 +285,12 @@ def workers_that_fit(workers: int, batch_bytes: int) -> int:
             file=sys.stderr,
         )
     return fitting
+
+
+def workers_for(order: Sequence[Indices], example_bytes: int) -> int:
+    """Return how many processes decode a pass: one per core, as far as shared memory has room for their batches."""
+    largest = max((len(numbers) for numbers in order), default=0)
+    return min(len(order), workers_that_fit(workers_count(), largest * example_bytes))
 
 
 def in_order(count: int, batch_size: int) -> list[Indices]:

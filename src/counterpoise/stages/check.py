@@ -21,6 +21,8 @@ from counterpoise.artifacts import params_ok
 from counterpoise.config import PATH, InputError, Section, suggest
 from counterpoise.conflicts import data
 from counterpoise.dataset import augmentation
+from counterpoise.detection import adversaries, box_losses, detectors, necks, prime, proposals, samplers, task_weights
+from counterpoise.detection.settings import Detector
 from counterpoise.networks import outlines, pretrained
 
 SHARED: dict[str, type[Section] | None] = {
@@ -30,8 +32,21 @@ SHARED: dict[str, type[Section] | None] = {
     "model": config.Model,
     "weighting": config.Weighting,
     "losses": None,
+    "box_loss": None,
+    "box_losses": None,
+    "detector": Detector,
 }
 """Top-level keys of `params.yaml` that are not named after a stage."""
+SWITCHES = {
+    "name": detectors,
+    "neck": necks,
+    "sampler": samplers,
+    "proposals": proposals,
+    "prime": prime,
+    "task_weights": task_weights,
+    "adversary": adversaries,
+}
+"""Keys of section `detector` that name a file of an open set."""
 _DOTTED = re.compile(r"\b(?:[a-z_]+(?:\.\w+)+|loss|task|seed)\b")
 """Pattern of a parameter name in a message."""
 _ABSENT = object()
@@ -107,6 +122,8 @@ def _choices() -> dict[str, list[str]]:
         "loss": losses.names(),
         "ingest.source": sources.names(),
         "demo.name": ["none", *demos.names()],
+        "box_loss": box_losses.names(),
+        **{f"detector.{switch}": members.names() for switch, members in SWITCHES.items()},
         "oversample.policy": policies,
         "train.augment": policies,
     }
@@ -137,12 +154,18 @@ def _faults(section: type[Section], content: object, where: str) -> list[str]:
 def _names(content: Mapping[str, Any]) -> list[str]:
     """Check the names of losses, sources, demo sets and policies, and the parameters of each."""
     ingest = content["ingest"]
-    choices = _choices() | {"loss": list(content["losses"]), "ingest.source": list(ingest["sources"])}
+    choices = _choices() | {
+        "loss": list(content["losses"]),
+        "box_loss": list(content["box_losses"]),
+        "ingest.source": list(ingest["sources"]),
+    }
     known_losses, known_sources = losses.names(), sources.names()
     names = [
         *((where, _value(content, where), expected) for where, expected in choices.items()),
         *((f"losses.{name}", name, known_losses) for name in content["losses"]),
+        *((f"box_losses.{name}", name, box_losses.names()) for name in content["box_losses"]),
         *((f"ingest.sources.{name}", name, known_sources) for name in ingest["sources"]),
+        *_options_named(content["detector"]["options"]),
     ]
     wrong = [entry for entry in names if entry[1] not in entry[2]]
     if wrong:
@@ -156,7 +179,19 @@ def _names(content: Mapping[str, Any]) -> list[str]:
         faults += _faults(losses.module(name).Params, block, f"losses.{name}")
     for name, block in ingest["sources"].items():
         faults += _faults(sources.find(name).Params, block, f"ingest.sources.{name}")
+    for name, block in content["box_losses"].items():
+        faults += _faults(box_losses.find(name).Params, block, f"box_losses.{name}")
+    for switch, blocks in content["detector"]["options"].items():
+        for name, block in blocks.items():
+            faults += _faults(SWITCHES[switch].find(name).Params, block, f"detector.options.{switch}.{name}")
     return faults
+
+
+def _options_named(options: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield the place of each option of a switch, the value that it is for, and the values there are."""
+    for switch, blocks in options.items():
+        for name in blocks:
+            yield f"detector.options.{switch}.{name}", name, SWITCHES[switch].names()
 
 
 def _missing(root: Path, content: Mapping[str, Any]) -> Iterator[str]:

@@ -207,17 +207,42 @@ def write_boxes(
 def main(root: Path, params: Params) -> None:
     """Predict validation and test."""
     from counterpoise.networks import devices  # here, since it imports torch, which `check` does not need
-    from counterpoise.networks.network import rebuild
 
     card = model.read_card(root)
-    members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     compute = devices.pick(params.model.device, params.model.precision)
+    if isinstance(card, model.DetectorCard):
+        _detect(root, card, params.predict, compute)
+    else:
+        _classify(root, card, params.predict, compute)
+
+
+def _classify(root: Path, card: model.Card, params: Predict, compute: Compute) -> None:
+    """Predict logits of images."""
+    from counterpoise.networks.network import rebuild
+
+    members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     for split in ("val", "test"):
         part = tiles.read(root, split)
         stored, units = features.read(root, split, part), clusters.units(root, part)
-        logits = logits_of(card, members, part, stored, params.predict, compute, f"predict {split}")
-        predictions.write(root, split, aggregate(part.table, logits, units, card.classes, params.predict.aggregate))
+        logits = logits_of(card, members, part, stored, params, compute, f"predict {split}")
+        predictions.write(root, split, aggregate(part.table, logits, units, card.classes, params.aggregate))
         detections.write(root, split, detections.empty())
+
+
+def _detect(root: Path, card: model.DetectorCard, params: Predict, compute: Compute) -> None:
+    """Predict boxes, and of them logits of images."""
+    from counterpoise.dataset import box_inputs
+    from counterpoise.detection import building, inference
+
+    detectors = [building.rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
+    multiple_px = building.coarsest_px(card.backbone, building.of_card(card).detector)
+    how = merging(params, len(detectors) * len(inference.VIEWS[params.tta]))
+    for split in ("val", "test"):
+        part = tiles.read(root, split)
+        inputs = box_inputs.unchanged(part, card.classes, card.input_px, multiple_px, card.backbone)
+        found = inference.find(detectors, inputs, params.batch_size, params.tta, compute, f"predict {split}")
+        table = found.table(part.table["tile_id"].tolist(), card.classes)
+        write_boxes(root, split, table, part, card.classes, how)
 
 
 if __name__ == "__main__":

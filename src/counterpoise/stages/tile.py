@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from tqdm import tqdm
 
 from counterpoise import config, images, labels
 from counterpoise.artifacts import boxes as boxes_file
 from counterpoise.artifacts import manifest, pixels, splits, tile_boxes, tiles
-from counterpoise.config import InputError, Section
+from counterpoise.config import InputError, Section, Visible
 from counterpoise.dataset import blocks, cpus, in_order, tile_labels, tiling
 from counterpoise.images import scenes
 from counterpoise.stages import run, warn
@@ -36,8 +36,10 @@ LIMIT_BYTES = 2**29
 """What all images and tiles that threads work on may take together, 512 MiB."""
 
 
-class Tile(Section):
+class Tile(Visible):
     """Section `tile`."""
+
+    model_config = ConfigDict(extra="forbid")
 
     size_px: int = Field(ge=16, le=16_384)
     """Side of a tile in pixels, in 16..16,384 (then one tile takes 0.8 GB). Larger images are cut into
@@ -50,9 +52,6 @@ class Tile(Section):
     """How hard `png` compresses, in 0..9: 1 is the fastest that compresses, 0 does not."""
     quality: int = Field(ge=1, le=100)
     """Quality of `jpeg`, in 1..100."""
-    min_visible: float = Field(gt=0, le=1)
-    """A box of which less than this share of its area lies in a tile is ignored there: it is neither an object nor
-    background; in (0, 1]."""
     label_rule: tile_labels.Rule
     """Which classes a tile shows, where images have boxes: `any`, those of its boxes; `area_frac`, those whose boxes
     cover `min_area_frac` of it; `count`, those with `min_count` boxes."""

@@ -15,23 +15,20 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from counterpoise import tasks
 from counterpoise.artifacts import clusters, draws, features, model, pixels, tiles, training
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
-from counterpoise.config import PATH, InputError
 from counterpoise.dataset import subsampling
 from counterpoise.networks import pretrained
 from counterpoise.stages import alone, run
 from counterpoise.training.settings import Settings
 
 if TYPE_CHECKING:
-    from counterpoise.training.examples import Examples
     from counterpoise.training.members import Member
 
 
@@ -39,9 +36,9 @@ class Params(Settings):
     """What this stage reads."""
 
 
-def _examples(root: Path, split: str, prior: Prior, params: Params, *, drawn: bool = False) -> Examples:
+def _examples(root: Path, split: str, prior: Prior, params: Params, *, drawn: bool = False) -> Any:  # noqa: ANN401
     """Build the examples of a split: every tile once (for train the subset of `train.fraction`), or all samples."""
-    from counterpoise.training import examples
+    from counterpoise.training.tasks import find
 
     part = tiles.read(root, split)
     if drawn:
@@ -53,7 +50,7 @@ def _examples(root: Path, split: str, prior: Prior, params: Params, *, drawn: bo
         views = np.zeros(len(rows), dtype=np.int64)
     else:
         rows, views = np.arange(len(part.table)), np.zeros(len(part.table), dtype=np.int64)
-    return examples.from_tiles(part, features.read(root, split, part), rows, views, prior, params, split)
+    return find(prior.task).examples(root, split, part, rows, views, prior, params)
 
 
 def _units(root: Path, params: Params) -> NDArray[np.str_] | None:
@@ -77,16 +74,11 @@ def main(root: Path, params: Params) -> None:
 def _train(root: Path, params: Params) -> None:
     from counterpoise.engine import process_group  # imports torch, as those below do; `check` does without
     from counterpoise.networks import devices
-    from counterpoise.training import checkpoints
-    from counterpoise.training.examples import feature_width
-    from counterpoise.training.members import as_member, describe, fit_members
+    from counterpoise.training import checkpoints, tasks
+    from counterpoise.training.members import as_member
 
     prior = prior_file.read(root)
-    if tasks.find(prior.task).HAS_BOXES:
-        raise InputError(
-            f"{PATH}: task is {prior.task!r}, and there is no detector yet; `dvc repro oversample` runs the stages up "
-            "to tiles with boxes, and task: multilabel trains a classifier of tiles on the same labels"
-        )
+    task = tasks.find(prior.task)
     found = pixels.read(root)
     drawn = _examples(root, "train", prior, params, drawn=True)
     natural, val = (_examples(root, split, prior, params) for split in ("train", "val"))
@@ -97,15 +89,15 @@ def _train(root: Path, params: Params) -> None:
     units = _units(root, params)
     if params.train.fraction < 1 or units is not None:
         inputs.append(root / clusters.PATH)
-    block = {"losses": params.losses[params.loss]}
+    block = {"losses": params.losses[params.loss], "box_losses": params.box_losses[params.box_loss]}
     settings = [as_member(params, number).model_dump() | block for number in range(params.train.members)]
     with process_group.launch(devices.pick_device(params.model.device)):
         saved = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
-        members = fit_members(drawn, natural, val, prior, params, saved, units)
+        members = task.fit_members(drawn, natural, val, prior, params, saved, units)
         leads = process_group.rank() == 0
     if not leads:
         return
-    card = replace(describe(members, prior, params.loss, params.model, feature_width(drawn)), pixels=found)
+    card = replace(task.describe(members, prior, params, drawn), pixels=found)
     others = {f"best_epoch_{number}": own.summary["best_epoch"] for number, own in enumerate(members) if number}
     training.write(root, members[0].history, members[0].summary | others)
     model.write(root, card, *(own.weights for own in members))

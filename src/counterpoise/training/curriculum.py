@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from counterpoise.training.examples import Examples
+from counterpoise.training.examples import Taught
 from counterpoise.training.lr_schedule import first_epochs
 from counterpoise.training.objective import Objective
 
@@ -34,9 +34,9 @@ class Curriculum:
         deferred re-weighting and re-sampling.
     """
 
-    train: Examples
+    train: Taught
     objective: Objective
-    natural: Examples | None = None
+    natural: Taught | None = None
     pretrain_epochs: int = 0
     unweighted_epochs: int = 0
     natural_epochs: int = 0
@@ -50,7 +50,7 @@ class Curriculum:
         """The first epoch with the examples and objective of the last epoch. The best epoch is not an earlier one."""
         return max(self.pretrain_epochs, self.unweighted_epochs, self.natural_epochs)
 
-    def examples(self, epoch: int) -> Examples:
+    def examples(self, epoch: int) -> Taught:
         """Return the examples of an epoch, counted from 0."""
         return self.natural if epoch < self.natural_epochs and self.natural is not None else self.train
 
@@ -76,9 +76,7 @@ class Deferred:
     draws: float
 
 
-def curriculum(
-    drawn: Examples, natural: Examples | None, goal: Objective, epochs: int, deferred: Deferred
-) -> Curriculum:
+def curriculum(drawn: Taught, natural: Taught | None, goal: Objective, epochs: int, deferred: Deferred) -> Curriculum:
     """Build the curriculum of a training.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +23,23 @@ from counterpoise.dataset.inputs import Chance, FeatureInputs, Inputs, TileInput
 from counterpoise.imbalance import synthetic
 from counterpoise.storage import ArtifactError, check_partners
 from counterpoise.training.settings import Settings
+
+
+class Taught(Protocol):
+    """What the training loop needs of examples."""
+
+    @property
+    def inputs(self) -> Any:  # noqa: ANN401 - what `Teaching` takes
+        """The inputs of n examples."""
+
+    @property
+    def targets(self) -> Tensor:
+        """int64 (n,) class indices, or (n, c) in {0, 1}: which classes each shows."""
+
+    def batches(
+        self, order: Batches, device: torch.device, chance: Chance | None = None
+    ) -> Iterator[tuple[Tensor, Any]]:
+        """Yield inputs and targets of each batch of example numbers on a device, augmented if `chance` is given."""
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,15 @@ from counterpoise.config import PATH, InputError
 from counterpoise.engine import process_group
 from counterpoise.engine.precision import Float32, mixed
 from counterpoise.networks.devices import Compute
-from counterpoise.networks.network import Network, rate_fracs
-from counterpoise.training import batching, lr_schedule, mixup, validation
+from counterpoise.networks.network import Network
+from counterpoise.training import averaging, batching, lr_schedule
 from counterpoise.training.checkpoints import Checkpoint
 from counterpoise.training.curriculum import Curriculum, Goal
 from counterpoise.training.early_stopping import Progress, monitored
-from counterpoise.training.examples import Examples
+from counterpoise.training.examples import Taught
 from counterpoise.training.optimizer import adamw, set_rate
 from counterpoise.training.settings import Train
+from counterpoise.training.teaching import Logits, Step, Teaching
 
 if TYPE_CHECKING:
     from lightning_fabric.plugins.precision import Precision
@@ -49,20 +50,22 @@ class Fitted:
 def fit(
     network: nn.Module,
     curriculum: Curriculum,
-    val: Examples,
+    val: Taught,
     params: Train,
     compute: Compute,
     checkpoint: Checkpoint | None = None,
+    teaching: Teaching | None = None,
 ) -> Fitted:
     """Train a network and keep its best epoch.
 
     Args:
-        network: Maps inputs to raw logits (n, c). Changed in place.
+        network: Maps inputs to raw logits (n, c), or whatever `teaching` expects. Changed in place.
         curriculum: Examples and objective of each epoch. Parameters of the loss are trained too.
         val: Validation examples, which choose the best epoch.
         params: Section `train`.
         compute: Device and precision.
         checkpoint: Where to save the state after every epoch; `None` to save nothing.
+        teaching: How the network is taught and validated; `None` for one that gives logits.
 
     Returns:
         The weights of the best epoch, and the training curves.
@@ -70,7 +73,8 @@ def fit(
     Raises:
         InputError: The monitored metric was NaN in every epoch, `torch.compile` failed, or `batching.check` failed.
     """
-    learner, progress, clock = _learner(network, curriculum, params, compute), Progress(), _Clock()
+    learner = _learner(network, curriculum, params, compute, teaching or Logits())
+    progress, clock = Progress(), _Clock()
     state = process_group.broadcast(checkpoint.load() if checkpoint and process_group.rank() == 0 else None)
     if state:
         progress = learner.resume(state)
@@ -78,8 +82,10 @@ def fit(
     with _bar(params.epochs, len(progress.history)) as bar, torch.random.fork_rng(_generators(compute.device)):
         while not progress.is_over(epochs=params.epochs, patience=params.patience, settled=settled):
             figures = _train_epoch(learner, curriculum, params, len(progress.history), clock)
-            figures |= validation.validate(learner.network, val, curriculum.objective, compute, 4 * params.batch_size)
-            progress.add(figures, learner.network, monitor=params.monitor, settled=settled)
+            with learner.average.applied(learner.network):
+                network = learner.network
+                figures |= learner.teaching.validate(network, val, curriculum.objective, compute, 4 * params.batch_size)
+                progress.add(figures, network, monitor=params.monitor, settled=settled)
             bar.set_postfix(loss=f"{figures['train/loss']:.3f}", best=progress.best_epoch, refresh=False)
             bar.update()
             if checkpoint and process_group.rank() == 0:
@@ -92,7 +98,7 @@ def fit(
     return Fitted(progress.best, progress.history, progress.best_epoch, clock.waited_frac)
 
 
-_STATEFUL = ("network", "loss", "optimizer", "precision")
+_STATEFUL = ("network", "loss", "average", "optimizer", "precision")
 """Attributes of a learner that a checkpoint stores."""
 
 
@@ -104,17 +110,21 @@ class _Learner:
         network: Maps inputs to logits.
         compiled: The compiled network, or the same network without `train.compile`.
         loss: The loss if it has parameters or buffers, otherwise an empty module.
+        average: The moving average of the network's weights, with `train.ema`.
         optimizer: Optimiser of the network and the loss.
         precision: Precision of the step.
         device: Device of network and loss.
+        teaching: How the network is taught and validated.
     """
 
     network: nn.Module
     compiled: nn.Module
     loss: nn.Module
+    average: averaging.Average
     optimizer: torch.optim.Optimizer
     precision: Float32 | Precision
     device: torch.device
+    teaching: Teaching
 
     def state(self, progress: Progress) -> dict[str, Any]:
         """Return the state for a checkpoint."""
@@ -138,7 +148,7 @@ class _Clock:
     def waited_frac(self) -> float:
         return self.waited_s / self.trained_s if self.trained_s else 0.0
 
-    def timed(self, stream: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def timed(self, stream: Iterator[tuple[Tensor, Any]]) -> Iterator[tuple[Tensor, Any]]:
         """Yield batches, and add up the time that each took to arrive."""
         while True:
             began_s = time.perf_counter()
@@ -149,7 +159,9 @@ class _Clock:
             yield batch
 
 
-def _learner(network: nn.Module, curriculum: Curriculum, params: Train, compute: Compute) -> _Learner:
+def _learner(
+    network: nn.Module, curriculum: Curriculum, params: Train, compute: Compute, teaching: Teaching
+) -> _Learner:
     loss = curriculum.objective.loss
     network = process_group.synchronised(network.to(compute.device), compute.device)
     module = (loss if isinstance(loss, nn.Module) else nn.Module()).to(compute.device)
@@ -158,12 +170,13 @@ def _learner(network: nn.Module, curriculum: Curriculum, params: Train, compute:
         module.parameters(),
         learning_rate=params.learning_rate,
         weight_decay=params.weight_decay,
-        rate_fracs=rate_fracs(network, params.first_rate_frac),
+        rate_fracs=teaching.rate_fracs(network, params.first_rate_frac),
     )
     alone_on_features = process_group.count() == 1 and not isinstance(network, Network)
     arithmetic = Float32() if alone_on_features else mixed(compute.device, compute.precision)
     compiled = _compiled(network) if params.compile else network
-    return _Learner(network, compiled, module, optimizer, arithmetic, compute.device)
+    average = averaging.Average(network, params.ema).to(compute.device)
+    return _Learner(network, compiled, module, average, optimizer, arithmetic, compute.device, teaching)
 
 
 def _bar(epochs: int, done: int) -> tqdm[NoReturn]:
@@ -196,8 +209,11 @@ def _train_epoch(
     sums: list[Tensor] = []
     began_s = time.perf_counter()
     for step, (batch, parts) in enumerate(zip(order, steps, strict=True)):
-        set_rate(learner.optimizer, _rate(epoch + step / len(order), params))
-        sums += _step(learner, stream, [len(part) for part in parts], len(batch), goal, params)
+        reached = epoch + step / len(order)
+        set_rate(learner.optimizer, _rate(reached, params))
+        sizes = [len(part) for part in parts]
+        sums += _step(learner, stream, sizes, len(batch), goal, params, reached / params.epochs)
+        learner.average.update(learner.network)
     total = sum(sums, torch.zeros((), device=device))
     clock.trained_s += time.perf_counter() - began_s
     process_group.average_buffers(learner.network, learner.loss)
@@ -208,11 +224,12 @@ def _train_epoch(
 
 def _step(
     learner: _Learner,
-    stream: Iterator[tuple[Tensor, Tensor]],
+    stream: Iterator[tuple[Tensor, Any]],
     sizes: list[int],
     batch_size: int,
     goal: Goal,
     params: Train,
+    progress: float,
 ) -> list[Tensor]:
     """Take a step of the optimiser.
 
@@ -223,6 +240,7 @@ def _step(
         batch_size: Number of examples in the whole batch.
         goal: The objective to minimise.
         params: Section `train`.
+        progress: Share of the training that is done, in [0, 1).
 
     Returns:
         The loss of each part, summed over its examples.
@@ -230,7 +248,9 @@ def _step(
     learner.optimizer.zero_grad(set_to_none=True)
     sums = []
     for size in sizes:
-        loss = _loss(learner, *next(stream), goal, params)
+        inputs, targets = next(stream)
+        part = Step(inputs, targets, goal, learner.precision.forward_context, progress)
+        loss = learner.teaching.loss(learner.compiled, part, params)
         learner.precision.backward(loss * (size / batch_size), None)
         sums.append(loss.detach() * size)
     process_group.add_gradients(learner.optimizer)
@@ -238,15 +258,6 @@ def _step(
     if isinstance(learner.loss, losses.Constrained):
         learner.loss.project()
     return sums
-
-
-def _loss(learner: _Learner, inputs: Tensor, targets: Tensor, goal: Goal, params: Train) -> Tensor:
-    """Compute the objective of one part of a batch, with mixup or CutMix if `train.mix` asks for it."""
-    mixed = None if params.mix == "none" else mixup.mix(params.mix, inputs, params.mix_alpha)
-    with learner.precision.forward_context():
-        logits = learner.compiled(inputs if mixed is None else mixed.inputs)
-    own = goal(logits, targets)
-    return own if mixed is None else mixed.loss(own, goal(logits, targets[mixed.partner]))
 
 
 def _compiled(network: nn.Module) -> nn.Module:

@@ -39,7 +39,7 @@ def build(section: Model, seed: int, classes: int, width: int | None, bias: Tens
         width: Number of features of the frozen backbone; `None` for a whole network.
         bias: (classes,) initial bias of the last layer; `None` for zeros.
     """
-    seed = _initial_seed(seed)
+    seed = initial_seed(seed)
     if width is not None:
         return build_head(section.head, width, classes, section.dropout, seed, bias, hidden=section.hidden)
     backbone = build_backbone(section.backbone, section.weights, seed, section.pool)
@@ -49,11 +49,13 @@ def build(section: Model, seed: int, classes: int, width: int | None, bias: Tens
     return Network(backbone, head).to(memory_format=torch.channels_last)
 
 
-def _initial_seed(seed: int) -> int:
+def initial_seed(seed: int) -> int:
+    """Derive the seed of the initial weights, in 0..2^32 - 1."""
     return seeds.derive(seed, "initialisation") % 2**32
 
 
-def _deferred(params: Settings) -> Deferred:
+def deferred(params: Settings) -> Deferred:
+    """Gather when remedies start."""
     return Deferred(params.train.pretrain_frac, params.weighting.defer_frac, params.oversample.defer_frac)
 
 
@@ -160,7 +162,7 @@ def _fit(
     if params.train.solver == "adamw":
         if isinstance(network, Head) and isinstance(natural.inputs, FeatureInputs):
             network.standardise(moments(torch.from_numpy(natural.inputs.values[natural.inputs.rows])))
-        course = curriculum(drawn, natural, goal, params.train.epochs, _deferred(params))
+        course = curriculum(drawn, natural, goal, params.train.epochs, deferred(params))
         return loop.fit(network, course, val, params.train, compute, checkpoint)
     if not isinstance(network, Head):
         raise InputError(
@@ -246,7 +248,7 @@ def retrain(
     with one_thread():
         fitted = loop.fit(
             head,
-            replace(curriculum(drawn, natural, goal, params.train.epochs, _deferred(params)), natural_epochs=0),
+            replace(curriculum(drawn, natural, goal, params.train.epochs, deferred(params)), natural_epochs=0),
             Examples(FeatureInputs(of_val, np.arange(len(of_val))), val.targets),
             params.train.model_copy(update={"mix": "none", "sampler": "as_drawn"}),
             compute,
@@ -302,7 +304,7 @@ def _typed(
     if isinstance(plain.inputs, FeatureInputs):
         values = plain.inputs.values[plain.inputs.rows]
     else:
-        backbone = build_backbone(section.backbone, section.weights, _initial_seed(train_seed), section.pool)
+        backbone = build_backbone(section.backbone, section.weights, initial_seed(train_seed), section.pool)
         values = infer(backbone, plain.inputs, batch_size, compute)
     types = subclasses.find(values, natural.targets.numpy(), classes, section.subclasses, seed)
     return with_types(drawn, natural, types)

@@ -44,10 +44,14 @@ class Objective:
         """Compute the loss of raw logits (n, c), a scalar in nats."""
         if self.summed is not None and logits.shape[1] != len(self.class_weights):
             return self.summed(logits, targets)
+        return self.values(logits, targets).mean()
+
+    def values(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Compute the weighted loss of each example, (n,), or for multilabel of each entry, (n, c)."""
         values = self.loss(logits.float(), targets)
         if self.ranks:
-            return values.mean()
-        return self.link.weighted(values, targets, self.class_weights.to(logits.device)).mean()
+            return values
+        return self.link.weighted(values, targets, self.class_weights.to(logits.device))
 
     @cached_property
     def link(self) -> links.Link:

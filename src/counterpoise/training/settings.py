@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from counterpoise.config import BatchSize, Drawn, Epochs, Model, Portion, Section, Seed, Weighting
+from counterpoise.config import BatchSize, Drawn, Epochs, Model, Portion, Section, Seed, Visible, Weighting
+from counterpoise.detection.settings import Detector
 
 
 class Train(Portion):
@@ -59,12 +60,16 @@ class Train(Portion):
     """`step` only: the learning rate is divided by ten every this many epochs, in 1..100,000."""
     warmup_epochs: float = Field(ge=0, le=100_000)
     """Number of first epochs in which the learning rate rises, in [0, 100,000]."""
-    monitor: Literal["loss", "balanced_accuracy", "average_precision", "none"]
+    ema: float = Field(ge=0, lt=1)
+    """Decay of the exponential moving average of the weights, in [0, 1). The averaged weights are validated and kept;
+    0 takes those of the last step. With 0.99 the average covers about 100 steps."""
+    monitor: Literal["loss", "balanced_accuracy", "average_precision", "ap50", "none"]
     """Validation metric that chooses the best epoch, or the L2 penalty of `lbfgs`. `loss` (min): validation value of
     the training loss, including class weights. `balanced_accuracy` (max): of the most probable class; for multilabel
     the mean over labels, each decided at a probability of 0.5 or above. `average_precision` (max): the mean over the
-    classes present. `none`, not with `lbfgs`: keep the last epoch, for a validation set so small that it would choose
-    by chance, with a schedule that ends at a low rate."""
+    classes present. `ap50` (max), detection only: average precision of boxes at an IoU of 0.5. `none`, not with
+    `lbfgs`: keep the last epoch, for a validation set so small that it would choose by chance, with a schedule that
+    ends at a low rate."""
     patience: Epochs
     """Stop after this many epochs without a better metric, in 1..100,000. Epochs of `pretrain_frac` do not count.
     Without effect if `monitor` is `none`."""
@@ -89,7 +94,11 @@ class Settings(Section):
 
     loss: str
     losses: dict[str, dict[str, Any]]
+    box_loss: str
+    box_losses: dict[str, dict[str, Any]]
+    detector: Detector
     seed: Seed
+    tile: Visible
     model: Model
     oversample: Drawn
     weighting: Weighting

@@ -1,0 +1,222 @@
+"""Boxes of objects in new images, by a trained detector: images of any size, read by windows."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from counterpoise import images
+from counterpoise.artifacts import decision as decision_file
+from counterpoise.artifacts import model
+from counterpoise.boxes import exports
+from counterpoise.boxes.scenes import Merging, scene_boxes
+from counterpoise.config import InputError
+from counterpoise.dataset import box_inputs, ground, tiling
+from counterpoise.dataset.box_inputs import Batch
+from counterpoise.dataset.box_truth import Truth
+from counterpoise.decision import boxes as box_decisions
+from counterpoise.detection import building, inference
+from counterpoise.images import samples, scenes
+from counterpoise.networks import devices
+
+Position = tuple[str, tuple[float, float, float, float, float, float]]
+"""A reference system, and the six numbers of `rasterio`'s transform."""
+NOTHING = Truth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The n boxes found in one image.
+
+    Attributes:
+        image: Path of the image, as the user wrote it.
+        boxes: (n, 4) x0, y0, x1, y1 in pixels of the image.
+        labels: n class names.
+        probs: (n,) how probably each is right, at the density of deployment.
+        decided: (n,) whether it reaches the threshold of its class.
+        position: Where the image lies on the earth; `None` if it does not say so.
+        error: Why the image cannot be read; empty if it can.
+    """
+
+    image: str
+    boxes: NDArray[np.float64]
+    labels: tuple[str, ...]
+    probs: NDArray[np.float64]
+    decided: NDArray[np.bool_]
+    position: Position | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """The windows of one image.
+
+    Attributes:
+        read: Gives the pixels of a window.
+        windows: x0, y0, x1, y1 of each.
+        card: Of the detector, for the size of its input.
+        multiple_px: Heights and widths of inputs are multiples of it.
+    """
+
+    read: Callable[[tiling.Window], images.RGB]
+    windows: Sequence[tiling.Window]
+    card: model.DetectorCard
+    multiple_px: int
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def batches(self, order: Sequence[NDArray[np.int64]]) -> Iterator[Batch]:
+        """Yield the pictures of each batch of window numbers."""
+        for numbers in order:
+            items = []
+            for number in numbers.tolist():
+                picture, factor = box_inputs.scaled(self.read(self.windows[number]), self.card.input_px)
+                items.append((picture, NOTHING, factor))
+            yield box_inputs.normalised(box_inputs.collate(self.multiple_px, items), self.card.backbone)
+
+
+def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> Iterator[Answer]:
+    """Find and decide boxes in new images, with the tiles, the model and the thresholds of the pipeline.
+
+    Args:
+        root: A repository in which the pipeline has run for boxes.
+        paths: Image files.
+        content: Checked parameters of the repository; `tile`, `predict` and `model` are used.
+
+    Yields:
+        One answer per image, in the order of `paths`.
+
+    Raises:
+        ArtifactError: No model has been trained yet.
+    """
+    card, decided = model.read_card(root), decision_file.read(root)
+    assert isinstance(card, model.DetectorCard)
+    assert decided.boxes is not None
+    detectors = [building.rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
+    compute = devices.pick(content["model"]["device"], content["model"]["precision"])
+    multiple_px = building.coarsest_px(card.backbone, building.of_card(card).detector)
+    predict, tile = content["predict"], content["tile"]
+    views = len(detectors) * len(inference.VIEWS[predict["tta"]])
+    how = Merging(
+        method=predict["merge"],
+        match=predict["match"],
+        overlap=predict["overlap"],
+        edge_px=predict["edge_px"],
+        min_score=predict["min_score"],
+        views=views,
+    )
+    for path in paths:
+        try:
+            with _opened(path, card, tile["size_px"]) as (read, (width, height)):
+                windows = tiling.windows(width, height, tile["size_px"], tile["overlap_px"])
+                inputs = _Windows(read, windows, card, multiple_px)
+                found = inference.find(detectors, inputs, predict["batch_size"], predict["tta"], compute)
+        except InputError as error:
+            none = np.zeros(0)
+            yield Answer(str(path), none.reshape(0, 4), (), none, none > 0, error=str(error))
+            continue
+        merged = scene_boxes(
+            found.boxes,
+            np.clip(found.scores, how.min_score / 2, 1 - 1e-7),
+            found.labels,
+            found.tile,
+            windows=np.array(windows, dtype=np.float64),
+            scene=(float(width), float(height)),
+            how=how,
+        )
+        logits = np.log(merged.scores) - np.log1p(-np.clip(merged.scores, 0, 1 - 1e-7))
+        yield Answer(
+            str(path),
+            merged.boxes,
+            tuple(card.classes[label] for label in merged.labels),
+            box_decisions.probabilities(decided.boxes, logits, merged.labels),
+            box_decisions.decided(decided.boxes, logits, merged.labels),
+            _position(path),
+        )
+
+
+@contextmanager
+def _opened(
+    path: Path, card: model.DetectorCard, rows_px: int
+) -> Iterator[tuple[Callable[[tiling.Window], images.RGB], tuple[int, int]]]:
+    """Give a function that reads a window of an image, and its width and height.
+
+    Raises:
+        InputError: The image cannot be read.
+    """
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+            raise InputError(f"{path}: not a regular file")
+        if scenes.measure(path)[1]:
+            with scenes.opened(path, rows_px=rows_px) as scene:
+                yield lambda window: images.render_window(scene, card.pixels, window), scene.size_px
+            return
+        with samples.room_for(path):
+            image = images.decode(path.read_bytes(), card.pixels)
+        yield lambda window: image[window[1] : window[3], window[0] : window[2]], image.shape[1::-1]
+    except OSError as error:
+        raise InputError(f"{path}: the image cannot be read: {error.strerror}") from error
+    except images.ImageError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _position(path: Path) -> Position | None:
+    """Find where an image lies on the earth; `None` where it does not say so, or rasterio is not installed."""
+    if not ground.states_position(path) or importlib.util.find_spec("rasterio") is None:
+        return None
+    where = ground.place(path)
+    if where is None:
+        return None
+    crs, a, b, c, d, e, f, _ = where
+    return str(crs), (float(a), float(b), float(c), float(d), float(e), float(f))
+
+
+def as_geojson(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Write the boxes decided for as polygons on the ground, each with its image.
+
+    Raises:
+        InputError: An image has no position, or images lie in different reference systems.
+    """
+    systems = {answer.position[0] for answer in answers if answer.position is not None}
+    lost = [answer.image for answer in answers if answer.position is None]
+    if lost:
+        raise InputError(
+            f"{lost[0]} states no position on the earth, which GeoJSON needs (a GeoTIFF does, read by `pip install "
+            "'counterpoise[geo]'`); write COCO's results instead, to a file that ends in .json"
+        )
+    if len(systems) > 1:
+        raise InputError(f"images lie in {len(systems)} reference systems, {sorted(systems)}; write a file for each")
+    collections = []
+    for answer in answers:
+        assert answer.position is not None
+        crs, transform = answer.position
+        names = [name for name, own in zip(answer.labels, answer.decided, strict=True) if own]
+        found = exports.geojson(answer.boxes[answer.decided], names, answer.probs[answer.decided], transform, crs)
+        for feature in found["features"]:
+            feature["properties"]["image"] = answer.image
+        collections.append(found)
+    features = [feature for found in collections for feature in found["features"]]
+    return collections[0] | {"features": features}
+
+
+def as_coco(answers: Sequence[Answer], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Write all boxes as COCO's results; the id of an image is its path, that of a class its number from 1."""
+    return [
+        row
+        for answer in answers
+        for row in exports.coco_results(
+            answer.boxes,
+            answer.probs,
+            [answer.image] * len(answer.labels),
+            [list(classes).index(name) + 1 for name in answer.labels],
+        )
+    ]
