@@ -455,9 +455,13 @@ def test_a_budget_takes_folds_away_then_and_says_when_nothing_fits(content: dict
         study.within_budget(plan, declared(plan.arms), 60.0, 1, 600.0)
 
 
-def test_seconds_are_positive(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
+def test_seconds_are_positive_and_the_first_training_is_announced_since_it_may_take_an_hour(
+    built: Path, content: dict[str, Any], plan: arms.Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert study.measure(built, content, plan, plan.arms) > 0
+    assert capsys.readouterr().err == "training arm 'plain' once, to estimate the time\n"
     assert np.isfinite(study.measure(built, content, plan, plan.arms))
+    assert not capsys.readouterr().err, "it was trained before"
 
 
 def test_a_budget_counts_the_arms_that_are_computed_and_every_network_of_an_ensemble(content: dict[str, Any]) -> None:

@@ -262,7 +262,12 @@ def measure(root: Path, content: Mapping[str, Any], plan: Plan, chosen: Sequence
         jobs = prepare(root, content, plan).jobs
         for arm in chosen:
             job = jobs[arm.name][0]
-            if cells.read(job.path) is None and (fault := cells.work(job).fault) is not None:
+            if cells.read(job.path) is None:
+                print(f"training arm {arm.name!r} once, to estimate the time", file=sys.stderr, flush=True)
+                fault = cells.work(job).fault
+            else:
+                fault = None
+            if fault is not None:
                 faults.append(f"arm {arm.name!r} failed: {fault}")
                 continue
             tested = cells.read(job.path)
