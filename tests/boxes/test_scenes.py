@@ -32,6 +32,17 @@ def test_a_box_whole_in_a_neighbour_wins_over_a_cut_one_with_a_higher_score() ->
     assert found.scores.tolist() == [0.4]
 
 
+def test_cut_boxes_count_less_by_a_factor_before_they_are_merged() -> None:
+    """Tile 0 sees 30 of 40 px, at 0.9; tile 1 all of them, at 0.4: an IoU of 0.75."""
+    boxes, tile = seen(np.array([70.0, 10, 110, 30]))
+    for factor, expected in ((0.0, [0.4]), (0.4, [0.4]), (0.5, [0.45]), (1.0, [0.9])):
+        how = replace(HOW, edge_factor=factor)
+        found = scene_boxes(
+            boxes, np.array([0.9, 0.4]), np.zeros(2, dtype=np.int64), tile, windows=WINDOWS, scene=SCENE, how=how
+        )
+        assert found.scores.tolist() == pytest.approx(expected)
+
+
 def test_a_box_at_the_edge_of_the_scene_stays() -> None:
     boxes, tile = seen(np.array([0.0, 0, 20, 30]))
     one = np.zeros(1, dtype=np.int64)

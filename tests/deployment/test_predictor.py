@@ -31,7 +31,14 @@ from counterpoise.networks.tta import VIEWS
 from counterpoise.stages import predict
 
 ROOT = Path(__file__).parents[2]
-BOXES: dict[str, Any] = {"merge": "nms", "match": "iou", "overlap": 0.5, "edge_px": 2.0, "min_score": 0.01}
+BOXES: dict[str, Any] = {
+    "merge": "nms",
+    "match": "iou",
+    "overlap": 0.5,
+    "edge_px": 2.0,
+    "edge_factor": 0.0,
+    "min_score": 0.01,
+}
 NAMES = ("rust", "moss", "crack")
 SIZES = {"small.png": (40, 30), "large.png": (100, 64)}
 TILE_PX = 64

@@ -25,7 +25,14 @@ from counterpoise.stages import predict
 NAMES = ("a", "b")
 TILES = (("z", "b"), ("x@0,0", "a"), ("x@0,9", "a"), ("y", "a"), ("x@9,0", "a"))
 """Tiles of each split, in the order of their file, with their label; not sorted."""
-BOXES: dict[str, Any] = {"merge": "nms", "match": "iou", "overlap": 0.5, "edge_px": 2.0, "min_score": 0.01}
+BOXES: dict[str, Any] = {
+    "merge": "nms",
+    "match": "iou",
+    "overlap": 0.5,
+    "edge_px": 2.0,
+    "edge_factor": 0.0,
+    "min_score": 0.01,
+}
 Array = np.ndarray[Any, Any]
 
 

@@ -22,6 +22,7 @@ class Merging:
         edge_px: Distance from an inner edge of a tile, at most so far, at which a box is taken for cut; at least 0.
         min_score: Boxes below it are left out, before and after merging; in (0, 1).
         views: Number of predictions of each tile whose boxes are fused by `wbf`.
+        edge_factor: Factor for the scores of boxes that are taken for cut, in [0, 1]; 0 leaves them out.
     """
 
     method: Method
@@ -30,6 +31,7 @@ class Merging:
     edge_px: float
     min_score: float
     views: int = 1
+    edge_factor: float = 0.0
 
 
 def scene_boxes(
@@ -42,10 +44,10 @@ def scene_boxes(
     scene: tuple[float, float],
     how: Merging,
 ) -> Merged:
-    """Move boxes of tiles into their scene, leave out those that a tile cuts off, and merge the rest.
+    """Move boxes of tiles into their scene, discount those that a tile cuts off, and merge them.
 
-    A box that touches an inner edge of its tile is left out where another tile shows the place with room around it:
-    that one has seen the object whole. Elsewhere it stays.
+    A box that touches an inner edge of its tile counts less, or not at all, where another tile shows the place with
+    room around it: that one has seen the object whole. Elsewhere it stays.
 
     Args:
         boxes: (n, 4) in pixels of their tile.
@@ -71,7 +73,8 @@ def scene_boxes(
     """
     placed = geometry.clip(boxes + np.tile(windows[tile, :2], 2), *scene)
     cut = merging.cut_off(placed, tile, windows, scene, how.edge_px)
-    kept = (scores >= how.min_score) & ~cut & (geometry.areas(placed) > 0)
+    scores = merging.discounted(scores, cut, how.edge_factor)
+    kept = (scores >= how.min_score) & (geometry.areas(placed) > 0)
     return merging.merge(
         placed[kept],
         scores[kept],

@@ -51,8 +51,11 @@ class Predict(Tta):
     overlap: float = Field(ge=0, le=1)
     """Detection only: boxes of a class that overlap by more than this are of one object for `merge`, in 0..1."""
     edge_px: float = Field(ge=0, le=1000)
-    """Detection only: a box so near an inner edge of its tile, in pixels of the scene, in 0..1000, is left out where
-    another tile shows the place with room around it."""
+    """Detection only: a box so near an inner edge of its tile, in pixels of the scene, in 0..1000, is taken for a part
+    of an object where another tile shows the place with room around it."""
+    edge_factor: float = Field(ge=0, le=1)
+    """Detection only: what the scores of such parts are multiplied by before merging, in 0..1. 0 leaves them out, 1
+    trusts them like other boxes."""
     min_score: float = Field(gt=0, lt=1)
     """Detection only: boxes with a lower score are left out, before and after merging, in (0, 1)."""
 
@@ -170,7 +173,9 @@ def merging(params: Predict, views: int = 1) -> Merging:
         params: Section `predict`.
         views: How often each tile was looked at.
     """
-    return Merging(params.merge, params.match, params.overlap, params.edge_px, params.min_score, views)
+    return Merging(
+        params.merge, params.match, params.overlap, params.edge_px, params.min_score, views, params.edge_factor
+    )
 
 
 def write_boxes(
