@@ -11,6 +11,7 @@ from tests.detection.two_stage_problems import (
     MANY,
     OPTIONS,
     PLAIN,
+    SIDE,
     TWO,
     Maps,
     check_found,
@@ -22,9 +23,11 @@ from tests.detection.two_stage_problems import (
     section,
     truth,
 )
+from torch import Tensor
 
 from counterpoise.detection import box_losses
 from counterpoise.detection.detectors import Plan, faster_rcnn
+from counterpoise.detection.necks import pafpn
 
 DETECTORS: dict[str, dict[str, Any]] = {
     "faster": {"name": "faster_rcnn"},
@@ -164,3 +167,17 @@ def test_maps_whose_strides_do_not_double_and_missing_parameters_are_refused() -
         net(prime="carl", options={**OPTIONS, "prime": {}})
     with pytest.raises(ValueError, match=r"strides of \[4, 16\] pixels; expected each to be twice"):
         faster_rcnn.build(Maps(), CHANNELS, (4, 16), plan)
+
+
+def test_path_aggregation_pools_regions_from_all_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[float]] = []
+
+    def pool(maps: Any, boxes: Any, *, strides: list[float], side: int) -> Tensor:
+        seen.append(strides)
+        return plain(maps, boxes, strides=strides, side=side)
+
+    plain = pafpn.pool
+    monkeypatch.setattr(pafpn, "pool", pool)
+    found = net(neck="pafpn").eval()(torch.rand(2, 3, SIDE, SIDE))
+    assert len(found) == 2
+    assert seen == [[4.0, 8.0]]

@@ -68,7 +68,13 @@ def _module() -> type[nn.Module]:
                 levels.append(functional.max_pool2d(levels[-1], 1, 2))
             single = {name: level.float() for name, level in maps.items()}
 
+            from_all = getattr(necks.find(self.plan.detector.neck), "pool", None)
+
             def pool(boxes: list[Tensor]) -> Tensor:
+                if from_all is not None:
+                    strides = [size[1] / level.shape[-1] for level in single.values()]
+                    of_all: Tensor = from_all(list(single.values()), boxes, strides=strides, side=regions.CELLS)
+                    return of_all
                 pooled: Tensor = self.pool(single, boxes, [size] * len(images))
                 return pooled
 

@@ -1,6 +1,7 @@
 """The open set of necks: what joins the maps of a backbone, a file per neck, found by its name.
 
-A file `detection/necks/<name>.py` holds `build` as in `Neck`.
+A file `detection/necks/<name>.py` holds `build` as in `Neck`. A function `pool`, as in `pafpn`, takes regions from all
+maps instead of the one of their size.
 """
 
 from __future__ import annotations
