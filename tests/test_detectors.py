@@ -119,6 +119,7 @@ def test_the_card_rebuilds_the_detector(trained: Path) -> None:
 
 def test_the_page_shows_boxes(trained: Path) -> None:
     page = (trained / "reports/index.html").read_text()
+    assert "faster_rcnn" in page
     assert "square" in page
 
 

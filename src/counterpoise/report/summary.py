@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from counterpoise.artifacts.model import DetectorCard
 from counterpoise.report.charts.dots import dots
 from counterpoise.report.charts.gauge import gauge
 from counterpoise.report.charts.render import Drawing
@@ -195,6 +196,7 @@ def settings(facts: Facts) -> tuple[tuple[str, str], ...]:
         ("Class weights", facts.remedy("weighting.scheme")),
         ("Oversampling", facts.remedy("oversample.strategy")),
         ("Backbone", backbone),
+        *([("Detector", facts.card.head)] if isinstance(facts.card, DetectorCard) else []),
         ("Calibrator", facts.decision.calibrator),
         ("Decision rule", facts.decision.rule),
         ("Checksum of figures", facts.checksum[:CHECKSUM_DIGITS]),
