@@ -121,6 +121,7 @@ def test_a_second_repro_does_nothing(built: Path) -> None:
     assert run(built, "git", "status", "--short") == ""
 
 
+@pytest.mark.slow
 def test_two_runs_from_nothing_leave_the_same_lock(built: Path, tmp_path: Path) -> None:
     """The second run is that of one process."""
     other = new_repository(tmp_path / "other")

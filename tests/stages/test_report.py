@@ -106,6 +106,16 @@ def drawn_once(content: str, draw: Callable[[Any], str] = render._draw) -> str:
     return draw(json.loads(content))
 
 
+@pytest.fixture
+def blank_charts(equal_charts_are_drawn_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "_draw", lambda content: BLANK)
+
+
+BLANK = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0L9 9" stroke="black"/></svg>'
+without_charts = pytest.mark.usefixtures("blank_charts")
+"""For tests that read nothing in charts, whose drawing takes more than half the time of a page."""
+
+
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
     """Give `build_anew`, which builds but once for equal settings."""
@@ -273,7 +283,7 @@ pages: dict[str, str] = {}
 
 def made(root: Path, params: report.Params = PARAMS) -> str:
     """Make the page, which is the same for equal files."""
-    known = hashlib.sha256(params.model_dump_json().encode())
+    known = hashlib.sha256(f"{params.model_dump_json()}{render._draw(render.FIRST)}".encode())
     for path in sorted(path for path in root.rglob("*") if path.is_file() and path != root / report.PATH):
         known.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     if (key := known.hexdigest()) not in pages:
@@ -369,6 +379,7 @@ def test_undefined_figures_are_said_to_be_so(tmp_path, build):
     assert "0 of 0 images" not in text
 
 
+@without_charts
 def test_a_class_without_test_images_is_named(tmp_path, build):
     build(tmp_path, ("a", "b", "absent", "rare"), test_counts=[12, 12, 0, 12])
     assert (
@@ -377,6 +388,7 @@ def test_a_class_without_test_images_is_named(tmp_path, build):
     )
 
 
+@without_charts
 def test_the_headline_says_that_too_few_test_images_have_the_class_that_matters(tmp_path, build):
     build(tmp_path / "few", ("a", "b", "rare"), test_counts=[60, 40, 6])
     build(tmp_path / "one", ("a", "b", "rare"), test_counts=[60, 40, 1])
@@ -419,6 +431,7 @@ def change(root: Path, table: str, rows: dict[str, tuple[float, float, float]], 
         ((-0.1, np.nan, np.nan), "there is no interval for the difference"),
     ],
 )
+@without_charts
 def test_calibration_lowered_an_error_only_if_the_interval_of_the_difference_says_so(tmp_path, gain, text, build):
     build(tmp_path)
     change(tmp_path, "differences", {"brier_score": gain})
@@ -427,6 +440,7 @@ def test_calibration_lowered_an_error_only_if_the_interval_of_the_difference_say
     assert page.count("the Brier score, the mean squared error") == 1
 
 
+@without_charts
 def test_gains_and_losses_of_the_decision_are_named_by_their_intervals(tmp_path, build):
     build(tmp_path)
     figures = ("balanced_accuracy", "accuracy", "macro_f1", "matthews")
@@ -467,6 +481,7 @@ def test_a_threshold_is_marked_with_two_classes_and_a_decision_with_more(tmp_pat
     assert "can be off the curve" in three
 
 
+@without_charts
 def test_a_vanished_learning_rate_and_a_loss_that_hardly_changes_are_warned_of(tmp_path, build):
     build(tmp_path, rates=SYSTEM_D, losses=[0.9, 0.501, 0.5, 0.5, 0.5])
     text = Page(made(tmp_path)).text
@@ -504,6 +519,7 @@ def test_too_many_labels_under_a_threshold_of_a_half_are_shown_and_undone(tmp_pa
     assert "so does the offset that the ledger adds to the logits" in page.text
 
 
+@without_charts
 def test_a_calibrator_that_learned_the_prior_is_said_to_have_undone_the_ledger(tmp_path, build):
     build(tmp_path, task="multilabel", ledger=the_ledger_of(9.0, 4.0), skill=3.0, calibrator="platt")
     text = Page(made(tmp_path)).text
@@ -511,6 +527,7 @@ def test_a_calibrator_that_learned_the_prior_is_said_to_have_undone_the_ledger(t
     assert "“platt” learned the prior of validation, so step 1 adds nothing." in text
 
 
+@without_charts
 def test_an_unknown_factor_of_the_odds_is_called_so(tmp_path, build):
     build(tmp_path, task="multilabel", ledger=the_ledger_of(), skill=3.0, calibrator="platt")
     text = Page(made(tmp_path)).text
@@ -519,6 +536,7 @@ def test_an_unknown_factor_of_the_odds_is_called_so(tmp_path, build):
 
 
 @pytest.mark.parametrize(("task", "factors"), [("multilabel", (1.0, 1.0)), ("multiclass", (1.0, 4.0))])
+@without_charts
 def test_a_remedy_that_did_not_raise_odds_of_labels_is_not_mentioned(tmp_path, task, factors, build):
     build(tmp_path, task=task, ledger=the_ledger_of(*factors))
     page = Page(made(tmp_path))
@@ -527,6 +545,7 @@ def test_a_remedy_that_did_not_raise_odds_of_labels_is_not_mentioned(tmp_path, t
 
 
 @pytest.mark.parametrize(("losses", "warned"), [((0.9, 0.6, 0.5), True), ((0.9, 0.5, 0.6), False)])
+@without_charts
 def test_a_last_epoch_that_was_kept_is_warned_of_where_it_was_the_best(tmp_path, losses, warned, build):
     build(tmp_path, rates=[0.1, 0.1, 0.1], losses=losses)
     set_best_epoch(tmp_path, 2)
@@ -551,11 +570,13 @@ def test_a_penalty_path_is_shown_in_place_of_epochs(tmp_path, build):
     assert "The learning rate vanished" not in page.text
 
 
+@without_charts
 def test_an_interval_that_contains_no_skill_is_warned_of(tmp_path, build):
     build(tmp_path, skill=0.0)
     assert "may have no skill." in Page(made(tmp_path)).text
 
 
+@without_charts
 def test_labels_that_share_a_calibration_and_a_floor_out_of_reach_are_warned_of(tmp_path, build):
     names = ("a", "b", "rare")
     build(tmp_path, names, task="multilabel", rule="precision_floor", floor=0.95, min_positives=30, skill=0.5)
@@ -567,6 +588,7 @@ def test_labels_that_share_a_calibration_and_a_floor_out_of_reach_are_warned_of(
     assert "All labels share one calibration (pooled), because validation has too few of their images." in text
 
 
+@without_charts
 def test_resampled_labels_show_which_occur_together(tmp_path, build):
     build(tmp_path / "plain", ("a", "b", "c"), task="multilabel")
     build(tmp_path / "drawn", ("a", "b", "c"), task="multilabel", draws_of=(3, 1, 1))
@@ -576,6 +598,7 @@ def test_resampled_labels_show_which_occur_together(tmp_path, build):
     assert "Repeating a tile repeats all its labels." in after.text
 
 
+@without_charts
 def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path, build):
     """Validated on 784 : 784, tested on [[2615, 247], [15, 122]]: a precision of 33 % was expected from validation."""
     names = ("no panel", "panel")
@@ -645,6 +668,7 @@ def test_a_cosine_schedule_to_zero_has_not_vanished():
     assert warnings.idle_from(rates.tolist()) is None
 
 
+@without_charts
 def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path, build):
     build(tmp_path)
     chosen = decision.read(tmp_path)
@@ -658,6 +682,7 @@ def test_an_estimated_target_is_stated_with_its_interval_and_its_check(tmp_path,
     assert "target, 95 % interval" in page
 
 
+@without_charts
 def test_a_ledger_that_changed_nothing_says_so_and_folds_its_table(tmp_path, build):
     ones = (1.0, 1.0)
     lines = (("split", "train"), ("oversample.strategy", "none"), ("weighting.scheme", "none"), ("loss", "focal"))
@@ -669,6 +694,7 @@ def test_a_ledger_that_changed_nothing_says_so_and_folds_its_table(tmp_path, bui
     assert page.index("All steps of the ledger") < page.rindex("in the labels")
 
 
+@without_charts
 def test_recall_that_differs_between_validation_and_test_is_warned_about(tmp_path, build):
     build(tmp_path)
     chosen = decision.read(tmp_path)
@@ -682,6 +708,7 @@ def test_recall_that_differs_between_validation_and_test_is_warned_about(tmp_pat
     assert "On new images, expect less than test shows." in text
 
 
+@without_charts
 def test_an_unknown_line_of_the_ledger_is_written_as_unknown(tmp_path, build):
     ledger = (
         prior_ledger.Line("split", "train", (1.0, 1.0)),
@@ -696,6 +723,7 @@ def test_an_unknown_line_of_the_ledger_is_written_as_unknown(tmp_path, build):
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+@without_charts
 def test_mistakes_are_mistakes_and_no_more_than_asked_for(tmp_path, task, build):
     build(tmp_path, ("a", "b", "rare"), skill=0.0, task=task)
     page = Page(made(tmp_path))
@@ -711,6 +739,7 @@ def test_mistakes_are_mistakes_and_no_more_than_asked_for(tmp_path, task, build)
     assert (tmp_path / report.PATH).read_text().count('class="mistakes"') == 2
 
 
+@without_charts
 def test_the_first_mistakes_are_visible_and_the_others_one_click_away(tmp_path, build):
     build(tmp_path, ("a", "b", "rare"), skill=0.0)
     text = made(tmp_path, report.Params(report=report.Report(mistakes=20)))
@@ -739,6 +768,7 @@ def said_next(root: Path, **intervals: tuple[float, float]) -> str:
     return said
 
 
+@without_charts
 def test_the_next_step_is_the_first_thing_in_the_way_of_a_useful_model(tmp_path, build):
     build(tmp_path, test_counts=[40, 20])
     assert said_next(tmp_path, average_precision=(0.2, 0.9)).startswith("Next: look at the mistakes. The ranking of")
@@ -747,6 +777,7 @@ def test_the_next_step_is_the_first_thing_in_the_way_of_a_useful_model(tmp_path,
     assert said_next(tmp_path / "right") == "Next: try the model on new images, by counterpoise predict."
 
 
+@without_charts
 def test_alarms_of_few_units_have_no_percentage_in_the_first_line(tmp_path, build):
     build(tmp_path, test_counts=[40, 20])
     chosen = decision.read(tmp_path)
@@ -772,6 +803,7 @@ def test_shares_are_listed_once_and_recall_that_repeats_is_drawn_once(tmp_path, 
     assert recall.count("rule adapted") == 1
 
 
+@without_charts
 def test_figures_without_interval_or_false_alarms_say_so(tmp_path, build):
     build(tmp_path, test_counts=[40, 20], val_counts=[40, 20], unit_sizes=(2, 2))
     assert "Images come in groups here, so these figures have no interval." in Page(made(tmp_path)).text
