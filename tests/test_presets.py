@@ -43,7 +43,7 @@ def test_it_has_the_keys_of_the_shipped_parameters_in_their_order(preset):
 
 
 def test_rewriting_by_dvc_keeps_it_byte_for_byte(preset, tmp_path):
-    from dvc.utils.serialize import modify_yaml  # type: ignore[import-untyped]
+    from dvc.utils.serialize import modify_yaml
 
     path, text = tmp_path / config.PATH, preset.read_bytes()
     path.write_bytes(text)

@@ -72,7 +72,7 @@ def test_scalars_mean_what_yaml_1_2_says(written, meant):
 
 
 def test_dvc_reads_the_same_numbers(tmp_path):
-    from dvc.utils.serialize import parse_yaml  # type: ignore[import-untyped]
+    from dvc.utils.serialize import parse_yaml
 
     text = "a: 1e-3\nb: 012\nc: no\nd: on\ne: 2.0\nf: true\ng: [1, 1.5]\nh: null\n"
     assert config.parse(text) == parse_yaml(text, tmp_path / "params.yaml")

@@ -86,7 +86,7 @@ def test_every_shipped_loss_can_be_chosen(loss):
 
 
 def test_rewriting_by_dvc_keeps_the_shipped_file_byte_for_byte(repository):
-    from dvc.utils.serialize import modify_yaml  # type: ignore[import-untyped]
+    from dvc.utils.serialize import modify_yaml
 
     path = repository / config.PATH
     text, content = path.read_bytes(), config.load(repository)
