@@ -595,11 +595,16 @@ def test_the_grid_of_prevalences_says_what_the_table_says_and_what_images_weighe
     assert (grid["value"] < grid["high"]).all()
 
 
-def test_the_grid_has_no_intervals_where_images_come_in_groups(tmp_path: Path) -> None:
-    a_problem(tmp_path, copies=2, grouped=True)
-    grid = the_grid(tmp_path)
-    assert grid[["low", "high"]].isna().to_numpy().all()
-    assert grid["value"].notna().all()
+def test_intervals_of_the_grid_count_units(tmp_path: Path) -> None:
+    widths = []
+    for copies in (1, 2):
+        root = tmp_path / str(copies)
+        root.mkdir()
+        a_problem(root, copies=copies, grouped=True)
+        grid = the_grid(root)
+        assert ((grid["low"] <= grid["value"]) & (grid["value"] <= grid["high"])).all()
+        widths.append((grid["high"] - grid["low"]).xs("precision", level="figure").mean())
+    assert widths[1] > 0.95 * widths[0]
 
 
 def test_where_nothing_is_found_there_are_no_false_alarms_for_each_image_found(tmp_path: Path) -> None:

@@ -919,6 +919,7 @@ window.onload = async () => {
     told.push({
       scripted: root.classList.contains("scripted"), drawn: root.classList.contains("drawn"), said,
       scroll: root.scrollWidth, client: root.clientWidth, wide: wide.length,
+      cut: [...page.querySelectorAll("#prevalence .scroll")].filter((one) => one.scrollWidth > one.clientWidth).length,
       shade: getComputedStyle(page.body).backgroundColor, links: [...page.querySelectorAll("nav a")].map(
         (link) => [link.textContent, page.querySelector(link.getAttribute("href")).querySelector("h2").textContent]),
       controls: [...page.querySelectorAll(".controls")].map((one) => one.getBoundingClientRect().height > 0),
@@ -981,7 +982,9 @@ def test_the_page_is_whole_without_scripts(tmp_path, build):
 def test_the_slider_shows_the_figures_of_the_grid(tmp_path, build):
     build(tmp_path)
     made(tmp_path)
-    (told,) = measured(tmp_path, [1280])
+    narrow, told = measured(tmp_path, [390, 1280])
+    assert narrow["said"] == told["said"]
+    assert narrow["cut"] == told["cut"] == 0
     grid = plots.read(tmp_path, "prevalence_grid")
     assert len(told["said"]) == 2
     for (share, *texts), at in zip(told["said"], (grid["prevalence"].min(), grid["prevalence"].max()), strict=True):

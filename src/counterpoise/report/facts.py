@@ -336,8 +336,7 @@ class Facts:
         units = self.test_support.units if name in OF_POSITIVE else self.rests_on(name)
         if units >= ROUGH or name not in (*OF_POSITIVE, *OVER_CLASSES):
             return ""
-        of = quote(self.positive_name) if name in OF_POSITIVE else f"a {self.words.noun}"
-        return f"only {counted(units, 'unit')} of {of}"
+        return f"only {counted(units, 'unit')} of {'the' if name in OF_POSITIVE else 'a'} {self.words.noun}"
 
     def remedy(self, piece: str) -> str:
         """Look up the value of a switch in the ledger; "none" if the ledger has no line for it."""
