@@ -330,20 +330,6 @@ def test_trainings_that_are_there_cost_nothing_of_a_budget(
     assert study.within_budget(plan, missing, 1.0, 1, CELLS).study == plan.study
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"split.blocks.size_px": 512}, "split.blocks.size_px is not null, and blocks cannot be given new folds"),
-        ({"task": "detection"}, "task is 'detection', and a study compares heads and networks"),
-    ],
-)
-def test_what_cross_fitting_cannot_compare_is_refused(
-    built: Path, content: dict[str, Any], plan: arms.Plan, changes: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(InputError, match=message):
-        study.prepare(built, experiment.changed(content, changes), plan)
-
-
 @pytest.mark.parametrize("text", [",", " , ", ""])
 def test_no_name_between_separators_does_not_mean_all_arms(
     built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
