@@ -6,7 +6,7 @@ import pytest
 
 from counterpoise import config, losses
 from counterpoise.config import InputError
-from counterpoise.study import arms
+from counterpoise.study import arms, experiment
 
 ROOT = Path(__file__).parents[2]
 CONTENT = config.load(ROOT)
@@ -177,3 +177,16 @@ def test_whole_networks_may_mix_images() -> None:
     content["model"]["freeze"], content["train"]["solver"] = "none", "adamw"
     plan = arms.parse(with_lines("params: {model.dropout: 0.2, train.mix: cutmix}"), content)
     assert plan.arms[1].trials[0]["train"]["mix"] == "cutmix"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split.blocks.size_px": 512}, "split.blocks.size_px is not null, and blocks cannot be given new folds"),
+        ({"task": "detection"}, "task is 'detection', and a study compares heads and networks"),
+    ],
+)
+def test_what_cross_fitting_cannot_compare_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        arms.read(ROOT, experiment.changed(CONTENT, changes))
+    assert str(caught.value).startswith(f"params.yaml: {message}"), "before any arm is found to be wrong"

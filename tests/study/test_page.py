@@ -138,6 +138,13 @@ def test_without_verdicts_the_page_says_why_and_what_to_do(units: int, part: str
     assert part in " ".join(advice.advice(none))
 
 
+def test_a_mean_over_labels_that_are_frequent_enough_asks_for_no_more_images() -> None:
+    """With 8 images of the rarest label that counts, the reasons are others."""
+    rows = tuple(replace(row, found=row.found and NoVerdict("a training failed: no")) for row in study().rows)
+    said = advice.advice(study(rows=rows, units=8, left_out=("moon",), confirmation=None))
+    assert said[2].startswith("Remove the reasons and run")
+
+
 def test_a_study_without_any_training_has_a_page() -> None:
     rows = tuple(replace(row, found=NoVerdict("it was not trained yet"), means={}) for row in study().rows)
     text = words_of(page.render(study(rows=rows, confirmation=None)))

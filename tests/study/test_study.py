@@ -56,12 +56,6 @@ def plan(built: Path, content: dict[str, Any]) -> arms.Plan:
     return arms.parse(TEXT, content)
 
 
-def test_blocks_of_scenes_get_no_new_folds(built: Path, content: dict[str, Any], plan: arms.Plan) -> None:
-    blocks = experiment.changed(content, {"split.blocks.size_px": 1024, "split.blocks.guard_px": 512})
-    with pytest.raises(InputError, match=r"split\.blocks\.size_px is 1024, .* no guard band.*; set it to null"):
-        study.prepare(built, blocks, plan)
-
-
 computed: dict[str, cells.Tested] = {}
 """What a cell of `built` gave; the same each time, as the tests of interrupted studies and of processes show."""
 
@@ -334,20 +328,6 @@ def test_trainings_that_are_there_cost_nothing_of_a_budget(
 
     assert missing(plan) == CELLS
     assert study.within_budget(plan, missing, 1.0, 1, CELLS).study == plan.study
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"split.blocks.size_px": 512}, "split.blocks.size_px is 512, and blocks cannot be given new folds"),
-        ({"task": "detection"}, "task is 'detection', and a study compares heads and networks"),
-    ],
-)
-def test_what_cross_fitting_cannot_compare_is_refused(
-    built: Path, content: dict[str, Any], plan: arms.Plan, changes: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(InputError, match=message):
-        study.prepare(built, experiment.changed(content, changes), plan)
 
 
 @pytest.mark.parametrize("text", [",", " , ", ""])

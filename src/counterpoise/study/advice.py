@@ -34,7 +34,7 @@ def _number(arms: int) -> str:
 def _without_verdicts(summary: Summary) -> tuple[str, str, str]:
     reasons = [row.found.reason for row in summary.rows if isinstance(row.found, NoVerdict)]
     why = f"The first reason: {reasons[0]}." if reasons else "The study compares nothing with a control."
-    few = summary.units < LEAST_UNITS
+    few = summary.kind == "class" and summary.units < LEAST_UNITS  # a mean over labels counts only those with enough
     more = (
         f"Label at least {LEAST_UNITS} independent images of {summary.kind} `{summary.rarest}`; "
         f"there are {summary.units}."

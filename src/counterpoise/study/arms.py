@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from counterpoise import config
+from counterpoise import config, tasks
 from counterpoise.config import InputError, Name, Section, Seed, suggest
 from counterpoise.stages import check, embed, ingest, split, tile
 from counterpoise.study import experiment
@@ -128,7 +128,7 @@ def read(root: Path, content: Mapping[str, Any]) -> Plan:
         content: Its checked `params.yaml`, which the arms change.
 
     Raises:
-        InputError: The file is missing or wrong; one line for every fault.
+        InputError: The file is missing or wrong, one line for every fault; or the problem cannot be cross-fitted.
     """
     try:
         text = (root / PATH).read_text(encoding="utf-8")
@@ -147,6 +147,7 @@ def read(root: Path, content: Mapping[str, Any]) -> Plan:
 
 def parse(text: str, content: Mapping[str, Any]) -> Plan:
     """Check the text of `study/params.yaml`; see `read`."""
+    _refuse(content)
     try:
         study = config.validate(Study, config.parse(text))
         entries = {name: config.validate(_Arm, block, f"arms.{name}") for name, block in study.arms.items()}
@@ -160,6 +161,20 @@ def parse(text: str, content: Mapping[str, Any]) -> Plan:
     if faults:
         raise InputError("\n".join(config.shorten(faults)))
     return plan
+
+
+def _refuse(content: Mapping[str, Any]) -> None:
+    """Refuse what cannot be compared by cross-fitting."""
+    if tasks.find(content["task"]).HAS_BOXES:
+        raise InputError(
+            f"{config.PATH}: task is {content['task']!r}, and a study compares heads and networks for the labels of "
+            "images, not detectors; set task to 'multiclass' or 'multilabel', and build again"
+        )
+    if content["split"]["blocks"]["size_px"] is not None:
+        raise InputError(
+            f"{config.PATH}: split.blocks.size_px is not null, and blocks cannot be given new folds: neighbours would "
+            "train and test each other, with no guard band between; set it to null, and build again"
+        )
 
 
 def _arm(name: str, entry: _Arm, every: Mapping[str, Any], content: Mapping[str, Any]) -> Arm:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
-from counterpoise import config, storage, tasks
+from counterpoise import storage
 from counterpoise.config import InputError, shorten
 from counterpoise.stages import alone, split
 from counterpoise.study import cells, comparison, dvc_lock, experiment, page, results, summary
@@ -88,10 +88,9 @@ def prepare(root: Path, content: Mapping[str, Any], plan: Plan) -> Setup:
     """Read train and validation, and list all cells.
 
     Raises:
-        InputError: The images cannot be given new folds, or do not suit the figure.
+        InputError: There are fewer units than folds, or the figure does not suit the images.
         ArtifactError: The pipeline was not run, or with other parameters.
     """
-    _refuse(content)
     dvc_lock.check(root, content, BUILT, free=split.ONLY_CHECKED)
     data = experiment.read(root, cells.SPLITS)
     images = comparison.images(data, content["task"])
@@ -101,21 +100,6 @@ def prepare(root: Path, content: Mapping[str, Any], plan: Plan) -> Setup:
     for cell in comparison.cells(images, fold, plan.arms, plan.study):
         jobs[cell.arm].append(Job(cell, root, root / cells.FOLDER / f"{cells.key(cell, digest)}.npz"))
     return Setup(plan, images, fold, jobs)
-
-
-def _refuse(content: Mapping[str, Any]) -> None:
-    """Refuse what cannot be compared by cross-fitting."""
-    if tasks.find(content["task"]).HAS_BOXES:
-        raise InputError(
-            f"{config.PATH}: task is {content['task']!r}, and a study compares heads and networks for the labels of "
-            "images, not detectors; set task to 'multiclass' or 'multilabel', and build again"
-        )
-    if content["split"]["blocks"]["size_px"] is not None:
-        raise InputError(
-            f"{config.PATH}: split.blocks.size_px is {content['split']['blocks']['size_px']}, and blocks cannot be "
-            "given new folds: neighbours would train and test each other, with no guard band between; set it to null, "
-            "and build again"
-        )
 
 
 def train(setup: Setup, names: Sequence[str], engine: Engine) -> dict[Path, str]:
