@@ -12,6 +12,7 @@ from rasterio.windows import Window
 
 from counterpoise import config, images
 from counterpoise.artifacts import boxes, draws, prior, rejected, splits, tile_boxes, tiles
+from counterpoise.artifacts import scenes as scenes_file
 from counterpoise.images import scenes
 from counterpoise.stages import ingest, oversample, split, tile
 
@@ -54,6 +55,9 @@ def test_trees_of_geotiffs_come_from_the_earth_to_tiles_and_draws(root, monkeypa
     known, dealt = boxes.read(root), splits.read(root)
     assert len(known) == 68
     assert rejected.read(root).empty
+    places = scenes_file.read(root)
+    assert places["crs"].str.startswith("EPSG:326").all()  # UTM on the northern half
+    assert places["pixel_square_m"].tolist() == pytest.approx([0.01, 0.01], rel=1e-3)  # pixels of 10 cm
     assert dealt.groupby("scene_id").size().tolist() == [9, 9]
     corners = {(row["image_id"], row["box"]): row[CORNERS].to_numpy(dtype=float) for _, row in known.iterrows()}
     seen = 0

@@ -113,6 +113,7 @@ def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> Ite
         edge_px=predict["edge_px"],
         min_score=predict["min_score"],
         views=views,
+        edge_factor=predict["edge_factor"],
     )
     for path in paths:
         try:

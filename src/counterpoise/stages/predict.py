@@ -1,6 +1,7 @@
 """Compute the raw logits of every image of validation and test.
 
-Reads `models/model/`, `data/clusters.csv`, `data/tiles/{val,test}/` and `data/features/{val,test}/`. Writes
+Reads `models/model/`, `data/clusters.csv`, `data/tiles/{val,test}/` and `data/features/{val,test}/`; of boxes,
+`data/boxes.csv` and `data/splits.csv`. Writes
 `results/predictions/{val,test}.parquet`, `results/predictions/predict.{val,test}.sums` and
 `results/detections/{val,test}/`, which have no rows where labels have no boxes. Predictions are averaged over the
 members of a model and the views of a tile, then aggregated from the tiles to one row per image.
