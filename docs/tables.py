@@ -141,6 +141,16 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "`adamw`": "adamw",
         },
     ),
+    "bccd": (
+        "bccd",
+        {
+            "class": "class",
+            "AP50": "average_precision_50",
+            "AP": "average_precision",
+            "recall": "recall",
+            "precision": "precision",
+        },
+    ),
     "elpv_binary": (
         "elpv_binary",
         {
