@@ -112,8 +112,12 @@ def test_without_regression_the_class_after_it_is_that_of_the_plain_head(name: s
     for detector in (plain, after):
         for last in detector.box_head.lasts:
             nn.init.zeros_(last.weight)
+    after = after.to(memory_format=torch.channels_last)
     losses = [detector(plans.pictures(), SEEN, plans.lesson(name)) for detector in (plain, after)]
     torch.testing.assert_close(losses[0], losses[1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        *(gradients(detector, own) for detector, own in zip((plain, after), losses, strict=True))
+    )
 
 
 def test_labels_are_those_of_predicted_boxes_after_a_fifth_of_the_training() -> None:
