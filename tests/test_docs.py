@@ -13,7 +13,7 @@ import pytest
 
 from counterpoise import losses
 from counterpoise.config import Drawn
-from counterpoise.detection import adversaries, box_losses, necks, prime, proposals, samplers, task_weights
+from counterpoise.detection import adversaries, box_losses, detectors, necks, prime, proposals, samplers, task_weights
 from counterpoise.imbalance import class_weights, resampling
 from counterpoise.training import mixup, settings
 
@@ -90,7 +90,7 @@ REMEDIES = (
 
 
 OF_DETECTORS = (
-    *(f"detector.name: {name}" for name in ("retinanet", "ssd", "fcos")),
+    *(f"name: {name}" for name in detectors.names()),
     *(f"box_loss: {name}" for name in box_losses.names()),
     *(f"sampler: {name}" for name in samplers.names()),
     *(f"prime: {name}" for name in prime.names() if name != "none"),

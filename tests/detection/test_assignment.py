@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 import torch
 from tests.detection.plans import truth
+from tests.detection.two_stage_problems import NONE
+from tests.detection.two_stage_problems import truth as shown_of
 from torch import Tensor
 from torchvision.models.detection._utils import Matcher, SSDMatcher
 from torchvision.models.detection.fcos import FCOS
+from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from counterpoise.detection import anchor_grid, assignment
 
@@ -100,3 +103,59 @@ def test_centres_in_ignored_places_and_pictures_without_objects() -> None:
     found = assignment.by_centre(levels, [8, 16], truth([], [], [[0, 0, 32, 32]]))
     assert (found.labels == -1).all()
     assert (assignment.by_centre(levels, [8, 16], truth([], [])).labels == 0).all()
+
+
+def test_labels_objects_and_ious_by_hand() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 4], [50, 50, 60, 60], [20, 20, 30, 28]])
+    shown = shown_of([[0, 0, 10, 10], [20, 20, 30, 30]], [0, 2])
+    found = assignment.assign(boxes, shown, positive_iou=0.7, background_iou=0.45)
+    assert found.labels.tolist() == [1, -1, 0, 0, 3]
+    assert found.objects.tolist() == [0, 0, 0, 0, 1]
+    assert found.ious.tolist() == pytest.approx([1, 0.5, 0.4, 0, 0.8])
+    assert assignment.assign(boxes, shown, positive_iou=0.5, background_iou=0.5).labels.tolist() == [1, 1, 0, 0, 3]
+
+
+def test_the_box_that_overlaps_an_object_most_is_its_own_but_only_if_it_overlaps() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 2], [0, 0, 10, 1], [50, 50, 60, 60]])
+    shown = shown_of([[0, 0, 10, 10], [80, 80, 81, 81]], [0, 1])
+    found = assignment.assign(boxes, shown, positive_iou=0.7, background_iou=0.3, low_quality=True)
+    assert found.labels.tolist() == [1, 0, 0]
+
+
+def test_what_lies_in_an_ignored_place_is_no_background_but_objects_stay_objects() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10], [24, 0, 36, 10], [27, 0, 37, 10]])
+    place = torch.tensor([[0.0, 0.0, 30.0, 10.0]])
+    found = assignment.assign(boxes, shown_of([[0, 0, 10, 10]], [1], place), positive_iou=0.5, background_iou=0.5)
+    assert found.labels.tolist() == [2, -1, -1, 0]
+    assert assignment.assign(boxes, shown_of([], [], place), positive_iou=0.5, background_iou=0.5).labels.tolist() == [
+        *(-1, -1, -1, 0)
+    ]
+
+
+def test_the_shares_in_ignored_places_are_those_of_the_box_itself() -> None:
+    boxes = torch.tensor([[0.0, 0, 4, 4], [10, 10, 12, 12]])
+    places = torch.tensor([[0.0, 0, 2, 4], [0, 0, 3, 4]])
+    assert assignment.covered_fracs(boxes, places).tolist() == [0.75, 0]
+    assert assignment.covered_fracs(boxes, NONE).tolist() == [0, 0]
+
+
+def test_first_stages_assign_as_torchvision_does() -> None:
+    generator = torch.Generator().manual_seed(0)
+    corners, sides = torch.rand(300, 2, generator=generator) * 60, torch.rand(300, 2, generator=generator) * 20 + 4
+    boxes = torch.cat([corners, corners + sides], dim=1)
+    shown = shown_of((boxes[:6] + 1.5).tolist(), [0, 1, 2, 0, 1, 2])
+    network = RegionProposalNetwork(None, None, 0.7, 0.3, 256, 0.5, {}, {}, 0.7)
+    labels, matched = network.assign_targets_to_anchors([boxes], [{"boxes": shown.boxes}])
+    found = assignment.assign(boxes, shown, positive_iou=0.7, background_iou=0.3, low_quality=True)
+    assert found.labels.clamp_max(1).tolist() == labels[0].tolist()
+    assert {-1, 0, 1} == set(labels[0].tolist())
+    positive = found.labels > 0
+    assert shown.boxes[found.objects][positive].equal(matched[0][positive])
+    assert (found.labels == shown.labels[found.objects] + 1)[positive].all()
+
+
+def test_ignored_places_without_area_and_boxes_without_a_label_are_refused() -> None:
+    with pytest.raises(ValueError, match="picture 0, ignored place 0"):
+        assignment.check([shown_of([], [], torch.full((1, 4), float("nan")))], 3)
+    with pytest.raises(ValueError, match="picture 0 has 2 labels of 1 boxes"):
+        assignment.check([shown_of([[0, 0, 4, 4]], [0, 1])], 3)

@@ -131,8 +131,7 @@ def by_overlap(boxes: Tensor, truth: Truth, matcher: Callable[[Tensor], Tensor])
         boxes: (n, 4) float32, x0, y0, x1, y1 in pixels.
         truth: Of the picture.
         matcher: Takes the IoU of true boxes and anchors, (k, n), and gives for each anchor the row of its true box, -1
-            for background, -2 for neither; one of torchvision's. It does not see true boxes that no anchor touches, of
-            which every anchor would be the best. An anchor that it gives to a box elsewhere is background.
+            for background, -2 for neither; one of torchvision's. It is not asked for objects that no box touches.
     """
     import torch
     from torchvision.ops import box_iou
@@ -140,13 +139,12 @@ def by_overlap(boxes: Tensor, truth: Truth, matcher: Callable[[Tensor], Tensor])
     labels = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
     objects, ious = torch.zeros_like(labels), boxes.new_zeros(len(boxes))
     overlaps = box_iou(truth.boxes.float(), boxes)
-    reached = (overlaps > 0).any(dim=1).nonzero()[:, 0]
-    if len(reached):
-        overlaps = overlaps[reached]
-        ious, matches = overlaps.amax(dim=0), matcher(overlaps)
-        objects = reached[matches.clamp_min(0)]
-        positive = (matches >= 0) & (overlaps.gather(0, matches.clamp_min(0)[None])[0] > 0)
-        labels = torch.where(positive, truth.labels[objects] + 1, torch.where(matches == -2, -1, 0))
+    reached = (overlaps > 0).any(dim=1)  # others would take every box as their best
+    if reached.any():
+        ious, objects = overlaps.max(dim=0)
+        matches = matcher(overlaps[reached])
+        objects = torch.where(matches >= 0, reached.nonzero()[:, 0][matches.clamp_min(0)], objects)
+        labels = torch.where(matches >= 0, truth.labels[objects] + 1, torch.where(matches == -2, -1, 0))
     return Assigned(without_places(labels, boxes, truth.ignored), objects, ious)
 
 

@@ -86,10 +86,11 @@ def _module() -> type[nn.Module]:
 
         def forward(self, maps: Sequence[Tensor]) -> Guided:
             locations, shapes = [self.location(level) for level in maps], [self.shape(level) for level in maps]
-            features = [
-                nn.functional.relu(self.adapt(level, self.offset(shape.detach()).to(level.dtype)))
-                for level, shape in zip(maps, shapes, strict=True)
-            ]
+            features = []
+            for level, shape in zip(maps, shapes, strict=True):
+                # in single precision, and never NaN, which would end the process
+                offset = self.offset(shape.detach()).float().nan_to_num()
+                features.append(nn.functional.relu(self.adapt(level.float(), offset)).to(level.dtype))
             return Guided(locations, shapes, features)
 
     return GuidedAnchors

@@ -312,7 +312,8 @@ def _losses(predicted: Predicted, rows: Rows, lesson: Lesson, rule: Rule, use: S
         losses=losses[own],
     )
     factors = torch.ones_like(losses).index_put((own,), use.prime.class_weights(positives, use.prime_params))
-    class_loss = (losses * factors).sum() / max(int(seen.sum()), 1)
+    without = predicted.logits[:0].sum()  # 0, so that all parameters have a gradient even if no region teaches
+    class_loss = (losses * factors).sum() / max(int(seen.sum()), 1) + without
     on = torch.cat([own, rows.extra.nonzero()[:, 0]])
     weights = use.prime.box_weights(positives, use.prime_params)
     weights = torch.cat([weights, weights.new_ones(len(on) - len(own))])

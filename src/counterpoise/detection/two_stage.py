@@ -49,8 +49,7 @@ def _module() -> type[nn.Module]:
             super().__init__()
             self.maps, self.neck, self.first = maps, joined.neck, joined.first
             self.stages, self.rules = nn.ModuleList(joined.stages), tuple(rules)
-            self.extra_levels, self.classes = plan.detector.extra_levels, plan.classes
-            self.use = regions.switches(plan)
+            self.plan = plan  # names of the switches, not their modules: a copy of the detector has no copy of those
             of_stages = (f"{_name(number)}_{kind}" for number in range(len(rules)) for kind in ("class", "box"))
             self.KEYS = (*region_proposals.keys(guided=plan.detector.anchors.kind == "guided"), *of_stages)
             self.pool = MultiScaleRoIAlign(
@@ -65,7 +64,7 @@ def _module() -> type[nn.Module]:
             size = (images.shape[2], images.shape[3])
             maps: dict[str, Tensor] = self.neck(self.maps(images))
             levels = list(maps.values())
-            for _ in range(self.extra_levels):
+            for _ in range(self.plan.detector.extra_levels):
                 levels.append(functional.max_pool2d(levels[-1], 1, 2))
             single = {name: level.float() for name, level in maps.items()}
 
@@ -73,13 +72,15 @@ def _module() -> type[nn.Module]:
                 pooled: Tensor = self.pool(single, boxes, [size] * len(images))
                 return pooled
 
-            if truth is None or lesson is None:
+            if truth is None:
                 return _find(list(self.stages), self.rules, pool, self.first(levels, size).boxes, size)
-            assignment.check(truth, self.classes)
+            assert lesson is not None, "what is to be learned comes with a lesson"
+            assignment.check(truth, self.plan.classes)
+            use = regions.switches(self.plan)
             found: region_proposals.Proposed = self.first(levels, size, truth, lesson.generator)
             losses, boxes = found.losses, found.boxes
             for number, (stage, rule) in enumerate(zip(self.stages, self.rules, strict=True)):
-                taught = regions.teach(stage, pool, boxes, truth, size, lesson, rule, self.use)
+                taught = regions.teach(stage, pool, boxes, truth, size, lesson, rule, use)
                 name = _name(number)
                 losses[f"{name}_class"], losses[f"{name}_box"] = taught.class_loss, taught.box_loss
                 boxes = taught.refined
@@ -109,9 +110,10 @@ def build(
         As `detectors.DetectorModule.build` says. Losses and boxes are computed in float32 whatever the precision.
 
     Raises:
-        ValueError: Strides do not double from map to map, or anchors do not fit the levels.
+        ValueError: Strides do not double from map to map, anchors do not fit the levels, or parameters are wrong.
     """
     section = plan.detector
+    regions.switches(plan)  # faults in their parameters show here
     if any(coarse != 2 * fine for fine, coarse in pairwise(strides)):
         raise ValueError(f"maps have strides of {list(strides)} pixels; expected each to be twice the one before")
     of_levels = [*strides, *(strides[-1] * 2 ** (number + 1) for number in range(section.extra_levels))]
