@@ -144,7 +144,7 @@ def test_a_box_that_is_not_finite_is_refused_before_it_ends_the_process() -> Non
     wrong = [TWO[0], truth([[1, 1, 2, float("nan")]], [0])]
     with pytest.raises(ValueError, match="picture 1, box 0"):
         net()(pictures(TWO), wrong, lesson())
-    with pytest.raises(ValueError, match=rf"labels row 0: {CLASSES}"):
+    with pytest.raises(ValueError, match=rf"box 0 has label {CLASSES}"):
         net()(pictures(TWO), [TWO[0], truth([[1, 1, 2, 3]], [CLASSES])], lesson())
 
 
