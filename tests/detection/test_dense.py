@@ -1,5 +1,6 @@
 """Dense detectors: traps, switches, equal seeds, and what they learn of two pictures."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_every_switch_changes_the_gradient_and_leaves_it_finite(name: str) -> No
 @pytest.mark.parametrize("name", NAMES)
 def test_equal_seeds_give_equal_weights_and_losses_and_no_global_state_is_used(name: str) -> None:
     of = plans.plan(name, sampler="random", samples=24)
-    detectors = [plans.build(of, seed) for seed in (0, 0, 1)]
+    detectors = [plans.build(of), copy.deepcopy(plans.build(of)), plans.build(of, 1)]
     before = torch.random.get_rng_state()
     first, again, other = (detector(plans.pictures(), SEEN, plans.lesson(name)) for detector in detectors)
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -112,8 +113,12 @@ def test_without_regression_the_class_after_it_is_that_of_the_plain_head(name: s
     for detector in (plain, after):
         for last in detector.box_head.lasts:
             nn.init.zeros_(last.weight)
+    after = after.to(memory_format=torch.channels_last)
     losses = [detector(plans.pictures(), SEEN, plans.lesson(name)) for detector in (plain, after)]
     torch.testing.assert_close(losses[0], losses[1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        *(gradients(detector, own) for detector, own in zip((plain, after), losses, strict=True))
+    )
 
 
 def test_labels_are_those_of_predicted_boxes_after_a_fifth_of_the_training() -> None:

@@ -71,6 +71,54 @@ def coder(weights: tuple[float, float, float, float]) -> Coder:
     return dense_losses.Coder(of.encode_single, of.decode_single)
 
 
+def decoded(numbers: Tensor, anchors: Tensor, coder: Coder) -> Tensor:
+    """Return predicted boxes, finite and without a gradient.
+
+    Args:
+        numbers: (n, m, 4 or more) of m anchors of n pictures.
+        anchors: (m, 4) float32.
+        coder: Of the boxes.
+
+    Returns:
+        (n, m, 4) float32.
+    """
+    rows = numbers.detach().float()[..., :4].flatten(0, 1)
+    boxes = coder.decode(rows, anchors.repeat(len(numbers), 1))
+    return boxes.nan_to_num().clamp(-FAR_PX, FAR_PX).view(len(numbers), -1, 4)
+
+
+def _logits_there(
+    head: Any,  # noqa: ANN401 - a class that needs torch
+    maps: Sequence[Tensor],
+    boxes: Sequence[Tensor],
+    anchors: Sequence[Tensor],
+    layout: Layout,
+) -> list[Tensor]:
+    """Compute logits (n, m_i, k) of each level from features where the box of each anchor was predicted."""
+    import torch
+
+    found = []
+    for level, features in enumerate(maps):
+        tower, last = head.parts(level)
+        cells = (*features.shape[-2:], len(layout.shapes[level]), 4)
+        of_anchors = zip(last.weight.split(layout.columns), last.bias.split(layout.columns), strict=True)
+        with torch.autocast(features.device.type, enabled=False):  # offsets of samples overflow in half precision
+            seen = tower(features.float())
+            parts = [
+                after_regression.convolve(
+                    seen,
+                    boxes[level].view(len(features), *cells)[..., number, :],
+                    anchors[level].view(cells)[..., number, :],
+                    stride=layout.strides[level],
+                    weight=weight,
+                    bias=bias,
+                )
+                for number, (weight, bias) in enumerate(of_anchors)
+            ]
+        found.append(flat(torch.cat(parts, dim=1), layout.columns))
+    return found
+
+
 @cache
 def _module() -> Any:  # noqa: ANN401 - a class that needs torch
     import torch
@@ -102,10 +150,10 @@ def _module() -> Any:  # noqa: ANN401 - a class that needs torch
             coded = self.box_head(maps)
             numbers = [flat(of, of.shape[1] // len(own)) for of, own in zip(coded, self.layout.shapes, strict=True)]
             if self.layout.after_regression:
-                boxes = [_decoded(self.rules, of, own) for of, own in zip(numbers, anchors, strict=True)]
-                logits = [self._logits_there(k, maps[k], boxes[k], anchors[k]) for k in range(len(maps))]
+                boxes = [decoded(of, own, self.rules.coder) for of, own in zip(numbers, anchors, strict=True)]
+                logits = _logits_there(self.class_head, maps, boxes, anchors, self.layout)
             else:
-                boxes, logits = None, [flat(of, self.layout.columns) for of in self.class_head(maps)]
+                boxes, logits = [], [flat(of, self.layout.columns) for of in self.class_head(maps)]
             if truth is None or lesson is None:
                 scores = [self.rules.link.probs(of.float()) for of in logits]
                 size = (images.shape[-2], images.shape[-1])
@@ -114,9 +162,9 @@ def _module() -> Any:  # noqa: ANN401 - a class that needs torch
             places = torch.cat(anchors)
             of_anchors = [assignment.by_overlap(places, of, self.matcher) for of in truth]
             for_class = of_anchors
-            if boxes is not None and lesson.progress >= WARM_UP:
-                there = zip(torch.cat(boxes, dim=1), truth, strict=True)
-                for_class = [assignment.by_overlap(own, of, self.matcher) for own, of in there]
+            if boxes and lesson.progress >= WARM_UP:
+                pairs = zip(torch.cat(boxes, dim=1), truth, strict=True)
+                for_class = [assignment.by_overlap(own, of, self.matcher) for own, of in pairs]
             return dense_losses.learn(
                 torch.cat(logits, dim=1),
                 torch.cat(numbers, dim=1),
@@ -128,35 +176,7 @@ def _module() -> Any:  # noqa: ANN401 - a class that needs torch
                 self.rules,
             )
 
-        def _logits_there(self, level: int, features: Tensor, boxes: Tensor, anchors: Tensor) -> Tensor:
-            """Compute logits of a level from features where the box of each anchor was predicted."""
-            tower, last = self.class_head.parts(level)  # type: ignore[operator]
-            cells = (*features.shape[-2:], len(self.layout.shapes[level]), 4)
-            with torch.autocast(features.device.type, enabled=False):
-                seen = tower(features.float())
-                parts = [
-                    after_regression.convolve(
-                        seen,
-                        boxes.view(len(boxes), *cells)[..., number, :],
-                        anchors.view(cells)[..., number, :],
-                        stride=self.layout.strides[level],
-                        weight=weight,
-                        bias=bias,
-                    )
-                    for number, (weight, bias) in enumerate(
-                        zip(last.weight.split(self.layout.columns), last.bias.split(self.layout.columns), strict=True)
-                    )
-                ]
-            return flat(torch.cat(parts, dim=1), self.layout.columns)
-
     return Dense
-
-
-def _decoded(rules: Rules, numbers: Tensor, anchors: Tensor) -> Tensor:
-    """Return predicted boxes (n, m, 4), finite and without a gradient."""
-    rows = numbers.detach().float()[..., :4].flatten(0, 1)
-    boxes = rules.coder.decode(rows, anchors.repeat(len(numbers), 1))
-    return boxes.nan_to_num().clamp(-FAR_PX, FAR_PX).view(len(numbers), -1, 4)
 
 
 def build(

@@ -77,12 +77,7 @@ def build(channels: int, outputs: Sequence[int], *, depth: int, shared: bool) ->
     Source: Lin et al. (2017), Focal Loss for Dense Object Detection, section 4. There the convolutions of the tower
         start with a deviation of 0.01, which leaves little of 256 channels and nothing of 64; here they start by He et
         al. (2015), so that what a level saw reaches its last convolution.
-
-    Raises:
-        ValueError: Levels that share the head differ in their outputs.
     """
-    if shared and len(set(outputs)) > 1:
-        raise ValueError(f"all levels share a head, but their anchors differ in number: outputs of {list(outputs)}")
     return _module()(channels, outputs, depth=depth, shared=shared)
 
 

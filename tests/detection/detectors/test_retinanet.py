@@ -10,6 +10,7 @@ from tests.detection import plans
 from torchvision.models.detection.retinanet import RetinaNetClassificationHead, RetinaNetRegressionHead
 from torchvision.ops import box_iou, sigmoid_focal_loss
 
+from counterpoise.config import InputError
 from counterpoise.detection import anchor_grid
 from counterpoise.detection.dense_heads import flat
 from counterpoise.detection.detectors import retinanet
@@ -50,5 +51,5 @@ def test_every_class_starts_at_a_probability_of_one_in_a_hundred() -> None:
 def test_levels_with_different_numbers_of_anchors_are_refused() -> None:
     of = plans.plan("retinanet")
     uneven = replace(of, anchors=(of.anchors[0][:1], *of.anchors[1:]))
-    with pytest.raises(ValueError, match="differ in number"):
+    with pytest.raises(InputError, match=r"they have \[1, 2, 2\] anchors.*set detector.anchors.kind to 'stated'"):
         retinanet.build(plans.Maps(), [8, 8], [8, 16], uneven)

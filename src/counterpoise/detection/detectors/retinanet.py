@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from counterpoise.config import PATH, InputError
 from counterpoise.detection import box_losses, dense, dense_heads, dense_losses
 from counterpoise.detection import pyramid as pyramids
 
@@ -38,12 +39,18 @@ def build(maps: nn.Module, channels: Sequence[int], strides: Sequence[int], plan
         used; the original has focal loss, smooth L1 and nine anchors.
 
     Raises:
-        ValueError: Levels have different numbers of anchors, which a shared head cannot have.
+        InputError: Levels have different numbers of anchors, which shared heads cannot have.
     """
     from torchvision.models.detection._utils import Matcher
 
     section = plan.detector
     own = [len(of_level) for of_level in plan.anchors]
+    if len(set(own)) > 1:
+        raise InputError(
+            f"{PATH}: detector.name is 'retinanet', whose levels share their heads, but they have {own} anchors, since "
+            "the boxes of train have too few distinct sides; set detector.anchors.kind to 'stated', or "
+            f"detector.anchors.count to a number below {section.anchors.count}"
+        )
     outputs = box_losses.find(plan.box_loss).OUTPUTS
     pyramid = pyramids.build(maps, channels, section)
     class_head, box_head = (
