@@ -13,6 +13,7 @@ import counterpoise.dataset.tasks
 import counterpoise.evaluation.tasks
 import counterpoise.report.tasks
 import counterpoise.tasks
+import counterpoise.training.tasks
 from counterpoise import storage
 
 # Background jobs of a shell ignore Ctrl-C, and their child processes inherit this. Some tests interrupt such processes.
@@ -29,7 +30,10 @@ SLOW_FILES = (
 )
 """The slowest test files, slowest first. If one of them started last, all other processes would wait for it."""
 
-OF_TASKS = (counterpoise.tasks, counterpoise.dataset.tasks, counterpoise.evaluation.tasks, counterpoise.report.tasks)
+OF_TASKS = (
+    *(counterpoise.tasks, counterpoise.dataset.tasks, counterpoise.training.tasks),
+    *(counterpoise.evaluation.tasks, counterpoise.report.tasks),
+)
 """Packages with one module per task."""
 
 

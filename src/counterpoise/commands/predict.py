@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from counterpoise import commands
+from counterpoise import commands, tasks
 from counterpoise.config import InputError
 
 HELP = "predict the classes of your own images, or find objects in them"
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> str:
     paths = list(dict.fromkeys(path for image in arguments.image for path in _files(Path(image), ())))
     if not paths:
         raise InputError(f"no image found in {arguments.image}; expected image files, or folders that contain some")
-    if _finds_boxes(root):
+    if tasks.find(content["task"]).HAS_BOXES:
         if arguments.logits is not None:
             raise InputError("--logits is for classes of images; this model finds boxes, which --out writes")
         text, failed = show_boxes(root, content, paths, arguments.top, arguments.out)
@@ -66,12 +66,6 @@ def run(arguments: argparse.Namespace) -> str:
         print(text)
         raise InputError(f"{failed} of {len(paths)} images cannot be read, as said above; the others are predicted")
     return text
-
-
-def _finds_boxes(root: Path) -> bool:
-    from counterpoise.artifacts import model
-
-    return isinstance(model.read_card(root), model.DetectorCard)
 
 
 def show_boxes(
@@ -186,7 +180,7 @@ def _check_target(option: str, out: Path, kinds: Mapping[str, str]) -> None:
     """
     suffix = next(iter(kinds))
     if out.is_dir():
-        raise InputError(f"{option} {out} is a folder; name a file in it, such as {out / f'found{suffix}'}")
+        raise InputError(f"{option} {out} is a folder; name a file in it, such as {out / f'there{suffix}'}")
     if out.suffix not in kinds:
         wanted = " or ".join(f"{end}, which {reader}" for end, reader in kinds.items())
         raise InputError(f"{option} {out}: expected a file name that ends in {wanted}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from counterpoise import tasks
+from counterpoise import losses, tasks
 from counterpoise.config import PATH, validate
 from counterpoise.detection import detectors, task_weights
 from counterpoise.detection.settings import Detector
@@ -50,9 +50,9 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
     if refusal := task_weights.refuses_box_loss(section.task_weights, content["box_loss"]):
         yield refusal
     yield from _levels(section)
-    if content["loss"] == "gradient_harmonized" and section.sampler == "every":
+    if getattr(losses.module(content["loss"]), "KEEPS_ITS_MEAN", False) and section.sampler == "every":
         yield (
-            f"{PATH}: loss is 'gradient_harmonized', which keeps its mean however easy the background becomes, and "
+            f"{PATH}: loss is {content['loss']!r}, which keeps its mean however easy the background becomes, and "
             "detector.sampler 'every' divides by the objects alone, so background would drown them; set "
             "detector.sampler to 'random'"
         )

@@ -96,11 +96,12 @@ def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> Ite
         One answer per image, in the order of `paths`.
 
     Raises:
+        InputError: The model was trained for another task.
         ArtifactError: No model has been trained yet.
     """
     card, decided = model.read_card(root), decision_file.read(root)
-    assert isinstance(card, model.DetectorCard)
-    assert decided.boxes is not None
+    if not isinstance(card, model.DetectorCard) or decided.boxes is None:
+        raise InputError(f"task is 'detection', but the model is of task {card.task!r}; run `dvc repro`")
     detectors = [building.rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     compute = devices.pick(content["model"]["device"], content["model"]["precision"])
     multiple_px = building.coarsest_px(card.backbone, building.of_card(card).detector)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 TASKS = ("multiclass", "multilabel")
+KEEPS_ITS_MEAN = True
+"""Its mean stays about the same, however easy most examples become, which `conflicts/detection.py` asks for."""
 STATEFUL = True
 NEEDS_ADAMW = "it keeps averages of gradients from batch to batch"
 
