@@ -52,6 +52,13 @@ OF_ICONS = {
     "macro F1, raw": "macro_f1_raw",
     "macro F1, re-decided": "macro_f1_decided",
 }
+OF_BOXES = {
+    "class": "class",
+    "AP50": "average_precision_50",
+    "AP": "average_precision",
+    "recall": "recall",
+    "precision": "precision",
+}
 OF_COVERAGE = {
     "figure": "figure",
     "525 / 21, strong": "525_21_strong",
@@ -143,13 +150,11 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "bccd": (
         "bccd",
-        {
-            "class": "class",
-            "AP50": "average_precision_50",
-            "AP": "average_precision",
-            "recall": "recall",
-            "precision": "precision",
-        },
+        OF_BOXES,
+    ),
+    "scenes": (
+        "scenes",
+        OF_BOXES,
     ),
     "elpv_binary": (
         "elpv_binary",
