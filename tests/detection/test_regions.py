@@ -125,7 +125,7 @@ def test_a_loss_of_overlap_sees_decoded_boxes_by_hand() -> None:
 
 def test_uniform_boxes_teach_the_regression_alone() -> None:
     plain, more = taught(TWO, use()), taught(TWO, use(proposals="iou_uniform"))
-    assert more.class_loss.item() == plain.class_loss.item()
+    assert more.class_loss.item() == pytest.approx(plain.class_loss.item()), "a larger batch rounds differently"
     assert more.box_loss.item() != plain.box_loss.item()
     few = replace(use(proposals="iou_uniform", sampler="ohem"), samples=0)
     alone = taught(TWO, few)
