@@ -20,20 +20,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str] | None) -> None:
-    import argparse  # imported here, as all below: Ctrl-C may come before they are there
-
-    from counterpoise import commands
+    from counterpoise import commands  # imported here, as all below: Ctrl-C may come before they are there
     from counterpoise.stages import ending_in_words
 
-    parser = argparse.ArgumentParser(
-        prog="counterpoise",
-        description="Tools around the pipeline. The pipeline itself: `dvc repro`, from the top of the repository",
-    )
-    subparsers = parser.add_subparsers(dest="command", required=True)
-    for name in commands.names():
-        command = commands.find(name)
-        command.add_arguments(subparsers.add_parser(name, help=command.HELP))
-    parsed = parser.parse_args(arguments)
+    parsed = commands.parser().parse_args(arguments)
     with ending_in_words():
         text = _text_of(parsed)
         try:

@@ -8,11 +8,16 @@ from pathlib import Path
 from counterpoise.config import InputError
 
 HELP = "write detections as GeoJSON, COCO's JSON and heat maps"
+GROUP = "Deploy"
+EXAMPLES = (
+    ("counterpoise export-boxes maps", "detections of the test split, in a new folder `maps`"),
+    ("counterpoise export-boxes maps --split val --cell-px 128", "those of validation, with coarser heat maps"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what is written, and where."""
-    parser.add_argument("folder", help="new folder for the files")
+    parser.add_argument("folder", metavar="DIR", help="new folder for the files")
     parser.add_argument("--split", choices=("val", "test"), default="test", help="whose detections (default: test)")
     parser.add_argument(
         "--cell-px", type=_count, default=64, metavar="PX", help="side of a cell of heat maps (default: 64)"

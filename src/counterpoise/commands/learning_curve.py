@@ -11,6 +11,14 @@ from counterpoise import commands
 from counterpoise.config import InputError
 
 HELP = "estimate how much twice as many labels would help"
+GROUP = "Understand"
+EXAMPLES = (
+    ("counterpoise learning-curve", "train on 1/8, 1/4, 1/2 and all of train, five times each"),
+    (
+        "counterpoise learning-curve --fractions 1/4 1/2 1 --replicates 3 --out curve.svg",
+        "fewer trainings, and a picture",
+    ),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,11 @@ from counterpoise import commands, config, sources
 from counterpoise.config import InputError
 
 HELP = "explain the parameters of params.yaml and what they accept"
+GROUP = "Understand"
+EXAMPLES = (
+    ("counterpoise params", "all parameters"),
+    ("counterpoise params train split.val_frac", "a section and a parameter"),
+)
 SHARED = {
     "task": "Kind of labels. multiclass: one class per image; multilabel: any number of labels, including none.",
     "loss": "Name of the loss; its parameters are in losses.<name>. docs/losses.md explains each one.",

@@ -12,11 +12,18 @@ from counterpoise import commands, tasks
 from counterpoise.config import InputError
 
 HELP = "predict the classes of your own images, or find objects in them"
+GROUP = "Deploy"
+EXAMPLES = (
+    ("counterpoise predict photos", "classes of every image below a folder"),
+    ("counterpoise predict a.png b.png --top 1", "two images, each with its most probable class"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the images, and what is written for them."""
-    parser.add_argument("image", nargs="+", help="image file, or a folder: then every file below it, but hidden ones")
+    parser.add_argument(
+        "image", nargs="+", metavar="PATH", help="image file, or a folder: then every file below it, but hidden ones"
+    )
     parser.add_argument(
         "--top", type=_count, default=3, metavar="K", help="show the K most probable classes (default: 3)"
     )

@@ -11,6 +11,14 @@ from counterpoise import commands
 from counterpoise.config import InputError
 
 HELP = "train the arms of study/params.yaml on the same folds, and say which one helped"
+GROUP = "Compare"
+EXAMPLES = (
+    ("counterpoise study", "all arms of study/params.yaml"),
+    (
+        "counterpoise study --arms focal,over --jobs 4 --budget 30m",
+        "two arms, four trainings at a time, within half an hour",
+    ),
+)
 UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
 
