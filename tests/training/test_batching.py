@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from torch import nn
 
+from counterpoise.config import InputError
 from counterpoise.engine import process_group
 from counterpoise.training import batching
 
@@ -26,3 +28,12 @@ def test_every_example_is_in_one_part_of_one_process(
     assert sorted(np.concatenate([part for parts in found for part in parts]).tolist()) == list(range(size))
     if size >= 3:
         assert len({len(parts) for parts in found}) == 1
+
+
+def test_only_batch_norms_that_learn_need_two_examples() -> None:
+    order = [np.arange(3), np.arange(1)]
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).train()
+    with pytest.raises(InputError, match="the smallest batch has 1 example, but batch norm needs at least 2"):
+        batching.check(network, order, "cross_entropy", ranks=False)
+    network[1].eval()
+    batching.check(network, order, "cross_entropy", ranks=False)

@@ -57,6 +57,8 @@ def chance(order: Batches, params: Train, epoch: int) -> Chance:
 def check(network: nn.Module, order: Batches, loss: str, *, ranks: bool) -> None:
     """Check that the loss supports several processes, and that batches are large enough for batch norm.
 
+    Batch norms whose statistics are frozen, which are in evaluation mode while the network trains, take any batch.
+
     Raises:
         InputError: The loss compares examples of a batch, which several processes would split up. Or a process would
             get a single example, whose variance batch norm cannot compute.
@@ -68,7 +70,8 @@ def check(network: nn.Module, order: Batches, loss: str, *, ranks: bool) -> None
             "train in one process, without torchrun, or choose another loss"
         )
     least = min(map(len, order))
-    if least < 2 * count and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
+    norms = (module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
+    if least < 2 * count and any(norm.training for norm in norms):
         size = "1 example" if least == 1 else f"{least} examples"
         sharing = f" for {count} processes" if count > 1 else ""
         raise InputError(

@@ -200,11 +200,11 @@ def _train_epoch(
     targets = examples.targets.numpy()
     strata = objective.link.strata(targets) if objective.ranks else None
     order = batching.order(targets, params, epoch, strata)
+    learner.network.train()
     batching.check(learner.network, order, objective.name, ranks=objective.ranks)
     steps = [batching.parts(batch, params.accumulate) for batch in order]
     own = [part for parts in steps for part in parts]
     stream = clock.timed(examples.batches(own, device, batching.chance(order, params, epoch)))
-    learner.network.train()
     learner.loss.train()
     sums: list[Tensor] = []
     began_s = time.perf_counter()
