@@ -148,6 +148,10 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "`adamw`": "adamw",
         },
     ),
+    "aircraft": (
+        "aircraft",
+        OF_BOXES,
+    ),
     "bccd": (
         "bccd",
         OF_BOXES,
