@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+# Images of containers often set this. Then every process would compile all that it imports anew: half of the tests' time.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: repro test types tests clean
 .DEFAULT_GOAL := repro

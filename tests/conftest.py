@@ -1,6 +1,7 @@
 """Settings and fixtures of all tests."""
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -61,6 +62,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the slow files first: processes share the tests file by file, in this order."""
     places = {Path(__file__).parent / name: place for place, name in enumerate(SLOW_FILES)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def files_are_not_synced() -> Iterator[None]:
+    """Leave it to the system when it writes to the disk: only a loss of power could tell, and thousands would wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda number: None)
+        yield
 
 
 @pytest.fixture
