@@ -26,8 +26,8 @@ hypothesis.settings.load_profile("counterpoise")
 
 SLOW_FILES = (
     *("stages/test_train.py", "test_pipeline.py", "stages/test_report.py", "decision/test_ledger.py"),
-    *("study/test_study.py", "stages/test_imports.py", "stages/test_ingest.py", "stages/test_evaluate.py"),
-    *("training/test_gpu.py", "stages/test_embed.py", "calibration/test_label_shift.py"),
+    *("study/test_study.py", "test_detectors.py", "stages/test_imports.py", "stages/test_ingest.py"),
+    *("stages/test_evaluate.py", "training/test_gpu.py", "stages/test_embed.py", "calibration/test_label_shift.py"),
 )
 """The slowest test files, slowest first. If one of them started last, all other processes would wait for it."""
 
