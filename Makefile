@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
-# Many container images set this. Then every process would compile what it imports anew, three times as slow a start.
+# Many container images set this. Every process would compile what it imports, and start three times as slowly.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: repro test types tests clean
