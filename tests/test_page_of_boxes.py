@@ -14,7 +14,7 @@ from PIL import Image
 from tests import perturbed
 
 from counterpoise import config
-from counterpoise.artifacts import detections, plots, predictions, rejected
+from counterpoise.artifacts import detections, draws, plots, predictions, rejected, tiles
 from counterpoise.artifacts import scenes as scenes_file
 from counterpoise.demos import scenes as demo
 from counterpoise.stages import decide, evaluate, ingest, oversample, report, split, tile
@@ -106,7 +106,7 @@ def text(page: Content, section: str) -> str:
 
 
 def test_no_section_is_empty_and_no_value_leaks(page: Content) -> None:
-    assert {"boxes", "box-curves", "box-errors", "box-sizes", "box-data"} <= set(page.sections)
+    assert {"boxes", "box-curves", "box-errors", "box-sizes", "box-data", "box-samples"} <= set(page.sections)
     for name in page.sections:
         words = text(page, name)
         assert len(words) > 40 or not name, name
@@ -162,6 +162,15 @@ def test_every_image_of_test_has_its_labels_and_no_object_is_lost(root: Path) ->
     assert "rejected" not in set(rejected.read(root)["kind"])
     for image_id, cell in zip(test.image_ids, test.labels, strict=True):
         assert set(filter(None, cell.split("|"))) == set(objects.loc[objects["image_id"] == image_id, "label"])
+
+
+def test_pictures_of_training_show_the_samples_of_an_epoch(root: Path, page: Content) -> None:
+    drawn = draws.read(root, tiles.read(root, "train"))
+    words = text(page, "box-samples")
+    assert f"An epoch has {len(drawn)} samples of {drawn['tile_id'].nunique()} tiles" in words
+    last = config.read(root, report.Params).train.epochs
+    assert words.count(f"epoch {last}") >= 4
+    assert words.count("unchanged:") == 4
 
 
 def test_square_kilometres_appear_where_scenes_lie_on_the_earth(root: Path, page: Content) -> None:

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from counterpoise import labels, storage
+from counterpoise import config, labels, storage
 from counterpoise.artifacts import (
     classes,
     clusters,
@@ -46,7 +46,15 @@ from counterpoise.stages import decide, evaluate, report
 from counterpoise.storage import ArtifactError
 
 HOSTILE = ('<script>alert(1)</script> & "x"', "it's <b>bold</b>", "日本語の長いクラス名", "&amp; {{ 7 * 7 }} {% raw %}")
-PARAMS = report.Params(report=report.Report(mistakes=6))
+
+
+def asked(mistakes: int) -> report.Params:
+    """Return the parameters that ship, with another number of pictures."""
+    shipped = config.read(Path(__file__).resolve().parents[2], report.Params)
+    return shipped.model_copy(update={"report": report.Report(mistakes=mistakes)})
+
+
+PARAMS = asked(6)
 ANCHORS = (
     "headline",
     "prevalence",
@@ -642,7 +650,7 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path, build):
     with tiles.writing(tmp_path, "test") as append:
         for image_id, labels_of in zip(test.image_ids, test.labels, strict=True):
             append(tiles.Tile(image_id, image_id, labels_of, (0, 0, 1, 1), b"not shown"))
-    text = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0)))).text
+    text = Page(made(tmp_path, asked(0))).text
     assert "The share of “panel” is 50 % in validation and 4.6 % in test." in text
     assert "it is 86 % on validation and 89 % on test" in text
     assert re.search(r"from validation is 0\.33 \[0\.2[5-9], 0\.3[6-9]\]; measured on test: 0\.33 ", text)
@@ -742,7 +750,7 @@ def test_mistakes_are_mistakes_and_no_more_than_asked_for(tmp_path, task, build)
 @without_charts
 def test_the_first_mistakes_are_visible_and_the_others_one_click_away(tmp_path, build):
     build(tmp_path, ("a", "b", "rare"), skill=0.0)
-    text = made(tmp_path, report.Params(report=report.Report(mistakes=20)))
+    text = made(tmp_path, asked(20))
     assert len(Page(text).named("img")) > 14
     assert re.search(r"<details>\n<summary>\d+ more</summary>\n<ul class=\"mistakes\">", text)
 
@@ -820,7 +828,7 @@ def test_classes_that_test_lacks_come_last_in_the_charts(tmp_path, build):
 
 def test_no_pictures_are_shown_where_none_are_asked_for(tmp_path, build):
     build(tmp_path)
-    page = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0))))
+    page = Page(made(tmp_path, asked(0)))
     assert not page.named("img")
     assert "report.mistakes is 0" in page.text
 

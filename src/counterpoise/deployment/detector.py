@@ -27,6 +27,8 @@ from counterpoise.detection import building, inference
 from counterpoise.images import samples, scenes
 from counterpoise.networks import devices
 
+CACHE_BYTES = 2**26
+"""Most bytes of decoded blocks that are kept: PyTorch and the network need most of a GiB, and most of the time."""
 Position = tuple[str, tuple[float, float, float, float, float, float]]
 """A reference system, and the six numbers of `rasterio`'s transform."""
 NOTHING = Truth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4))
@@ -159,7 +161,7 @@ def _opened(
         if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
             raise InputError(f"{path}: not a regular file")
         if scenes.measure(path)[1]:
-            with scenes.opened(path, rows_px=rows_px) as scene:
+            with scenes.opened(path, rows_px=rows_px, cache_bytes=CACHE_BYTES) as scene:
                 yield lambda window: images.render_window(scene, card.pixels, window), scene.size_px
             return
         with samples.room_for(path):
