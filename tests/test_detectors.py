@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 import yaml
+from rasterio import Affine
 
 from counterpoise import config, images
 from counterpoise.artifacts import detections, model, predictions, prior, tiles, training
@@ -150,6 +152,26 @@ def test_new_images_get_boxes_of_any_size_and_files_for_other_tools(
     for option, name in (("--logits", "a.parquet"), ("--out", "a.csv")):
         with pytest.raises(InputError, match=option):
             predicted(str(tmp_path / "scene.png"), option, str(tmp_path / name))
+
+
+def test_boxes_of_a_geotiff_are_written_as_geojson_where_they_lie_on_the_ground(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    scene, path, out = np.full((70, 90, 3), 110, dtype=np.uint8), tmp_path / "scene.tif", tmp_path / "found.geojson"
+    scene[20:38, 40:58] = KINDS["square"]
+    with rasterio.open(
+        path, "w", "GTiff", 90, 70, 3, dtype="uint8", crs="EPSG:25832", transform=Affine(0.2, 0, 5e5, 0, -0.2, 5.5e6)
+    ) as raster:
+        raster.write(np.moveaxis(scene, -1, 0))
+    assert predicted(str(path), "--out", str(out)).endswith(f"{out}: boxes of 1 images")
+    content = json.loads(out.read_text())
+    assert content["crs"]["properties"]["name"] == "EPSG:25832"
+    best = max(content["features"], key=lambda feature: float(feature["properties"]["score"]))
+    assert best["properties"] | {"score": 0} == {"label": "square", "score": 0, "image": str(path)}
+    x, y = np.array(best["geometry"]["coordinates"][0]).T
+    assert [x.min(), x.max()] == pytest.approx([5e5 + 8.0, 5e5 + 11.6], abs=1.2)
+    assert [y.min(), y.max()] == pytest.approx([5.5e6 - 7.6, 5.5e6 - 4.0], abs=1.2)
 
 
 def test_rare_objects_are_pasted_onto_the_views_that_train_sees(trained: Path) -> None:
