@@ -29,6 +29,8 @@ from counterpoise.networks import devices
 
 CACHE_BYTES = 2**26
 """Most bytes of decoded blocks that are kept: PyTorch and the network need most of a GiB, and most of the time."""
+CPU_BATCH = 2
+"""Most windows of a forward pass on a CPU: each takes some 30 MiB at 256 px, and a large scene is to fit in a GiB."""
 Position = tuple[str, tuple[float, float, float, float, float, float]]
 """A reference system, and the six numbers of `rasterio`'s transform."""
 NOTHING = Truth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4))
@@ -108,6 +110,7 @@ def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> Ite
     compute = devices.pick(content["model"]["device"], content["model"]["precision"])
     multiple_px = building.coarsest_px(card.backbone, building.of_card(card).detector)
     predict, tile = content["predict"], content["tile"]
+    batch_size = min(predict["batch_size"], CPU_BATCH) if compute.device.type == "cpu" else predict["batch_size"]
     views = len(detectors) * len(inference.VIEWS[predict["tta"]])
     how = Merging(
         method=predict["merge"],
@@ -123,7 +126,7 @@ def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> Ite
             with _opened(path, card, tile["size_px"]) as (read, (width, height)):
                 windows = tiling.windows(width, height, tile["size_px"], tile["overlap_px"])
                 inputs = _Windows(read, windows, card, multiple_px)
-                found = inference.find(detectors, inputs, predict["batch_size"], predict["tta"], compute)
+                found = inference.find(detectors, inputs, batch_size, predict["tta"], compute)
         except InputError as error:
             none = np.zeros(0)
             yield Answer(str(path), none.reshape(0, 4), (), none, none > 0, error=str(error))
