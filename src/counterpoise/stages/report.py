@@ -1,10 +1,10 @@
-"""Write the HTML report.
+"""Write the HTML report and the model card.
 
 Reads the results of the other stages: `data/classes.json`, `manifest.csv`, `rejected.csv`, `splits.csv`,
 `clusters.csv`, `draws.csv`, `prior.json`, `tiles/train/`, `tiles/test/`; `models/model/model.json`, `decision.json`;
 `results/train/`, `results/predictions/val.parquet`, `test.parquet`; of boxes, `data/boxes.csv` and
-`results/detections/test/`; `reports/metrics.json`, `plots/`. Writes
-`reports/index.html`: a single file with embedded pictures, without network access.
+`results/detections/test/`; `reports/metrics.json`, `plots/`; and `NOTICE.txt` of the folder `ingest.root`. Writes
+`reports/index.html`, a single file with embedded pictures, without network access, and `reports/model_card.md`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def main(root: Path, params: Params) -> None:
     from counterpoise.report.charts import render
 
     render.start()  # beside the imports of pandas, Altair and jinja2, which `check` does not need
-    from counterpoise.report import page
+    from counterpoise.report import model_card, page
     from counterpoise.report.facts import Facts
     from counterpoise.report.objects import objects
     from counterpoise.report.scene_pictures import draw
@@ -114,6 +114,7 @@ def main(root: Path, params: Params) -> None:
         cut=len(firsts) < len(test_tiles.table),
     )
     storage.write_text(root / PATH, text)
+    model_card.write(root, facts, model_card.notice_of(root, facts))
     print(f"{PATH}: {len(text.encode()) / 2**20:.1f} MiB")
 
 
