@@ -100,7 +100,10 @@ def read(root: Path, commit: str | None, name: str) -> Run:
         except storage.ArtifactError:
             tables = {}
         scored, lacking = _scored(folder, missing)
-    lock = (root / LOCK).read_text(encoding="utf-8") if commit is None else checkout.text(root, commit, LOCK)
+    if commit is not None:
+        lock = checkout.text(root, commit, LOCK)
+    else:
+        lock = (root / LOCK).read_text(encoding="utf-8") if (root / LOCK).is_file() else ""
     return Run(name, figures, tables, hashes(lock), scored, lacking)
 
 
