@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ class _Windows:
             yield box_inputs.normalised(box_inputs.collate(self.multiple_px, items), self.card.backbone)
 
 
-def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> Iterator[Answer]:
+def answer(root: Path, paths: Iterable[Path], content: Mapping[str, Any]) -> Iterator[Answer]:
     """Find and decide boxes in new images, with the tiles, the model and the thresholds of the pipeline.
 
     Args:

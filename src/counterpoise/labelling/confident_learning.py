@@ -47,7 +47,7 @@ def check_installed() -> None:
         raise InputError("suspects needs cleanlab, which is not installed; run `pip install 'counterpoise[labels]'`")
 
 
-def find(truth: Bools, probs: Floats, *, one_class: bool, columns: Sequence[int]) -> list[Suspect]:
+def find(truth: Bools, probs: Floats, *, one_class: bool, columns: Sequence[int], by: str = FILTER) -> list[Suspect]:
     """Find images whose labels are probably wrong, the surest first.
 
     Args:
@@ -55,6 +55,7 @@ def find(truth: Bools, probs: Floats, *, one_class: bool, columns: Sequence[int]
         probs: (n, c) probabilities by models that never saw the image.
         one_class: Whether each image has exactly one class.
         columns: Labels that are examined, where an image has any number of them; each is a question of its own.
+        by: How cleanlab chooses, `filter_by` there.
 
     Source: Northcutt, Jiang and Chuang (2021), Confident Learning: Estimating Uncertainty in Dataset Labels; cleanlab.
 
@@ -66,36 +67,36 @@ def find(truth: Bools, probs: Floats, *, one_class: bool, columns: Sequence[int]
         [Suspect(row=0, given=(1,), suggested=(0,), margin=-0.8)]
     """
     if one_class:
-        return _of_classes(truth.argmax(axis=1), probs)
-    return _of_labels(truth, probs, columns)
+        return _of_classes(truth.argmax(axis=1), probs, by)
+    return _of_labels(truth, probs, columns, by)
 
 
-def _issues(given: NDArray[np.int64], probs: Floats) -> Bools:
+def _issues(given: NDArray[np.int64], probs: Floats, by: str) -> Bools:
     """Ask cleanlab which of (n,) classes are probably wrong, given probabilities (n, c)."""
     from cleanlab.filter import find_label_issues
 
     if len(np.unique(given)) < 2:  # with a single class there is nothing to confuse it with
         return np.zeros(len(given), dtype=np.bool_)
-    return np.asarray(find_label_issues(given, probs, filter_by=FILTER, n_jobs=1), dtype=np.bool_)
+    return np.asarray(find_label_issues(given, probs, filter_by=by, n_jobs=1), dtype=np.bool_)
 
 
-def _of_classes(given: NDArray[np.int64], probs: Floats) -> list[Suspect]:
+def _of_classes(given: NDArray[np.int64], probs: Floats, by: str) -> list[Suspect]:
     rows = np.arange(len(given))
     others = probs.copy()
     others[rows, given] = -1.0
     best = others.argmax(axis=1)
     margin = np.round(probs[rows, given] - others[rows, best], 6)
-    found = np.flatnonzero(_issues(given, probs) & (margin < 0))
+    found = np.flatnonzero(_issues(given, probs, by) & (margin < 0))
     ranked = found[np.argsort(margin[found], kind="stable")]
     return [Suspect(int(row), (int(given[row]),), (int(best[row]),), float(margin[row])) for row in ranked]
 
 
-def _of_labels(truth: Bools, probs: Floats, columns: Sequence[int]) -> list[Suspect]:
+def _of_labels(truth: Bools, probs: Floats, columns: Sequence[int], by: str) -> list[Suspect]:
     margin = np.round(np.where(truth, 2 * probs - 1, 1 - 2 * probs), 6)
     wrong = np.zeros_like(truth)
     for column in columns:
         both = np.stack([1 - probs[:, column], probs[:, column]], axis=1)
-        wrong[:, column] = _issues(truth[:, column].astype(np.int64), both) & (margin[:, column] < 0)
+        wrong[:, column] = _issues(truth[:, column].astype(np.int64), both, by) & (margin[:, column] < 0)
     lowest = np.where(wrong, margin, 1.0).min(axis=1, initial=1.0)
     found = np.flatnonzero(wrong.any(axis=1))
     ranked = found[np.argsort(lowest[found], kind="stable")]

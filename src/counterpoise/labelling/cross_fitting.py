@@ -57,8 +57,7 @@ def read(root: Path, content: Mapping[str, Any]) -> CrossFitted:
     _refuse(content)
     dvc_lock.check(root, content, study.BUILT, free=split.ONLY_CHECKED)
     data = experiment.read(root, cells.SPLITS)
-    of = comparison.images(data, content["task"])
-    return _of_study(root, content, of) or _fitted(content, data, of)
+    return _of_study(root, content, comparison.images(data, content["task"])) or fit(content, data)
 
 
 def _refuse(content: Mapping[str, Any]) -> None:
@@ -105,8 +104,17 @@ def _averaged(of: Images, tested: Sequence[cells.Tested]) -> Floats:
     return np.asarray(total / times[:, None])
 
 
-def _fitted(content: Mapping[str, Any], data: experiment.Data, of: Images) -> CrossFitted:
-    """Fit heads as `params.yaml` says, each on all folds but two: one validates, and one is judged."""
+def fit(content: Mapping[str, Any], data: experiment.Data) -> CrossFitted:
+    """Fit heads as `params.yaml` says, each on all folds but two: one validates, and one is judged.
+
+    Args:
+        content: Checked parameters.
+        data: Artifacts of train and validation, with features.
+
+    Raises:
+        InputError: There are no features, or a class has too few images.
+    """
+    of = comparison.images(data, content["task"])
     if data.splits["train"].features is None:
         raise InputError(
             "no study was run, and model.freeze is not 'backbone': several whole networks would be trained; run "
@@ -117,7 +125,7 @@ def _fitted(content: Mapping[str, Any], data: experiment.Data, of: Images) -> Cr
     folds.check(of.holds, count, of.names, of.counted)
     fold = folds.assign(of.holds, np.bincount(of.unit), count, content["seed"], 0, task=content["task"])
     tested = []
-    for number in tqdm(range(count), desc="cross-fit", unit="fold", file=sys.stderr, delay=1):
+    for number in tqdm(range(count), desc="cross-fit", unit="fold", file=sys.stderr, delay=1, leave=False):
         names = folds.splits(fold, number, count)[of.unit]
         split_of = dict(zip(of.image_ids.tolist(), names.tolist(), strict=True))
         cell = cells.Cell("", 0, 0, number, content, split_of, content["seed"])
