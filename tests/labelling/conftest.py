@@ -3,3 +3,4 @@
 from tests.study.conftest import built as built
 from tests.study.conftest import content as content
 from tests.study.conftest import multilabel as multilabel
+from tests.study.conftest import whole as whole

@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace) -> str:
     content = commands.checked_params(root)
     if not folder.is_dir():
         raise InputError(f"{folder}: {'no folder' if folder.exists() else 'no such folder'}; name one with images")
-    page = out.with_suffix(".html")
     outputs.check_new("--out", out, ".csv")
+    page = out.with_suffix(".html")
     outputs.check_new("--out", page, ".html")
 
     from counterpoise import storage

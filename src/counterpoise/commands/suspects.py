@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from counterpoise import commands
+from counterpoise import commands, tasks
 from counterpoise.config import InputError
 
 HELP = "list labels that are probably wrong, on a page to confirm"
@@ -58,8 +58,8 @@ def run(arguments: argparse.Namespace) -> str:
 def _list(root: Path, content: Mapping[str, Any], out: Path, most: int) -> str:
     from counterpoise.labelling import confident_learning, outputs
 
-    page = out.with_suffix(".html")
     outputs.check_new("--out", out, ".csv")
+    page = out.with_suffix(".html")
     outputs.check_new("--out", page, ".html")
     confident_learning.check_installed()
 
@@ -131,7 +131,7 @@ def _settings(content: Mapping[str, Any], file: str, header: tuple[str, ...]) ->
         "image_column": "image",
         "label_column": "label",
         "label_columns": "[]",
-        "label_separator": "'|'",
+        "label_separator": "''" if tasks.find(content["task"]).fault_of_labels(("a", "b")) else "'|'",
         "join_columns": "[]",
         "group_column": "group" if "group" in header else "''",
         "split_column": "split" if "split" in header else "''",
