@@ -79,7 +79,7 @@ class Suggestions:
         label: The class for which labels are wanted.
         has_boxes: Whether the labels are boxes.
         tally: What the folder has.
-        chosen: The images, the most promising first; at least one.
+        chosen: The images, the best first; at least one.
     """
 
     label: str
