@@ -13,6 +13,7 @@ import yaml
 from counterpoise import config, images
 from counterpoise.artifacts import detections, model, predictions, prior, tiles, training
 from counterpoise.commands import predict as command
+from counterpoise.commands import suggest_labels, suspects
 from counterpoise.config import CopyPaste, InputError
 from counterpoise.stages import decide, embed, evaluate, ingest, oversample, predict, report, split, tile, train
 from counterpoise.training.tasks import detection
@@ -150,6 +151,28 @@ def test_new_images_get_boxes_of_any_size_and_files_for_other_tools(
     for option, name in (("--logits", "a.parquet"), ("--out", "a.csv")):
         with pytest.raises(InputError, match=option):
             predicted(str(tmp_path / "scene.png"), option, str(tmp_path / name))
+
+
+def test_images_with_uncertain_boxes_are_suggested_and_labels_of_boxes_are_not_doubted(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    rng = np.random.default_rng(9)
+    for number in range(4):
+        (tmp_path / f"{number}.png").write_bytes(images.encode_png(picture(rng)[0]))
+    parser = argparse.ArgumentParser()
+    suggest_labels.add_arguments(parser)
+    out = tmp_path / "next.csv"
+    text = suggest_labels.run(parser.parse_args([str(tmp_path), "--n", "2", "--class", "bar", "--out", str(out)]))
+    assert "2 images to label for 'bar', of 4 without a label" in text
+    header, *rows = out.read_text().splitlines()
+    assert header == "image,model_probability,model_decision,why_suggested"
+    assert len(rows) == 2
+    parser = argparse.ArgumentParser()
+    suspects.add_arguments(parser)
+    monkeypatch.setattr("counterpoise.labelling.confident_learning.check_installed", lambda: None)
+    with pytest.raises(InputError, match="task is 'detection', and labels are compared with models that never saw"):
+        suspects.run(parser.parse_args(["--out", str(tmp_path / "suspects.csv")]))
 
 
 def test_rare_objects_are_pasted_onto_the_views_that_train_sees(trained: Path) -> None:

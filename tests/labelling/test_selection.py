@@ -1,10 +1,12 @@
 """Which images are chosen: no near duplicates, and far from each other."""
 
+from typing import Any
+
 import numpy as np
 
 from counterpoise.labelling import selection
 
-LIMITS = {"max_distance": 8, "min_correlation": 0.98}
+LIMITS: dict[str, Any] = {"max_distance": 8, "min_correlation": 0.98}
 
 
 def pictures(count: int, seed: int = 0) -> np.ndarray:
