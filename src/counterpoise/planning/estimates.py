@@ -1,0 +1,274 @@
+"""How long a run takes, and how much memory and disk: rates measured on this machine, times what there is to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from counterpoise import config, images, storage
+from counterpoise.artifacts import prior as prior_file
+from counterpoise.config import InputError
+from counterpoise.dataset import cpus
+from counterpoise.images import samples as image_samples
+from counterpoise.planning.rehearsal import Rehearsal
+from counterpoise.planning.survey import Survey
+from counterpoise.planning.timing import Rates
+
+STARTS = {
+    **{"check": 0.4, "demo": 0.2, "ingest": 0.6, "split": 0.9, "tile": 0.6, "oversample": 0.6, "embed": 1.6},
+    **{"train": 1.5, "predict": 1.4, "decide": 0.9, "evaluate": 0.9, "report": 1.3},
+}
+"""Seconds of a stage with next to nothing to do, in starts of PyTorch."""
+DVC = 3.0
+"""Seconds of `dvc repro` itself, likewise."""
+FEATURES_PER_S = 2.0e7
+"""Features that the search for the best penalty of a linear head reads in a second: tiles x features x classes."""
+HEAD_STEPS_PER_S = 300.0
+"""Steps of a small head on stored features in a second."""
+RESAMPLED_PER_S = 4.0e6
+"""Predictions that `evaluate` draws again in a second: images x classes x resamples."""
+LOW, HIGH = 0.6, 1.8
+"""The range that is stated, times the estimate."""
+TIMEOUT_S = 90.0
+NETWORK_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage takes.
+
+    Attributes:
+        name: Its name.
+        seconds: Its time.
+        memory_bytes: Its largest memory.
+        disk_bytes: What it leaves on the disk.
+        reason: What it does most of the time, and at what rate.
+    """
+
+    name: str
+    seconds: float
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run takes.
+
+    Attributes:
+        stages: All stages.
+        rates: What was timed.
+        free_bytes: Free space on the disk of the repository.
+        took_s: Seconds that measuring took.
+    """
+
+    stages: tuple[Stage, ...]
+    rates: Rates
+    free_bytes: int
+    took_s: float
+
+    @property
+    def seconds(self) -> float:
+        """Of `dvc repro` from nothing."""
+        return sum(stage.seconds for stage in self.stages) + DVC * self.rates.start_s
+
+    @property
+    def disk_bytes(self) -> int:
+        """What a run leaves, once in the workspace and once in the cache of DVC."""
+        return 2 * sum(stage.disk_bytes for stage in self.stages)
+
+
+def estimate(root: Path, content: Mapping[str, Any], found: Survey, rehearsed: Rehearsal | None) -> Estimate | None:
+    """Estimate a run of the whole pipeline.
+
+    Args:
+        root: The repository.
+        content: Checked parameters.
+        found: The data set.
+        rehearsed: Its split and tiles; `None` where a stage refuses them.
+
+    Returns:
+        The estimate; `None` without a split.
+
+    Raises:
+        InputError: The network cannot be built or timed.
+    """
+    if rehearsed is None:
+        return None
+    began_s = time.perf_counter()
+    rates = time_network(content, rehearsed)
+    stages = _stages(content, found, rehearsed, rates, _time_tiles(root, content, found))
+    return Estimate(tuple(stages), rates, shutil.disk_usage(root).free, time.perf_counter() - began_s)
+
+
+def time_network(content: Mapping[str, Any], rehearsed: Rehearsal) -> Rates:
+    """Time the network in a process of its own.
+
+    Raises:
+        InputError: It cannot be built, or its memory does not suffice.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        storage.write_text(root / config.PATH, json.dumps(content))
+        prior_file.write(root, rehearsed.prior)
+        command = [sys.executable, "-m", "counterpoise.planning.timing", folder]
+        try:
+            done = subprocess.run(
+                [*command, str(max(1, round(rehearsed.boxes_per_tile)))],
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_S,
+                check=True,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise InputError(
+                f"{config.PATH}: a few batches of the network took more than {TIMEOUT_S:.0f} s; lower model.input_px "
+                "or the batch size, choose a smaller model.backbone, or train on a GPU"
+            ) from error
+        except subprocess.CalledProcessError as error:
+            last = (error.stderr.strip().splitlines() or ["the process was killed, likely for want of memory"])[-1]
+            raise InputError(f"{config.PATH}: the network cannot run: {last}") from error
+        return Rates(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _time_tiles(root: Path, content: Mapping[str, Any], found: Survey) -> tuple[float, float]:
+    """Encode a tile of a few images: seconds and bytes of each, mean."""
+    table, side = found.data.manifest, content["tile"]["size_px"]
+    seconds, sizes = [], []
+    for path in table["path"].iloc[:: max(1, len(table) // 4)].tolist()[:4]:
+        try:
+            data = (root / path).read_bytes()
+            if len(data) <= image_samples.MAX_IMAGE_BYTES // 16:
+                shown = images.decode_fast(data, found.data.pixels)[:side, :side]
+                decoded_s = time.perf_counter()
+                level = content["tile"]["compress_level"]
+                jpeg = content["tile"]["format"] == "jpeg"
+                encoded = (
+                    images.encode_jpeg(shown, content["tile"]["quality"]) if jpeg else images.encode_png(shown, level)
+                )
+                seconds.append(time.perf_counter() - decoded_s)
+                sizes.append(len(encoded))
+        except (OSError, images.ImageError):
+            continue
+    return (sum(seconds) / len(seconds), sum(sizes) / len(sizes)) if sizes else (0.02, 3.0 * side * side)
+
+
+def _stages(
+    content: Mapping[str, Any],
+    found: Survey,
+    rehearsed: Rehearsal,
+    rates: Rates,
+    encoding: tuple[float, float],
+) -> list[Stage]:
+    """Multiply rates by what there is to do."""
+    count, threads = len(found.data.manifest), cpus.available()
+    start_s = rates.start_s
+    tiles = rehearsed.tiles
+    every = sum(tiles.values())
+    plain = "8 bits, 0 to 255 unchanged" in found.data.pixels.found
+    whole = every == sum(rehearsed.images.values())
+    encode_s, tile_bytes = encoding
+    copied = whole and plain
+    tile_bytes = found.file_bytes if copied else tile_bytes
+    tile_s = 0.0003 if copied else encode_s + (found.decode_s * count / max(1, every))
+    views, turns = content["oversample"]["views"], {"none": 1, "flips": 4, "dihedral": 8}[content["predict"]["tta"]]
+    members, epochs = content["train"]["members"], content["train"]["epochs"]
+    loading_s = (found.decode_s if copied else 0.5 * encode_s) / threads
+    forward_s = rates.forward_s + loading_s
+    measured = tiles["val"] + tiles["test"]
+    embedded = (tiles["train"] + tiles["val"]) * (1 + views) + tiles["test"] + measured * (turns - 1)
+    frozen = content["model"]["freeze"] == "backbone"
+    classes = len(rehearsed.names)
+    samples = rehearsed.samples
+    if not frozen:
+        epoch_s = samples * (rates.step_s + loading_s) + tiles["val"] * forward_s
+        train_s, train = (
+            members * epochs * epoch_s,
+            (f"{epochs} epochs of {samples} samples, {_each(rates.step_s)} a sample, timed on {rates.device}"),
+        )
+        predict_s = measured * turns * members * forward_s
+    elif content["train"]["solver"] == "lbfgs":
+        train_s = members * samples * rates.width * classes * 12 / FEATURES_PER_S
+        train, predict_s = f"a linear head on {samples} x {rates.width} features", measured * members * 1e-4
+    else:
+        train_s = members * epochs * max(1, samples / content["train"]["batch_size"]) / HEAD_STEPS_PER_S
+        train, predict_s = f"{epochs} epochs of a head on {samples} x {rates.width} features", measured * members * 1e-4
+    resampled = content["evaluate"]["resamples"] * tiles["test"] * (1 + classes)
+    decoding_s = count * found.decode_s * (1 if plain else 2) / threads
+    base = int(0.6 * rates.memory_bytes) if rates.memory_bytes else 0
+    features_bytes = 4 * rates.width * embedded if frozen else 0
+
+    def stage(name: str, seconds: float, memory: int = 0, disk: int = 0, reason: str = "") -> Stage:
+        return Stage(name, STARTS[name] * start_s + seconds, memory, disk, reason)
+
+    thumbnails = count * images.THUMBNAIL_PX**2
+    return [
+        stage("check", 0.0),
+        stage("demo", 0.0),
+        stage(
+            "ingest",
+            found.read_s + decoding_s,
+            min(image_samples.MAX_SHARED_BYTES, 2**28 + threads * int(16 * found.file_bytes)),
+            thumbnails,
+            f"{count} images, {_each(found.decode_s)} to decode one, in {threads} threads",
+        ),
+        stage("split", count * 2e-4, 2**28 + 40 * thumbnails // 10),
+        stage("tile", every * tile_s / threads, 2**28, int(every * tile_bytes), f"{every} tiles, {_each(tile_s)} each"),
+        stage("oversample", samples * 1e-5, 2**28),
+        stage(
+            "embed",
+            embedded * forward_s + rates.prepare_s if frozen else 0.0,
+            rates.memory_bytes if frozen else 2**28,
+            features_bytes,
+            f"{embedded} tiles and views, {_each(forward_s)} each with {rates.runtime} on {rates.device}"
+            if frozen
+            else "",
+        ),
+        stage(
+            "train",
+            train_s + (0 if frozen else rates.prepare_s),
+            base + features_bytes if frozen else rates.memory_bytes,
+            NETWORK_BYTES // 4 * members,
+            train,
+        ),
+        stage("predict", predict_s, base if frozen else rates.memory_bytes, measured * classes * 16),
+        stage("decide", measured * classes * 1e-4, 2**28),
+        stage("evaluate", resampled / RESAMPLED_PER_S, 2**28),
+        stage("report", classes * 0.05, 2**28),
+    ]
+
+
+def _each(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms" if seconds < 0.1 else f"{seconds:.2f} s"
+
+
+def in_words(found: Estimate | None) -> str:
+    """Say how long a run takes, in a clause."""
+    if found is None:
+        return "its time cannot be estimated without a split"
+    low, high = LOW * found.seconds, HIGH * found.seconds
+    unit, size = ("seconds", 1.0) if high < 120 else ("minutes", 60.0) if high < 7200 else ("hours", 3600.0)
+    return f"about {found.seconds / size:.0f} {unit} ({low / size:.0f} to {high / size:.0f}) on this machine"
+
+
+def lines(found: Estimate) -> list[str]:
+    """Write time, memory and disk of every stage, with the rates they come from."""
+    rows = ["stage        time   memory     disk"]
+    for stage in found.stages:
+        memory = f"{stage.memory_bytes / 2**30:5.1f} GiB" if stage.memory_bytes else "         "
+        disk = f"{_size(stage.disk_bytes):>8}" if stage.disk_bytes else " " * 8
+        rows.append(f"{stage.name:<10}{stage.seconds:5.0f} s {memory} {disk}  {stage.reason}".rstrip())
+    return rows
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
