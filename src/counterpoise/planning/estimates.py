@@ -38,7 +38,11 @@ RESAMPLED_PER_S = 4.0e6
 LOW, HIGH = 0.6, 1.8
 """The range that is stated, times the estimate."""
 TIMEOUT_S = 90.0
-NETWORK_BYTES = 2**28
+"""Seconds after which timing the network is given up."""
+NETWORK_BYTES, SMALL_BYTES = 2**26, 2**28
+"""Weights of a network on the disk, and the memory of a stage that holds tables alone."""
+COPY_S, SPLIT_S, HEAD_S = 3e-4, 2e-4, 1e-4
+"""Seconds to copy a tile, to split an image, and to apply a head to stored features."""
 
 
 @dataclass(frozen=True)
@@ -162,89 +166,115 @@ def _time_tiles(root: Path, content: Mapping[str, Any], found: Survey) -> tuple[
     return (sum(seconds) / len(seconds), sum(sizes) / len(sizes)) if sizes else (0.02, 3.0 * side * side)
 
 
+@dataclass(frozen=True)
+class _Load:
+    """What there is to do, and the rates of small steps.
+
+    Attributes:
+        images: Images that are decoded.
+        tiles: Split -> tiles.
+        measured: Tiles of val and test.
+        embedded: Tiles and views whose features are stored.
+        classes: Their number.
+        tile_s: Seconds to make a tile, of one thread.
+        tile_bytes: Its size.
+        loading_s: Seconds to load a tile, shared by all threads.
+        threads: CPUs.
+        passes: How often each image is decoded by `ingest`.
+    """
+
+    images: int
+    tiles: Mapping[str, int]
+    measured: int
+    embedded: int
+    classes: int
+    tile_s: float
+    tile_bytes: float
+    loading_s: float
+    threads: int
+    passes: int
+
+
+TURNS = {"none": 1, "flips": 4, "dihedral": 8}
+"""`predict.tta` -> views over which a prediction is averaged."""
+
+
+def _load(content: Mapping[str, Any], found: Survey, rehearsed: Rehearsal, encoding: tuple[float, float]) -> _Load:
+    """Count what there is to do."""
+    count, threads, tiles = len(found.data.manifest), cpus.available(), rehearsed.tiles
+    plain = "8 bits, 0 to 255 unchanged" in found.data.pixels.found
+    every = sum(tiles.values())
+    encode_s, tile_bytes = encoding
+    copied = plain and every == sum(rehearsed.images.values())  # byte for byte
+    views, turns = content["oversample"]["views"], TURNS[content["predict"]["tta"]]
+    measured = tiles["val"] + tiles["test"]
+    return _Load(
+        count,
+        tiles,
+        measured,
+        (tiles["train"] + tiles["val"]) * (1 + views) + tiles["test"] + measured * (turns - 1),
+        len(rehearsed.names),
+        COPY_S if copied else encode_s + found.decode_s * count / max(1, every),
+        found.file_bytes if copied else tile_bytes,
+        (found.decode_s if copied else encode_s / 2) / threads,  # decoding takes about half as long as encoding
+        threads,
+        1 if plain else 2,
+    )
+
+
+def _training(content: Mapping[str, Any], load: _Load, samples: int, rates: Rates) -> tuple[float, float, str]:
+    """Estimate `train` and `predict`: seconds of each, and what training does."""
+    members, epochs, wide = content["train"]["members"], content["train"]["epochs"], rates.width
+    if content["model"]["freeze"] != "backbone":
+        forward_s = rates.forward_s + load.loading_s
+        epoch_s = samples * (rates.step_s + load.loading_s) + load.tiles["val"] * forward_s
+        reason = f"{epochs} epochs of {samples} samples, {_each(rates.step_s)} a sample, timed on {rates.device}"
+        turns = TURNS[content["predict"]["tta"]]
+        return members * epochs * epoch_s + rates.prepare_s, load.measured * turns * members * forward_s, reason
+    predict_s = load.measured * members * HEAD_S
+    if content["train"]["solver"] == "lbfgs":
+        train_s = members * samples * wide * load.classes / FEATURES_PER_S
+        return train_s, predict_s, f"a linear head on {samples} x {wide} features"
+    steps = epochs * max(1, samples / content["train"]["batch_size"])
+    return members * steps / HEAD_STEPS_PER_S, predict_s, f"{epochs} epochs of a head on {samples} x {wide} features"
+
+
 def _stages(
-    content: Mapping[str, Any],
-    found: Survey,
-    rehearsed: Rehearsal,
-    rates: Rates,
-    encoding: tuple[float, float],
+    content: Mapping[str, Any], found: Survey, rehearsed: Rehearsal, rates: Rates, encoding: tuple[float, float]
 ) -> list[Stage]:
     """Multiply rates by what there is to do."""
-    count, threads = len(found.data.manifest), cpus.available()
-    start_s = rates.start_s
-    tiles = rehearsed.tiles
-    every = sum(tiles.values())
-    plain = "8 bits, 0 to 255 unchanged" in found.data.pixels.found
-    whole = every == sum(rehearsed.images.values())
-    encode_s, tile_bytes = encoding
-    copied = whole and plain
-    tile_bytes = found.file_bytes if copied else tile_bytes
-    tile_s = 0.0003 if copied else encode_s + (found.decode_s * count / max(1, every))
-    views, turns = content["oversample"]["views"], {"none": 1, "flips": 4, "dihedral": 8}[content["predict"]["tta"]]
-    members, epochs = content["train"]["members"], content["train"]["epochs"]
-    loading_s = (found.decode_s if copied else 0.5 * encode_s) / threads
-    forward_s = rates.forward_s + loading_s
-    measured = tiles["val"] + tiles["test"]
-    embedded = (tiles["train"] + tiles["val"]) * (1 + views) + tiles["test"] + measured * (turns - 1)
-    frozen = content["model"]["freeze"] == "backbone"
-    classes = len(rehearsed.names)
-    samples = rehearsed.samples
+    load, samples = _load(content, found, rehearsed, encoding), rehearsed.samples
+    frozen, every = content["model"]["freeze"] == "backbone", sum(load.tiles.values())
+    train_s, predict_s, train = _training(content, load, samples, rates)
+    decoding_s = load.images * found.decode_s * load.passes / load.threads
+    forward_s = rates.forward_s + load.loading_s
+    features_bytes = 4 * rates.width * load.embedded
+    of_head = rates.memory_bytes // 2 + features_bytes if frozen else rates.memory_bytes
+    thumbnails = load.images * images.THUMBNAIL_PX**2
+    decoders = min(image_samples.MAX_SHARED_BYTES, SMALL_BYTES + load.threads * int(16 * found.file_bytes))
+    resampled = content["evaluate"]["resamples"] * load.tiles["test"] * (1 + load.classes)
+    ingest = f"{load.images} images, {_each(found.decode_s)} to decode one, in {load.threads} threads"
+    embed = f"{load.embedded} tiles and views, {_each(forward_s)} each with {rates.runtime} on {rates.device}"
+    rows: dict[str, tuple[float, int, int, str]] = {
+        "check": (0.0, 0, 0, ""),
+        "demo": (0.0, 0, 0, ""),
+        "ingest": (found.read_s + decoding_s, decoders, thumbnails, ingest),
+        "split": (load.images * SPLIT_S, SMALL_BYTES + 4 * thumbnails, 0, ""),
+        "tile": (
+            *(every * load.tile_s / load.threads, SMALL_BYTES, int(every * load.tile_bytes)),
+            f"{every} tiles, {_each(load.tile_s)} each",
+        ),
+        "oversample": (samples * 1e-5, SMALL_BYTES, 0, ""),
+        "embed": (load.embedded * forward_s + rates.prepare_s, rates.memory_bytes, features_bytes, embed),
+        "train": (train_s, of_head, NETWORK_BYTES * content["train"]["members"], train),
+        "predict": (predict_s, of_head, load.measured * load.classes * 16, ""),
+        "decide": (load.measured * load.classes * 1e-4, SMALL_BYTES, 0, ""),
+        "evaluate": (resampled / RESAMPLED_PER_S, SMALL_BYTES, 0, ""),
+        "report": (load.classes * 0.05, SMALL_BYTES, 0, ""),
+    }
     if not frozen:
-        epoch_s = samples * (rates.step_s + loading_s) + tiles["val"] * forward_s
-        train_s, train = (
-            members * epochs * epoch_s,
-            (f"{epochs} epochs of {samples} samples, {_each(rates.step_s)} a sample, timed on {rates.device}"),
-        )
-        predict_s = measured * turns * members * forward_s
-    elif content["train"]["solver"] == "lbfgs":
-        train_s = members * samples * rates.width * classes * 12 / FEATURES_PER_S
-        train, predict_s = f"a linear head on {samples} x {rates.width} features", measured * members * 1e-4
-    else:
-        train_s = members * epochs * max(1, samples / content["train"]["batch_size"]) / HEAD_STEPS_PER_S
-        train, predict_s = f"{epochs} epochs of a head on {samples} x {rates.width} features", measured * members * 1e-4
-    resampled = content["evaluate"]["resamples"] * tiles["test"] * (1 + classes)
-    decoding_s = count * found.decode_s * (1 if plain else 2) / threads
-    base = int(0.6 * rates.memory_bytes) if rates.memory_bytes else 0
-    features_bytes = 4 * rates.width * embedded if frozen else 0
-
-    def stage(name: str, seconds: float, memory: int = 0, disk: int = 0, reason: str = "") -> Stage:
-        return Stage(name, STARTS[name] * start_s + seconds, memory, disk, reason)
-
-    thumbnails = count * images.THUMBNAIL_PX**2
-    return [
-        stage("check", 0.0),
-        stage("demo", 0.0),
-        stage(
-            "ingest",
-            found.read_s + decoding_s,
-            min(image_samples.MAX_SHARED_BYTES, 2**28 + threads * int(16 * found.file_bytes)),
-            thumbnails,
-            f"{count} images, {_each(found.decode_s)} to decode one, in {threads} threads",
-        ),
-        stage("split", count * 2e-4, 2**28 + 40 * thumbnails // 10),
-        stage("tile", every * tile_s / threads, 2**28, int(every * tile_bytes), f"{every} tiles, {_each(tile_s)} each"),
-        stage("oversample", samples * 1e-5, 2**28),
-        stage(
-            "embed",
-            embedded * forward_s + rates.prepare_s if frozen else 0.0,
-            rates.memory_bytes if frozen else 2**28,
-            features_bytes,
-            f"{embedded} tiles and views, {_each(forward_s)} each with {rates.runtime} on {rates.device}"
-            if frozen
-            else "",
-        ),
-        stage(
-            "train",
-            train_s + (0 if frozen else rates.prepare_s),
-            base + features_bytes if frozen else rates.memory_bytes,
-            NETWORK_BYTES // 4 * members,
-            train,
-        ),
-        stage("predict", predict_s, base if frozen else rates.memory_bytes, measured * classes * 16),
-        stage("decide", measured * classes * 1e-4, 2**28),
-        stage("evaluate", resampled / RESAMPLED_PER_S, 2**28),
-        stage("report", classes * 0.05, 2**28),
-    ]
+        rows["embed"] = (0.0, SMALL_BYTES, 0, "nothing: the whole network is trained")
+    return [Stage(name, STARTS[name] * rates.start_s + seconds, *others) for name, (seconds, *others) in rows.items()]
 
 
 def _each(seconds: float) -> str:

@@ -308,8 +308,9 @@ def _of_labels(table: tables.Table, images: tables.Images) -> Candidate:
         )
         return Candidate("csv", table.file, block, task, doubts=tuple(doubts))
     cells, separator = table.cells[order[0]], tables.separator(table.cells[order[0]])
-    task = "multilabel" if _has_several(table, images, cells, separator) else "multiclass"
-    if task == "multiclass" and (held := labels.find_joined({cell.strip() for cell in cells})):
+    several = _has_several(table, images, cells, separator)
+    task = "multilabel" if several else "multiclass"
+    if not several and (held := labels.find_joined({cell.strip() for cell in cells})):
         separator = ""
         doubts.append(
             f"each cell, such as {held[0]!r}, is taken for one class; if {held[1]!r} separates labels, set task to "

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, replace
-from importlib import resources
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from counterpoise import config, tasks
+from counterpoise import tasks
 from counterpoise.config import InputError
 from counterpoise.dataset import coverage, positive_class
-from counterpoise.planning import formats, priors, rehearsal, survey
+from counterpoise.planning import priors, reading, rehearsal
 from counterpoise.planning.folder import Folder
 from counterpoise.planning.formats import Candidate
+from counterpoise.planning.reading import Wishes
 from counterpoise.planning.rehearsal import Rehearsal
 from counterpoise.planning.survey import Survey
 from counterpoise.stages import count_of
 
-MOST_REJECTED = 0.2
-"""A way to read the labels that leaves out more than this share of the rows is not taken."""
-ENOUGH = 0.9
-"""A way that labels this share of the images of the folder is taken without trying the others."""
 WHOLE_PX = {True: 1024, False: 16_384}
 """The longest side of an image that is one tile, where labels are boxes (true) and where they are of whole images."""
 LEAST_OBJECT_PX = 16
@@ -50,22 +46,7 @@ class Proposal:
     rehearsed: Rehearsal | None = None
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What a person states, instead of what would be found; empty for nothing."""
-
-    task: str = ""
-    source: str = ""
-    positive: str = ""
-    group_column: str = ""
-
-
-def baseline() -> dict[str, Any]:
-    """Read the parameters from which proposals start: no remedy is switched on."""
-    return config.parse(resources.files(__package__).joinpath("baseline.yaml").read_text(encoding="utf-8"))
-
-
-def propose(root: Path, place: str, folder: Folder, wishes: Wishes = Wishes()) -> Proposal:
+def propose(root: Path, place: str, folder: Folder, wishes: Wishes) -> Proposal:
     """Choose parameters for the images below a folder.
 
     Args:
@@ -77,7 +58,7 @@ def propose(root: Path, place: str, folder: Folder, wishes: Wishes = Wishes()) -
     Raises:
         InputError: The labels cannot be read in any way; the message says why each one failed.
     """
-    chosen, found, content = _choose(root, place, folder, wishes)
+    chosen, found, content = reading.choose(root, place, folder, wishes)
     made = Proposal(content, {}, [*chosen.doubts], found)
     _note_source(made, chosen, folder)
     _note_classes(made)
@@ -86,90 +67,6 @@ def propose(root: Path, place: str, folder: Folder, wishes: Wishes = Wishes()) -
     _choose_split(made)
     _choose_positive(made, wishes)
     return made
-
-
-def _choose(root: Path, place: str, folder: Folder, wishes: Wishes) -> tuple[Candidate, Survey, dict[str, Any]]:
-    """Try the ways to read the labels, and take the first that labels most images."""
-    refused: list[str] = []
-    best: tuple[int, Candidate, Survey, dict[str, Any]] | None = None
-    others: list[str] = []
-    for candidate in formats.candidates(folder, refused):
-        if wishes.source and candidate.source != wishes.source:
-            continue
-        if best is not None and best[0] >= ENOUGH * len(folder.images):
-            others.append(f"{candidate.file} (ingest.source: {candidate.source})")
-            continue
-        content = _content(place, candidate, wishes)
-        try:
-            found = survey.survey(root, content)
-        except InputError as error:
-            refused.append(f"as {candidate.source}: {error}")
-            continue
-        if found.rejected_frac > MOST_REJECTED:
-            refused.append(f"as {candidate.source}: {_rejections(found)}")
-            continue
-        if best is None or len(found.data.manifest) > best[0]:
-            others += [f"{best[1].file} (ingest.source: {best[1].source})"] if best else []
-            best = (len(found.data.manifest), candidate, found, content)
-        else:
-            others.append(f"{candidate.file} (ingest.source: {candidate.source})")
-    if best is None:
-        wanted = f" as {wishes.source!r}" if wishes.source else ""
-        reasons = "".join(f"\n  - {reason}" for reason in dict.fromkeys(refused)) or (
-            "\n  - there is no table, no file of boxes, and no folder per class"
-        )
-        raise InputError(
-            f"{place}: {len(folder.images)} images, but their labels cannot be read{wanted}:{reasons}\n"
-            "docs/your-data.md shows what can be read"
-        )
-    _, candidate, found, content = best
-    doubts = list(candidate.doubts)
-    if others:
-        doubts.append(
-            f"labels could also be read from {', '.join(dict.fromkeys(others[:3]))}; {candidate.file} was taken"
-        )
-    return replace(candidate, doubts=tuple(doubts)), found, content
-
-
-def _content(place: str, candidate: Candidate, wishes: Wishes) -> dict[str, Any]:
-    content = baseline()
-    content["task"] = wishes.task or candidate.task
-    ingest = content["ingest"]
-    ingest["root"] = f"{place}/{candidate.root}" if candidate.root else place
-    ingest["source"] = candidate.source
-    block = ingest["sources"][candidate.source]
-    block.update(candidate.block)
-    if wishes.group_column and "group_column" in block:
-        block["group_column"] = wishes.group_column
-    ingest["max_rejected_frac"] = 1.0
-    for other in list(ingest["sources"]):
-        if other != candidate.source:
-            del ingest["sources"][other]
-    if tasks.find(content["task"]).HAS_BOXES:
-        _prepare_detector(content)
-    elif tasks.find(content["task"]).fault_of_labels(()) is None:
-        content["decide"]["rule"] = "f_beta"
-    return content
-
-
-def _prepare_detector(content: dict[str, Any]) -> None:
-    """Switch from a frozen backbone with a head to a detector that is trained as a whole."""
-    content["model"]["freeze"] = "none"
-    content["train"] |= {"solver": "adamw", "epochs": 12, "batch_size": 4, "learning_rate": 0.001}
-    content["train"] |= {"weight_decay": 0.0001, "warmup_epochs": 0.5, "ema": 0.98, "monitor": "ap50"}
-    content["train"]["augment"] = "standard"
-    content["predict"]["batch_size"] = 8
-    content["decide"]["rule"] = "f_beta"
-
-
-def _rejections(found: Survey) -> str:
-    table = found.data.rejected
-    rejected = table[table["kind"] == "rejected"]
-    first = rejected.iloc[0]
-    return (
-        f"{len(rejected)} of {len(found.rows)} rows cannot be used, such as {first['where']}: "
-        f"image {first['image']!r}: {first['reason']}"
-    )
 
 
 def _note_source(made: Proposal, chosen: Candidate, folder: Folder) -> None:
@@ -205,7 +102,7 @@ def _note_source(made: Proposal, chosen: Candidate, folder: Folder) -> None:
         ingest["max_rejected_frac"] = max(0.01, allowed)
         if frac > 0.01:
             notes["ingest.max_rejected_frac"] = f"{frac:.1%} of the rows cannot be used"
-            made.doubts.append(f"{_rejections(made.found)}; the others are used, see ingest.max_rejected_frac")
+            made.doubts.append(f"{reading.rejections(made.found)}; the others are used, see ingest.max_rejected_frac")
     else:
         ingest["max_rejected_frac"] = 0.01
     missing = len(folder.images) - len(made.found.data.manifest)
