@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> str:
         raise InputError("\n".join(faults))
     with _data(root, content) as place:
         found = survey.survey(place, content)
+        estimate = None
         lines = [
             "parameters: no faults",
             f"data: {count_of(len(found.data.manifest), 'image')} of {content['ingest']['root']}; "
@@ -53,9 +54,10 @@ def run(arguments: argparse.Namespace) -> str:
         try:
             rehearsed = rehearsal.rehearse(found, content)
             lines += ["", *_classes(rehearsed), ""]
-            estimate = None
             if not arguments.no_timing:
-                estimate = estimates.estimate(place, content, found, rehearsed)
+                estimate = estimates.estimate(place, content, found, rehearsed, root)
+        except estimates.NotTimedError as error:
+            lines += [f"no estimate: {error}"]
         except InputError:
             print("\n".join(lines))
             raise

@@ -43,17 +43,17 @@ def run(arguments: argparse.Namespace) -> str:
         InputError: The folder is outside the repository, empty or without readable labels; or the file holds changes
             that are nowhere else: then the parameters are written beside it.
     """
-    from counterpoise.planning import estimates, folder, proposal, writing
+    from counterpoise.planning import folder, proposal, reading, writing
 
     root = Path.cwd()
     place = _inside(root, arguments.folder)
     target = Path(arguments.out or config.PATH)
     _check_target(target)
     files = folder.look(root / place)
-    wishes = proposal.Wishes(arguments.task or "", arguments.source or "", arguments.positive, arguments.group_column)
+    wishes = reading.Wishes(arguments.task or "", arguments.source or "", arguments.positive, arguments.group_column)
     made = proposal.propose(root, place, files, wishes)
     proposal.check(root, made)
-    minutes = estimates.in_words(estimates.estimate(root, made.content, made.found, made.rehearsed))
+    minutes = _minutes(root, made)
     text = writing.text_of(made.content, made.notes, writing.head(place, minutes, made.doubts))
     lines = [*_summary(made), f"estimated: {minutes}", *_doubts(made.doubts)]
     if not arguments.force and (holds := _would_lose(root, target)):
@@ -110,6 +110,18 @@ def _would_lose(root: Path, target: Path) -> str:
     except (OSError, subprocess.CalledProcessError):
         return "is in no commit"
     return "" if done.stdout == target.read_bytes() else "has changes that are in no commit"
+
+
+def _minutes(root: Path, made: Proposal) -> str:
+    """Say how long a run takes, or why that is not known."""
+    from counterpoise.planning import estimates
+
+    if made.rehearsed is None:
+        return "how long it takes is not known without a split"
+    try:
+        return estimates.in_words(estimates.estimate(root, made.content, made.found, made.rehearsed))
+    except InputError as error:
+        return f"how long it takes is not known: {error}"
 
 
 def _summary(made: Proposal) -> list[str]:

@@ -20,6 +20,9 @@ from counterpoise.sources import SPLITS, TRUE, bit, is_missing, read_json, read_
 MOST_TABLES = 20
 """Tables that are looked into; a folder with more has a table for each image."""
 MOST_JSON = 20
+LIKE_SPLIT = re.compile(r"(train|val|test|dev|eval|holdout)(?![a-df-z])", re.IGNORECASE)
+"""How the names of folders of a split begin, such as `test_images` and `train2017`; if images lie in them, they are no
+classes."""
 SOME = 200
 """Entries of a file of labels that are looked at."""
 
@@ -285,7 +288,9 @@ def _of_labels(table: tables.Table, images: tables.Images) -> Candidate:
     order, binary = tables.label_columns(table, [name for name in used if images.pattern == name] + [split, *groups])
     order = [name for name in order if name != images.columns[-1]]
     if not order and not binary:
-        raise InputError(f"{table.file}: no column of {list(table.header[:8])} looks like a label")
+        raise InputError(
+            f"{table.file}: no column of {list(table.header[:8])} looks like a label{_boxes_in_cells(table)}"
+        )
     repeating = tables.repeating_columns(table, [*used, split, *groups, *order[:1], *binary])
     doubts = [*(_other_columns(order) if not binary else ()), *_groups(groups)]
     if repeating and not groups:
@@ -324,6 +329,17 @@ def _is_one(cell: str) -> bool:
     return bit(cell) in TRUE
 
 
+def _boxes_in_cells(table: tables.Table) -> str:
+    """Name the column in which a cell holds a whole box."""
+    four = re.compile(r"[\[(]?\s*-?[\d.]+(?:[\s,]+-?[\d.]+){3}\s*[\])]?")
+    for name, cells in table.cells.items():
+        if cells and all(four.fullmatch(cell.strip()) or is_missing(cell.strip()) for cell in cells[:SOME]):
+            return (
+                f"; column {name!r} holds boxes: write their four numbers into four columns, and the class into another"
+            )
+    return ""
+
+
 def _has_several(table: tables.Table, images: tables.Images, cells: list[str], separator: str) -> bool:
     """Say whether images have several labels: in a cell, or in several rows; a few are taken for mistakes."""
     found: dict[tuple[str, ...], set[str]] = {}
@@ -347,16 +363,19 @@ def _groups(groups: list[str]) -> Iterator[str]:
 
 
 def _folders(folder: Folder, refused: list[str]) -> Iterator[Candidate]:
-    """List the folders that hold class folders: the one in which most images lie first, and the top on a tie."""
+    """List the folders that hold class folders, the one with most images first, and of equal ones the highest."""
     below: dict[str, set[str]] = {}
     counts: Counter[str] = Counter()
+    direct: Counter[str] = Counter()
     for image in folder.images:
         parts = image.split("/")
+        direct["/".join(parts[:-1])] += 1
         for depth in range(len(parts) - 1):
             above = "/".join(parts[:depth])
             below.setdefault(above, set()).add(parts[depth])
             counts[above] += 1
     for above in sorted(below, key=lambda name: (-counts[name], name.count("/"), name))[:5]:
-        if len(below[above]) > 1:
-            place = f"{above}/" if above else "it"
-            yield Candidate("folder", f"the folders in {place}", {}, "multiclass", root=above)
+        names = below[above]
+        flat = all(direct[posixpath.join(above, name)] for name in names)
+        if len(names) > 1 and not (flat and all(map(LIKE_SPLIT.match, names))):
+            yield Candidate("folder", f"a folder per class in {above or 'the folder'}", {}, "multiclass", root=above)

@@ -13,7 +13,7 @@ import numpy as np
 from counterpoise import tasks
 from counterpoise.config import InputError
 from counterpoise.dataset import coverage, positive_class
-from counterpoise.planning import priors, reading, rehearsal
+from counterpoise.planning import priors, reading, rehearsal, survey
 from counterpoise.planning.folder import Folder
 from counterpoise.planning.formats import Candidate
 from counterpoise.planning.reading import Wishes
@@ -64,7 +64,7 @@ def propose(root: Path, place: str, folder: Folder, wishes: Wishes) -> Proposal:
     _note_classes(made)
     _choose_tiles(made)
     _choose_pixels(made)
-    _choose_split(made)
+    _choose_split(root, made)
     _choose_positive(made, wishes)
     return made
 
@@ -210,7 +210,7 @@ def _choose_pixels(made: Proposal) -> None:
         )
 
 
-def _choose_split(made: Proposal) -> None:
+def _choose_split(root: Path, made: Proposal) -> None:
     """Rehearse the split, and change what makes it fail: classes that train lacks, too few scenes."""
     given = made.found.data.manifest["split"]
     kept = [f"{name} {int((given == name).sum())}" for name in ("train", "val", "test") if (given == name).any()]
@@ -220,11 +220,12 @@ def _choose_split(made: Proposal) -> None:
         if note is None:
             continue
         try:
-            made.rehearsed = rehearsal.rehearse(made.found, changed)
+            found = survey.survey(root, changed) if changed["ingest"] != made.content["ingest"] else made.found
+            made.rehearsed = rehearsal.rehearse(found, changed)
         except InputError as error:
             refusal = str(error)
             continue
-        made.content = changed
+        made.content, made.found = changed, found
         if note:
             made.doubts.append(note)
         break
@@ -272,13 +273,22 @@ def _in_blocks(made: Proposal, content: dict[str, Any]) -> str | None:
 
 def _choose_positive(made: Proposal, wishes: Wishes) -> None:
     """State the class that matters where its figures rest on enough images, and say which classes are rare."""
+    rehearsed = made.rehearsed
+    if rehearsed is not None:
+        of_test = zip(rehearsed.names, rehearsed.counts["test"].tolist(), strict=True)
+        rare = [name for name, count in of_test if count < coverage.FEW_TEST_IMAGES]
+        made.notes["evaluate"] = (
+            f"rare, with fewer than {coverage.FEW_TEST_IMAGES} test images: {', '.join(rare[:20])}"
+            if rare
+            else f"every class has {coverage.FEW_TEST_IMAGES} test images or more"
+        )
     if wishes.positive:
         made.content["evaluate"]["positive"] = wishes.positive
         made.notes["evaluate.positive"] = "as stated"
         return
-    if made.rehearsed is None:
+    if rehearsed is None:
         return
-    name, rehearsed = made.rehearsed.positive.name, made.rehearsed
+    name = rehearsed.positive.name
     index = rehearsed.names.index(name)
     images = {side: int(rehearsed.counts[side][index]) for side in ("train", "val", "test")}
     listed = ", ".join(f"{side} {count}" for side, count in images.items())
@@ -294,16 +304,6 @@ def _choose_positive(made: Proposal, wishes: Wishes) -> None:
         0,
         f"{name!r} ({listed}) is taken for the class that matters, as the rarest that can be measured; "
         "set evaluate.positive to another if it is not",
-    )
-    rare = [
-        name
-        for name, test in zip(rehearsed.names, rehearsed.counts["test"], strict=True)
-        if test < coverage.FEW_TEST_IMAGES
-    ]
-    made.notes["evaluate"] = (
-        f"rare, with fewer than {coverage.FEW_TEST_IMAGES} test images: {', '.join(rare[:20])}"
-        if rare
-        else "every class has enough test images to see large differences"
     )
 
 

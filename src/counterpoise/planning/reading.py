@@ -16,8 +16,9 @@ from counterpoise.planning.survey import Survey
 
 MOST_REJECTED = 0.2
 """A way to read the labels that leaves out more than this share of the rows is not taken."""
-ENOUGH = 0.9
-"""A way that labels this share of the images of the folder is taken without trying the others."""
+ENOUGH, OF_FOLDERS = 0.9, 0.4
+"""A way that labels this share of the images of the folder is taken without trying the others, and without asking what
+class folders would say: Kaggle's test images are in a folder of their own, without labels."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,10 @@ def choose(root: Path, place: str, folder: Folder, wishes: Wishes) -> tuple[Cand
     for candidate in formats.candidates(folder, refused):
         if wishes.source and candidate.source != wishes.source:
             continue
-        if best is not None and best[0] >= ENOUGH * len(folder.images):
-            others.append(f"{candidate.file} (ingest.source: {candidate.source})")
+        least = OF_FOLDERS if candidate.source == "folder" else ENOUGH
+        if best is not None and best[0] >= least * len(folder.images):
+            if candidate.source != best[1].source or candidate.source == "csv":
+                others.append(f"{candidate.file} (ingest.source: {candidate.source})")
             continue
         content = _content(place, candidate, wishes)
         try:

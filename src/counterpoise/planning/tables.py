@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from counterpoise import labels
 from counterpoise.config import InputError
 from counterpoise.planning.folder import Folder, evenly
-from counterpoise.sources import FALSE, SPLITS, TRUE, bit, is_missing, numbers, read_text
+from counterpoise.sources import FALSE, SPLITS, SUFFIXES, TRUE, bit, is_missing, numbers, read_text
 
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE = 500
@@ -94,6 +94,11 @@ def read(folder: Folder, file: str) -> Table:
     if repeated := [name for name, count in Counter(header).items() if count > 1]:
         raise InputError(
             f"{path}: {Counter(header)[repeated[0]]} columns are named {repeated[0]!r}; rename all but one"
+        )
+    if any(cell and folder.prefixes(cell) and cell.lower().endswith(SUFFIXES) for cell in header):
+        raise InputError(
+            f"{path}: the first row looks like data ({', '.join(map(repr, header[:4]))}): is the header missing? Write "
+            "the names of the columns into the first row, such as image,label"
         )
     body = [row for row in rows[1:] if len(row) == len(header)]
     columns = {name: [row[place] for row in body] for place, name in enumerate(header)}
