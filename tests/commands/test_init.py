@@ -48,7 +48,7 @@ def test_a_file_that_git_keeps_is_replaced_and_an_edited_one_is_not(capsys: pyte
     git("commit", "-m", "first")
     cli.main(["init", "data/raw/mine"])
     written = Path(config.PATH).read_text()
-    with pytest.raises(SystemExit, match="has changes that are in no commit, so it was left as it is"):
+    with pytest.raises(SystemExit, match="has changes that are in no commit, so it stays unchanged"):
         cli.main(["init", "data/raw/mine", "--positive", "usual"])
     assert Path(config.PATH).read_text() == written
     assert config.parse(Path("params.init.yaml").read_text())["evaluate"]["positive"] == "usual"

@@ -13,8 +13,8 @@ from counterpoise.stages import check, ingest, split
 PLACE = "data/raw/mine"
 
 
-def propose(root: Path, **wishes: str) -> proposal.Proposal:
-    return proposal.propose(root, PLACE, folder.look(root / PLACE), reading.Wishes(**wishes))
+def propose(root: Path, **stated: str) -> proposal.Proposal:
+    return proposal.propose(root, PLACE, folder.look(root / PLACE), reading.Stated(**stated))
 
 
 @pytest.mark.parametrize("kind", folders.KINDS)

@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace) -> str:
     target = Path(arguments.out or config.PATH)
     _check_target(target)
     files = folder.look(root / place)
-    wishes = reading.Wishes(arguments.task or "", arguments.source or "", arguments.positive, arguments.group_column)
-    made = proposal.propose(root, place, files, wishes)
+    stated = reading.Stated(arguments.task or "", arguments.source or "", arguments.positive, arguments.group_column)
+    made = proposal.propose(root, place, files, stated)
     proposal.check(root, made)
     minutes = _minutes(root, made)
     text = writing.text_of(made.content, made.notes, writing.head(place, minutes, made.doubts))
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> str:
             "\n".join(
                 [
                     *lines,
-                    f"{target} {holds}, so it was left as it is, and the parameters are in {beside}. Compare the two, "
+                    f"{target} {holds}, so it stays unchanged, and the parameters are in {beside}. Compare the two, "
                     f"and take one: `mv {beside} {target}`, or run again with --force to replace {target}",
                 ]
             )

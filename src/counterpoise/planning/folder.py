@@ -39,7 +39,7 @@ class Folder:
             given: A path as a table has it.
 
         Returns:
-            What is to be put in front of it; `""` where it is right as it is, and nothing where no image fits.
+            What is to be put in front of it; `""` where it needs nothing, and no entry where no image fits.
         """
         if not self._by_name:
             for image in self.images:

@@ -1,4 +1,4 @@
-"""In which ways the labels of a folder can be read: candidates for `ingest.source` with its parameters."""
+"""How the labels of a folder can be read: candidates for `ingest.source` with its parameters."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Candidate:
 
 
 def candidates(folder: Folder, refused: list[str]) -> Iterator[Candidate]:
-    """List the ways to read the labels, boxes before labels of whole images, and folders last.
+    """List how the labels can be read, boxes before labels of whole images, and folders last.
 
     Args:
         folder: The files.

@@ -16,7 +16,7 @@ from counterpoise.dataset import coverage, positive_class
 from counterpoise.planning import priors, reading, rehearsal, survey
 from counterpoise.planning.folder import Folder
 from counterpoise.planning.formats import Candidate
-from counterpoise.planning.reading import Wishes
+from counterpoise.planning.reading import Stated
 from counterpoise.planning.rehearsal import Rehearsal
 from counterpoise.planning.survey import Survey
 from counterpoise.stages import count_of
@@ -46,26 +46,26 @@ class Proposal:
     rehearsed: Rehearsal | None = None
 
 
-def propose(root: Path, place: str, folder: Folder, wishes: Wishes) -> Proposal:
+def propose(root: Path, place: str, folder: Folder, stated: Stated) -> Proposal:
     """Choose parameters for the images below a folder.
 
     Args:
         root: The repository.
         place: The folder, below it.
         folder: Its files.
-        wishes: What is stated.
+        stated: What is stated.
 
     Raises:
         InputError: The labels cannot be read in any way; the message says why each one failed.
     """
-    chosen, found, content = reading.choose(root, place, folder, wishes)
+    chosen, found, content = reading.choose(root, place, folder, stated)
     made = Proposal(content, {}, [*chosen.doubts], found)
     _note_source(made, chosen, folder)
     _note_classes(made)
     _choose_tiles(made)
     _choose_pixels(made)
     _choose_split(root, made)
-    _choose_positive(made, wishes)
+    _choose_positive(made, stated)
     return made
 
 
@@ -271,7 +271,7 @@ def _in_blocks(made: Proposal, content: dict[str, Any]) -> str | None:
     )
 
 
-def _choose_positive(made: Proposal, wishes: Wishes) -> None:
+def _choose_positive(made: Proposal, stated: Stated) -> None:
     """State the class that matters where its figures rest on enough images, and say which classes are rare."""
     rehearsed = made.rehearsed
     if rehearsed is not None:
@@ -282,8 +282,8 @@ def _choose_positive(made: Proposal, wishes: Wishes) -> None:
             if rare
             else f"every class has {coverage.FEW_TEST_IMAGES} test images or more"
         )
-    if wishes.positive:
-        made.content["evaluate"]["positive"] = wishes.positive
+    if stated.positive:
+        made.content["evaluate"]["positive"] = stated.positive
         made.notes["evaluate.positive"] = "as stated"
         return
     if rehearsed is None:

@@ -22,7 +22,7 @@ class folders would say: Kaggle's test images are in a folder of their own, with
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Stated:
     """What a person states, instead of what would be found; empty for nothing."""
 
     task: str = ""
@@ -36,20 +36,20 @@ def baseline() -> dict[str, Any]:
     return config.parse(resources.files(__package__).joinpath("baseline.yaml").read_text(encoding="utf-8"))
 
 
-def choose(root: Path, place: str, folder: Folder, wishes: Wishes) -> tuple[Candidate, Survey, dict[str, Any]]:
-    """Try the ways to read the labels, and take the first that labels most images."""
+def choose(root: Path, place: str, folder: Folder, stated: Stated) -> tuple[Candidate, Survey, dict[str, Any]]:
+    """Try all candidates, and take the first that labels most images."""
     refused: list[str] = []
     best: tuple[int, Candidate, Survey, dict[str, Any]] | None = None
     others: list[str] = []
     for candidate in formats.candidates(folder, refused):
-        if wishes.source and candidate.source != wishes.source:
+        if stated.source and candidate.source != stated.source:
             continue
         least = OF_FOLDERS if candidate.source == "folder" else ENOUGH
         if best is not None and best[0] >= least * len(folder.images):
             if candidate.source != best[1].source or candidate.source == "csv":
                 others.append(f"{candidate.file} (ingest.source: {candidate.source})")
             continue
-        content = _content(place, candidate, wishes)
+        content = _content(place, candidate, stated)
         try:
             found = survey.survey(root, content)
         except InputError as error:
@@ -64,7 +64,7 @@ def choose(root: Path, place: str, folder: Folder, wishes: Wishes) -> tuple[Cand
         else:
             others.append(f"{candidate.file} (ingest.source: {candidate.source})")
     if best is None:
-        wanted = f" as {wishes.source!r}" if wishes.source else ""
+        wanted = f" as {stated.source!r}" if stated.source else ""
         reasons = "".join(f"\n  - {reason}" for reason in dict.fromkeys(refused)) or (
             "\n  - there is no table, no file of boxes, and no folder per class"
         )
@@ -81,16 +81,16 @@ def choose(root: Path, place: str, folder: Folder, wishes: Wishes) -> tuple[Cand
     return replace(candidate, doubts=tuple(doubts)), found, content
 
 
-def _content(place: str, candidate: Candidate, wishes: Wishes) -> dict[str, Any]:
+def _content(place: str, candidate: Candidate, stated: Stated) -> dict[str, Any]:
     content = baseline()
-    content["task"] = wishes.task or candidate.task
+    content["task"] = stated.task or candidate.task
     ingest = content["ingest"]
     ingest["root"] = f"{place}/{candidate.root}" if candidate.root else place
     ingest["source"] = candidate.source
     block = ingest["sources"][candidate.source]
     block.update(candidate.block)
-    if wishes.group_column and "group_column" in block:
-        block["group_column"] = wishes.group_column
+    if stated.group_column and "group_column" in block:
+        block["group_column"] = stated.group_column
     ingest["max_rejected_frac"] = 1.0
     for other in list(ingest["sources"]):
         if other != candidate.source:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_TILED = 20_000
-"""Images that are tiled one by one; of more, so many stand for all."""
+"""Images that are tiled one by one; of more, so many are counted for all."""
 
 
 @dataclass(frozen=True)
