@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -103,7 +104,7 @@ def test_shares_that_contradict_each_other_are_told(
     ],
 )
 def test_what_this_machine_has_not_is_a_fault(
-    rates: dict[str, int], part: str, content: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    rates: dict[str, Any], part: str, content: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(estimates, "time_network", lambda content, rehearsed: replace(RATES, **rates))
     write(content)
