@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tests.test_detectors import run, write
 
 import counterpoise
 from counterpoise import config
@@ -27,7 +28,6 @@ from counterpoise.study.detection import cells as box_cells
 from counterpoise.study.detection import experiment, figures, maps, packing
 from counterpoise.study.results import Summary
 from counterpoise.study.verdicts import NoVerdict, Verdict
-from tests.test_detectors import run, write
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(counterpoise.__file__).parent
@@ -196,9 +196,13 @@ def test_few_scenes_of_a_class_give_no_verdict_and_the_reason(built: Path) -> No
     few = replace(setup.images, truth=held)
     rng = np.random.default_rng(0)
     none = verdicts.compare(
-        rng.normal(size=(1, 3)), rng.normal(size=setup.fold.shape), setup.fold, few.holds[:, 1], comparisons=1,
+        rng.normal(size=(1, 3)),
+        rng.normal(size=setup.fold.shape),
+        setup.fold,
+        few.holds[:, 1],
+        comparisons=1,
         needed=few.needed([0, 1]),
-    )  # fmt: skip
+    )
     assert none == NoVerdict("9 independent images of the class are too few; at least 10 are needed")
 
 
@@ -315,13 +319,23 @@ def test_epochs_take_the_views_of_a_tile_in_turn(built: Path, studied: Summary) 
 # Figures of boxes
 
 
-def cell_of(hit: list[bool], image: list[int], logit: list[float], objects: list[list[int]], label: int = 0) -> box_cells.Tested:
+def cell_of(hit: list[bool], image: list[int], logit: list[float], objects: list[list[int]]) -> box_cells.Tested:
+    """What a cell found of one class; a box is probably right from a logit of 1 on, and decided for from 0.5 on."""
     hits = np.repeat(np.array(hit, dtype=np.bool_)[None], 10, axis=0)
-    scores, count = np.array(logit), len(hit)
+    scores = np.array(logit)
     return box_cells.Tested(
-        np.arange(len(objects)).astype(str), np.array(objects), np.array(image, dtype=np.int64), np.full(count, label), scores,
-        1 / (1 + np.exp(1 - scores)), scores > 0.5, hits, np.zeros_like(hits), 0.0, 0.0,
-    )  # fmt: skip
+        image_ids=np.arange(len(objects)).astype(str),
+        objects=np.array(objects),
+        image=np.array(image, dtype=np.int64),
+        label=np.zeros(len(hit), dtype=np.int64),
+        logit=scores,
+        prob=1 / (1 + np.exp(1 - scores)),
+        decided=scores > 0.5,
+        hit=hits,
+        ignored=np.zeros_like(hits),
+        val_loss=0.0,
+        seconds=0.0,
+    )
 
 
 ONE = cell_of([True, False, True, True], [0, 1, 1, 2], [2.0, 1.5, 0.4, -0.2], [[1], [2], [1]])
