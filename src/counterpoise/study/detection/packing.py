@@ -65,7 +65,8 @@ def _module() -> Any:  # noqa: ANN401 - a class that needs torch
             self.channels, self.strides = tuple(channels), tuple(strides)
 
         def forward(self, packed: Tensor) -> dict[str, Tensor]:
-            side, flat, maps, start = (packed.shape[2], packed.shape[3]), packed.flatten(1), {}, 0
+            side, flat, start = (packed.shape[2], packed.shape[3]), packed.flatten(1), 0
+            maps: dict[str, Tensor] = {}
             for number, (count, step) in enumerate(zip(self.channels, self.strides, strict=True)):
                 shape = (count, side[0] // step, side[1] // step)
                 end = start + math.prod(shape)
