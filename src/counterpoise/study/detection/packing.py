@@ -1,7 +1,7 @@
 """Stored maps in the place of pictures, so that a detector trains without its backbone and is otherwise the same.
 
 A detector takes pictures (n, 3, h, w), of which it asks the height and the width, and its backbone turns them into
-maps. Here the maps of a picture are packed into a tensor of the same height and width, and what stands in the place of
+maps. Here the maps of a picture are packed into a tensor of the same height and width, and what takes the place of
 the backbone takes them out again.
 """
 
