@@ -93,4 +93,4 @@ def build(plan: Plan, channels: Sequence[int], strides: Sequence[int], seed: int
         torch.manual_seed(seeds.derive(seed, "detector") % 2**63)
         maps = _module()(channels, strides)
         detector = detectors.find(plan.detector.name).build(maps, list(channels), list(strides), plan)
-    return detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return detector.to(memory_format=torch.channels_last)
