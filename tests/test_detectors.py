@@ -147,7 +147,7 @@ def test_new_images_get_boxes_of_any_size_and_files_for_other_tools(
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(InputError, match="1 of 2 images cannot be read"):
         predicted(str(tmp_path / "scene.png"), str(tmp_path / "broken.png"))
-    for option, name in (("--logits", "a.parquet"), ("--out", "a.csv")):
+    for option, name in (("--logits", "a.parquet"), ("--out", "a.txt")):
         with pytest.raises(InputError, match=option):
             predicted(str(tmp_path / "scene.png"), option, str(tmp_path / name))
 
