@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+# Many container images set this. Every process would compile what it imports, and start three times as slowly.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: repro test types tests clean
 .DEFAULT_GOAL := repro

@@ -160,6 +160,10 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         "scenes",
         OF_BOXES,
     ),
+    "scenes_shrunken": (
+        "scenes_shrunken",
+        {"figure": "figure", "tiles": "tiles", "shrunken": "shrunken", "difference": "difference"},
+    ),
     "elpv_binary": (
         "elpv_binary",
         {

@@ -1,6 +1,7 @@
 """Settings and fixtures of all tests."""
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -25,8 +26,8 @@ hypothesis.settings.load_profile("counterpoise")
 
 SLOW_FILES = (
     *("stages/test_train.py", "test_pipeline.py", "stages/test_report.py", "decision/test_ledger.py"),
-    *("study/test_study.py", "stages/test_imports.py", "stages/test_ingest.py", "stages/test_evaluate.py"),
-    *("training/test_gpu.py", "stages/test_embed.py", "calibration/test_label_shift.py"),
+    *("study/test_study.py", "test_detectors.py", "stages/test_imports.py", "stages/test_ingest.py"),
+    *("stages/test_evaluate.py", "training/test_gpu.py", "stages/test_embed.py", "calibration/test_label_shift.py"),
 )
 """The slowest test files, slowest first. If one of them started last, all other processes would wait for it."""
 
@@ -61,6 +62,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the slow files first: processes share the tests file by file, in this order."""
     places = {Path(__file__).parent / name: place for place, name in enumerate(SLOW_FILES)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def files_are_not_synced() -> Iterator[None]:
+    """Leave it to the system when it writes to the disk: only a loss of power could tell, and thousands would wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda number: None)
+        yield
 
 
 @pytest.fixture

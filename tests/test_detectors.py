@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 import yaml
+from rasterio import Affine
 
 from counterpoise import config, images
 from counterpoise.artifacts import detections, model, predictions, prior, tiles, training
 from counterpoise.commands import predict as command
+from counterpoise.commands import suggest_labels, suspects
 from counterpoise.config import CopyPaste, InputError
 from counterpoise.stages import decide, embed, evaluate, ingest, oversample, predict, report, split, tile, train
 from counterpoise.training.tasks import detection
@@ -147,9 +150,51 @@ def test_new_images_get_boxes_of_any_size_and_files_for_other_tools(
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(InputError, match="1 of 2 images cannot be read"):
         predicted(str(tmp_path / "scene.png"), str(tmp_path / "broken.png"))
-    for option, name in (("--logits", "a.parquet"), ("--out", "a.csv")):
+    for option, name in (("--logits", "a.parquet"), ("--out", "a.txt")):
         with pytest.raises(InputError, match=option):
             predicted(str(tmp_path / "scene.png"), option, str(tmp_path / name))
+
+
+def test_boxes_of_a_geotiff_are_written_as_geojson_where_they_lie_on_the_ground(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    scene, path, out = np.full((70, 90, 3), 110, dtype=np.uint8), tmp_path / "scene.tif", tmp_path / "found.geojson"
+    scene[20:38, 40:58] = KINDS["square"]
+    with rasterio.open(
+        path, "w", "GTiff", 90, 70, 3, dtype="uint8", crs="EPSG:25832", transform=Affine(0.2, 0, 5e5, 0, -0.2, 5.5e6)
+    ) as raster:
+        raster.write(np.moveaxis(scene, -1, 0))
+    assert predicted(str(path), "--out", str(out)).endswith(f"{out}: boxes of 1 images")
+    content = json.loads(out.read_text())
+    assert content["crs"]["properties"]["name"] == "EPSG:25832"
+    best = max(content["features"], key=lambda feature: float(feature["properties"]["score"]))
+    assert best["properties"] | {"score": 0} == {"label": "square", "score": 0, "image": str(path)}
+    x, y = np.array(best["geometry"]["coordinates"][0]).T
+    assert [x.min(), x.max()] == pytest.approx([5e5 + 8.0, 5e5 + 11.6], abs=1.2)
+    assert [y.min(), y.max()] == pytest.approx([5.5e6 - 7.6, 5.5e6 - 4.0], abs=1.2)
+
+
+def test_images_with_uncertain_boxes_are_suggested_and_labels_of_boxes_are_not_doubted(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    rng = np.random.default_rng(9)
+    for number in range(4):
+        (tmp_path / f"{number}.png").write_bytes(images.encode_png(picture(rng)[0]))
+    parser = argparse.ArgumentParser()
+    suggest_labels.add_arguments(parser)
+    out = tmp_path / "next.csv"
+    text = suggest_labels.run(parser.parse_args([str(tmp_path), "--n", "2", "--class", "bar", "--out", str(out)]))
+    assert "2 images to label for 'bar', of 4 without a label" in text
+    header, *rows = out.read_text().splitlines()
+    assert header == "image,model_probability,model_decision,why_suggested"
+    assert len(rows) == 2
+    parser = argparse.ArgumentParser()
+    suspects.add_arguments(parser)
+    monkeypatch.setattr("counterpoise.labelling.confident_learning.check_installed", lambda: None)
+    with pytest.raises(InputError, match="task is 'detection', and labels are compared with models that never saw"):
+        suspects.run(parser.parse_args(["--out", str(tmp_path / "suspects.csv")]))
 
 
 def test_rare_objects_are_pasted_onto_the_views_that_train_sees(trained: Path) -> None:

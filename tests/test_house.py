@@ -24,9 +24,9 @@ DETECTION = ("detectors", "box_losses", "samplers", "prime", "task_weights", "pr
 OPEN_SETS = ("losses", "sources", "demos", "tasks", "links", "calibrators", *DETECTION)
 """Folders in which a name finds a file; where `params.yaml` holds it, `dvc.yaml` may name the file through `${...}`."""
 WINGS = [
-    *("__main__", "commands", "study", "stages", "conflicts", "deployment", "training", "report", "evaluation"),
-    *("detection", "dataset", "decision", "networks", "artifacts", "calibration", "losses", "boxes", "imbalance"),
-    *("metrics", "tasks", "sources", "demos", "engine"),
+    *("__main__", "commands", "revisions", "labelling", "study", "planning", "stages", "conflicts", "deployment"),
+    *("training", "report", "evaluation", "detection", "dataset", "decision", "networks", "artifacts", "calibration"),
+    *("losses", "boxes", "imbalance", "metrics", "tasks", "sources", "demos", "engine"),
 ]
 """The wings of the package, from the top down: each imports those that come after it, and none that come before."""
 AT_THE_TOP = ("config", "seeds", "storage", "images", "labels")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+from huggingface_hub import ModelCard
 from PIL import Image
 from tests import perturbed
+from tests.revisions.copies import copied
 
 from counterpoise import config
-from counterpoise.artifacts import detections, plots, predictions, rejected
+from counterpoise.artifacts import detections, draws, plots, predictions, rejected, tiles
 from counterpoise.artifacts import scenes as scenes_file
 from counterpoise.demos import scenes as demo
+from counterpoise.report import model_card
+from counterpoise.revisions import checkout, comment, comparable
+from counterpoise.revisions.run import read
 from counterpoise.stages import decide, evaluate, ingest, oversample, report, split, tile
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -106,7 +112,7 @@ def text(page: Content, section: str) -> str:
 
 
 def test_no_section_is_empty_and_no_value_leaks(page: Content) -> None:
-    assert {"boxes", "box-curves", "box-errors", "box-sizes", "box-data"} <= set(page.sections)
+    assert {"boxes", "box-curves", "box-errors", "box-sizes", "box-data", "box-samples"} <= set(page.sections)
     for name in page.sections:
         words = text(page, name)
         assert len(words) > 40 or not name, name
@@ -123,6 +129,44 @@ def test_figures_of_the_page_are_those_of_the_plots(root: Path, page: Content) -
             value, low, high = sizes[name, measure]
             shown = f"{value:.2f}" + ("" if np.isnan(low) else f" [{low:.2f}, {high:.2f}]")
             assert shown in words, (name, measure, shown)
+
+
+def test_the_model_card_is_about_boxes(root: Path) -> None:
+    card = (root / model_card.PATH).read_text()
+    head = ModelCard(card).data
+    assert head.pipeline_tag == "object-detection"
+    assert "mean_average_precision" in {found.metric_type for found in head.eval_results}
+    assert "A box is right from an overlap (IoU) of 0.5 with an object." in card
+    sizes = plots.read(root, "detection_sizes").set_index(["class", "size", "measure"])
+    value, objects = sizes.loc[("panel", "all", "recall"), ["value", "objects"]]
+    assert re.search(rf"^\| `panel` \| {objects:.0f}[^|]*\| {value:.3f} \[", card, re.MULTILINE)
+    assert not re.search(r"\bnan\b|\bNone\b", card)
+
+
+def test_the_comment_of_a_pull_request_compares_boxes_on_the_same_scenes(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    perturbed.write(tmp_path, missed=0.6, false_per_image=9.0)
+    for stage in (decide, evaluate):
+        stage.main(tmp_path, config.read(tmp_path, stage.Params))
+    runs = []
+    for folder in (root, tmp_path):
+        (folder / "dvc.lock").write_text("stages: {}")
+        monkeypatch.setattr(checkout, "fetch", copied(folder))
+        runs.append(read(folder, None, folder.name))
+        (folder / "dvc.lock").unlink()
+    assert comparable.obstacles(*runs) == []
+    text = comment.write(comment.Change(*runs, (), {}, (), ()))
+    row = next(line for line in text.splitlines() if line.startswith("| box average precision |"))
+    assert re.search(r"\| -0\.\d+ \[-0\.\d+, -?0\.\d+\] \|", row)
+    assert re.search(r"^\| `panel` \| \d+ \| [\d.]+ → [\d.]+ \|", text, re.MULTILINE)
+    assert "nan" not in text
+    perturbed.write(tmp_path, seed=1)
+    (tmp_path / "results/detections/test/truth.parquet").unlink()
+    monkeypatch.setattr(checkout, "fetch", copied(tmp_path))
+    (tmp_path / "dvc.lock").touch()
+    assert "truth.parquet does not exist" in read(tmp_path, None, "damaged").lacking
 
 
 def test_the_first_line_counts_objects_and_agrees_with_the_plots(root: Path, page: Content) -> None:
@@ -162,6 +206,15 @@ def test_every_image_of_test_has_its_labels_and_no_object_is_lost(root: Path) ->
     assert "rejected" not in set(rejected.read(root)["kind"])
     for image_id, cell in zip(test.image_ids, test.labels, strict=True):
         assert set(filter(None, cell.split("|"))) == set(objects.loc[objects["image_id"] == image_id, "label"])
+
+
+def test_pictures_of_training_show_the_samples_of_an_epoch(root: Path, page: Content) -> None:
+    drawn = draws.read(root, tiles.read(root, "train"))
+    words = text(page, "box-samples")
+    assert f"An epoch has {len(drawn)} samples of {drawn['tile_id'].nunique()} tiles" in words
+    last = config.read(root, report.Params).train.epochs
+    assert words.count(f"epoch {last}") >= 4
+    assert words.count("unchanged:") == 4
 
 
 def test_square_kilometres_appear_where_scenes_lie_on_the_earth(root: Path, page: Content) -> None:

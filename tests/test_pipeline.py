@@ -141,6 +141,12 @@ def test_another_loss_reruns_only_what_follows_it_and_going_back_retrains_nothin
     assert 1 < len(diff) <= 16  # a header and at most 15 figures
     for number in re.findall(r"\d+\.\d+(?:e[-+]\d+)?", "\n".join(line.rsplit(maxsplit=1)[0] for line in diff[1:])):
         assert len(number.split("e")[0].replace(".", "").lstrip("0")) <= 4, f"{number} has more than four digits"
+    comment = run(built, "python", "-m", "counterpoise", "pr-comment", "HEAD")
+    assert "| `loss` | `cross_entropy` | `focal` |" in comment
+    assert "| balanced accuracy |" in comment
+    assert "not at hand" not in comment, "DVC's cache has the predictions of both"
+    assert "Not committed, but compared:" in comment
+    assert "does not fit" not in comment
     back = run(built, "dvc", "exp", "run", "-S", "loss=cross_entropy")
     assert "train" not in stages_run(back)
     assert "predict" not in stages_run(back)

@@ -75,7 +75,11 @@ def test_headings_are_bold_on_a_terminal_alone_and_never_with_no_color(monkeypat
 
 
 @pytest.mark.parametrize(
-    "arguments", [["params"], ["predict", "a.png"], ["learning-curve"], ["study"], ["export-boxes", "there"]]
+    "arguments",
+    [
+        *(["params"], ["predict", "a.png"], ["learning-curve"], ["study"], ["export-boxes", "there"]),
+        *(["pr-comment", "main"], ["suggest-labels", "."], ["suspects"]),
+    ],
 )
 def test_without_parameters_a_command_ends_in_words(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

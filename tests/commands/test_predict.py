@@ -1,12 +1,15 @@
 """`counterpoise predict`; `tests/deployment/test_predictor.py` compares what it says with what the pipeline wrote."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.deployment.test_predictor import a_decision, build, write_params
 
 from counterpoise import __main__ as cli
 from counterpoise import config
-from counterpoise.deployment import predictor
+from counterpoise.deployment import journal, predictor
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,22 +20,12 @@ def at_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_line_for_each_image_and_one_for_each_probable_class(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    answers = [
-        predictor.Answer("a.png", (("moss", 0.75), ("rust", 0.25)), ("moss",)),
-        predictor.Answer("b.png", (("rust", 0.125),), ()),
-    ]
-    monkeypatch.setattr(predictor, "answer", lambda root, paths, content, top: answers)
-    cli.main(["predict", "a.png", "b.png"])
-    assert capsys.readouterr().out.splitlines() == [
-        "a.png: moss",
-        "     0.750  moss",
-        "     0.250  rust",
-        "b.png: no label reaches its threshold",
-        "     0.125  rust",
-    ]
+def test_a_line_for_each_image_and_one_for_each_probable_class() -> None:
+    one = predictor.Answer("a.png", (("moss", 0.75), ("rust", 0.25)), ("moss",))
+    assert [one.headline(), *one.details(3)] == ["a.png: moss", "     0.750  moss", "     0.250  rust"]
+    assert one.details(1) == ["     0.750  moss"]
+    other = predictor.Answer("b.png", (("rust", 0.125),), ())
+    assert other.headline() == "b.png: no label reaches its threshold"
 
 
 @pytest.mark.parametrize(
@@ -69,3 +62,58 @@ def test_without_a_model_the_way_to_one_is_named() -> None:
     Path("a.png").write_bytes(b"")
     with pytest.raises(SystemExit, match="run `dvc repro`"):
         cli.main(["predict", "a.png", "--logits", "logits.parquet"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "parquet"], "--format parquet needs a file; name one by --out"),
+        (["--out", "found.txt"], r"--out found\.txt: expected a file name that ends in \.csv"),
+        (["--out", "there"], r"--out there is a folder; name a file in it, such as there/there\.csv"),
+        (["--out", "found.geojson"], "format 'geojson' holds boxes, and this model finds none"),
+        (["--logits", "a.parquet", "--out", "a.csv"], "--logits writes raw logits, without --out, --format"),
+        (["--model", "nowhere"], "--model nowhere does not exist; name the top of a repository"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_anything_is_read(arguments: list[str], message: str) -> None:
+    Path("there").mkdir()
+    with pytest.raises(SystemExit, match=message):
+        cli.main(["predict", "none.png", *arguments])
+
+
+def test_a_file_of_rows_goes_on_where_it_was_and_is_never_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_model = tmp_path / "model"
+    build(of_model, a_decision("multiclass"), frozen=True)
+    write_params(of_model)
+    (tmp_path / "broken.png").write_text("no image")
+    names = [str(of_model / "small.png"), str(of_model / "large.png"), "broken.png"]
+    real = journal.Journal.append
+
+    def killed_at_the_second(self: journal.Journal, row: dict[str, Any]) -> None:
+        if len(list(self.rows())) == 1:
+            raise KeyboardInterrupt
+        real(self, row)
+
+    monkeypatch.setattr(journal.Journal, "append", killed_at_the_second)
+    command = ["predict", *names, "--model", "model", "--out", "found.csv"]
+    with pytest.raises(SystemExit, match="130"):
+        cli.main(command)
+    assert "what is predicted is kept in found.csv.part; the same command goes on" in capsys.readouterr().err
+    monkeypatch.setattr(journal.Journal, "append", real)
+    with pytest.raises(SystemExit, match="with another decision or prevalence; run the command as it was then"):
+        cli.main([*command, "--prevalence", "0.01"])
+    with pytest.raises(SystemExit, match=r"1 of 3 images cannot be read, as their rows in found\.csv say"):
+        cli.main(command)
+    assert "found.csv: 3 images, 1 of them by an interrupted run" in capsys.readouterr().out
+    lines = Path("found.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["image", *names]
+    assert not Path("found.csv.part").exists()
+    with pytest.raises(SystemExit, match=r"found\.csv already exists, and is left unchanged"):
+        cli.main(command)
+    cli.main(["predict", *names[:2], "--model", "model", "--format", "jsonl", "--prevalence", "0.01"])
+    rarer = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["image"] for row in rarer] == names[:2]
+    before = float(lines[1].split(",")[4])
+    assert rarer[0]["probs"]["crack"] < before

@@ -174,6 +174,11 @@ def params(tta: Tta = "none", how: How = "logits") -> predict.Params:
     )
 
 
+def write_params(root: Path, task: str = "multiclass") -> None:
+    text = (ROOT / config.PATH).read_text().replace("task: multiclass", f"task: {task}")
+    (root / config.PATH).write_text(text)
+
+
 @pytest.mark.parametrize("name", HEADS)
 @pytest.mark.parametrize("frozen", [True, False])
 def test_an_image_gets_the_probabilities_that_the_pipeline_gave_it(frozen: bool, name: str, tmp_path: Path) -> None:
@@ -181,7 +186,7 @@ def test_an_image_gets_the_probabilities_that_the_pipeline_gave_it(frozen: bool,
     build(tmp_path, chosen, frozen=frozen, name=name)
     test = predictions.read(tmp_path, "test")
     probs = rules.probabilities(chosen, test.logits)
-    found = predictor.answer(tmp_path, [tmp_path / name for name in test.image_ids], content(), top=3)
+    found = list(predictor.answer(tmp_path, [tmp_path / name for name in test.image_ids], content(), chosen))
     for row, said in enumerate(found):
         assert dict(said.ranked) == pytest.approx(dict(zip(NAMES, probs[row].tolist(), strict=True)), abs=1e-5)
         assert [name for name, _ in said.ranked] == [NAMES[index] for index in np.argsort(-probs[row])]
@@ -195,7 +200,7 @@ def test_tiles_go_through_the_network_no_more_than_asked_for_at_a_time(
     build(tmp_path, a_decision("multiclass"), frozen=False)
     asked, path = content(), [tmp_path / "large.png"]
     asked["predict"] |= {"aggregate": aggregate, "batch_size": 8}
-    (whole,) = predictor.logits(tmp_path, path, asked)
+    ((_, whole),) = predictor.logits(tmp_path, path, asked)
     sizes, real = [], networks.normalise
 
     def note(batch: torch.Tensor, *how: Any) -> torch.Tensor:
@@ -204,7 +209,7 @@ def test_tiles_go_through_the_network_no_more_than_asked_for_at_a_time(
 
     monkeypatch.setattr(predictor, "normalise", note)
     asked["predict"]["batch_size"] = 1
-    (again,) = predictor.logits(tmp_path, path, asked)
+    ((_, again),) = predictor.logits(tmp_path, path, asked)
     assert again == pytest.approx(whole, abs=1e-5)
     assert sizes == [1, 1]
 
@@ -217,9 +222,9 @@ def test_members_and_views_are_averaged_as_the_pipeline_does(frozen: bool, how: 
     test = predictions.read(tmp_path, "test")
     probs = rules.probabilities(chosen, test.logits)
     asked = content()
-    plain = predictor.answer(tmp_path, [tmp_path / name for name in test.image_ids], asked, top=3)
+    plain = list(predictor.answer(tmp_path, [tmp_path / name for name in test.image_ids], asked, chosen))
     asked["predict"] |= {"tta": "dihedral", "average": how}
-    found = predictor.answer(tmp_path, [tmp_path / name for name in test.image_ids], asked, top=3)
+    found = predictor.answer(tmp_path, [tmp_path / name for name in test.image_ids], asked, chosen)
     for row, said in enumerate(found):
         assert dict(said.ranked) == pytest.approx(dict(zip(NAMES, probs[row].tolist(), strict=True)), abs=1e-4)
         assert dict(said.ranked) != pytest.approx(dict(plain[row].ranked), abs=1e-3)
@@ -228,11 +233,12 @@ def test_members_and_views_are_averaged_as_the_pipeline_does(frozen: bool, how: 
 def test_of_many_labels_those_that_reach_their_threshold_are_decided_and_k_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    build(tmp_path, a_decision("multilabel", (0.0, None, 0.0)), frozen=True)
-    (said,) = predictor.answer(tmp_path, [tmp_path / "small.png"], content(), top=2)
+    chosen = a_decision("multilabel", (0.0, None, 0.0))
+    build(tmp_path, chosen, frozen=True)
+    (said,) = predictor.answer(tmp_path, [tmp_path / "small.png"], content(), chosen)
     assert set(said.decided) == {"rust", "crack"}
-    assert len(said.ranked) == 2
-    (tmp_path / config.PATH).write_text((ROOT / config.PATH).read_text())
+    assert len(said.details(2)) == 2
+    write_params(tmp_path, "multilabel")
     monkeypatch.chdir(tmp_path)
     cli.main(["predict", "small.png", "large.png", "--top", "1"])
     lines = capsys.readouterr().out.splitlines()
@@ -241,8 +247,9 @@ def test_of_many_labels_those_that_reach_their_threshold_are_decided_and_k_are_n
 
 
 def test_no_label_at_all_is_said(tmp_path: Path) -> None:
-    build(tmp_path, a_decision("multilabel", (None, None, None)), frozen=True)
-    (said,) = predictor.answer(tmp_path, [tmp_path / "small.png"], content(), top=1)
+    chosen = a_decision("multilabel", (None, None, None))
+    build(tmp_path, chosen, frozen=True)
+    (said,) = predictor.answer(tmp_path, [tmp_path / "small.png"], content(), chosen)
     assert said.decided == ()
 
 
@@ -251,7 +258,7 @@ def test_an_image_that_cannot_be_read_is_named_and_the_others_are_predicted(tmp_
     (tmp_path / "text.png").write_text("text")
     (tmp_path / "folder.png").mkdir()
     paths = [tmp_path / name for name in ("text.png", "none.png", "folder.png", "small.png")]
-    *unread, said = predictor.answer(tmp_path, paths, content(), top=1)
+    *unread, said = predictor.answer(tmp_path, paths, content(), a_decision("multiclass"))
     assert [answer.decided for answer in unread] == [(), (), ()]
     reasons = (
         "text.png: not an image",
@@ -260,7 +267,7 @@ def test_an_image_that_cannot_be_read_is_named_and_the_others_are_predicted(tmp_
     )
     for answer, reason in zip(unread, reasons, strict=True):
         assert answer.error.startswith(f"{tmp_path}/{reason}")
-    assert said == predictor.answer(tmp_path, paths[3:], content(), top=1)[0]
+    assert [said] == list(predictor.answer(tmp_path, paths[3:], content(), a_decision("multiclass")))
     assert not said.error
 
 
@@ -297,7 +304,7 @@ def test_no_file_of_a_folder_is_left_out_in_silence_and_no_name_stops_the_others
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     build(tmp_path, a_decision("multiclass"), frozen=True)
-    (tmp_path / config.PATH).write_text((ROOT / config.PATH).read_text())
+    write_params(tmp_path)
     there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
     there.mkdir()
     elsewhere.mkdir()
@@ -362,7 +369,7 @@ def test_a_new_image_is_shown_to_the_model_as_the_images_of_its_data_set_were(tm
     Image.fromarray(eight).save(tmp_path / "8.png")
     Image.fromarray((eight.astype(float) / 255 * 4095).round().astype(np.uint16)).save(tmp_path / "12.png")
     Image.fromarray(eight.astype(np.float32)).save(tmp_path / "float.tif")
-    plain, deep = predictor.logits(tmp_path, [tmp_path / "8.png", tmp_path / "12.png"], content())
+    (_, plain), (_, deep) = predictor.logits(tmp_path, [tmp_path / "8.png", tmp_path / "12.png"], content())
     assert deep == pytest.approx(plain, abs=1e-5)
-    (fault,) = predictor.logits(tmp_path, [tmp_path / "float.tif"], content())
+    ((_, fault),) = predictor.logits(tmp_path, [tmp_path / "float.tif"], content())
     assert re.search(r"float\.tif: its values are float ones .* no range is known", str(fault))

@@ -69,3 +69,38 @@ def test_gradients_reach_the_features_and_not_the_boxes() -> None:
 @pytest.mark.parametrize("box", [[7.0, 7.0, 7.0, 7.0], [-1e6, -1e6, 1e6, 1e6]])
 def test_points_and_huge_boxes_have_finite_features(box: list[float]) -> None:
     assert torch.isfinite(convolve(torch.tensor(box).expand(2, 6, 5, 4))).all()
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "box", [[NAN] * 4, [NAN, 7.0, 9.0, 9.0], [-INF, -INF, INF, INF], [INF] * 4, [0.0, 0.0, 3e38, 1]]
+)
+def test_boxes_that_are_not_finite_neither_end_the_process_nor_reach_other_cells(box: list[float]) -> None:
+    plain, boxes = convolve(anchors().expand(2, -1, -1, -1)), anchors().expand(2, -1, -1, -1).clone()
+    boxes[1, 2, 3] = torch.tensor(box)
+    of = features().requires_grad_()
+    found, others = convolve(boxes, of), torch.ones(2, 6, 5, dtype=torch.bool)
+    (gradient,) = torch.autograd.grad(found.sum(), of)
+    assert torch.isfinite(found).all()
+    assert torch.isfinite(gradient).all()
+    others[1, 2, 3] = False
+    torch.testing.assert_close(found.permute(0, 2, 3, 1)[others], plain.permute(0, 2, 3, 1)[others])
+
+
+def test_a_box_that_is_no_number_sees_what_its_anchor_sees() -> None:
+    plain = convolve(anchors().expand(2, -1, -1, -1))
+    torch.testing.assert_close(convolve(torch.full((2, 6, 5, 4), NAN)), plain)
+
+
+def test_offsets_stay_finite_where_half_precision_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torchvision
+
+    seen = []
+    monkeypatch.setattr(torchvision.ops, "deform_conv2d", lambda of, where, *_, **__: seen.append(where) or of)
+    after_regression.convolve(
+        features().half(), torch.full((2, 6, 5, 4), 3e38), anchors(), stride=STRIDE, weight=weights()[0], bias=None
+    )
+    assert seen[0].dtype == torch.float16
+    assert torch.isfinite(seen[0]).all()

@@ -97,6 +97,20 @@ def test_every_switch_changes_the_gradient_and_leaves_it_finite(name: str) -> No
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_weights_of_a_loss_count_once_whatever_chooses_and_ranks_by_it(name: str) -> None:
+    plain = plans.lesson(name)
+    for sampler in ("every", "random", "hard_negative", "ohem"):
+        for prime in ("none", "pisa"):
+            detector = plans.build(plans.plan(name, sampler=sampler, samples=24, prime=prime))
+            first, second = (
+                detector(plans.pictures(), SEEN, plans.lesson(name, class_loss=of))
+                for of in (plain.class_loss, lambda logits, targets: 3 * plain.class_loss(logits, targets))
+            )
+            torch.testing.assert_close(second["head_class"], 3 * first["head_class"], msg=f"{sampler}, {prime}")
+            torch.testing.assert_close(second["head_box"], first["head_box"], msg=f"{sampler}, {prime}")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_equal_seeds_give_equal_weights_and_losses_and_no_global_state_is_used(name: str) -> None:
     of = plans.plan(name, sampler="random", samples=24)
     detectors = [plans.build(of), copy.deepcopy(plans.build(of)), plans.build(of, 1)]

@@ -1,6 +1,7 @@
 """What holds for every detector of two stages: traps, switches, precision, randomness."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.detection.two_stage_problems import (
     TWO,
     Maps,
     check_found,
+    class_loss,
     gradients,
     guided,
     lesson,
@@ -123,6 +125,18 @@ def test_every_switch_changes_the_gradient_of_one_batch() -> None:
     assert plain.equal(gradients(net(), images, MANY)[of])
     for name, changes in SWITCHES.items():
         assert not gradients(net(**changes), images, MANY)[of].equal(plain), name
+
+
+def test_weights_of_a_loss_count_once_whatever_chooses_attacks_and_ranks_by_it() -> None:
+    def tripled(logits: Tensor, targets: Tensor) -> Tensor:
+        return 3 * class_loss(logits, targets)
+
+    for changes in ({}, {"sampler": "hard_negative"}, {"sampler": "ohem", "prime": "pisa"}, {"adversary": "dropout"}):
+        detector, images = net(**changes), pictures(MANY)
+        first, second = (detector(images, MANY, replace(lesson(), class_loss=of)) for of in (class_loss, tripled))
+        for name, value in second.items():
+            factor = 3 if name == "roi_class" else 1
+            torch.testing.assert_close(value, factor * first[name], msg=f"{name}, {changes}")
 
 
 def test_random_choices_come_from_the_generator_alone() -> None:

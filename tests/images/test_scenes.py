@@ -117,6 +117,18 @@ def test_each_row_of_blocks_is_decoded_once_from_top_to_bottom(step):
         assert (window(y, y + 11, 0, 10) == values[y : y + 11]).all()
 
 
+def test_windows_of_a_geotiff_are_the_same_with_a_cache_of_a_part_of_its_blocks(tmp_path):
+    values = RNG.integers(0, 255, (3, 700, 900), dtype=np.uint8)
+    path, options = tmp_path / "a.tif", {"tiled": True, "blockxsize": 256, "blockysize": 256, "crs": "EPSG:32633"}
+    with rasterio.open(
+        path, "w", "GTiff", 900, 700, 3, dtype="uint8", transform=Affine(1.0, 0.0, 0.0, 0.0, -1.0, 9.0), **options
+    ) as file:
+        file.write(values)
+    with scenes.opened(path, rows_px=200, cache_bytes=2**20) as scene:
+        for y, x in ((0, 0), (190, 700), (500, 0), (200, 30)):
+            assert (scene.window(y, y + 200, x, x + 200) == np.moveaxis(values, 0, -1)[y : y + 200, x : x + 200]).all()
+
+
 def test_only_what_takes_much_memory_is_large(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     Image.fromarray(COLOURS).save(path)

@@ -485,3 +485,21 @@ def test_seesaw_and_ohem_would_break_what_lbfgs_needs() -> None:
     assert not torch.autograd.gradcheck(lambda values: seesaw(values, targets).mean(), inputs, raise_exception=False)
     alone = torch.cat([ohem(logits[[row]], targets[[row]]) for row in range(len(logits))])
     assert not torch.allclose(ohem(logits, targets), alone)
+
+
+@pytest.mark.parametrize(("name", "task"), [pair for pair in PAIRS if pair[0] not in RANKING])
+def test_only_a_loss_that_says_so_keeps_its_mean_as_most_examples_become_easy(name: str, task: str) -> None:
+    """Two of 1,000 examples are wrong; the others go from undecided to sure."""
+    targets = torch.zeros(1000, dtype=torch.int64)
+    shown = targets if task == "multiclass" else torch.zeros(1000, 3, dtype=torch.int64)
+    means = []
+    for sure in (0.0, 6.0):
+        logits = torch.tensor([sure, 0.0, 0.0]) if task == "multiclass" else torch.full((3,), -sure)
+        logits = logits.repeat(1000, 1)
+        logits[:2] = torch.tensor([-3.0, 0.0, 0.0]) if task == "multiclass" else torch.full((3,), 3.0)
+        loss = build(name, task=task)
+        if isinstance(loss, torch.nn.Module):
+            loss.train()
+        means.append(loss(logits, shown).mean().item())
+    keeps = getattr(losses.module(name), "KEEPS_ITS_MEAN", False)
+    assert (means[1] > 0.3 * means[0]) == keeps, means

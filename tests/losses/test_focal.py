@@ -136,3 +136,12 @@ def test_an_alpha_is_for_many_labels_and_lies_between_0_and_1():
         losses.build("focal", task="multiclass", class_counts=[1, 1], example_count=2, params=block)
     loss = losses.build("focal", task="multilabel", class_counts=[1, 1], example_count=2, params=block)
     assert loss(torch.zeros(1, 2), torch.tensor([[1, 0]]))[0, 1] == pytest.approx(0.75 * math.log(2) / 4)
+
+
+def test_values_of_labels_by_hand_with_the_alpha_of_lin_et_al() -> None:
+    """alpha_t (1 - p_t)^2 (-log p_t): 0.25 * 0.25 * log 2; 0.75 * 0.8808^2 * 2.1269; 0.25 * 0.8808^2 * 2.1269."""
+    loss = losses.build(
+        "focal", task="multilabel", class_counts=[1], example_count=3, params={"gamma": 2.0, "alpha": 0.25}
+    )
+    found = loss(torch.tensor([[0.0], [2.0], [-2.0]]), torch.tensor([[1], [0], [1]]))
+    assert found[:, 0].tolist() == pytest.approx([0.043322, 1.237559, 0.412520], abs=1e-6)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from huggingface_hub import ModelCard
 from PIL import Image
 
-from counterpoise import labels, storage
+from counterpoise import config, labels, storage
 from counterpoise.artifacts import (
     classes,
     clusters,
@@ -38,7 +39,7 @@ from counterpoise.artifacts.positive import Positive
 from counterpoise.calibration import prior_ledger
 from counterpoise.decision import rules
 from counterpoise.imbalance import label_imbalance
-from counterpoise.report import warnings
+from counterpoise.report import model_card, warnings
 from counterpoise.report.charts import render
 from counterpoise.report.summary import MEANINGS
 from counterpoise.report.texts import figure_name
@@ -46,7 +47,15 @@ from counterpoise.stages import decide, evaluate, report
 from counterpoise.storage import ArtifactError
 
 HOSTILE = ('<script>alert(1)</script> & "x"', "it's <b>bold</b>", "日本語の長いクラス名", "&amp; {{ 7 * 7 }} {% raw %}")
-PARAMS = report.Params(report=report.Report(mistakes=6))
+
+
+def asked(mistakes: int) -> report.Params:
+    """Return the parameters that ship, with another number of pictures."""
+    shipped = config.read(Path(__file__).resolve().parents[2], report.Params)
+    return shipped.model_copy(update={"report": report.Report(mistakes=mistakes)})
+
+
+PARAMS = asked(6)
 ANCHORS = (
     "headline",
     "prevalence",
@@ -277,20 +286,29 @@ def set_best_epoch(root: Path, epoch: int) -> None:
     storage.record(path, root / training.SUMS)
 
 
-pages: dict[str, str] = {}
-"""Pages by a hash of the parameters and of all files that they are made from."""
+pages: dict[str, tuple[str, str]] = {}
+"""Pages and model cards by a hash of the parameters and of all files that they are made from."""
 
 
 def made(root: Path, params: report.Params = PARAMS) -> str:
     """Make the page, which is the same for equal files."""
     known = hashlib.sha256(f"{params.model_dump_json()}{render._draw(render.FIRST)}".encode())
-    for path in sorted(path for path in root.rglob("*") if path.is_file() and path != root / report.PATH):
+    written = [root / report.PATH, root / model_card.PATH]
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and path not in written):
         known.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     if (key := known.hexdigest()) not in pages:
         report.main(root, params)
-        pages[key] = (root / report.PATH).read_text(encoding="utf-8")
-    (root / report.PATH).write_text(pages[key], encoding="utf-8")
-    return pages[key]
+        page, card = (path.read_text(encoding="utf-8") for path in written)
+        pages[key] = page, card
+    for path, text in zip(written, pages[key], strict=True):
+        path.write_text(text, encoding="utf-8")
+    return pages[key][0]
+
+
+def carded(root: Path) -> str:
+    """Make the model card."""
+    made(root)
+    return (root / model_card.PATH).read_text(encoding="utf-8")
 
 
 MANY = tuple(f"class {number}" for number in range(60))
@@ -311,6 +329,69 @@ def test_the_page_holds_every_section_and_a_text_for_every_picture(tmp_path, nam
     assert page.named("img")
     assert all(attributes.get("alt") for attributes in page.named("img"))
     assert "nan" not in page.text.lower().split()
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+@pytest.mark.parametrize("names", [("plain", "rare"), HOSTILE, MANY], ids=["two", "hostile", "many"])
+def test_the_model_card_is_one_that_hugging_face_reads_with_the_figures_of_metrics_json(tmp_path, names, task, build):
+    build(tmp_path, names, task=task)
+    text = carded(tmp_path)
+    head = ModelCard(text).data
+    (task_type,) = {found.task_type for found in head.eval_results}
+    assert task_type == head.pipeline_tag == "image-classification"
+    figures = metrics.read(tmp_path).figures
+    known = {name for name in figures if not name.startswith(("no_skill", "test_", "classes_"))}
+    assert [found.metric_value for found in head.eval_results] == [figures[name] for name in figures if name in known]
+    assert {"license", "license_name", "library_name", "tags", "metrics"} <= set(head.to_dict())
+    body = text.split("---", 2)[2]
+    for heading in ("Intended use", "Data", "Training", "Decision", "Figures on test", "Limits", "Licences"):
+        assert f"## {heading}" in body
+    assert not re.search(r"\bnan\b|\bNone\b", body)
+    rows = [[line for line in part.splitlines() if line.startswith("|")] for part in body.split("\n\n")]
+    for table in rows:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) <= 1, table
+    assert not re.search(r"(?<!\\)<(?!/?(?:details|summary))", re.sub(r"(`+) ?.*?\1", "", body)), "no tag but in code"
+
+
+@without_charts
+def test_the_model_card_quotes_the_notice_and_says_where_there_is_none(tmp_path, build):
+    build(tmp_path)
+    assert "Licence and sources of the images are not stated." in carded(tmp_path)
+    (tmp_path / "data/raw").mkdir(exist_ok=True)
+    (tmp_path / "data/raw" / model_card.NOTICE).write_text("Photos (c) somebody, CC BY 4.0\n\nAsk <them>.\n")
+    text = carded(tmp_path)
+    assert "> Photos (c) somebody, CC BY 4.0  \n>\n> Ask \\<them\\>.  \n" in text
+    assert "not stated" not in text
+    (tmp_path / "data/raw" / model_card.NOTICE).write_bytes(b"\xff")
+    with pytest.raises(ArtifactError, match=r"^data/raw/NOTICE\.txt: not UTF-8 \(.*; save it as UTF-8"):
+        made(tmp_path)
+
+
+@without_charts
+def test_the_model_card_lists_each_variant_and_every_warning_of_the_page(tmp_path, build):
+    build(tmp_path, test_counts=(10, 3))
+    text = carded(tmp_path)
+    scores = plots.read(tmp_path, "scores").set_index(["figure", "way"])
+    cells = [f"{scores.loc[('balanced_accuracy', way), 'value']:.3f} [" for way in ("raw", "calibrated", "decided")]
+    row = next(line for line in text.splitlines() if line.startswith("| balanced accuracy |"))
+    assert all(cell in part for cell, part in zip(cells, row.split("|")[2:5], strict=True))
+    assert "**Not usable: only 3 test images show “rare”.**" in text
+    assert "fewer than 10 units in test" in text[text.index("## Limits") :]
+    assert "| `rare` | 3 (only 3 units) |" in text
+    assert "× `weighting.scheme` = `stated` | 2.000 |" in text
+
+
+@without_charts
+def test_equal_artifacts_give_equal_bytes_of_the_card_and_export_takes_a_copy(tmp_path, build):
+    with pytest.raises(ArtifactError, match=r"reports/model_card\.md does not exist; run `dvc repro`"):
+        model_card.copy_into(tmp_path, tmp_path)
+    build(tmp_path)
+    report.main(tmp_path, PARAMS)
+    first = (tmp_path / model_card.PATH).read_bytes()
+    report.main(tmp_path, PARAMS)
+    assert (tmp_path / model_card.PATH).read_bytes() == first
+    assert model_card.copy_into(tmp_path, tmp_path).read_bytes() == first
+    assert (tmp_path / "README.md").exists()
 
 
 def test_hostile_names_are_text_and_nothing_else(tmp_path, build):
@@ -642,7 +723,7 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path, build):
     with tiles.writing(tmp_path, "test") as append:
         for image_id, labels_of in zip(test.image_ids, test.labels, strict=True):
             append(tiles.Tile(image_id, image_id, labels_of, (0, 0, 1, 1), b"not shown"))
-    text = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0)))).text
+    text = Page(made(tmp_path, asked(0))).text
     assert "The share of “panel” is 50 % in validation and 4.6 % in test." in text
     assert "it is 86 % on validation and 89 % on test" in text
     assert re.search(r"from validation is 0\.33 \[0\.2[5-9], 0\.3[6-9]\]; measured on test: 0\.33 ", text)
@@ -742,7 +823,7 @@ def test_mistakes_are_mistakes_and_no_more_than_asked_for(tmp_path, task, build)
 @without_charts
 def test_the_first_mistakes_are_visible_and_the_others_one_click_away(tmp_path, build):
     build(tmp_path, ("a", "b", "rare"), skill=0.0)
-    text = made(tmp_path, report.Params(report=report.Report(mistakes=20)))
+    text = made(tmp_path, asked(20))
     assert len(Page(text).named("img")) > 14
     assert re.search(r"<details>\n<summary>\d+ more</summary>\n<ul class=\"mistakes\">", text)
 
@@ -820,11 +901,12 @@ def test_classes_that_test_lacks_come_last_in_the_charts(tmp_path, build):
 
 def test_no_pictures_are_shown_where_none_are_asked_for(tmp_path, build):
     build(tmp_path)
-    page = Page(made(tmp_path, report.Params(report=report.Report(mistakes=0))))
+    page = Page(made(tmp_path, asked(0)))
     assert not page.named("img")
     assert "report.mistakes is 0" in page.text
 
 
+@without_charts
 def test_equal_artifacts_give_equal_bytes(tmp_path):
     for root in (tmp_path / "first", tmp_path / "second"):
         drawn_once.cache_clear()

@@ -14,6 +14,7 @@ from counterpoise.evaluation.scores import Variant
 from counterpoise.study import arms, cells, comparison, experiment, figures, study, summary
 from counterpoise.study.folds import assign
 from counterpoise.study.results import Row
+from counterpoise.study.tasks import multiclass
 from counterpoise.study.verdicts import NoVerdict, Verdict, compare
 
 TEXT = """
@@ -154,6 +155,6 @@ def _covers(rng: np.random.Generator, counts: tuple[int, ...], images: int, fold
             differences[repeat, fold] = of_arm - of_control
             each = [figures.influences(FIGURE, truth[tested], one, labels) for one in both]
             phi[repeat, tested] = each[0] - each[1]
-    found = compare(differences, phi, fold_of, truth[:, 0], comparisons=1, needed=comparison.LEAST_POSITIVES)
+    found = compare(differences, phi, fold_of, truth[:, 0], comparisons=1, needed=multiclass.LEAST_POSITIVES)
     assert isinstance(found, Verdict)
     return found.low <= 0 <= found.high

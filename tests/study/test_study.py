@@ -2,6 +2,7 @@ import contextlib
 import csv
 import errno
 import json
+import multiprocessing
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests import processes
 
 from counterpoise import __main__ as cli
 from counterpoise.artifacts import splits
@@ -364,7 +366,11 @@ def test_a_study_that_ends_early_says_what_to_run_again(
     assert "dvc repro" not in said
 
 
-def test_processes_find_the_same_as_this_one(built: Path, content: dict[str, Any]) -> None:
+def test_processes_find_the_same_as_this_one(
+    built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They begin as copies of the tests' server; `test_pool.py` starts real ones."""
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: processes.SERVER)
     plan = arms.parse(TEXT.replace("repeats: 2", "repeats: 1"), content)
     study.run(built, content, plan, ["most_probable"], pool.in_processes(2))
     after = results(built)

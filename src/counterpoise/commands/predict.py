@@ -4,38 +4,58 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from counterpoise import commands, tasks
 from counterpoise.config import InputError
+
+if TYPE_CHECKING:
+    from counterpoise.deployment.built import Built
 
 HELP = "predict the classes of your own images, or find objects in them"
 GROUP = "Deploy"
 EXAMPLES = (
     ("counterpoise predict photos", "classes of every image below a folder"),
     ("counterpoise predict a.png b.png --top 1", "two images, each with its most probable class"),
+    ("counterpoise predict photos --out found.csv", "a row for each image; an interrupted run goes on"),
+    ("counterpoise predict photos --prevalence 0.01", "where the class that matters is rarer"),
 )
+FORMATS = ("csv", "jsonl", "parquet", "geojson", "coco")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the images, and what is written for them."""
+    """Declare the images, the model, and what is written for them."""
     parser.add_argument(
         "image", nargs="+", metavar="PATH", help="image file, or a folder: then every file below it, but hidden ones"
     )
     parser.add_argument(
-        "--top", type=_count, default=3, metavar="K", help="show the K most probable classes (default: 3)"
+        "--model", metavar="DIR", help="repository in which the model was built (default: the current folder)"
+    )
+    parser.add_argument(
+        "--prevalence",
+        action="append",
+        default=[],
+        metavar="SHARE",
+        help="share of the class that matters where the images are from, such as 0.05, or of another class, such as "
+        "rust=0.05; may be repeated (default: as decide.target)",
+    )
+    parser.add_argument("--format", choices=FORMATS, help="format of the rows (default: as FILE ends, or for people)")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="file for the rows: .csv, .jsonl or .parquet; of boxes also .geojson, or .json for COCO's results",
+    )
+    parser.add_argument(
+        "--top", type=_count, default=3, metavar="K", help="show the K most probable classes or boxes (default: 3)"
     )
     parser.add_argument(
         "--logits",
         metavar="FILE",
         help="write raw logits to this parquet file instead, as input of decide.target: estimated",
-    )
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        help="detection: write the boxes decided for as GeoJSON (.geojson), or all boxes as COCO's results (.json)",
     )
 
 
@@ -46,101 +66,150 @@ def _count(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Predict with the model that was built in the current folder.
+    """Predict with the model that was built in the current folder, or in that of `--model`.
 
     Raises:
         InputError: Some images cannot be read; the others are predicted all the same.
+        ArtifactError: The pipeline was not run yet.
     """
-    root = Path.cwd()
-    if arguments.logits is not None:
-        _check_target("--logits", Path(arguments.logits), {".parquet": "decide.unlabelled reads"})
+    form, out = _target(arguments)
+    root = _root(arguments.model)
     content = commands.checked_params(root)
-    paths = list(dict.fromkeys(path for image in arguments.image for path in _files(Path(image), ())))
-    if not paths:
-        raise InputError(f"no image found in {arguments.image}; expected image files, or folders that contain some")
-    if tasks.find(content["task"]).HAS_BOXES:
-        if arguments.logits is not None:
-            raise InputError("--logits is for classes of images; this model finds boxes, which --out writes")
-        text, failed = show_boxes(root, content, paths, arguments.top, arguments.out)
-    elif arguments.out is not None:
-        raise InputError("--out writes boxes, and this model finds none; its task is not 'detection'")
-    elif arguments.logits is not None:
-        text, failed = write_logits(root, content, paths, Path(arguments.logits))
+    _check_task(arguments, form, boxes=tasks.find(content["task"]).HAS_BOXES)
+    paths = Paths(arguments.image)
+    if arguments.logits is not None:
+        text, failed = write_logits(root, content, list(paths), Path(arguments.logits))
     else:
-        text, failed = show_classes(root, content, paths, arguments.top)
-    text = text.encode(errors="backslashreplace").decode()  # not every terminal takes names that are not UTF-8
-    if failed:
-        print(text)
-        raise InputError(f"{failed} of {len(paths)} images cannot be read, as said above; the others are predicted")
-    return text
+        from counterpoise.deployment import built  # imports torch
+
+        model = built.read(root, content, arguments.prevalence)
+        if form is not None and out is not None:
+            text, failed = write_rows(model, paths, form, out)
+        else:
+            rows = _Rows(model, paths)
+            text = _print_all_but_last(rows.text(form) if form is not None else rows.for_people(arguments.top))
+            failed = rows.failed
+    if not failed:
+        return _printable(text)
+    _print(text)
+    where = "as said above" if out is None else f"as their rows in {out} say"
+    raise InputError(f"{failed} of {paths.count} images cannot be read, {where}; the others are predicted")
 
 
-def show_boxes(
-    root: Path, content: Mapping[str, Any], paths: Sequence[Path], top: int, out: str | None
-) -> tuple[str, int]:
-    """Write how many objects are decided for in each image, and the `top` most probable boxes.
+def _root(stated: str | None) -> Path:
+    if stated is None:
+        return Path.cwd()
+    from counterpoise.deployment import model_folder
+
+    return model_folder.locate(stated)
+
+
+def _target(arguments: argparse.Namespace) -> tuple[str | None, Path | None]:
+    """Find how rows are written, and where; `None` for people, and for the terminal."""
+    from counterpoise.deployment.tables import SUFFIXES
+
+    if arguments.logits is not None:
+        if arguments.out is not None or arguments.format is not None or arguments.prevalence:
+            raise InputError("--logits writes raw logits, without --out, --format and --prevalence; leave those out")
+        _check_target("--logits", Path(arguments.logits), {".parquet": "decide.unlabelled reads"})
+        return None, None
+    if arguments.out is None:
+        if arguments.format == "parquet":
+            raise InputError("--format parquet needs a file; name one by --out")
+        return arguments.format, None
+    out = Path(arguments.out)
+    kinds = {suffix: f"is {form}" for suffix, form in SUFFIXES.items()}
+    _check_target("--out", out, kinds if arguments.format is None else {out.suffix: ""})
+    return arguments.format or SUFFIXES[out.suffix], out
+
+
+def _check_task(arguments: argparse.Namespace, form: str | None, *, boxes: bool) -> None:
+    """Refuse what does not suit the task."""
+    from counterpoise.deployment.tables import OF_BOXES
+
+    if boxes and arguments.logits is not None:
+        raise InputError("--logits is for classes of images; this model finds boxes, which --out writes")
+    if not boxes and form in OF_BOXES:
+        raise InputError(
+            f"format {form!r} holds boxes, and this model finds none, since its task is not 'detection'; choose csv, "
+            "jsonl or parquet"
+        )
+
+
+class _Rows:
+    """Answers as they come, and how many of them are errors."""
+
+    def __init__(self, model: Built, paths: Paths) -> None:
+        self.model, self.paths, self.failed = model, paths, 0
+
+    def for_people(self, top: int) -> Iterator[str]:
+        """Write a line for each image, and one for each of the `top` most probable classes or boxes."""
+        for answer in self.model.answers(self.paths):
+            self.failed += bool(answer.error)
+            yield f"ERROR {answer.error}" if answer.error else "\n".join([answer.headline(), *answer.details(top)])
+
+    def text(self, form: str) -> Iterator[str]:
+        """Write rows in a format."""
+        from counterpoise.deployment import tables
+
+        yield from tables.text(form, self._rows(form), self.model.card.classes, boxes=self.model.boxes)
+
+    def _rows(self, form: str) -> Iterator[dict[str, Any]]:
+        from counterpoise.deployment.tables import Positions
+
+        positions = Positions()
+        for answer in self.model.answers(self.paths):
+            row = answer.row()
+            if form == "geojson":
+                positions.check(row)
+            self.failed += bool(answer.error)
+            yield row
+
+
+def write_rows(model: Built, paths: Paths, form: str, out: Path) -> tuple[str, int]:
+    """Write a row for each image to a file, or go on where an interrupted run was.
 
     Args:
-        root: A repository in which the pipeline was run.
-        content: Its checked parameters.
+        model: The built model.
         paths: Image files.
-        top: Boxes to show of each image.
-        out: File for the boxes; `None` for none.
+        form: Format of the file.
+        out: The file.
 
     Returns:
-        Lines for each image, and how many images cannot be read.
+        What was written, and how many images cannot be read.
 
     Raises:
-        InputError: The file cannot be written, or GeoJSON has no position.
-        ArtifactError: The pipeline was not run yet.
+        InputError: The file exists, or an interrupted run had other settings.
+        OSError: It cannot be written; what is predicted is kept.
     """
-    from counterpoise import storage
-    from counterpoise.artifacts import model
-    from counterpoise.deployment import detector  # imports torch
+    from tqdm import tqdm
 
-    if out is not None:
-        _check_target("--out", Path(out), {".geojson": "maps read", ".json": "tools for COCO read"})
-    answers = list(detector.answer(root, paths, content))
-    lines = []
-    for answer in answers:
-        if answer.error:
-            lines.append(f"ERROR {answer.error}")
-            continue
-        names = [name for name, own in zip(answer.labels, answer.decided, strict=True) if own]
-        counts = ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
-        lines.append(f"{answer.image}: {counts or 'no box reaches the threshold of its class'}")
-        for row in sorted(range(len(answer.labels)), key=lambda row: -answer.probs[row])[:top]:
-            corners = ", ".join(f"{side:.0f}" for side in answer.boxes[row])
-            lines.append(f"    {answer.probs[row]:6.3f}  {answer.labels[row]}  x0, y0, x1, y1 = {corners} px")
-    read = [answer for answer in answers if not answer.error]
-    if out is not None and read:
-        content_of = detector.as_geojson(read) if out.endswith(".geojson") else None
-        rows = detector.as_coco(read, model.read_card(root).classes) if content_of is None else content_of
-        storage.write_json(Path(out), rows)
-        lines.append(f"{out}: boxes of {len(read)} images")
-    return "\n".join(lines), sum(bool(answer.error) for answer in answers)
+    from counterpoise.deployment import journal, tables
 
-
-def show_classes(root: Path, content: Mapping[str, Any], paths: Sequence[Path], top: int) -> tuple[str, int]:
-    """Write the classes decided for, and the `top` most probable ones, of each image.
-
-    Returns:
-        Lines for each image, and how many images cannot be read.
-
-    Raises:
-        ArtifactError: The pipeline was not run yet.
-    """
-    from counterpoise.deployment import predictor  # imports torch
-
-    answers = predictor.answer(root, paths, content, top)
-    lines = []
-    for answer in answers:
-        if answer.error:
-            lines.append(f"ERROR {answer.error}")
-            continue
-        lines.append(f"{answer.image}: {', '.join(answer.decided) or 'no label reaches its threshold'}")
-        lines += [f"    {prob:6.3f}  {name}" for name, prob in answer.ranked]
-    return "\n".join(lines), sum(bool(answer.error) for answer in answers)
+    with journal.opened(out, model.settings()) as kept:
+        before = len(kept.done)
+        left = (path for path in paths if str(path) not in kept.done)
+        positions = tables.Positions()
+        if form == "geojson":
+            for row in kept.rows():
+                positions.check(row)
+        progress = tqdm(initial=before, desc="predict", unit="image", delay=1, mininterval=1)
+        try:
+            for answer in model.answers(left):
+                row = answer.row()
+                if form == "geojson":
+                    positions.check(row)
+                kept.append(row)
+                progress.update()
+        except KeyboardInterrupt:
+            print(f"\nwhat is predicted is kept in {kept.path}; the same command goes on", file=sys.stderr)
+            raise
+        finally:
+            progress.close()
+        tables.write(form, out, kept.rows, model.card.classes, boxes=model.boxes)
+        kept.remove()
+        went_on = f", {before} of them by an interrupted run" if before else ""
+        return f"{out}: {paths.count} images{went_on}", kept.failed
 
 
 def write_logits(root: Path, content: Mapping[str, Any], paths: Sequence[Path], out: Path) -> tuple[str, int]:
@@ -162,19 +231,50 @@ def write_logits(root: Path, content: Mapping[str, Any], paths: Sequence[Path], 
     import numpy as np
 
     from counterpoise.artifacts import model, predictions, unlabelled
-    from counterpoise.deployment import predictor  # imports torch
+    from counterpoise.deployment import model_folder, predictor  # imports torch
 
-    named = [path for path in paths if _is_utf8(path)]
-    card, rows = model.read_card(root), predictor.logits(root, named, content)
+    model_folder.check_version(root)
+    card = model.read_card(root)
+    model_folder.check_task(content, card, None)
     failed = [f"ERROR {path}: its name is not UTF-8, as {out} needs; rename it" for path in paths if not _is_utf8(path)]
-    failed += [f"ERROR {row}" for row in rows if isinstance(row, InputError)]
-    done = {path: row for path, row in zip(named, rows, strict=True) if not isinstance(row, InputError)}
+    done = {}
+    for path, row in predictor.logits(root, filter(_is_utf8, paths), content):
+        if isinstance(row, InputError):
+            failed.append(f"ERROR {row}")
+        else:
+            done[path] = row
     if not done:
         raise InputError("\n".join([*failed, f"none of {len(paths)} images can be read; {out} is not written"]))
     fingerprint = predictions.fingerprint(root, "val")
     ids, logits = tuple(map(str, done)), np.concatenate(list(done.values()))
     unlabelled.write(out, unlabelled.Unlabelled(ids, card.classes, logits, fingerprint))
     return "\n".join([*failed, f"{out}: raw logits of {len(done)} images"]), len(failed)
+
+
+def _print_all_but_last(lines: Iterator[str]) -> str:
+    """Print texts as they come, and return the last one."""
+    last = None
+    for line in lines:
+        if last is not None:
+            _print(last)
+        last = line.removesuffix("\n")
+    return last or ""
+
+
+def _print(text: str) -> None:
+    try:
+        print(_printable(text), flush=True)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        _stop()
+
+
+def _stop() -> NoReturn:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
+    sys.exit(0)
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()  # not every terminal takes names that are not UTF-8
 
 
 def _check_target(option: str, out: Path, kinds: Mapping[str, str]) -> None:
@@ -204,15 +304,51 @@ def _is_utf8(path: Path) -> bool:
     return True
 
 
-def _files(path: Path, above: tuple[str, ...]) -> list[Path]:
-    """List a file, or all in a folder that are not hidden, through links, but not into the folders `above`.
+class Paths:
+    """Image files, found one by one when they are needed, each once.
 
-    What cannot be read or listed is in the list, too: its error is told in its place.
+    Attributes:
+        count: How many there were so far.
+
+    Raises:
+        InputError: There is none.
+    """
+
+    def __init__(self, stated: Sequence[str]) -> None:
+        self.count = 0
+        found = self._found(stated)
+        first = next(found, None)
+        if first is None:
+            raise InputError(f"no image found in {list(stated)}; expected image files, or folders that contain some")
+        self._all = chain([first], found)
+
+    def __iter__(self) -> Iterator[Path]:
+        for path in self._all:
+            self.count += 1
+            yield path
+
+    @staticmethod
+    def _found(stated: Sequence[str]) -> Iterator[Path]:
+        seen: set[str] = set()
+        for name in stated:
+            for path in _files(Path(name), ()):
+                if len(stated) > 1:  # one folder holds none twice
+                    if str(path) in seen:
+                        continue
+                    seen.add(str(path))
+                yield path
+
+
+def _files(path: Path, above: tuple[str, ...]) -> Iterator[Path]:
+    """Find a file, or all in a folder that are not hidden, through links, but not into the folders `above`.
+
+    What cannot be read or listed is found, too: its error is told in its place.
     """
     here = os.path.realpath(path)
     if not path.is_dir() or (above and not os.access(path, os.R_OK | os.X_OK)):
-        return [path]
-    if here in above:
-        return []
-    inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-    return [file for entry in inside for file in _files(entry, (*above, here))]
+        yield path
+    elif here not in above:
+        with os.scandir(path) as entries:
+            names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+        for name in names:
+            yield from _files(path / name, (*above, here))

@@ -22,7 +22,7 @@ OUTPUTS = (
     *(f"results/predictions/{split}.parquet" for split in ("val", "test")),
     *(f"results/predictions/predict.{split}.sums" for split in ("val", "test")),
     *(f"results/detections/{split}" for split in ("val", "test")),
-    *("reports/metrics.json", "reports/plots", "reports/index.html"),
+    *("reports/metrics.json", "reports/plots", "reports/index.html", "reports/model_card.md"),
 )
 """What the stages of `dvc.yaml` write. DVC deletes these before it runs a stage."""
 BRINGS = (("ingest", "root"), ("decide", "unlabelled"))

@@ -124,6 +124,34 @@ def view(tile: Example, tile_id: str, number: int, views: Views) -> Example:
     return augmented(tile, views.policy, seed, views.min_visible, views.class_counts)
 
 
+def sample(
+    tile: Example,
+    tile_id: str,
+    chosen: tuple[int, int],
+    views: Views,
+    again: str = "none",
+    draw: tuple[int, int, int] | None = None,
+) -> Example:
+    """Make what training sees: a view of a tile, which `train.augment` changes again each time that it is shown.
+
+    Args:
+        tile: The tile.
+        tile_id: Its name.
+        chosen: Number of the example, a row of `data/draws.csv`, and of its view; 0 is the unchanged tile.
+        views: What decides the view.
+        again: Augmentation policy that is applied after the view, if `draw` is given; `none` for none.
+        draw: Seed of the training, the epoch from 0, and how often the epoch has shown the example before.
+    """
+    number, of_view = chosen
+    example = view(tile, tile_id, of_view, views)
+    if again == "none" or draw is None:
+        return example
+    seed, epoch, before = draw
+    item = f"{tile_id}#{number}#{epoch}" + (f"#{before}" if before else "")
+    own = seeds.derive(seed, "on the fly", item)
+    return augmented(example, again, own, views.min_visible, views.class_counts)
+
+
 def augmented(example: Example, policy: str, seed: int, min_visible: float, class_counts: Ints) -> Example:
     """Augment an example.
 

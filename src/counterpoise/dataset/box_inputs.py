@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from counterpoise import images, seeds
+from counterpoise import images
 from counterpoise.artifacts.tiles import Tiles
 from counterpoise.dataset import augmentation, box_examples
 from counterpoise.dataset.box_examples import CORNERS, Example, Pasting, Views
@@ -123,13 +123,7 @@ class BoxInputs:
         image = images.decode(self.tiles.load(row))
         tile = box_examples.of_tile(image, _no_rows() if shown is None else shown, self.names)
         views = Views(self.policy, self.seed, self.min_visible, self.class_counts, self.pasting)
-        example = box_examples.view(tile, tile_id, view, views)
-        if self.on_the_fly == "none" or draw is None:
-            return example
-        seed, epoch, before = draw
-        again = f"#{before}" if before else ""
-        own = seeds.derive(seed, "on the fly", f"{tile_id}#{number}#{epoch}{again}")
-        return box_examples.augmented(example, self.on_the_fly, own, self.min_visible, self.class_counts)
+        return box_examples.sample(tile, tile_id, (number, view), views, self.on_the_fly, draw)
 
 
 Item = tuple[images.RGB, Truth, float]

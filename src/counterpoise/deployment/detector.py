@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,21 @@ from numpy.typing import NDArray
 from counterpoise import images
 from counterpoise.artifacts import decision as decision_file
 from counterpoise.artifacts import model
-from counterpoise.boxes import exports
 from counterpoise.boxes.scenes import Merging, scene_boxes
 from counterpoise.config import InputError
 from counterpoise.dataset import box_inputs, ground, tiling
 from counterpoise.dataset.box_inputs import Batch
 from counterpoise.dataset.box_truth import Truth
 from counterpoise.decision import boxes as box_decisions
+from counterpoise.deployment import ahead
 from counterpoise.detection import building, inference
 from counterpoise.images import samples, scenes
 from counterpoise.networks import devices
 
+CACHE_BYTES = 2**26
+"""Most bytes of decoded blocks that are kept: PyTorch and the network need most of a GiB, and most of the time."""
+CPU_BATCH = 2
+"""Most windows of a forward pass on a CPU: each takes some 30 MiB at 256 px, and a large scene is to fit in a GiB."""
 Position = tuple[str, tuple[float, float, float, float, float, float]]
 """A reference system, and the six numbers of `rasterio`'s transform."""
 NOTHING = Truth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4))
@@ -53,6 +58,32 @@ class Answer:
     decided: NDArray[np.bool_]
     position: Position | None = None
     error: str = ""
+
+    def headline(self) -> str:
+        """Count the boxes that are decided for."""
+        names = [name for name, own in zip(self.labels, self.decided, strict=True) if own]
+        counts = ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
+        return f"{self.image}: {counts or 'no box reaches the threshold of its class'}"
+
+    def details(self, top: int) -> list[str]:
+        """Write a line for each of the `top` most probable boxes."""
+        lines = []
+        for row in sorted(range(len(self.labels)), key=lambda row: -self.probs[row])[:top]:
+            corners = ", ".join(f"{side:.0f}" for side in self.boxes[row])
+            lines.append(f"    {self.probs[row]:6.3f}  {self.labels[row]}  x0, y0, x1, y1 = {corners} px")
+        return lines
+
+    def row(self) -> dict[str, Any]:
+        """Write it as a row of a file."""
+        if self.error:
+            return {"image": self.image, "error": self.error}
+        columns = (self.labels, self.boxes.tolist(), self.probs.tolist(), self.decided.tolist())
+        boxes = [
+            {"label": label, "box": corners, "prob": prob, "decided": decided}
+            for label, corners, prob, decided in zip(*columns, strict=True)
+        ]
+        crs, transform = self.position or (None, None)
+        return {"image": self.image, "boxes": boxes, "crs": crs, "transform": transform}
 
 
 @dataclass(frozen=True)
@@ -84,13 +115,22 @@ class _Windows:
             yield box_inputs.normalised(box_inputs.collate(self.multiple_px, items), self.card.backbone)
 
 
-def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> Iterator[Answer]:
+AHEAD = 64
+"""Images that are decoded while the network looks at earlier ones."""
+
+
+def answer(
+    root: Path, paths: Iterable[Path], content: Mapping[str, Any], decided: decision_file.Decision
+) -> Iterator[Answer]:
     """Find and decide boxes in new images, with the tiles, the model and the thresholds of the pipeline.
+
+    Threads decode the next images while the network computes. Memory does not grow with the number of images.
 
     Args:
         root: A repository in which the pipeline has run for boxes.
-        paths: Image files.
+        paths: Image files, read no further than needed.
         content: Checked parameters of the repository; `tile`, `predict` and `model` are used.
+        decided: With the thresholds of boxes.
 
     Yields:
         One answer per image, in the order of `paths`.
@@ -99,13 +139,14 @@ def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> Ite
         InputError: The model was trained for another task.
         ArtifactError: No model has been trained yet.
     """
-    card, decided = model.read_card(root), decision_file.read(root)
+    card = model.read_card(root)
     if not isinstance(card, model.DetectorCard) or decided.boxes is None:
         raise InputError(f"task is 'detection', but the model is of task {card.task!r}; run `dvc repro`")
     detectors = [building.rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     compute = devices.pick(content["model"]["device"], content["model"]["precision"])
     multiple_px = building.coarsest_px(card.backbone, building.of_card(card).detector)
     predict, tile = content["predict"], content["tile"]
+    batch_size = min(predict["batch_size"], CPU_BATCH) if compute.device.type == "cpu" else predict["batch_size"]
     views = len(detectors) * len(inference.VIEWS[predict["tta"]])
     how = Merging(
         method=predict["merge"],
@@ -116,12 +157,12 @@ def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> Ite
         views=views,
         edge_factor=predict["edge_factor"],
     )
-    for path in paths:
+    for path, decoded in ahead.in_order(partial(_decoded, card=card), paths, AHEAD, _size_bytes):
         try:
-            with _opened(path, card, tile["size_px"]) as (read, (width, height)):
+            with _opened(path, decoded, card, tile["size_px"]) as (read, (width, height)):
                 windows = tiling.windows(width, height, tile["size_px"], tile["overlap_px"])
                 inputs = _Windows(read, windows, card, multiple_px)
-                found = inference.find(detectors, inputs, predict["batch_size"], predict["tta"], compute)
+                found = inference.find(detectors, inputs, batch_size, predict["tta"], compute)
         except InputError as error:
             none = np.zeros(0)
             yield Answer(str(path), none.reshape(0, 4), (), none, none > 0, error=str(error))
@@ -146,25 +187,43 @@ def answer(root: Path, paths: Sequence[Path], content: Mapping[str, Any]) -> Ite
         )
 
 
+def _decoded(path: Path, card: model.DetectorCard) -> images.RGB | InputError | None:
+    """Decode an image; one that is too large to be decoded whole is `None`."""
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+            return InputError(f"{path}: not a regular file")
+        if scenes.measure(path)[1]:
+            return None
+        with samples.room_for(path):
+            return images.decode(path.read_bytes(), card.pixels)
+    except OSError as error:
+        return InputError(f"{path}: the image cannot be read: {error.strerror}")
+    except images.ImageError as error:
+        return InputError(f"{path}: {error}")
+
+
+def _size_bytes(decoded: images.RGB | InputError | None) -> int:
+    return decoded.nbytes if isinstance(decoded, np.ndarray) else 0
+
+
 @contextmanager
 def _opened(
-    path: Path, card: model.DetectorCard, rows_px: int
+    path: Path, decoded: images.RGB | InputError | None, card: model.DetectorCard, rows_px: int
 ) -> Iterator[tuple[Callable[[tiling.Window], images.RGB], tuple[int, int]]]:
     """Give a function that reads a window of an image, and its width and height.
 
     Raises:
         InputError: The image cannot be read.
     """
-    try:
-        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
-            raise InputError(f"{path}: not a regular file")
-        if scenes.measure(path)[1]:
-            with scenes.opened(path, rows_px=rows_px) as scene:
-                yield lambda window: images.render_window(scene, card.pixels, window), scene.size_px
-            return
-        with samples.room_for(path):
-            image = images.decode(path.read_bytes(), card.pixels)
+    if isinstance(decoded, InputError):
+        raise decoded
+    if decoded is not None:
+        image = decoded
         yield lambda window: image[window[1] : window[3], window[0] : window[2]], image.shape[1::-1]
+        return
+    try:
+        with scenes.opened(path, rows_px=rows_px, cache_bytes=CACHE_BYTES) as scene:
+            yield lambda window: images.render_window(scene, card.pixels, window), scene.size_px
     except OSError as error:
         raise InputError(f"{path}: the image cannot be read: {error.strerror}") from error
     except images.ImageError as error:
@@ -180,45 +239,3 @@ def _position(path: Path) -> Position | None:
         return None
     crs, a, b, c, d, e, f, _ = where
     return str(crs), (float(a), float(b), float(c), float(d), float(e), float(f))
-
-
-def as_geojson(answers: Sequence[Answer]) -> dict[str, Any]:
-    """Write the boxes decided for as polygons on the ground, each with its image.
-
-    Raises:
-        InputError: An image has no position, or images lie in different reference systems.
-    """
-    systems = {answer.position[0] for answer in answers if answer.position is not None}
-    lost = [answer.image for answer in answers if answer.position is None]
-    if lost:
-        raise InputError(
-            f"{lost[0]} states no position on the earth, which GeoJSON needs (a GeoTIFF does, read by `pip install "
-            "'counterpoise[geo]'`); write COCO's results instead, to a file that ends in .json"
-        )
-    if len(systems) > 1:
-        raise InputError(f"images lie in {len(systems)} reference systems, {sorted(systems)}; write a file for each")
-    collections = []
-    for answer in answers:
-        assert answer.position is not None
-        crs, transform = answer.position
-        names = [name for name, own in zip(answer.labels, answer.decided, strict=True) if own]
-        found = exports.geojson(answer.boxes[answer.decided], names, answer.probs[answer.decided], transform, crs)
-        for feature in found["features"]:
-            feature["properties"]["image"] = answer.image
-        collections.append(found)
-    features = [feature for found in collections for feature in found["features"]]
-    return collections[0] | {"features": features}
-
-
-def as_coco(answers: Sequence[Answer], classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Write all boxes as COCO's results; the id of an image is its path, that of a class its number from 1."""
-    return [
-        row
-        for answer in answers
-        for row in exports.coco_results(
-            answer.boxes,
-            answer.probs,
-            [answer.image] * len(answer.labels),
-            [list(classes).index(name) + 1 for name in answer.labels],
-        )
-    ]

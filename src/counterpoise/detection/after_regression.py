@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+FAR = 1e4
+"""Samples move by so many cells at most: none lies on a map beyond that, and half precision still holds it."""
+
 
 def offsets(boxes: Tensor, anchors: Tensor, *, stride: float) -> Tensor:
     """Compute how far the nine samples of a 3 x 3 convolution move with a box.
@@ -44,7 +47,8 @@ def convolve(
 
     Where boxes lie on their anchors it is the plain convolution. Boxes are detached: the class does not move them. The
     label of a cell must then be decided by the IoU of its predicted box, not of its anchor. Early in training these
-    boxes are worse than the anchors, so start with the labels of the anchors.
+    boxes are worse than the anchors, so start with the labels of the anchors. A coordinate that is not a number, which
+    would end the process inside torchvision, leaves its samples where those of the anchor are.
 
     Args:
         features: (n, c, h, w) float.
@@ -62,6 +66,7 @@ def convolve(
     """
     from torchvision.ops import deform_conv2d
 
-    where = offsets(boxes.detach(), anchors, stride=stride).to(features.dtype)
+    where = offsets(boxes.detach(), anchors, stride=stride)
+    where = where.nan_to_num(nan=0.0, posinf=FAR, neginf=-FAR).clamp(-FAR, FAR).to(features.dtype)
     found: Tensor = deform_conv2d(features, where, weight, bias, padding=1)
     return found

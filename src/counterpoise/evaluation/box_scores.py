@@ -119,13 +119,13 @@ def counts(scenes: Scenes, labels: range | list[int], size: int = 0) -> Counts:
 
 def decided_scores(of: Counts, units: Units) -> dict[str, Score]:
     """Compute precision, recall and F1 of what is decided for, of all boxes together."""
-    found, false, objects = (_sums(values, units) for values in (of.found, of.false_alarms, of.objects))
+    found, false, objects = (sums(values, units) for values in (of.found, of.false_alarms, of.objects))
     decided = found + false
     return {
-        "precision": _jackknife(_ratio(found, decided), _showing(of.found + of.false_alarms, units), NOTHING_DECIDED),
-        "recall": _jackknife(_ratio(found, objects), _showing(of.objects, units), NO_OBJECTS),
+        "precision": _jackknife(ratio(found, decided), _showing(of.found + of.false_alarms, units), NOTHING_DECIDED),
+        "recall": _jackknife(ratio(found, objects), _showing(of.objects, units), NO_OBJECTS),
         "f1": _jackknife(
-            _ratio(2 * found, decided + objects),
+            ratio(2 * found, decided + objects),
             _showing(of.found + of.false_alarms + of.objects, units),
             NO_OBJECTS,
         ),
@@ -146,10 +146,10 @@ def precision_at(of: Counts, units: Units, density: float) -> Score:
     r d / (r d + f), see `boxes.density`.
     """
     found, false, objects, images = (
-        _sums(values, units) for values in (of.found, of.false_alarms, of.objects, np.ones(len(units)))
+        sums(values, units) for values in (of.found, of.false_alarms, of.objects, np.ones(len(units)))
     )
-    hits = _ratio(found, objects) * density
-    return _jackknife(_ratio(hits, hits + _ratio(false, images)), _showing(of.objects, units), NOTHING_DECIDED)
+    hits = ratio(found, objects) * density
+    return _jackknife(ratio(hits, hits + ratio(false, images)), _showing(of.objects, units), NOTHING_DECIDED)
 
 
 @dataclass(frozen=True)
@@ -219,12 +219,13 @@ def _mean_score(values: Floats, units: Units) -> Score:
     return value, estimates.with_unknown(score, int(known.sum()), values[present & ~known, 0])
 
 
-def _sums(values: Floats, units: Units) -> Floats:
+def sums(values: Floats, units: Units) -> Floats:
     """Add up the values of the images, of all first, then without each group of units."""
     return np.asarray(_weights(units) @ values)
 
 
-def _ratio(part: Floats, whole: Floats) -> Floats:
+def ratio(part: Floats, whole: Floats) -> Floats:
+    """Divide element by element; NaN where there is nothing to divide by."""
     return np.asarray(np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0))
 
 

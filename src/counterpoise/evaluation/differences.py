@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise.artifacts import plots
-from counterpoise.evaluation.scores import Booleans, Score, Truth, Variant
+from counterpoise.evaluation.scores import Booleans, Floats, Score, Truth, Variant
 from counterpoise.evaluation.tasks import Task
 from counterpoise.metrics.arguments import distinct
 from counterpoise.metrics.difference import Difference, of_paired
@@ -27,6 +27,16 @@ DECISIONS = ("raw", "decided")
 """Variants whose decisions are compared."""
 PROBABILITIES = ("raw", "calibrated")
 """Variants whose probabilities are compared."""
+
+
+class Judge(Protocol):
+    """What a comparison of decisions asks of a task."""
+
+    def decision_influences(self, targets: Booleans, decided: Booleans) -> dict[str, Floats]:
+        """Compute the influence of each image, (n,), on figures of decisions."""
+
+    def missed(self, index: int, targets: Booleans, decided: Booleans) -> Booleans:
+        """Say what is decided, (c,), for a typical image of a class that is missed."""
 
 
 def differences_table(
@@ -44,7 +54,7 @@ def differences_table(
     """
     import pandas as pd
 
-    units, strata = truth.units, _rarest(truth.targets)
+    units, strata = truth.units, rarest(truth.targets)
     decided = [variants[name].decided for name in DECISIONS]
     changes = of_decisions(truth.targets, decided[0], decided[1], units, task)
     probs = [task.probability_influences(truth.targets, variants[name].probs) for name in PROBABILITIES]
@@ -61,7 +71,7 @@ def differences_table(
 
 
 def of_decisions(
-    targets: Booleans, before: Booleans, after: Booleans, units: Integers, task: Task
+    targets: Booleans, before: Booleans, after: Booleans, units: Integers, task: Judge
 ) -> dict[str, tuple[NDArray[np.float64], Integers, Integers]]:
     """Compute influence values of differences between decisions, with two imaginary units for each class present.
 
@@ -75,7 +85,7 @@ def of_decisions(
         before: (n, c) decisions that are compared, of the same images.
         after: (n, c) the other ones.
         units: (n,) unit of each image, numbered from 0.
-        task: What the labels mean.
+        task: What the labels mean: which figures there are, and what is decided instead of a class.
 
     Returns:
         For each figure influence values, units and strata, each of shape (n + imaginary images,).
@@ -96,11 +106,11 @@ def of_decisions(
     truth, old = with_pairs
     new, numbers = np.concatenate([after, [row[2] for row in rows]]), np.append(units, [row[3] for row in rows])
     first, second = (task.decision_influences(truth, decided) for decided in (old, new))
-    strata = _rarest(truth)
+    strata = rarest(truth)
     return {figure: (second[figure] - first[figure], numbers, strata) for figure in first}
 
 
-def _rarest(targets: Booleans) -> Integers:
+def rarest(targets: Booleans) -> Integers:
     """Number the classes from the most frequent to the rarest, and find the rarest of each image; 0 without a label."""
     ranks = np.empty(targets.shape[1], dtype=np.int64)
     ranks[np.argsort(-targets.sum(axis=0), kind="stable")] = np.arange(1, targets.shape[1] + 1)

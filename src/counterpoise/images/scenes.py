@@ -57,7 +57,7 @@ def measure(path: Path) -> tuple[int, bool]:
 
 
 @contextmanager
-def opened(path: Path, *, rows_px: int) -> Iterator[Samples]:
+def opened(path: Path, *, rows_px: int, cache_bytes: int = CACHE_BYTES) -> Iterator[Samples]:
     """Open a picture of any size, whose `window` reads from the file only what it needs.
 
     Windows are cheap from top to bottom and within `rows_px` rows. Where the file does not allow them (progressive
@@ -67,6 +67,8 @@ def opened(path: Path, *, rows_px: int) -> Iterator[Samples]:
     Args:
         path: The file: JPEG, PNG or TIFF.
         rows_px: Height of the windows that are read, in px.
+        cache_bytes: Most bytes of decoded blocks of a GeoTIFF that are kept; with fewer than two rows of blocks, some
+            are decoded several times.
 
     Raises:
         ImageError: It cannot be read by windows, or the package for that is missing; the message says what to do.
@@ -76,7 +78,7 @@ def opened(path: Path, *, rows_px: int) -> Iterator[Samples]:
             head = file.read(4)
         is_tiff = head in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
         is_geo = is_tiff and _has_geo_tags(path)
-    with _opened_geotiff(path) if is_geo else _opened_by_vips(path, rows_px, is_tiff) as values:
+    with _opened_geotiff(path, cache_bytes) if is_geo else _opened_by_vips(path, rows_px, is_tiff) as values:
         yield values
 
 
@@ -88,14 +90,14 @@ def _has_geo_tags(path: Path) -> bool:
 
 
 @contextmanager
-def _opened_geotiff(path: Path) -> Iterator[Samples]:
+def _opened_geotiff(path: Path, cache_bytes: int) -> Iterator[Samples]:
     try:
         import rasterio
         from rasterio.enums import ColorInterp
         from rasterio.windows import Window
     except ModuleNotFoundError as error:
         raise ImageError(_missing("rasterio", "geo", "a GeoTIFF")) from error
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES // 2**20), rasterio.open(path) as data:
+    with rasterio.Env(GDAL_CACHEMAX=cache_bytes // 2**20), rasterio.open(path) as data:
         kinds = set(data.dtypes)
         if len(kinds) > 1 or np.dtype(data.dtypes[0]).kind not in "uif":
             raise ImageError(f"a GeoTIFF whose bands are {', '.join(sorted(kinds))}; expected one kind of real numbers")

@@ -164,11 +164,16 @@ class Facts:
         return self.names[self.positive]
 
     @property
-    def dataset(self) -> str:
-        """Name of the data set: the folder that paths of images are relative to."""
+    def folder(self) -> PurePosixPath:
+        """The folder that paths of images are relative to, `ingest.root`."""
         first = self.manifest.iloc[0]
         name = first["scene_id"] if "scene_id" in self.manifest else first["image_id"]
-        return PurePosixPath(first["path"].removesuffix(name)).name
+        return PurePosixPath(first["path"].removesuffix(name))
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set: that of its folder."""
+        return self.folder.name
 
     @cached_property
     def split_counts(self) -> dict[str, NDArray[np.int64]]:

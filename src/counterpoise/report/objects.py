@@ -15,6 +15,7 @@ from counterpoise.artifacts.decision import Boxes as BoxDecision
 from counterpoise.boxes.errors import IGNORED, KINDS, RIGHT, Errors, errors
 from counterpoise.boxes.matching import Detections, Truth
 from counterpoise.decision import boxes
+from counterpoise.report.scene_pictures import Picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,7 @@ class Objects:
         probs: (n,) how probably each is right.
         truth: The objects.
         labelled: `data/boxes.csv`: the objects of all splits.
+        samples: Rows of pictures of what training sees; none if nobody asked for them.
     """
 
     decision: BoxDecision
@@ -37,6 +39,7 @@ class Objects:
     probs: NDArray[np.float64]
     truth: Truth
     labelled: pd.DataFrame
+    samples: tuple[tuple[Picture, ...], ...] = ()
 
     @cached_property
     def fates(self) -> Errors:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from counterpoise.report.charts.render import Drawing
 from counterpoise.report.facts import SHOWN_CLASSES, Facts, quote
+from counterpoise.report.scene_pictures import Picture
 
 if TYPE_CHECKING:
     import altair as alt
@@ -48,6 +49,7 @@ class Part:
         tables: Tables below the caption.
         folds: Folded tables below the others.
         controls: Inputs that redraw the charts, as markup; they are shown where scripts run.
+        pictures: Rows of pictures below all else; those of a row belong together.
         closed: Whether the reader has to open it.
     """
 
@@ -60,6 +62,7 @@ class Part:
     tables: tuple[Table, ...] = ()
     folds: tuple[Fold, ...] = ()
     controls: Markup | None = None
+    pictures: tuple[tuple[Picture, ...], ...] = ()
     closed: bool = False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,15 @@ SHOWN_PX = 320
 MOST_PX = 640
 """Side of a picture of a large place."""
 HALO = "#ffffff"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture: its data URI, what it shows for those who do not see it, and the words below it."""
+
+    uri: str
+    alt: str
+    words: str
 
 
 class Drawn(NamedTuple):
@@ -83,13 +93,26 @@ def draw(tiles: Tiles, image_id: str, window: tuple[int, int, int, int], layers:
     Returns:
         A picture whose longer side is from `SHOWN_PX` to `MOST_PX`.
     """
-    picture = place(tiles, image_id, window)
+    return outlined(place(tiles, image_id, window), (window[0], window[1]), layers)
+
+
+def outlined(picture: Image.Image, corner: tuple[int, int], layers: Sequence[Drawn]) -> Image.Image:
+    """Draw boxes over a picture, which is enlarged or shrunk before.
+
+    Args:
+        picture: The picture.
+        corner: Its left and top in the pixels of the boxes.
+        layers: Boxes, in the order of drawing.
+
+    Returns:
+        A picture whose longer side is from `SHOWN_PX` to `MOST_PX`.
+    """
     factor = min(max(max(picture.size), SHOWN_PX), MOST_PX) / max(picture.size)
     method = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.LANCZOS
     shown = picture.resize([max(round(side * factor), 1) for side in picture.size], method)
     pen = ImageDraw.Draw(shown)
     for layer in layers:
-        for box in (layer.boxes - np.array([*window[:2], *window[:2]])) * factor:
+        for box in (layer.boxes - np.array([*corner, *corner])) * factor:
             _box(pen, box.tolist(), layer)
     return shown
 

@@ -10,7 +10,7 @@ import importlib
 import json
 import pkgutil
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Protocol
@@ -40,6 +40,8 @@ MISSING = frozenset(
 
 TRUE, FALSE = ("1", "true", "t", "yes", "y"), ("0", "false", "f", "no", "n")
 """How a column of 0 and 1 may be written, in upper or lower case; `1.0` is 1."""
+_BRACES = re.compile(r"\{([^{}]+)\}")
+"""A column in a pattern."""
 Corners = tuple[float, float, float, float]
 """x0, y0, x1, y1 of a box: left and top inclusive, right and bottom exclusive."""
 
@@ -134,6 +136,28 @@ def is_missing(text: str) -> bool:
         [True, True, True, False]
     """
     return text.casefold() in MISSING
+
+
+def columns_in(pattern: str) -> list[str]:
+    """Name the columns of a pattern such as `photos/{id}.png`; a text without braces is the name of one column.
+
+    Example:
+        >>> columns_in("{folder}/{id}.png"), columns_in("image")
+        (['folder', 'id'], ['image'])
+    """
+    return _BRACES.findall(pattern) or [pattern]
+
+
+def filled(pattern: str, cells: Mapping[str, str]) -> str:
+    """Put the cells of a row into a pattern.
+
+    Example:
+        >>> filled("photos/{id}.png", {"id": "17 "}), filled("image", {"image": "a.png"})
+        ('photos/17.png', 'a.png')
+    """
+    if not _BRACES.search(pattern):
+        return cells[pattern].strip()
+    return _BRACES.sub(lambda found: cells[found[1]].strip(), pattern)
 
 
 def read_text(path: Path, what: str) -> str:

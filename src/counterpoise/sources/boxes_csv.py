@@ -12,7 +12,20 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from counterpoise.config import InputError, Listed, Name, Section, suggest
-from counterpoise.sources import FALSE, SPLITS, TRUE, Below, Delimiter, Row, bit, is_missing, numbers, read_text
+from counterpoise.sources import (
+    FALSE,
+    SPLITS,
+    TRUE,
+    Below,
+    Delimiter,
+    Row,
+    bit,
+    columns_in,
+    filled,
+    is_missing,
+    numbers,
+    read_text,
+)
 
 BLOCK = "ingest.sources.boxes_csv"
 GIVES_BOXES = True
@@ -22,9 +35,11 @@ class Params(Section):
     """Block `ingest.sources.boxes_csv`."""
 
     file: Below
-    """Path of the table, below `ingest.root`."""
+    """Path of the table, below `ingest.root`; with `*` in it, of all tables that fit, such as `*.csv` for one for each
+    image."""
     image_column: Name
-    """Column with the path of the image, below `ingest.root`."""
+    """Column with the path of the image, below `ingest.root`; or a pattern of the path with columns in braces, such as
+    `images/{id}.jpg`."""
     label_column: Name
     """Column with the class of the box. It is empty, as the corners are, for an image that shows no object."""
     box_columns: Listed[Name] = Field(min_length=4, max_length=4)
@@ -61,29 +76,39 @@ def read(folder: Path, params: Params, say: Callable[[str], None]) -> list[Row]:
         say: Takes warnings; there are none.
 
     Returns:
-        One row for each row of the table, in its order.
+        One row for each row of the table, in its order; of several tables, in the order of their paths.
 
     Raises:
         InputError: The table is missing or not UTF-8, lacks a column, has a row with too few or too many cells, or a
             split or 0 and 1 written in an unknown way.
     """
-    path = folder / params.file
+    if "*" not in params.file:
+        return _read(folder, folder / params.file, params)
+    paths = sorted(path for path in folder.glob(params.file) if path.is_file())
+    if not paths:
+        raise InputError(f"{folder}: no table fits {params.file!r}; set ingest.root and {BLOCK}.file")
+    return [row for path in paths for row in _read(folder, path, params)]
+
+
+def _read(folder: Path, path: Path, params: Params) -> list[Row]:
     if not path.is_file():
         raise InputError(f"{path}: the table does not exist; set ingest.root and {BLOCK}.file")
     text = io.StringIO(read_text(path, "table"), newline="")
     reader = csv.DictReader(text, delimiter=params.delimiter, strict=True, restkey="\0more")
+    file = path.relative_to(folder).as_posix()
     try:
         header = [name.strip() for name in reader.fieldnames or []]
         reader.fieldnames = header
         _check(path, header, params)
-        return [_row(path, number, cells, params) for number, cells in enumerate(reader, start=2)]
+        return [_row(path, f"row {number}", file, cells, params) for number, cells in enumerate(reader, start=2)]
     except csv.Error as error:
         raise InputError(f"{path} line {reader.line_num}: not a table of comma-separated values: {error}") from error
 
 
 def _check(path: Path, header: list[str], params: Params) -> None:
-    keys = ("image_column", "label_column", "ignore_column", "group_column", "split_column")
-    wanted = [(key, getattr(params, key)) for key in keys]
+    keys = ("label_column", "ignore_column", "group_column", "split_column")
+    wanted = [("image_column", name) for name in columns_in(params.image_column)]
+    wanted += [(key, getattr(params, key)) for key in keys]
     wanted += [("box_columns", name) for name in params.box_columns]
     wanted += [("size_columns", name) for name in params.size_columns]
     for key, name in wanted:
@@ -92,12 +117,11 @@ def _check(path: Path, header: list[str], params: Params) -> None:
             raise InputError(f"{path}: {BLOCK}.{key} names {name!r}, but there is {found}; {suggest(name, header)}")
 
 
-def _row(path: Path, number: int, cells: Mapping[str, str | None], params: Params) -> Row:
-    where = f"{params.file} row {number}"
+def _row(path: Path, number: str, file: str, cells: Mapping[str, str | None], params: Params) -> Row:
+    where, place = f"{file} {number}", f"{path} {number}"
     if "\0more" in cells or None in cells.values():
         raise InputError(
-            f"{path} row {number}: found too many or too few cells; put cells that contain "
-            f"{params.delimiter!r} in double quotes"
+            f"{place}: found too many or too few cells; put cells that contain {params.delimiter!r} in double quotes"
         )
 
     def cell(name: str) -> str:
@@ -106,11 +130,11 @@ def _row(path: Path, number: int, cells: Mapping[str, str | None], params: Param
     split, ignore = cell(params.split_column), bit(cell(params.ignore_column) or "0")
     if not is_missing(split) and split.casefold() not in SPLITS:
         raise InputError(
-            f"{path} row {number}: column {params.split_column!r} holds {split!r}; expected one of {list(SPLITS)}, or "
+            f"{place}: column {params.split_column!r} holds {split!r}; expected one of {list(SPLITS)}, or "
             f"nothing; correct it, or set {BLOCK}.split_column to ''"
         )
     if ignore not in (*TRUE, *FALSE):
-        raise InputError(f"{path} row {number}: column {params.ignore_column!r} holds {ignore!r}; expected 0 or 1")
+        raise InputError(f"{place}: column {params.ignore_column!r} holds {ignore!r}; expected 0 or 1")
     label, corners = cell(params.label_column), [cell(name) for name in params.box_columns]
     values, sides = numbers(corners), numbers([cell(name) for name in params.size_columns])
     box, fault = None, ""
@@ -121,7 +145,7 @@ def _row(path: Path, number: int, cells: Mapping[str, str | None], params: Param
         fault = f"the box is {label!r} {corners}; expected a class and four numbers, or nothing for an empty image"
     return Row(
         where,
-        cell(params.image_column),
+        filled(params.image_column, {name: cell(name) for name in columns_in(params.image_column)}),
         (label,) if label else (),
         cell(params.group_column),
         "" if is_missing(split) else SPLITS[split.casefold()],

@@ -23,7 +23,7 @@ class Params(Section):
     """For one file per split: {train: path, val: path, test: path}, below `ingest.root`. Empty for none."""
     image_folder: Below
     """Folder of the images, below `ingest.root`, to which `file_name` is relative; empty for `ingest.root` itself.
-    `{split}` in it becomes the name of the split, as in `{split}2017`."""
+    `{split}` in it becomes the name of the split, as in `{split}2017`, and `{folder}` the folder of the JSON file."""
     split_key: Name
     """Key of an image that holds its split: train, val (also valid, validation, dev) or test; empty if there is none.
     It is not an official key of the format."""
@@ -55,7 +55,7 @@ def _rows(folder: Path, name: str, split: str, params: Params) -> list[Row]:
     images, categories, annotations = (
         _by_id(folder / name, content, key) for key in ("images", "categories", "annotations")
     )
-    above = params.image_folder.replace("{split}", split)
+    above = params.image_folder.replace("{split}", split).replace("{folder}", posixpath.dirname(name))
     rows: dict[object, Row] = {}
     for number, entry in images.items():
         where = f"{name} image id {number}"

@@ -22,6 +22,8 @@ from counterpoise.sources import (
     Delimiter,
     Row,
     bit,
+    columns_in,
+    filled,
     is_missing,
     read_tab,
     read_text,
@@ -44,7 +46,8 @@ class Params(Section):
     file: Below
     """Path of the table, below `ingest.root`."""
     image_column: Name
-    """Column with the path of the image, below `ingest.root`."""
+    """Column with the path of the image, below `ingest.root`; or a pattern of the path with columns in braces, such as
+    `train_images/{id}.png`."""
     label_column: Name
     """Column with the label, or with several labels; `label_columns` takes its place where given."""
     label_columns: Listed[Name]
@@ -122,7 +125,8 @@ def _wanted(params: Params) -> list[tuple[str, str]]:
     by_label = [("label_columns", name) for name in params.label_columns] or [("label_column", params.label_column)]
     others = [("join_columns", name) for name in params.join_columns]
     more = [(key, name) for key in ("group_column", "split_column") if (name := getattr(params, key))]
-    return [("image_column", params.image_column), *by_label, *others, *more]
+    images = [("image_column", name) for name in columns_in(params.image_column)]
+    return [*images, *by_label, *others, *more]
 
 
 def _refuse_delimiter(path: Path, text: str, params: Params) -> None:
@@ -193,7 +197,7 @@ def _binary(header: Sequence[str], body: Sequence[Sequence[str]], params: Params
     columns = {
         name.strip(): {bit(cells[place]) for cells in body if len(cells) > place}
         for place, name in enumerate(header)
-        if name.strip() not in ("", params.image_column, params.group_column)
+        if name.strip() not in ("", *columns_in(params.image_column), params.group_column)
     }
     return [name for name, cells in columns.items() if cells and cells <= {*TRUE, *FALSE}]
 
@@ -213,9 +217,9 @@ def _rows(path: Path, table: Table, params: Params) -> list[Row]:
             names = tuple(name for name in params.label_columns if _is_one(path, number, name, cells[places[name]]))
         else:
             names = labels.parse(cells[places[params.label_column]], params.label_separator)
-        image, group, split = (
-            cells[places[name]].strip() if name else ""
-            for name in (params.image_column, params.group_column, params.split_column)
+        image = filled(params.image_column, {name: cells[places[name]] for name in columns_in(params.image_column)})
+        group, split = (
+            cells[places[name]].strip() if name else "" for name in (params.group_column, params.split_column)
         )
         rows.append(Row(where, image, names, group, _split(path, number, params.split_column, split)))
     return rows

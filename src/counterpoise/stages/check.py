@@ -194,7 +194,7 @@ def _options_named(options: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[s
             yield f"detector.options.{switch}.{name}", name, SWITCHES[switch].names()
 
 
-def _missing(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
+def missing(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
     """Name images and weights that are not there, and folders that lead into an output of the pipeline by a link."""
     for section, key in data.BRINGS:
         place = content[section][key]
@@ -296,7 +296,7 @@ def main(root: Path) -> None:
     """
     content = config.load(root)
     outlines.recall(root)
-    faults = [_cut(line) for line in problems(content)] or list(_missing(root, content))
+    faults = [_cut(line) for line in problems(content)] or list(missing(root, content))
     outlines.keep(root)
     if faults:
         raise InputError("\n".join([*faults, *undo(root, content, faults), f"Fix {PATH} and run `dvc repro` again."]))

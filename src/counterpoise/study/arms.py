@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from counterpoise import config, tasks
+from counterpoise import config
 from counterpoise.config import InputError, Name, Section, Seed, suggest
-from counterpoise.stages import check, embed, ingest, split, tile
-from counterpoise.study import experiment
+from counterpoise.stages import ingest, split, tile
+from counterpoise.study import experiment, tasks
+from counterpoise.study.keys import declared, leaves, within
 
 FOLDER = "study"
 PATH = "study/params.yaml"
-CHANGEABLE = ("oversample", "model", "weighting", "losses", "train", "predict", "decide")
-"""Sections of `params.yaml` that an arm may change."""
 PRESETS = "presets/study"
 """Arms for other tasks than that of the default problem, a file for each."""
 BEFORE = (ingest.Params, split.Params, tile.Params)
@@ -44,10 +43,11 @@ class Study(Section):
     """K, in 3..100: one fold of train and validation tests, the next one validates, the others train; each in turn."""
     repeats: int = Field(ge=1, le=100)
     """R, in 1..100: how many times the images get new folds."""
-    figure: Literal["balanced_accuracy", "macro_f1", "average_precision", "mean_average_precision"]
+    figure: Literal["balanced_accuracy", "macro_f1", "average_precision", "mean_average_precision", "ap50", "ap"]
     """The figure that verdicts are about; all others only describe. `balanced_accuracy`: mean recall of the classes,
     for one class per image; `macro_f1`: mean F1 of the classes; `average_precision`: of the class that matters;
-    `mean_average_precision`: the mean over the classes."""
+    `mean_average_precision`: the mean over the classes. Of boxes alone `ap50`, the mean over the classes at an IoU of
+    0.5, and `ap`, the same at IoUs of 0.5 to 0.95."""
     view: Literal["raw", "calibrated", "decided"]
     """The view that verdicts are about. `raw`: the model's own probabilities, and the most probable class;
     `calibrated`: the same with calibrated probabilities; `decided`: under the rule of section `decide`."""
@@ -157,7 +157,7 @@ def parse(text: str, content: Mapping[str, Any]) -> Plan:
     faults = [f"{PATH}: {fault}" for fault in _faults(study, entries, content)]
     if not faults:
         plan = Plan(study, tuple(_arm(name, entry, study.every, content) for name, entry in entries.items()))
-        faults = [f"{PATH}: {fault}" for fault in _faults_of_trials(plan)]
+        faults = [f"{PATH}: {fault}" for fault in _faults_of_trials(plan, tasks.find(content["task"]))]
     if faults:
         raise InputError("\n".join(config.shorten(faults)))
     return plan
@@ -165,11 +165,6 @@ def parse(text: str, content: Mapping[str, Any]) -> Plan:
 
 def _refuse(content: Mapping[str, Any]) -> None:
     """Refuse what cannot be compared by cross-fitting."""
-    if tasks.find(content["task"]).HAS_BOXES:
-        raise InputError(
-            f"{config.PATH}: task is {content['task']!r}, and a study compares heads and networks for the labels of "
-            "images, not detectors; set task to 'multiclass' or 'multilabel', and build again"
-        )
     if content["split"]["blocks"]["size_px"] is not None:
         raise InputError(
             f"{config.PATH}: split.blocks.size_px is not null, and blocks cannot be given new folds: neighbours would "
@@ -186,7 +181,12 @@ def _arm(name: str, entry: _Arm, every: Mapping[str, Any], content: Mapping[str,
 
 def _faults(study: Study, entries: Mapping[str, _Arm], content: Mapping[str, Any]) -> Iterator[str]:
     """Name what is wrong with names, controls and keys, before any value is looked at."""
-    known = list(leaves(content))
+    known, task = list(leaves(content)), tasks.find(content["task"])
+    if study.figure not in task.FIGURES:
+        yield (
+            f"figure is {study.figure!r}, which is of other labels, not {content['task']!r}; "
+            f"{suggest(study.figure, task.FIGURES)}"
+        )
     if not entries:
         yield "arms is empty; list a control and the arms to compare with it"
     for fault in _faults_of_keys(study.every, known, content):
@@ -232,20 +232,22 @@ def _settings(entry: _Arm) -> int:
 
 
 def _faults_of_keys(keys: Mapping[str, Any], known: Sequence[str], content: Mapping[str, Any]) -> Iterator[str]:
-    stored = content["model"]["freeze"] == "backbone"
+    sections = tasks.find(content["task"]).CHANGEABLE
     before = {key for params in BEFORE for key in declared(params)} - set(split.ONLY_CHECKED)
-    of_features = set(declared(embed.Params)) if stored else set()
+    wrong = list(tasks.find(content["task"]).faults_of_keys(keys, content))
+    yield from wrong
     for key in keys:
         if key == "loss":
             yield "write the loss as `loss:` of the arm"
-        elif any(_within(key, one) or _within(one, key) for one in before):
+        elif any(within(key, one) or within(one, key) for one in before):
             yield f"{key} changes what comes before `oversample`, which all arms share; set it in {config.PATH}"
-        elif any(_within(key, one) or _within(one, key) for one in of_features):
-            yield f"{key} changes the stored features, which all arms share; set it in {config.PATH}"
+        elif any(fault.startswith(f"{key} ") for fault in wrong):
+            continue
         elif key not in known:
-            beside = [name for name in known if _is_changeable(name) and _within(name, key.rpartition(".")[0])]
-            yield f"{key} is not a parameter; {suggest(key, beside or CHANGEABLE)}"
-        elif not _is_changeable(key):
+            under = key.rpartition(".")[0]
+            beside = [name for name in known if _is_changeable(name, sections) and within(name, under)]
+            yield f"{key} is not a parameter; {suggest(key, beside or sections)}"
+        elif not _is_changeable(key, sections):
             yield f"{key} changes nothing of what is compared; remove it"
 
 
@@ -256,50 +258,32 @@ def _faults_of_losses(entry: _Arm) -> Iterator[str]:
         if not values:
             yield f"grid of {key} has no values; list some, or remove it"
     for key in (*entry.params, *entry.grid):
-        if _within(key, "losses") and not _within(key, f"losses.{entry.loss}"):
+        if within(key, "losses") and not within(key, f"losses.{entry.loss}"):
             yield f"{key} has no effect with loss {entry.loss!r}; remove it"
 
 
-def _faults_of_trials(plan: Plan) -> Iterator[str]:
-    """Name parameters that are out of range or exclude each other, and arms of another solver than their control."""
+def _faults_of_trials(plan: Plan, task: tasks.StudiedTask) -> Iterator[str]:
+    """Name parameters that are out of range or exclude each other, and arms unlike their control in what they share."""
     by_name = {arm.name: arm for arm in plan.arms}
     for arm in plan.arms:
-        found = dict.fromkeys(fault for trial in arm.trials for fault in check.problems(trial))
+        found = dict.fromkeys(fault for trial in arm.trials for fault in task.faults(trial))
         yield from (f"arm {arm.name!r}: {fault.removeprefix(f'{config.PATH}: ')}" for fault in found)
-        if arm.control is not None:
-            own, other = ({trial["train"]["solver"] for trial in one.trials} for one in (arm, by_name[arm.control]))
+        for name, what in task.ALIKE.items() if arm.control is not None else ():
+            section, key = name.split(".")
+            pair = (arm, by_name[arm.control or ""])
+            own, other = ({trial[section][key] for trial in one.trials} for one in pair)
             if own != other or len(own) > 1:
                 yield (
-                    f"arm {arm.name!r}: train.solver is {_listed(own)}, and that of its control {arm.control!r} is "
-                    f"{_listed(other)}, "
-                    "so that the solver would be compared, not the remedy; name a control with the same solver"
+                    f"arm {arm.name!r}: {name} is {_listed(own)}, and that of its control {arm.control!r} is "
+                    f"{_listed(other)}, so that the {what} would be compared, not the remedy; name a control with the "
+                    f"same {what}"
                 )
 
 
-def _listed(names: Iterable[str]) -> str:
+def _listed(names: Iterable[Any]) -> str:
     return " or ".join(map(repr, sorted(names)))
 
 
-def leaves(content: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """List the dotted names of all parameters, and of the mappings that a parameter may be."""
-    for key, value in content.items():
-        yield above + key
-        if isinstance(value, Mapping):
-            yield from leaves(value, f"{above}{key}.")
-
-
-def declared(section: type[BaseModel], above: str = "") -> Iterator[str]:
-    """List the dotted names of what a set of parameters declares, down to what is no section."""
-    for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from declared(field.annotation, f"{above}{name}.")
-        else:
-            yield above + name
-
-
-def _within(key: str, owner: str) -> bool:
-    return key == owner or key.startswith(f"{owner}.")
-
-
-def _is_changeable(key: str) -> bool:
-    return key.partition(".")[0] in CHANGEABLE and "." in key
+def _is_changeable(key: str, sections: Collection[str]) -> bool:
+    owner, dot, _ = key.partition(".")
+    return owner in sections and (bool(dot) or owner == "box_loss")

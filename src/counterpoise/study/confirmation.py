@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from counterpoise import storage
 from counterpoise.artifacts import splits
 from counterpoise.config import InputError
 from counterpoise.engine.threads import one_thread
-from counterpoise.study import cells, comparison, experiment, figures, verdicts
+from counterpoise.study import comparison, experiment, tasks, verdicts
 from counterpoise.study.arms import Arm, Plan, Study
-from counterpoise.study.cells import Cell, Tested
-from counterpoise.study.comparison import Images
+from counterpoise.study.cells import Cell
+from counterpoise.study.images import Images
 from counterpoise.study.results import Confirmation, Row
+from counterpoise.study.tasks import AnyTested
 from counterpoise.study.verdicts import Estimate, NoVerdict, Verdict
 
 
@@ -54,25 +53,25 @@ def _compare(root: Path, study: Study, arm: Arm, control: Arm, of: Images, task:
     if (units := int(held.min())) < (needed := of.needed(classes)):
         rarest = of.names[classes[int(held.argmin())]]
         return NoVerdict(f"test holds {units} independent images of class {rarest!r}; at least {needed} are needed")
-    values, phi = [], []
+    values, phi, judging = [], [], tasks.find(task)
     for one in (arm, control):
-        variant = _on_test(one, data, study).variants[study.view]
-        values.append(figures.value(study.figure, test.truth, variant, classes))
-        phi.append(np.bincount(test.unit, figures.influences(study.figure, test.truth, variant, classes)))
+        tested = _on_test(root, one, data, study, task)
+        values.append(judging.value(study.figure, test, tested, study.view, classes))
+        phi.append(judging.influences(study.figure, test, tested, study.view, classes))
     variance = units / (units - 1) * float(((phi[0] - phi[1]) ** 2).sum())
-    if variance > 0 and figures.FIGURES[study.figure].counts_decisions:
+    if variance > 0 and judging.FIGURES[study.figure].counts_decisions:
         variance = max(variance, verdicts.of_one_unit(held))
     found = Estimate(values[0] - values[1], variance, 0.0, units, 2)
     return verdicts.judge(found, comparisons=1, margin=study.margin)
 
 
-def _on_test(arm: Arm, data: experiment.Data, study: Study) -> Tested:
+def _on_test(root: Path, arm: Arm, data: experiment.Data, study: Study, task: str) -> AnyTested:
     """Train every setting of an arm on train, and take the one with the least loss on validation."""
     split_of = {
         image_id: name for name, part in data.splits.items() for image_id in part.tiles.table["image_id"].tolist()
     }
-    tested = []
+    tested: list[AnyTested] = []
     for trial, content in enumerate(arm.trials):
         cell = Cell(arm.name, trial, 0, 0, {**content}, split_of, study.seed)
-        tested.append(cells.compute(cell, data))
+        tested.append(tasks.find(task).compute(cell, root, splits.NAMES))
     return comparison.best(tested)

@@ -15,7 +15,11 @@ NOUNS = {
     "macro_f1": "macro F1",
     "average_precision": "average precision",
     "mean_average_precision": "mean average precision",
+    "ap50": "AP50",
+    "ap": "AP",
 }
+DECIDING = ("balanced_accuracy", "macro_f1")
+"""Figures that count decisions; others rank."""
 
 
 @dataclass(frozen=True)

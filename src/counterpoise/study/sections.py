@@ -13,8 +13,7 @@ import numpy as np
 from counterpoise.report.facts import quote
 from counterpoise.report.parts import Fold, Part, Table, drawn
 from counterpoise.report.texts import write_count, write_value
-from counterpoise.study.figures import FIGURES
-from counterpoise.study.results import Row, Summary, in_order, typical
+from counterpoise.study.results import DECIDING, Row, Summary, in_order, typical
 from counterpoise.study.verdicts import LEAST_UNITS, NoVerdict, Verdict, Word, power
 from counterpoise.study.wording import sentence, signed, with_interval
 
@@ -150,7 +149,7 @@ def _views(summary: Summary) -> Part | None:
     seen = (
         "An arm whose raw mark is far to the right, and whose decided mark is near 0, only moved the threshold: "
         "the rule of the pipeline does the same for the control."
-        if FIGURES[summary.study.figure].counts_decisions
+        if summary.study.figure in DECIDING
         else f"No threshold changes {summary.noun}, and calibration hardly does, so the three marks lie close together."
     )
     return Part(
@@ -176,7 +175,13 @@ def _calibration(summary: Summary) -> Part | None:
     from counterpoise.study import charts
 
     looks = {view: charts.VIEWS[view] for view in ("raw", "calibrated")}
-    losses = {row.name: {view: row.means[view]["log_loss"] for view in looks} for row in summary.rows if row.means}
+    losses = {
+        row.name: {view: row.means[view]["log_loss"] for view in looks}
+        for row in summary.rows
+        if row.means and "log_loss" in row.means["raw"]
+    }
+    if not losses:
+        return None
     ends = charts.ends([value for own in losses.values() for value in own.values()], None)
 
     def draw(rows: Sequence[Row], title: str) -> alt.LayerChart:
@@ -313,6 +318,8 @@ def _table(summary: Summary) -> Part:
     columns += [("calibrated", "average_precision", f"average precision of {summary.positive}")]
     columns += [("calibrated", "log_loss", "log loss")]
     columns += [("calibrated", "calibration_error", "calibration error")]
+    known = {figure for row in summary.rows if row.means for figure in row.means["calibrated"]}
+    columns = [column for column in columns if column[1] in known or not known]
     rows = [
         (
             row.name,

@@ -18,12 +18,13 @@ from tqdm import tqdm
 from counterpoise import storage
 from counterpoise.config import InputError, shorten
 from counterpoise.stages import alone, split
-from counterpoise.study import cells, comparison, dvc_lock, experiment, page, results, summary
+from counterpoise.study import cells, comparison, dvc_lock, experiment, page, results, summary, tasks
 from counterpoise.study.arms import FOLDER, PATH, Arm, Plan
-from counterpoise.study.cells import Engine, Job, Tested
-from counterpoise.study.comparison import Images, Ints
+from counterpoise.study.cells import Engine, Job
 from counterpoise.study.confirmation import confirm
+from counterpoise.study.images import Images, Ints
 from counterpoise.study.results import Row, Summary
+from counterpoise.study.tasks import AnyTested, StudiedTask
 from counterpoise.study.verdicts import NoVerdict, Verdict
 
 SECONDS = f"{FOLDER}/seconds.csv"
@@ -43,6 +44,11 @@ class Setup:
     fold: Ints
     jobs: Mapping[str, Sequence[Job]]
 
+    @property
+    def task(self) -> StudiedTask:
+        """How a cell is computed and read."""
+        return tasks.find(self.images.task)
+
 
 def run(root: Path, content: Mapping[str, Any], plan: Plan, names: Sequence[str], engine: Engine) -> Summary:
     """Train what is missing, judge, read test if there is a winner, and write the results.
@@ -61,7 +67,7 @@ def run(root: Path, content: Mapping[str, Any], plan: Plan, names: Sequence[str]
     with alone(root, "study"):
         setup = prepare(root, content, plan)
         faults = train(setup, [arm.name for arm in plan.chosen(names)], engine)
-        trained = {arm.name: _read(setup.jobs[arm.name]) for arm in plan.arms}
+        trained = {arm.name: _read(setup.task, setup.jobs[arm.name]) for arm in plan.arms}
         tested = {name: {place: comparison.best(own) for place, own in some.items()} for name, some in trained.items()}
         rows = judge(setup, tested, faults)
         best = results.winner(rows)
@@ -95,10 +101,11 @@ def prepare(root: Path, content: Mapping[str, Any], plan: Plan) -> Setup:
     data = experiment.read(root, cells.SPLITS)
     images = comparison.images(data, content["task"])
     fold = comparison.assign(images, plan.study, content["task"])
-    digest = cells.digest_of_data(root)
+    task = tasks.find(content["task"])
+    digest = task.digest_of_data(root)
     jobs = defaultdict(list)
     for cell in comparison.cells(images, fold, plan.arms, plan.study):
-        jobs[cell.arm].append(Job(cell, root, root / cells.FOLDER / f"{cells.key(cell, digest)}.npz"))
+        jobs[cell.arm].append(Job(cell, root, root / cells.FOLDER / f"{task.key(cell, digest)}.npz"))
     return Setup(plan, images, fold, jobs)
 
 
@@ -108,10 +115,11 @@ def train(setup: Setup, names: Sequence[str], engine: Engine) -> dict[Path, str]
     Returns:
         File of a cell -> why it failed. Arms of the same parameters share their cells.
     """
-    waiting = {job.path: job for name in names for job in setup.jobs[name] if cells.read(job.path) is None}
+    waiting = {job.path: job for name in names for job in setup.jobs[name] if setup.task.read(job.path) is None}
+    setup.task.prepare(list(waiting.values()))
     faults: dict[Path, str] = {}
     with tqdm(total=len(waiting), unit="training", desc="study", file=sys.stderr, disable=not waiting) as bar:
-        for done in engine(cells.work, list(waiting.values())) if waiting else ():
+        for done in engine(setup.task.work, list(waiting.values())) if waiting else ():
             bar.update()
             if done.fault is not None:
                 faults[done.job.path] = done.fault
@@ -119,18 +127,18 @@ def train(setup: Setup, names: Sequence[str], engine: Engine) -> dict[Path, str]
     return faults
 
 
-def _read(jobs: Sequence[Job]) -> dict[Place, list[Tested]]:
+def _read(task: StudiedTask, jobs: Sequence[Job]) -> dict[Place, list[AnyTested]]:
     """Read every setting of every repeat and fold; empty unless all are there."""
-    trials: dict[Place, list[Tested]] = defaultdict(list)
+    trials: dict[Place, list[AnyTested]] = defaultdict(list)
     for job in jobs:
-        tested = cells.read(job.path)
+        tested = task.read(job.path)
         if tested is None:
             return {}
         trials[job.cell.repeat, job.cell.fold].append(tested)
     return trials
 
 
-def judge(setup: Setup, tested: Mapping[str, Mapping[Place, Tested]], faults: Mapping[Path, str]) -> list[Row]:
+def judge(setup: Setup, tested: Mapping[str, Mapping[Place, AnyTested]], faults: Mapping[Path, str]) -> list[Row]:
     """Give every arm its verdict, or the reason why it has none.
 
     Args:
@@ -163,7 +171,7 @@ def judge(setup: Setup, tested: Mapping[str, Mapping[Place, Tested]], faults: Ma
     return rows
 
 
-def _write(root: Path, result: Summary, trained: Mapping[str, Mapping[Place, Sequence[Tested]]]) -> None:
+def _write(root: Path, result: Summary, trained: Mapping[str, Mapping[Place, Sequence[AnyTested]]]) -> None:
     """Write the results, which git keeps, and how long the arms took, which it does not."""
     seconds = {name: sum(one.seconds for own in some.values() for one in own) for name, some in trained.items() if some}
     taken = "".join(f"{name},{own:.2f}\n" for name, own in seconds.items())
@@ -243,18 +251,19 @@ def measure(root: Path, content: Mapping[str, Any], plan: Plan, chosen: Sequence
     """
     faults = []
     with alone(root, "study"):
-        jobs = prepare(root, content, plan).jobs
+        setup = prepare(root, content, plan)
         for arm in chosen:
-            job = jobs[arm.name][0]
-            if cells.read(job.path) is None:
+            job = setup.jobs[arm.name][0]
+            if setup.task.read(job.path) is None:
+                setup.task.prepare([job])
                 print(f"training arm {arm.name!r} once, to estimate the time", file=sys.stderr, flush=True)
-                fault = cells.work(job).fault
+                fault = setup.task.work(job).fault
             else:
                 fault = None
             if fault is not None:
                 faults.append(f"arm {arm.name!r} failed: {fault}")
                 continue
-            tested = cells.read(job.path)
+            tested: AnyTested | None = setup.task.read(job.path)
             assert tested is not None, "it was written just now"
             return tested.seconds / trainings([arm]) * len(arm.trials)
     raise InputError("\n".join(shorten(faults)))

@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from counterpoise import losses, seeds
 from counterpoise.config import PATH, InputError
+from counterpoise.dataset.inputs import FeatureInputs
 from counterpoise.engine import process_group
 from counterpoise.engine.precision import Float32, mixed
 from counterpoise.networks.devices import Compute
-from counterpoise.networks.network import Network
 from counterpoise.training import averaging, batching, lr_schedule
 from counterpoise.training.checkpoints import Checkpoint
 from counterpoise.training.curriculum import Curriculum, Goal
@@ -172,8 +172,9 @@ def _learner(
         weight_decay=params.weight_decay,
         rate_fracs=teaching.rate_fracs(network, params.first_rate_frac),
     )
-    alone_on_features = process_group.count() == 1 and not isinstance(network, Network)
-    arithmetic = Float32() if alone_on_features else mixed(compute.device, compute.precision)
+    in_float32 = compute.precision == torch.float32 or isinstance(curriculum.train.inputs, FeatureInputs)
+    alone = process_group.count() == 1
+    arithmetic = Float32() if alone and in_float32 else mixed(compute.device, compute.precision)
     compiled = _compiled(network) if params.compile else network
     average = averaging.Average(network, params.ema).to(compute.device)
     return _Learner(network, compiled, module, average, optimizer, arithmetic, compute.device, teaching)

@@ -1,10 +1,13 @@
 """Every box loss: values by hand, limits, and gradients that are finite and right."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torchvision.ops import box_iou
 
 from counterpoise.config import InputError
 from counterpoise.detection import box_losses
@@ -99,9 +102,31 @@ def test_gradients_are_those_of_finite_differences_on_small_boxes(name: str) -> 
     target = target.clone()
 
     if name == "ciou":  # the weight of the aspect ratio is a constant of the gradient, as its source says
-        assert torch.isfinite(_gradient(module, moved, target, params)).all()
+        wanted = _differences(_with_weight_of(moved, target), moved)
+        torch.testing.assert_close(_gradient(module, moved, target, params), wanted, atol=1e-6, rtol=1e-5)
         return
     assert torch.autograd.gradcheck(lambda x: module.loss(x, target, params), moved.requires_grad_())
+
+
+def _with_weight_of(boxes: Tensor, target: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return the sum of `ciou` as a function of boxes, the weight of the aspect ratio being that of some boxes."""
+
+    def ratio(of: Tensor) -> Tensor:
+        return torch.atan((of[:, 2] - of[:, 0]) / (of[:, 3] - of[:, 1]))
+
+    def different(of: Tensor) -> Tensor:
+        return 4 / math.pi**2 * (ratio(target) - ratio(of)) ** 2
+
+    diou: Any = box_losses.find("diou")
+    iou = box_iou(boxes, target).diagonal()
+    weight = different(boxes) / (1 - iou + different(boxes))
+    return lambda of: (diou.loss(of, target, diou.Params()) + weight * different(of)).sum()
+
+
+def _differences(of: Callable[[Tensor], Tensor], at: Tensor, step: float = 1e-6) -> Tensor:
+    """Compute the gradient by central differences."""
+    steps = step * torch.eye(at.numel(), dtype=at.dtype).reshape(-1, *at.shape)
+    return torch.stack([(of(at + one) - of(at - one)) / (2 * step) for one in steps]).reshape(at.shape)
 
 
 def _gradient(module: Any, predicted: Tensor, target: Tensor, params: Any) -> Tensor:
@@ -130,6 +155,15 @@ def test_large_offsets_in_half_precision_do_not_overflow(name: str) -> None:
     found = module.loss(predicted, torch.zeros(2, 4), params)
     assert found.dtype == torch.float32
     assert torch.isfinite(found).all()
+
+
+@pytest.mark.parametrize("log_variance", [-1e4, -89.0, 89.0, 1e4])
+def test_kl_is_finite_however_sure_or_unsure_the_network_is(log_variance: float) -> None:
+    module = box_losses.find("kl")
+    for error in (0.0, 0.5, 1e4):
+        predicted = torch.tensor([[error, 0, 0, 0, *[log_variance] * 4]])
+        assert torch.isfinite(module.loss(predicted, torch.zeros(1, 4), module.Params())).all()
+        assert torch.isfinite(_gradient(module, predicted, torch.zeros(1, 4), module.Params())).all()
 
 
 @pytest.mark.parametrize(("alpha", "gamma"), [(0.1, 5.0), (10.0, 1e-3), (10.0, 5.0)])

@@ -1,5 +1,7 @@
 """Every rule of prime samples: values by hand, the plain method as a limit, and gradients."""
 
+import resource
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,6 +82,28 @@ def test_equal_ranks_of_all_classes_weigh_the_same() -> None:
     weights = isr.class_weights(of, PARAMS["isr"])
     assert weights[0] == weights[3]
     assert (weights / weights[0]).tolist() == pytest.approx([1, 4 / 9, 1 / 9, 1])
+
+
+def test_ranks_are_those_of_comparing_all_pairs() -> None:
+    generator = torch.Generator().manual_seed(0)
+    of = positives((torch.randint(0, 9, (60,), generator=generator) / 9).tolist())
+    labels = torch.randint(0, 3, (60,), generator=generator)
+    of = replace(of, labels=labels, objects=3 * torch.randint(0, 9, (60,), generator=generator) + labels)
+    ious, rows = of.ious.tolist(), range(60)
+    of_object = [
+        sum(bool(of.objects[a] == of.objects[b]) and (-ious[a], a) < (-ious[b], b) for a in rows) for b in rows
+    ]
+    keys = list(zip(of_object, [-iou for iou in ious], rows, strict=True))
+    wanted = [sum(bool(labels[a] == labels[b]) and keys[a] < keys[b] for a in rows) for b in rows]
+    assert isr.ranks(of).tolist() == wanted
+
+
+def test_ten_thousand_positives_are_ranked_without_comparing_pairs() -> None:
+    """A picture with 500 objects and several anchors for each; ten thousand squared are 100 MB for each comparison."""
+    of = positives(torch.rand(10_000, generator=torch.Generator().manual_seed(0)).tolist())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert isr.ranks(of).sort().values.equal(torch.arange(10_000))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
 def test_equal_ious_have_different_ranks() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from counterpoise.report.facts import Facts, counted, listed, quote
 from counterpoise.report.parts import Part
-from counterpoise.report.sections import boxes
+from counterpoise.report.sections import box_samples, boxes
 from counterpoise.report.summary import HeadlineFigure, headline_figure
 from counterpoise.report.tasks import multilabel
 from counterpoise.report.tasks.multilabel import JUDGED_BY as JUDGED_BY
@@ -33,7 +33,7 @@ def parts(facts: Facts) -> list[Part]:
     of = facts.boxes
     if of is None:
         return multilabel.parts(facts)
-    rarer = boxes.density(facts)
+    rarer, samples = boxes.density(facts), box_samples.in_training(facts, of)
     return [
         boxes.outcome(facts, of),
         boxes.curves(facts, of),
@@ -41,6 +41,7 @@ def parts(facts: Facts) -> list[Part]:
         boxes.sizes(facts),
         *((rarer,) if rarer else ()),
         boxes.in_data(facts, of),
+        *((samples,) if samples else ()),
         *_of_images(multilabel.parts(facts)),
     ]
 

@@ -1,0 +1,1 @@
+"""What people should label next, and which labels they should look at again."""
