@@ -22,7 +22,7 @@ from counterpoise.artifacts import scenes as scenes_file
 from counterpoise.demos import scenes as demo
 from counterpoise.report import model_card
 from counterpoise.revisions import checkout, comment, comparable
-from counterpoise.revisions.run import read
+from counterpoise.revisions.run import Run, read
 from counterpoise.stages import decide, evaluate, ingest, oversample, report, split, tile
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -150,14 +150,14 @@ def test_the_comment_of_a_pull_request_compares_boxes_on_the_same_scenes(
     perturbed.write(tmp_path, missed=0.6, false_per_image=9.0)
     for stage in (decide, evaluate):
         stage.main(tmp_path, config.read(tmp_path, stage.Params))
-    runs = []
+    runs: list[Run] = []
     for folder in (root, tmp_path):
         (folder / "dvc.lock").write_text("stages: {}")
         monkeypatch.setattr(checkout, "fetch", copied(folder))
         runs.append(read(folder, None, folder.name))
         (folder / "dvc.lock").unlink()
-    assert comparable.obstacles(*runs) == []
-    text = comment.write(comment.Change(*runs, (), {}, (), ()))
+    assert comparable.obstacles(runs[0], runs[1]) == []
+    text = comment.write(comment.Change(runs[0], runs[1], (), {}, (), ()))
     row = next(line for line in text.splitlines() if line.startswith("| box average precision |"))
     assert re.search(r"\| -0\.\d+ \[-0\.\d+, -?0\.\d+\] \|", row)
     assert re.search(r"^\| `panel` \| \d+ \| [\d.]+ → [\d.]+ \|", text, re.MULTILINE)

@@ -1,5 +1,7 @@
 """Features where the box was predicted: the plain convolution as a limit, shifts and sides by hand."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -97,8 +99,13 @@ def test_a_box_that_is_no_number_sees_what_its_anchor_sees() -> None:
 def test_offsets_stay_finite_where_half_precision_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     import torchvision
 
-    seen = []
-    monkeypatch.setattr(torchvision.ops, "deform_conv2d", lambda of, where, *_, **__: seen.append(where) or of)
+    seen: list[torch.Tensor] = []
+
+    def noted(of: torch.Tensor, where: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        seen.append(where)
+        return of
+
+    monkeypatch.setattr(torchvision.ops, "deform_conv2d", noted)
     after_regression.convolve(
         features().half(), torch.full((2, 6, 5, 4), 3e38), anchors(), stride=STRIDE, weight=weights()[0], bias=None
     )

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.deployment import test_predictor as small
 
 from counterpoise import images
-from counterpoise.artifacts import model
+from counterpoise.artifacts import decision, model
 from counterpoise.dataset import inputs
 from counterpoise.deployment import detector, predictor
 from counterpoise.images import Pixels
@@ -30,7 +30,7 @@ def test_probabilities_are_those_of_predict_and_features_those_of_the_backbone(
     said: list[str] = []
     given = [File(path, path.name) for path in [*paths, tmp_path / "bad.png"]]
     found = list(image_candidates.read(tmp_path, content, given, "crack", said.append))
-    expected = predictor.answer(tmp_path, paths, content, top=3)
+    expected = predictor.answer(tmp_path, paths, content, decision.read(tmp_path))
     assert [one.path for one in found] == paths
     for one, answer in zip(found, expected, strict=True):
         assert one.prob == pytest.approx(dict(answer.ranked)["crack"], abs=1e-6)

@@ -40,7 +40,9 @@ def table(path: Path, *rows: str) -> Path:
 def test_a_confirmed_suspect_changes_the_table_of_labels_and_nothing_else(images: pd.DataFrame, tmp_path: Path) -> None:
     ids = images["image_id"].to_numpy().astype(str)
     truth = np.array([[True, False], [False, True], [False, True]])
-    of = Images(ids, truth, np.array([0, 0, 1]), CLASSES, 1, one_class=True)
+    of = Images(
+        ids, truth, np.array([0, 0, 1]), CLASSES, 1, one_class=True, least=5, of_positive=frozenset(), task="multiclass"
+    )
     lines = corrections.lines([Suspect(1, (1,), (0,), -0.5), Suspect(2, (1,), (0,), -0.25)], of)
     path = tmp_path / "suspects.csv"
     corrections.write(path, lines)

@@ -36,9 +36,15 @@ def made(root: Path) -> tiles.Tiles:
 
 def lesson(again: str = "dihedral", epochs: tuple[int, ...] = (7, 6, 5), **changes: Any) -> Lesson:
     views = Views("standard", 3, 0.3, np.array([2, 1]), box_examples.Pasting([], 1.0, 1))
-    return Lesson(
-        **({"draws": DRAWS, "names": NAMES, "views": views, "again": again, "seed": 5, "epochs": epochs} | changes)
-    )
+    given: dict[str, Any] = {
+        "draws": DRAWS,
+        "names": NAMES,
+        "views": views,
+        "again": again,
+        "seed": 5,
+        "epochs": epochs,
+    }
+    return Lesson(**(given | changes))
 
 
 def test_they_are_the_pictures_and_boxes_that_training_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +56,7 @@ def test_they_are_the_pictures_and_boxes_that_training_draws(tmp_path: Path, mon
     found = training_samples.seen(train, BOXES, lesson())
     inputs = BoxInputs(
         tiles=train,
-        boxes=dict(iter(BOXES.groupby("tile_id"))),
+        boxes={str(name): own for name, own in BOXES.groupby("tile_id")},
         names=NAMES,
         rows=np.array([0, 1, 1, 1]),
         views=DRAWS["view"].to_numpy(),

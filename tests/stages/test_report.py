@@ -371,8 +371,8 @@ def test_the_model_card_quotes_the_notice_and_says_where_there_is_none(tmp_path,
 def test_the_model_card_lists_each_variant_and_every_warning_of_the_page(tmp_path, build):
     build(tmp_path, test_counts=(10, 3))
     text = carded(tmp_path)
-    scores = plots.read(tmp_path, "scores").set_index(["figure", "way"])
-    cells = [f"{scores.loc[('balanced_accuracy', way), 'value']:.3f} [" for way in ("raw", "calibrated", "decided")]
+    scores = plots.read(tmp_path, "scores").set_index(["figure", "way"])["value"].to_dict()
+    cells = [f"{scores['balanced_accuracy', way]:.3f} [" for way in ("raw", "calibrated", "decided")]
     row = next(line for line in text.splitlines() if line.startswith("| balanced accuracy |"))
     assert all(cell in part for cell, part in zip(cells, row.split("|")[2:5], strict=True))
     assert "**Not usable: only 3 test images show “rare”.**" in text
@@ -707,7 +707,7 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path, build):
         | {"unlabelled": "data/unlabelled", "at_least": 0, "min_positives": 5, "search_positives": 1000, "density": {}}
     )
     matters = decide.Matters(Positive("panel", "as evaluate.positive states it"), ())
-    asked = evaluate.Evaluate(positive="panel", at_prevalence=(), resamples=100)
+    scored = evaluate.Evaluate(positive="panel", at_prevalence=(), resamples=100)
     ledger = (
         prior_ledger.Line(
             "split", "train", prior_ledger.factors((2862, 138), (784, 784), (3000, 1568), task="multiclass")
@@ -715,7 +715,7 @@ def test_the_fall_of_system_a_is_explained_by_its_prevalence(tmp_path, build):
     )
     chosen = decide.choose(val, opened, ledger, settings, matters)
     assert chosen.val_decided[1] == (674, 67, 110, 717)
-    _, tables = evaluate.score(test, chosen, asked, seed=0)
+    _, tables = evaluate.score(test, chosen, scored, seed=0)
     build(tmp_path, names)  # the rest of the artifacts
     predictions.write(tmp_path, "test", test)
     decision.write(tmp_path, chosen)

@@ -19,10 +19,11 @@ from tests.test_detectors import run, write
 import counterpoise
 from counterpoise import config
 from counterpoise.config import InputError
-from counterpoise.dataset import inputs
-from counterpoise.detection import building
-from counterpoise.stages import embed, ingest, oversample, split, tile
+from counterpoise.dataset import box_examples, inputs
+from counterpoise.detection import box_losses, building, detectors
+from counterpoise.stages import embed, ingest, oversample, split, tile, train
 from counterpoise.study import arms, cells, comparison, dvc_lock, page, results, study, summary, tasks, verdicts
+from counterpoise.study import experiment as whole_experiment
 from counterpoise.study.cells import Done, Job
 from counterpoise.study.detection import cells as box_cells
 from counterpoise.study.detection import experiment, figures, maps, packing
@@ -147,13 +148,13 @@ def test_no_fold_pastes_objects_of_another(built: Path, studied: Summary, monkey
     )
     setup = study.prepare(built, content, arms.parse(text, content))
     job, asked = setup.jobs["copy_paste"][0], []
-    collect = experiment.box_examples.collect
+    collect = box_examples.collect
 
     def noted(part: Any, *given: Any, **named: Any) -> Any:
         asked.append(set(part.table["image_id"]))
         return collect(part, *given, **named)
 
-    monkeypatch.setattr(experiment.box_examples, "collect", noted)
+    monkeypatch.setattr(box_examples, "collect", noted)
     assert box_cells.work(job).fault is None
     assert asked == [{image_id for image_id, name in job.cell.split_of.items() if name == "train"}]
 
@@ -183,7 +184,7 @@ def test_parameters_of_boxes_are_in_the_key_of_a_cell(built: Path) -> None:
     cell = study.prepare(built, content, arms.parse(TEXT, content)).jobs["plain"][0].cell
     key = box_cells.key(cell, "")
     for name, value in {"detector.neck": "pafpn", "box_loss": "giou", "tile.min_visible": 0.5}.items():
-        other = replace(cell, content=experiment.experiment.changed(cell.content, {name: value}))
+        other = replace(cell, content=whole_experiment.changed(cell.content, {name: value}))
         assert box_cells.key(other, "") != key, name
     assert box_cells.key(cell, "other boxes") != key
 
@@ -219,7 +220,7 @@ def test_the_preset_has_an_arm_for_every_switch_and_a_control_of_the_plain_detec
     plan = arms.parse(PRESET, SCENES)
     trials = [arm.trials[0] for arm in plan.arms]
     for switch, names in {
-        "name": building.detectors.names(),
+        "name": detectors.names(),
         "neck": ["none", "fpn", "pafpn"],
         "sampler": ["random", "hard_negative", "ohem", "iou_balanced", "every"],
         "prime": ["none", "carl", "isr", "pisa"],
@@ -228,7 +229,7 @@ def test_the_preset_has_an_arm_for_every_switch_and_a_control_of_the_plain_detec
         "proposals": ["rpn", "iou_uniform"],
     }.items():
         assert {trial["detector"][switch] for trial in trials} == set(names), switch
-    assert {trial["box_loss"] for trial in trials} == set(building.box_losses.names())
+    assert {trial["box_loss"] for trial in trials} == set(box_losses.names())
     assert {trial["detector"]["anchors"]["kind"] for trial in trials} == {"stated", "fitted", "guided"}
     assert {trial["train"]["epochs"] for trial in trials} == {plan.study.every["train.epochs"]}
     control = trials[0]
@@ -283,13 +284,13 @@ def test_what_pages_know_of_figures_is_what_tasks_say() -> None:
 
 
 def test_a_detector_on_stored_maps_finds_what_it_finds_on_pictures() -> None:
-    content = experiment.experiment.changed(
+    content = whole_experiment.changed(
         SCENES, {"model.backbone": "test_resnet", "detector.levels": [2, 3], "detector.anchors.sizes_px": [16, 32]}
     )
-    params = experiment.section(experiment.train.Params, content)
+    params = experiment.section(train.Params, content)
     shapes = building.shapes(params.detector, np.zeros((0, 2)), 0)
     plan = building.plan_of("test_resnet", 2, 64, params.detector, "smooth_l1", {"beta": 0.1}, shapes)
-    whole = building.build(plan, "none", 3).eval()
+    whole: Any = building.build(plan, "none", 3).eval()
     images = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         levels = list(whole.maps(images).values())
@@ -349,7 +350,7 @@ def test_figures_by_hand() -> None:
     assert figures.value("average_precision", ONE, "raw", [0]) == pytest.approx(expected)
     raw, calibrated, decided = (figures.value("macro_f1", ONE, view, [0]) for view in cells.VIEWS)
     assert raw == pytest.approx(2 * 2 / (3 + 4))
-    assert (calibrated, decided) == (pytest.approx(2 * 1 / (2 + 4)), pytest.approx(2 * 1 / (2 + 4)))
+    assert [calibrated, decided] == pytest.approx([2 * 1 / (2 + 4)] * 2)
     assert np.isnan(figures.value("ap50", cell_of([], [], [], [[0], [0]]), "raw", [0]))
 
 

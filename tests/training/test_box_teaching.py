@@ -69,7 +69,8 @@ def a_repository(root: Path, content: dict[str, Any]) -> Path:
         with tiles.writing(root, split) as append:
             for number in range(count):
                 name = f"{split}{number}"
-                image, shown = rng.integers(90, 130, (SIDE, SIDE, 3), dtype=np.uint8), []
+                image = rng.integers(90, 130, (SIDE, SIDE, 3), dtype=np.uint8)
+                shown: list[str] = []
                 for label in NAMES[: number % 3]:
                     x, y = rng.integers(0, SIDE - 12, 2).tolist()
                     image[y : y + 12, x : x + 10] = 250 if label == "bar" else 10
