@@ -140,8 +140,8 @@ def test_new_images_get_boxes_of_any_size_and_files_for_other_tools(
     scene[20:38, 100:118] = KINDS["square"]
     (tmp_path / "scene.png").write_bytes(images.encode_png(scene))
     out = tmp_path / "found.json"
-    text = predicted(str(tmp_path / "scene.png"), "--out", str(out))
-    assert text.startswith(f"{tmp_path}/scene.png: ")
+    assert predicted(str(tmp_path / "scene.png"), "--out", str(out)) == f"{out}: 1 image"
+    assert predicted(str(tmp_path / "scene.png")).startswith(f"{tmp_path}/scene.png: ")
     best = max(json.loads(out.read_text()), key=lambda row: float(row["score"]))
     assert best["category_id"] == 1 + model.read_card(trained).classes.index("square")
     assert best["bbox"] == pytest.approx([100, 20, 18, 18], abs=6)
@@ -165,7 +165,7 @@ def test_boxes_of_a_geotiff_are_written_as_geojson_where_they_lie_on_the_ground(
         path, "w", "GTiff", 90, 70, 3, dtype="uint8", crs="EPSG:25832", transform=Affine(0.2, 0, 5e5, 0, -0.2, 5.5e6)
     ) as raster:
         raster.write(np.moveaxis(scene, -1, 0))
-    assert predicted(str(path), "--out", str(out)).endswith(f"{out}: boxes of 1 images")
+    assert predicted(str(path), "--out", str(out)) == f"{out}: 1 image"
     content = json.loads(out.read_text())
     assert content["crs"]["properties"]["name"] == "EPSG:25832"
     best = max(content["features"], key=lambda feature: float(feature["properties"]["score"]))

@@ -19,8 +19,8 @@ def test_it_says_what_it_wrote_and_how_well_it_agrees_and_overwrites_nothing(
     monkeypatch.chdir(tmp_path / "elsewhere")
     cli.main(["export", "--model", "..", "--out", "out"])
     said = capsys.readouterr().out
-    assert "compared with PyTorch on 2 tiles of validation: logits differ by at most" in said
-    assert "decisions agree on 2 of 2" in said
+    assert "compared with PyTorch on 3 tiles of validation: logits differ by at most" in said
+    assert "decisions agree on 3 of 3" in said
     assert sorted(path.name for path in Path("out").iterdir()) == EXPORTED
     with pytest.raises(SystemExit, match="--out out already exists; name a new folder"):
         cli.main(["export", "--model", "..", "--out", "out"])

@@ -51,7 +51,7 @@ def test_images_with_uncertain_boxes_are_worth_more(tmp_path: Path, monkeypatch:
         "gone.png": ((), (), (), "it cannot be read"),
     }
 
-    def answer(root: Path, paths: Any, content: Any) -> Any:
+    def answer(root: Path, paths: Any, content: Any, decided: Any) -> Any:
         for path in paths:
             probs, names, decided, error = answers[path.name]
             yield detector.Answer(str(path), none, names, np.array(probs), np.array(decided, dtype=bool), error=error)
@@ -61,6 +61,7 @@ def test_images_with_uncertain_boxes_are_worth_more(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(detector, "answer", answer)
     monkeypatch.setattr(model, "read_card", lambda root: Card)
+    monkeypatch.setattr(decision, "read", lambda root: None)
     for number, name in enumerate(answers):
         Image.new("RGB", (40, 30), (number, 0, 0)).save(tmp_path / name)
     said: list[str] = []

@@ -231,7 +231,7 @@ def test_nothing_of_test_is_read_before_the_verdicts(built: Path, content: dict[
     assert word(result, "same") == "identical"
 
 
-def test_test_is_read_once_for_the_winner_and_its_control(
+def test_test_is_read_last_for_the_winner_and_its_control(
     built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, read = [], experiment.read
@@ -244,7 +244,8 @@ def test_test_is_read_once_for_the_winner_and_its_control(
     cells._data.cache_clear()
     result = study.run(built, content, arms.parse(LEARNS, content), [], counting([]))
     assert word(result, "learns") == "better"
-    assert asked == [cells.SPLITS, cells.SPLITS, splits.NAMES]
+    assert asked[:2] == [cells.SPLITS, cells.SPLITS]
+    assert set(asked[2:]) == {splits.NAMES}
     assert result.confirmation is not None
     assert (result.confirmation.arm, result.confirmation.control) == ("learns", "plain")
     assert isinstance(result.confirmation.found, Verdict)

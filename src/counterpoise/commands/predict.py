@@ -185,6 +185,7 @@ def write_rows(model: Built, paths: Paths, form: str, out: Path) -> tuple[str, i
     from tqdm import tqdm
 
     from counterpoise.deployment import journal, tables
+    from counterpoise.stages import count_of
 
     with journal.opened(out, model.settings()) as kept:
         before = len(kept.done)
@@ -209,7 +210,7 @@ def write_rows(model: Built, paths: Paths, form: str, out: Path) -> tuple[str, i
         tables.write(form, out, kept.rows, model.card.classes, boxes=model.boxes)
         kept.remove()
         went_on = f", {before} of them by an interrupted run" if before else ""
-        return f"{out}: {paths.count} images{went_on}", kept.failed
+        return f"{out}: {count_of(paths.count, 'image')}{went_on}", kept.failed
 
 
 def write_logits(root: Path, content: Mapping[str, Any], paths: Sequence[Path], out: Path) -> tuple[str, int]:
@@ -232,6 +233,7 @@ def write_logits(root: Path, content: Mapping[str, Any], paths: Sequence[Path], 
 
     from counterpoise.artifacts import model, predictions, unlabelled
     from counterpoise.deployment import model_folder, predictor  # imports torch
+    from counterpoise.stages import count_of
 
     model_folder.check_version(root)
     card = model.read_card(root)
@@ -248,7 +250,7 @@ def write_logits(root: Path, content: Mapping[str, Any], paths: Sequence[Path], 
     fingerprint = predictions.fingerprint(root, "val")
     ids, logits = tuple(map(str, done)), np.concatenate(list(done.values()))
     unlabelled.write(out, unlabelled.Unlabelled(ids, card.classes, logits, fingerprint))
-    return "\n".join([*failed, f"{out}: raw logits of {len(done)} images"]), len(failed)
+    return "\n".join([*failed, f"{out}: raw logits of {count_of(len(done), 'image')}"]), len(failed)
 
 
 def _print_all_but_last(lines: Iterator[str]) -> str:

@@ -64,7 +64,7 @@ class Views(Section):
 
     policy: str
     """Name of the augmentation policy that makes the views."""
-    defer_frac: float
+    defer_frac: float = Field(ge=0, lt=1)
     """Share of the epochs that train without oversampling first."""
     copy_paste: CopyPaste
     """What is pasted onto views."""
