@@ -160,6 +160,17 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         "scenes",
         OF_BOXES,
     ),
+    "detection_study": (
+        "detection_study",
+        {
+            "": "arm",
+            "compared with": "control",
+            "verdict": "verdict",
+            "difference": "difference",
+            "AP50": "ap50",
+            "AP": "ap",
+        },
+    ),
     "scenes_shrunken": (
         "scenes_shrunken",
         {"figure": "figure", "tiles": "tiles", "shrunken": "shrunken", "difference": "difference"},
