@@ -83,9 +83,9 @@ RUNNING = {
     "oversample": (*NETWORKS, "sklearn", "scipy.stats", "scipy.optimize"),
     "train": (*NETWORKS[1:], "torch._dynamo", "sklearn", "scipy.stats", "jinja2"),
     "predict": (*NETWORKS[1:], "sklearn", "scipy", "jinja2", "dvclive"),
-    "decide": (*NETWORKS, "sklearn", "scipy.stats"),
-    "evaluate": (*NETWORKS, "sklearn", *SCIPY),
-    "report": (*NETWORKS, "sklearn", *SCIPY),
+    "decide": (*NETWORKS, "sklearn", "scipy.stats", "pyarrow.dataset"),
+    "evaluate": (*NETWORKS, "sklearn", *SCIPY, "pyarrow.dataset"),
+    "report": (*NETWORKS, "sklearn", *SCIPY, "pyarrow.dataset"),
 }
 """For each stage behind `ingest`, what running it must not load, where `train` and `predict` work on features."""
 
