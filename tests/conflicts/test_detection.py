@@ -12,6 +12,16 @@ DETECTION = {
 CASES = [
     ({"train__monitor": "ap50"}, "task 'multiclass' finds no boxes", DETECTION | {"train__monitor": "ap50"}),
     (DETECTION | {"model__freeze": "backbone"}, "a detector reads maps of images, which are not stored", DETECTION),
+    (
+        DETECTION | {"model__freeze": "first_n", "model__freeze_first": 9},
+        "'tf_efficientnet_lite0' has 8 blocks; lower it",
+        DETECTION | {"model__freeze": "first_n", "model__freeze_first": 8},
+    ),
+    (
+        DETECTION | {"model__freeze": "first_n", "model__freeze_first": 8, "train__first_rate_frac": 0.1},
+        "with model.freeze 'first_n' no block is trained",
+        DETECTION | {"model__freeze": "first_n", "model__freeze_first": 7, "train__first_rate_frac": 0.1},
+    ),
     (DETECTION | {"train__monitor": "balanced_accuracy"}, "boxes have no true negatives", DETECTION),
     (DETECTION | {"train__compile": True}, "train.compile is True, but each batch has other boxes", DETECTION),
     (

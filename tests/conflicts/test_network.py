@@ -39,7 +39,7 @@ CASES = [
     ),
     (
         {"model__freeze": "first_n", "model__freeze_first": 8},
-        "model.freeze_first is 8, but 'tf_efficientnet_lite0' has 8 blocks, and at least one must be trained",
+        "model.freeze_first is 8, but 'tf_efficientnet_lite0' has 8 blocks; at least one must be trained",
         {"model__freeze": "first_n", "model__freeze_first": 7, "train__augment": "standard"},
     ),
     (

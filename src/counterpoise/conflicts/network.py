@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from counterpoise import tasks
 from counterpoise.config import PATH, InputError
 from counterpoise.networks import outlines, pretrained
 
@@ -33,20 +34,23 @@ def refused(content: Mapping[str, Any]) -> Iterator[str]:
             f"{PATH}: model.freeze is 'all_but_batchnorm', but {name!r} has no batch norm, so nothing of it "
             "would be trained; take 'backbone', which computes features only once, or another value"
         )
-    yield from _blocks(model, first_rate_frac, outline.blocks)
+    has_boxes = tasks.find(content["task"]).HAS_BOXES
+    yield from _blocks(model, first_rate_frac, outline.blocks, has_boxes=has_boxes)
 
 
-def _blocks(model: Mapping[str, Any], first_rate_frac: float, blocks: int) -> Iterator[str]:
-    """Refuse more frozen blocks than the backbone has, and rates of blocks where none is trained or known."""
+def _blocks(model: Mapping[str, Any], first_rate_frac: float, blocks: int, *, has_boxes: bool) -> Iterator[str]:
+    """Refuse more frozen blocks than the backbone has, and rates of blocks where none is trained or known.
+
+    All blocks of a detector may be frozen by `first_n`, since it reads maps of pictures and not stored features.
+    """
     name, freeze, freeze_first = model["backbone"], model["freeze"], model["freeze_first"]
-    if freeze == "first_n" and blocks and freeze_first >= blocks:
+    frozen = freeze_first if freeze == "first_n" and blocks else 0
+    if frozen > (blocks if has_boxes else max(blocks - 1, 0)):
+        way = "lower it" if has_boxes else "at least one must be trained; lower it, or set model.freeze to 'backbone'"
+        yield f"{PATH}: model.freeze_first is {freeze_first}, but {name!r} has {blocks} blocks; {way}"
+    if first_rate_frac < 1 and (freeze == "backbone" or 0 < blocks == frozen):
         yield (
-            f"{PATH}: model.freeze_first is {freeze_first}, but {name!r} has {blocks} blocks, and at least one "
-            "must be trained; lower it, or set model.freeze to 'backbone', which freezes all"
-        )
-    if first_rate_frac < 1 and freeze == "backbone":
-        yield (
-            f"{PATH}: train.first_rate_frac is {first_rate_frac}, but with model.freeze 'backbone' no block is "
+            f"{PATH}: train.first_rate_frac is {first_rate_frac}, but with model.freeze {freeze!r} no block is "
             "trained; set train.first_rate_frac to 1.0, or model.freeze to another value"
         )
     for where, needs_blocks in (
