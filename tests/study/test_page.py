@@ -125,6 +125,57 @@ def test_a_winner_below_another_control_is_not_praised_without_saying_so() -> No
 
 
 @pytest.mark.parametrize(
+    ("folds", "repeats", "part"),
+    [
+        (
+            3,
+            1,
+            "With 3 folds x 1 repeat a difference rests on only 3 trainings of each arm, so the intervals are widened",
+        ),
+        (3, 1, "`repeats: 4` in study/params.yaml would narrow them."),
+        (3, 2, "With 3 folds x 2 repeats a difference rests on only 6 trainings"),
+        (5, 1, "`repeats: 2` in study/params.yaml would narrow them."),
+        (10, 1, "With 10 folds x 1 repeat each image was tested by a single training of an arm; `repeats: 2`"),
+    ],
+)
+@pytest.mark.parametrize("won", [True, False])
+@pytest.mark.parametrize("figure", ["balanced_accuracy", "ap50"])
+def test_few_trainings_are_said_wherever_a_verdict_is(
+    folds: int, repeats: int, part: str, won: bool, figure: str
+) -> None:
+    """With a winner and without, for images and for boxes: in the advice, and so in leaderboard and page, and in the
+    paragraph for a pull request."""
+    values: dict[str, Any] = {"folds": folds, "repeats": repeats, "figure": figure}
+    means = {view: {**own, figure: own["balanced_accuracy"]} for view, own in MEANS.items()}
+    rows = tuple(
+        replace(row, means=row.means and means) for row in study().rows if won or not row.name.startswith("up")
+    )
+    few = study(study=STUDY.model_copy(update=values), rows=rows, confirmation=None)
+    assert advice.advice(few)[0].startswith("Use" if won else "Keep")
+    for text in (advice.advice(few)[1], summary.leaderboard(few), advice.pull_request(few)):
+        assert text.count(part) == 1
+
+
+def test_the_page_says_that_trainings_are_few() -> None:
+    few = study(study=STUDY.model_copy(update={"folds": 3, "repeats": 1}))
+    assert "rests on only 3 trainings of each arm" in words_of(page.render(few))
+
+
+def test_enough_trainings_need_no_word(html: str) -> None:
+    assert study().few_trainings == ""
+    assert "rests on only" not in words_of(html)
+
+
+def test_the_interval_of_test_is_said_to_leave_out_the_luck_of_training(html: str) -> None:
+    said = "so its interval holds the luck of images, but not that of training."
+    assert said in advice.advice(study())[1]
+    assert said in advice.pull_request(study())
+    assert words_of(html).count(said) == 3, "in the advice, in its section and for a pull request"
+    none = study(confirmation=Confirmation("up <b>&", "plain", NoVerdict("test could not be read: it is gone")))
+    assert said not in words_of(page.render(none))
+
+
+@pytest.mark.parametrize(
     ("units", "part"),
     [
         (8, "Label at least 10 independent images of class `defective`; there are 8."),

@@ -195,6 +195,20 @@ def test_more_comparisons_make_the_interval_wider() -> None:
     assert one.p_value == many.p_value
 
 
+def test_from_few_differences_t_is_the_mean_of_both_weighted_by_the_variances() -> None:
+    """21 units and 3 differences, equal variances: t is (2.085963 + 4.302653) / 2 = 3.194308 at 95 %."""
+    verdict = judge(Estimate(0.04, 1e-4, 1e-4, 21, 3), comparisons=1)
+    assert isinstance(verdict, Verdict)
+    assert verdict.high - verdict.difference == pytest.approx(3.194308 * math.sqrt(2e-4), rel=1e-6)
+
+
+@pytest.mark.parametrize(("of_images", "of_repeats", "df"), [(1e-4, 0.0, 20), (0.0, 1e-4, 2), (1.0, 1e-30, 20)])
+def test_one_variance_alone_has_its_own_degrees_of_freedom(of_images: float, of_repeats: float, df: float) -> None:
+    verdict = judge(Estimate(0.04, of_images, of_repeats, 21, 3), comparisons=5)
+    assert isinstance(verdict, Verdict)
+    assert verdict.df == pytest.approx(df)
+
+
 def test_what_is_found_with_the_stated_power_is_found_so_often() -> None:
     """Differences that are normal around `detectable`, with known variance, leave out 0 in about 80 %."""
     verdict = judge(Estimate(0.0, 1e-4, 1e-6, 10**6, 10**6), comparisons=24)

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> str:
     every, left = study.count(study.prepare(root, content, plan), names)
     rest = f"the others about {study.written(seconds * left / arguments.jobs)} together" if left else "no other is left"
     print(
-        f"{len(chosen)} arms, {plan.study.folds} folds x {plan.study.repeats} repeats: {every} trainings, of which "
+        f"{len(chosen)} arms, {plan.study.design}: {every} trainings, of which "
         f"{every - left} are kept from before; one takes {seconds:.1f} s, {rest}",
         file=sys.stderr,
     )

@@ -24,7 +24,11 @@ def advice(summary: Summary) -> tuple[str, str, str]:
     shown = with_interval(best.found, summary.study.margin)
     sure = f"The difference is {shown}; {summary.coverage[0].lower()}{summary.coverage[1:]}"
     none = f" {_number(summary.without_verdict)} no verdict." if summary.without_verdict else ""
-    return f"{_use(summary, best)}.", f"{sure}.{none}{_on_test(summary)}", _more(summary)
+    return f"{_use(summary, best)}.", f"{sure}.{none}{_few(summary)}{_on_test(summary)}", _more(summary)
+
+
+def _few(summary: Summary) -> str:
+    return f" {summary.few_trainings}" if summary.few_trainings else ""
 
 
 def _number(arms: int) -> str:
@@ -58,7 +62,7 @@ def _counts(summary: Summary) -> str:
     return (
         f"{summary.comparisons} arms: {inside} within {summary.study.margin:g} of the control, "
         f"{words.count('worse')} worse, {words.count('undecided')} undecided{none}. "
-        f"{summary.coverage}."
+        f"{summary.coverage}.{_few(summary)}"
     )
 
 
@@ -76,7 +80,7 @@ def _on_test(summary: Summary) -> str:
     if summary.confirmation is None:
         return ""
     said = sentence(summary.confirmation.found, summary.study.margin, images="")
-    return f" On test, read once after this choice: {said}."
+    return f" On test, read once after this choice: {said}. {summary.confirmation.leaves_out}".rstrip()
 
 
 def _more(summary: Summary) -> str:
@@ -95,7 +99,7 @@ def pull_request(summary: Summary) -> str:
     """Write a paragraph for a pull request. Names of arms and classes are in backticks."""
     study, controls = summary.study, summary.controls
     opening = (
-        f"Study on {summary.dataset}: {len(summary.rows)} arms, {study.folds} folds x {study.repeats} repeats of the "
+        f"Study on {summary.dataset}: {len(summary.rows)} arms, {study.design} of the "
         f"{summary.images:,} images in train and validation ({summary.units} independent images of {summary.kind} "
         f"`{summary.rarest}`). Declared figure: {summary.noun}, {study.view}; smaller differences than "
         f"{study.margin:g} count as none."
@@ -108,7 +112,8 @@ def pull_request(summary: Summary) -> str:
     if without:
         words.append(f"No verdict: {', '.join(without)}.")
     test = _on_test(summary) or " Test was not read."
-    return f"{opening}{control} {' '.join(filter(None, words))}{test} Command: `{COMMAND}`."
+    few = _few(summary) if summary.verdicts else ""
+    return f"{opening}{control} {' '.join(filter(None, words))}{few}{test} Command: `{COMMAND}`."
 
 
 def _listed(summary: Summary, word: Word) -> str:

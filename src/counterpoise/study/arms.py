@@ -58,6 +58,11 @@ class Study(Section):
     arms: dict[Name, dict[str, Any]]
     """Name -> arm, in the order of the table."""
 
+    @property
+    def design(self) -> str:
+        """How many trainings each setting of an arm has, in words."""
+        return f"{self.folds} folds x {self.repeats} repeat{'s' if self.repeats > 1 else ''}"
+
 
 class _Arm(Section):
     """An entry of `arms`."""

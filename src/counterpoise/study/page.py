@@ -53,7 +53,7 @@ def _settings(summary: Summary) -> list[tuple[str, str]]:
     return [
         ("Figure", f"{summary.noun}, {study.view}"),
         ("Arms", f"{len(summary.rows)}, of which {summary.comparisons} are compared"),
-        ("Trainings of an arm", f"{study.folds} folds x {study.repeats} repeats"),
+        ("Trainings of an arm", study.design),
         ("Images", f"{write_count(summary.images)} of train and validation"),
         (f"Rarest {summary.kind}", f"{quote(summary.rarest)}, {write_count(summary.units)} independent images"),
         ("Margin", f"{study.margin:g}"),

@@ -107,6 +107,7 @@ def _confirmation(summary: Summary) -> Part | None:
         text=(
             f"After the verdicts, test was read once, for {quote(read.arm)} and its control {quote(read.control)}: "
             f"{_minus(sentence(read.found, summary.study.margin, images=''))}.",
+            read.leaves_out,
             "Test has fewer images than train and validation together, so it can only show large differences.",
         ),
     )

@@ -101,7 +101,7 @@ def leaderboard(summary: Summary) -> str:
         "",
         f"**What should I do?** {' '.join(advice(summary))}",
         "",
-        f"Verdicts are about {noun}, {study.view}: {study.folds} folds x {study.repeats} repeats of train and "
+        f"Verdicts are about {noun}, {study.view}: {study.design} of train and "
         f"validation, {summary.units} independent images of {summary.kind} `{summary.rarest}`. "
         f"{summary.coverage}. {_left_out(summary)}All other columns only describe.",
         "",

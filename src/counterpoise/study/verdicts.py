@@ -24,6 +24,8 @@ LEAST_UNITS = 10
 """With fewer units of the rarest class nothing is said."""
 POWER = 0.8
 """What a data set can show is what it finds with this probability."""
+ENOUGH_VALUES = 10
+"""From fewer differences (folds times repeats) V_rep is so uncertain that the interval is made wider; see `_df`."""
 MOST = 100.0
 """More times as many units are not counted."""
 
@@ -52,11 +54,6 @@ class Estimate:
     def variance(self) -> float:
         """V = V_img + V_rep."""
         return self.image_variance + self.repeat_variance
-
-    @property
-    def df(self) -> float:
-        """Degrees of freedom, `V^2 / (V_img^2 / (m - 1) + V_rep^2 / (K R - 1))`; see `_df`."""
-        return _df(self.image_variance, self.repeat_variance, self.units, self.values)
 
 
 @dataclass(frozen=True)
@@ -221,7 +218,7 @@ def of_one_unit(units: ArrayLike) -> float:
 def judge(found: Estimate, *, comparisons: int, margin: float = MARGIN) -> Verdict | NoVerdict:
     """Say which word follows from an estimate.
 
-    The interval is D +- t(1 - a / 2, df) sqrt(V), with a = 1 - .95^(1 / C).
+    The interval is D +- t(1 - a / 2, df) sqrt(V), with a = 1 - .95^(1 / C), and df as `_df` says.
 
     Args:
         found: The difference.
@@ -247,7 +244,8 @@ def judge(found: Estimate, *, comparisons: int, margin: float = MARGIN) -> Verdi
             return NoVerdict("the difference is the same in every fold and for every image: its variance is unknown")
         return Verdict("identical", 0.0, 0.0, 0.0, 0.0, math.inf, 1.0, 1.0, 0.0, found.units, None, repeats_help=False)
     tail = -math.expm1(math.log(LEVEL) / comparisons) / 2
-    se, df, d = math.sqrt(found.variance), found.df, found.difference
+    se, d = math.sqrt(found.variance), found.difference
+    df = _df(found.image_variance, found.repeat_variance, found.units, found.values, tail)
     half = -float(stdtrit(df, tail)) * se
     word = _word(d - half, d + half, margin)
     p_value = min(1.0, 2 * float(stdtr(df, -abs(d) / se)))
@@ -271,8 +269,8 @@ def judge(found: Estimate, *, comparisons: int, margin: float = MARGIN) -> Verdi
 def power(found: Verdict, difference: ArrayLike, *, comparisons: int, factor: float = 1.0) -> NDArray[np.float64]:
     """Compute how often an interval would leave out 0, with `factor` times as many units.
 
-    `P(t > t(1 - a / 2) - |d| / se)`, with se over the root of the factor and df times the factor; the other side of
-    the interval hardly adds to it, except near a difference of 0.
+    `P(t > t(1 - a / 2) - |d| / se)`, with se over the root of the factor, and as many degrees of freedom, since more
+    units make V_rep no more certain; the other side of the interval hardly adds to it, except near a difference of 0.
 
     Args:
         found: A verdict that is not `identical`; its standard error is that of studies like it.
@@ -285,7 +283,7 @@ def power(found: Verdict, difference: ArrayLike, *, comparisons: int, factor: fl
         >>> bool(np.isclose(power(verdict, verdict.detectable, comparisons=24), POWER))
         True
     """
-    df, se = found.df * factor, found.se / math.sqrt(factor)
+    df, se = found.df, found.se / math.sqrt(factor)
     tail = -math.expm1(math.log(LEVEL) / comparisons) / 2
     sizes = np.abs(np.asarray(difference, dtype=np.float64)) / se
     return np.asarray(stdtr(df, sizes + float(stdtrit(df, tail))))
@@ -299,11 +297,31 @@ def _word(low: float, high: float, margin: float) -> Word:
     return "equivalent" if -margin < low and high < margin else "undecided"
 
 
-def _df(image_variance: float, repeat_variance: float, units: float, values: int) -> float:
-    """Degrees of freedom of the sum of two variances; of one alone where the other is 0."""
-    total = image_variance + repeat_variance
-    image, repeat = image_variance / total, repeat_variance / total
-    return 1 / (image**2 / (units - 1) + repeat**2 / (values - 1))
+def _df(image_variance: float, repeat_variance: float, units: float, values: int, tail: float) -> float:
+    """Degrees of freedom of the sum of two variances; of one alone where the other is 0.
+
+    `V^2 / (V_img^2 / (m - 1) + V_rep^2 / (K R - 1))`. From fewer than `ENOUGH_VALUES` differences V_rep is often far
+    too small by chance, and this is too many: with 3 folds x 1 repeat, and seeds that matter more than images, a study
+    of 17 arms without any difference would often call one better or worse. Then t is the mean of the t of both
+    variances, weighted by them, and these are its degrees of freedom.
+
+    Source: Satterthwaite 1946; Cochran and Cox 1957, "Experimental designs", section 4.14. When to take which is from
+        simulation, `benchmarks/few_trainings.py`.
+    """
+    share = repeat_variance / (image_variance + repeat_variance)
+    between = (units - 1, values - 1)
+    if values >= ENOUGH_VALUES or share in (0, 1) or between[0] == between[1]:
+        return 1 / ((1 - share) ** 2 / between[0] + share**2 / between[1])
+    of_images, of_repeats = (float(stdtrit(df, tail)) for df in between)
+    wanted = (1 - share) * of_images + share * of_repeats
+
+    def beyond(df: float) -> float:
+        return float(stdtrit(df, tail)) - wanted
+
+    fewest, most = min(between), max(between)
+    if beyond(fewest) >= 0 or beyond(most) <= 0:  # one of the variances hardly counts
+        return float(between[round(share)])
+    return float(brentq(beyond, fewest, most))
 
 
 def _repeats_help(found: Estimate, tail: float, margin: float) -> bool:
@@ -321,7 +339,7 @@ def _units_factor(found: Estimate, tail: float, margin: float) -> float:
 
     def lacking(factor: float) -> float:
         se = math.sqrt(found.variance / factor)
-        df = _df(found.image_variance, found.repeat_variance, factor * found.units, found.values)
+        df = _df(found.image_variance, found.repeat_variance, factor * found.units, found.values, tail)
         needed = [float(stdtrit(df, power)) - float(stdtrit(df, tail)) for power in (POWER, (1 + POWER) / 2)]
         return min(needed[0] * se - size, needed[1] * se - (margin - size))
 
