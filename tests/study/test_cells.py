@@ -71,7 +71,7 @@ def test_the_code_that_decides_a_cell_is_in_its_key(built: Path, content: dict[s
         if event == "call" and path.is_relative_to(PACKAGE):
             ran.add(path.relative_to(PACKAGE).as_posix())
 
-    jobs, data = study.prepare(built, content, plan).jobs, cells._data(built)
+    jobs, data = study.prepare(built, content, plan).jobs, cells.data(built, cells.SPLITS)
     before = sys.getprofile()
     sys.setprofile(note)
     try:

@@ -3,6 +3,7 @@ import csv
 import errno
 import json
 import multiprocessing
+import os
 import re
 import shutil
 import subprocess
@@ -241,11 +242,10 @@ def test_test_is_read_last_for_the_winner_and_its_control(
         return read(root, names)
 
     monkeypatch.setattr(experiment, "read", noting)
-    cells._data.cache_clear()
+    cells.data.cache_clear()
     result = study.run(built, content, arms.parse(LEARNS, content), [], counting([]))
     assert word(result, "learns") == "better"
-    assert asked[:2] == [cells.SPLITS, cells.SPLITS]
-    assert set(asked[2:]) == {splits.NAMES}
+    assert asked == [cells.SPLITS, splits.NAMES], "each once"
     assert result.confirmation is not None
     assert (result.confirmation.arm, result.confirmation.control) == ("learns", "plain")
     assert isinstance(result.confirmation.found, Verdict)
@@ -284,6 +284,48 @@ def test_a_confirmation_that_fails_keeps_the_verdicts(
     assert said["arms"]["learns"]["word"] == "better"
     assert said["confirmation_on_test"]["sentence"] == f"no verdict: {reason}"
     assert f"On test, read once after this choice: no verdict: {reason}." in (built / summary.LEADERBOARD).read_text()
+
+
+@once
+def test_a_study_that_ends_while_it_reads_test_keeps_the_trainings_of_that_as_well(
+    built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute, of_test = cells.compute, []
+
+    def ending(cell: cells.Cell, data: experiment.Data) -> cells.Tested:
+        if "test" in data.splits:
+            of_test.append(cell.arm)
+            if len(of_test) == 2:
+                raise KeyboardInterrupt
+        return compute(cell, data)
+
+    monkeypatch.setattr(cells, "compute", ending)
+    plan = arms.parse(LEARNS, content)
+    with pytest.raises(KeyboardInterrupt):
+        study.run(built, content, plan, [], counting([]))
+    done: list[cells.Job] = []
+    result = study.run(built, content, plan, [], counting(done))
+    assert of_test == ["learns", "plain", "plain"]
+    assert done == []
+    assert result.confirmation is not None
+    assert isinstance(result.confirmation.found, Verdict)
+
+
+@once
+def test_a_full_disk_while_test_is_read_ends_the_study_and_is_no_verdict(
+    built: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = cells.write
+
+    def refused(path: Path, tested: cells.Tested) -> None:
+        if len(tested.image_ids) == 60:  # those of test
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        write(path, tested)
+
+    monkeypatch.setattr(cells, "write", refused)
+    with pytest.raises(OSError, match="No space left"):
+        study.run(built, content, arms.parse(LEARNS, content), [], counting([]))
+    assert not (built / summary.JSON).exists()
 
 
 @once

@@ -9,31 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import io
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-import counterpoise
 from counterpoise import labels, storage
 from counterpoise.artifacts import classes, clusters, features, tiles
 from counterpoise.config import InputError
 from counterpoise.engine.threads import one_thread
 from counterpoise.evaluation.scores import Variant
-from counterpoise.study import experiment, figures, shuffle_split
+from counterpoise.study import experiment, figures, keys, shuffle_split
 from counterpoise.study.experiment import Data
 
 FOLDER = "study/cells"
 SPLITS = ("train", "val")
-"""What a study reads; test stays locked."""
+"""What a study reads; test stays locked until the verdicts."""
 VIEWS = ("raw", "calibrated", "decided")
 READ = ("task", "seed", "oversample", "model", "weighting", "train", "predict", "decide")
 """Sections of the parameters that decide a cell, beside the loss and its block."""
@@ -41,7 +38,7 @@ CODE = (
     *("artifacts", "calibration", "config", "dataset", "decision", "engine", "evaluation", "images", "imbalance"),
     *("metrics", "networks", "tasks", "training", "labels.py", "seeds.py", "losses/__init__.py"),
     *("stages/decide.py", "stages/oversample.py", "stages/predict.py", "stages/train.py"),
-    *("study/cells.py", "study/experiment.py", "study/figures.py", "study/shuffle_split.py"),
+    *("study/cells.py", "study/experiment.py", "study/figures.py", "study/keys.py", "study/shuffle_split.py"),
 )
 """Files and folders of the package that decide a cell, beside the file of the loss."""
 PACKAGES = ("albumentations", "imbalanced-learn", "numpy", "scikit-learn", "scipy", "timm", "torch")
@@ -90,11 +87,12 @@ class Tested:
 
 @dataclass(frozen=True)
 class Job:
-    """A cell to compute, where the data lie, and the file to keep it in."""
+    """A cell to compute, where the data lie, the file to keep it in, and the splits that it may read."""
 
     cell: Cell
     root: Path
     path: Path
+    names: tuple[str, ...] = SPLITS
 
 
 @dataclass(frozen=True)
@@ -105,6 +103,7 @@ class Done:
     fault: str | None
 
 
+T = TypeVar("T")
 Engine: TypeAlias = Callable[[Callable[[Job], Done], Sequence[Job]], Iterator[Done]]
 """Applies a function to jobs and yields what it returns, in any order. The built-in `map` is one."""
 
@@ -129,14 +128,19 @@ def compute(cell: Cell, data: Data) -> Tested:
 
 
 def work(job: Job) -> Done:
-    """Compute a cell and keep it, in any process.
+    """Compute a cell and keep it, in any process."""
+    return attempt(job, lambda: write(job.path, compute(job.cell, data(job.root, job.names))))
+
+
+def attempt(job: Job, run: Callable[[], None]) -> Done:
+    """Run what computes and keeps a cell, in silence.
 
     Whatever goes wrong in one training is its fault alone, so that the others go on; wrong files stop the study.
     """
     silence = io.StringIO()
     try:
         with one_thread(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
-            write(job.path, compute(job.cell, _data(job.root)))
+            run()
     except (storage.ArtifactError, OSError):
         raise
     except InputError as error:
@@ -147,8 +151,9 @@ def work(job: Job) -> Done:
 
 
 @cache
-def _data(root: Path) -> Data:
-    return experiment.read(root, SPLITS)
+def data(root: Path, names: tuple[str, ...]) -> Data:
+    """Read some splits of a repository, once in a process; no file of another split is read."""
+    return experiment.read(root, names)
 
 
 def write(path: Path, tested: Tested) -> None:
@@ -162,10 +167,19 @@ def write(path: Path, tested: Tested) -> None:
 
 def read(path: Path) -> Tested | None:
     """Read what a cell found; `None` if it is not there or damaged, so that it is computed."""
+
+    def build(file: Mapping[str, Any]) -> Tested:
+        variants = {view: Variant(file[f"{view}.probs"], file[f"{view}.decided"]) for view in VIEWS}
+        return Tested(file["image_ids"], variants, float(file["val_loss"]), float(file["seconds"]))
+
+    return loaded(path, build)
+
+
+def loaded(path: Path, build: Callable[[Mapping[str, Any]], T]) -> T | None:
+    """Build something from the arrays of a file; `None` if it is not there or damaged."""
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            variants = {view: Variant(file[f"{view}.probs"], file[f"{view}.decided"]) for view in VIEWS}
-            return Tested(file["image_ids"], variants, float(file["val_loss"]), float(file["seconds"]))
+            return build(file)
     except Exception:  # a flipped bit may make an archive look encrypted, of a later version, or like anything else
         return None
 
@@ -184,28 +198,14 @@ def key(cell: Cell, data: str) -> str:
         "splits": sorted(cell.split_of.items()),
         "draws": cell.seed,
         "data": data,
-        "code": digest_of_code(loss),
+        "code": keys.digest_of_code((*CODE, f"losses/{loss}.py"), PACKAGES),
     }
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:32]
+    return keys.digest(decides)
 
 
-def digest_of_data(root: Path) -> str:
-    """Hash the checksums of all files that cells read."""
+def digest_of_data(root: Path, names: Sequence[str]) -> str:
+    """Hash the checksums of all files that cells read which use these splits."""
     found = [root / name for name in (classes.SUMS, clusters.SUMS)]
-    found += [root / tiles.FOLDER / split / tiles.INDEX for split in SPLITS]
-    found += [root / features.sums_path(split) for split in SPLITS]
+    found += [root / tiles.FOLDER / split / tiles.INDEX for split in names]
+    found += [root / features.sums_path(split) for split in names]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in found)).hexdigest()
-
-
-@cache
-def digest_of_code(loss: str) -> str:
-    """Hash the code that decides a cell of a loss, and the versions of the packages that compute it."""
-    package = Path(counterpoise.__file__).parent
-    own = [package / name for name in (*CODE, f"losses/{loss}.py")]
-    files = sorted(file for path in own for file in (path.rglob("*.py") if path.is_dir() else [path]))
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    for name in PACKAGES:
-        digest.update(f"{name} {importlib.metadata.version(name)}\0".encode())
-    return digest.hexdigest()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from counterpoise import seeds
 from counterpoise.config import InputError
 from counterpoise.study import experiment, folds, tasks, verdicts
 from counterpoise.study.arms import Arm, Study
-from counterpoise.study.cells import VIEWS, Cell
+from counterpoise.study.cells import FOLDER, VIEWS, Cell, Job
 from counterpoise.study.experiment import Data
 from counterpoise.study.images import Images, Ints
 from counterpoise.study.tasks import AnyTested
@@ -63,6 +64,20 @@ def cells(of: Images, fold: Ints, arms: Sequence[Arm], study: Study) -> list[Cel
                 for trial, content in enumerate(arm.trials)
             ]
     return listed
+
+
+def jobs(listed: Iterable[Cell], root: Path, task: str, names: tuple[str, ...]) -> list[Job]:
+    """Give each cell its file.
+
+    Args:
+        listed: Cells of any arms.
+        root: A repository that `dvc repro` built.
+        task: What the labels mean.
+        names: The splits that the cells may read.
+    """
+    judging = tasks.find(task)
+    digest = judging.digest_of_data(root, names)
+    return [Job(cell, root, root / FOLDER / f"{judging.key(cell, digest)}.npz", names) for cell in listed]
 
 
 def _seeded(content: Mapping[str, Any], seed: int, repeat: int, fold: int) -> dict[str, Any]:

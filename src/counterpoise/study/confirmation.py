@@ -8,10 +8,11 @@ from pathlib import Path
 from counterpoise import storage
 from counterpoise.artifacts import splits
 from counterpoise.config import InputError
-from counterpoise.engine.threads import one_thread
-from counterpoise.study import comparison, experiment, tasks, verdicts
+from counterpoise.stages import REFUSALS
+from counterpoise.study import comparison, tasks, verdicts
 from counterpoise.study.arms import Arm, Plan, Study
 from counterpoise.study.cells import Cell
+from counterpoise.study.experiment import Data
 from counterpoise.study.images import Images
 from counterpoise.study.results import Confirmation, Row
 from counterpoise.study.tasks import AnyTested
@@ -21,7 +22,8 @@ from counterpoise.study.verdicts import Estimate, NoVerdict, Verdict
 def confirm(root: Path, plan: Plan, best: Row, of: Images, task: str) -> Confirmation:
     """Train the winner and its control on train, choose on validation, and compare them on test.
 
-    Whatever fails here is told instead of a difference, since the verdicts do not depend on it.
+    Finished trainings are kept as those of the study are, so that a study that is ended here goes on here. Whatever
+    fails is told instead of a difference, since the verdicts do not depend on it.
 
     Args:
         root: A repository that `dvc repro` built.
@@ -29,31 +31,40 @@ def confirm(root: Path, plan: Plan, best: Row, of: Images, task: str) -> Confirm
         best: The winner.
         of: The images of train and validation, which decide the classes that the figure is a mean over.
         task: What the labels mean.
+
+    Raises:
+        OSError: The system refuses to keep a training, for want of room or of permission.
     """
     assert best.control is not None, "a control wins nothing"
     by_name = {arm.name: arm for arm in plan.arms}
     try:
-        with one_thread():
-            found = _compare(root, plan.study, by_name[best.name], by_name[best.control], of, task)
+        found = _compare(root, plan.study, by_name[best.name], by_name[best.control], of, task)
     except storage.ArtifactError as error:
-        where = str(error).replace(f"{root}/", "")  # git keeps no absolute paths
-        found = NoVerdict(f"test could not be read: {where}")
+        found = NoVerdict(f"test could not be read: {_below(root, error)}")
     except InputError as error:
         found = NoVerdict(f"a training failed: {error}")
     except Exception as error:
-        found = NoVerdict(f"a training failed: {type(error).__name__}: {error}")
+        if isinstance(error, OSError) and error.errno in REFUSALS:
+            raise
+        found = NoVerdict(f"a training failed: {type(error).__name__}: {_below(root, error)}")
     return Confirmation(best.name, best.control, found)
 
 
+def _below(root: Path, error: Exception) -> str:
+    """Write an error without absolute paths, since git keeps it."""
+    return str(error).replace(f"{root}/", "")
+
+
 def _compare(root: Path, study: Study, arm: Arm, control: Arm, of: Images, task: str) -> Verdict | NoVerdict:
-    data = experiment.read(root, splits.NAMES)
+    judging = tasks.find(task)
+    data = judging.data(root, splits.NAMES)
     test = comparison.images(replace(data, splits={"test": data.splits["test"]}), task)
     classes = of.classes_of(study.figure)
     held = test.holds[:, classes].sum(axis=0)
     if (units := int(held.min())) < (needed := of.needed(classes)):
         rarest = of.names[classes[int(held.argmin())]]
         return NoVerdict(f"test holds {units} independent images of class {rarest!r}; at least {needed} are needed")
-    values, phi, judging = [], [], tasks.find(task)
+    values, phi = [], []
     for one in (arm, control):
         tested = _on_test(root, one, data, study, task)
         values.append(judging.value(study.figure, test, tested, study.view, classes))
@@ -65,13 +76,20 @@ def _compare(root: Path, study: Study, arm: Arm, control: Arm, of: Images, task:
     return verdicts.judge(found, comparisons=1, margin=study.margin)
 
 
-def _on_test(root: Path, arm: Arm, data: experiment.Data, study: Study, task: str) -> AnyTested:
-    """Train every setting of an arm on train, and take the one with the least loss on validation."""
+def _on_test(root: Path, arm: Arm, data: Data, study: Study, task: str) -> AnyTested:
+    """Train every setting of an arm on train, unless it is kept, and take the one with the least loss on validation.
+
+    Raises:
+        InputError: A training failed.
+    """
     split_of = {
         image_id: name for name, part in data.splits.items() for image_id in part.tiles.table["image_id"].tolist()
     }
+    listed = [Cell(arm.name, trial, 0, 0, content, split_of, study.seed) for trial, content in enumerate(arm.trials)]
     tested: list[AnyTested] = []
-    for trial, content in enumerate(arm.trials):
-        cell = Cell(arm.name, trial, 0, 0, {**content}, split_of, study.seed)
-        tested.append(tasks.find(task).compute(cell, root, splits.NAMES))
+    judging = tasks.find(task)
+    for job in comparison.jobs(listed, root, task, splits.NAMES):
+        if judging.read(job.path) is None and (fault := judging.work(job).fault) is not None:
+            raise InputError(fault)
+        tested.append(judging.read(job.path))
     return comparison.best(tested)

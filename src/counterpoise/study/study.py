@@ -18,7 +18,7 @@ from tqdm import tqdm
 from counterpoise import storage
 from counterpoise.config import InputError, shorten
 from counterpoise.stages import alone, split
-from counterpoise.study import cells, comparison, dvc_lock, experiment, page, results, summary, tasks
+from counterpoise.study import cells, comparison, dvc_lock, page, results, summary, tasks
 from counterpoise.study.arms import FOLDER, PATH, Arm, Plan
 from counterpoise.study.cells import Engine, Job
 from counterpoise.study.confirmation import confirm
@@ -98,14 +98,12 @@ def prepare(root: Path, content: Mapping[str, Any], plan: Plan) -> Setup:
         ArtifactError: The pipeline was not run, or with other parameters.
     """
     dvc_lock.check(root, content, BUILT, free=split.ONLY_CHECKED)
-    data = experiment.read(root, cells.SPLITS)
-    images = comparison.images(data, content["task"])
-    fold = comparison.assign(images, plan.study, content["task"])
-    task = tasks.find(content["task"])
-    digest = task.digest_of_data(root)
+    task = content["task"]
+    images = comparison.images(tasks.find(task).data(root, cells.SPLITS), task)
+    fold = comparison.assign(images, plan.study, task)
     jobs = defaultdict(list)
-    for cell in comparison.cells(images, fold, plan.arms, plan.study):
-        jobs[cell.arm].append(Job(cell, root, root / cells.FOLDER / f"{task.key(cell, digest)}.npz"))
+    for job in comparison.jobs(comparison.cells(images, fold, plan.arms, plan.study), root, task, cells.SPLITS):
+        jobs[job.cell.arm].append(job)
     return Setup(plan, images, fold, jobs)
 
 

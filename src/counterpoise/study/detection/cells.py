@@ -6,30 +6,22 @@ fold found, from which every figure follows.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import importlib.metadata
-import io
-import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import counterpoise
 from counterpoise import storage
 from counterpoise.artifacts import detections
 from counterpoise.artifacts.decision import Boxes as Choice
 from counterpoise.boxes import matching
 from counterpoise.boxes.matching import IOUS, SIZES
-from counterpoise.config import InputError
 from counterpoise.decision import boxes
-from counterpoise.engine.threads import one_thread
-from counterpoise.study import cells
+from counterpoise.study import cells, keys
 from counterpoise.study.cells import Cell, Done, Job
 from counterpoise.study.detection import experiment, figures
 from counterpoise.study.detection.experiment import Outcome
@@ -122,17 +114,7 @@ def matched(outcome: Outcome, choice: Choice, val_loss: float, seconds: float) -
 
 def work(job: Job) -> Done:
     """Compute a cell and keep it, in any process; whatever goes wrong in one training is its fault alone."""
-    silence = io.StringIO()
-    try:
-        with one_thread(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
-            write(job.path, compute(job.cell, job.root, cells.SPLITS))
-    except (storage.ArtifactError, OSError):
-        raise
-    except InputError as error:
-        return Done(job, str(error))
-    except Exception as error:
-        return Done(job, f"{type(error).__name__}: {error}")
-    return Done(job, None)
+    return cells.attempt(job, lambda: write(job.path, compute(job.cell, job.root, job.names)))
 
 
 def write(path: Path, tested: Tested) -> None:
@@ -143,12 +125,12 @@ def write(path: Path, tested: Tested) -> None:
 
 def read(path: Path) -> Tested | None:
     """Read what a cell found; `None` if it is not there or damaged, so that it is computed."""
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ARRAYS}
-            return Tested(**arrays, val_loss=float(file["val_loss"]), seconds=float(file["seconds"]))
-    except Exception:  # a flipped bit may make an archive look encrypted, of a later version, or like anything else
-        return None
+
+    def build(file: Mapping[str, Any]) -> Tested:
+        arrays = {name: file[name] for name in ARRAYS}
+        return Tested(**arrays, val_loss=float(file["val_loss"]), seconds=float(file["seconds"]))
+
+    return cells.loaded(path, build)
 
 
 def key(cell: Cell, data: str) -> str:
@@ -166,20 +148,6 @@ def key(cell: Cell, data: str) -> str:
         "splits": sorted(cell.split_of.items()),
         "draws": cell.seed,
         "data": data,
-        "code": digest_of_code(loss),
+        "code": keys.digest_of_code((*CODE, f"losses/{loss}.py"), PACKAGES),
     }
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:32]
-
-
-@cache
-def digest_of_code(loss: str) -> str:
-    """Hash the code that decides a cell of a loss, and the versions of the packages that compute it."""
-    package = Path(counterpoise.__file__).parent
-    own = [package / name for name in (*CODE, f"losses/{loss}.py")]
-    files = sorted(file for path in own for file in (path.rglob("*.py") if path.is_dir() else [path]))
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    for name in PACKAGES:
-        digest.update(f"{name} {importlib.metadata.version(name)}\0".encode())
-    return digest.hexdigest()
+    return keys.digest(decides)

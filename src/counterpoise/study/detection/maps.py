@@ -7,8 +7,6 @@ the folder may be deleted at any time. Only tiles of train and validation are re
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from counterpoise.dataset.box_truth import Truth
 from counterpoise.dataset.inputs import in_order
 from counterpoise.detection import backbone
 from counterpoise.networks import devices
+from counterpoise.study import keys
 from counterpoise.study.detection import packing
 
 if TYPE_CHECKING:
@@ -79,8 +78,7 @@ class Maps:
 
 def path(root: Path, decides: object) -> Path:
     """Name the folder of maps after all that decides them."""
-    text = json.dumps(decides, sort_keys=True, default=str)
-    return root / FOLDER / hashlib.sha256(text.encode()).hexdigest()[:32]
+    return root / FOLDER / keys.digest(decides)
 
 
 def compute(

@@ -75,8 +75,11 @@ class StudiedTask(Protocol):
             InputError: They cannot.
         """
 
-    def digest_of_data(self, root: Path) -> str:
-        """Hash the checksums of all files that cells read."""
+    def data(self, root: Path, names: tuple[str, ...]) -> Data:
+        """Read the images of some splits, once in a process; no file of another split is read."""
+
+    def digest_of_data(self, root: Path, names: Sequence[str]) -> str:
+        """Hash the checksums of all files that cells read which use these splits."""
 
     def key(self, cell: Cell, data: str) -> str:
         """Name a cell after all that decides it; `data` is the digest of the data."""
@@ -89,9 +92,6 @@ class StudiedTask(Protocol):
 
     def read(self, path: Path) -> Any:  # noqa: ANN401 - its own kind
         """Read what a cell found; `None` if it is not there or damaged."""
-
-    def compute(self, cell: Cell, root: Path, names: Sequence[str]) -> Any:  # noqa: ANN401
-        """Compute a cell from some splits of a repository, without keeping it."""
 
     def value(self, name: str, of: Images, tested: Any, view: str, classes: Sequence[int]) -> float:  # noqa: ANN401
         """Compute a figure of the fold that a cell tested, the mean over some classes; NaN where it is undefined."""

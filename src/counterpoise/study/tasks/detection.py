@@ -18,7 +18,6 @@ from counterpoise.study import cells as of_labels
 from counterpoise.study.cells import Job
 from counterpoise.study.detection import experiment, figures
 from counterpoise.study.detection.cells import Tested
-from counterpoise.study.detection.cells import compute as compute
 from counterpoise.study.detection.cells import key as key
 from counterpoise.study.detection.cells import read as read
 from counterpoise.study.detection.cells import work as work
@@ -83,16 +82,21 @@ def check_figure(name: str, of: Images) -> None:
         raise InputError(f"figure is {name!r}, which is not of boxes; {suggest(name, FIGURES)}")
 
 
-def digest_of_data(root: Path) -> str:
+def data(root: Path, names: tuple[str, ...]) -> Data:
+    """Read scenes, once in a process."""
+    return experiment.read(root, names).data
+
+
+def digest_of_data(root: Path, names: Sequence[str]) -> str:
     """Hash the checksums of all files that cells read: those that labels need, and the boxes of tiles."""
-    sums = [(root / tiles.sums_path(split)).read_bytes() for split in of_labels.SPLITS]
-    return hashlib.sha256(b"\0".join([of_labels.digest_of_data(root).encode(), *sums])).hexdigest()
+    sums = [(root / tiles.sums_path(split)).read_bytes() for split in names]
+    return hashlib.sha256(b"\0".join([of_labels.digest_of_data(root, names).encode(), *sums])).hexdigest()
 
 
 def prepare(jobs: Sequence[Job]) -> None:
     """Store the maps that cells read."""
     for job in jobs:
-        scenes = experiment.read(job.root, of_labels.SPLITS)
+        scenes = experiment.read(job.root, job.names)
         experiment.plain_maps(job.root, scenes, job.cell.content)
 
 

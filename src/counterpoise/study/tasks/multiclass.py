@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,9 @@ from counterpoise import labels, tasks
 from counterpoise.evaluation.scores import Variant
 from counterpoise.metrics import probability
 from counterpoise.stages import check, embed
-from counterpoise.study import cells, experiment, figures
-from counterpoise.study.cells import Cell, Job, Tested
+from counterpoise.study import figures
+from counterpoise.study.cells import Job, Tested
+from counterpoise.study.cells import data as data
 from counterpoise.study.cells import digest_of_data as digest_of_data
 from counterpoise.study.cells import key as key
 from counterpoise.study.cells import read as read
@@ -82,11 +82,6 @@ def check_figure(name: str, of: Images) -> None:
 
 def prepare(jobs: Sequence[Job]) -> None:
     """Compute nothing: features are stored by stage `embed`."""
-
-
-def compute(cell: Cell, root: Path, names: Sequence[str]) -> Tested:
-    """Compute a cell."""
-    return cells.compute(cell, experiment.read(root, names))
 
 
 def _tested(of: Images, tested: Tested, view: str) -> tuple[NDArray[np.bool_], Variant]:
