@@ -35,16 +35,15 @@ def _run(arguments: list[str] | None) -> None:
 def _text_of(parsed: argparse.Namespace) -> str:
     """Run a command; where it is ended, say that it, and not `dvc repro`, is to be run again."""
     from counterpoise import commands, config
-    from counterpoise.stages import REFUSALS
+    from counterpoise.stages import refusal
 
     again = f"counterpoise {parsed.command}"
     try:
         return commands.find(parsed.command).run(parsed)
     except OSError as error:
-        if error.errno not in REFUSALS:
+        if (said := refusal(error)) is None:
             raise
-        what = REFUSALS[error.errno].replace("dvc repro", again)
-        raise config.InputError(f"{error.filename or 'a file'}: {what}") from error
+        raise config.InputError(said.replace("dvc repro", again)) from error
     except KeyboardInterrupt:
         print(f"\ninterrupted; run `{again}` again", file=sys.stderr)
         sys.exit(130)

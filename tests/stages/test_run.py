@@ -44,6 +44,7 @@ def test_a_mistake_ends_with_its_message(tmp_path, monkeypatch, kind):
         (errno.EROFS, "the file system is read-only; make it writable"),
         (errno.EACCES, "permission denied; give this user access"),
         (errno.EPERM, "permission denied; give this user access"),
+        (errno.EISDIR, "a folder is in the place of a file; move it away"),
     ],
 )
 def test_what_the_system_refuses_ends_with_path_reason_and_remedy(tmp_path, monkeypatch, number, words):
@@ -56,7 +57,8 @@ def test_what_the_system_refuses_ends_with_path_reason_and_remedy(tmp_path, monk
 def test_an_error_of_the_code_keeps_its_traceback(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / config.PATH).write_text("seed: 0\n")
-    for error in (ValueError("x"), FileNotFoundError(errno.ENOENT, "x")):
+    there = FileExistsError(errno.EEXIST, "x", str(tmp_path))  # a folder, which is in nobody's way
+    for error in (ValueError("x"), FileNotFoundError(errno.ENOENT, "x"), there):
 
         def main(root: Path, params: Params, error: Exception = error) -> None:
             raise error
@@ -87,6 +89,25 @@ def test_a_read_only_folder_ends_with_words(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"data/a\.csv: permission denied; give this user access"):
         stages.run(lambda root, params: storage.write_text(root / "data/a.csv", "x"), Params)
+
+
+@pytest.mark.parametrize("path", ["data/manifest.csv", "data/features/train/features.npy"])
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, monkeypatch, path):
+    (tmp_path / config.PATH).write_text("seed: 0\n")
+    (tmp_path / "data").write_text("in the way")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"\n/.*/data: a file is in the place of a folder; move it away and run"):
+        stages.run(lambda root, params: storage.write_text(root / path, "x"), Params)
+    assert (tmp_path / "data").read_text() == "in the way"
+
+
+def test_a_folder_in_the_place_of_a_file_is_named_and_kept(tmp_path, monkeypatch):
+    (tmp_path / config.PATH).write_text("seed: 0\n")
+    (tmp_path / "a.csv").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"/a\.csv: a folder is in the place of a file; move it away and run"):
+        stages.run(lambda root, params: storage.write_text(root / "a.csv", "x"), Params)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["a.csv", config.PATH]
 
 
 def test_ctrl_c_while_a_stage_is_still_importing_ends_alike(tmp_path):

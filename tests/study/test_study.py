@@ -20,7 +20,7 @@ from tests import processes
 from counterpoise import __main__ as cli
 from counterpoise.artifacts import splits
 from counterpoise.config import InputError
-from counterpoise.stages import alone
+from counterpoise.stages import alone, refusal
 from counterpoise.storage import ArtifactError
 from counterpoise.study import arms, cells, experiment, pool, study, summary, verdicts
 from counterpoise.study.cells import Done, Job
@@ -326,6 +326,17 @@ def test_a_full_disk_while_test_is_read_ends_the_study_and_is_no_verdict(
     with pytest.raises(OSError, match="No space left"):
         study.run(built, content, arms.parse(LEARNS, content), [], counting([]))
     assert not (built / summary.JSON).exists()
+
+
+def test_a_file_in_the_place_of_the_cells_is_named_before_anything_is_trained(
+    built: Path, content: dict[str, Any], plan: arms.Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (built / "study").mkdir(exist_ok=True)
+    (built / cells.FOLDER).write_text("in the way")
+    monkeypatch.setattr(cells, "compute", None)
+    with pytest.raises(FileExistsError) as caught:
+        study.run(built, content, plan, [], counting([]))
+    assert (refusal(caught.value) or "").startswith(f"{built / cells.FOLDER}: a file is in the place of a folder")
 
 
 @once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ REFUSALS = {
     errno.EROFS: "the file system is read-only; make it writable and run `dvc repro` again",
     errno.EACCES: "permission denied; give this user access and run `dvc repro` again",
     errno.EPERM: "permission denied; give this user access and run `dvc repro` again",
+    errno.ENOTDIR: "a file is in the place of a folder; move it away and run `dvc repro` again",
+    errno.EEXIST: "a file is in the place of a folder; move it away and run `dvc repro` again",
+    errno.EISDIR: "a folder is in the place of a file; move it away and run `dvc repro` again",
 }
 """Error number of the operating system -> what happened, and what to do about it."""
 SHOWN = 6
@@ -46,6 +50,19 @@ def run(main: Callable[[Path, P], None], params: type[P]) -> None:
     """Run a stage in the current folder; see `ending_in_words`."""
     with ending_in_words():
         main(Path.cwd(), config.read(Path.cwd(), params))
+
+
+def refusal(error: OSError) -> str | None:
+    """Say where the system refused what, and what to do about it; `None` if the user can do nothing."""
+    if error.errno not in REFUSALS:
+        return None
+    where = error.filename or "a file"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST) and error.filename:
+        path = Path(error.filename)
+        where = next((str(one) for one in (path, *path.parents) if os.path.lexists(one)), where)
+        if Path(where).is_dir():  # nothing is in the way
+            return None
+    return f"{where}: {REFUSALS[error.errno]}"
 
 
 @contextmanager
@@ -59,9 +76,9 @@ def ending_in_words() -> Iterator[None]:
     except (config.InputError, storage.ArtifactError) as error:
         sys.exit(f"\n{error}\n")
     except OSError as error:
-        if error.errno not in REFUSALS:
+        if (said := refusal(error)) is None:
             raise
-        sys.exit(f"\n{error.filename or 'a file'}: {REFUSALS[error.errno]}\n")
+        sys.exit(f"\n{said}\n")
     except KeyboardInterrupt:
         _end_interrupted()
 

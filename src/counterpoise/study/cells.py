@@ -137,6 +137,7 @@ def attempt(job: Job, run: Callable[[], None]) -> Done:
 
     Whatever goes wrong in one training is its fault alone, so that the others go on; wrong files stop the study.
     """
+    job.path.parent.mkdir(parents=True, exist_ok=True)  # before a training that could not be kept
     silence = io.StringIO()
     try:
         with one_thread(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):

@@ -8,7 +8,7 @@ from pathlib import Path
 from counterpoise import storage
 from counterpoise.artifacts import splits
 from counterpoise.config import InputError
-from counterpoise.stages import REFUSALS
+from counterpoise.stages import refusal
 from counterpoise.study import comparison, tasks, verdicts
 from counterpoise.study.arms import Arm, Plan, Study
 from counterpoise.study.cells import Cell
@@ -44,7 +44,7 @@ def confirm(root: Path, plan: Plan, best: Row, of: Images, task: str) -> Confirm
     except InputError as error:
         found = NoVerdict(f"a training failed: {error}")
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in REFUSALS:
+        if isinstance(error, OSError) and refusal(error) is not None:
             raise
         found = NoVerdict(f"a training failed: {type(error).__name__}: {_below(root, error)}")
     return Confirmation(best.name, best.control, found)
