@@ -12,6 +12,7 @@ import torch
 from counterpoise import __main__ as cli
 from counterpoise import config
 from counterpoise.artifacts import predictions
+from counterpoise.config import InputError
 from counterpoise.storage import ArtifactError
 from counterpoise.study import dvc_lock, experiment, learning_curve
 from counterpoise.study.learning_curve_report import LearningCurves
@@ -151,6 +152,12 @@ def test_without_a_record_of_how_it_was_built_the_way_to_one_is_named(text: str 
         (root / dvc_lock.LOCK).write_text(text)
     with pytest.raises(ArtifactError, match=r"dvc\.lock does not say .*run `dvc repro`"):
         learning_curve.read(root, shipped(root))
+
+
+def test_boxes_are_refused_with_the_reason_and_what_to_do_instead(root: Path) -> None:
+    scenes = config.parse((Path(__file__).parents[2] / "presets/scenes.yaml").read_text(encoding="utf-8"))
+    with pytest.raises(InputError, match=r"is of scores of whole images, and not of boxes; .*half_of_labels"):
+        learning_curve.read(root, scenes)
 
 
 def test_members_types_and_views_go_along(root: Path) -> None:

@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from counterpoise import labels, seeds
+from counterpoise import config, labels, seeds, tasks
 from counterpoise.artifacts.decision import Decision
 from counterpoise.artifacts.predictions import Predictions
 from counterpoise.calibration import prevalence
 from counterpoise.config import InputError
 from counterpoise.decision import rules
-from counterpoise.evaluation import tasks
+from counterpoise.evaluation import tasks as evaluated
 from counterpoise.evaluation.scores import Variant
 from counterpoise.metrics import intervals, ranking
 from counterpoise.stages import split
@@ -42,8 +42,15 @@ def read(root: Path, content: Mapping[str, Any]) -> Data:
     """Read what the pipeline built.
 
     Raises:
+        InputError: The problem is of boxes.
         ArtifactError: It was not run yet, or with other parameters in front of training than `content` holds.
     """
+    if tasks.find(content["task"]).HAS_BOXES:
+        raise InputError(
+            f"{config.PATH}: task is {content['task']!r}, but the learning curve is of scores of whole images, and not "
+            "of boxes; `cp presets/study/detection.yaml study/params.yaml` and `counterpoise study --arms "
+            "half_of_labels` say what half of the scenes costs"
+        )
     dvc_lock.check(root, content, ("ingest", "split", "tile", "embed"), free=split.ONLY_CHECKED)
     return experiment.read(root, ("train", "val"))
 
@@ -184,7 +191,7 @@ def validation_scores(val: Predictions, decision: Decision, weights: NDArray[np.
     def with_resamples(score: Callable[[NDArray[np.int32] | None], object]) -> Floats:
         return np.concatenate([np.atleast_1d(np.asarray(score(given), dtype=np.float64)) for given in (None, weights)])
 
-    task, variant = tasks.find(decision.task), Variant(probs, rules.decided(decision, probs))
+    task, variant = evaluated.find(decision.task), Variant(probs, rules.decided(decision, probs))
     whole = with_resamples(lambda w: task.learning_curve(variant, truth, w))
     positives, share = truth[:, index], decision.target[index]
     ranked = with_resamples(
