@@ -128,6 +128,27 @@ def test_results_and_page_have_the_figures_of_boxes_and_no_calibration_of_labels
     assert "calibration error" not in text
 
 
+def test_an_ensemble_and_every_setting_of_a_grid_are_trained(built: Path, studied: Summary) -> None:
+    """Members are fused into one set of boxes; the setting that cannot learn is not the one that is tested."""
+    text = TEXT + (
+        "  ensemble_of_2:\n    loss: cross_entropy\n    control: plain\n    params: {train.members: 2}\n"
+        "  tuned:\n    loss: cross_entropy\n    grid: {predict.min_score: [0.999, 0.01]}\n"
+    )
+    content = config.load(built)
+    setup = study.prepare(built, content, arms.parse(text, content))
+    alone, together = setup.jobs["plain"][0], setup.jobs["ensemble_of_2"][0]
+    tuned = [job for job in setup.jobs["tuned"] if (job.cell.repeat, job.cell.fold) == (0, 0)]
+    assert [box_cells.work(job).fault for job in (together, *tuned)] == [None] * 3
+    one, both, strict, lenient = (box_cells.read(job.path) for job in (alone, together, *tuned))
+    assert one is not None
+    assert both is not None
+    assert not set(both.logit.tolist()) <= set(one.logit.tolist())
+    assert strict is not None
+    assert lenient is not None
+    assert strict.val_loss > lenient.val_loss
+    assert comparison.best([strict, lenient]) is lenient
+
+
 def test_maps_are_stored_once_for_all_arms_and_a_damaged_file_is_computed_again(built: Path, studied: Summary) -> None:
     (folder,) = (built / maps.FOLDER).iterdir()
     content = arms.parse(TEXT, config.load(built)).arms[0].trials[0]
