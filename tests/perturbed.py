@@ -42,7 +42,8 @@ def write(
         there = scene_detections.objects(labelled, part.table, scene_of, clusters.units(root, part))
         found = _found(there[there["ignore"] == 0], names, rng, missed)
         found = pd.concat([found, _false(part.table, there, names, rng, false_per_image)], ignore_index=True)
-        predict.write_boxes(root, split, in_tiles(found, part.table), part, names, how)
+        merged = scene_detections.merged(in_tiles(found, part.table), part.table, names, how)
+        predict.write_boxes(root, split, merged, part, names, how.min_score)
     known = prior.read(root)
     ledger = (prior_ledger.Line("oversample.strategy", "box_repeat_factor", None),)
     card = model.Card(

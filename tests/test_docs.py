@@ -3,6 +3,7 @@
 import doctest
 import importlib.util
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,6 +155,28 @@ def test_rows_of_the_study_are_those_of_its_summary() -> None:
     script(ROOT / "docs" / "study_rows.py").write(printed)
     path = ROOT / "docs" / "measurements" / "study.csv"
     assert path.read_text(encoding="utf-8") == printed.getvalue(), "run `python docs/study_rows.py` into study.csv"
+
+
+def test_rows_of_a_study_of_detectors_are_its_trained_arms(tmp_path: Path) -> None:
+    means = {"raw": {"ap50": 0.53, "ap": 0.2214}}
+    other = {"raw": {"ap50": 0.568, "ap": 0.23}}
+    judged = {"word": "undecided", "difference": 0.038, "low": -0.0264, "high": 0.1024}
+    arms = {
+        "plain": {"control": None, "figures": means},
+        "cascade": {"control": "plain", "figures": other, **judged},
+        "few": {"control": "plain", "figures": other, "word": None, "sentence": "no verdict: too few"},
+        "later": {"control": "plain", "figures": {}, "word": None, "sentence": "no verdict: it was not trained yet"},
+    }
+    path, printed = tmp_path / "summary.json", io.StringIO()
+    path.write_text(json.dumps({"figure": "ap50", "comparisons": 3, "folds": 3, "repeats": 4, "arms": arms}))
+    script(ROOT / "docs" / "study_rows.py").write(printed, path)
+    assert [line for line in printed.getvalue().splitlines() if not line.startswith("#")] == [
+        "arm,control,verdict,difference,difference_low,difference_high,ap50,ap",
+        "plain,,,,,,0.530,0.221",
+        "cascade,`plain`,undecided,0.038,-0.026,0.102,0.568,0.230",
+        "few,`plain`,,,,,0.568,0.230",
+    ]
+    assert set(TABLES.TABLES["detection_study"][1].values()) <= set(printed.getvalue().splitlines()[3].split(","))
 
 
 def test_a_marker_of_something_unmeasured_is_refused() -> None:

@@ -50,6 +50,21 @@ def test_boxes_of_all_views_come_back_to_the_pixels_of_the_tile(views: str) -> N
     assert set(found.labels.tolist()) == {1}
 
 
+def test_scenes_come_as_soon_as_their_last_tile_was_seen_with_all_their_boxes() -> None:
+    """The scenes of five tiles are mixed; a batch has two tiles."""
+    scene, seen = ["a", "b", "a", "c", "b"], 0
+
+    def batches() -> Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], inference.TileBoxes]]:
+        nonlocal seen
+        for numbers in (np.array([0, 1]), np.array([2, 3]), np.array([4])):
+            seen += len(numbers)
+            tile = np.tile(numbers, 2)  # two views
+            yield numbers, inference.TileBoxes(tile[:, None] + np.zeros((1, 4)), tile / 10, tile * 0, tile)
+
+    found = [(seen, name, own.tile.tolist()) for name, own in inference.of_scenes(batches(), scene)]
+    assert found == [(4, "a", [0, 0, 2, 2]), (4, "c", [3, 3]), (5, "b", [1, 1, 4, 4])]
+
+
 def test_views_are_those_of_classification() -> None:
     picture = torch.arange(2 * 3 * 4 * 4, dtype=torch.float32).reshape(2, 3, 4, 4)
     assert sorted(inference.VIEWS) == sorted(tta.VIEWS)

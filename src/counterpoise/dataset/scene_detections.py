@@ -69,7 +69,15 @@ def merged(found: pd.DataFrame, table: pd.DataFrame, classes: Sequence[str], how
             image_id=image_id, label=named, logit=logit(np.clip(whole.scores[kept], SURE, 1 - SURE)).astype(np.float32)
         )
         parts.append(part[list(detections.FOUND)])
-    return pd.concat(parts, ignore_index=True) if parts else detections.empty().found
+    return together(parts)
+
+
+def together(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put the detections of scenes together, in the order given."""
+    import pandas as pd
+
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else detections.empty().found
 
 
 def objects(

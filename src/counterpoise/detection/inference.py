@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -45,6 +46,10 @@ class TileBoxes:
     labels: NDArray[np.int64]
     tile: NDArray[np.int64]
 
+    def chosen(self, rows: NDArray[np.bool_]) -> TileBoxes:
+        """Take some of the boxes."""
+        return TileBoxes(self.boxes[rows], self.scores[rows], self.labels[rows], self.tile[rows])
+
     def table(self, tile_ids: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
         """Write them as rows with the columns `scene_detections.IN_TILES`."""
         import pandas as pd
@@ -69,10 +74,45 @@ class Batches(Protocol):
         """Yield the pictures of each batch of tile numbers."""
 
 
+def joined(parts: Sequence[TileBoxes]) -> TileBoxes:
+    """Put the boxes of parts together; there is at least one part."""
+    return TileBoxes(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.tile for part in parts]),
+    )
+
+
 def find(
     detectors: Sequence[nn.Module], inputs: Batches, batch_size: int, tta: str, compute: Compute, label: str = ""
 ) -> TileBoxes:
-    """Find the boxes of all tiles.
+    """Find the boxes of all tiles; arguments as those of `of_batches`."""
+    return joined([found for _, found in of_batches(detectors, inputs, batch_size, tta, compute, label)])
+
+
+def of_scenes(
+    found: Iterable[tuple[NDArray[np.int64], TileBoxes]], scene: Sequence[str]
+) -> Iterator[tuple[str, TileBoxes]]:
+    """Yield each scene with its boxes as soon as its last tile was seen, so that they need not stay in memory.
+
+    Args:
+        found: Rows of tiles with their boxes, as `of_batches` yields them.
+        scene: (n,) the scene of each tile.
+    """
+    left, waiting, names = Counter(scene), defaultdict[str, list[TileBoxes]](list), np.array(scene)
+    for numbers, part in found:
+        for name, count in Counter(names[numbers].tolist()).items():
+            waiting[name].append(part.chosen(names[part.tile] == name))
+            left[name] -= count
+            if not left[name]:
+                yield name, joined(waiting.pop(name))
+
+
+def of_batches(
+    detectors: Sequence[nn.Module], inputs: Batches, batch_size: int, tta: str, compute: Compute, label: str = ""
+) -> Iterator[tuple[NDArray[np.int64], TileBoxes]]:
+    """Find the boxes of tiles, batch by batch.
 
     Args:
         detectors: The members of a model.
@@ -82,8 +122,8 @@ def find(
         compute: Device and precision.
         label: Label of the progress bar; empty for no bar.
 
-    Returns:
-        Boxes in pixels of the tiles of `data/tiles`.
+    Yields:
+        Rows of the tiles of a batch, and their boxes in pixels of the tiles of `data/tiles`.
     """
     import torch
 
@@ -92,22 +132,25 @@ def find(
     order = in_order(len(inputs), batch_size)
     for detector in detectors:
         detector.eval().to(compute.device)
-    boxes, scores, labels, tiles = [], [], [], []
     with tqdm(total=len(inputs), desc=label, unit="tile", delay=1, mininterval=1, disable=not label) as progress:
         for numbers, batch in zip(order, inputs.batches(order), strict=True):
-            pictures = batch.images.to(compute.device, non_blocking=True)
+            pictures, parts = batch.images.to(compute.device, non_blocking=True), []
             for detector in detectors:
                 for view in VIEWS[tta]:
                     with torch.inference_mode(), compute.autocast():
                         found = detector(turned(pictures, view))
                     for number, factor, own in zip(numbers, batch.factors.tolist(), found, strict=True):
                         back = turned_back(own.boxes.float(), view, pictures.shape[-2:])
-                        boxes.append(back.cpu().double().numpy() / factor)
-                        scores.append(own.scores.float().cpu().double().numpy())
-                        labels.append(own.labels.cpu().numpy())
-                        tiles.append(np.full(len(own.labels), number, dtype=np.int64))
+                        parts.append(
+                            TileBoxes(
+                                back.cpu().double().numpy() / factor,
+                                own.scores.float().cpu().double().numpy(),
+                                own.labels.cpu().numpy(),
+                                np.full(len(own.labels), number, dtype=np.int64),
+                            )
+                        )
+            yield numbers, joined(parts)
             progress.update(len(numbers))
-    return TileBoxes(np.concatenate(boxes), np.concatenate(scores), np.concatenate(labels), np.concatenate(tiles))
 
 
 def turned(pictures: Tensor, view: tuple[tuple[int, ...], bool]) -> Tensor:

@@ -180,32 +180,28 @@ def merging(params: Predict, views: int = 1) -> Merging:
 
 
 def write_boxes(
-    root: Path, split: str, found: pd.DataFrame, part: tiles.Tiles, classes: tuple[str, ...], how: Merging
+    root: Path, split: str, found: pd.DataFrame, part: tiles.Tiles, classes: tuple[str, ...], min_score: float
 ) -> None:
-    """Write what a detector found in tiles: its boxes in scenes beside the objects there, and predictions of images.
+    """Write what a detector found in scenes: its boxes beside the objects there, and predictions of images.
 
     An image has the logit of its highest box of each class, and the labels of its objects.
 
     Args:
         root: The repository.
         split: val or test.
-        found: The columns `scene_detections.IN_TILES`.
+        found: The columns of `detections.parquet`, in the order of scenes.
         part: All tiles of the split.
         classes: The class names.
-        how: How boxes of one object become one.
-
-    Raises:
-        ValueError: A detection is of an unknown tile or class.
+        min_score: `predict.min_score`.
     """
     split_of, units = splits.read(root), clusters.units(root, part)
     scene_ids = split_of["scene_id" if splits.has_blocks(split_of) else "image_id"]
     scene_of = dict(zip(split_of["image_id"], scene_ids, strict=True))
     there = scene_detections.objects(boxes.read(root), part.table, scene_of, units)
-    merged = scene_detections.merged(found, part.table, classes, how)
-    detections.write(root, split, detections.Tables(merged, there))
+    detections.write(root, split, detections.Tables(found, there))
     image_ids = tuple(sorted(set(part.table["image_id"])))
     groups = tuple(units[image_id] for image_id in image_ids)
-    logits = scene_detections.highest(merged, image_ids, classes, how.min_score)
+    logits = scene_detections.highest(found, image_ids, classes, min_score)
     labels = scene_detections.labels_of(there, image_ids)
     predictions.write(root, split, predictions.Predictions(image_ids, groups, labels, classes, logits))
 
@@ -246,9 +242,14 @@ def _detect(root: Path, card: model.DetectorCard, params: Predict, compute: Comp
     for split in ("val", "test"):
         part = tiles.read(root, split)
         inputs = box_inputs.unchanged(part, card.classes, card.input_px, multiple_px, card.backbone)
-        found = inference.find(detectors, inputs, params.batch_size, params.tta, compute, f"predict {split}")
-        table = found.table(part.table["tile_id"].tolist(), card.classes)
-        write_boxes(root, split, table, part, card.classes, how)
+        found = inference.of_batches(detectors, inputs, params.batch_size, params.tta, compute, f"predict {split}")
+        scene, tile_ids = part.table["image_id"].tolist(), part.table["tile_id"].tolist()
+        merged = {
+            name: scene_detections.merged(own.table(tile_ids, card.classes), part.table, card.classes, how)
+            for name, own in inference.of_scenes(found, scene)
+        }
+        whole = scene_detections.together([merged[name] for name in sorted(merged)])
+        write_boxes(root, split, whole, part, card.classes, params.min_score)
 
 
 if __name__ == "__main__":
