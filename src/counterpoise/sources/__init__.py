@@ -210,6 +210,44 @@ def bit(cell: str) -> str:
     return re.sub(r"\.0*$", "", cell.strip().lower())
 
 
+def is_one(place: str, column: str, cell: str) -> bool:
+    """Read a cell of 0 or 1.
+
+    Args:
+        place: Of the row, for the message.
+        column: Its name.
+        cell: What it holds.
+
+    Raises:
+        InputError: It holds something else.
+    """
+    if (text := bit(cell)) not in (*TRUE, *FALSE):
+        raise InputError(f"{place}: column {column!r} holds {cell!r}; expected 0 or 1")
+    return text in TRUE
+
+
+def split_of(place: str, column: str, cell: str, block: str) -> str:
+    """Read a cell that names a split; empty where the value is missing.
+
+    Args:
+        place: Of the row, for the message.
+        column: Its name.
+        cell: What it holds, without spaces around it.
+        block: Of the parameters, in which `split_column` names it.
+
+    Raises:
+        InputError: It holds something else.
+    """
+    if is_missing(cell):
+        return ""
+    if cell.casefold() not in SPLITS:
+        raise InputError(
+            f"{place}: column {column!r} holds {cell!r}; expected one of {list(SPLITS)}, or nothing; correct it, or "
+            f"set {block}.split_column to ''"
+        )
+    return SPLITS[cell.casefold()]
+
+
 def numbers(values: Sequence[object]) -> tuple[float, ...] | None:
     """Read numbers, as such or written in text; `None` if one of them is no number.
 

@@ -13,18 +13,15 @@ from pydantic_core import PydanticCustomError
 
 from counterpoise.config import InputError, Listed, Name, Section, suggest
 from counterpoise.sources import (
-    FALSE,
-    SPLITS,
-    TRUE,
     Below,
     Delimiter,
     Row,
-    bit,
     columns_in,
     filled,
-    is_missing,
+    is_one,
     numbers,
     read_text,
+    split_of,
 )
 
 BLOCK = "ingest.sources.boxes_csv"
@@ -127,14 +124,8 @@ def _row(path: Path, number: str, file: str, cells: Mapping[str, str | None], pa
     def cell(name: str) -> str:
         return (cells[name] or "").strip() if name else ""
 
-    split, ignore = cell(params.split_column), bit(cell(params.ignore_column) or "0")
-    if not is_missing(split) and split.casefold() not in SPLITS:
-        raise InputError(
-            f"{place}: column {params.split_column!r} holds {split!r}; expected one of {list(SPLITS)}, or "
-            f"nothing; correct it, or set {BLOCK}.split_column to ''"
-        )
-    if ignore not in (*TRUE, *FALSE):
-        raise InputError(f"{place}: column {params.ignore_column!r} holds {ignore!r}; expected 0 or 1")
+    split = split_of(place, params.split_column, cell(params.split_column), BLOCK)
+    ignore = is_one(place, params.ignore_column, cell(params.ignore_column) or "0")
     label, corners = cell(params.label_column), [cell(name) for name in params.box_columns]
     values, sides = numbers(corners), numbers([cell(name) for name in params.size_columns])
     box, fault = None, ""
@@ -148,9 +139,9 @@ def _row(path: Path, number: str, file: str, cells: Mapping[str, str | None], pa
         filled(params.image_column, {name: cell(name) for name in columns_in(params.image_column)}),
         (label,) if label else (),
         cell(params.group_column),
-        "" if is_missing(split) else SPLITS[split.casefold()],
+        split,
         box=box,
-        ignore=ignore in TRUE,
+        ignore=ignore,
         size_px=(int(sides[0]), int(sides[1])) if sides and all(0 < side < 1e9 for side in sides) else None,
         fault=fault,
     )

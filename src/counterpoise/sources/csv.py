@@ -24,9 +24,10 @@ from counterpoise.sources import (
     bit,
     columns_in,
     filled,
-    is_missing,
+    is_one,
     read_tab,
     read_text,
+    split_of,
 )
 
 Table = list[tuple[int, list[str]]]
@@ -207,21 +208,21 @@ def _rows(path: Path, table: Table, params: Params) -> list[Row]:
     _refuse_longer(path, table, params.delimiter)
     rows = []
     for number, cells in table[1:]:
-        where = f"{params.file} row {number}"
+        where, place = f"{params.file} row {number}", f"{path} row {number}"
         if len(cells) != len(header):
             raise InputError(
-                f"{path} row {number}: found {len(cells)} cells, expected {len(header)}; put cells that contain "
+                f"{place}: found {len(cells)} cells, expected {len(header)}; put cells that contain "
                 f"{params.delimiter!r} in double quotes"
             )
         if params.label_columns:
-            names = tuple(name for name in params.label_columns if _is_one(path, number, name, cells[places[name]]))
+            names = tuple(name for name in params.label_columns if is_one(place, name, cells[places[name]]))
         else:
             names = labels.parse(cells[places[params.label_column]], params.label_separator)
         image = filled(params.image_column, {name: cells[places[name]] for name in columns_in(params.image_column)})
         group, split = (
             cells[places[name]].strip() if name else "" for name in (params.group_column, params.split_column)
         )
-        rows.append(Row(where, image, names, group, _split(path, number, params.split_column, split)))
+        rows.append(Row(where, image, names, group, split_of(place, params.split_column, split, BLOCK)))
     return rows
 
 
@@ -238,24 +239,6 @@ def _refuse_longer(path: Path, table: Table, delimiter: str) -> None:
         f"{path}: every row has one cell more than the first row, as where R writes row names; put a name and "
         f"{delimiter!r} in front of the first row, such as {delimiter.join(['row', *table[0][1]])}"
     )
-
-
-def _is_one(path: Path, number: int, column: str, cell: str) -> bool:
-    text = bit(cell)
-    if text not in (*TRUE, *FALSE):
-        raise InputError(f"{path} row {number}: column {column!r} holds {cell!r}; expected 0 or 1")
-    return text in TRUE
-
-
-def _split(path: Path, number: int, column: str, text: str) -> str:
-    if is_missing(text):
-        return ""
-    if text.casefold() not in SPLITS:
-        raise InputError(
-            f"{path} row {number}: column {column!r} holds {text!r}; expected one of {list(SPLITS)}, or nothing; "
-            f"correct it, or set {BLOCK}.split_column to ''"
-        )
-    return SPLITS[text.casefold()]
 
 
 def _joined_cells(path: Path, table: Table, params: Params) -> list[list[str]]:
