@@ -1,12 +1,11 @@
 """A small run of `benchmarks/coverage.py`: the intervals of the page hold the truth about as often as they say."""
 
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests import scripts
 
 PATH = Path(__file__).parents[1] / "benchmarks" / "coverage.py"
 SAMPLES, POPULATION = 80, 40_000
@@ -17,13 +16,7 @@ LEAST = 0.88
 @pytest.fixture(scope="module")
 def benchmark() -> Any:
     """Load the benchmark as a module."""
-    spec = importlib.util.spec_from_file_location("benchmark_of_coverage", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load(PATH)
 
 
 @pytest.mark.parametrize("name", ["525_21_weak", "525_21_clusters"])

@@ -1,16 +1,15 @@
 """The documents name what there is, repeat figures as they were measured, and say it in plain words."""
 
 import doctest
-import importlib.util
 import io
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import get_args
 
 import pytest
+from tests import scripts
 
 from counterpoise import losses
 from counterpoise.config import Drawn
@@ -25,18 +24,8 @@ OF_MEASUREMENTS = ("docs/losses.md", "docs/remedies.md", "docs/presets.md", "doc
 LONGEST_CELL = 80
 
 
-def script(path: Path) -> ModuleType:
-    """Load a file that is in no package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-TABLES = script(ROOT / "docs" / "tables.py")
-OLD_WORDS = script(ROOT / "tests" / "words.py").OLD_WORDS
+TABLES = scripts.load(ROOT / "docs" / "tables.py")
+OLD_WORDS = scripts.load(ROOT / "tests" / "words.py").OLD_WORDS
 
 
 def read(page: str) -> str:
@@ -152,7 +141,7 @@ def test_tables_and_results_are_those_that_the_script_writes() -> None:
 
 def test_rows_of_the_study_are_those_of_its_summary() -> None:
     printed = io.StringIO()
-    script(ROOT / "docs" / "study_rows.py").write(printed)
+    scripts.load(ROOT / "docs" / "study_rows.py").write(printed)
     path = ROOT / "docs" / "measurements" / "study.csv"
     assert path.read_text(encoding="utf-8") == printed.getvalue(), "run `python docs/study_rows.py` into study.csv"
 
@@ -169,7 +158,7 @@ def test_rows_of_a_study_of_detectors_are_its_trained_arms(tmp_path: Path) -> No
     }
     path, printed = tmp_path / "summary.json", io.StringIO()
     path.write_text(json.dumps({"figure": "ap50", "comparisons": 3, "folds": 3, "repeats": 4, "arms": arms}))
-    script(ROOT / "docs" / "study_rows.py").write(printed, path)
+    scripts.load(ROOT / "docs" / "study_rows.py").write(printed, path)
     assert [line for line in printed.getvalue().splitlines() if not line.startswith("#")] == [
         "arm,control,verdict,difference,difference_low,difference_high,ap50,ap",
         "plain,,,,,,0.530,0.221",

@@ -1,12 +1,12 @@
 """What the program says to its users is in plain words: parameters, help, errors, warnings and console output."""
 
 import ast
-import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import scripts
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "counterpoise"
@@ -20,17 +20,7 @@ DATA = {
 """Text that is an entry of a file or names a random stream, not a sentence -> the modules that have it."""
 
 
-def old_words() -> dict[str, str]:
-    spec = importlib.util.spec_from_file_location("words", ROOT / "tests" / "words.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    words: dict[str, str] = module.OLD_WORDS
-    return words
-
-
-OLD_WORDS = old_words()
+OLD_WORDS: dict[str, str] = scripts.load(ROOT / "tests" / "words.py").OLD_WORDS
 
 
 def is_docstring(node: ast.AST) -> bool:

@@ -1,6 +1,5 @@
 """Studies of detectors: stored maps, figures of boxes with their influences, what is refused, and whole studies."""
 
-import importlib.util
 import json
 import shutil
 import sys
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tests import scripts
 from tests.test_detectors import run, write
 
 import counterpoise
@@ -386,13 +386,7 @@ def test_the_influence_of_a_unit_is_what_a_figure_loses_without_it() -> None:
 
 @pytest.fixture(scope="module")
 def simulation() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("simulated_detectors", ROOT / "benchmarks/detection_verdicts.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load(ROOT / "benchmarks/detection_verdicts.py")
 
 
 def test_intervals_cover_the_true_differences_in_ap50(simulation: ModuleType) -> None:

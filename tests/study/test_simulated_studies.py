@@ -1,12 +1,11 @@
 """Verdicts on simulated studies whose truth is known: a short version of `benchmarks/verdicts.py`."""
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from tests import scripts
 
 from counterpoise.study import verdicts
 from counterpoise.study.verdicts import Verdict
@@ -17,13 +16,7 @@ STUDIES = 12
 
 @pytest.fixture(scope="module")
 def simulation() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("simulated_studies", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load(PATH)
 
 
 def setting(simulation: ModuleType, name: str) -> object:
