@@ -171,6 +171,21 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "AP": "ap",
         },
     ),
+    "detection_verdicts": (
+        "detection_verdicts",
+        {
+            "setting": "setting",
+            "folds x repeats": "design",
+            "studies": "studies",
+            "true difference": "true",
+            "bias": "bias",
+            "covered, %": "coverage",
+            "half of an interval": "half_width",
+            "false verdict, %": "false",
+            "not widened, %": "false_narrow",
+            "better or worse, %": "different",
+        },
+    ),
     "scenes_shrunken": (
         "scenes_shrunken",
         {"figure": "figure", "tiles": "tiles", "shrunken": "shrunken", "difference": "difference"},
