@@ -162,7 +162,7 @@ def test_the_page_says_that_trainings_are_few() -> None:
 
 
 def test_enough_trainings_need_no_word(html: str) -> None:
-    assert study().few_trainings == ""
+    assert STUDY.few_trainings == ""
     assert "rests on only" not in words_of(html)
 
 

@@ -417,6 +417,7 @@ def test_a_study_that_ends_early_says_what_to_run_again(
         cli.main(["study"])
     said = f"{capsys.readouterr().err} {ended.value.code}"
     assert "run `counterpoise study` again" in said
+    assert "With 3 folds x 2 repeats a difference rests on only 6 trainings of each arm" in said, "before it trains"
     assert "dvc repro" not in said
 
 

@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> str:
         f"{every - left} are kept from before; one takes {seconds:.1f} s, {rest}",
         file=sys.stderr,
     )
+    if few := plan.study.few_trainings:
+        print(few, file=sys.stderr)
     try:
         result = study.run(root, content, plan, given, pool.in_processes(arguments.jobs))
     except KeyboardInterrupt:

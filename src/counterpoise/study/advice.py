@@ -28,7 +28,8 @@ def advice(summary: Summary) -> tuple[str, str, str]:
 
 
 def _few(summary: Summary) -> str:
-    return f" {summary.few_trainings}" if summary.few_trainings else ""
+    few = summary.study.few_trainings
+    return f" {few}" if few else ""
 
 
 def _number(arms: int) -> str:

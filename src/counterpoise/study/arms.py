@@ -8,6 +8,7 @@ the solver is taken for a remedy.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from counterpoise.config import InputError, Name, Section, Seed, suggest
 from counterpoise.stages import ingest, split, tile
 from counterpoise.study import experiment, tasks
 from counterpoise.study.keys import declared, leaves, within
+from counterpoise.study.verdicts import ENOUGH_VALUES
 
 FOLDER = "study"
 PATH = "study/params.yaml"
@@ -62,6 +64,23 @@ class Study(Section):
     def design(self) -> str:
         """How many trainings each setting of an arm has, in words."""
         return f"{self.folds} folds x {self.repeats} repeat{'s' if self.repeats > 1 else ''}"
+
+    @property
+    def few_trainings(self) -> str:
+        """What it means that each arm has few trainings, and what would change it; empty where there are enough."""
+        folds, repeats = self.folds, self.repeats
+        if folds * repeats < ENOUGH_VALUES:
+            return (
+                f"With {self.design} a difference rests on only {folds * repeats} trainings of each arm, so the "
+                f"intervals are widened for the luck of so few; `repeats: {math.ceil(ENOUGH_VALUES / folds)}` in "
+                f"{PATH} would narrow them."
+            )
+        if repeats == 1:
+            return (
+                f"With {self.design} each image was tested by a single training of an arm; `repeats: 2` in "
+                f"{PATH} would average out some of the luck of training."
+            )
+        return ""
 
 
 class _Arm(Section):

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from counterpoise.study.arms import PATH, Study
-from counterpoise.study.verdicts import ENOUGH_VALUES, NoVerdict, Verdict
+from counterpoise.study.arms import Study
+from counterpoise.study.verdicts import NoVerdict, Verdict
 
 NOUNS = {
     "balanced_accuracy": "balanced accuracy",
@@ -120,23 +120,6 @@ class Summary:
         if self.comparisons == 1:
             return "The interval holds the truth with 95 %"
         return f"All {self.comparisons} intervals hold the truth together with 95 %"
-
-    @property
-    def few_trainings(self) -> str:
-        """What it means that each arm has few trainings, and what would change it; empty where there are enough."""
-        folds, repeats = self.study.folds, self.study.repeats
-        if folds * repeats < ENOUGH_VALUES:
-            return (
-                f"With {self.study.design} a difference rests on only {folds * repeats} trainings of each arm, so the "
-                f"intervals are widened for the luck of so few; `repeats: {math.ceil(ENOUGH_VALUES / folds)}` in "
-                f"{PATH} would narrow them."
-            )
-        if repeats == 1:
-            return (
-                f"With {self.study.design} each image was tested by a single training of an arm; `repeats: 2` in "
-                f"{PATH} would average out some of the luck of training."
-            )
-        return ""
 
     @property
     def kind(self) -> str:
