@@ -186,6 +186,10 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "better or worse, %": "different",
         },
     ),
+    "frozen_backbone": (
+        "frozen_backbone",
+        {"figure": "figure", "trained": "trained", "frozen": "frozen", "difference": "difference"},
+    ),
     "scenes_shrunken": (
         "scenes_shrunken",
         {"figure": "figure", "tiles": "tiles", "shrunken": "shrunken", "difference": "difference"},
