@@ -20,7 +20,7 @@ def at_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "part"),
     [
         (["--fractions", "half", "1/0", "1"], "--fractions: found .*expected numbers such as 1/4"),
-        (["--out", "nowhere/curve.svg"], "--out: the folder nowhere does not exist; create it first"),
+        (["--out", "curve.png"], r"--out curve\.png: expected a file name that ends in \.svg"),
     ],
 )
 def test_arguments_that_cannot_work_are_refused(arguments: list[str], part: str) -> None:

@@ -26,8 +26,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["mian"], r"'mian' is no commit of this repository; .*did you mean 'main'"),
         (["main", "--page", "page.html"], r"--page: found 'page\.html'; expected an address such as https://"),
         (["main", "--page", "https://x)[y](z"], r"--page: found .*; expected an address"),
-        (["main", "--out", "."], r"--out: \. is a folder; expected a file such as comment\.md"),
-        (["main", "--out", "no/comment.md"], r"--out: the folder no does not exist; create it first"),
+        (["main", "--out", "."], r"--out \. is a folder; name a file in it, such as new"),
+        (["main", "--out", "params.yaml/comment.md"], r"cannot be written in .*params\.yaml \(Not a directory\)"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_a_line(arguments: list[str], said: str, here: Path) -> None:

@@ -31,9 +31,9 @@ def test_a_line_for_each_image_and_one_for_each_probable_class() -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("there", r"--logits there is a folder; name a file in it, such as there/there\.parquet"),
+        ("there", r"--logits there is a folder; name a file in it, such as there/new\.parquet"),
         ("photo.png", r"expected a file name that ends in \.parquet"),
-        ("params.yaml/x.parquet", r"cannot be written, since .*params\.yaml is no folder"),
+        ("params.yaml/x.parquet", r"cannot be written in .*params\.yaml \(Not a directory\)"),
     ],
 )
 def test_a_file_that_logits_cannot_go_to_is_refused_before_anything_is_predicted(target: str, message: str) -> None:
@@ -69,7 +69,7 @@ def test_without_a_model_the_way_to_one_is_named() -> None:
     [
         (["--format", "parquet"], "--format parquet needs a file; name one by --out"),
         (["--out", "found.txt"], r"--out found\.txt: expected a file name that ends in \.csv"),
-        (["--out", "there"], r"--out there is a folder; name a file in it, such as there/there\.csv"),
+        (["--out", "there"], r"--out there is a folder; name a file in it, such as there/new\.csv"),
         (["--out", "found.geojson"], "format 'geojson' holds boxes, and this model finds none"),
         (["--logits", "a.parquet", "--out", "a.csv"], "--logits writes raw logits, without --out, --format"),
         (["--model", "nowhere"], "--model nowhere does not exist; name the top of a repository"),

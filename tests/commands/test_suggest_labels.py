@@ -60,7 +60,7 @@ def test_images_of_a_folder_are_chosen_and_shown(tmp_path: Path, capsys: pytest.
         (["params.yaml"], r"params\.yaml: no folder"),
         (["."], r"models/decision\.json .*dvc repro"),
         ([".", "--out", "there.txt"], r"--out there\.txt: expected a file name that ends in \.csv"),
-        ([".", "--out", "params.yaml/x.csv"], r"cannot be written, since .*params\.yaml is no folder"),
+        ([".", "--out", "params.yaml/x.csv"], r"cannot be written in .*params\.yaml \(Not a directory\)"),
         ([".", "--out", "."], r"--out \. is a folder; name a file in it, such as new\.csv"),
     ],
 )

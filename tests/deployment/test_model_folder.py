@@ -86,3 +86,14 @@ def test_a_model_of_another_task_and_a_decision_for_other_classes_are_refused(tm
     model.write(tmp_path, replace(CARD, classes=("other", *NAMES[1:])), {})
     with pytest.raises(InputError, match=r"with classes \['rust', .*with classes \['other'"):
         built.read(tmp_path, {"task": "multiclass"})
+
+
+def test_a_message_about_a_model_elsewhere_says_where_it_lies(tmp_path: Path) -> None:
+    model.write(tmp_path, CARD, {})
+    decision.write(tmp_path, a_decision("multiclass"))
+    with pytest.raises(InputError, match=r"^in \.\./roofs, which --model names: params\.yaml: task is 'multilabel'"):
+        built.read(tmp_path, {"task": "multilabel"}, "../roofs")
+    of = built.read(tmp_path, {"task": "multiclass"}, "../roofs")
+    storage.write_text(tmp_path / model.CARD, "{}")
+    with pytest.raises(storage.ArtifactError, match=r"^in \.\./roofs, which --model names: .*is damaged"):
+        next(of.answers([Path("a.png")]))

@@ -1,7 +1,8 @@
 """The open set of commands: a file per sub-command of `counterpoise`, found by its name.
 
 `Command` says what a file `commands/<name>.py` holds; `learning_curve` is called as `learning-curve`. All files are
-imported to parse a command line, so that they import torch, and modules that import it, inside functions.
+imported to parse a command line, so that they import torch, and modules that import it, inside functions. What
+commands share lies in files whose names begin with `_`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ class Command(Protocol):
 
 def names() -> list[str]:
     """List the commands, as the user types them."""
-    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+    return sorted(
+        module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")
+    )
 
 
 def find(name: str) -> Command:

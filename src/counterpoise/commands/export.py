@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from counterpoise import commands
-from counterpoise.config import InputError
+from counterpoise.commands import _built, _outputs
 
 HELP = "write the built model as an ONNX graph, with all that a program needs to use it"
 GROUP = "Deploy"
@@ -18,17 +17,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the model, and where it goes."""
-    parser.add_argument(
-        "--model", metavar="DIR", help="repository in which the model was built (default: the current folder)"
-    )
-    parser.add_argument(
-        "--prevalence",
-        action="append",
-        default=[],
-        metavar="SHARE",
-        help="share of the class that matters where the model will be used, such as 0.05, or of another class, such as "
-        "rust=0.05; may be repeated (default: as decide.target)",
-    )
+    _built.add_arguments(parser, "where the model will be used")
     parser.add_argument("--out", required=True, metavar="DIR", help="new folder for the files")
 
 
@@ -39,16 +28,14 @@ def run(arguments: argparse.Namespace) -> str:
         InputError: The folder is not new, or the model cannot be exported.
         ArtifactError: The pipeline was not run yet.
     """
-    from counterpoise.deployment import model_folder
-
     out = Path(arguments.out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"--out {out} already exists; name a new folder, so that nothing is overwritten")
-    root = Path.cwd() if arguments.model is None else model_folder.locate(arguments.model)
-    content = commands.checked_params(root)
-    from counterpoise.deployment import built, onnx_export  # import torch
+    _outputs.check_folder("--out", out)
+    root, content = _built.locate(arguments.model)
+    model = _built.read(arguments, root, content)
+    from counterpoise.deployment import model_folder, onnx_export  # imports torch
 
-    found = onnx_export.write(built.read(root, content, arguments.prevalence), out)
+    with model_folder.naming(arguments.model):
+        found = onnx_export.write(model, out)
     size_mb = (out / onnx_export.GRAPH).stat().st_size / 1e6
     lines = [
         f"{out / onnx_export.GRAPH}: the network, {size_mb:.1f} MB",

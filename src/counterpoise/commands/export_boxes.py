@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from counterpoise.config import InputError
+from counterpoise.commands import _outputs
 
 HELP = "write detections as GeoJSON, COCO's JSON and heat maps"
 GROUP = "Deploy"
@@ -42,8 +42,7 @@ def run(arguments: argparse.Namespace) -> str:
 
     commands.checked_params(Path.cwd())
     folder = Path(arguments.folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} already exists; name a new folder, so that nothing is overwritten")
+    _outputs.check_folder("DIR", folder)
     found = box_exports.read(Path.cwd(), arguments.split)
     box_exports.write(folder, found, arguments.cell_px)
     total, decided, placed = len(found.probs), int(found.decided.sum()), len(found.positions)

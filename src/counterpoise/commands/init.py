@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from counterpoise import config, sources, storage, tasks
+from counterpoise.commands import _outputs
 from counterpoise.config import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> str:
     root = Path.cwd()
     place = _inside(root, arguments.folder)
     target = Path(arguments.out or config.PATH)
-    _check_target(target)
+    _outputs.check_file("--out", target, new=False)
     files = folder.look(root / place)
     stated = reading.Stated(arguments.task or "", arguments.source or "", arguments.positive, arguments.group_column)
     made = proposal.propose(root, place, files, stated)
@@ -89,15 +90,6 @@ def _inside(root: Path, given: str) -> str:
     if path == root:
         raise InputError(f"{given} is the whole repository; name the folder of your images, such as data/raw/mine")
     return path.relative_to(root).as_posix()
-
-
-def _check_target(target: Path) -> None:
-    """Refuse a place that cannot be written before anything is looked at."""
-    above = target.absolute().parent
-    if target.is_dir():
-        raise InputError(f"{target} is a folder; name a file, such as {target / config.PATH}")
-    if not above.is_dir() or not os.access(above, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
-        raise InputError(f"{target} cannot be written; name another file with --out, in a folder that exists")
 
 
 def _would_lose(root: Path, target: Path) -> str:

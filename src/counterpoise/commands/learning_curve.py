@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from counterpoise import commands
+from counterpoise import commands, storage
+from counterpoise.commands import _outputs
 from counterpoise.config import InputError
 
 HELP = "estimate how much twice as many labels would help"
@@ -45,12 +46,12 @@ def run(arguments: argparse.Namespace) -> str:
 
     content = commands.checked_params(Path.cwd())
     train_sizes = _fractions(arguments.fractions) or learning_curve.TRAIN_SIZES
-    if arguments.out is not None and not Path(arguments.out).absolute().parent.is_dir():
-        raise InputError(f"--out: the folder {Path(arguments.out).parent} does not exist; create it first")
+    if arguments.out is not None:
+        _outputs.check_file("--out", Path(arguments.out), [".svg"], new=False)
     data = learning_curve.read(Path.cwd(), content)
     curves = learning_curve.measure(data, content, train_sizes, arguments.replicates)
     if arguments.out is not None:
-        Path(arguments.out).write_text(learning_curve_report.chart(curves), encoding="utf-8")
+        storage.write_text(Path(arguments.out), learning_curve_report.chart(curves))
     return learning_curve_report.table(curves)
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from counterpoise import config
+from counterpoise.commands import _outputs
 from counterpoise.config import InputError
 
 HELP = "write what a change does to the figures on test, as Markdown for a pull request"
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> str:
             f"--page: found {arguments.page!r}; expected an address such as https://example.org/index.html"
         )
     if arguments.out is not None:
-        _check_target(Path(arguments.out))
+        _outputs.check_file("--out", Path(arguments.out), new=False)
     from counterpoise import storage
     from counterpoise.revisions import checkout, comment, comparable, run, study_says
 
@@ -67,11 +68,3 @@ def run(arguments: argparse.Namespace) -> str:
         return text
     storage.write_text(Path(arguments.out), text)
     return f"wrote {arguments.out}"
-
-
-def _check_target(path: Path) -> None:
-    """Refuse a target that cannot be a file, before anything is computed."""
-    if path.is_dir():
-        raise InputError(f"--out: {path} is a folder; expected a file such as comment.md")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"--out: the folder {path.parent} does not exist; create it first")

@@ -10,7 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from counterpoise import commands, tasks
+from counterpoise import tasks
+from counterpoise.commands import _built, _outputs
 from counterpoise.config import InputError
 
 if TYPE_CHECKING:
@@ -32,17 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "image", nargs="+", metavar="PATH", help="image file, or a folder: then every file below it, but hidden ones"
     )
-    parser.add_argument(
-        "--model", metavar="DIR", help="repository in which the model was built (default: the current folder)"
-    )
-    parser.add_argument(
-        "--prevalence",
-        action="append",
-        default=[],
-        metavar="SHARE",
-        help="share of the class that matters where the images are from, such as 0.05, or of another class, such as "
-        "rust=0.05; may be repeated (default: as decide.target)",
-    )
+    _built.add_arguments(parser, "where the images are from")
     parser.add_argument("--format", choices=FORMATS, help="format of the rows (default: as FILE ends, or for people)")
     parser.add_argument(
         "--out",
@@ -72,17 +63,16 @@ def run(arguments: argparse.Namespace) -> str:
         InputError: Some images cannot be read; the others are predicted all the same.
         ArtifactError: The pipeline was not run yet.
     """
+    from counterpoise.stages import count_of
+
     form, out = _target(arguments)
-    root = _root(arguments.model)
-    content = commands.checked_params(root)
+    root, content = _built.locate(arguments.model)
     _check_task(arguments, form, boxes=tasks.find(content["task"]).HAS_BOXES)
     paths = Paths(arguments.image)
     if arguments.logits is not None:
-        text, failed = write_logits(root, content, list(paths), Path(arguments.logits))
+        text, failed = write_logits(root, content, list(paths), Path(arguments.logits), arguments.model)
     else:
-        from counterpoise.deployment import built  # imports torch
-
-        model = built.read(root, content, arguments.prevalence)
+        model = _built.read(arguments, root, content)
         if form is not None and out is not None:
             text, failed = write_rows(model, paths, form, out)
         else:
@@ -93,15 +83,8 @@ def run(arguments: argparse.Namespace) -> str:
         return _printable(text)
     _print(text)
     where = "as said above" if out is None else f"as their rows in {out} say"
-    raise InputError(f"{failed} of {paths.count} images cannot be read, {where}; the others are predicted")
-
-
-def _root(stated: str | None) -> Path:
-    if stated is None:
-        return Path.cwd()
-    from counterpoise.deployment import model_folder
-
-    return model_folder.locate(stated)
+    others = "; the others are predicted" if failed < paths.count else ""
+    raise InputError(f"{failed} of {count_of(paths.count, 'image')} cannot be read, {where}{others}")
 
 
 def _target(arguments: argparse.Namespace) -> tuple[str | None, Path | None]:
@@ -111,15 +94,14 @@ def _target(arguments: argparse.Namespace) -> tuple[str | None, Path | None]:
     if arguments.logits is not None:
         if arguments.out is not None or arguments.format is not None or arguments.prevalence:
             raise InputError("--logits writes raw logits, without --out, --format and --prevalence; leave those out")
-        _check_target("--logits", Path(arguments.logits), {".parquet": "decide.unlabelled reads"})
+        _outputs.check_file("--logits", Path(arguments.logits), [".parquet"], new=False)
         return None, None
     if arguments.out is None:
         if arguments.format == "parquet":
             raise InputError("--format parquet needs a file; name one by --out")
         return arguments.format, None
     out = Path(arguments.out)
-    kinds = {suffix: f"is {form}" for suffix, form in SUFFIXES.items()}
-    _check_target("--out", out, kinds if arguments.format is None else {out.suffix: ""})
+    _outputs.check_file("--out", out, tuple(SUFFIXES) if arguments.format is None else (), new=True)
     return arguments.format or SUFFIXES[out.suffix], out
 
 
@@ -213,7 +195,9 @@ def write_rows(model: Built, paths: Paths, form: str, out: Path) -> tuple[str, i
         return f"{out}: {count_of(paths.count, 'image')}{went_on}", kept.failed
 
 
-def write_logits(root: Path, content: Mapping[str, Any], paths: Sequence[Path], out: Path) -> tuple[str, int]:
+def write_logits(
+    root: Path, content: Mapping[str, Any], paths: Sequence[Path], out: Path, stated: str | None
+) -> tuple[str, int]:
     """Write raw logits of images that nobody labelled, for `decide.target: estimated`.
 
     Args:
@@ -221,6 +205,7 @@ def write_logits(root: Path, content: Mapping[str, Any], paths: Sequence[Path], 
         content: Its checked parameters.
         paths: Image files.
         out: Parquet file to write, with a row for each image that can be read.
+        stated: As `--model` names the repository; `None` for the current folder.
 
     Returns:
         What was written, with a line for each image that cannot be read, and their number.
@@ -235,16 +220,17 @@ def write_logits(root: Path, content: Mapping[str, Any], paths: Sequence[Path], 
     from counterpoise.deployment import model_folder, predictor  # imports torch
     from counterpoise.stages import count_of
 
-    model_folder.check_version(root)
-    card = model.read_card(root)
-    model_folder.check_task(content, card, None)
     failed = [f"ERROR {path}: its name is not UTF-8, as {out} needs; rename it" for path in paths if not _is_utf8(path)]
     done = {}
-    for path, row in predictor.logits(root, filter(_is_utf8, paths), content):
-        if isinstance(row, InputError):
-            failed.append(f"ERROR {row}")
-        else:
-            done[path] = row
+    with model_folder.naming(stated):
+        model_folder.check_version(root)
+        card = model.read_card(root)
+        model_folder.check_task(content, card, None)
+        for path, row in predictor.logits(root, filter(_is_utf8, paths), content):
+            if isinstance(row, InputError):
+                failed.append(f"ERROR {row}")
+            else:
+                done[path] = row
     if not done:
         raise InputError("\n".join([*failed, f"none of {len(paths)} images can be read; {out} is not written"]))
     fingerprint = predictions.fingerprint(root, "val")
@@ -277,25 +263,6 @@ def _stop() -> NoReturn:
 
 def _printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()  # not every terminal takes names that are not UTF-8
-
-
-def _check_target(option: str, out: Path, kinds: Mapping[str, str]) -> None:
-    """Refuse a file that cannot be written, or that nothing reads, before any image is decoded.
-
-    Args:
-        option: The option that names it.
-        out: The file.
-        kinds: Suffixes that it may have, and what reads them.
-    """
-    suffix = next(iter(kinds))
-    if out.is_dir():
-        raise InputError(f"{option} {out} is a folder; name a file in it, such as {out / f'there{suffix}'}")
-    if out.suffix not in kinds:
-        wanted = " or ".join(f"{end}, which {reader}" for end, reader in kinds.items())
-        raise InputError(f"{option} {out}: expected a file name that ends in {wanted}")
-    above = next(folder for folder in out.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise InputError(f"{option} {out}: cannot be written, since {above} is no folder in which this user may write")
 
 
 def _is_utf8(path: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterpoise import commands
+from counterpoise.commands import _outputs
 from counterpoise.config import InputError
 
 if TYPE_CHECKING:
@@ -50,15 +51,13 @@ def run(arguments: argparse.Namespace) -> str:
             another task or has no such class.
         ArtifactError: The pipeline was not run yet.
     """
-    from counterpoise.labelling import outputs
-
     root, folder, out = Path.cwd(), Path(arguments.folder), Path(arguments.out)
     content = commands.checked_params(root)
     if not folder.is_dir():
         raise InputError(f"{folder}: {'no folder' if folder.exists() else 'no such folder'}; name one with images")
-    outputs.check_new("--out", out, ".csv")
+    _outputs.check_file("--out", out, [".csv"], new=True)
     page = out.with_suffix(".html")
-    outputs.check_new("--out", page, ".html")
+    _outputs.check_file("--out", page, new=True)
 
     from counterpoise import storage
     from counterpoise.artifacts import model

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise import commands, tasks
+from counterpoise.commands import _outputs
 from counterpoise.config import InputError
 
 HELP = "list labels that are probably wrong, on a page to confirm"
@@ -56,11 +57,11 @@ def run(arguments: argparse.Namespace) -> str:
 
 
 def _list(root: Path, content: Mapping[str, Any], out: Path, most: int) -> str:
-    from counterpoise.labelling import confident_learning, outputs
+    from counterpoise.labelling import confident_learning
 
-    outputs.check_new("--out", out, ".csv")
+    _outputs.check_file("--out", out, [".csv"], new=True)
     page = out.with_suffix(".html")
-    outputs.check_new("--out", page, ".html")
+    _outputs.check_file("--out", page, new=True)
     confident_learning.check_installed()
 
     from counterpoise import storage
@@ -93,12 +94,12 @@ def _list(root: Path, content: Mapping[str, Any], out: Path, most: int) -> str:
 
 def _apply(root: Path, content: Mapping[str, Any], confirmed: Path, given: str | None) -> str:
     from counterpoise.artifacts import classes, manifest
-    from counterpoise.labelling import corrections, outputs
+    from counterpoise.labelling import corrections
 
     data = content["ingest"]["root"]
     out = Path(given) if given is not None else root / data / "corrected.csv"
     _check_place(root, out, data)
-    outputs.check_new("--out", out, ".csv")
+    _outputs.check_file("--out", out, [".csv"], new=True)
     images = manifest.read(root)
     found = corrections.read(confirmed, images, classes.read(root).names, content["task"])
     if not found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ class Built:
         content: Its checked parameters.
         card: What the model is.
         decision: How its outputs become decisions.
+        stated: As `--model` names the repository; `None` for the current folder.
     """
 
     root: Path
     content: Mapping[str, Any]
     card: model.Card
     decision: decision.Decision
+    stated: str | None = None
 
     @property
     def boxes(self) -> bool:
@@ -35,9 +37,21 @@ class Built:
 
     def answers(self, paths: Iterable[Path]) -> Iterator[predictor.Answer | detector.Answer]:
         """Say what images show, one by one, in order."""
-        if self.boxes:
-            return detector.answer(self.root, paths, self.content, self.decision)
-        return predictor.answer(self.root, paths, self.content, self.decision)
+        answer = detector.answer if self.boxes else predictor.answer
+        with model_folder.naming(self.stated):
+            yield from answer(self.root, paths, self.content, self.decision)
+
+    def with_shares(self, texts: Sequence[str]) -> Built:
+        """Decide for other shares of classes, as `prevalence.parse` takes them.
+
+        Raises:
+            InputError: A share is wrong.
+            ArtifactError: There are no predictions of validation.
+        """
+        if not texts:
+            return self
+        shares = prevalence.parse(texts, self.decision)
+        return replace(self, decision=prevalence.moved(self.root, self.content, self.decision, shares))
 
     def settings(self) -> dict[str, Any]:
         """Collect all that decides what is said of an image, by name."""
@@ -51,20 +65,20 @@ class Built:
         }
 
 
-def read(root: Path, content: Mapping[str, Any], stated: Sequence[str] = ()) -> Built:
+def read(root: Path, content: Mapping[str, Any], stated: str | None = None) -> Built:
     """Read the model of a repository.
 
     Args:
         root: The repository.
         content: Its checked parameters.
-        stated: Shares of classes where it is used, as `prevalence.parse` takes them.
+        stated: As `--model` names the repository; `None` for the current folder.
 
     Raises:
-        InputError: It is of another version or another task, or a share is wrong.
+        InputError: It is of another version or another task.
         ArtifactError: There is none, or a file is damaged.
     """
-    model_folder.check_version(root)
-    card, decided = model.read_card(root), decision.read(root)
-    model_folder.check_task(content, card, decided)
-    shares = prevalence.parse(stated, decided) if stated else {}
-    return Built(root, content, card, prevalence.moved(root, content, decided, shares))
+    with model_folder.naming(stated):
+        model_folder.check_version(root)
+        card, decided = model.read_card(root), decision.read(root)
+        model_folder.check_task(content, card, decided)
+    return Built(root, content, card, decided, stated)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,21 @@ def locate(stated: str) -> Path:
     if not (folder / config.PATH).is_file():
         raise InputError(f"{what} holds no model of counterpoise, as there is no {config.PATH}; {wanted}")
     return folder
+
+
+@contextmanager
+def naming(stated: str | None) -> Iterator[None]:
+    """Let messages about a model say where it lies, unless that is the current folder.
+
+    Args:
+        stated: As `--model` names it.
+    """
+    try:
+        yield
+    except (InputError, storage.ArtifactError) as error:
+        if stated is None:
+            raise
+        raise type(error)(f"in {stated}, which --model names: {error}") from error
 
 
 def check_version(root: Path) -> None:

@@ -69,8 +69,6 @@ def moved(root: Path, content: Mapping[str, Any], decision: Decision, shares: Ma
         InputError: The shares do not belong to the classes.
         ArtifactError: There are no predictions of validation.
     """
-    if not shares:
-        return decision
     link = links.of_task(decision.task)
     try:
         if len(shares) == 1:
