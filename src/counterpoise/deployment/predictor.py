@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +26,8 @@ from counterpoise.networks.network import Network, rebuild
 
 Tiles = NDArray[np.uint8]
 """Tiles of an image at the size that the network sees, (k, s, s, 3)."""
+Beside = TypeVar("Beside")
+"""What a caller keeps of a decoded image."""
 ON_CPU = 16
 """Most tiles of a forward pass on a CPU: more are no faster, and take memory (64 of 160 px 450 MB more than 16)."""
 AHEAD = 4
@@ -103,22 +104,66 @@ def logits(
     Raises:
         ArtifactError: No model has been trained yet.
     """
+    network, card, compute = built(root, content)
+    for path, seen in outputs(network, card, paths, content, compute, lambda image: None):
+        yield path, seen if isinstance(seen, InputError) else fold(seen[0], content)
+
+
+def fold(of_tiles: NDArray[np.float32], content: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Aggregate the logits (k, c) of the tiles of an image to (1, c)."""
+    return aggregation.aggregate(of_tiles, np.zeros(len(of_tiles), dtype=np.int64), content["predict"]["aggregate"])
+
+
+def built(root: Path, content: Mapping[str, Any]) -> tuple[ensembling.Averaged, model.Card, devices.Compute]:
+    """Build the network of a repository, as it predicts, with its card and where it computes.
+
+    Raises:
+        ArtifactError: No model has been trained yet.
+    """
     card = model.read_card(root)
     compute = devices.pick(content["model"]["device"], content["model"]["precision"])
     members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
-    network = whole(card, members, content, compute)
+    return whole(card, members, content, compute), card, compute
+
+
+def outputs(
+    network: nn.Module,
+    card: model.Card,
+    paths: Iterable[Path],
+    content: Mapping[str, Any],
+    compute: devices.Compute,
+    beside: Callable[[images.RGB], Beside],
+) -> Iterator[tuple[Path, tuple[NDArray[np.float32], Beside] | InputError]]:
+    """Compute the outputs of a network for the tiles of images, which threads decode ahead.
+
+    Args:
+        network: From tiles (b, 3, s, s) to outputs (b, d).
+        card: Of the model, for pixels and the size of the input.
+        paths: Image files, read no further than needed.
+        content: Checked parameters; `tile` and `predict` are used.
+        compute: Where the network runs.
+        beside: Makes what is kept of each decoded image; runs in a thread.
+
+    Yields:
+        Each image, in order, with the outputs (k, d) of its k tiles and what is kept, or why it cannot be read.
+    """
     most = AHEAD * content["predict"]["batch_size"]
-    decoded = ahead.in_order(partial(_tiles, card=card, content=content), paths, most, _size_bytes)
+
+    def cut(path: Path) -> tuple[Tiles, Beside] | InputError:
+        return _cut(path, card, content, beside)
+
+    def size_bytes(of_image: tuple[Tiles, Beside] | InputError) -> int:
+        return 0 if isinstance(of_image, InputError) else of_image[0].nbytes
+
+    decoded = ahead.in_order(cut, paths, most, size_bytes)
     for chunk in _chunks(decoded, content["predict"]["batch_size"]):
-        whose = [np.full(len(tiles), row) for row, (_, tiles) in enumerate(_readable(chunk))]
-        if not whose:
-            yield from ((path, tiles) for path, tiles in chunk if isinstance(tiles, InputError))
-            continue
-        batches = _batches([tiles for _, tiles in _readable(chunk)], card, content, compute)
-        of_tiles = inference.outputs(network, batches, compute).numpy()
-        rows = iter(aggregation.aggregate(of_tiles, np.concatenate(whose), content["predict"]["aggregate"]))
-        for path, tiles in chunk:
-            yield path, tiles if isinstance(tiles, InputError) else next(rows)[None]
+        parts = [of_image[0] for _, of_image in chunk if not isinstance(of_image, InputError)]
+        found: Iterator[NDArray[np.float32]] = iter(())
+        if parts:
+            every = inference.outputs(network, _batches(parts, card, content, compute), compute).numpy()
+            found = iter(np.split(every, np.cumsum([len(tiles) for tiles in parts])[:-1]))
+        for path, of_image in chunk:
+            yield path, of_image if isinstance(of_image, InputError) else (next(found), of_image[1])
 
 
 def whole(
@@ -146,7 +191,9 @@ def whole(
     return ensembling.Averaged(members, views, how, card.task)
 
 
-def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> Tiles | InputError:
+def _cut(
+    path: Path, card: model.Card, content: Mapping[str, Any], beside: Callable[[images.RGB], Beside]
+) -> tuple[Tiles, Beside] | InputError:
     """Decode an image, and cut it into tiles as the pipeline does."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
@@ -159,32 +206,24 @@ def _tiles(path: Path, card: model.Card, content: Mapping[str, Any]) -> Tiles | 
         return InputError(f"{path}: {error}")
     height, width = image.shape[:2]
     windows = tiling.windows(width, height, content["tile"]["size_px"], content["tile"]["overlap_px"])
-    return np.stack([images.resize(image[y0:y1, x0:x1], card.input_px) for x0, y0, x1, y1 in windows])
+    tiles = np.stack([images.resize(image[y0:y1, x0:x1], card.input_px) for x0, y0, x1, y1 in windows])
+    return tiles, beside(image)
 
 
-def _size_bytes(tiles: Tiles | InputError) -> int:
-    return 0 if isinstance(tiles, InputError) else tiles.nbytes
-
-
-Chunk = list[tuple[Path, "Tiles | InputError"]]
-
-
-def _chunks(decoded: Iterator[tuple[Path, Tiles | InputError]], least: int) -> Iterator[Chunk]:
+def _chunks(
+    decoded: Iterator[tuple[Path, tuple[Tiles, Beside] | InputError]], least: int
+) -> Iterator[list[tuple[Path, tuple[Tiles, Beside] | InputError]]]:
     """Gather images until they have `least` tiles."""
-    chunk: Chunk = []
+    chunk: list[tuple[Path, tuple[Tiles, Beside] | InputError]] = []
     count = 0
-    for path, tiles in decoded:
-        chunk.append((path, tiles))
-        count += 1 if isinstance(tiles, InputError) else len(tiles)
+    for path, of_image in decoded:
+        chunk.append((path, of_image))
+        count += 1 if isinstance(of_image, InputError) else len(of_image[0])
         if count >= least:
             yield chunk
             chunk, count = [], 0
     if chunk:
         yield chunk
-
-
-def _readable(chunk: Chunk) -> list[tuple[Path, Tiles]]:
-    return [(path, tiles) for path, tiles in chunk if not isinstance(tiles, InputError)]
 
 
 def _batches(
