@@ -151,7 +151,7 @@ def a_detector(root: Path, **changes: Any) -> Built:
     return Built(root, asked, card, replace(a_decision("detection"), classes=NAMES[:2], boxes=boxes))
 
 
-@pytest.mark.parametrize("name", ["retinanet", "faster_rcnn"])
+@pytest.mark.parametrize("name", detectors.names())
 def test_a_detector_is_exported_and_finds_the_same_boxes(name: str, tmp_path: Path) -> None:
     of = a_detector(tmp_path, name=name)
     found = onnx_export.write(of, tmp_path / "out")
