@@ -15,7 +15,7 @@ from counterpoise.config import InputError
 from counterpoise.dataset import coverage, positive_class
 from counterpoise.planning import priors, reading, rehearsal, survey
 from counterpoise.planning.folder import Folder
-from counterpoise.planning.formats import Candidate
+from counterpoise.planning.formats.candidate import Candidate
 from counterpoise.planning.reading import Stated
 from counterpoise.planning.rehearsal import Rehearsal
 from counterpoise.planning.survey import Survey

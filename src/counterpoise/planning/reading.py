@@ -11,7 +11,7 @@ from counterpoise import config, tasks
 from counterpoise.config import InputError
 from counterpoise.planning import formats, survey
 from counterpoise.planning.folder import Folder
-from counterpoise.planning.formats import Candidate
+from counterpoise.planning.formats.candidate import Candidate
 from counterpoise.planning.survey import Survey
 
 MOST_REJECTED = 0.2
@@ -32,7 +32,11 @@ class Stated:
 
 
 def baseline() -> dict[str, Any]:
-    """Read the parameters from which proposals start: no remedy is switched on."""
+    """Read the parameters from which proposals start: no remedy is switched on.
+
+    They are those that the repository ships, but for the data. The file is a copy, which a test compares, since
+    `params.yaml` of a clone is the user's own, and an installed package has none.
+    """
     return config.parse(resources.files(__package__).joinpath("baseline.yaml").read_text(encoding="utf-8"))
 
 

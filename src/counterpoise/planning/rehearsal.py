@@ -70,39 +70,86 @@ def rehearse(found: Survey, content: Mapping[str, Any]) -> Rehearsal:
         InputError: A stage would refuse the data.
     """
     params = config.validate(split.Params, _part(split.Params, content))
-    task, data = params.task, dataset_tasks.find(params.task)
-    table, labelled = found.data.manifest, found.data.classes
+    labelled = found.data.classes
+    _refuse(params, labelled)
+    divided = _divide(found, params)
+    side, counts = divided.side, divided.counts
+    few = coverage.warn_of_few_in_test(labelled.names, counts["test"].tolist())
+    settings = config.validate(tile.Params, _part(tile.Params, content)).tile
+    tiles, tiled = _tile(divided.table, side, found.data.boxes, settings)
+    prior, each = _draw(tiled, found, labelled, content, params.task)
+    scale = tiles["train"] / max(1, len(tiled))
+    return Rehearsal(
+        labelled.names,
+        counts,
+        {name: int((side == name).sum()) for name in splits.NAMES},
+        divided.units,
+        divided.positive,
+        tiles,
+        round(prior.drawn_total * scale),
+        prior,
+        each,
+        (*divided.warnings, *few),
+    )
+
+
+def _refuse(params: split.Params, labelled: classes_file.Classes) -> None:
+    """Refuse names that are no classes, and a balance that the task does not have, as the stages will."""
     class_names.refuse_unknown(
         labelled,
-        task=task,
+        task=params.task,
         positive=params.evaluate.positive,
         costs=params.decide.costs,
         target=params.decide.target,
         subclasses=params.model.subclasses,
     )
+    data = dataset_tasks.find(params.task)
     if params.split.balance and data.NO_BALANCE:
-        raise InputError(f"{config.PATH}: split.balance is true, but with task {task!r} {data.NO_BALANCE}")
+        raise InputError(f"{config.PATH}: split.balance is true, but with task {params.task!r} {data.NO_BALANCE}")
+
+
+@dataclass(frozen=True)
+class _Divided:
+    """Images, or blocks of scenes, by split.
+
+    Attributes:
+        table: A row for each, as the manifest has it.
+        side: (n,) the split of each.
+        counts: Split -> (c,) images of each class.
+        units: Groups, or single images.
+        positive: The class that matters.
+        warnings: What `split` would say.
+    """
+
+    table: pd.DataFrame
+    side: NDArray[np.object_]
+    counts: dict[str, NDArray[np.int64]]
+    units: int
+    positive: Positive
+    warnings: tuple[str, ...]
+
+
+def _divide(found: Survey, params: split.Params) -> _Divided:
+    """Assign images to splits, after scenes are cut into blocks, and choose the class that matters."""
+    table, labelled, objects = found.data.manifest, found.data.classes, found.data.boxes
     units, copies = _alone(table), np.arange(len(table))
     crossing = np.empty((0, 2), dtype=np.int64)
-    given, size_px = bool((table["split"] != "").any()), params.split.blocks.size_px
-    if size_px is not None:
-        objects = found.data.boxes
+    given, of_blocks = bool((table["split"] != "").any()), params.split.blocks
+    if of_blocks.size_px is not None:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            cut = split.cut_scenes(table, objects, units, crossing, copies, size_px, params.split.blocks.guard_px)
+            cut = split.cut_scenes(table, objects, units, crossing, copies, of_blocks.size_px, of_blocks.guard_px)
         table, units, crossing, copies = cut.table, cut.units, cut.crossing, cut.copies
     divide = split.keep if given else split.assign
-    dealt = divide(table, labelled, units, crossing, copies, params.split, params.seed, task=task)
-    if size_px is not None:
-        listed = blocks.guard(table, dealt.splits["split"].tolist(), objects, params.split.blocks.guard_px)
-    else:
-        listed = dealt.splits
+    dealt = divide(table, labelled, units, crossing, copies, params.split, params.seed, task=params.task)
+    listed = dealt.splits
+    if of_blocks.size_px is not None:
+        listed = blocks.guard(table, listed["split"].tolist(), objects, of_blocks.guard_px)
     side = listed["split"].to_numpy()
     table = table.assign(**{name: listed[name].to_numpy() for name in ("scene_id", *tile.CORNERS) if name in listed})
+    data = dataset_tasks.find(params.task)
     members = data.members(table["labels"].tolist(), labelled.names)
     coverage.refuse_empty(side, members, units.assign(group=table["group"].to_numpy()))
     coverage.refuse_unlearnable(dealt.absent, given=given)
-    counts = {name: np.asarray(members[side == name].sum(axis=0), dtype=np.int64) for name in splits.NAMES}
-    few = coverage.warn_of_few_in_test(labelled.names, counts["test"].tolist())
     number = np.unique(units["unit"].to_numpy().astype(str), return_inverse=True)[1]
     positive = positive_class.choose(
         params.evaluate.positive,
@@ -113,23 +160,8 @@ def rehearse(found: Survey, content: Mapping[str, Any]) -> Rehearsal:
         {name: why for name, (_, why) in dealt.absent.items()},
         against_absence=data.MEASURED_AGAINST_ABSENCE,
     )
-    settings = config.validate(tile.Params, _part(tile.Params, content)).tile
-    tiles, tiled = _tile(table, side, found.data.boxes, settings)
-    prior, each = _draw(tiled, found, labelled, content, task)
-    images = {name: int((side == name).sum()) for name in splits.NAMES}
-    scale = tiles["train"] / max(1, len(tiled))
-    return Rehearsal(
-        labelled.names,
-        counts,
-        images,
-        len(np.unique(number)),
-        positive,
-        tiles,
-        round(prior.drawn_total * scale),
-        prior,
-        each,
-        (*dealt.warnings, *few),
-    )
+    counts = {name: np.asarray(members[side == name].sum(axis=0), dtype=np.int64) for name in splits.NAMES}
+    return _Divided(table, side, counts, len(np.unique(number)), positive, tuple(dealt.warnings))
 
 
 def _part(params: type[config.Section], content: Mapping[str, Any]) -> dict[str, Any]:
