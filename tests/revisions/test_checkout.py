@@ -103,6 +103,20 @@ def test_parameters_keep_the_name_of_another_file(monkeypatch: pytest.MonkeyPatc
     assert found == {"loss": ("a", "b"), "study/params.yaml: seed": (None, 1)}
 
 
+def test_parameters_of_what_nobody_chose_are_left_out_and_the_others_sorted() -> None:
+    """`counterpoise init` drops the blocks of sources that are not chosen; that changes nothing."""
+    changed = {
+        **{"seed": (0, 1), "losses.focal.gamma": (2, 1), "losses.ldam.scale": (30, 20), "loss": ("ldam", "ohem")},
+        **{"ingest.sources.coco.file": ("a.json", None), "ingest.sources.csv.file": ("a.csv", "b.csv")},
+        **{"ingest.source": ("csv", "csv"), "study/params.yaml: losses.focal": (1, 2)},
+    }
+    before = {"loss": "ldam", "ingest": {"source": "csv"}}
+    found = checkout.in_use(changed, before, {"loss": "ohem", "ingest": {"source": "csv"}})
+    left_out = {"losses.focal.gamma", "ingest.sources.coco.file"}
+    assert list(found) == sorted(changed.keys() - left_out)
+    assert all(found[name] == changed[name] for name in found)
+
+
 def test_what_dvc_refuses_is_repeated_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     said_by_dvc(monkeypatch, "", 253, "ERROR: you are not inside of\n a DVC repository")
     with pytest.raises(InputError, match=r"`dvc params diff --json x` failed: ERROR: you are not inside of a DVC repo"):

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> str:
             before,
             now,
             comparable.obstacles(before, now),
-            checkout.changed_parameters(root, commit),
+            checkout.in_use(checkout.changed_parameters(root, commit), old, content),
             checkout.outdated_stages(root),
             uncommitted,
             study_says.sentence(root, now.hashes, old, content),

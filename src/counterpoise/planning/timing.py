@@ -82,22 +82,20 @@ def main(root: Path, boxes_per_tile: int) -> Rates:
     else:
         network, step, forward = _network(params, len(prior_file.read(root).classes), compute)
     prepare_s = time.perf_counter() - began_s
-    forward_s, at_once = _timed(forward, per_step, compute)
-    base_bytes = _memory()
+    forward_s, peak_bytes = _timed(forward, per_step, compute)
     step_s = 0.0
     if step is not None:
         network.train()
         batch = -(-params.train.batch_size // params.train.accumulate)
-        step_s, at_once = _timed(step, batch, compute)
-        if at_once < batch:  # what one sample takes is known; the rest of the batch takes as much each
-            base_bytes += (_memory() - base_bytes) * batch // at_once
+        step_s, of_steps = _timed(step, batch, compute)
+        peak_bytes = max(peak_bytes, of_steps)
     cuda = compute.device.type == "cuda"
     return Rates(
         start_s,
         prepare_s,
         forward_s,
         step_s,
-        max(base_bytes, _memory()),
+        max(peak_bytes, _memory()),
         compute.device.type,
         torch.cuda.max_memory_reserved() if cuda else 0,
         torch.cuda.mem_get_info()[1] if cuda else 0,
@@ -112,20 +110,22 @@ def _memory() -> int:
 
 
 def _timed(run: Callable[[int], None], batch: int, compute: Any) -> tuple[float, int]:  # noqa: ANN401 - torch is lazy
-    """Time batches of growing size, up to the whole one.
+    """Time batches of growing size, up to the whole one, and see what memory they take.
 
     Returns:
-        Seconds of each input, and how many were in the largest batch that ran.
+        Seconds of each input, and the memory of the process with a whole batch: where only smaller ones ran, each
+        further input takes as much as those did by which the last two sizes differ.
     """
     import torch
 
-    size = 1
+    size, memory = 1, [(0, _memory())]
     while True:
         began_s = time.perf_counter()
         run(size)
         if compute.device.type == "cuda":
             torch.cuda.synchronize()
         took_s = time.perf_counter() - began_s
+        memory.append((size, _memory()))
         if size == batch or took_s * min(4, batch / size) > ENOUGH_S:
             break
         size = min(batch, 4 * size)
@@ -135,7 +135,18 @@ def _timed(run: Callable[[int], None], batch: int, compute: Any) -> tuple[float,
         if compute.device.type == "cuda":
             torch.cuda.synchronize()
         took_s = time.perf_counter() - began_s
-    return took_s / size, size
+    return took_s / size, _extrapolated(memory, batch)
+
+
+def _extrapolated(memory: Sequence[tuple[int, int]], batch: int) -> int:
+    """Estimate the memory of a batch from pairs of a smaller size and its memory, the last two of which count.
+
+    Example:
+        >>> _extrapolated([(0, 100), (1, 150), (4, 180)], 16)
+        300
+    """
+    (smaller, before), (larger, after) = memory[-2:]
+    return after + (after - before) * (batch - larger) // (larger - smaller)
 
 
 def _forward(network: Any, side: int, compute: Any) -> Callable[[int], None]:  # noqa: ANN401

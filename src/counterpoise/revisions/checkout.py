@@ -13,6 +13,8 @@ from counterpoise.config import InputError, suggest
 
 LONGEST = 300
 """Characters of what git or DVC said that a message repeats."""
+CHOSEN_BY = {"losses": "loss", "box_losses": "box_loss", "ingest.sources": "ingest.source"}
+"""Section with a block for each name -> the parameter that chooses one."""
 UNTOUCHED = ("deleted", "not in cache")
 """States of files that lie elsewhere, as in a clone without data; they say nothing of a change."""
 
@@ -107,6 +109,37 @@ def changed_parameters(root: Path, commit: str) -> dict[str, tuple[Any, Any]]:
         for file, own in listed.items()
         for name, values in own.items()
     }
+
+
+def in_use(
+    changed: Mapping[str, tuple[Any, Any]], before: Mapping[str, Any], now: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """Leave out parameters of losses and sources that neither run chose, and sort the others by name.
+
+    Args:
+        changed: As `changed_parameters` gives it.
+        before: All parameters of the commit.
+        now: All parameters of the working tree.
+
+    Example:
+        >>> in_use({"losses.focal.gamma": (1, 2), "loss": ("a", "b")}, {"loss": "a"}, {"loss": "b"})
+        {'loss': ('a', 'b')}
+    """
+
+    def is_used(name: str) -> bool:
+        for blocks, choice in CHOSEN_BY.items():
+            if name.startswith(f"{blocks}."):
+                chosen = {_value(content, choice) for content in (before, now)}
+                return name.removeprefix(f"{blocks}.").split(".")[0] in chosen
+        return True
+
+    return {name: changed[name] for name in sorted(changed) if is_used(name)}
+
+
+def _value(content: Mapping[str, Any], dotted: str) -> Any:  # noqa: ANN401 - whatever the file holds
+    for key in dotted.split("."):
+        content = content.get(key, {}) if isinstance(content, Mapping) else {}
+    return content if isinstance(content, str) else None
 
 
 def outdated_stages(root: Path) -> list[str]:

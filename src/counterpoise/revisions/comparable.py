@@ -76,8 +76,8 @@ def _of_counts(base: Run, now: Run) -> Iterator[str]:
         pair = [one.metrics.supports.get(name, (0, 0)) for one in (base, now)]
         if pair[0] != pair[1]:
             words = [f"{counted(images, 'image')} of {counted(units, 'unit')}" for images, units in pair]
-            what = "Test" if name == "test_images" else "The class that matters"
-            yield f"{what} had {words[0]} in test, and has {words[1]} now."
+            what = "Test" if name == "test_images" else "The class that matters in test"
+            yield f"{what} had {words[0]}, and has {words[1]} now."
             return
     changed = {path for path, md5 in now.hashes.items() if base.hashes.get(path, md5) != md5}
     if TEST_TILES in changed and not changed.isdisjoint(CAUSES):
