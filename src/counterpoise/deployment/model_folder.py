@@ -35,9 +35,8 @@ def locate(stated: str) -> Path:
             f"{what} is a model that `counterpoise export` wrote, for programs without counterpoise; to use it here, "
             f"{wanted}"
         )
-    here = folder.resolve()
-    if here.parts[-2:] == Path(model.FOLDER).parts and not (folder / config.PATH).exists():
-        return folder / ".." / ".."
+    if _top(folder) != folder:
+        return _top(folder)
     if not any(folder.iterdir()):
         raise InputError(f"{what} is empty; {wanted}")
     if not (folder / config.PATH).is_file():
@@ -49,6 +48,8 @@ def locate(stated: str) -> Path:
 def naming(stated: str | None) -> Iterator[None]:
     """Let messages about a model say where it lies, unless that is the current folder.
 
+    Paths in them start from there, as the commands that they name run there.
+
     Args:
         stated: As `--model` names it.
     """
@@ -57,7 +58,14 @@ def naming(stated: str | None) -> Iterator[None]:
     except (InputError, storage.ArtifactError) as error:
         if stated is None:
             raise
-        raise type(error)(f"in {stated}, which --model names: {error}") from error
+        said = str(error).replace(f"{_top(Path(stated))}{os.sep}", "")
+        raise type(error)(f"in {stated}, which --model names: {said}") from error
+
+
+def _top(folder: Path) -> Path:
+    """Give the top of the repository: the folder, unless that is the model in it."""
+    is_model = folder.resolve().parts[-2:] == Path(model.FOLDER).parts and not (folder / config.PATH).exists()
+    return folder / ".." / ".." if is_model else folder
 
 
 def check_version(root: Path) -> None:
