@@ -1,4 +1,8 @@
-"""How long a run takes, and how much memory and disk: rates measured on this machine, times what there is to do."""
+"""How long a run takes, and how much memory and disk: rates measured on this machine, times what there is to do.
+
+The network is timed where it will run. The constants of this file are CPU seconds and memory of real runs on two cores,
+each stage in a process of its own (`os.wait4`): FIXME
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from counterpoise import config, images, storage
+from counterpoise import config, images, storage, tasks
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.config import InputError
 from counterpoise.dataset import cpus
@@ -23,27 +27,32 @@ from counterpoise.planning.survey import Survey
 from counterpoise.planning.timing import Rates
 
 STARTS = {
-    **{"check": 0.26, "demo": 0.15, "ingest": 0.5, "split": 0.63, "tile": 0.56, "oversample": 0.59, "embed": 1.6},
-    **{"train": 2.2, "predict": 1.6, "decide": 0.82, "evaluate": 0.74, "report": 1.55},
+    **{"check": 0.4, "demo": 0.15, "ingest": 0.5, "split": 0.5, "tile": 0.5, "oversample": 0.4, "embed": 1.6},
+    **{"train": 2.0, "predict": 1.3, "decide": 0.6, "evaluate": 0.6, "report": 1.7},
 }
-"""Time of a stage with next to nothing to do, in starts of PyTorch: CPU seconds of each stage on 27 images, divided by
-those of `python -c "import torch"` (3.6 s), both by `/usr/bin/time -f "%U %S"`."""
+"""Time of a stage with next to nothing to do, in starts of PyTorch."""
+STARTS_OF_BOXES = STARTS | {"predict": 3.0, "report": 4.0}
+"""The same where labels are boxes: scenes are put together, and drawn."""
 DVC = 3.0
 """Seconds of `dvc repro` itself, likewise."""
 FEATURES_PER_S = 2.0e7
 """Features that the search for the best penalty of a linear head reads in a second: tiles x features x classes."""
 HEAD_STEPS_PER_S = 300.0
 """Steps of a small head on stored features in a second."""
-RESAMPLED_PER_S = 4.0e6
-"""Predictions that `evaluate` draws again in a second: images x classes x resamples."""
-LOW, HIGH = 0.6, 1.8
+COPY_S, SPLIT_S, HEAD_S = 3e-4, 2e-4, 1e-4
+"""Seconds to copy a tile, to split an image, and to apply a head to stored features."""
+DECIDE_S, EVALUATE_S, REPORT_S = 1e-5, 2e-5, 0.015
+"""Seconds to decide for a class of an image, to score it, and to report on a class."""
+LOW, HIGH = 0.7, 1.5
 """The range that is stated, times the estimate."""
 TIMEOUT_S = 90.0
 """Seconds after which timing the network is given up."""
-NETWORK_BYTES, SMALL_BYTES = 2**26, 2**28
-"""Weights of a network on the disk, and the memory of a stage that holds tables alone."""
-COPY_S, SPLIT_S, HEAD_S = 3e-4, 2e-4, 1e-4
-"""Seconds to copy a tile, to split an image, and to apply a head to stored features."""
+SMALL_BYTES, PAGE_BYTES, PAGE_OF_BOXES_BYTES = 2**28, 3 * 2**27, 2**30
+"""Memory of a stage that holds tables alone, and of `report`, which draws charts, and scenes where labels are boxes."""
+HEAD_BYTES = 15 * 2**26
+"""Memory of PyTorch with a head, but for the features."""
+AHEAD = 1.2
+"""Tiles that wait for the network take so much more memory than a batch alone."""
 
 
 @dataclass(frozen=True)
@@ -254,10 +263,13 @@ def _stages(
     decoding_s = load.images * found.decode_s * load.passes / load.threads
     forward_s = rates.forward_s + load.loading_s
     features_bytes = 4 * rates.width * load.embedded
-    of_head = rates.memory_bytes // 2 + features_bytes if frozen else rates.memory_bytes
+    of_network = int(AHEAD * rates.memory_bytes)
+    of_train = HEAD_BYTES + 2 * features_bytes if frozen else of_network
     thumbnails = load.images * images.THUMBNAIL_PX**2
     decoders = min(image_samples.MAX_SHARED_BYTES, SMALL_BYTES + load.threads * int(16 * found.file_bytes))
-    resampled = content["evaluate"]["resamples"] * load.tiles["test"] * (1 + load.classes)
+    boxes = tasks.find(content["task"]).HAS_BOXES
+    decided, scored = (load.classes * count for count in (load.measured, load.tiles["test"]))
+    page = PAGE_OF_BOXES_BYTES if boxes else PAGE_BYTES
     ingest = f"{load.images} images, {_each(found.decode_s)} to decode one, in {load.threads} threads"
     embed = f"{load.embedded} tiles and views, {_each(forward_s)} each with {rates.runtime} on {rates.device}"
     rows: dict[str, tuple[float, int, int, str]] = {
@@ -270,17 +282,18 @@ def _stages(
             f"{every} tiles, {_each(load.tile_s)} each",
         ),
         "oversample": (samples * 1e-5, SMALL_BYTES, 0, ""),
-        "embed": (load.embedded * forward_s + rates.prepare_s, rates.memory_bytes, features_bytes, embed),
-        "train": (train_s, of_head, NETWORK_BYTES * content["train"]["members"], train),
-        "predict": (predict_s, of_head, load.measured * load.classes * 16, ""),
-        "decide": (load.measured * load.classes * 1e-4, SMALL_BYTES, 0, ""),
-        "evaluate": (resampled / RESAMPLED_PER_S, SMALL_BYTES, 0, ""),
-        "report": (load.classes * 0.05, SMALL_BYTES, 0, ""),
+        "embed": (load.embedded * forward_s + rates.prepare_s, of_network, features_bytes, embed),
+        "train": (train_s, of_train, rates.weights_bytes * content["train"]["members"], train),
+        "predict": (predict_s, of_train, load.measured * load.classes * 16, ""),
+        "decide": (decided * DECIDE_S, SMALL_BYTES, 0, ""),
+        "evaluate": (scored * EVALUATE_S, SMALL_BYTES, 0, ""),
+        "report": (load.classes * REPORT_S, page, 0, ""),
     }
     if not frozen:
         rows["embed"] = (0.0, SMALL_BYTES, 0, "nothing: the whole network is trained")
+    starts = STARTS_OF_BOXES if boxes else STARTS
     return [
-        Stage(name, STARTS[name] * rates.start_s + seconds, memory, disk, reason)
+        Stage(name, starts[name] * rates.start_s + seconds, memory, disk, reason)
         for name, (seconds, memory, disk, reason) in rows.items()
     ]
 

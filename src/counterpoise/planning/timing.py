@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -35,6 +36,7 @@ class Rates:
         device_free_bytes: Memory of the device; 0 for a CPU.
         runtime: `torch` or `onnxruntime`.
         width: Features of a tile; 0 where they are not stored.
+        weights_bytes: Weights of the network in float32.
     """
 
     start_s: float
@@ -47,6 +49,7 @@ class Rates:
     device_free_bytes: int
     runtime: str
     width: int
+    weights_bytes: int
 
 
 def main(root: Path, boxes_per_tile: int) -> Rates:
@@ -70,24 +73,27 @@ def main(root: Path, boxes_per_tile: int) -> Rates:
     per_step = int(content["embed"]["batch_size"]) if frozen else int(content["predict"]["batch_size"])
     if tasks.find(content["task"]).HAS_BOXES:
         network, step, forward = _detector(params, prior_file.read(root), compute, boxes_per_tile)
+        weights_bytes = _weights_bytes(network)
     elif frozen:
         from counterpoise.networks import backbones
 
         backbone = backbones.build_backbone(params.model.backbone, "none", 0, params.model.pool)
         width = backbones.width(backbone, params.model.input_px)
+        weights_bytes = 4 * width * len(prior_file.read(root).classes)  # of the head
         network = inference.freeze(
             backbone.to(memory_format=torch.channels_last), params.model.backbone, params.model.input_px, compute
         )
         forward = _forward(network, params.model.input_px, compute)
     else:
         network, step, forward = _network(params, len(prior_file.read(root).classes), compute)
+        weights_bytes = _weights_bytes(network)
     prepare_s = time.perf_counter() - began_s
     forward_s, peak_bytes = _timed(forward, per_step, compute)
     step_s = 0.0
     if step is not None:
         network.train()
         batch = -(-params.train.batch_size // params.train.accumulate)
-        step_s, of_steps = _timed(step, batch, compute)
+        step_s, of_steps = _timed(step, batch, compute, least=2)  # a batch norm cannot train on one value
         peak_bytes = max(peak_bytes, of_steps)
     cuda = compute.device.type == "cuda"
     return Rates(
@@ -101,40 +107,62 @@ def main(root: Path, boxes_per_tile: int) -> Rates:
         torch.cuda.mem_get_info()[1] if cuda else 0,
         inference.runtime(network),
         width,
+        weights_bytes,
     )
 
 
+def _weights_bytes(network: Any) -> int:  # noqa: ANN401 - torch is lazy
+    return 4 * sum(int(weight.numel()) for weight in network.parameters())
+
+
+def _forget_peak() -> None:
+    """Let the largest memory count from now on, where the system can (Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def _memory() -> int:
+    """Say the largest memory of the process."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _timed(run: Callable[[int], None], batch: int, compute: Any) -> tuple[float, int]:  # noqa: ANN401 - torch is lazy
+def _timed(run: Callable[[int], None], batch: int, compute: Any, least: int = 1) -> tuple[float, int]:  # noqa: ANN401 - torch is lazy
     """Time batches of growing size, up to the whole one, and see what memory they take.
 
+    The first run of all is not timed: it makes what later ones keep.
+
+    Args:
+        run: Computes a batch of a size.
+        batch: Size of the whole batch.
+        compute: Where it runs.
+        least: Size of the smallest batch.
+
     Returns:
-        Seconds of each input, and the memory of the process with a whole batch: where only smaller ones ran, each
-        further input takes as much as those did by which the last two sizes differ.
+        Seconds of each input, and the memory of the process with a whole batch: where only smaller ones ran, at least
+        two of them, each further input takes as much as those did by which the last two sizes differ.
     """
     import torch
 
-    size, memory = 1, [(0, _memory())]
+    def seconds(size: int) -> float:
+        began_s = time.perf_counter()
+        run(size)
+        if compute.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - began_s
+
+    size, batch, memory = least, max(least, batch), list[tuple[int, int]]()
+    _forget_peak()
+    seconds(size)
     while True:
-        began_s = time.perf_counter()
-        run(size)
-        if compute.device.type == "cuda":
-            torch.cuda.synchronize()
-        took_s = time.perf_counter() - began_s
+        took_s = seconds(size)
         memory.append((size, _memory()))
-        if size == batch or took_s * min(4, batch / size) > ENOUGH_S:
+        slow = took_s * min(4, batch / size) > ENOUGH_S
+        if size == batch or (slow and len(memory) > 1):
             break
-        size = min(batch, 4 * size)
-    if took_s < ENOUGH_S / 2:  # the first batch of a size is slow
-        began_s = time.perf_counter()
-        run(size)
-        if compute.device.type == "cuda":
-            torch.cuda.synchronize()
-        took_s = time.perf_counter() - began_s
+        size = min(batch, (2 if slow else 4) * size)
+    if took_s < ENOUGH_S / 2 and size > least:  # the first batch of a size is slow
+        took_s = seconds(size)
     return took_s / size, _extrapolated(memory, batch)
 
 
@@ -142,9 +170,11 @@ def _extrapolated(memory: Sequence[tuple[int, int]], batch: int) -> int:
     """Estimate the memory of a batch from pairs of a smaller size and its memory, the last two of which count.
 
     Example:
-        >>> _extrapolated([(0, 100), (1, 150), (4, 180)], 16)
+        >>> _extrapolated([(1, 150), (4, 180)], 16)
         300
     """
+    if memory[-1][0] == batch:
+        return memory[-1][1]
     (smaller, before), (larger, after) = memory[-2:]
     return after + (after - before) * (batch - larger) // (larger - smaller)
 
@@ -178,10 +208,7 @@ def _network(params: Any, classes: int, compute: Any) -> tuple[Any, Callable[[in
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    def at_least_two(size: int) -> None:
-        step(max(2, size))  # a batch norm cannot train on one value
-
-    return network, at_least_two, _forward(network, side, compute)
+    return network, step, _forward(network, side, compute)
 
 
 def _detector(
