@@ -48,6 +48,11 @@ def _by_class(run: Run) -> Rows:
     return {(row["class"], row["measure"]): row for row in own.to_dict("records")}
 
 
+def _as_kept(value: float | None) -> float | None:
+    """Round as `reports/metrics.json` does, so that a figure of both tables is written in the same way."""
+    return None if value is None else float(f"{value:.4g}")
+
+
 def _units(of: Rows, name: str) -> int:
     return int(of[name, "recall"]["units"]) if (name, "recall") in of else 0
 
@@ -57,7 +62,7 @@ def _cells(name: str, before: Rows, after: Rows, gains: Gains | None) -> list[st
     cells = [code(name), f"{units:,}"]
     for measure in MEASURES:
         values = [finite(rows.get((name, measure), {}).get("value")) for rows in (before, after)]
-        cells.append(" → ".join(write_value(value, 3) for value in values))
+        cells.append(" → ".join(write_value(_as_kept(value), 3) for value in values))
         found = None if gains is None else gains.classes.get((name, measure))
         if gains is None and values[0] is not None and values[1] is not None:
             cells.append(f"{values[1] - values[0]:+.3f}")

@@ -174,7 +174,7 @@ def _how_to_read(change: Change, gains: Gains | None) -> list[str]:
     return [
         "Brackets: 95 % intervals; those of differences are of both models on the same images, unit by unit. *differs*:"
         " the interval leaves out 0. *not shown*: it does not, so that the models may be equal or different. Each "
-        "interval holds for its figure alone: of twenty figures without a one seems to have one. Another "
+        "interval holds for its figure alone: of twenty figures without a difference, one seems to have one. Another "
         "training of either model would give other figures; `counterpoise study` tells a remedy from such chance."
     ]
 
