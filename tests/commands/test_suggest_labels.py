@@ -41,6 +41,7 @@ def test_images_of_a_folder_are_chosen_and_shown(tmp_path: Path, capsys: pytest.
     said = capsys.readouterr().out
     assert "WARNING: new/bad.png: not an image in a known format" in said
     assert "there.csv: 3 images to label for 'crack', of 5 without a label; paths start from new" in said
+    assert "copy the images that you label into data/demo, where the paths of ingest.source start" in said
     assert "left out: 0 that have labels already, 1 that look like them" in said
     rows = list(csv.DictReader(Path("there.csv").read_text().splitlines()))
     assert list(rows[0])[:2] == ["image", "label"]

@@ -125,12 +125,25 @@ def test_a_filled_in_table_is_read_back_by_the_source(root: Path, content: dict[
         save(root / "data" / "demo" / "new" / f"{number}-{number + 5}0.png", 10 + number)
     found = suggestions.choose(root, content, root / "data" / "demo" / "new", 2, "moss")
     path = root / "data" / "demo" / "suggested.csv"
-    suggestions.write(path, found, ["image", "label"], ",", root / "data" / "demo")
+    suggestions.write(path, found, "image", ["label"], ",", root / "data" / "demo")
     params = source.Params(**{**content["ingest"]["sources"]["csv"], "file": "suggested.csv"})
     rows = source.read(root / "data" / "demo", params, print)
     assert [(row.image, row.labels) for row in rows] == [("new/2-70.png", ()), ("new/1-60.png", ())]
     path.write_text(path.read_text().replace(".png,", ".png,moss"))
     assert [row.labels for row in sources.find("csv").read(root / "data" / "demo", params, print)] == [("moss",)] * 2
+
+
+def test_a_table_with_ids_in_place_of_paths_gets_ids(root: Path, content: dict[str, Any]) -> None:
+    folder = root / "data" / "demo"
+    save(folder / "new" / "1-60.png", 11)
+    found = suggestions.choose(root, content, folder / "new", 1, "moss")
+    assert suggestions.image_column("new/{id}", found, folder) == "new/{id}"
+    assert suggestions.image_column("old/{id}", found, folder) == "image"
+    suggestions.write(folder / "suggested.csv", found, "new/{id}", ["label"], ",", folder)
+    own = {"file": "suggested.csv", "image_column": "new/{id}"}
+    params = source.Params(**{**content["ingest"]["sources"]["csv"], **own})
+    (row,) = source.read(folder, params, print)
+    assert row.image == "new/1-60"  # which `ingest` finds, as it does for the user's own rows
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from counterpoise import commands
+from counterpoise import commands, sources
 from counterpoise.commands import _outputs
 from counterpoise.config import InputError
 
@@ -65,10 +65,14 @@ def run(arguments: argparse.Namespace) -> str:
 
     found = suggestions.choose(root, content, folder, arguments.n, arguments.label)
     base = _base(root, content, folder)
-    columns = _columns(content, has_boxes=found.has_boxes)
-    suggestions.write(out, found, columns, _delimiter(content), base)
+    given, empty = _columns(content, has_boxes=found.has_boxes)
+    image = suggestions.image_column(given, found, base)
+    empty = [name for name in empty if name not in sources.columns_in(image)]
+    suggestions.write(out, found, image, empty, _delimiter(content), base)
     storage.write_text(page, pages.suggestions(found, model.read_card(root).pixels, out))
-    return _said(found, arguments.n, out, page, base, columns)
+    lines = _said(found, arguments.n, out, page, base)
+    lines += _what_to_do(found, empty, image == given, root / content["ingest"]["root"], base)
+    return "\n".join(lines).encode(errors="backslashreplace").decode()
 
 
 def _base(root: Path, content: Mapping[str, Any], folder: Path) -> Path:
@@ -77,16 +81,16 @@ def _base(root: Path, content: Mapping[str, Any], folder: Path) -> Path:
     return data if folder.resolve().is_relative_to(data.resolve()) else folder
 
 
-def _columns(content: Mapping[str, Any], *, has_boxes: bool) -> list[str]:
-    """Name the columns that stay empty as the user's own table does, after that of the image."""
+def _columns(content: Mapping[str, Any], *, has_boxes: bool) -> tuple[str, list[str]]:
+    """Name the column of the image, or its pattern, and the columns that stay empty, as the user's own table does."""
     if has_boxes:
-        return ["image"]
-    own = content["ingest"]["sources"]["csv"]
+        return "image", []
     if content["ingest"]["source"] != "csv":
-        return ["image", "label"]
+        return "image", ["label"]
+    own = content["ingest"]["sources"]["csv"]
     names = own["label_columns"] or [own["label_column"]]
     others = [*own["join_columns"], own["group_column"], own["split_column"]]
-    return [own["image_column"], *names, *(name for name in others if name)]
+    return own["image_column"], [*names, *(name for name in others if name)]
 
 
 def _delimiter(content: Mapping[str, Any]) -> str:
@@ -95,7 +99,7 @@ def _delimiter(content: Mapping[str, Any]) -> str:
     return "\t" if (own := content["ingest"]["sources"]["csv"]["delimiter"]) == r"\t" else str(own)
 
 
-def _said(found: Suggestions, wanted: int, out: Path, page: Path, base: Path, columns: list[str]) -> str:
+def _said(found: Suggestions, wanted: int, out: Path, page: Path, base: Path) -> list[str]:
     tally, count = found.tally, len(found.chosen)
     lines = [f"WARNING: {line}" for line in tally.lines]
     if (more := tally.unusable - len(tally.lines)) > 0:
@@ -108,12 +112,24 @@ def _said(found: Suggestions, wanted: int, out: Path, page: Path, base: Path, co
     if count < wanted:
         lines.append(f"fewer than {wanted}: the other images look like a labelled image or like these")
     lines.append(f"{page}: their pictures")
+    return lines
+
+
+def _what_to_do(found: Suggestions, empty: list[str], is_own: bool, data: Path, base: Path) -> list[str]:
+    """Say how the table becomes labels; `is_own` where it names images as the user's own does."""
     if found.has_boxes:
-        lines.append("draw the boxes with a tool of your choice, and add them to your own labels")
-    elif len(columns) > 1:
-        lines.append(
-            f"fill in {', '.join(map(repr, columns[1:]))}, then append the rows to your table, or read this one by "
-            "ingest.source csv; delete rows that you did not label: with many labels, an empty cell means that the "
-            "image has none"
-        )
-    return "\n".join(lines).encode(errors="backslashreplace").decode()
+        return ["draw the boxes with a tool of your choice, and add them to your own labels"]
+    own = data.relative_to(Path.cwd())
+    lines = (
+        [] if base == data else [f"copy the images that you label into {own}, where the paths of ingest.source start"]
+    )
+    reading = "read this one by ingest.source csv"
+    if not is_own:
+        reading += ", with image_column 'image'"
+    else:
+        reading = f"append the rows to your table, or {reading}"
+    return [
+        *lines,
+        f"fill in {', '.join(map(repr, empty))}, then {reading}; delete rows that you did not label: with many labels, "
+        "an empty cell means that the image has none",
+    ]

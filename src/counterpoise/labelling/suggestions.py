@@ -19,8 +19,9 @@ from tqdm import tqdm
 from counterpoise import seeds, storage, tasks
 from counterpoise.artifacts import decision, manifest, thumbnails
 from counterpoise.config import InputError, suggest
-from counterpoise.labelling import box_candidates, image_candidates, selection
+from counterpoise.labelling import box_candidates, image_candidates, image_cells, selection
 from counterpoise.labelling.candidates import Candidate, File, files
+from counterpoise.sources import columns_in
 
 KEPT = 10
 """For n images to label, so many times n of the best ones are kept in memory, however many the folder has."""
@@ -200,21 +201,40 @@ def _suggestion(best: Sequence[Candidate], row: int, tally: Tally, label: str) -
     return Suggestion(best[row], row + 1, reason)
 
 
-def write(path: Path, found: Suggestions, columns: Sequence[str], delimiter: str, base: Path) -> None:
+def image_column(pattern: str, found: Suggestions, base: Path) -> str:
+    """Keep the column or the pattern by which a table names images where it fits all of them; else, `image`.
+
+    Args:
+        pattern: As `image_column` of a source.
+        found: The images.
+        base: Folder that the paths of images start from.
+    """
+    fits = all(image_cells.of_path(pattern, _relative(one, base)) is not None for one in found.chosen)
+    return pattern if fits else "image"
+
+
+def _relative(one: Suggestion, base: Path) -> str:
+    return Path(os.path.relpath(one.candidate.path, base)).as_posix()
+
+
+def write(path: Path, found: Suggestions, image: str, empty: Sequence[str], delimiter: str, base: Path) -> None:
     """Write a table to fill in, which source `csv` reads once it has labels.
 
     Args:
         path: The table.
         found: The images.
-        columns: Names of the column of the image and of those that stay empty.
+        image: Column of the image, or pattern of its path, as `image_column` gives it.
+        empty: Names of the columns that stay empty.
         delimiter: Between columns.
         base: Folder that the paths of images start from.
     """
     with storage.replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        writer.writerow([*columns, "model_probability", "model_decision", "why_suggested"])
+        columns = list(dict.fromkeys(columns_in(image)))
+        writer.writerow([*columns, *empty, "model_probability", "model_decision", "why_suggested"])
         for one in found.chosen:
-            image = Path(os.path.relpath(one.candidate.path, base)).as_posix()
-            empty = [""] * (len(columns) - 1)
+            cells = image_cells.of_path(image, _relative(one, base))
+            assert cells is not None
             decided = "|".join(one.candidate.decided)
-            writer.writerow([image, *empty, f"{one.candidate.prob:.4f}", decided, one.reason])
+            named = [cells[name] for name in columns]
+            writer.writerow([*named, *[""] * len(empty), f"{one.candidate.prob:.4f}", decided, one.reason])
