@@ -26,6 +26,7 @@ def test_labels_of_every_kind_are_found_and_the_stages_take_the_parameters(kind:
     found = made.content["ingest"]["sources"][source]
     assert {key: found[key] for key in block} == block
     assert made.rehearsed is not None
+    assert not any(str(tmp_path) in line for line in made.doubts)  # which are committed
     assert check.problems(made.content) == []
     ingest.main(tmp_path, config.validate(ingest.Params, {key: made.content[key] for key in ("task", "ingest")}))
     split.main(tmp_path, config.validate(split.Params, {key: made.content[key] for key in split.Params.model_fields}))

@@ -66,6 +66,7 @@ def propose(root: Path, place: str, folder: Folder, stated: Stated) -> Proposal:
     _choose_pixels(made)
     _choose_split(root, made)
     _choose_positive(made, stated)
+    made.doubts = [line.replace(f"{root}/", "") for line in made.doubts]  # they are committed with the parameters
     return made
 
 
