@@ -49,6 +49,8 @@ TIMEOUT_S = 90.0
 """Seconds after which timing the network is given up."""
 SMALL_BYTES, PAGE_BYTES, PAGE_OF_BOXES_BYTES = 2**28, 3 * 2**27, 2**30
 """Memory of a stage that holds tables alone, and of `report`, which draws charts, and scenes where labels are boxes."""
+PAGE_ON_DISK_BYTES = 3 * 2**20
+"""What `report` leaves: a page with its pictures."""
 HEAD_BYTES = 15 * 2**26
 """Memory of PyTorch with a head, but for the features."""
 AHEAD = 1.2
@@ -287,7 +289,7 @@ def _stages(
         "predict": (predict_s, of_train, load.measured * load.classes * 16, ""),
         "decide": (decided * DECIDE_S, SMALL_BYTES, 0, ""),
         "evaluate": (scored * EVALUATE_S, SMALL_BYTES, 0, ""),
-        "report": (load.classes * REPORT_S, page, 0, ""),
+        "report": (load.classes * REPORT_S, page, PAGE_ON_DISK_BYTES, ""),
     }
     if not frozen:
         rows["embed"] = (0.0, SMALL_BYTES, 0, "nothing: the whole network is trained")

@@ -34,8 +34,8 @@ class Stated:
 def baseline() -> dict[str, Any]:
     """Read the parameters from which proposals start: no remedy is switched on.
 
-    They are those of `params.yaml` in the repository, but for the data. The file is a copy, which a test compares, since
-    `params.yaml` of a clone is the user's own, and an installed package has none.
+    They are those of `params.yaml` in the repository, but for the data. The file is a copy, which a test compares: in a
+    clone, `params.yaml` is the user's own, and an installed package has none.
     """
     return config.parse(resources.files(__package__).joinpath("baseline.yaml").read_text(encoding="utf-8"))
 
