@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 from tests.deployment import test_predictor as small
+from tests.deployment.test_model_folder import changed
 
 from counterpoise import __main__ as cli
 from counterpoise import config, images
-from counterpoise.artifacts import manifest, thumbnails
+from counterpoise.artifacts import manifest, model, thumbnails
 from counterpoise.dataset import inputs
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +60,7 @@ def test_images_of_a_folder_are_chosen_and_shown(tmp_path: Path, capsys: pytest.
     [
         (["gone"], "gone: no such folder"),
         (["params.yaml"], r"params\.yaml: no folder"),
-        (["."], r"models/decision\.json .*dvc repro"),
+        (["."], r"models/model/model\.json .*dvc repro"),
         ([".", "--out", "there.txt"], r"--out there\.txt: expected a file name that ends in \.csv"),
         ([".", "--out", "params.yaml/x.csv"], r"cannot be written in .*params\.yaml \(Not a directory\)"),
         ([".", "--out", "."], r"--out \. is a folder; name a file in it, such as new\.csv"),
@@ -69,6 +70,13 @@ def test_what_cannot_be_done_is_said_before_anything_is_looked_at(arguments: lis
     with pytest.raises(SystemExit, match=message):
         cli.main(["suggest-labels", *arguments])
     assert not list(Path().glob("*.csv"))
+
+
+def test_a_model_of_another_version_is_told_from_damage(tmp_path: Path) -> None:
+    small.build(tmp_path, small.a_decision("multiclass"), frozen=True)
+    changed(tmp_path, model.CARD, model.SUMS, backbone_of_tomorrow=1)
+    with pytest.raises(SystemExit, match="so another version of counterpoise wrote it"):
+        cli.main(["suggest-labels", "."])
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many"])

@@ -61,8 +61,10 @@ def run(arguments: argparse.Namespace) -> str:
 
     from counterpoise import storage
     from counterpoise.artifacts import model
+    from counterpoise.deployment import model_folder
     from counterpoise.labelling import pages, suggestions  # import torch
 
+    model_folder.check_version(root)
     found = suggestions.choose(root, content, folder, arguments.n, arguments.label)
     base = _base(root, content, folder)
     given, empty = _columns(content, has_boxes=found.has_boxes)
