@@ -75,5 +75,9 @@ def test_a_reader_that_stops_early_gets_no_traceback() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(SystemExit, match=r"has no 'train\.mixup'; .*'train\.solver'.*did you mean 'train\.mix'"):
+        cli.main(["params", "train.mixup"])
+    with pytest.raises(SystemExit, match=r"has no 'losses\.focl\.gamma'; .*did you mean 'losses\.focal'"):
+        cli.main(["params", "losses.focl.gamma"])
     with pytest.raises(SystemExit, match=r"params\.yaml has no 'trian'; .*did you mean 'train'"):
         cli.main(["params", "trian"])

@@ -56,8 +56,7 @@ def show(content: Mapping[str, Any], names: Sequence[str]) -> str:
     rows = list(explain(content))
     for name in names:
         if not any(_within(dotted, name) for dotted, _, _ in rows):
-            sections = list(dict.fromkeys(dotted.split(".")[0] for dotted, _, _ in rows))
-            raise InputError(f"{config.PATH} has no {name!r}; {config.suggest(name, sections)}")
+            raise InputError(f"{config.PATH} has no {name!r}; {config.suggest(name, _beside(name, rows))}")
     lines: list[str] = []
     last = ""
     for dotted, value, meaning in rows:
@@ -115,6 +114,16 @@ def _explain_section(
             yield from _explain_section(field.annotation, value or {}, dotted)
         else:
             yield dotted, value, " ".join(filter(None, [_meaning(field), _allowed(schemas[name])]))
+
+
+def _beside(name: str, rows: Sequence[tuple[str, Any, str]]) -> list[str]:
+    """List the names in the lowest section of a name that there is."""
+    above = name.split(".")[:-1]
+    while above and not any(_within(dotted, ".".join(above)) for dotted, _, _ in rows):
+        above.pop()
+    start = "".join(f"{part}." for part in above)
+    found = (dotted.removeprefix(start).split(".")[0] for dotted, _, _ in rows if dotted.startswith(start))
+    return list(dict.fromkeys(f"{start}{part}" for part in found))
 
 
 def _section(dotted: str) -> str:
