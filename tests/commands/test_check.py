@@ -1,5 +1,6 @@
 """`counterpoise check`: faults of data, and what a run takes."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from tests.commands.test_init import RATES
 from tests.planning import folders
 
 from counterpoise import __main__ as cli
-from counterpoise import config
+from counterpoise import config, demos
 from counterpoise.planning import estimates, reading
 
 
@@ -47,6 +48,20 @@ def test_it_lists_classes_by_split_and_what_each_stage_takes(
     assert "`dvc repro` from nothing: about " in out
     assert "rates were timed just now" in out
     assert "WARNING: fewer than 10 test images: 'rare' 2" in out
+
+
+def test_a_demo_set_that_is_not_there_yet_is_made_aside_and_its_time_counts(
+    content: dict[str, object], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(name: str, folder: Path, params: dict[str, object]) -> None:
+        time.sleep(1.5)
+        folders.class_folders(folder)
+
+    monkeypatch.setattr(demos, "write", made)
+    write(content, demo__name="elpv", ingest__root=demos.FOLDER)
+    cli.main(["check"])
+    assert "\ndemo          2 s" in capsys.readouterr().out  # 1.5 s, and 0.15 starts of 2 s
+    assert not Path(demos.FOLDER).exists()
 
 
 def test_without_timing_nothing_is_estimated(content: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> str:
     content = commands.checked_params(root)
     if faults := list(check.missing(root, content)):
         raise InputError("\n".join(faults))
-    with _data(root, content) as place:
+    with _data(root, content) as (place, demo_s):
         found = survey.survey(place, content)
         estimate = None
         lines = [
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> str:
             rehearsed = rehearsal.rehearse(found, content)
             lines += ["", *_classes(rehearsed), ""]
             if not arguments.no_timing:
-                estimate = estimates.estimate(place, content, found, rehearsed, root)
+                estimate = estimates.estimate(place, content, found, rehearsed, root, demo_s)
         except estimates.NotTimedError as error:
             lines += [f"no estimate: {error}"]
         except InputError:
@@ -72,19 +73,20 @@ def run(arguments: argparse.Namespace) -> str:
 
 
 @contextmanager
-def _data(root: Path, content: Mapping[str, Any]) -> Iterator[Path]:
-    """Give the repository; while its demo set is not written yet, a folder that holds the set."""
+def _data(root: Path, content: Mapping[str, Any]) -> Iterator[tuple[Path, float]]:
+    """Give the repository; while its demo set is not written yet, a folder with it, and the seconds that took."""
     from counterpoise import config, demos
     from counterpoise.stages import demo
 
     if (root / content["ingest"]["root"]).is_dir() and not _is_empty_demo(root, content):
-        yield root
+        yield root, 0.0
         return
     with tempfile.TemporaryDirectory() as folder:
         params = config.validate(demo.Params, {"demo": content["demo"]}).demo
         (Path(folder) / demos.FOLDER).mkdir(parents=True)
+        began_s = time.perf_counter()
         demos.write(params.name, Path(folder) / demos.FOLDER, dict(params))
-        yield Path(folder)
+        yield Path(folder), time.perf_counter() - began_s
 
 
 def _is_empty_demo(root: Path, content: Mapping[str, Any]) -> bool:

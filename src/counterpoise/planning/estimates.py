@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,12 @@ class NotTimedError(InputError):
 
 
 def estimate(
-    root: Path, content: Mapping[str, Any], found: Survey, rehearsed: Rehearsal, disk: Path | None = None
+    root: Path,
+    content: Mapping[str, Any],
+    found: Survey,
+    rehearsed: Rehearsal,
+    disk: Path | None = None,
+    demo_s: float = 0.0,
 ) -> Estimate:
     """Estimate a run of the whole pipeline.
 
@@ -118,6 +123,7 @@ def estimate(
         found: The data set.
         rehearsed: Its split and tiles.
         disk: Where a run writes, if not into `root`.
+        demo_s: Seconds that writing the demo set took.
 
     Raises:
         NotTimedError: The network is too slow.
@@ -126,6 +132,7 @@ def estimate(
     began_s = time.perf_counter()
     rates = time_network(content, rehearsed)
     stages = _stages(content, found, rehearsed, rates, _time_tiles(root, content, found))
+    stages = [replace(stage, seconds=stage.seconds + demo_s * (stage.name == "demo")) for stage in stages]
     return Estimate(tuple(stages), rates, shutil.disk_usage(disk or root).free, time.perf_counter() - began_s)
 
 
