@@ -14,7 +14,7 @@ from counterpoise.planning import estimates
 from counterpoise.planning.timing import Rates
 from counterpoise.stages import check
 
-RATES = Rates(2.0, 5.0, 0.01, 0.05, 2**30, "cpu", 0, 0, "onnxruntime", 1280, 2**24)
+RATES = Rates(2.0, 5.0, 0.01, 0.05, 2**30, 2**29, "cpu", 0, 0, "onnxruntime", 1280, 2**24)
 
 
 @pytest.fixture(autouse=True)

@@ -43,7 +43,7 @@ COPY_S, SPLIT_S, HEAD_S = 3e-4, 2e-4, 1e-4
 """Seconds to copy a tile, to split an image, and to apply a head to stored features."""
 DECIDE_S, EVALUATE_S, REPORT_S = 1e-5, 2e-5, 0.015
 """Seconds to decide for a class of an image, to score it, and to report on a class."""
-LOW, HIGH = 0.7, 1.5
+LOW, HIGH = 0.6, 1.5
 """The range that is stated, times the estimate."""
 TIMEOUT_S = 90.0
 """Seconds after which timing the network is given up."""
@@ -273,7 +273,8 @@ def _stages(
     forward_s = rates.forward_s + load.loading_s
     features_bytes = 4 * rates.width * load.embedded
     of_network = int(AHEAD * rates.memory_bytes)
-    of_train = HEAD_BYTES + 2 * features_bytes if frozen else of_network
+    of_head = HEAD_BYTES + 2 * features_bytes
+    of_train, of_predict = (of_head, of_head) if frozen else (of_network, int(AHEAD * rates.forward_bytes))
     thumbnails = load.images * images.THUMBNAIL_PX**2
     decoders = min(image_samples.MAX_SHARED_BYTES, SMALL_BYTES + load.threads * int(16 * found.file_bytes))
     boxes = tasks.find(content["task"]).HAS_BOXES
@@ -293,7 +294,7 @@ def _stages(
         "oversample": (samples * 1e-5, SMALL_BYTES, 0, ""),
         "embed": (load.embedded * forward_s + rates.prepare_s, of_network, features_bytes, embed),
         "train": (train_s, of_train, rates.weights_bytes * content["train"]["members"], train),
-        "predict": (predict_s, of_train, load.measured * load.classes * 16, ""),
+        "predict": (predict_s, of_predict, load.measured * load.classes * 16, ""),
         "decide": (decided * DECIDE_S, SMALL_BYTES, 0, ""),
         "evaluate": (scored * EVALUATE_S, SMALL_BYTES, 0, ""),
         "report": (load.classes * REPORT_S, page, PAGE_ON_DISK_BYTES, ""),
