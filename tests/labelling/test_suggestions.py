@@ -120,6 +120,20 @@ def test_of_many_candidates_only_the_best_are_kept() -> None:
         assert peak(300) < 1.3 * peak(100)
 
 
+@pytest.mark.parametrize(
+    ("decided", "said"),
+    [
+        ((), "decides for nothing;"),
+        (("a", "b"), "decides for a, b;"),
+        (tuple("abcde"), "decides for a, b, c, and 2 more;"),
+    ],
+)
+def test_a_reason_names_a_few_labels_and_counts_the_others(decided: tuple[str, ...], said: str) -> None:
+    pixels = np.zeros((PX, PX), np.uint8)
+    best = [Candidate(Path("a.png"), "0", 0.5, 0.5, decided, np.zeros(3, np.float32), pixels)]
+    assert said in suggestions._suggestion(best, 0, suggestions.Tally(seen=1), "a").reason
+
+
 def test_a_filled_in_table_is_read_back_by_the_source(root: Path, content: dict[str, Any]) -> None:
     for number in range(3):
         save(root / "data" / "demo" / "new" / f"{number}-{number + 5}0.png", 10 + number)

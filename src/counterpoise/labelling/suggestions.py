@@ -29,6 +29,8 @@ BLOCK = 4096
 """So many images at a time are compared with those that are labelled."""
 MOST_NAMED = 5
 """Images that cannot be used which are named; the others are counted."""
+SHOWN = 3
+"""Labels of an image that its reason names; a column of the table has all."""
 Ints = NDArray[np.int64]
 
 
@@ -192,7 +194,9 @@ def _pick(best: Sequence[Candidate], count: int, seed: int) -> Ints:
 
 
 def _suggestion(best: Sequence[Candidate], row: int, tally: Tally, label: str) -> Suggestion:
-    decided = " and ".join(best[row].decided) or "nothing"
+    names = best[row].decided
+    more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    decided = f"{', '.join(names[:SHOWN])}{more}" if names else "nothing"
     unlike = tally.seen - tally.like_labelled
     reason = (
         f"number {row + 1} for {label} among {unlike} images; the model decides for {decided}; unlike the other images "
