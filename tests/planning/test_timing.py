@@ -1,6 +1,7 @@
 """What the timing of a network finds, with a clock that stands for the network, and with a small one."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def test_the_first_run_is_not_timed_and_a_batch_that_would_take_long_is_extrapol
         clock[0] += each_s * size + (0.0 if ran else 100.0)
         ran.append(size)
 
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(timing, "_memory", lambda: 1000 + 10 * max(ran, default=0))
     seconds, memory = timing._timed(run, 32, CPU, least=2)
     assert seconds == pytest.approx(each_s)
