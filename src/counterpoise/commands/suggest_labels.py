@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from counterpoise import commands, sources
+from counterpoise import commands, sources, tasks
 from counterpoise.commands import _outputs
 from counterpoise.config import InputError
 
@@ -66,21 +66,18 @@ def run(arguments: argparse.Namespace) -> str:
 
     model_folder.check_version(root)
     found = suggestions.choose(root, content, folder, arguments.n, arguments.label)
-    base = _base(root, content, folder)
+    data = Path(content["ingest"]["root"])
+    base = data if folder.resolve().is_relative_to((root / data).resolve()) else folder
     given, empty = _columns(content, has_boxes=found.has_boxes)
     image = suggestions.image_column(given, found, base)
     empty = [name for name in empty if name not in sources.columns_in(image)]
     suggestions.write(out, found, image, empty, _delimiter(content), base)
     storage.write_text(page, pages.suggestions(found, model.read_card(root).pixels, out))
     lines = _said(found, arguments.n, out, page, base)
-    lines += _what_to_do(found, empty, image == given, root / content["ingest"]["root"], base)
+    if base != data:
+        lines.append(f"copy the images that you label into {data}, where the paths of ingest.source start")
+    lines.append(_what_to_do(content, empty, is_own=image == given))
     return "\n".join(lines).encode(errors="backslashreplace").decode()
-
-
-def _base(root: Path, content: Mapping[str, Any], folder: Path) -> Path:
-    """Paths start from `ingest.root` where the folder is in it, so that rows can join the user's table."""
-    data = root / content["ingest"]["root"]
-    return data if folder.resolve().is_relative_to(data.resolve()) else folder
 
 
 def _columns(content: Mapping[str, Any], *, has_boxes: bool) -> tuple[str, list[str]]:
@@ -117,21 +114,12 @@ def _said(found: Suggestions, wanted: int, out: Path, page: Path, base: Path) ->
     return lines
 
 
-def _what_to_do(found: Suggestions, empty: list[str], is_own: bool, data: Path, base: Path) -> list[str]:
+def _what_to_do(content: Mapping[str, Any], empty: list[str], *, is_own: bool) -> str:
     """Say how the table becomes labels; `is_own` where it names images as the user's own does."""
-    if found.has_boxes:
-        return ["draw the boxes with a tool of your choice, and add them to your own labels"]
-    own = data.relative_to(Path.cwd())
-    lines = (
-        [] if base == data else [f"copy the images that you label into {own}, where the paths of ingest.source start"]
-    )
+    task = tasks.find(content["task"])
+    if task.HAS_BOXES:
+        return "draw the boxes with a tool of your choice, and add them to your own labels"
     reading = "read this one by ingest.source csv"
-    if not is_own:
-        reading += ", with image_column 'image'"
-    else:
-        reading = f"append the rows to your table, or {reading}"
-    return [
-        *lines,
-        f"fill in {', '.join(map(repr, empty))}, then {reading}; delete rows that you did not label: with many labels, "
-        "an empty cell means that the image has none",
-    ]
+    reading = f"append the rows to your table, or {reading}" if is_own else f"{reading}, with image_column 'image'"
+    none = ": an empty cell means that the image has none" if task.fault_of_labels(()) is None else ""
+    return f"fill in {', '.join(map(repr, empty))}, then {reading}; delete rows that you did not label{none}"
