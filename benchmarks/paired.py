@@ -1,7 +1,7 @@
 """How often do the intervals of `counterpoise pr-comment` hold what a model truly gained over another?
 
-From the top of the repository, `python benchmarks/paired.py`, which takes about a minute of one core, prints for several
-sizes of test the share of 150 simulated pairs of models whose interval contains the true difference.
+From the top of the repository, `python benchmarks/paired.py`, which takes about a minute of one core, prints for
+several sizes of test the share of 150 simulated pairs of models whose interval contains the true difference.
 
 Scores of two models on the same images are normal, with a part in common: its share `alike` of the variance. Images of
 the class that matters score 1.2 higher, those of the second model `gain` more. Images come alone, or in units of three.
