@@ -237,7 +237,8 @@ def _detector(
     goal, _ = box_objective.build(prior, params)
     side = params.model.input_px
     sides = np.random.default_rng(0).uniform(0.05, 0.5, (1000, 2)) * side
-    detector = building.build(detection.plan(prior, params, sides), "none", 0)
+    first = params.model.freeze_first if params.model.freeze == "first_n" else 0
+    detector = building.build(detection.plan(prior, params, sides), "none", 0, first)
     weights = task_weights.find(params.detector.task_weights)
     network = Combined(detector, weights.build(list(cast("Sequence[str]", detector.KEYS)), weights.Params())).to(
         compute.device
