@@ -18,22 +18,26 @@ def distance(first: Window, second: Window) -> int:
     return max(across, down)
 
 
+def hull(windows: list[Window]) -> Window:
+    """Return the smallest window around some windows: no two of them are closer than the windows around them."""
+    lower, upper = np.min(windows, axis=0).tolist(), np.max(windows, axis=0).tolist()
+    return lower[0], lower[1], upper[2], upper[3]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(40, 150), st.integers(16, 60), st.data())
 def test_no_two_tiles_on_two_sides_overlap_and_a_tile_lies_between_them(width, height, block_px, size_px, data):
     overlap_px = data.draw(st.integers(0, size_px - 1))
     found = blocks.cut(width, height, block_px)
     split = data.draw(st.lists(st.sampled_from(SPLITS), min_size=len(found), max_size=len(found)))
-    left = blocks.guarded(found, split, size_px)
-    tiles = [
-        (side, window)
-        for block, side in zip(left, split, strict=True)
-        if side != "unused"
-        for window in blocks.windows(block, size_px, overlap_px)
+    tiled = [
+        (side, hull(blocks.windows(block, size_px, overlap_px)))
+        for block, side in zip(blocks.guarded(found, split, size_px), split, strict=True)
+        if side != "unused" and block[0] < block[2] and block[1] < block[3]
     ]
-    for number, (side, window) in enumerate(tiles):
-        for other_side, other in tiles[:number]:
-            assert side == other_side or distance(window, other) >= min(size_px, block_px)
+    for number, (side, own) in enumerate(tiled):
+        for other_side, other in tiled[:number]:
+            assert side == other_side or distance(own, other) >= min(size_px, block_px)
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 120))
