@@ -17,6 +17,7 @@ from counterpoise.artifacts import detections, model, predictions, prior, tiles,
 from counterpoise.commands import predict as command
 from counterpoise.commands import suggest_labels, suspects
 from counterpoise.config import CopyPaste, InputError
+from counterpoise.dataset import inputs
 from counterpoise.stages import decide, embed, evaluate, ingest, oversample, predict, report, split, tile, train
 from counterpoise.training.tasks import detection
 
@@ -67,7 +68,7 @@ def write(root: Path, **changes: Any) -> None:
     content["tile"] |= {"size_px": SIDE, "overlap_px": 32}
     content["split"] |= {"val_frac": 0.2, "test_frac": 0.3}
     content["model"] |= {"backbone": "test_resnet", "weights": "none", "input_px": SIDE, "freeze": "none"}
-    content["train"] |= {"epochs": 40, "learning_rate": 0.003, "warmup_epochs": 1.0, "ema": 0.8, "augment": "none"}
+    content["train"] |= {"epochs": 25, "learning_rate": 0.004, "warmup_epochs": 1.0, "ema": 0.8, "augment": "none"}
     content["detector"] |= {"levels": [2, 3], "channels": 32, "hidden": 32, "proposal_count": 40, "freeze_norms": False}
     content["detector"]["anchors"] |= {"sizes_px": [16, 32], "ratios": [0.5, 1.0]}
     content["evaluate"]["positive"] = "square"
@@ -84,10 +85,12 @@ def run(root: Path, *stages: Any) -> None:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository in which all stages ran."""
+    """A repository in which all stages ran, without processes that load: there is next to nothing to load."""
     root = tmp_path_factory.mktemp("detector")
     write(root)
-    run(root, *STAGES, train, predict, decide, evaluate, report)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "workers_count", lambda: 0)
+        run(root, *STAGES, train, predict, decide, evaluate, report)
     return root
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import perturbed
 
@@ -31,6 +31,7 @@ def found_in_scene(boxes_of: list[list[float]], logits: list[float], image_id: s
     return table.assign(image_id=image_id, label="roof", logit=logits)[list(detections.FOUND)]
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_boxes_that_some_tile_shows_whole_come_back_exactly_and_once(data: st.DataObject) -> None:
     """Objects up to 40 px fit into the overlap; they lie in rows, so that none covers another."""

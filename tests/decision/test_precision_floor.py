@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import expit
-from sklearn.metrics import precision_score
 
 from counterpoise.decision import precision_floor
 
@@ -31,7 +30,7 @@ def test_a_promised_precision_is_kept_nineteen_times_in_twenty(floor, n):
         limit = precision_floor.threshold(probs, truth, np.arange(n).astype(str), 0.1, 0.1, floor)
         if limit is not None:
             attained += 1
-            kept += precision_score(test_truth, test_probs >= limit) >= floor
+            kept += test_truth[test_probs >= limit].mean() >= floor
     assert attained > 100
     assert kept / attained > 0.95 - 3 * np.sqrt(0.05 * 0.95 / attained)
 

@@ -156,7 +156,7 @@ def test_the_ledger_of_weights_by_class_leads_back_from_the_summed_probabilities
 
     def probs_at_natural(**changes: Any) -> torch.Tensor:
         learned, _, network = trained(
-            shown, shown, model__subclasses={"solar": 2}, train__monitor="loss", train__learning_rate=0.005, **changes
+            shown, shown, model__subclasses={"solar": 2}, train__monitor="loss", train__batch_size=128, **changes
         )
         seen = prior_ledger.seen(natural, learned.ledger, task="multiclass")
         assert seen is not None

@@ -103,8 +103,10 @@ def repository(tmp_path: Path) -> Path:
     classes.write(tmp_path, classes.Classes(NAMES, (45, 45), 90))
     rejected.write(tmp_path, pd.DataFrame(columns=list(rejected.COLUMNS), dtype=object))
     text = (ROOT / config.PATH).read_text(encoding="utf-8")
-    assert "epochs: 60\n" in text
-    (tmp_path / config.PATH).write_text(text.replace("epochs: 60\n", "epochs: 2\n"), encoding="utf-8")
+    for old, new in {"epochs: 60\n": "epochs: 2\n", "resamples: 1000\n": "resamples: 100\n"}.items():
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / config.PATH).write_text(text, encoding="utf-8")
     return tmp_path
 
 

@@ -896,7 +896,7 @@ def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
 ) -> None:
     changes = {
         "model__freeze": "none",
-        "train__epochs": 6,
+        "train__epochs": 4,
         "train__learning_rate": 0.01,
         "train__batch_size": 16,
     } | more

@@ -15,7 +15,7 @@ from PIL import Image
 from counterpoise import config, labels
 from counterpoise.artifacts import classes, clusters, features, pixels, positive, tiles
 from counterpoise.images import Pixels
-from counterpoise.study import dvc_lock, experiment
+from counterpoise.study import cells, dvc_lock, experiment
 
 ROOT = Path(__file__).parents[2]
 COUNTS = {"train": (120, 40), "val": (90, 30), "test": (45, 15)}
@@ -36,6 +36,22 @@ def content() -> dict[str, Any]:
     changes = {f"train.{name}": value for name, value in training.items()}
     changes |= {f"model.{name}": value for name, value in network.items()}
     return experiment.changed(config.load(ROOT), changes | {"evaluate.resamples": 100})
+
+
+computed: dict[str, cells.Tested] = {}
+"""What a cell of `built` or `multilabel` gave; the same each time, as the tests of interrupted studies and of processes show."""
+
+
+@pytest.fixture
+def cells_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = cells.compute
+
+    def compute_once(cell: cells.Cell, data: experiment.Data) -> cells.Tested:
+        if (key := repr(cell)) not in computed:
+            computed[key] = compute(cell, data)
+        return computed[key]
+
+    monkeypatch.setattr(cells, "compute", compute_once)
 
 
 LABELS = ("common", "frequent", "few", "single", "solar")

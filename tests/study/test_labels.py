@@ -39,6 +39,7 @@ arms:
 """
 FIGURE = "mean_average_precision"
 Multilabel = tuple[Path, dict[str, Any]]
+once = pytest.mark.usefixtures("cells_are_computed_once")
 
 
 def judged(multilabel: Multilabel, text: str = TEXT) -> dict[str, Row]:
@@ -48,6 +49,7 @@ def judged(multilabel: Multilabel, text: str = TEXT) -> dict[str, Row]:
 
 
 @pytest.mark.parametrize(("figure", "view"), [("mean_average_precision", "calibrated"), ("macro_f1", "decided")])
+@once
 def test_labels_with_ten_units_have_verdicts_of_their_own(multilabel: Multilabel, figure: str, view: str) -> None:
     rows = judged(multilabel, TEXT.replace("mean_average_precision", figure).replace("calibrated", view))
     assert list(rows["same"].labels) == ["common", "frequent", "solar"], "`few` has 8 and `single` 3 units"
@@ -59,6 +61,7 @@ def test_labels_with_ten_units_have_verdicts_of_their_own(multilabel: Multilabel
     assert max(of_all.difference, of_common.difference) < 0
 
 
+@once
 def test_the_mean_counts_labels_with_five_units_and_the_rarest_of_them_gives_the_power(multilabel: Multilabel) -> None:
     root, content = multilabel
     images = comparison.images(experiment.read(root, cells.SPLITS), content["task"])
@@ -69,6 +72,7 @@ def test_the_mean_counts_labels_with_five_units_and_the_rarest_of_them_gives_the
     assert found.units == 8
 
 
+@once
 def test_intervals_of_single_labels_are_corrected_over_arms_and_labels(multilabel: Multilabel) -> None:
     one = judged(multilabel)["nothing_learned"].labels["solar"]
     assert isinstance(one, Verdict)
@@ -76,6 +80,7 @@ def test_intervals_of_single_labels_are_corrected_over_arms_and_labels(multilabe
     assert np.isclose(one.high - one.difference, half), "2 arms x 3 labels"
 
 
+@once
 def test_a_figure_of_one_class_has_no_verdicts_on_labels(multilabel: Multilabel) -> None:
     rows = judged(multilabel, TEXT.replace("mean_average_precision", "average_precision"))
     assert all(not row.labels for row in rows.values())
