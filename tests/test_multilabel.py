@@ -70,9 +70,9 @@ def prepare(root: Path, **changes: Any) -> dict[str, Any]:
     return content
 
 
-def build(root: Path, **changes: Any) -> None:
+def build(root: Path, *, until: str = "report", **changes: Any) -> None:
     prepare(root, **changes)
-    for name in STAGES:
+    for name in STAGES[: STAGES.index(until) + 1]:
         stage = importlib.import_module(f"counterpoise.stages.{name}")
         stage.main(root, config.read(root, stage.Params))
 
@@ -113,7 +113,8 @@ def test_groups_stay_together_and_every_label_is_everywhere(plain: Path) -> None
 
 @pytest.mark.parametrize("strategy", ["over", "under", "repeat_factor", "lp_ros", "lp_rus", "ml_ros", "ml_rus"])
 def test_every_strategy_draws_and_its_effect_is_unknown_to_the_ledger(strategy: str, tmp_path: Path) -> None:
-    build(tmp_path, oversample__strategy=strategy, train__epochs=3)
+    until = "report" if strategy == "ml_ros" else "decide"
+    build(tmp_path, until=until, oversample__strategy=strategy, train__epochs=3)
     opened = prior.read(tmp_path)
     assert opened.drawn_counts != opened.train_counts
     assert opened.ledger[1].factors is None
@@ -121,7 +122,7 @@ def test_every_strategy_draws_and_its_effect_is_unknown_to_the_ledger(strategy: 
 
 
 def test_a_pos_weight_is_taken_back_by_the_ledger(plain: Path, tmp_path: Path) -> None:
-    build(tmp_path, weighting__scheme="negatives_over_positives")
+    build(tmp_path, until="evaluate", weighting__scheme="negatives_over_positives")
     chosen = decision.read(tmp_path)
     assert chosen.ledger[2].factors is not None
     assert max(chosen.ledger[2].factors) > 3
@@ -130,6 +131,6 @@ def test_a_pos_weight_is_taken_back_by_the_ledger(plain: Path, tmp_path: Path) -
 
 def test_two_runs_from_nothing_leave_the_same_files(tmp_path: Path) -> None:
     for name in ("one", "other"):
-        build(tmp_path / name, train__epochs=3)
+        build(tmp_path / name, until="evaluate", train__epochs=3)
     for path in ("models/model/model.safetensors", "models/decision.json", "reports/metrics.json", "data/draws.csv"):
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "other" / path).read_bytes(), path

@@ -11,9 +11,12 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING
 
 from counterpoise.config import InputError
-from counterpoise.study.cells import Done, Engine, Job
+
+if TYPE_CHECKING:
+    from counterpoise.study.cells import Done, Engine, Job
 
 
 def in_processes(count: int) -> Engine:
