@@ -55,14 +55,28 @@ class Content(HTMLParser):
                 self.sections.setdefault(name, []).append(data)
 
 
-def write_scenes(root: Path, count: int, *, on_earth: bool) -> None:
-    """Write generated scenes; as GeoTIFFs of 0.2 m if they lie on the earth."""
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of eight generated scenes; fewer would begin with the same ones."""
+    folder = tmp_path_factory.mktemp("drawn") / "scenes"
+    folder.mkdir()
+    demo.write(folder, demo.Params(scenes=8, panel_frac=0.5, look_alikes=1.0, seed=0))
+    return folder
+
+
+def write_scenes(root: Path, drawn: Path, count: int, *, on_earth: bool) -> None:
+    """Write the first of the generated scenes; as GeoTIFFs of 0.2 m if they lie on the earth."""
     folder = root / "data/raw/scenes"
-    folder.mkdir(parents=True)
-    demo.write(folder, demo.Params(scenes=count, panel_frac=0.5, look_alikes=1.0, seed=0))
+    shutil.copytree(drawn, folder)
+    content = json.loads((folder / "annotations.json").read_text())
+    for image in content["images"][count:]:
+        (folder / image["file_name"]).unlink()
+    content["images"] = content["images"][:count]
+    kept = {image["id"] for image in content["images"]}
+    content["annotations"] = [row for row in content["annotations"] if row["image_id"] in kept]
+    (folder / "annotations.json").write_text(json.dumps(content))
     if not on_earth:
         return
-    content = json.loads((folder / "annotations.json").read_text())
     for number, image in enumerate(content["images"]):
         path = folder / image["file_name"]
         with rasterio.open(
@@ -92,10 +106,10 @@ def run(root: Path, *, blocks: bool) -> None:
 
 
 @pytest.fixture(scope="module", params=["scenes", "blocks on the earth"])
-def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, drawn: Path) -> Path:
     root = tmp_path_factory.mktemp("page")
     blocks = request.param != "scenes"
-    write_scenes(root, 6 if blocks else 8, on_earth=blocks)
+    write_scenes(root, drawn, 6 if blocks else 8, on_earth=blocks)
     run(root, blocks=blocks)
     return root
 

@@ -896,7 +896,7 @@ def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
 ) -> None:
     changes = {
         "model__freeze": "none",
-        "train__epochs": 4,
+        "train__epochs": 6,
         "train__learning_rate": 0.01,
         "train__batch_size": 16,
     } | more
@@ -1167,7 +1167,7 @@ def test_fine_tuning_in_bfloat16_on_the_cpu_learns_and_writes_float32(tmp_path: 
     found = {}
     for precision in ("float32", "bfloat16"):
         content = settings(**changes, model__precision=precision, train__augment="none")
-        root = a_repository(tmp_path / precision, content, frozen=False, count=64)
+        root = a_repository(tmp_path / precision, content, frozen=False, count=32)
         train.main(root, config.validate(train.Params, content))
         found[precision] = training.read(root)["train/loss"].tolist()
         weights = model.read_weights(root)
@@ -1420,7 +1420,7 @@ def test_a_pos_weight_makes_too_many_positives_as_it_should() -> None:
     shown, val = some_labels(3000, seed=0), some_labels(3000, seed=1)
     called = {}
     for scheme in ("none", "negatives_over_positives"):
-        params = a_params(weighting__scheme=scheme, train__epochs=10)
+        params = a_params(weighting__scheme=scheme, train__epochs=10, train__batch_size=128)
         network, fitted = run_labels(params, shown, val)
         called[scheme] = (logits_of(network, fitted, val) > 0).double().mean(dim=0)
     actual = val.targets.double().mean(dim=0)
