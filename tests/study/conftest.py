@@ -39,7 +39,7 @@ def content() -> dict[str, Any]:
 
 
 computed: dict[str, cells.Tested] = {}
-"""What a cell of `built` or `multilabel` gave; the same each time, as the tests of interrupted studies and of processes show."""
+"""What a cell of `built` or `multilabel` gave; the same each time, as tests of interrupted studies show."""
 
 
 @pytest.fixture
