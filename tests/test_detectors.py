@@ -11,6 +11,7 @@ import rasterio
 import torch
 import yaml
 from rasterio import Affine
+from tests import pages
 
 from counterpoise import config, images
 from counterpoise.artifacts import detections, model, predictions, prior, tiles, training
@@ -90,6 +91,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "workers_count", lambda: 0)
+        pages.leave_charts_blank(patch)
         run(root, *STAGES, train, predict, decide, evaluate, report)
     return root
 

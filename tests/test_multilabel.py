@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image, ImageDraw
+from tests import pages
 
 from counterpoise import config
 from counterpoise.artifacts import decision, predictions, prior, splits
@@ -26,6 +27,7 @@ RATES = {"disc": 0.5, "bar": 0.3, "dot": 0.12}
 @pytest.fixture(scope="module", autouse=True)
 def one_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        pages.leave_charts_blank(patch)
         patch.setattr(inputs, "workers_count", lambda: 0)
         yield
 

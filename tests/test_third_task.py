@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from tests import pages
 
 from counterpoise import config
 from counterpoise.dataset import inputs
@@ -21,6 +22,7 @@ STAGES = ("ingest", "split", "tile", "oversample", "embed", "train", "predict", 
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "workers_count", lambda: 0)
+    pages.leave_charts_blank(monkeypatch)
 
 
 def build(root: Path, task: str) -> tuple[dict[str, Any], bytes]:

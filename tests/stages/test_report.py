@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pandas as pd
 import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
+from tests import pages
 
 from counterpoise import config, labels, storage
 from counterpoise.artifacts import (
@@ -40,7 +40,6 @@ from counterpoise.calibration import prior_ledger
 from counterpoise.decision import rules
 from counterpoise.imbalance import label_imbalance
 from counterpoise.report import model_card, warnings
-from counterpoise.report import page as page_of_report
 from counterpoise.report.charts import render
 from counterpoise.report.summary import MEANINGS
 from counterpoise.report.texts import figure_name
@@ -108,31 +107,16 @@ class Page(html.parser.HTMLParser):
 
 @pytest.fixture(autouse=True)
 def equal_charts_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "_draw", lambda content: drawn_once(json.dumps(content)))
-
-
-@cache
-def drawn_once(content: str, draw: Callable[[Any], str] = render._draw) -> str:
-    return draw(json.loads(content))
-
-
-@pytest.fixture(autouse=True)
-def templates_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_of_report, "environment", environment_once)
-
-
-environment_once = cache(page_of_report.environment)
+    pages.make_once(monkeypatch)
 
 
 @pytest.fixture
 def blank_charts(equal_charts_are_drawn_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "specification", lambda chart: {"description": chart.description})
-    monkeypatch.setattr(render, "_draw", lambda content: BLANK)
+    pages.leave_charts_blank(monkeypatch)
 
 
-BLANK = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0L9 9" stroke="black"/></svg>'
 without_charts = pytest.mark.usefixtures("blank_charts")
-"""For tests that read no more of charts than their descriptions: drawing takes more than half the time of a page."""
+"""For tests that read no more of charts than their descriptions."""
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +280,7 @@ def set_best_epoch(root: Path, epoch: int) -> None:
     storage.record(path, root / training.SUMS)
 
 
-pages: dict[str, tuple[str, str]] = {}
+known_pages: dict[str, tuple[str, str]] = {}
 """Pages and model cards by a hash of the parameters and of all files that they are made from."""
 
 
@@ -306,13 +290,13 @@ def made(root: Path, params: report.Params = PARAMS) -> str:
     written = [root / report.PATH, root / model_card.PATH]
     for path in sorted(path for path in root.rglob("*") if path.is_file() and path not in written):
         known.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
-    if (key := known.hexdigest()) not in pages:
+    if (key := known.hexdigest()) not in known_pages:
         report.main(root, params)
         page, card = (path.read_text(encoding="utf-8") for path in written)
-        pages[key] = page, card
-    for path, text in zip(written, pages[key], strict=True):
+        known_pages[key] = page, card
+    for path, text in zip(written, known_pages[key], strict=True):
         path.write_text(text, encoding="utf-8")
-    return pages[key][0]
+    return known_pages[key][0]
 
 
 def carded(root: Path) -> str:
@@ -922,7 +906,7 @@ def test_no_pictures_are_shown_where_none_are_asked_for(tmp_path, build):
 @without_charts
 def test_equal_artifacts_give_equal_bytes(tmp_path):
     for root in (tmp_path / "first", tmp_path / "second"):
-        drawn_once.cache_clear()
+        pages.drawn_once.cache_clear()
         build_anew(root)
         report.main(root, PARAMS)
     assert (tmp_path / "first" / report.PATH).read_bytes() == (tmp_path / "second" / report.PATH).read_bytes()

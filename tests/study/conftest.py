@@ -11,6 +11,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 from PIL import Image
+from tests import pages
 
 from counterpoise import config, labels
 from counterpoise.artifacts import classes, clusters, features, pixels, positive, tiles
@@ -36,6 +37,11 @@ def content() -> dict[str, Any]:
     changes = {f"train.{name}": value for name, value in training.items()}
     changes |= {f"model.{name}": value for name, value in network.items()}
     return experiment.changed(config.load(ROOT), changes | {"evaluate.resamples": 100})
+
+
+@pytest.fixture(autouse=True)
+def equal_charts_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages.make_once(monkeypatch)
 
 
 computed: dict[str, cells.Tested] = {}
