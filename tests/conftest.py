@@ -28,10 +28,10 @@ hypothesis.settings.load_profile("counterpoise")
 
 SLOW_FILES = (
     *("stages/test_train.py", "stages/test_report.py", "test_pipeline.py", "decision/test_ledger.py"),
-    *("study/test_study.py", "test_detectors.py", "test_multilabel.py", "training/test_gpu.py"),
-    *("stages/test_imports.py", "test_page_of_boxes.py", "stages/test_evaluate.py", "demos/test_scenes.py"),
-    *("calibration/test_label_shift.py", "report/charts/test_charts.py", "study/test_learning_curve.py"),
-    *("stages/test_ingest.py", "study/test_simulated_studies.py", "study/test_detection_study.py"),
+    *("study/test_study.py", "test_detectors.py", "training/test_gpu.py", "stages/test_imports.py"),
+    *("test_page_of_boxes.py", "training/test_box_teaching.py", "stages/test_evaluate.py", "test_multilabel.py"),
+    *("calibration/test_label_shift.py", "demos/test_scenes.py", "report/charts/test_charts.py"),
+    *("study/test_learning_curve.py", "stages/test_ingest.py", "study/test_simulated_studies.py"),
 )
 """The slowest test files, slowest first. If one of them started last, all other processes would wait for it."""
 
