@@ -6,7 +6,8 @@
 The images are generated: 128 x 128 px, JPEG, one in twenty of a rare class. The parameters are those of `params.yaml`:
 EfficientNet-Lite0, frozen, at 160 px, and a linear head. Each stage runs in a process of its own, on a GPU if there is
 one. Memory is the peak of all its processes together, looked at five times a second. Disk is what its outputs take. CPU
-seconds are those of all its processes; on a machine that others use as well they say more than seconds (`--by cpu_s`).
+seconds are those of all its processes. On a machine that others use as well they say more than seconds: `--by cpu_s`
+computes with them, and then a machine of the estimate is one CPU.
 
 The exponent e of a stage is the slope of log(seconds) on log(images), by least squares. A straight line through its
 seconds, also by least squares, has the slope b, at least 0. The largest number of images measured, n, took s seconds; N
@@ -204,8 +205,8 @@ def print_estimate(rows: Sequence[Measured], wanted: argparse.Namespace) -> None
         f"\n{' and '.join(SPREAD)} take {spread:,.1f} hours of one machine, or {spread / machines:.1f} hours of "
         f"{machines}; the other stages take {alone:,.1f} hours of one. All take {spread / machines + alone:,.1f} hours "
         f"with {machines} machines, and {spread + alone:,.0f} machine hours, which cost "
-        f"{(spread + alone) * wanted.price:,.0f} at {wanted.price:g} an hour. Artifacts take {disk:,.2f} TiB, beside the "
-        "images."
+        f"{(spread + alone) * wanted.price:,.0f} at {wanted.price:g} an hour. Artifacts take {disk:,.2f} TiB, beside "
+        "the images."
     )
     limit = wanted.memory_gib
     breaks = {

@@ -21,7 +21,7 @@ class Batches:
     Attributes:
         inputs: The tiles and how they are shown.
         order: The numbers of the examples in each batch.
-        turn: Which view of test-time augmentation is computed, 0 for the tiles as they are.
+        turn: Which view of test-time augmentation is computed, 0 for unchanged tiles.
     """
 
     inputs: TileInputs

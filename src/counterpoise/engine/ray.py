@@ -143,7 +143,7 @@ def _results(parcels: Iterator[Any]) -> Iterator[Any]:
                 "memory (`ray list tasks` and the logs of Ray say more); run it again"
             ) from error
         if isinstance(parcel, str):
-            raise InputError(f"{parcel}; install the same packages on all nodes, and start Ray there anew")
+            raise InputError(f"{parcel}; install the same packages on all nodes, and start Ray there again")
         content = pickle.loads(parcel)
         if isinstance(content, Exception):
             raise content

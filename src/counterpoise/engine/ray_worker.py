@@ -120,7 +120,7 @@ def _opened(setup: Setup, node: str) -> Any:  # noqa: ANN401 - a function
         ]
         raise InputError(
             f"node {node} has other packages than this machine: {', '.join(differing)}; install the same on all nodes, "
-            "and start Ray there anew"
+            "and start Ray there again"
         )
     if not (Path(setup.root) / setup.token).is_file():
         raise InputError(

@@ -161,7 +161,8 @@ def _embed(
                 kept.append(computed)
                 progress.update(len(computed))
         values.append(kept.read())
-    return features.Features(index(part.table["tile_id"].tolist(), views, len(turns)), np.concatenate(values), where[1])
+    whole = values[0] if len(values) == 1 else np.concatenate(values)
+    return features.Features(index(part.table["tile_id"].tolist(), views, len(turns)), whole, where[1])
 
 
 def _inputs(part: tiles.Tiles, views: int, params: Params) -> TileInputs:
