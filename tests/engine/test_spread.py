@@ -187,6 +187,35 @@ def _answer(server: socket.socket, answer: bytes) -> None:
         connection.sendall(answer)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "on_gpu", "expected"),
+    [
+        ([(2, 0), (6, 0)], True, (1, 0, 8)),
+        ([(8, 2), (16, 0)], False, (1, 0, 24)),
+        ([(8, 2), (16, 0)], True, (4, 1, 2)),
+        ([(8, 2), (16, 2)], True, (4, 1, 4)),
+        ([(1, 4), (8, 1)], True, (1, 1, 2)),
+    ],
+)
+def test_a_task_takes_what_every_node_with_a_gpu_has_for_it(
+    nodes: list[tuple[int, int]], on_gpu: bool, expected: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = types.ModuleType("ray")
+    listed = [{"Alive": True, "Resources": {"CPU": float(cpus), "GPU": float(gpus)}} for cpus, gpus in nodes]
+    listed.append({"Alive": False, "Resources": {"CPU": 64.0}})
+    package.nodes = lambda: listed  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ray", package)
+    assert ray.shares(on_gpu) == expected
+
+
+def test_a_cluster_without_cpus_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = types.ModuleType("ray")
+    package.nodes = lambda: [{"Alive": True, "Resources": {}}]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ray", package)
+    with pytest.raises(InputError, match="the cluster of RAY_ADDRESS has no CPUs for tasks"):
+        ray.shares(True)
+
+
 def test_the_local_engine_does_not_import_ray() -> None:
     code = "import sys; from counterpoise.stages import tile, embed; assert not {'ray', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

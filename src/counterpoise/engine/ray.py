@@ -49,8 +49,7 @@ def spread(
     main = getattr(sys.modules["__main__"].__spec__, "name", "__main__")
 
     def run(work: Work) -> Iterator[R]:
-        cpus, gpus = shares(on_gpu)
-        most = ahead or max(2, 2 * int(resources()["CPU"] // cpus))
+        cpus, gpus, at_a_time = shares(on_gpu)
         begins = range(0, max(1, len(work)), portion)  # no work is one portion, whose results may have a shape
         portions = (pickle.dumps(work[begin : begin + portion]) for begin in begins)
         with (
@@ -58,15 +57,16 @@ def spread(
             tqdm(total=len(begins), desc=label, unit="task", delay=1, mininterval=1, disable=not label) as progress,
         ):
             versions = ray_worker.versions()
-            setup = ray_worker.Setup((key, pickled), str(root.absolute()), token, main, versions, max(1, int(cpus)))
-            for parcels in _in_order(setup, portions, most, {"num_cpus": cpus, "num_gpus": gpus}):
+            setup = ray_worker.Setup((key, pickled), str(root.absolute()), token, main, versions, cpus)
+            needs = {"num_cpus": cpus, "num_gpus": gpus}
+            for parcels in _in_order(setup, portions, ahead or 2 * at_a_time, needs):
                 yield from _results(parcels)
                 progress.update()
 
     return run
 
 
-def _in_order(setup: ray_worker.Setup, portions: Iterable[bytes], most: int, needs: dict[str, float]) -> Iterator[Any]:
+def _in_order(setup: ray_worker.Setup, portions: Iterable[bytes], most: int, needs: dict[str, int]) -> Iterator[Any]:
     """Run a task for each portion, and yield their parcels, task by task, in order."""
     import ray
 
@@ -195,22 +195,35 @@ def _silence(host: str, port: int) -> str | None:
     return None if answer[3:4] == b"\x04" else "what answers there is not Ray"
 
 
-def resources() -> dict[str, float]:
-    """Count the CPUs and GPUs of the cluster."""
+def cpus() -> int:
+    """Count the CPUs of the cluster."""
+    return int(sum(cpus for cpus, _ in _nodes()))
+
+
+def _nodes() -> list[tuple[float, float]]:
+    """List the CPUs and GPUs of every node."""
     import ray
 
-    found = ray.cluster_resources()
-    return {"CPU": found.get("CPU", 0.0), "GPU": found.get("GPU", 0.0)}
+    found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in found]
 
 
-def shares(on_gpu: bool) -> tuple[float, float]:
-    """Say how many CPUs and GPUs a task takes: a CPU; or, where there are GPUs, one of them and its share of CPUs."""
-    there = resources()
-    if there["CPU"] < 1:
+def shares(on_gpu: bool) -> tuple[int, int, int]:
+    """Say how many CPUs and GPUs a task takes, and how many tasks can run at a time.
+
+    A task takes a CPU; or, where there are GPUs, one of them and the CPUs that every node has for each of its GPUs.
+
+    Raises:
+        InputError: The cluster has no CPUs.
+    """
+    nodes = _nodes()
+    with_gpus = [(cpus, gpus) for cpus, gpus in nodes if on_gpu and gpus >= 1 and cpus >= 1]
+    if with_gpus:
+        own = max(1, min(int(cpus // gpus) for cpus, gpus in with_gpus))
+        return own, 1, int(sum(min(gpus, cpus // own) for cpus, gpus in with_gpus))
+    if not (count := int(sum(cpus for cpus, _ in nodes))):
         raise InputError(f"the cluster of {ADDRESS} has no CPUs for tasks; start a node with `ray start --num-cpus`")
-    if not on_gpu or there["GPU"] < 1:
-        return 1, 0
-    return max(1, there["CPU"] // there["GPU"]), 1
+    return 1, 0, count
 
 
 @contextmanager

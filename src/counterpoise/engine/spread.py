@@ -65,4 +65,4 @@ def cpus() -> int:
     from counterpoise.engine import ray
 
     ray.connect()
-    return int(ray.resources()["CPU"])
+    return ray.cpus()

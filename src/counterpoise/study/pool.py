@@ -36,7 +36,14 @@ def choose(root: Path, jobs: int) -> tuple[Engine, int]:
 
 def _in_cluster(root: Path, function: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
     """Compute each cell as a task; all begin as soon as there is room, so that a long one delays no other."""
-    return spread.spread(root, partial(_each, function), portion=1, ahead=len(jobs))(list(jobs))
+    on_gpu = any(_needs_gpu(job) for job in jobs)
+    return spread.spread(root, partial(_each, function), portion=1, on_gpu=on_gpu, ahead=len(jobs))(list(jobs))
+
+
+def _needs_gpu(job: Job) -> bool:
+    """Say whether a cell should have a GPU where there are some: a head on stored features is as fast without."""
+    model = job.cell.content["model"]
+    return bool(model["device"] == "cuda" or (model["device"] == "auto" and model["freeze"] != "backbone"))
 
 
 def _each(function: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
