@@ -125,9 +125,6 @@ def test_embed_goes_on_when_a_node_is_killed(built: Path, cluster: Any, second: 
     wait_for(lambda: batches(built) > 0, driver)
     cluster.remove_node(second, allow_graceful=False)
     assert driver.runs(), "there is nothing left to lose"
-    began_s, before = time.monotonic(), batches(built)
-    wait_for(lambda: batches(built) > before, driver)
-    print(f"\nembed went on {time.monotonic() - began_s:.1f} s after a node was killed")
     done = driver.wait(LONG_S)
     assert done.returncode == 0, done.stderr
     assert is_up_to_date(built, "embed")
