@@ -2,10 +2,13 @@
 
 import gc
 import os
+import pickle
 import signal
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -16,6 +19,8 @@ import counterpoise.report.tasks
 import counterpoise.tasks
 import counterpoise.training.tasks
 from counterpoise import storage
+from counterpoise.engine import ray, ray_worker
+from counterpoise.engine.work import VARIABLE
 
 # Background jobs of a shell ignore Ctrl-C, and their child processes inherit this. Some tests interrupt such processes.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -88,6 +93,36 @@ def sign() -> Callable[[Path], None]:
         storage.record(path, own[0])
 
     return record
+
+
+@pytest.fixture
+def in_portions(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Give a function after whose call work is done as on a cluster, but here: in portions, each sent as bytes."""
+
+    def spread(root: Path, function: object, *, portion: int, **_: object) -> Callable[[Any], Iterator[Any]]:
+        name, sent = uuid.uuid4().hex, pickle.dumps(function)
+
+        def run(work: Any) -> Iterator[Any]:
+            (root / ".token").touch()
+            setup = ray_worker.Setup((name, sent), str(root), ".token", "__main__", ray_worker.versions(), 1)
+            size = min(portion, 2)
+            for begin in range(0, max(1, len(work)), size):
+                for parcel in ray_worker.compute(setup, pickle.dumps(work[begin : begin + size]), "this"):
+                    found = pickle.loads(parcel)
+                    if isinstance(found, Exception):
+                        raise found
+                    yield from map(pickle.loads, found)
+
+        return run
+
+    def switch_on() -> None:
+        monkeypatch.setenv(VARIABLE, "ray")
+        monkeypatch.setattr(ray, "spread", spread)
+        monkeypatch.setattr(ray_worker, "_functions", {})
+        monkeypatch.setenv("COUNTERPOISE_CPUS", "1")  # which the worker sets, as it changes the folder
+        monkeypatch.chdir(Path.cwd())
+
+    return switch_on
 
 
 @pytest.fixture

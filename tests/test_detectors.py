@@ -2,10 +2,12 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import torch
@@ -123,6 +125,13 @@ def test_the_card_rebuilds_the_detector(trained: Path) -> None:
     before = detections.read(trained, "test").found
     run(trained, predict)
     assert detections.read(trained, "test").found.equals(before)
+
+
+def test_portions_give_the_same_boxes(trained: Path, in_portions: Callable[[], None]) -> None:
+    whole = detections.read(trained, "test").found
+    in_portions()
+    run(trained, predict)
+    pd.testing.assert_frame_equal(detections.read(trained, "test").found, whole, atol=1e-4)
 
 
 def test_the_page_shows_boxes(trained: Path) -> None:

@@ -3,7 +3,7 @@
 import io
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,16 @@ def test_features_are_those_of_the_backbone_on_each_tile(split: str, root: Path)
 @pytest.mark.parametrize(("precision", "runtime"), [("float32", "onnxruntime"), ("bfloat16", "torch")])
 def test_features_say_what_computed_them(precision: str, runtime: str, root: Path) -> None:
     assert computed(root, "train", precision=precision).runtime == runtime
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_portions_give_the_same_features(precision: str, root: Path, in_portions: Callable[[], None]) -> None:
+    whole = computed(root, "val", precision=precision, views=2, tta="flips", batch=3)
+    in_portions()
+    found = computed(root, "val", precision=precision, views=2, tta="flips", batch=3)
+    assert found.runtime == whole.runtime
+    assert found.index.equals(whole.index)
+    np.testing.assert_allclose(found.values, whole.values, atol=1e-5)
 
 
 def test_only_train_and_val_have_views(root: Path) -> None:

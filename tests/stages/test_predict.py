@@ -2,7 +2,7 @@
 
 import dataclasses
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,13 @@ def test_an_unfrozen_network_predicts_from_the_tiles(root: Path) -> None:
     expected = [logits[[1, 2, 4]].max(axis=0), logits[3], logits[0]]
     for split in ("val", "test"):
         np.testing.assert_allclose(predictions.read(root, split).logits, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_portions_give_the_same_predictions(root: Path, in_portions: Callable[[], None]) -> None:
+    model.write(root, a_card(frozen=False), a_network().state_dict())
+    whole = logits_by(root, a_params(batch_size=1, tta="flips"))
+    in_portions()
+    np.testing.assert_allclose(logits_by(root, a_params(batch_size=1, tta="flips")), whole, atol=1e-5)
 
 
 def test_batches_and_half_precision_change_little(root: Path) -> None:

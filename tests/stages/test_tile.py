@@ -112,6 +112,21 @@ def test_two_runs_write_the_same_bytes(root):
     assert len(first) == 4 * len(splits.NAMES)
 
 
+def test_portions_give_the_same_bytes(root, in_portions):
+    tile.main(root, PARAMS)
+    whole = contents(root)
+    in_portions()
+    tile.main(root, PARAMS)
+    assert contents(root) == whole
+
+
+def test_what_is_wrong_in_a_portion_is_said_in_the_same_words(root, in_portions):
+    (root / "raw/small.bmp").unlink()
+    in_portions()
+    with pytest.raises(InputError, match=r"raw/small.bmp: the image has been removed since ingest read it"):
+        tile.main(root, PARAMS)
+
+
 def test_windows_of_a_turned_photograph_are_cut_after_turning(root):
     exif = Image.Exif()
     exif[0x0112] = 6

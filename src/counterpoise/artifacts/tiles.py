@@ -57,6 +57,14 @@ class Tiles:
     table: pd.DataFrame
     folder: Path
 
+    def __len__(self) -> int:
+        """Count the tiles."""
+        return len(self.table)
+
+    def __getitem__(self, portion: slice) -> Tiles:
+        """Take some rows of the table."""
+        return Tiles(self.table.iloc[portion].reset_index(drop=True), self.folder)
+
     @property
     def index(self) -> Path:
         """Where the table lies."""

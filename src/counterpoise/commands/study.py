@@ -25,7 +25,9 @@ UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which arms are computed, and with how much."""
     parser.add_argument("--arms", metavar="A,B", help="arms to compute (default: all)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at a time (default: 1)")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="trainings at a time on this machine (default: 1)"
+    )
     parser.add_argument("--budget", metavar="TIME", help="choose folds and repeats that fit, such as 30m or 2h")
 
 
@@ -45,6 +47,7 @@ def run(arguments: argparse.Namespace) -> str:
     plan = arms.read(root, content)
     given = [] if arguments.arms is None else _names(arguments.arms)
     chosen = plan.chosen(given)
+    engine, jobs = pool.choose(root, arguments.jobs)
     names = [arm.name for arm in chosen]
     seconds = study.measure(root, content, plan, chosen)
     if budget_s is not None:
@@ -52,9 +55,9 @@ def run(arguments: argparse.Namespace) -> str:
         def missing(fewer: arms.Plan) -> int:
             return study.count(study.prepare(root, content, fewer), names)[1]
 
-        plan = study.within_budget(plan, missing, seconds, arguments.jobs, budget_s)
+        plan = study.within_budget(plan, missing, seconds, jobs, budget_s)
     every, left = study.count(study.prepare(root, content, plan), names)
-    rest = f"the others about {study.written(seconds * left / arguments.jobs)} together" if left else "no other is left"
+    rest = f"the others about {study.written(seconds * left / jobs)} together" if left else "no other is left"
     print(
         f"{len(chosen)} arms, {plan.study.design}: {every} trainings, of which "
         f"{every - left} are kept from before; one takes {seconds:.1f} s, {rest}",
@@ -63,7 +66,7 @@ def run(arguments: argparse.Namespace) -> str:
     if few := plan.study.few_trainings:
         print(few, file=sys.stderr)
     try:
-        result = study.run(root, content, plan, given, pool.in_processes(arguments.jobs))
+        result = study.run(root, content, plan, given, engine)
     except KeyboardInterrupt:
         print("\nfinished trainings are kept", end="", file=sys.stderr)
         raise

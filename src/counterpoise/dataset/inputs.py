@@ -258,9 +258,11 @@ def _leave_interrupts_to_the_parent(worker: int) -> None:
 def workers_count() -> int:
     """Return the number of worker processes: one per core that this process may use, at most 8.
 
-    Processes that `torchrun` started on the same machine share its cores.
+    Processes that `torchrun` started on the same machine share its cores. With a single core, 0: there this process
+    decodes as fast itself.
     """
-    return max(1, min(cpus.available() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 8))
+    cores = cpus.available() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return min(cores, 8) if cores > 1 else 0
 
 
 def workers_that_fit(workers: int, batch_bytes: int) -> int:

@@ -30,8 +30,9 @@ from counterpoise.networks import devices
 
 CACHE_BYTES = 2**26
 """Most bytes of decoded blocks that are kept: PyTorch and the network need most of a GiB, and most of the time."""
-CPU_BATCH = 2
-"""Most windows of a forward pass on a CPU: each takes some 30 MiB at 256 px, and a large scene is to fit in a GiB."""
+CPU_BATCH_PX = 2 * 256**2
+"""Most pixels of the windows of a forward pass on a CPU, if there are several: each window takes some 30 MiB at 256 px,
+and a large scene is to fit in a GiB."""
 Position = tuple[str, tuple[float, float, float, float, float, float]]
 """A reference system, and the six numbers of `rasterio`'s transform."""
 NOTHING = Truth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4))
@@ -146,7 +147,9 @@ def answer(
     compute = devices.pick(content["model"]["device"], content["model"]["precision"])
     multiple_px = building.coarsest_px(card.backbone, building.of_card(card).detector)
     predict, tile = content["predict"], content["tile"]
-    batch_size = min(predict["batch_size"], CPU_BATCH) if compute.device.type == "cpu" else predict["batch_size"]
+    batch_size = predict["batch_size"]
+    if compute.device.type == "cpu":
+        batch_size = min(batch_size, max(1, CPU_BATCH_PX // card.input_px**2))
     views = len(detectors) * len(inference.VIEWS[predict["tta"]])
     how = Merging(
         method=predict["merge"],

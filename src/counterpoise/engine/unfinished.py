@@ -104,9 +104,11 @@ class Rows:
         self._shapes.append(list(rows.shape))
 
     def read(self) -> NDArray[np.float32]:
-        """Return all rows, float32 (n, ...)."""
-        values: NDArray[np.float32] = np.fromfile(self._values, dtype=np.float32)
-        return values.reshape(self.count, *self._shapes[0][1:]) if self._shapes else values
+        """Map all rows into memory, float32 (n, ...)."""
+        if not self._values.stat().st_size:  # nothing can be mapped
+            return np.empty((self.count, *self._shapes[0][1:]) if self._shapes else 0, dtype=np.float32)
+        values: NDArray[np.float32] = np.memmap(self._values, dtype=np.float32, mode="r")
+        return values.reshape(self.count, *self._shapes[0][1:])
 
 
 def _parsed(line: bytes) -> tuple[list[int], str]:

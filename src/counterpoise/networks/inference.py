@@ -61,7 +61,6 @@ def stream(
     compute: Compute,
     *,
     total: int | None = None,
-    done: int = 0,
     label: str = "",
 ) -> Iterator[Tensor]:
     """Compute the outputs of a network, batch by batch, in evaluation mode.
@@ -71,16 +70,13 @@ def stream(
         batches: Inputs of the network, on any device.
         compute: Device and precision.
         total: Number of inputs, for the progress bar.
-        done: Number of inputs whose outputs are known already, for the progress bar.
         label: Text of the progress bar; empty for no bar.
 
     Yields:
         (b, ...) float32 on the CPU, of each batch.
     """
     network.eval().to(compute.device)
-    with tqdm(
-        total=total, initial=done, desc=label, unit="tile", delay=1, mininterval=1, disable=not label
-    ) as progress:
+    with tqdm(total=total, desc=label, unit="tile", delay=1, mininterval=1, disable=not label) as progress:
         for batch in batches:
             with torch.inference_mode(), compute.autocast():
                 values = network(batch.to(compute.device, non_blocking=True)).float().cpu()

@@ -9,10 +9,14 @@ PyTorch. Without a frozen backbone there are no features. A run that was killed 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
 
 from counterpoise.artifacts import features, splits, tiles
 from counterpoise.config import Backbone, BatchSize, Section, Seed, Tta, Views
@@ -23,7 +27,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from counterpoise.dataset.inputs import TileInputs
+    from counterpoise.dataset.portions import Batches
     from counterpoise.networks.devices import Compute
+
+PORTION = 4
+"""Batches that are a task where the stage runs on several machines."""
 
 
 class Embed(Section):
@@ -60,57 +68,101 @@ def index(tile_ids: list[str], views: int, averaged: int = 1) -> pd.DataFrame:
     return pd.concat([drawn, *mirrored], ignore_index=True)
 
 
+class Frozen:
+    """The frozen part of the network. It is built where it is first used, and stays there when this is pickled."""
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    def __getstate__(self) -> dict[str, Params]:
+        return {"params": self.params}
+
+    @cached_property
+    def compute(self) -> Compute:
+        """Device and precision."""
+        from counterpoise.networks import devices
+
+        return devices.pick(self.params.model.device, self.params.model.precision)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """From images to features."""
+        import torch
+
+        from counterpoise.networks import backbones, inference
+
+        given = self.params.model
+        backbone = backbones.build_backbone(given.backbone, given.weights, self.params.seed, given.pool)
+        backbone.to(memory_format=torch.channels_last)
+        return inference.freeze(backbone, given.backbone, given.input_px, self.compute)
+
+    def described(self, work: Sequence[None]) -> Iterator[tuple[Compute, str]]:
+        """Yield, for each entry, on what the network computes: device and precision, and the library that runs it."""
+        from counterpoise.networks import inference
+
+        for _ in work:
+            yield self.compute, inference.runtime(self.network)
+
+    def rows(self, work: Batches) -> Iterator[NDArray[np.float32]]:
+        """Yield the features of each batch."""
+        from torch import nn
+
+        from counterpoise.networks import inference, tta
+
+        turn = tta.VIEWS[self.params.predict.tta][work.turn]
+        for rows in inference.stream(nn.Sequential(tta.Turned(turn), self.network), work.decoded(), self.compute):
+            yield rows.numpy()
+
+
 def main(root: Path, params: Params) -> None:
     """Compute and write the features of each split."""
     if params.model.freeze != "backbone":
         for split in splits.NAMES:
             features.write(root, split, None)
         return
-    import torch
-
     from counterpoise.engine import unfinished
-    from counterpoise.networks import backbones, devices, inference
+    from counterpoise.engine.spread import spread
 
     with alone(root, "embed"):
-        compute = devices.pick(params.model.device, params.model.precision)
-        backbone = backbones.build_backbone(params.model.backbone, params.model.weights, params.seed, params.model.pool)
-        backbone.to(memory_format=torch.channels_last)
-        frozen = inference.freeze(backbone, params.model.backbone, params.model.input_px, compute)
+        frozen, on_gpu = Frozen(params), params.model.device in ("auto", "cuda")
+        (where,) = spread(root, frozen.described, portion=1, on_gpu=on_gpu)([None])
+        rows = spread(root, frozen.rows, portion=PORTION, on_gpu=on_gpu)
         for split in splits.NAMES:
-            features.write(root, split, _embed(root, split, frozen, params, compute))
+            features.write(root, split, _embed(root, split, rows, params, where))
         unfinished.remove_all(root, "embed")
 
 
-def _embed(root: Path, split: str, frozen: nn.Module, params: Params, compute: Compute) -> features.Features:
+def _embed(
+    root: Path,
+    split: str,
+    rows: Callable[[Batches], Iterator[NDArray[np.float32]]],
+    params: Params,
+    where: tuple[Compute, str],
+) -> features.Features:
     """Compute the features of a split; the batches that an interrupted run has computed are kept."""
-    from torch import nn
-
     from counterpoise.dataset.inputs import in_order
+    from counterpoise.dataset.portions import Batches
     from counterpoise.engine import unfinished
-    from counterpoise.networks import inference, pretrained, tta
+    from counterpoise.networks import pretrained, tta
 
-    part, runtime = tiles.read(root, split), inference.runtime(frozen)
+    part = tiles.read(root, split)
     views = 0 if split == "test" else params.oversample.views
     turns = tta.VIEWS["none" if split == "train" else params.predict.tta]
     read = [root / tiles.path(split)]
     read += [] if params.model.weights in pretrained.KINDS else [root / pretrained.path(params.model.weights)]
     values = []
-    for number, turn in enumerate(turns):
+    for number in range(len(turns)):
         inputs = _inputs(part, 0 if number else views, params)
-        chosen = [params.model_dump(), split, number, compute, runtime]
-        kept = unfinished.Rows(unfinished.place(root, "embed", chosen, read))
-        batches = inputs.batches(in_order(len(inputs), params.embed.batch_size)[kept.batches :])
-        for rows in inference.stream(
-            nn.Sequential(tta.Turned(turn), frozen),
-            batches,
-            compute,
-            total=len(inputs),
-            done=kept.count,
-            label=split if number else f"embed {split}",
-        ):
-            kept.append(rows.numpy())
+        kept = unfinished.Rows(unfinished.place(root, "embed", [params.model_dump(), split, number, *where], read))
+        order = in_order(len(inputs), params.embed.batch_size)[kept.batches :]
+        label = split if number else f"embed {split}"
+        with tqdm(total=len(inputs), initial=kept.count, desc=label, unit="tile", delay=1, mininterval=1) as progress:
+            for computed in rows(Batches(inputs, order, number)):
+                kept.append(computed)
+                progress.update(len(computed))
         values.append(kept.read())
-    return features.Features(index(part.table["tile_id"].tolist(), views, len(turns)), np.concatenate(values), runtime)
+    whole = values[0] if len(values) == 1 else np.concatenate(values)
+    return features.Features(index(part.table["tile_id"].tolist(), views, len(turns)), whole, where[1])
 
 
 def _inputs(part: tiles.Tiles, views: int, params: Params) -> TileInputs:

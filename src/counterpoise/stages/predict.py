@@ -9,9 +9,11 @@ members of a model and the views of a tile, then aggregated from the tiles to on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +23,21 @@ from counterpoise.artifacts import boxes, clusters, detections, features, model,
 from counterpoise.boxes.scenes import Merging
 from counterpoise.config import PATH, BatchSize, InputError, Section, Tta
 from counterpoise.dataset import aggregation, scene_detections
+from counterpoise.engine.spread import spread
 from counterpoise.stages import run
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
+    from counterpoise.detection.inference import TileBoxes
     from counterpoise.networks.devices import Compute
+
+InBatch: TypeAlias = "tuple[NDArray[np.int64], TileBoxes]"
+"""Rows of the tiles of a batch, and the boxes in them."""
+T = TypeVar("T")
+PORTION = 4
+"""Batches that are a task where the stage runs on several machines."""
 
 
 class Predict(Tta):
@@ -206,43 +216,91 @@ def write_boxes(
     predictions.write(root, split, predictions.Predictions(image_ids, groups, labels, classes, logits))
 
 
+class Members:
+    """The networks of a model. They are built where they are first used, and stay there when this is pickled."""
+
+    def __init__(self, root: Path, card: model.Card | model.DetectorCard, params: Params) -> None:
+        self.root = root
+        self.card = card
+        self.params = params
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in ("root", "card", "params")}
+
+    @cached_property
+    def compute(self) -> Compute:
+        """Device and precision."""
+        from counterpoise.networks import devices
+
+        return devices.pick(self.params.model.device, self.params.model.precision)
+
+    @cached_property
+    def networks(self) -> list[nn.Module]:
+        """All members, with their weights."""
+        from counterpoise.detection import building
+        from counterpoise.networks.network import rebuild
+
+        weights = (model.read_weights(self.root, member) for member in range(self.card.members))
+        if isinstance(self.card, model.DetectorCard):
+            return [building.rebuild(self.card, own) for own in weights]
+        return [rebuild(self.card, own) for own in weights]
+
+    def logits(self, part: tiles.Tiles, stored: features.Features | None = None) -> Iterator[NDArray[np.float32]]:
+        """Yield the logits of all tiles."""
+        assert isinstance(self.card, model.Card)
+        yield logits_of(
+            self.card, self.networks, part, stored, self.params.predict, self.compute, f"predict {part.folder.name}"
+        )
+
+    def boxes(self, part: tiles.Tiles) -> Iterator[InBatch]:
+        """Yield what the detectors find in each batch of tiles."""
+        from counterpoise.dataset import box_inputs
+        from counterpoise.detection import building, inference
+
+        assert isinstance(self.card, model.DetectorCard)
+        card, params = self.card, self.params.predict
+        multiple_px = building.coarsest_px(card.backbone, building.of_card(card).detector)
+        inputs = box_inputs.unchanged(part, card.classes, card.input_px, multiple_px, card.backbone)
+        label = f"predict {part.folder.name}"
+        yield from inference.of_batches(self.networks, inputs, params.batch_size, params.tta, self.compute, label)
+
+
 def main(root: Path, params: Params) -> None:
     """Predict validation and test."""
-    from counterpoise.networks import devices  # here, since it imports torch, which `check` does not need
-
     card = model.read_card(root)
-    compute = devices.pick(params.model.device, params.model.precision)
+    members = Members(root, card, params)
     if isinstance(card, model.DetectorCard):
-        _detect(root, card, params.predict, compute)
+        _detect(root, card, members, params.predict)
     else:
-        _classify(root, card, params.predict, compute)
+        _classify(root, card, members, params.predict)
 
 
-def _classify(root: Path, card: model.Card, params: Predict, compute: Compute) -> None:
+def _spread(members: Members, function: Callable[[tiles.Tiles], Iterator[T]], part: tiles.Tiles) -> Iterator[T]:
+    """Let the engine compute a method of the members for tiles."""
+    size, on_gpu = PORTION * members.params.predict.batch_size, members.params.model.device in ("auto", "cuda")
+    return spread(members.root, function, portion=size, on_gpu=on_gpu, label=f"predict {part.folder.name}")(part)
+
+
+def _classify(root: Path, card: model.Card, members: Members, params: Predict) -> None:
     """Predict logits of images."""
-    from counterpoise.networks.network import rebuild
-
-    members = [rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
     for split in ("val", "test"):
         part = tiles.read(root, split)
         stored, units = features.read(root, split, part), clusters.units(root, part)
-        logits = logits_of(card, members, part, stored, params, compute, f"predict {split}")
+        # a head on stored features takes less time than sending them would
+        found = members.logits(part, stored) if stored else _spread(members, members.logits, part)
+        logits = np.concatenate(list(found))
         predictions.write(root, split, aggregate(part.table, logits, units, card.classes, params.aggregate))
         detections.write(root, split, detections.empty())
 
 
-def _detect(root: Path, card: model.DetectorCard, params: Predict, compute: Compute) -> None:
+def _detect(root: Path, card: model.DetectorCard, members: Members, params: Predict) -> None:
     """Predict boxes, and of them logits of images."""
-    from counterpoise.dataset import box_inputs
-    from counterpoise.detection import building, inference
+    from counterpoise.detection import inference
 
-    detectors = [building.rebuild(card, model.read_weights(root, member)) for member in range(card.members)]
-    multiple_px = building.coarsest_px(card.backbone, building.of_card(card).detector)
-    how = merging(params, len(detectors) * len(inference.VIEWS[params.tta]))
+    how = merging(params, card.members * len(inference.VIEWS[params.tta]))
     for split in ("val", "test"):
         part = tiles.read(root, split)
-        inputs = box_inputs.unchanged(part, card.classes, card.input_px, multiple_px, card.backbone)
-        found = inference.of_batches(detectors, inputs, params.batch_size, params.tta, compute, f"predict {split}")
+        found = _renumbered(_spread(members, members.boxes, part))
         scene, tile_ids = part.table["image_id"].tolist(), part.table["tile_id"].tolist()
         merged = {
             name: scene_detections.merged(own.table(tile_ids, card.classes), part.table, card.classes, how)
@@ -250,6 +308,15 @@ def _detect(root: Path, card: model.DetectorCard, params: Predict, compute: Comp
         }
         whole = scene_detections.together([merged[name] for name in sorted(merged)])
         write_boxes(root, split, whole, part, card.classes, params.min_score)
+
+
+def _renumbered(found: Iterable[InBatch]) -> Iterator[InBatch]:
+    """Count the rows of tiles through all portions, each of which counts its own from 0."""
+    done = 0
+    for numbers, own in found:
+        shift = done - int(numbers[0]) if len(numbers) else 0
+        yield numbers + shift, replace(own, tile=own.tile + shift)
+        done += len(numbers)
 
 
 if __name__ == "__main__":

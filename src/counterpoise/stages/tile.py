@@ -25,6 +25,7 @@ from counterpoise.artifacts import boxes as boxes_file
 from counterpoise.artifacts import manifest, pixels, splits, tile_boxes, tiles
 from counterpoise.config import InputError, Section, Visible
 from counterpoise.dataset import blocks, cpus, in_order, tile_labels, tiling
+from counterpoise.engine.spread import spread
 from counterpoise.images import scenes
 from counterpoise.stages import run, warn
 from counterpoise.storage import check_partners
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 LIMIT_BYTES = 2**29
 """What all images and tiles that threads work on may take together, 512 MiB."""
+PORTION = 64
+"""Pictures that are a task where the stage runs on several machines."""
 
 
 class Tile(Visible):
@@ -286,6 +289,21 @@ def load(root: Path, path: str, sha256: str) -> bytes:
     return data
 
 
+def cut_all(
+    root: Path, params: Tile, shown: images.Pixels, pictures: Sequence[Sequence[pd.Series]]
+) -> Iterator[list[tiles.Tile]]:
+    """Cut pictures into tiles, in threads, and yield their tiles in order.
+
+    Args:
+        root: The repository.
+        params: Section `tile`.
+        shown: How values become 8-bit RGB.
+        pictures: For each, its row in the manifest, or those of its blocks.
+    """
+    jobs = (job for rows in pictures for job in jobs_of(root, rows, params, shown))
+    yield from in_order.run(jobs, cpus.available(), LIMIT_BYTES)
+
+
 def write_split(
     root: Path, split: str, table: pd.DataFrame, found: pd.DataFrame, params: Tile, shown: images.Pixels
 ) -> None:
@@ -305,16 +323,19 @@ def write_split(
     for _, row in table.iterrows():
         pictures.setdefault(scene_of(row), []).append(row)
     scene_ids = {str(row["image_id"]): scene_id for scene_id, rows in pictures.items() for row in rows}
-    progress = tqdm(pictures.values(), desc=f"tile {split}", unit="image", delay=1, mininterval=1)
-    jobs = (job for rows in progress for job in jobs_of(root, rows, params, shown))
-    of_image, box_rows = by_image(found), []
-    with tiles.writing(root, split) as append:
-        for cut_tiles in in_order.run(jobs, cpus.available(), LIMIT_BYTES):
+    cut_in_order = spread(root, partial(cut_all, root, params, shown), portion=PORTION)
+    progress = tqdm(total=len(pictures), desc=f"tile {split}", unit="image", delay=1, mininterval=1)
+    of_image, box_rows, last = by_image(found), [], None
+    with tiles.writing(root, split) as append, progress:
+        for cut_tiles in cut_in_order(list(pictures.values())):
             for tile in cut_tiles:
+                if (scene := scene_ids[tile.image_id]) != last:
+                    progress.update()
+                    last = scene
                 if not of_image:
                     append(tile)
                     continue
-                labelled, own = with_boxes(tile, of_image.get(scene_ids[tile.image_id], NO_BOXES), params)
+                labelled, own = with_boxes(tile, of_image.get(scene, NO_BOXES), params)
                 append(labelled)
                 box_rows += own
     columns = {name: pd.Series(dtype=kind) for name, kind in tile_boxes.COLUMNS.items()}

@@ -35,7 +35,8 @@ VIEWS = ("raw", "calibrated", "decided")
 READ = ("task", "seed", "oversample", "model", "weighting", "train", "predict", "decide")
 """Sections of the parameters that decide a cell, beside the loss and its block."""
 CODE = (
-    *("artifacts", "calibration", "config", "dataset", "decision", "engine", "evaluation", "images", "imbalance"),
+    *("artifacts", "calibration", "config", "dataset", "decision", "evaluation", "images", "imbalance"),
+    *("engine/precision.py", "engine/process_group.py", "engine/threads.py", "engine/unfinished.py"),
     *("metrics", "networks", "tasks", "training", "labels.py", "seeds.py", "losses/__init__.py"),
     *("stages/decide.py", "stages/oversample.py", "stages/predict.py", "stages/train.py"),
     *("study/cells.py", "study/experiment.py", "study/figures.py", "study/keys.py", "study/shuffle_split.py"),

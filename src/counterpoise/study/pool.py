@@ -1,4 +1,4 @@
-"""The engine that runs cells on one machine: a pool of processes that end when the study does."""
+"""What runs the cells of a study: a pool of processes that end when the study does, or the nodes of a cluster."""
 
 from __future__ import annotations
 
@@ -10,13 +10,47 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from counterpoise.config import InputError
+from counterpoise.engine import spread
 
 if TYPE_CHECKING:
     from counterpoise.study.cells import Done, Engine, Job
+
+
+def choose(root: Path, jobs: int) -> tuple[Engine, int]:
+    """Return the engine that the environment chooses, and how many cells it computes at a time.
+
+    Args:
+        root: The repository.
+        jobs: Processes on this machine; a cluster computes as many cells as it has CPUs.
+
+    Raises:
+        InputError: There is no such engine, or the cluster does not answer.
+    """
+    if spread.name() == "local":
+        return in_processes(jobs), jobs
+    return partial(_in_cluster, root), spread.cpus()
+
+
+def _in_cluster(root: Path, function: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
+    """Compute each cell as a task; all begin as soon as there is room, so that a long one delays no other."""
+    on_gpu = any(_needs_gpu(job) for job in jobs)
+    return spread.spread(root, partial(_each, function), portion=1, on_gpu=on_gpu, ahead=len(jobs))(list(jobs))
+
+
+def _needs_gpu(job: Job) -> bool:
+    """Say whether a cell should have a GPU where there are some: a head on stored features is as fast without."""
+    model = job.cell.content["model"]
+    return bool(model["device"] == "cuda" or (model["device"] == "auto" and model["freeze"] != "backbone"))
+
+
+def _each(function: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
+    return map(function, jobs)
 
 
 def in_processes(count: int) -> Engine:

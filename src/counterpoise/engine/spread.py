@@ -1,0 +1,68 @@
+"""Where work is computed: by this process, or spread over the nodes of a Ray cluster.
+
+The environment variable `COUNTERPOISE_ENGINE` chooses. It is no parameter, since results do not depend on it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from counterpoise.config import InputError
+from counterpoise.engine.work import VARIABLE, Function, R_co
+
+NAMES = ("local", "ray")
+
+
+def name() -> str:
+    """Return the engine: `local` or `ray`.
+
+    Raises:
+        InputError: The environment names another one.
+    """
+    found = os.environ.get(VARIABLE) or "local"
+    if found not in NAMES:
+        raise InputError(f"{VARIABLE} is {found!r}; expected one of {list(NAMES)}")
+    return found
+
+
+def spread(
+    root: Path,
+    function: Function[Any, R_co],
+    *,
+    portion: int,
+    on_gpu: bool = False,
+    ahead: int | None = None,
+    label: str = "",
+) -> Function[Any, R_co]:
+    """Let the chosen engine run a function: the function itself on this machine, or one that asks the cluster.
+
+    Args:
+        root: The repository. All nodes see it under the same path.
+        function: Can be pickled. What it keeps on its first call in a process is there on the next one.
+        portion: How much of the work is a task of the cluster.
+        on_gpu: Whether it computes on a GPU where the cluster has one.
+        ahead: How many tasks begin before the results of the first are taken; by default two for each that can run.
+        label: Text of a progress bar of the cluster; empty where the caller shows one.
+
+    Raises:
+        InputError: There is no such engine, or the cluster does not answer.
+    """
+    if name() == "local":
+        return function
+    from counterpoise.engine import ray  # imports the package of this name, an extra
+
+    return ray.spread(root, function, portion=portion, on_gpu=on_gpu, ahead=ahead, label=label)
+
+
+def cpus() -> int:
+    """Count the CPUs of the cluster.
+
+    Raises:
+        InputError: It does not answer.
+    """
+    from counterpoise.engine import ray
+
+    ray.connect()
+    return ray.cpus()

@@ -1,0 +1,221 @@
+"""Which engine computes, and what a process of a cluster checks before it does."""
+
+import errno
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from counterpoise.config import InputError
+from counterpoise.engine import ray, ray_worker, spread
+from counterpoise.engine.ray_worker import Setup
+from counterpoise.engine.work import VARIABLE
+from counterpoise.storage import ArtifactError
+
+NODE = "10.0.0.3"
+
+
+def squares(numbers: Sequence[int]) -> Iterator[int]:
+    yield from (number**2 for number in numbers)
+
+
+def failing(error: Exception, numbers: Sequence[int]) -> Iterator[int]:
+    yield numbers[0]
+    raise error
+
+
+def writing(path: str, numbers: Sequence[int]) -> Iterator[int]:
+    with open(path, "w") as file:  # noqa: PTH123 - an error of this kind names no file when it writes
+        file.write("x")
+    yield from numbers
+
+
+@pytest.fixture
+def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
+    """What a driver on this machine, in this folder, would send."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COUNTERPOISE_CPUS", "7")
+    monkeypatch.setattr(ray_worker, "_functions", {})
+    (tmp_path / "token").touch()
+    return Setup(("a", pickle.dumps(squares)), str(tmp_path), "token", "__main__", ray_worker.versions(), 1)
+
+
+def parcels(setup: Setup, work: Sequence[int] = (1, 2, 3)) -> list[object]:
+    return [pickle.loads(parcel) for parcel in ray_worker.compute(setup, pickle.dumps(work), NODE)]
+
+
+def results(setup: Setup) -> list[object]:
+    return [pickle.loads(result) for parcel in parcels(setup) for result in parcel]  # type: ignore[attr-defined]
+
+
+def error(setup: Setup) -> Exception:
+    *_, last = parcels(setup)
+    assert isinstance(last, Exception)
+    return last
+
+
+@pytest.mark.parametrize("name", [None, "", "local"])
+def test_this_machine_runs_the_function_itself(
+    name: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if name is not None:
+        monkeypatch.setenv(VARIABLE, name)
+    assert spread.spread(tmp_path, squares, portion=1) is squares
+
+
+def test_an_unknown_engine_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(VARIABLE, "dask")
+    with pytest.raises(InputError, match=r"COUNTERPOISE_ENGINE is 'dask'; expected one of \['local', 'ray'\]"):
+        spread.spread(tmp_path, squares, portion=1)
+
+
+def test_a_process_computes_in_order(setup: Setup) -> None:
+    assert results(setup) == [1, 4, 9]
+    assert os.environ["COUNTERPOISE_CPUS"] == "1"
+
+
+def test_many_results_come_in_several_parcels(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_worker, "RESULTS_BYTES", 8)
+    assert len(parcels(setup)) > 1
+    assert results(setup) == [1, 4, 9]
+
+
+def test_a_process_keeps_its_function(setup: Setup) -> None:
+    results(setup)
+    assert results(replace(setup, function=("a", b"nothing"))) == [1, 4, 9]
+
+
+def test_what_ran_as_main_has_its_usual_name_elsewhere(setup: Setup) -> None:
+    as_main = pickle.dumps(squares, protocol=0).replace(squares.__module__.encode(), b"__main__")
+    assert results(replace(setup, function=("b", as_main), main=squares.__module__)) == [1, 4, 9]
+
+
+@pytest.mark.parametrize("kind", [InputError, ArtifactError])
+def test_what_the_user_can_solve_is_said_as_on_this_machine(kind: type[Exception], setup: Setup) -> None:
+    found = error(replace(setup, function=("c", pickle.dumps(partial(failing, kind("in words"))))))
+    assert type(found) is kind
+    assert str(found) == "in words"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
+def test_a_full_disk_names_the_node(setup: Setup) -> None:
+    found = error(replace(setup, function=("d", pickle.dumps(partial(writing, "/dev/full")))))
+    assert isinstance(found, OSError)
+    assert found.errno == errno.ENOSPC
+    assert found.filename == f"a file on node {NODE}"
+
+
+def test_other_packages_are_named(setup: Setup) -> None:
+    own = ray_worker.versions()
+    found = error(replace(setup, versions=own | {"torch": "1.0", "code of counterpoise": "0123456789ab"}))
+    assert str(found) == (
+        f"node {NODE} has other packages than this machine: code of counterpoise {own['code of counterpoise']} instead "
+        f"of 0123456789ab, torch {own['torch']} instead of 1.0; "
+        "install the same on all nodes, and start Ray there again"
+    )
+
+
+def test_a_node_without_the_shared_folder_is_named(setup: Setup) -> None:
+    (Path(setup.root) / "token").unlink()
+    assert str(error(setup)).startswith(f"node {NODE} does not see the folder {setup.root} of this machine; ")
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(sys.modules, "ray", types.ModuleType("ray"))
+    ray.connect.cache_clear()
+    yield
+    ray.connect.cache_clear()
+
+
+@pytest.mark.parametrize("address", [None, "auto", "local", "ray://10.0.0.1:10001", "10.0.0.1"])
+def test_an_address_is_a_host_and_a_port(address: str | None, installed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ray.ADDRESS, raising=False)
+    if address is not None:
+        monkeypatch.setenv(ray.ADDRESS, address)
+    with pytest.raises(InputError, match=r"RAY_ADDRESS is .*; expected host:port of the head of a cluster"):
+        ray.connect()
+
+
+def test_without_the_package_it_is_told_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    ray.connect.cache_clear()
+    with pytest.raises(InputError, match=r"pip install 'counterpoise\[ray\]'"):
+        ray.connect()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, r"nobody answers there \(Connection refused\)"),
+        (b"", r"nobody answers there \(timed out\)"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what answers there is not Ray"),
+    ],
+)
+def test_an_address_where_no_cluster_answers_is_refused_soon(
+    answer: bytes | None, reason: str, installed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "ANSWER_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv(ray.ADDRESS, address)
+        if answer is None:
+            server.close()
+        other = threading.Thread(target=_answer, args=(server, answer))
+        if answer:
+            other.start()
+        with pytest.raises(InputError, match=f"RAY_ADDRESS is '{address}', but {reason}; start the cluster"):
+            ray.connect()
+        if answer:
+            other.join()
+
+
+def _answer(server: socket.socket, answer: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(64)
+        connection.sendall(answer)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "on_gpu", "expected"),
+    [
+        ([(2, 0), (6, 0)], True, (1, 0, 8)),
+        ([(8, 2), (16, 0)], False, (1, 0, 24)),
+        ([(8, 2), (16, 0)], True, (4, 1, 2)),
+        ([(8, 2), (16, 2)], True, (4, 1, 4)),
+        ([(1, 4), (8, 1)], True, (1, 1, 2)),
+    ],
+)
+def test_a_task_takes_what_every_node_with_a_gpu_has_for_it(
+    nodes: list[tuple[int, int]], on_gpu: bool, expected: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = types.ModuleType("ray")
+    listed = [{"Alive": True, "Resources": {"CPU": float(cpus), "GPU": float(gpus)}} for cpus, gpus in nodes]
+    listed.append({"Alive": False, "Resources": {"CPU": 64.0}})
+    package.nodes = lambda: listed  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ray", package)
+    assert ray.shares(on_gpu) == expected
+
+
+def test_a_cluster_without_cpus_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = types.ModuleType("ray")
+    package.nodes = lambda: [{"Alive": True, "Resources": {}}]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ray", package)
+    with pytest.raises(InputError, match="the cluster of RAY_ADDRESS has no CPUs for tasks"):
+        ray.shares(True)
+
+
+def test_the_local_engine_does_not_import_ray() -> None:
+    code = "import sys; from counterpoise.stages import tile, embed; assert not {'ray', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

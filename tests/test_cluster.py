@@ -1,0 +1,201 @@
+"""Stages and studies on a cluster of two nodes, which are processes of this machine that meet on a loopback address."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from tests import processes
+from tests.test_pipeline import ENVIRONMENT, ROOT, new_repository, run
+
+from counterpoise import config
+from counterpoise.artifacts import predictions
+from counterpoise.study import summary
+
+HOST = "127.0.0.2"
+"""Ray takes 127.0.0.1 for the address of this machine in its network, which another loopback address is not."""
+STORE_BYTES = 100 * 2**20
+ARMS = ("--arms", "cross_entropy,focal,over")
+RESULTS = (summary.JSON, summary.METRICS, summary.LEADERBOARD, summary.DIFFERENCES)
+LONG_S = 300.0
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: counterpoise[ray]"),
+    pytest.mark.skipif(sys.platform != "linux", reason=f"only Linux answers at {HOST}"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Start a head, which has a CPU."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{ROOT / 'src'}:{ROOT}:{ENVIRONMENT.get('PYTHONPATH', '')}")
+        node = {"node_ip_address": HOST, "num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
+        started = Cluster(initialize_head=True, head_node_args=node)
+        yield started
+        started.shutdown()
+
+
+@pytest.fixture
+def second(cluster: Any) -> Iterator[Any]:
+    """Add a second node, with another CPU, for as long as a test runs."""
+    node = cluster.add_node(node_ip_address=HOST, num_cpus=1, object_store_memory=STORE_BYTES)
+    yield node
+    if node in cluster.list_all_nodes():
+        cluster.remove_node(node)
+
+
+@pytest.fixture
+def on_ray(cluster: Any) -> dict[str, str]:
+    """The environment of a driver."""
+    return ENVIRONMENT | {"COUNTERPOISE_ENGINE": "ray", "RAY_ADDRESS": cluster.address}
+
+
+def changed(root: Path, changes: dict[str, dict[str, object]]) -> None:
+    content = config.load(root)
+    for section, own in changes.items():
+        content[section] |= own
+    (root / config.PATH).write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a problem on this machine alone, whose features are computed one by one."""
+    root = new_repository(tmp_path_factory.mktemp("frozen"))
+    changed(root, {"embed": {"batch_size": 1}, "model": {"device": "cpu"}})
+    for number in range(200):
+        pixels = np.random.default_rng(number).integers(20, 100, (24, 24, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(root / f"data/raw/shapes/dark/more{number:03d}.png")
+    run(root, "dvc", "add", "--quiet", "data/raw/shapes")
+    run(root, "dvc", "repro", "evaluate")
+    return root
+
+
+def begin(root: Path, environment: dict[str, str], *command: str) -> processes.Started:
+    return processes.start("-m", *command, folder=root, environment=environment)
+
+
+def complete(root: Path, environment: dict[str, str], *command: str) -> processes.Done:
+    done = begin(root, environment, *command).wait(LONG_S)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def wait_for(happened: Callable[[], bool], process: processes.Started) -> None:
+    """Wait until something happened, while a process runs."""
+    until = time.monotonic() + LONG_S
+    while not happened():
+        assert process.runs(), process.wait().stderr
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def batches(root: Path) -> int:
+    """Count the batches that `embed` has kept so far."""
+    return sum(len(log.read_bytes().splitlines()) for log in root.glob(".checkpoints/embed-*/log"))
+
+
+def is_up_to_date(root: Path, stage: str) -> bool:
+    """Say whether a stage has left what it left when it ran on this machine alone."""
+    return run(root, "dvc", "status", stage).strip().endswith("Data and pipelines are up to date.")
+
+
+def test_tiles_and_features_are_those_of_one_machine(built: Path, second: Any, on_ray: dict[str, str]) -> None:
+    for stage, folder in (("tile", "data/tiles"), ("embed", "data/features")):
+        shutil.rmtree(built / folder)
+        complete(built, on_ray, f"counterpoise.stages.{stage}")
+        assert is_up_to_date(built, stage)
+
+
+def test_embed_goes_on_when_a_node_is_killed(built: Path, cluster: Any, second: Any, on_ray: dict[str, str]) -> None:
+    shutil.rmtree(built / "data/features")
+    driver = begin(built, on_ray, "counterpoise.stages.embed")
+    wait_for(lambda: batches(built) > 0, driver)
+    cluster.remove_node(second, allow_graceful=False)
+    assert driver.runs(), "there is nothing left to lose"
+    done = driver.wait(LONG_S)
+    assert done.returncode == 0, done.stderr
+    assert is_up_to_date(built, "embed")
+
+
+def test_repro_goes_on_when_the_driver_was_killed(built: Path, second: Any, on_ray: dict[str, str]) -> None:
+    lock = (built / "dvc.lock").read_text()
+    driver = begin(built, on_ray, "counterpoise.stages.embed")
+    wait_for(lambda: batches(built) > 0, driver)
+    driver.kill()
+    driver.wait()
+    assert batches(built) > 0
+    again = processes.start("dvc", "repro", "--force", "--single-item", "embed", folder=built, environment=on_ray)
+    done = again.wait(LONG_S)
+    assert done.returncode == 0, done.stderr
+    assert not list(built.glob(".checkpoints/embed-*")), "what was kept is used"
+    assert (built / "dvc.lock").read_text() == lock
+
+
+@pytest.fixture(scope="module")
+def studied(built: Path) -> dict[str, str]:
+    """Run a study on this machine alone."""
+    complete(built, ENVIRONMENT, "counterpoise", "study", *ARMS)
+    return {name: (built / name).read_text() for name in RESULTS}
+
+
+@pytest.mark.parametrize("kills", [False, True])
+def test_a_study_finds_what_it_finds_on_one_machine(
+    kills: bool, studied: dict[str, str], built: Path, cluster: Any, second: Any, on_ray: dict[str, str]
+) -> None:
+    shutil.rmtree(built / "study/cells")
+    driver = begin(built, on_ray, "counterpoise", "study", *ARMS)
+    if kills:
+        wait_for(lambda: len(list((built / "study/cells").glob("*.npz"))) > 2, driver)
+        cluster.remove_node(second, allow_graceful=False)
+        assert driver.runs(), "there is nothing left to lose"
+    done = driver.wait(LONG_S)
+    assert done.returncode == 0, done.stderr
+    assert {name: (built / name).read_text() for name in RESULTS} == studied
+
+
+def test_predictions_of_a_whole_network_are_those_of_one_machine(
+    tmp_path: Path, second: Any, on_ray: dict[str, str]
+) -> None:
+    root = new_repository(tmp_path / "whole")
+    whole = {"freeze": "none", "device": "cpu", "dropout": 0.2}
+    changed(root, {"model": whole, "train": {"solver": "adamw", "epochs": 1}, "predict": {"batch_size": 2}})
+    run(root, "dvc", "repro", "predict")
+    alone = {split: predictions.read(root, split) for split in ("val", "test")}
+    shutil.rmtree(root / "results/predictions")
+    complete(root, on_ray, "counterpoise.stages.predict")
+    for split, expected in alone.items():
+        found = predictions.read(root, split)
+        assert (found.image_ids, found.labels) == (expected.image_ids, expected.labels)
+        np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
+
+
+def test_a_node_with_another_version_is_named(
+    built: Path, cluster: Any, on_ray: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "src/counterpoise", tmp_path / "counterpoise")
+    with (tmp_path / "counterpoise/seeds.py").open("a") as file:
+        file.write("\n")
+    node = cluster.add_node(
+        node_ip_address=HOST, num_cpus=8, object_store_memory=STORE_BYTES, env_vars={"PYTHONPATH": str(tmp_path)}
+    )
+    try:
+        done = begin(built, on_ray, "counterpoise.stages.tile").wait(LONG_S)
+    finally:
+        cluster.remove_node(node)
+    assert done.returncode == 1
+    assert f"node {HOST} has other packages than this machine: code of counterpoise " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert is_up_to_date(built, "tile"), "nothing is lost"
