@@ -19,8 +19,10 @@ test: .venv/dev
 types: .venv/dev
 	$(RUN) mypy
 
+# A process more than there are cores computes while another one waits for what its test has started.
 tests: .venv/dev
-	$(RUN) OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 6 --dist loadfile --no-loadscope-reorder
+	$(RUN) OMP_NUM_THREADS=1 pytest --dist loadfile --no-loadscope-reorder --numprocesses \
+	  $$($(BIN)/python -c 'import os; print(min(6, 1 + (os.cpu_count() or 1)))')
 
 clean:
 	rm -rf .venv

@@ -110,8 +110,14 @@ def two_processes_have_the_curve_of_one(folder: Path, device: str, precision: st
     assert shared[-1] < 0.7 * shared[0]
 
 
-@pytest.mark.parametrize("frozen", [True, False], ids=["head", "network"])
-@pytest.mark.parametrize("precision", HALVES)
+@pytest.mark.parametrize(
+    ("precision", "frozen"),
+    [
+        *((precision, True) for precision in HALVES),
+        ("bfloat16", False),
+        pytest.param("float16", False, marks=pytest.mark.slow),  # CPUs compute in it slowly
+    ],
+)
 def test_it_learns_and_predicts_in_half_precision_on_the_cpu(precision: str, frozen: bool, tmp_path: Path) -> None:
     it_learns_and_predicts(tmp_path, "cpu", precision, frozen=frozen)
 
