@@ -17,7 +17,7 @@ from counterpoise.images import scenes
 from counterpoise.stages import ingest, oversample, split, tile
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-TREES = Path("/work/shared/data/geotiff")
+TREES = Path(__file__).resolve().parents[2] / "shared" / "data" / "geotiff"
 NAMES = ("2018_SJER_3_252000_4107000_image_477", "OSBS_029")
 CORNERS = ["x0_px", "y0_px", "x1_px", "y1_px"]
 

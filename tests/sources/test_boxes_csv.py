@@ -6,7 +6,7 @@ from counterpoise import config
 from counterpoise.config import InputError
 from counterpoise.sources import Row, boxes_csv
 
-TREES = Path("/work/shared/data/geotiff")
+TREES = Path(__file__).resolve().parents[3] / "shared" / "data" / "geotiff"
 PARAMS = {
     "file": "boxes.csv",
     "image_column": "image",

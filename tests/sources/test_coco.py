@@ -10,7 +10,7 @@ from counterpoise import config
 from counterpoise.config import InputError
 from counterpoise.sources import Row, coco
 
-BCCD = Path("/work/shared/data/bccd")
+BCCD = Path(__file__).resolve().parents[3] / "shared" / "data" / "bccd"
 PARAMS = {"file": "a.json", "split_files": {}, "image_folder": "", "split_key": "", "group_key": ""}
 CONTENT: dict[str, Any] = {
     "images": [{"id": 7, "file_name": "a.jpg", "width": 30, "height": 20}],

@@ -14,7 +14,7 @@ from counterpoise import config
 from counterpoise.config import InputError
 from counterpoise.sources import Row, geojson
 
-TREES = Path("/work/shared/data/geotiff")
+TREES = Path(__file__).resolve().parents[3] / "shared" / "data" / "geotiff"
 PARAMS = {
     "label_property": "kind",
     "ignore_property": "",

@@ -14,7 +14,7 @@ from counterpoise.config import InputError
 from counterpoise.stages import ingest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DATA = Path("/work/shared/data")
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 ROOT = "data/raw/own"
 COCO = {"file": "a.json", "split_files": {}, "image_folder": "", "split_key": "", "group_key": ""}
 
