@@ -16,10 +16,8 @@ from counterpoise.artifacts import classes as classes_file
 from counterpoise.artifacts import splits
 from counterpoise.artifacts.positive import Positive
 from counterpoise.artifacts.prior import Prior
-from counterpoise.config import InputError
 from counterpoise.dataset import blocks, coverage, positive_class, stratification, tile_labels, tiling
 from counterpoise.dataset import tasks as dataset_tasks
-from counterpoise.decision import class_names
 from counterpoise.planning.survey import Survey
 from counterpoise.stages import oversample, split, tile
 
@@ -71,7 +69,7 @@ def rehearse(found: Survey, content: Mapping[str, Any]) -> Rehearsal:
     """
     params = config.validate(split.Params, _part(split.Params, content))
     labelled = found.data.classes
-    _refuse(params, labelled)
+    split.refuse(params, labelled)
     divided = _divide(found, params)
     side, counts = divided.side, divided.counts
     few = coverage.warn_of_few_in_test(labelled.names, counts["test"].tolist())
@@ -91,21 +89,6 @@ def rehearse(found: Survey, content: Mapping[str, Any]) -> Rehearsal:
         each,
         (*divided.warnings, *few),
     )
-
-
-def _refuse(params: split.Params, labelled: classes_file.Classes) -> None:
-    """Refuse names that are no classes, and a balance that the task does not have, as the stages will."""
-    class_names.refuse_unknown(
-        labelled,
-        task=params.task,
-        positive=params.evaluate.positive,
-        costs=params.decide.costs,
-        target=params.decide.target,
-        subclasses=params.model.subclasses,
-    )
-    data = dataset_tasks.find(params.task)
-    if params.split.balance and data.NO_BALANCE:
-        raise InputError(f"{config.PATH}: split.balance is true, but with task {params.task!r} {data.NO_BALANCE}")
 
 
 @dataclass(frozen=True)

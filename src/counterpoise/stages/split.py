@@ -311,8 +311,12 @@ def _assigned(
     return Assigned(pd.DataFrame({"image_id": table["image_id"], "split": split}), units, absent, warnings)
 
 
-def main(root: Path, params: Params) -> None:
-    """Find duplicates, assign images to splits, and print warnings and the sizes of the splits."""
+def refuse(params: Params, labelled: classes.Classes) -> None:
+    """Refuse shares that leave nothing for train, a balance that the task does not have, and names of no class.
+
+    Raises:
+        InputError: One of these.
+    """
     if params.split.val_frac + params.split.test_frac >= 1:
         raise InputError(
             f"{config.PATH}: split.val_frac + split.test_frac leave no images for train; lower them until their sum is "
@@ -320,7 +324,6 @@ def main(root: Path, params: Params) -> None:
         )
     if params.split.balance and (reason := dataset_tasks.find(params.task).NO_BALANCE):
         raise InputError(f"{config.PATH}: split.balance is true, but with task {params.task!r} {reason}")
-    table, labelled = manifest.read(root), classes.read(root)
     class_names.refuse_unknown(
         labelled,
         task=params.task,
@@ -329,6 +332,12 @@ def main(root: Path, params: Params) -> None:
         target=params.decide.target,
         subclasses=params.model.subclasses,
     )
+
+
+def main(root: Path, params: Params) -> None:
+    """Find duplicates, assign images to splits, and print warnings and the sizes of the splits."""
+    table, labelled = manifest.read(root), classes.read(root)
+    refuse(params, labelled)
     pictures = thumbnails.read(root, len(table))
     units, crossing = find_units(table, pictures, params.split.duplicates)
     copies = np.unique(pictures.reshape(len(pictures), -1), axis=0, return_inverse=True)[1]
