@@ -1,0 +1,111 @@
+"""List the files of code that each stage runs, so that a change of code reruns only the stages that run it.
+
+Reads `src/counterpoise/`. Writes `results/code/`, a list for each other stage, with the checksum of every file. A stage
+depends on its list. DVC would take seconds longer for each run if `dvc.yaml` named these files themselves.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from counterpoise import stages
+from counterpoise.artifacts import code_lists
+
+PACKAGE = "src/counterpoise"
+ALL = "check"
+"""A stage that runs code of every stage, and depends on the whole package."""
+NAMED = {"ingest": "sources", "train": "losses"}
+"""Stage -> an open set of which it runs one member. `dvc.yaml` names this file, by the parameter that chooses it."""
+
+PARTS = ("body", "orelse", "handlers", "finalbody", "cases")
+"""Fields of a statement in which others lie."""
+
+
+def run_by(stage: str, package: Path) -> list[Path]:
+    """List the files that a stage may run, sorted.
+
+    These are its module, all that it imports, directly or through others and inside functions too, the members of open
+    sets, and what is no Python beside them, such as templates. Imports for annotations alone do not count.
+
+    Args:
+        stage: Name of the stage.
+        package: Folder of the package. No file outside it is listed.
+    """
+    found: set[Path] = set()
+    imported: set[Path] = set()
+    waiting = [package / "stages" / f"{stage}.py"]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            imported.update(_imports(path, package))
+            waiting += [*_imports(path, package), *_members(path)]
+    if stage in NAMED:
+        found -= {*_members(package / NAMED[stage] / "__init__.py")} - imported
+    beside = {file for folder in {path.parent for path in found} for file in folder.glob("*.*")}
+    return sorted(found | {file for file in beside if file.is_file() and file.suffix not in (".py", ".typed")})
+
+
+@cache
+def _statements(path: Path) -> list[ast.AST]:
+    """Parse a file, and list all statements that run: those below `if TYPE_CHECKING` do not."""
+    waiting: list[ast.AST] = [*ast.parse(path.read_text(encoding="utf-8"), filename=str(path)).body]
+    found = []
+    while waiting:
+        node = waiting.pop()
+        if not (isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")):
+            found.append(node)
+            waiting += [inner for part in PARTS for inner in getattr(node, part, [])]
+    return found
+
+
+@cache
+def _imports(path: Path, package: Path) -> list[Path]:
+    """List the files of the package that a file imports itself, and the packages around them."""
+    found = []
+    for name in _names(path, package):
+        first, *parts = name.split(".")
+        if first == package.name:
+            for depth in range(len(parts) + 1):
+                base = package.joinpath(*parts[:depth])
+                found += [file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()]
+    return [file for file in dict.fromkeys(found) if not _is_a_docstring(file)]
+
+
+def _names(path: Path, package: Path) -> Iterator[str]:
+    """Yield the dotted name of all that a file imports; `from a import b` yields `a.b`, a module or a name in one."""
+    own = path.parent.relative_to(package.parent).parts
+    for node in _statements(path):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = own[: len(own) - node.level + 1] if node.level else ()
+            yield from (".".join([*above, *filter(None, [node.module]), alias.name]) for alias in node.names)
+
+
+def _is_a_docstring(path: Path) -> bool:
+    """Say whether a file has no code: what it holds then changes nothing."""
+    return all(isinstance(node, ast.Expr) for node in _statements(path))
+
+
+@cache
+def _members(path: Path) -> list[Path]:
+    """List the modules beside a package's `__init__.py` that finds one of them by its name."""
+    if path.name != "__init__.py" or "import_module(" not in path.read_text(encoding="utf-8"):
+        return []
+    return sorted([*path.parent.glob("*.py"), *path.parent.glob("*/__init__.py")])
+
+
+def main(root: Path) -> None:
+    """Write the lists, all at once."""
+    package = root / PACKAGE
+    names = sorted({path.stem for path in (package / "stages").glob("*.py")} - {"__init__", ALL, Path(__file__).stem})
+    code_lists.write(root, {name: run_by(name, package) for name in names})
+
+
+if __name__ == "__main__":
+    with stages.ending_in_words():
+        main(Path.cwd())
