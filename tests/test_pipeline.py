@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from PIL import Image
 from tests import processes
 
 from counterpoise import config, seeds
+from counterpoise.artifacts import code_lists
 
 ROOT = Path(__file__).resolve().parents[1]
 LATER_THAN_LOSS = ["check", "train", "predict", "decide", "evaluate", "report"]
@@ -38,6 +40,20 @@ import runpy, sys
 sys.path.insert(0, "")
 for name in sys.argv[1:]:
     runpy.run_module(f"counterpoise.stages.{name}", run_name="__main__", alter_sys=True)
+"""
+
+
+LOADED = """
+import importlib, os, sys
+from pathlib import Path
+sys.path.insert(0, "")
+from counterpoise import config
+stage = importlib.import_module(f"counterpoise.stages.{sys.argv[1]}")
+stage.main(Path.cwd(), config.read(Path.cwd(), stage.Params))
+source = Path(sys.modules["counterpoise"].__file__).parents[1]
+for name, module in sorted(sys.modules.items()):
+    if name.split(".")[0] == "counterpoise" and getattr(module, "__file__", None):
+        print("loaded src/" + Path(module.__file__).relative_to(source).as_posix())
 """
 
 
@@ -119,6 +135,22 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_second_repro_does_nothing(built: Path) -> None:
     assert stages_run(run(built, "dvc", "repro")) == []
     assert run(built, "git", "status", "--short") == ""
+
+
+@pytest.mark.slow
+def test_a_stage_loads_no_code_that_its_list_lacks(built: Path) -> None:
+    """The list is read off the imports; this is what a run really loads."""
+    for stage in sorted(path.stem for path in (built / code_lists.FOLDER).iterdir()):
+        found = run(built, sys.executable, "-c", LOADED, stage)
+        loaded = {Path(line).as_posix() for line in re.findall(r"^loaded (.+)$", found, re.MULTILINE)}
+        listed = (built / code_lists.FOLDER / f"{stage}.txt").read_text() + (built / "dvc.lock").read_text()
+        missing = {path for path in loaded if path not in listed and not only_a_docstring(ROOT / path)}
+        assert not missing, f"{stage} runs {sorted(missing)}"
+        assert f"src/counterpoise/stages/{stage}.py" in loaded
+
+
+def only_a_docstring(path: Path) -> bool:
+    return all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text(encoding="utf-8")).body)
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from counterpoise.artifacts import (
     boxes,
     classes,
     clusters,
+    code_lists,
     decision,
     detections,
     draws,
@@ -210,6 +211,11 @@ EXAMPLES: dict[str, Example] = {
         classes.read,
         classes.Classes(CLASSES, (40, 2), 41),
     ),
+    "code_lists": Example(
+        lambda root: code_lists.write(root, {"train": [], "report": []}),
+        lambda root: {path.name: path.read_text() for path in (root / code_lists.FOLDER).iterdir()},
+        {"train.txt": "", "report.txt": ""},
+    ),
     "decision": (lambda found: Example(lambda root: decision.write(root, found), decision.read, found))(
         decision.Decision(
             task="multiclass",
@@ -325,7 +331,7 @@ EXAMPLES: dict[str, Example] = {
         (pd.DataFrame({"step": [0, 1], "train/loss": [0.75, 0.5], "val/loss": [1.5, 1.25]}), 1),
     ),
 }
-READABLE = [name for name in EXAMPLES if name != "params_ok"]  # a constant that no stage reads
+READABLE = [name for name in EXAMPLES if name not in ("code_lists", "params_ok")]  # only DVC reads them
 
 
 def plain(value: Any) -> Any:

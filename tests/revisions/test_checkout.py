@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from counterpoise.artifacts import code_lists
 from counterpoise.config import InputError
 from counterpoise.revisions import checkout
+from counterpoise.stages import code
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -91,7 +94,26 @@ def test_data_that_lie_elsewhere_outdate_no_stage_but_code_and_outputs_do(monkey
         "report": ["changed command"],
         "evaluate": [{"changed outs": {"reports/metrics.json": "modified"}}]}""",
     )
-    assert checkout.outdated_stages(Path()) == ["train", "report", "evaluate"]
+    assert checkout.outdated_stages(Path(), {}) == ["train", "report", "evaluate"]
+
+
+def test_changed_code_outdates_the_stages_that_run_it_before_dvc_knows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said_by_dvc(monkeypatch, '{"code": [{"changed deps": {"src/counterpoise": "modified"}}]}')
+    stages = tmp_path / code.PACKAGE / "stages"
+    stages.mkdir(parents=True)
+    for name in ("check", "split", "report"):
+        (stages / f"{name}.py").write_text("import json\n")
+    code.main(tmp_path)
+    locked = {
+        code_lists.path(stage): hashlib.md5((tmp_path / code_lists.path(stage)).read_bytes()).hexdigest()
+        for stage in ("split", "report")
+    }
+    assert checkout.outdated_stages(tmp_path, locked) == ["code"]
+    (stages / "split.py").write_text("import yaml\n")
+    code._statements.cache_clear()
+    assert checkout.outdated_stages(tmp_path, locked) == ["code", "split"]
 
 
 def test_parameters_keep_the_name_of_another_file(monkeypatch: pytest.MonkeyPatch) -> None:

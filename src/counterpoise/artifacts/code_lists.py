@@ -10,14 +10,28 @@ from counterpoise import storage
 FOLDER = "results/code"
 
 
-def write(root: Path, listed: Mapping[str, Sequence[Path]]) -> None:
-    """Write `<stage>.txt` for each stage: a line for each of its files, with checksum and path.
+def text(root: Path, files: Sequence[Path]) -> str:
+    """Write a list: a line for each file, with checksum and path.
 
     Args:
         root: The repository.
-        listed: Stage -> files below the repository, in the order to write.
+        files: Files below it, in the order to write.
+    """
+    return "".join(f"{storage.checksum_of(file)}  {file.relative_to(root).as_posix()}\n" for file in files)
+
+
+def path(stage: str) -> str:
+    """Return where the list of a stage lies."""
+    return f"{FOLDER}/{stage}.txt"
+
+
+def write(root: Path, listed: Mapping[str, Sequence[Path]]) -> None:
+    """Write the list of each stage.
+
+    Args:
+        root: The repository.
+        listed: Stage -> files below the repository.
     """
     with storage.replacing(root / FOLDER, folder=True) as folder:
         for stage, files in listed.items():
-            lines = [f"{storage.checksum_of(file)}  {file.relative_to(root).as_posix()}\n" for file in files]
-            (folder / f"{stage}.txt").write_text("".join(lines), encoding="utf-8")
+            (folder / Path(path(stage)).name).write_text(text(root, files), encoding="utf-8")

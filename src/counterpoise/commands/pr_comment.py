@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> str:
             now,
             comparable.obstacles(before, now),
             checkout.in_use(checkout.changed_parameters(root, commit), old, content),
-            checkout.outdated_stages(root),
+            checkout.outdated_stages(root, now.hashes),
             uncommitted,
             study_says.sentence(root, now.hashes, old, content),
             arguments.page,

@@ -18,7 +18,7 @@ OUTPUTS = (
     *("data/splits.csv", "data/clusters.csv", "data/positive.json", "data/draws.csv", "data/prior.json"),
     *("data/ingest.sums", "data/split.sums", "data/oversample.sums", "models/decide.sums", "reports/evaluate.sums"),
     *(f"data/{kind}/{split}" for kind in ("tiles", "features") for split in ("train", "val", "test")),
-    *("models/model", "models/decision.json", "results/params.ok", "results/train"),
+    *("models/model", "models/decision.json", "results/code", "results/params.ok", "results/train"),
     *(f"results/predictions/{split}.parquet" for split in ("val", "test")),
     *(f"results/predictions/predict.{split}.sums" for split in ("val", "test")),
     *(f"results/detections/{split}" for split in ("val", "test")),

@@ -34,7 +34,16 @@ from counterpoise.planning.survey import Survey
 from counterpoise.planning.timing import Rates
 
 STARTS = {
-    **{"check": 0.4, "demo": 0.15, "ingest": 0.5, "split": 0.5, "tile": 0.5, "oversample": 0.4, "embed": 1.6},
+    **{
+        "code": 1.0,
+        "check": 0.4,
+        "demo": 0.15,
+        "ingest": 0.5,
+        "split": 0.5,
+        "tile": 0.5,
+        "oversample": 0.4,
+        "embed": 1.6,
+    },
     **{"train": 2.0, "predict": 1.3, "decide": 0.6, "evaluate": 0.6, "report": 1.7},
 }
 """Time of a stage with next to nothing to do, in starts of PyTorch."""
@@ -290,6 +299,7 @@ def _stages(
     ingest = f"{load.images} images, {_each(found.decode_s)} to decode one, in {load.threads} threads"
     embed = f"{load.embedded} tiles and views, {_each(forward_s)} each with {rates.runtime} on {rates.device}"
     rows: dict[str, tuple[float, int, int, str]] = {
+        "code": (0.0, 0, 0, ""),
         "check": (0.0, 0, 0, ""),
         "demo": (0.0, 0, 0, ""),
         "ingest": (found.read_s + decoding_s, decoders, thumbnails, ingest),

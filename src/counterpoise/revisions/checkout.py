@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from counterpoise.artifacts import code_lists
 from counterpoise.config import InputError, suggest
+from counterpoise.stages import code
 
 LONGEST = 300
 """Characters of what git or DVC said that a message repeats."""
@@ -142,13 +145,30 @@ def _value(content: Mapping[str, Any], dotted: str) -> Any:  # noqa: ANN401 - wh
     return content if isinstance(content, str) else None
 
 
-def outdated_stages(root: Path) -> list[str]:
+def outdated_stages(root: Path, locked: Mapping[str, str]) -> list[str]:
     """List stages of `dvc.yaml` whose code, parameters or outputs are no longer those in `dvc.lock`, by `dvc status`.
 
     Data that do not lie here are no change: a clone without `dvc pull` is not outdated.
+
+    Args:
+        root: The repository.
+        locked: Path -> hash, of all files in `dvc.lock`.
     """
     states: Mapping[str, list[Any]] = _dvc(root, "status", "--json", "dvc.yaml")
-    return [stage.rpartition(":")[2] for stage, state in states.items() if any(map(_is_a_change, state))]
+    found = [stage.rpartition(":")[2] for stage, state in states.items() if any(map(_is_a_change, state))]
+    if "code" in found:  # DVC does not know which stages this concerns before it has run
+        lists = {stage: code_lists.text(root, files) for stage, files in code.of_stages(root).items()}
+        found += [
+            stage
+            for stage, text in lists.items()
+            if stage not in found and md5(text) != locked.get(code_lists.path(stage))
+        ]
+    return found
+
+
+def md5(text: str) -> str:
+    """Hash a text as DVC hashes the file that holds it."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _is_a_change(entry: Any) -> bool:  # noqa: ANN401 - a word, or a mapping of mappings

@@ -23,7 +23,7 @@ LOWER_IS_BETTER = (
 MOST_PARAMETERS = 30
 """Parameters that are listed; after that many, the comment counts them."""
 MOST_FILES = 3
-UNAFFECTED = ("check", "report")
+UNAFFECTED = ("code", "check", "report")
 """Stages that change no figure."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from counterpoise import config
 from counterpoise.report.texts import figure_name
+from counterpoise.revisions import checkout
 from counterpoise.revisions.run import hashes
 from counterpoise.study import arms, summary
 from counterpoise.study.wording import digits_of, signed
@@ -37,7 +37,7 @@ def sentence(root: Path, locked: Mapping[str, str], before: Mapping[str, Any], n
     studied = hashes(_text(root, LOCK))
     if not texts[summary.JSON] or not studied:
         return ""
-    edited = [path for path in texts if path in studied and _md5(texts[path]) != studied[path]]
+    edited = [path for path in texts if path in studied and checkout.md5(texts[path]) != studied[path]]
     others = [path for path, md5 in studied.items() if path not in MAY_CHANGE and locked.get(path, md5) != md5]
     if edited or others:
         why = f"`{edited[0]}` is not what the study wrote" if edited else f"`{others[0]}` is another one now"
@@ -99,7 +99,3 @@ def _text(root: Path, path: str) -> str:
         return (root / path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

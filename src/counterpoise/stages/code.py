@@ -15,8 +15,8 @@ from counterpoise import stages
 from counterpoise.artifacts import code_lists
 
 PACKAGE = "src/counterpoise"
-ALL = "check"
-"""A stage that runs code of every stage, and depends on the whole package."""
+ALL = ("check", "code")
+"""Stages that run or read the code of all, and depend on the whole package."""
 NAMED = {"ingest": "sources", "train": "losses"}
 """Stage -> an open set of which it runs one member. `dvc.yaml` names this file, by the parameter that chooses it."""
 
@@ -72,12 +72,13 @@ def _imports(path: Path, package: Path) -> list[Path]:
             for depth in range(len(parts) + 1):
                 base = package.joinpath(*parts[:depth])
                 found += [file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()]
-    return [file for file in dict.fromkeys(found) if not _is_a_docstring(file)]
+    return [file for file in dict.fromkeys(found) if file != path and not _is_a_docstring(file)]
 
 
 def _names(path: Path, package: Path) -> Iterator[str]:
-    """Yield the dotted name of all that a file imports; `from a import b` yields `a.b`, a module or a name in one."""
+    """Yield the dotted names of a file's own package and of all that it imports; `from a import b` yields `a.b`."""
     own = path.parent.relative_to(package.parent).parts
+    yield ".".join(own)
     for node in _statements(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -99,11 +100,20 @@ def _members(path: Path) -> list[Path]:
     return sorted([*path.parent.glob("*.py"), *path.parent.glob("*/__init__.py")])
 
 
-def main(root: Path) -> None:
-    """Write the lists, all at once."""
+def of_stages(root: Path) -> dict[str, list[Path]]:
+    """List the files of each stage that has a list.
+
+    Args:
+        root: The repository.
+    """
     package = root / PACKAGE
-    names = sorted({path.stem for path in (package / "stages").glob("*.py")} - {"__init__", ALL, Path(__file__).stem})
-    code_lists.write(root, {name: run_by(name, package) for name in names})
+    names = {path.stem for path in (package / "stages").glob("*.py")} - {"__init__", *ALL}
+    return {name: run_by(name, package) for name in sorted(names)}
+
+
+def main(root: Path) -> None:
+    """Write the lists."""
+    code_lists.write(root, of_stages(root))
 
 
 if __name__ == "__main__":
