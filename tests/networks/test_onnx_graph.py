@@ -95,7 +95,7 @@ def test_the_memory_of_a_batch_goes_back_to_the_system_though_what_was_computed_
     batches, kept = [], []
     for _ in range(8):
         batches.append(torch.ones(4 * 2**20))
-        kept.append(graph(images).repeat(100))
+        kept.append(graph(images).repeat(1, 100))
     before = resident_bytes()
     batches.clear()
     assert before - resident_bytes() > 5 * 16 * 2**20
