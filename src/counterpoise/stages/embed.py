@@ -2,7 +2,7 @@
 
 Reads `data/tiles/{train,val,test}` and, where `model.weights` names it, a file in `models/pretrained/`. Writes
 `data/features/{train,val,test}/`. Features depend on neither the loss, the samples per epoch, nor the head, so all
-losses and replicates share them. All splits have the same views, since a study deals the images to splits anew.
+losses and replicates share them. All splits have the same views, since a study makes splits of its own.
 `index.json` records whether the backbone is frozen and which library computed the features: ONNX Runtime (on a CPU in
 float32) or PyTorch. Without a frozen backbone there are no features. A run that was killed goes on after its last
 batch.
