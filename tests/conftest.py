@@ -25,6 +25,8 @@ from counterpoise.engine.work import VARIABLE
 # Background jobs of a shell ignore Ctrl-C, and their child processes inherit this. Some tests interrupt such processes.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+os.environ["DVC_NO_ANALYTICS"] = "1"  # DVC leaves a file in /tmp for each command that it could not report
+
 # An example may take longer than 200 ms where several processes share a core. The same examples are tried each time, so
 # that no change fails for what it did not touch; `pytest -m hypothesis --hypothesis-profile search` tries other ones.
 hypothesis.settings.register_profile("counterpoise", deadline=None, derandomize=True)

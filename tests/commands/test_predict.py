@@ -9,6 +9,7 @@ from tests.deployment.test_predictor import a_decision, build, write_params
 
 from counterpoise import __main__ as cli
 from counterpoise import config
+from counterpoise.commands import predict
 from counterpoise.deployment import journal, predictor
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +57,17 @@ def test_a_folder_without_images_is_refused() -> None:
     (Path("there") / ".hidden.png").write_bytes(b"")
     with pytest.raises(SystemExit, match=r"no image found in \['there'\]"):
         cli.main(["predict", "there", "--logits", "logits.parquet"])
+
+
+def test_what_is_kept_beside_images_in_a_folder_is_no_broken_image() -> None:
+    for name in ("labels.csv", "a.png", "no_suffix", "notes.TXT", "scenes.csv/b.png", "c.tfw"):
+        path = Path("there") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    (Path("there") / "circle.json").symlink_to("circle.json")
+    found = [str(path) for path in predict.Paths(["there"])]
+    assert found == ["there/a.png", "there/no_suffix", "there/scenes.csv/b.png"]
+    assert list(predict.Paths(["there/labels.csv"])) == [Path("there/labels.csv")]  # as stated
 
 
 def test_without_a_model_the_way_to_one_is_named() -> None:

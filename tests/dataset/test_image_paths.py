@@ -21,7 +21,7 @@ def find(folder: Path, *paths: str) -> image_paths.Found:
 def test_paths_that_files_bear_are_left_alone_and_the_folder_is_not_listed(tmp_path, monkeypatch):
     touch(tmp_path, "a.png", "B.png", "x/.hidden.png", "c")
     (tmp_path / "gone.png").symlink_to("nowhere")
-    monkeypatch.setattr(image_paths, "_walk", None)
+    monkeypatch.setattr(image_paths, "files_below", None)
     paths = ["a.png", "./a.png", "x/../B.png", "x/.hidden.png", "c", "gone.png", ""]
     assert find(tmp_path, *paths) == image_paths.ALL_EXACT
 
@@ -92,7 +92,7 @@ def test_links_in_a_circle_end(tmp_path):
 
 def test_a_hundred_thousand_paths_take_seconds(tmp_path, monkeypatch):
     files = [f"img/{number:06d}.PNG" for number in range(100_000)]
-    monkeypatch.setattr(image_paths, "_walk", lambda *_: iter(files))
+    monkeypatch.setattr(image_paths, "files_below", lambda *_: iter(files))
     paths = [f"img\\{number:06d}" for number in range(50_000)] + [f"no/such{number}.png" for number in range(50_000)]
     begin = time.perf_counter()
     found = find(tmp_path, *paths)

@@ -1,5 +1,9 @@
 """Frozen backbones as ONNX graphs compute the same features as PyTorch."""
 
+import platform
+import resource
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -78,3 +82,20 @@ def test_the_number_of_threads_changes_no_bit() -> None:
     finally:
         torch.set_num_threads(before)
     assert torch.equal(*found)
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps freed blocks in this way")
+def test_the_memory_of_a_batch_goes_back_to_the_system_though_what_was_computed_of_it_is_kept() -> None:
+    torch.ones(7 * 2**20)  # once such a block was freed, glibc keeps smaller ones
+    graph, images = onnx_graph.convert(small(), 32), torch.ones(1, 3, 32, 32)
+    batches, kept = [], []
+    for _ in range(8):
+        batches.append(torch.ones(4 * 2**20))
+        kept.append(graph(images).repeat(1, 100))
+    before = resident_bytes()
+    batches.clear()
+    assert before - resident_bytes() > 5 * 16 * 2**20

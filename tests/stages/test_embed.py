@@ -125,13 +125,13 @@ def test_portions_give_the_same_features(precision: str, root: Path, in_portions
     np.testing.assert_allclose(found.values, whole.values, atol=1e-5)
 
 
-def test_only_train_and_val_have_views(root: Path) -> None:
+def test_every_split_has_all_views(root: Path) -> None:
     embed.main(root, a_params(views=2))
-    for split, views in (("train", 3), ("val", 3), ("test", 1)):
+    for split, size in SIZES.items():
         found = features.read(root, split)
         assert found is not None
-        assert found.index["view"].tolist() == list(range(views)) * SIZES[split]
-        assert len(found.values) == views * SIZES[split]
+        assert found.index["view"].tolist() == [0, 1, 2] * size
+        assert len(found.values) == 3 * size
 
 
 def test_view_0_is_the_tile_and_other_views_are_not(root: Path) -> None:
@@ -256,7 +256,7 @@ def test_the_index_lists_views_of_one_tile_together() -> None:
 
 
 @pytest.mark.parametrize(("tta", "count"), [("flips", 4), ("dihedral", 8)])
-def test_views_that_predictions_are_averaged_over_follow_in_val_and_test(tta: str, count: int, root: Path) -> None:
+def test_views_that_predictions_are_averaged_over_follow(tta: str, count: int, root: Path) -> None:
     embed.main(root, a_params(views=1))
     plain = {split: features.read(root, split) for split in splits.NAMES}
     embed.main(root, a_params(views=1, tta=tta))
@@ -268,7 +268,7 @@ def test_views_that_predictions_are_averaged_over_follow_in_val_and_test(tta: st
         assert found.index.iloc[:own].equals(before.index)
         np.testing.assert_array_equal(found.values[:own], before.values)
         size = SIZES[split]
-        more = [] if split == "train" else [-number for number in range(1, count) for _ in range(size)]
+        more = [-number for number in range(1, count) for _ in range(size)]
         assert found.index["view"].iloc[own:].tolist() == more
     found = features.read(root, "val")
     assert found is not None

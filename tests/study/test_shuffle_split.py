@@ -10,6 +10,7 @@ import pytest
 from counterpoise import config
 from counterpoise.artifacts import features, manifest, splits, tiles
 from counterpoise.artifacts.splits import NAMES
+from counterpoise.stages import embed
 from counterpoise.study import experiment, shuffle_split
 from counterpoise.study.experiment import Data, Split
 
@@ -90,3 +91,17 @@ def test_blocks_of_scenes_are_refused(tmp_path: Path) -> None:
     splits.write(tmp_path, pd.DataFrame(blocks, columns=[*splits.COLUMNS, *splits.BLOCK_COLUMNS]))
     with pytest.raises(config.InputError, match="blocks cannot be given new splits"):
         shuffle_split.read(tmp_path)
+
+
+def test_a_frozen_backbone_has_all_views_of_images_that_change_their_split(
+    built: Path, content: dict[str, Any], images: shuffle_split.Images
+) -> None:
+    network = {"model.backbone": "test_efficientnet", "model.weights": "none", "train.epochs": 1}
+    content = experiment.changed(content, network | {"predict.tta": "flips", "oversample.views": 1})
+    content = experiment.changed(content, {"oversample.strategy": "over"})
+    settings = config.validate(embed.Params, {key: content[key] for key in embed.Params.model_fields})
+    embed.main(built, settings)
+    whole = experiment.read(built, NAMES)
+    split_of = shuffle_split.shuffle_split(images, whole.classes, content, 1, keep_test=False)
+    outcome = experiment.run(content, shuffle_split.resplit(whole, split_of), 0)
+    assert np.isfinite(outcome.predictions["test"].logits).all()

@@ -75,7 +75,7 @@ def test_the_minimum_is_that_of_scikit_learn(counts: tuple[int, ...], floor: flo
         value = problem.minimise(penalty)
         weight = problem._layer.weight.detach() * problem._folded
         ours = value + penalty / 2 * float(weight.square().sum())
-        x = samples.features.numpy().astype(np.float64)
+        x = samples.features().numpy().astype(np.float64)
         fourth = ((x - x.mean(axis=0)) ** 4).mean(axis=0)
         spread = np.maximum(x.var(axis=0), np.sqrt(fourth / 3)) if floor == 0 else x.var(axis=0)
         x = (x - x.mean(axis=0)) / np.sqrt(spread + floor * x.var(axis=0).mean())
@@ -90,7 +90,7 @@ def test_the_minimum_is_that_of_scikit_learn(counts: tuple[int, ...], floor: flo
         assert theirs - 1e-6 <= ours <= theirs + 1e-4
         head.eval()
         with torch.no_grad():  # batch norm, with its eps, gives what was minimised
-            assert float(goal(head(samples.features), shown.targets)) == pytest.approx(value, abs=1e-5)
+            assert float(goal(head(samples.features()), shown.targets)) == pytest.approx(value, abs=1e-5)
 
 
 def test_the_path_stops_after_the_first_penalty_that_is_worse_and_keeps_the_best() -> None:

@@ -31,7 +31,10 @@ FORMATS = ("csv", "jsonl", "parquet", "geojson", "coco")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the images, the model, and what is written for them."""
     parser.add_argument(
-        "image", nargs="+", metavar="PATH", help="image file, or a folder: then every file below it, but hidden ones"
+        "image",
+        nargs="+",
+        metavar="PATH",
+        help="image file, or a folder: then every image below it; hidden files, tables and texts are left out",
     )
     _built.add_arguments(parser, "where the images are from")
     parser.add_argument("--format", choices=FORMATS, help="format of the rows (default: as FILE ends, or for people)")
@@ -308,8 +311,16 @@ class Paths:
                 yield path
 
 
+def _may_be_image(entry: os.DirEntry[str]) -> bool:
+    """Say whether what lies in a folder is neither hidden nor, by its suffix, something that is kept beside images."""
+    from counterpoise.sources import OTHER_FILES
+
+    other = entry.name.lower().endswith(OTHER_FILES) and not Path(entry.path).is_dir()
+    return not other and not entry.name.startswith(".")
+
+
 def _files(path: Path, above: tuple[str, ...]) -> Iterator[Path]:
-    """Find a file, or all in a folder that are not hidden, through links, but not into the folders `above`.
+    """Find a file, or what may be images in a folder, through links, but not into the folders `above`.
 
     What cannot be read or listed is found, too: its error is told in its place.
     """
@@ -318,6 +329,6 @@ def _files(path: Path, above: tuple[str, ...]) -> Iterator[Path]:
         yield path
     elif here not in above:
         with os.scandir(path) as entries:
-            names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+            names = sorted(entry.name for entry in entries if _may_be_image(entry))
         for name in names:
             yield from _files(path / name, (*above, here))

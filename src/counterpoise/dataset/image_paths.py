@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import posixpath
 import stat
 import unicodedata
@@ -11,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from counterpoise.images.listing import files_below
 from counterpoise.sources import SUFFIXES
 
 GUESSES = 3
@@ -49,7 +49,7 @@ def find(folder: Path, root: str, paths: Iterable[str]) -> Found:
     unknown = [path for path in dict.fromkeys(paths) if path and not _exists(folder, path)]
     if not unknown:
         return ALL_EXACT
-    listed = list(_walk(folder, "", ()))
+    listed = list(files_below(folder))
     index = _Index(listed)
     files: dict[str, str] = {}
     hints: dict[str, str] = {}
@@ -147,21 +147,3 @@ class _Index:
         self.guesses -= 1
         close = difflib.get_close_matches(_stem(key), self.by_stem, n=1)
         return self.by_stem[close[0]][0] if close else None
-
-
-def _walk(folder: Path, below: str, above: tuple[str, ...]) -> Iterator[str]:
-    """Yield the paths of files that are not hidden, through links, too, but not into a folder that contains them."""
-    here = os.path.realpath(folder)
-    if here in above:
-        return
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except PermissionError:  # what is in it cannot be read either
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and Path(entry.path).is_dir()):
-            yield from _walk(Path(entry.path), f"{below}{entry.name}/", (*above, here))
-        else:
-            yield below + entry.name

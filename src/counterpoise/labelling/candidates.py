@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from counterpoise.images.listing import files_below
 from counterpoise.sources import SUFFIXES
 
 Say = Callable[[str], None]
@@ -55,7 +56,14 @@ def files(folder: Path, say: Say) -> Iterator[File]:
         folder: The folder. Hidden files are left out; links are followed, but not in a circle.
         say: Told of each file that cannot be read or whose name no table can hold.
     """
-    for path in _walk(folder, say, ()):
+
+    def unlisted(place: Path, error: OSError) -> None:
+        say(f"{place}: the folder cannot be listed: {error.strerror}")
+
+    for below in files_below(folder, unlisted):
+        if not below.lower().endswith(SUFFIXES):
+            continue
+        path = folder / below
         try:
             str(path).encode()
             if not path.is_file():  # a pipe would be waited for
@@ -69,21 +77,3 @@ def files(folder: Path, say: Say) -> Iterator[File]:
             say(f"{path}: the image cannot be read: {error.strerror}")
         else:
             yield File(path, digest)
-
-
-def _walk(folder: Path, say: Say, above: tuple[str, ...]) -> Iterator[Path]:
-    here = os.path.realpath(folder)
-    if here in above:
-        return
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        say(f"{folder}: the folder cannot be listed: {error.strerror}")
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _walk(Path(entry.path), say, (*above, here))
-        elif entry.name.lower().endswith(SUFFIXES):
-            yield Path(entry.path)

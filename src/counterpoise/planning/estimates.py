@@ -251,7 +251,7 @@ def _load(content: Mapping[str, Any], found: Survey, rehearsed: Rehearsal, encod
         count,
         tiles,
         measured,
-        (tiles["train"] + tiles["val"]) * (1 + views) + tiles["test"] + measured * (turns - 1),
+        every * (views + turns),
         len(rehearsed.names),
         COPY_S if copied else encode_s + found.decode_s * count / max(1, every),
         found.file_bytes if copied else tile_bytes,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import posixpath
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from counterpoise.config import InputError
+from counterpoise.images.listing import files_below
 from counterpoise.sources import SUFFIXES
 
 
@@ -66,30 +66,13 @@ def look(path: Path) -> Folder:
         raise InputError(f"{path}: {what}; name the folder that holds your images")
     if not os.access(path, os.R_OK | os.X_OK):
         raise InputError(f"{path}: permission denied; give this user access")
-    files = tuple(sorted(_walk(path, "", ())))
+    files = tuple(sorted(files_below(path)))
     images = tuple(file for file in files if file.lower().endswith(SUFFIXES))
     if not images:
         kinds = sorted({posixpath.splitext(file)[1].lower() for file in files} - {""})
         held = f"it holds {len(files)} other files ({', '.join(kinds[:6])})" if files else "it is empty"
         raise InputError(f"{path}: no image ({' '.join(SUFFIXES)}) was found in it or below; {held}")
     return Folder(path, files, images)
-
-
-def _walk(folder: Path, below: str, above: tuple[str, ...]) -> Iterator[str]:
-    here = os.path.realpath(folder)
-    if here in above:
-        return
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:  # what is in it cannot be used either
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _walk(Path(entry.path), f"{below}{entry.name}/", (*above, here))
-        else:
-            yield below + entry.name
 
 
 def evenly(items: list[str] | tuple[str, ...], count: int) -> list[str]:

@@ -25,6 +25,12 @@ SUFFIXES = (
     *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
 )
 """Suffixes of images, whether they can be read here or not."""
+OTHER_FILES = (
+    *(".txt", ".md", ".rst", ".pdf", ".doc", ".docx", ".html", ".url", ".csv", ".tsv", ".xls", ".xlsx", ".json"),
+    *(".xml", ".yaml", ".yml", ".ini", ".cfg", ".log", ".db", ".lock", ".py", ".ipynb", ".sh", ".bat", ".md5", ".dvc"),
+    *(".jsonl", ".parquet", ".geojson", ".tfw", ".jgw", ".pgw", ".wld", ".prj", ".zip"),
+)
+"""Suffixes of files that people keep beside images. Where a folder is read, every other file is taken for an image."""
 SPLITS = {
     **{"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"},
     **{"test": "test", "testing": "test"},

@@ -9,14 +9,9 @@ from pathlib import Path
 
 from counterpoise import labels
 from counterpoise.config import InputError, Section
-from counterpoise.sources import SPLITS, SUFFIXES, Row
+from counterpoise.sources import OTHER_FILES, SPLITS, SUFFIXES, Row
 
 GIVES_BOXES = False
-OTHER_FILES = (
-    *(".txt", ".md", ".rst", ".pdf", ".doc", ".docx", ".html", ".url", ".csv", ".tsv", ".xls", ".xlsx", ".json"),
-    *(".xml", ".yaml", ".yml", ".ini", ".cfg", ".log", ".db", ".lock", ".py", ".ipynb", ".sh", ".bat", ".md5", ".dvc"),
-)
-"""Suffixes of files that people keep beside images; every other file is read as an image."""
 
 
 _LIKE_SPLIT = re.compile(

@@ -1,10 +1,11 @@
-"""Run the frozen part of the network once for every tile, and for every augmented view of train and val.
+"""Run the frozen part of the network once for every view of every tile, those of `predict.tta` among them.
 
 Reads `data/tiles/{train,val,test}` and, where `model.weights` names it, a file in `models/pretrained/`. Writes
 `data/features/{train,val,test}/`. Features depend on neither the loss, the samples per epoch, nor the head, so all
-losses and replicates share them. With `predict.tta`, the stage also computes the views of val and test. `index.json`
-records whether the backbone is frozen and which library computed the features: ONNX Runtime (on a CPU in float32) or
-PyTorch. Without a frozen backbone there are no features. A run that was killed goes on after its last batch.
+losses and replicates share them. All splits have the same views, since a study makes splits of its own.
+`index.json` records whether the backbone is frozen and which library computed the features: ONNX Runtime (on a CPU in
+float32) or PyTorch. Without a frozen backbone there are no features. A run that was killed goes on after its last
+batch.
 """
 
 from __future__ import annotations
@@ -146,8 +147,7 @@ def _embed(
     from counterpoise.networks import pretrained, tta
 
     part = tiles.read(root, split)
-    views = 0 if split == "test" else params.oversample.views
-    turns = tta.VIEWS["none" if split == "train" else params.predict.tta]
+    views, turns = params.oversample.views, tta.VIEWS[params.predict.tta]
     read = [root / tiles.path(split)]
     read += [] if params.model.weights in pretrained.KINDS else [root / pretrained.path(params.model.weights)]
     values = []

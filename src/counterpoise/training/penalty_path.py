@@ -94,6 +94,7 @@ def fit(
             if problem is None or problem.floor != FLOORS[place.floor]:
                 if progress.history and progress.history[-1]["floor"] != FLOORS[place.floor]:
                     head.load_state_dict(progress.best)
+                problem = None  # before the next one copies the features
                 problem = _Problem(head, objective, samples, FLOORS[place.floor])
             figures = {"train/loss": problem.minimise(PENALTIES[place.penalty])}
             figures |= {"penalty": PENALTIES[place.penalty], "floor": FLOORS[place.floor]}
@@ -148,17 +149,20 @@ def following(history: Sequence[Mapping[str, float]], monitor: str) -> Place | N
 
 @dataclass(frozen=True)
 class _Samples:
-    """All samples: features (n, d), their targets, and the moments of each feature."""
+    """All samples: n inputs, their targets, and the moments of each of d features."""
 
-    features: Tensor
+    inputs: FeatureInputs
     targets: Tensor
     moments: Moments
 
     @classmethod
     def of(cls, drawn: Examples) -> _Samples:
         assert isinstance(drawn.inputs, FeatureInputs)
-        features = torch.from_numpy(drawn.inputs.values[drawn.inputs.rows])
-        return cls(features, drawn.targets, moments(features))
+        return cls(drawn.inputs, drawn.targets, moments(torch.from_numpy(drawn.inputs.values[drawn.inputs.rows])))
+
+    def features(self) -> Tensor:
+        """Copy the features (n, d) of all samples; they take more memory than anything else, so no copy is kept."""
+        return torch.from_numpy(self.inputs.values[self.inputs.rows])
 
 
 class _Problem:
@@ -177,7 +181,7 @@ class _Problem:
         with torch.no_grad():
             self._layer.weight *= ((var + eps) / before).sqrt()
         self._folded = (var / (var + eps)).sqrt()
-        self._features = (samples.features.to(device) - mean) / var.sqrt()
+        self._features = samples.features().to(device).sub_(mean).div_(var.sqrt())
         self._objective, self._targets = objective, samples.targets.to(device)
         self._unit = 1.0
         _, slopes = self._penalised(np.zeros(self._layer.weight.numel() + self._layer.out_features), 0.0)
