@@ -56,7 +56,9 @@ def test_a_file_comes_back(environment: None, file: Path, tmp_path: Path) -> Non
 
 def test_a_bucket_that_does_not_exist_is_said_and_not_made(environment: None, file: Path, tmp_path: Path) -> None:
     for _ in range(2):
-        with pytest.raises(InputError, match=f"'s3://another/prefix': FileNotFoundError: .*; {re.escape(store.NO_SUCH)}"):
+        with pytest.raises(
+            InputError, match=f"'s3://another/prefix': FileNotFoundError: .*; {re.escape(store.NO_SUCH)}"
+        ):
             Store("s3://another/prefix").put(tmp_path, [file])
 
 
@@ -83,6 +85,6 @@ def test_an_address_where_nobody_answers_is_said_soon(
         port = server.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     begun_s = time.monotonic()
-    with pytest.raises(InputError, match=f'Could not connect to the endpoint URL: .*; {re.escape(store.SILENT)}'):
+    with pytest.raises(InputError, match=f"Could not connect to the endpoint URL: .*; {re.escape(store.SILENT)}"):
         Store(URL).put(tmp_path, [file])
     assert time.monotonic() - begun_s < 30

@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 from tests import scripts
+from tests.study import elsewhere
 from tests.test_detectors import run, write
 
 import counterpoise
@@ -178,6 +179,21 @@ def test_no_fold_pastes_objects_of_another(built: Path, studied: Summary, monkey
     monkeypatch.setattr(box_examples, "collect", noted)
     assert box_cells.work(job).fault is None
     assert asked == [{image_id for image_id, name in job.cell.split_of.items() if name == "train"}]
+
+
+def test_a_node_computes_the_same_cell_from_the_files_that_it_names(
+    built: Path, studied: Summary, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content = config.load(built)
+    job = study.prepare(built, content, arms.parse(TEXT, content)).jobs["plain"][0]
+    expected = box_cells.read(job.path)
+    job.path.unlink()
+    monkeypatch.setattr(maps, "compute", None)  # maps are stored
+    assert [done.fault for done in elsewhere.engine(built, tmp_path, monkeypatch)(box_cells.work, [job])] == [None]
+    found = box_cells.read(job.path)
+    assert expected is not None
+    assert found is not None
+    np.testing.assert_allclose(found.prob, expected.prob, atol=1e-6)
 
 
 def test_the_code_that_decides_a_cell_is_in_its_key(built: Path, studied: Summary) -> None:
