@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -119,7 +120,7 @@ def test_a_disk_that_gets_full_loses_what_was_used_longest_ago_and_is_not_in_use
         os.utime(place / "objects" / file.checksum, (number, number))
     other.show([], kept)
     usage = SimpleNamespace(total=10_000, free=200)  # 800 bytes short of a tenth, and half as much again: two objects
-    monkeypatch.setattr(mirror.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     kept.fetched.clear()
     one.show(files[:1], kept)
     assert objects(place) == 1
@@ -144,11 +145,11 @@ def _shows_and_is_killed(place: Path, files: list[File], kept: Counting) -> None
 
 
 def test_the_folder_of_somebody_else_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(mirror.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     mirror.folder()
     own = os.getuid()
     (tmp_path / f"counterpoise-{own}").rename(tmp_path / f"counterpoise-{own + 1}")
-    monkeypatch.setattr(mirror.os, "getuid", lambda: own + 1)
+    monkeypatch.setattr(os, "getuid", lambda: own + 1)
     with pytest.raises(InputError, match="belongs to another user; remove it, or set TMPDIR before `ray start`"):
         mirror.folder()
 
@@ -163,7 +164,7 @@ def setup(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: Co
     """What a driver would send to a node that does not see its folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COUNTERPOISE_CPUS", "1")
-    monkeypatch.setattr(mirror.tempfile, "gettempdir", lambda: str(place))
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
     monkeypatch.setattr(ray_worker, "_functions", {})
     root = tmp_path / "root"
     function = ray_worker.pickled(partial(contents, root), root)
