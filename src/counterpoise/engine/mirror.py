@@ -42,7 +42,7 @@ class Mirror:
     """Files of a repository, under a folder of this process's own, which another process removes after it has ended.
 
     Attributes:
-        root: The folder that stands for the repository.
+        root: The folder in the place of the repository.
     """
 
     def __init__(self, place: Path) -> None:

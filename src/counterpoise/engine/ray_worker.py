@@ -89,7 +89,7 @@ class _Unpickler(pickle.Unpickler):
 
 @cache
 def _mirror() -> mirror.Mirror:
-    """Make the folder that stands for the repository in this process."""
+    """Make the folder in which this process finds the repository."""
     return mirror.Mirror(mirror.folder())
 
 

@@ -39,7 +39,7 @@ def choose(root: Path, jobs: int) -> tuple[Engine, int]:
 
 
 def _in_cluster(root: Path, function: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
-    """Compute each cell as a task, and keep it here as soon as it is done, since nodes write nothing."""
+    """Compute each cell as a task, and write what it found here once it has ended, since nodes write nothing."""
     on_gpu, job_of = any(_needs_gpu(job) for job in jobs), {job.path.name: job for job in jobs}
     found = spread.spread(root, partial(_each, function), portion=1, reads=_files, on_gpu=on_gpu, every=True)
     for name, fault, content in found(list(jobs)):
