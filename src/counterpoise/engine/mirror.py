@@ -99,7 +99,11 @@ class Mirror:
         if lacking <= 0:
             return
         lacking += int(FREE * usage.total / 2)  # not to search again for the next file
-        for _, kept in sorted((kept.stat().st_mtime_ns, kept) for kept in self._objects.iterdir()):
+        aged: list[tuple[int, Path]] = []
+        for kept in self._objects.iterdir():
+            with suppress(FileNotFoundError):  # another process removes objects too
+                aged.append((kept.stat().st_mtime_ns, kept))
+        for _, kept in sorted(aged):
             if lacking <= 0:
                 return
             with suppress(Timeout, FileNotFoundError), self._locked(kept.stem, blocking=False):

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
 
 from counterpoise.config import InputError
@@ -22,6 +23,8 @@ VARIABLE = "COUNTERPOISE_STORE"
 """Variable of the environment with the URL of the store."""
 THREADS = 16
 """Objects that are sent or fetched at a time."""
+REMEMBERED = 2**16
+"""Files of which a store remembers that they were sent."""
 NO_SUCH = "it does not exist; create the bucket or the folder, or correct the URL"
 DENIED = (
     "permission denied; give access by what fsspec reads, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, on all "
@@ -58,7 +61,7 @@ class Store:
 
     def __init__(self, url: str, machine: str = "this machine") -> None:
         self.url, self._machine = url.rstrip("/"), machine
-        self._there: set[str] = set()
+        self._sent = lru_cache(REMEMBERED)(self._send)
         if "://" not in url:
             raise InputError(f"{VARIABLE} is {url!r}; expected a URL, such as s3://bucket/prefix or file:///folder")
         import fsspec
@@ -86,16 +89,16 @@ class Store:
         """
         with ThreadPoolExecutor(THREADS) as pool:
             listed = sorted({path for path in paths if path.is_file()})
-            return list(pool.map(lambda path: self._put(path, path.relative_to(root).as_posix()), listed))
+            stats = [path.stat() for path in listed]
+            sizes, times = [status.st_size for status in stats], [status.st_mtime_ns for status in stats]
+            return list(pool.map(self._sent, repeat(root), listed, sizes, times))
 
-    def _put(self, path: Path, name: str) -> File:
-        status = path.stat()
-        file = File(name, _checksum(path, status.st_size, status.st_mtime_ns), status.st_size)
-        if file.checksum not in self._there:
-            with self._in_words(self.url):
-                if not self._holds(file):
-                    self._fs.put_file(str(path), self._object(file))
-            self._there.add(file.checksum)
+    def _send(self, root: Path, path: Path, nbytes: int, mtime_ns: int) -> File:
+        """Send a file, once as long as its size and its time of change stay the same."""
+        file = File(path.relative_to(root).as_posix(), checksum_of(path), nbytes)
+        with self._in_words(self.url):
+            if not self._holds(file):
+                self._fs.put_file(str(path), self._object(file))
         return file
 
     def get(self, file: File, path: Path) -> None:
@@ -164,9 +167,3 @@ def of_environment() -> Store | None:
     """
     url = os.environ.get(VARIABLE)
     return Store(url) if url else None
-
-
-@cache
-def _checksum(path: Path, nbytes: int, mtime_ns: int) -> str:
-    """Compute the checksum of a file once, as long as it stays the same."""
-    return checksum_of(path)
