@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ import counterpoise.tasks
 import counterpoise.training.tasks
 from counterpoise import storage
 from counterpoise.engine import ray, ray_worker
+from counterpoise.engine.store import Store
 from counterpoise.engine.work import VARIABLE
 
 # Background jobs of a shell ignore Ctrl-C, and their child processes inherit this. Some tests interrupt such processes.
@@ -97,19 +99,30 @@ def sign() -> Callable[[Path], None]:
     return record
 
 
-@pytest.fixture
-def in_portions(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Give a function after whose call work is done as on a cluster, but here: in portions, each sent as bytes."""
+@pytest.fixture(params=["a shared folder", "a store"])
+def in_portions(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], None]]:
+    """Give a function after whose call work is done as on a cluster, but here: in portions, each sent as bytes.
 
-    def spread(root: Path, function: object, *, portion: int, **_: object) -> Callable[[Any], Iterator[Any]]:
-        name, sent = uuid.uuid4().hex, pickle.dumps(function)
+    With a store, a portion sees no other files of the repository than those that it is said to read.
+    """
+    kept = Store(tmp_path_factory.mktemp("store").as_uri()) if request.param == "a store" else None
+
+    def spread(
+        root: Path, function: object, *, portion: int, reads: Callable[[Any], Any], every: bool, **_: object
+    ) -> Callable[[Any], Iterator[Any]]:
+        name, sent = uuid.uuid4().hex, ray_worker.pickled(function, root)
 
         def run(work: Any) -> Iterator[Any]:
             (root / ".token").touch()
-            setup = ray_worker.Setup((name, sent), str(root), ".token", "__main__", ray_worker.versions(), 1)
-            size = min(portion, 2)
-            for begin in range(0, max(1, len(work)), size):
-                for parcel in ray_worker.compute(setup, pickle.dumps(work[begin : begin + size]), "this"):
+            where = ("", kept.url) if kept else (".token", "")
+            setup = ray_worker.Setup((name, sent), str(root), *where, "__main__", ray_worker.versions(), 1)
+            begins = range(0, max(1, len(work)), size := min(portion, 2))
+            for begin in reversed(begins) if every else begins:
+                part = work[begin : begin + size]
+                files = kept.put(root, reads(part)) if kept else []
+                for parcel in ray_worker.compute(setup, ray_worker.pickled((part, files), root), "this"):
                     found = pickle.loads(parcel)
                     if isinstance(found, Exception):
                         raise found
@@ -120,11 +133,16 @@ def in_portions(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def switch_on() -> None:
         monkeypatch.setenv(VARIABLE, "ray")
         monkeypatch.setattr(ray, "spread", spread)
+        monkeypatch.setattr(ray, "connect", lambda: None)
+        monkeypatch.setattr(ray, "cpus", lambda: 1)
         monkeypatch.setattr(ray_worker, "_functions", {})
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("node")))
         monkeypatch.setenv("COUNTERPOISE_CPUS", "1")  # which the worker sets, as it changes the folder
         monkeypatch.chdir(Path.cwd())
 
-    return switch_on
+    yield switch_on
+    ray_worker._mirror.cache_clear()
+    ray_worker._store.cache_clear()
 
 
 @pytest.fixture

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from tests import processes
+from tests import processes, s3
 from tests.test_pipeline import ENVIRONMENT, ROOT, new_repository, run
 
 from counterpoise import config
@@ -36,12 +39,26 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def bucket() -> Iterator[dict[str, str]]:
+    """Serve an S3, for those who have the extra."""
+    if importlib.util.find_spec("moto") is None or importlib.util.find_spec("s3fs") is None:
+        yield {}
+    else:
+        with s3.served() as variables:
+            yield variables
+
+
+@pytest.fixture(scope="module")
+def cluster(bucket: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Start a head, which has a CPU."""
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{ROOT / 'src'}:{ROOT}:{ENVIRONMENT.get('PYTHONPATH', '')}")
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("node")))
+        patch.setenv("RAY_TMPDIR", "/tmp")  # its sockets need short names
+        for name, value in bucket.items():
+            patch.setenv(name, value)
         node = {"node_ip_address": HOST, "num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
         started = Cluster(initialize_head=True, head_node_args=node)
         yield started
@@ -61,6 +78,45 @@ def second(cluster: Any) -> Iterator[Any]:
 def on_ray(cluster: Any) -> dict[str, str]:
     """The environment of a driver."""
     return ENVIRONMENT | {"COUNTERPOISE_ENGINE": "ray", "RAY_ADDRESS": cluster.address}
+
+
+@contextmanager
+def blind(cluster: Any, hidden: Path, size: str = "1g") -> Iterator[None]:
+    """Add a second node, with another CPU, for which a folder is an empty disk of some size."""
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("only root may give a process its own view of the files")
+    node = ("--address", cluster.address, "--node-ip-address", HOST, "--num-cpus", "1")
+    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *node]
+    mount = f'mount -t tmpfs -o size={size} none {hidden} && mkdir -p "$TMPDIR" && exec "$@"'
+    whole = ["unshare", "--mount", "sh", "-c", mount, "sh", *start, "--object-store-memory", str(STORE_BYTES)]
+    process, known = subprocess.Popen(whole, stdout=subprocess.DEVNULL), len(cluster.list_all_nodes())
+    try:
+        while len(cluster.global_state._live_node_ids()) <= known:
+            assert process.poll() is None
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.fixture(params=["a shared folder", "a store"])
+def nodes(
+    request: pytest.FixtureRequest,
+    cluster: Any,
+    on_ray: dict[str, str],
+    bucket: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, str]]:
+    """Two nodes that see the repository, or of which one does not; yields the environment of a driver."""
+    if request.param == "a shared folder":
+        request.getfixturevalue("second")
+        yield on_ray
+    elif not bucket:
+        pytest.skip("there is no S3 to test with: counterpoise[dev-cluster]")
+    else:
+        with blind(cluster, tmp_path_factory.getbasetemp()):
+            yield on_ray | bucket | {"COUNTERPOISE_STORE": f"s3://{s3.BUCKET}/a/prefix"}
 
 
 def changed(root: Path, changes: dict[str, dict[str, object]]) -> None:
@@ -112,10 +168,10 @@ def is_up_to_date(root: Path, stage: str) -> bool:
     return run(root, "dvc", "status", stage).strip().endswith("Data and pipelines are up to date.")
 
 
-def test_tiles_and_features_are_those_of_one_machine(built: Path, second: Any, on_ray: dict[str, str]) -> None:
+def test_tiles_and_features_are_those_of_one_machine(built: Path, nodes: dict[str, str]) -> None:
     for stage, folder in (("tile", "data/tiles"), ("embed", "data/features")):
         shutil.rmtree(built / folder)
-        complete(built, on_ray, f"counterpoise.stages.{stage}")
+        complete(built, nodes, f"counterpoise.stages.{stage}")
         assert is_up_to_date(built, stage)
 
 
@@ -151,31 +207,43 @@ def studied(built: Path) -> dict[str, str]:
     return {name: (built / name).read_text() for name in RESULTS}
 
 
-@pytest.mark.parametrize("kills", [False, True])
 def test_a_study_finds_what_it_finds_on_one_machine(
-    kills: bool, studied: dict[str, str], built: Path, cluster: Any, second: Any, on_ray: dict[str, str]
+    studied: dict[str, str], built: Path, nodes: dict[str, str]
+) -> None:
+    shutil.rmtree(built / "study/cells")
+    complete(built, nodes, "counterpoise", "study", *ARMS)
+    assert {name: (built / name).read_text() for name in RESULTS} == studied
+
+
+def test_a_study_goes_on_when_a_node_is_killed(
+    studied: dict[str, str], built: Path, cluster: Any, second: Any, on_ray: dict[str, str]
 ) -> None:
     shutil.rmtree(built / "study/cells")
     driver = begin(built, on_ray, "counterpoise", "study", *ARMS)
-    if kills:
-        wait_for(lambda: len(list((built / "study/cells").glob("*.npz"))) > 2, driver)
-        cluster.remove_node(second, allow_graceful=False)
-        assert driver.runs(), "there is nothing left to lose"
+    wait_for(lambda: len(list((built / "study/cells").glob("*.npz"))) > 2, driver)
+    cluster.remove_node(second, allow_graceful=False)
+    assert driver.runs(), "there is nothing left to lose"
     done = driver.wait(LONG_S)
     assert done.returncode == 0, done.stderr
     assert {name: (built / name).read_text() for name in RESULTS} == studied
 
 
-def test_predictions_of_a_whole_network_are_those_of_one_machine(
-    tmp_path: Path, second: Any, on_ray: dict[str, str]
-) -> None:
-    root = new_repository(tmp_path / "whole")
-    whole = {"freeze": "none", "device": "cpu", "dropout": 0.2}
-    changed(root, {"model": whole, "train": {"solver": "adamw", "epochs": 1}, "predict": {"batch_size": 2}})
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, predictions.Predictions]]:
+    """Train a whole network on this machine, and predict with it."""
+    root = new_repository(tmp_path_factory.mktemp("whole"))
+    network = {"freeze": "none", "device": "cpu", "dropout": 0.2}
+    changed(root, {"model": network, "train": {"solver": "adamw", "epochs": 1}, "predict": {"batch_size": 2}})
     run(root, "dvc", "repro", "predict")
-    alone = {split: predictions.read(root, split) for split in ("val", "test")}
+    return root, {split: predictions.read(root, split) for split in ("val", "test")}
+
+
+def test_predictions_of_a_whole_network_are_those_of_one_machine(
+    whole: tuple[Path, dict[str, predictions.Predictions]], nodes: dict[str, str]
+) -> None:
+    root, alone = whole
     shutil.rmtree(root / "results/predictions")
-    complete(root, on_ray, "counterpoise.stages.predict")
+    complete(root, nodes, "counterpoise.stages.predict")
     for split, expected in alone.items():
         found = predictions.read(root, split)
         assert (found.image_ids, found.labels) == (expected.image_ids, expected.labels)
@@ -197,5 +265,28 @@ def test_a_node_with_another_version_is_named(
         cluster.remove_node(node)
     assert done.returncode == 1
     assert f"node {HOST} has other packages than this machine: code of counterpoise " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert is_up_to_date(built, "tile"), "nothing is lost"
+
+
+def test_a_node_that_does_not_see_the_folder_is_named(
+    built: Path, cluster: Any, on_ray: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with blind(cluster, tmp_path_factory.getbasetemp()):
+        done = begin(built, on_ray, "counterpoise.stages.tile").wait(LONG_S)
+    assert done.returncode == 1
+    assert f"node {HOST} does not see the folder {built} of this machine" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert is_up_to_date(built, "tile"), "nothing is lost"
+
+
+def test_a_node_without_room_for_what_it_fetches_is_named(
+    built: Path, cluster: Any, on_ray: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with TemporaryDirectory(dir="/tmp") as seen, blind(cluster, tmp_path_factory.getbasetemp(), "64k"):
+        environment = on_ray | {"COUNTERPOISE_STORE": Path(seen).as_uri()}
+        done = begin(built, environment, "counterpoise.stages.tile").wait(LONG_S)
+    assert done.returncode == 1
+    assert f"/objects on node {HOST}: the disk is full; free some space" in done.stderr
     assert "Traceback" not in done.stderr
     assert is_up_to_date(built, "tile"), "nothing is lost"

@@ -28,6 +28,10 @@ def squares(numbers: Sequence[int]) -> Iterator[int]:
     yield from (number**2 for number in numbers)
 
 
+def nothing(portion: object) -> list[Path]:
+    return []
+
+
 def failing(error: Exception, numbers: Sequence[int]) -> Iterator[int]:
     yield numbers[0]
     raise error
@@ -46,11 +50,11 @@ def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
     monkeypatch.setenv("COUNTERPOISE_CPUS", "7")
     monkeypatch.setattr(ray_worker, "_functions", {})
     (tmp_path / "token").touch()
-    return Setup(("a", pickle.dumps(squares)), str(tmp_path), "token", "__main__", ray_worker.versions(), 1)
+    return Setup(("a", pickle.dumps(squares)), str(tmp_path), "token", "", "__main__", ray_worker.versions(), 1)
 
 
 def parcels(setup: Setup, work: Sequence[int] = (1, 2, 3)) -> list[object]:
-    return [pickle.loads(parcel) for parcel in ray_worker.compute(setup, pickle.dumps(work), NODE)]
+    return [pickle.loads(parcel) for parcel in ray_worker.compute(setup, pickle.dumps((work, [])), NODE)]
 
 
 def results(setup: Setup) -> list[object]:
@@ -70,13 +74,13 @@ def test_this_machine_runs_the_function_itself(
     monkeypatch.delenv(VARIABLE, raising=False)
     if name is not None:
         monkeypatch.setenv(VARIABLE, name)
-    assert spread.spread(tmp_path, squares, portion=1) is squares
+    assert spread.spread(tmp_path, squares, portion=1, reads=nothing) is squares
 
 
 def test_an_unknown_engine_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(VARIABLE, "dask")
     with pytest.raises(InputError, match=r"COUNTERPOISE_ENGINE is 'dask'; expected one of \['local', 'ray'\]"):
-        spread.spread(tmp_path, squares, portion=1)
+        spread.spread(tmp_path, squares, portion=1, reads=nothing)
 
 
 def test_a_process_computes_in_order(setup: Setup) -> None:

@@ -18,6 +18,7 @@ from counterpoise import config
 from counterpoise.artifacts import features, splits, tiles
 from counterpoise.dataset import inputs
 from counterpoise.engine import unfinished
+from counterpoise.networks import pretrained
 from counterpoise.stages import embed
 
 SIZES = {"train": 5, "val": 3, "test": 4}
@@ -59,12 +60,13 @@ def a_params(
     batch: int = 2,
     input_px: int = 32,
     tta: str = "none",
+    weights: str = "none",
 ) -> embed.Params:
     content = {
         "seed": 0,
         "model": {
             "backbone": "test_efficientnet",
-            "weights": "none",
+            "weights": weights,
             "input_px": input_px,
             "freeze": freeze,
             "pool": pool,
@@ -123,6 +125,21 @@ def test_portions_give_the_same_features(precision: str, root: Path, in_portions
     assert found.runtime == whole.runtime
     assert found.index.equals(whole.index)
     np.testing.assert_allclose(found.values, whole.values, atol=1e-5)
+
+
+def test_portions_use_the_same_file_of_weights(
+    root: Path, monkeypatch: pytest.MonkeyPatch, in_portions: Callable[[], None]
+) -> None:
+    monkeypatch.chdir(root)  # where a stage runs
+    (root / pretrained.FOLDER).mkdir(parents=True)
+    torch.manual_seed(1)
+    own = timm.create_model("test_efficientnet", pretrained=False)
+    torch.save(own.state_dict(), root / pretrained.path("own.pth"))
+    whole = computed(root, "val", weights="own.pth")
+    in_portions()
+    found = computed(root, "val", weights="own.pth")
+    np.testing.assert_allclose(found.values, whole.values, atol=1e-5)
+    assert not np.allclose(found.values, computed(root, "val").values, atol=1e-2)
 
 
 def test_every_split_has_all_views(root: Path) -> None:
@@ -189,6 +206,7 @@ import os, signal, sys
 from pathlib import Path
 from counterpoise.dataset import inputs
 from counterpoise.engine import unfinished
+from counterpoise.networks import pretrained
 from tests.stages.test_embed import a_params
 from counterpoise.stages import embed
 

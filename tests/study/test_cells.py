@@ -1,8 +1,10 @@
 """The files of cells, and the code that decides what is in them."""
 
 import random
+import shutil
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -11,8 +13,10 @@ import numpy as np
 import pytest
 
 import counterpoise
+from counterpoise import config
+from counterpoise.artifacts import tiles
 from counterpoise.evaluation.scores import Variant
-from counterpoise.study import arms, cells, study
+from counterpoise.study import arms, cells, pool, study
 
 PACKAGE = Path(counterpoise.__file__).parent
 TEXT = """
@@ -82,3 +86,43 @@ def test_the_code_that_decides_a_cell_is_in_its_key(built: Path, content: dict[s
     losses = {f"losses/{arm.trials[0]['loss']}.py" for arm in plan.arms}
     assert {"study/experiment.py", "training/loop.py", "training/penalty_path.py"} <= ran
     assert not {file for file in ran - losses if not any(Path(file).is_relative_to(own) for own in cells.CODE)}
+
+
+@pytest.mark.parametrize(("repository", "count"), [("built", 2), ("whole", 1)])
+@pytest.mark.parametrize("in_portions", ["a store"], indirect=True)
+def test_a_node_computes_the_same_cells_from_the_files_that_cells_name(
+    repository: str, count: int, request: pytest.FixtureRequest, in_portions: Callable[[], None]
+) -> None:
+    root = request.getfixturevalue(repository)
+    content = config.load(root)
+    plan = arms.parse(TEXT.partition("  full_batch")[0], content)  # which a whole network cannot have
+    jobs = study.prepare(root, content, plan).jobs["stochastic"][:count]
+    for job in jobs:
+        assert cells.work(job).fault is None
+    expected = [cells.read(job.path) for job in jobs]
+    shutil.rmtree(jobs[0].path.parent)
+    in_portions()
+    found = list(pool.choose(root, 1)[0](cells.work, jobs))
+    assert [(done.job, done.fault) for done in found] == [(job, None) for job in reversed(jobs)]
+    node = Path.cwd()
+    assert (node / tiles.path("train")).exists()
+    assert not (node / tiles.path("test")).exists()
+    assert any(node.rglob("*.tar")) == (repository == "whole")
+    for job, one in zip(jobs, expected, strict=True):
+        again = cells.read(job.path)
+        assert one is not None
+        assert again is not None
+        np.testing.assert_allclose(again.variants["raw"].probs, one.variants["raw"].probs, atol=1e-6)
+
+
+def test_why_a_cell_failed_on_a_node_is_said_here(
+    built: Path, content: dict[str, Any], in_portions: Callable[[], None]
+) -> None:
+    job = study.prepare(built, content, arms.parse(TEXT, content)).jobs["stochastic"][0]
+    in_portions()
+    assert list(pool.choose(built, 1)[0](_fails, [job])) == [cells.Done(job, "it diverged")]
+    assert not job.path.exists()
+
+
+def _fails(job: cells.Job) -> cells.Done:
+    return cells.Done(job, "it diverged")

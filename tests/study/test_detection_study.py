@@ -22,7 +22,7 @@ from counterpoise.config import InputError
 from counterpoise.dataset import box_examples, inputs
 from counterpoise.detection import box_losses, building, detectors
 from counterpoise.stages import embed, ingest, oversample, split, tile, train
-from counterpoise.study import arms, cells, comparison, dvc_lock, page, results, study, summary, tasks, verdicts
+from counterpoise.study import arms, cells, comparison, dvc_lock, page, pool, results, study, summary, tasks, verdicts
 from counterpoise.study import experiment as whole_experiment
 from counterpoise.study.cells import Done, Job
 from counterpoise.study.detection import cells as box_cells
@@ -178,6 +178,23 @@ def test_no_fold_pastes_objects_of_another(built: Path, studied: Summary, monkey
     monkeypatch.setattr(box_examples, "collect", noted)
     assert box_cells.work(job).fault is None
     assert asked == [{image_id for image_id, name in job.cell.split_of.items() if name == "train"}]
+
+
+@pytest.mark.parametrize("in_portions", ["a store"], indirect=True)
+def test_a_node_computes_the_same_cell_from_the_files_that_it_names(
+    built: Path, studied: Summary, monkeypatch: pytest.MonkeyPatch, in_portions: Callable[[], None]
+) -> None:
+    content = config.load(built)
+    job = study.prepare(built, content, arms.parse(TEXT, content)).jobs["plain"][0]
+    expected = box_cells.read(job.path)
+    job.path.unlink()
+    monkeypatch.setattr(maps, "compute", None)  # maps are stored
+    in_portions()
+    assert [done.fault for done in pool.choose(built, 1)[0](box_cells.work, [job])] == [None]
+    found = box_cells.read(job.path)
+    assert expected is not None
+    assert found is not None
+    np.testing.assert_allclose(found.prob, expected.prob, atol=1e-6)
 
 
 def test_the_code_that_decides_a_cell_is_in_its_key(built: Path, studied: Summary) -> None:

@@ -70,6 +70,11 @@ class Tiles:
         """Where the table lies."""
         return self.folder / INDEX
 
+    @property
+    def shards(self) -> list[Path]:
+        """Where the tiles of these rows lie."""
+        return [self.folder / shard for shard in self.table["shard"].unique()]
+
     def load(self, row: int) -> bytes:
         """Read the encoded bytes of the tile in row `row` of the table.
 

@@ -11,9 +11,8 @@ import pickle
 import socket
 import sys
 import uuid
-from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +20,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from counterpoise.config import InputError
-from counterpoise.engine import ray_worker
+from counterpoise.engine import ray_worker, store
 from counterpoise.engine.work import VARIABLE, Function, Work
 
 R = TypeVar("R")
@@ -37,37 +36,52 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0
 
 
 def spread(
-    root: Path, function: Function[Any, R], *, portion: int, on_gpu: bool, ahead: int | None, label: str
+    root: Path,
+    function: Function[Any, R],
+    *,
+    portion: int,
+    reads: Callable[[Any], Iterable[Path]],
+    on_gpu: bool,
+    every: bool,
+    label: str,
 ) -> Function[Any, R]:
     """Return a function that lets the cluster do some work; arguments as those of `engine.spread.spread`.
 
     Raises:
-        InputError: Ray is not installed, or the cluster does not answer.
+        InputError: Ray is not installed, the cluster does not answer, or the store cannot be used.
     """
+    kept = store.of_environment()
     connect()
-    key, pickled = uuid.uuid4().hex, pickle.dumps(function)
+    key, pickled = uuid.uuid4().hex, ray_worker.pickled(function, root)
     main = getattr(sys.modules["__main__"].__spec__, "name", "__main__")
+
+    def packed(work: Work) -> bytes:
+        return ray_worker.pickled((work, kept.put(root, reads(work)) if kept else []), root)
 
     def run(work: Work) -> Iterator[R]:
         cpus, gpus, at_a_time = shares(on_gpu)
         begins = range(0, max(1, len(work)), portion)  # no work is one portion, whose results may have a shape
-        portions = (pickle.dumps(work[begin : begin + portion]) for begin in begins)
+        portions = (packed(work[begin : begin + portion]) for begin in begins)
         with (
-            _token(root) as token,
+            nullcontext("") if kept else _token(root) as token,
             tqdm(total=len(begins), desc=label, unit="task", delay=1, mininterval=1, disable=not label) as progress,
         ):
             versions = ray_worker.versions()
-            setup = ray_worker.Setup((key, pickled), str(root.absolute()), token, main, versions, cpus)
+            url = kept.url if kept else ""
+            setup = ray_worker.Setup((key, pickled), str(root.absolute()), token, url, main, versions, cpus)
             needs = {"num_cpus": cpus, "num_gpus": gpus}
-            for parcels in _in_order(setup, portions, ahead or 2 * at_a_time, needs):
+            most = len(begins) if every else 2 * at_a_time
+            for parcels in _tasks(setup, portions, most, needs, in_order=not every):
                 yield from _results(parcels)
                 progress.update()
 
     return run
 
 
-def _in_order(setup: ray_worker.Setup, portions: Iterable[bytes], most: int, needs: dict[str, int]) -> Iterator[Any]:
-    """Run a task for each portion, and yield their parcels, task by task, in order."""
+def _tasks(
+    setup: ray_worker.Setup, portions: Iterable[bytes], most: int, needs: dict[str, int], *, in_order: bool
+) -> Iterator[Any]:
+    """Run a task for each portion, and yield their parcels, task by task, in order or the first that is there."""
     import ray
 
     options = {
@@ -79,16 +93,20 @@ def _in_order(setup: ray_worker.Setup, portions: Iterable[bytes], most: int, nee
         "_generator_backpressure_num_objects": PARCELS,
     }
     task, shared = ray.remote(**options)(_task()), ray.put(setup)
-    waiting: deque[Any] = deque()
+    waiting: list[Any] = []
+
+    def taken() -> Iterator[Any]:
+        one = waiting[0] if in_order else ray.wait(waiting, fetch_local=False)[0][0]
+        yield one
+        waiting.remove(one)
+
     try:
         for portion in portions:
             if len(waiting) >= most:
-                yield waiting[0]
-                waiting.popleft()
+                yield from taken()
             waiting.append(task.remote(shared, portion))
         while waiting:
-            yield waiting[0]
-            waiting.popleft()
+            yield from taken()
     finally:
         for begun in waiting:
             with suppress(Exception):  # the cluster may be gone

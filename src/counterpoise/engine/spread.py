@@ -6,6 +6,7 @@ The environment variable `COUNTERPOISE_ENGINE` chooses. It is no parameter, sinc
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,28 +33,31 @@ def spread(
     function: Function[Any, R_co],
     *,
     portion: int,
+    reads: Callable[[Any], Iterable[Path]],
     on_gpu: bool = False,
-    ahead: int | None = None,
+    every: bool = False,
     label: str = "",
 ) -> Function[Any, R_co]:
     """Let the chosen engine run a function: the function itself on this machine, or one that asks the cluster.
 
     Args:
-        root: The repository. All nodes see it under the same path.
+        root: The repository. All nodes see it under the same path, or there is a store.
         function: Can be pickled. What it keeps on its first call in a process is there on the next one.
         portion: How much of the work is a task of the cluster.
+        reads: Lists the files of the repository that a portion reads, which nodes fetch where there is a store.
         on_gpu: Whether it computes on a GPU where the cluster has one.
-        ahead: How many tasks begin before the results of the first are taken; by default two for each that can run.
+        every: Whether all tasks begin at once, and results come when they are there; otherwise they come in order, and
+            a few tasks are ahead of the one whose results are taken.
         label: Text of a progress bar of the cluster; empty where the caller shows one.
 
     Raises:
-        InputError: There is no such engine, or the cluster does not answer.
+        InputError: There is no such engine, the cluster does not answer, or the store cannot be used.
     """
     if name() == "local":
         return function
     from counterpoise.engine import ray  # imports the package of this name, an extra
 
-    return ray.spread(root, function, portion=portion, on_gpu=on_gpu, ahead=ahead, label=label)
+    return ray.spread(root, function, portion=portion, reads=reads, on_gpu=on_gpu, every=every, label=label)
 
 
 def cpus() -> int:

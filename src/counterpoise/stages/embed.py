@@ -123,11 +123,17 @@ def main(root: Path, params: Params) -> None:
         return
     from counterpoise.engine import unfinished
     from counterpoise.engine.spread import spread
+    from counterpoise.networks import pretrained
 
     with alone(root, "embed"):
         frozen, on_gpu = Frozen(params), params.model.device in ("auto", "cuda")
-        (where,) = spread(root, frozen.described, portion=1, on_gpu=on_gpu)([None])
-        rows = spread(root, frozen.rows, portion=PORTION, on_gpu=on_gpu)
+        weights = root / pretrained.path(params.model.weights)
+        (where,) = spread(root, frozen.described, portion=1, reads=lambda _: [weights], on_gpu=on_gpu)([None])
+
+        def reads(work: Batches) -> list[Path]:
+            return [weights, *work.inputs.tiles.shards]
+
+        rows = spread(root, frozen.rows, portion=PORTION, reads=reads, on_gpu=on_gpu)
         for split in splits.NAMES:
             features.write(root, split, _embed(root, split, rows, params, where))
         unfinished.remove_all(root, "embed")

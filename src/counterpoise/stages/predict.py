@@ -245,6 +245,10 @@ class Members:
             return [building.rebuild(self.card, own) for own in weights]
         return [rebuild(self.card, own) for own in weights]
 
+    def files(self, part: tiles.Tiles) -> list[Path]:
+        """List the files that are read for tiles: the model, and their shards."""
+        return [*(self.root / model.FOLDER).iterdir(), *part.shards]
+
     def logits(self, part: tiles.Tiles, stored: features.Features | None = None) -> Iterator[NDArray[np.float32]]:
         """Yield the logits of all tiles."""
         assert isinstance(self.card, model.Card)
@@ -278,7 +282,8 @@ def main(root: Path, params: Params) -> None:
 def _spread(members: Members, function: Callable[[tiles.Tiles], Iterator[T]], part: tiles.Tiles) -> Iterator[T]:
     """Let the engine compute a method of the members for tiles."""
     size, on_gpu = PORTION * members.params.predict.batch_size, members.params.model.device in ("auto", "cuda")
-    return spread(members.root, function, portion=size, on_gpu=on_gpu, label=f"predict {part.folder.name}")(part)
+    label = f"predict {part.folder.name}"
+    return spread(members.root, function, portion=size, reads=members.files, on_gpu=on_gpu, label=label)(part)
 
 
 def _classify(root: Path, card: model.Card, members: Members, params: Predict) -> None:

@@ -304,6 +304,11 @@ def cut_all(
     yield from in_order.run(jobs, cpus.available(), LIMIT_BYTES)
 
 
+def _files(root: Path, pictures: Sequence[Sequence[pd.Series]]) -> Iterator[Path]:
+    """List the files of pictures."""
+    return (root / rows[0]["path"] for rows in pictures)
+
+
 def write_split(
     root: Path, split: str, table: pd.DataFrame, found: pd.DataFrame, params: Tile, shown: images.Pixels
 ) -> None:
@@ -323,7 +328,7 @@ def write_split(
     for _, row in table.iterrows():
         pictures.setdefault(scene_of(row), []).append(row)
     scene_ids = {str(row["image_id"]): scene_id for scene_id, rows in pictures.items() for row in rows}
-    cut_in_order = spread(root, partial(cut_all, root, params, shown), portion=PORTION)
+    cut_in_order = spread(root, partial(cut_all, root, params, shown), portion=PORTION, reads=partial(_files, root))
     progress = tqdm(total=len(pictures), desc=f"tile {split}", unit="image", delay=1, mininterval=1)
     of_image, box_rows, last = by_image(found), [], None
     with tiles.writing(root, split) as append, progress:

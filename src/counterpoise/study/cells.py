@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise import labels, storage
-from counterpoise.artifacts import classes, clusters, features, tiles
+from counterpoise.artifacts import classes, clusters, features, positive, tiles
 from counterpoise.config import InputError
 from counterpoise.engine.threads import one_thread
 from counterpoise.evaluation.scores import Variant
+from counterpoise.networks import pretrained
 from counterpoise.study import experiment, figures, keys, shuffle_split
 from counterpoise.study.experiment import Data
 
@@ -156,6 +157,19 @@ def attempt(job: Job, run: Callable[[], None]) -> Done:
 def data(root: Path, names: tuple[str, ...]) -> Data:
     """Read some splits of a repository, once in a process; no file of another split is read."""
     return experiment.read(root, names)
+
+
+def files(job: Job) -> Iterator[Path]:
+    """List the files of the repository that a cell may read."""
+    model = job.cell.content["model"]
+    for name in (classes.PATH, classes.SUMS, clusters.PATH, clusters.SUMS, positive.PATH):
+        yield job.root / name
+    yield job.root / pretrained.path(model["weights"])
+    for split in job.names:
+        yield from (job.root / features.path(split)).iterdir()
+        index = job.root / tiles.path(split) / tiles.INDEX
+        yield from (index, job.root / tiles.sums_path(split))
+        yield from tiles.read(job.root, split).shards if model["freeze"] != "backbone" else ()
 
 
 def write(path: Path, tested: Tested) -> None:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from counterpoise import storage
 from counterpoise.config import InputError
 from counterpoise.engine import spread
-
-if TYPE_CHECKING:
-    from counterpoise.study.cells import Done, Engine, Job
+from counterpoise.study import tasks
+from counterpoise.study.cells import Done, Engine, Job
 
 
 def choose(root: Path, jobs: int) -> tuple[Engine, int]:
@@ -38,9 +39,21 @@ def choose(root: Path, jobs: int) -> tuple[Engine, int]:
 
 
 def _in_cluster(root: Path, function: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
-    """Compute each cell as a task; all begin as soon as there is room, so that a long one delays no other."""
-    on_gpu = any(_needs_gpu(job) for job in jobs)
-    return spread.spread(root, partial(_each, function), portion=1, on_gpu=on_gpu, ahead=len(jobs))(list(jobs))
+    """Compute each cell as a task, and write what it found here once it has ended, since nodes write nothing."""
+    on_gpu, job_of = any(_needs_gpu(job) for job in jobs), {job.path.name: job for job in jobs}
+    found = spread.spread(root, partial(_each, function), portion=1, reads=_files, on_gpu=on_gpu, every=True)
+    for name, fault, content in found(list(jobs)):
+        job = job_of[name]
+        if content is not None:
+            with storage.replacing(job.path) as temporary:
+                temporary.write_bytes(content)
+        yield Done(job, fault)
+
+
+def _files(jobs: Sequence[Job]) -> Iterator[Path]:
+    """List what cells read."""
+    for job in jobs:
+        yield from tasks.find(job.cell.content["task"]).files(job)
 
 
 def _needs_gpu(job: Job) -> bool:
@@ -49,8 +62,13 @@ def _needs_gpu(job: Job) -> bool:
     return bool(model["device"] == "cuda" or (model["device"] == "auto" and model["freeze"] != "backbone"))
 
 
-def _each(function: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
-    return map(function, jobs)
+def _each(function: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[tuple[str, str | None, bytes | None]]:
+    """Yield, for each cell, the name of its file, why it failed, and what the file holds if it did not."""
+    for job in jobs:
+        with tempfile.TemporaryDirectory() as folder:
+            own = replace(job, path=Path(folder) / job.path.name)
+            fault = function(own).fault
+            yield own.path.name, fault, own.path.read_bytes() if fault is None else None
 
 
 def in_processes(count: int) -> Engine:

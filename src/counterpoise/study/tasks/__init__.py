@@ -90,6 +90,9 @@ class StudiedTask(Protocol):
     def work(self, job: Job) -> Done:
         """Compute a cell and keep it, in any process."""
 
+    def files(self, job: Job) -> Iterator[Path]:
+        """List the files of the repository that a cell may read, as `work` does."""
+
     def read(self, path: Path) -> Any:  # noqa: ANN401 - its own kind
         """Read what a cell found; `None` if it is not there or damaged."""
 

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterpoise import labels
+from counterpoise.artifacts import boxes as boxes_file
 from counterpoise.artifacts import tiles
 from counterpoise.config import InputError, suggest
 from counterpoise.stages import check
 from counterpoise.study import cells as of_labels
 from counterpoise.study.cells import Job
-from counterpoise.study.detection import experiment, figures
+from counterpoise.study.detection import experiment, figures, maps
 from counterpoise.study.detection.cells import Tested
 from counterpoise.study.detection.cells import key as key
 from counterpoise.study.detection.cells import read as read
@@ -98,6 +99,15 @@ def prepare(jobs: Sequence[Job]) -> None:
     for job in jobs:
         scenes = experiment.read(job.root, job.names)
         experiment.plain_maps(job.root, scenes, job.cell.content)
+
+
+def files(job: Job) -> Iterator[Path]:
+    """List the files that a cell may read: those that labels need, boxes, stored maps, and tiles to paste from."""
+    yield from of_labels.files(job)
+    yield from (job.root / name for name in (boxes_file.PATH, boxes_file.SUMS))
+    for split in job.names:
+        yield from (job.root / tiles.path(split)).iterdir()
+    yield from (job.root / maps.FOLDER).rglob("*")
 
 
 def value(name: str, of: Images, tested: Tested, view: str, classes: Sequence[int]) -> float:

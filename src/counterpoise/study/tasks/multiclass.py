@@ -16,6 +16,7 @@ from counterpoise.study import figures
 from counterpoise.study.cells import Job, Tested
 from counterpoise.study.cells import data as data
 from counterpoise.study.cells import digest_of_data as digest_of_data
+from counterpoise.study.cells import files as files
 from counterpoise.study.cells import key as key
 from counterpoise.study.cells import read as read
 from counterpoise.study.cells import work as work
