@@ -6,6 +6,7 @@ The environment variable `COUNTERPOISE_ENGINE` chooses. It is no parameter, sinc
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,27 @@ def spread(
     from counterpoise.engine import ray  # imports the package of this name, an extra
 
     return ray.spread(root, function, portion=portion, on_gpu=on_gpu, ahead=ahead, label=label)
+
+
+def together(root: Path, function: Callable[[], None], *, most: int, on_gpu: bool) -> None:
+    """Train one network: in this process, in those that `torchrun` started, or in several on the chosen cluster.
+
+    Args:
+        root: The repository. All nodes see it under the same path.
+        function: Can be pickled. Every process calls it; it joins the process group (`process_group.launch`), goes on
+            from its checkpoint, and lets the first process write.
+        most: How many processes may share a batch.
+        on_gpu: Whether it computes on GPUs where the cluster has them.
+
+    Raises:
+        InputError: There is no such engine, or the cluster does not answer or has no room.
+    """
+    if "RANK" in os.environ or name() == "local":
+        function()
+        return
+    from counterpoise.engine import ray_train
+
+    ray_train.together(root, function, most=most, on_gpu=on_gpu)
 
 
 def cpus() -> int:
