@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+import psutil
 import pytest
+import torch
 import yaml
 from PIL import Image
 from tests import processes, s3
 from tests.test_pipeline import ENVIRONMENT, ROOT, new_repository, run
 
 from counterpoise import config
-from counterpoise.artifacts import predictions
+from counterpoise.artifacts import decision, model, predictions, training
+from counterpoise.decision import rules
 from counterpoise.study import summary
 
 HOST = "127.0.0.2"
@@ -30,6 +35,8 @@ STORE_BYTES = 100 * 2**20
 ARMS = ("--arms", "cross_entropy,focal,over")
 RESULTS = (summary.JSON, summary.METRICS, summary.LEADERBOARD, summary.DIFFERENCES)
 LONG_S = 300.0
+TRAIN = "counterpoise.stages.train"
+AGENT = ("-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d")
 
 pytestmark = [
     pytest.mark.slow,
@@ -290,3 +297,136 @@ def test_a_node_without_room_for_what_it_fetches_is_named(
     assert f"/objects on node {HOST}: the disk is full; free some space" in done.stderr
     assert "Traceback" not in done.stderr
     assert is_up_to_date(built, "tile"), "nothing is lost"
+
+
+class Trained(NamedTuple):
+    """What a training leaves."""
+
+    history: pd.DataFrame
+    weights: dict[str, torch.Tensor]
+    decisions: np.ndarray[Any, Any]
+
+
+def trained(root: Path) -> Trained:
+    """Predict and decide on this machine, and read what the training left."""
+    for stage in ("predict", "decide"):
+        complete(root, ENVIRONMENT, f"counterpoise.stages.{stage}")
+    chosen = decision.read(root)
+    logits = np.concatenate([predictions.read(root, split).logits for split in ("val", "test")])
+    decisions = rules.decided(chosen, rules.probabilities(chosen, logits))
+    return Trained(training.read(root), model.read_weights(root), decisions)
+
+
+@pytest.fixture(scope="module")
+def by_one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
+    """Train a whole network by one process of this machine alone."""
+    root = new_repository(tmp_path_factory.mktemp("whole"))
+    network = {"backbone": "convnext_atto", "weights": "none", "freeze": "none", "device": "cpu", "dropout": 0.0}
+    schedule = {"solver": "adamw", "epochs": 16, "batch_size": 64, "monitor": "none"}
+    changed(root, {"model": {**network, "input_px": 32}, "train": schedule})
+    run(root, "dvc", "repro", "decide")
+    return root, trained(root)
+
+
+@pytest.fixture
+def untrained(by_one: tuple[Path, Trained]) -> Path:
+    """The repository without its model."""
+    for folder in ("models/model", "results/train"):
+        shutil.rmtree(by_one[0] / folder, ignore_errors=True)
+    return by_one[0]
+
+
+def is_as_by_one_process(root: Path, alone: Trained) -> None:
+    """Compare; the batch norm of the head sees each process's own half of a batch, and all else agrees."""
+    assert not list(root.glob(".checkpoints/train-*"))
+    found = trained(root)
+    for name, tolerance in (("train/loss", 0.1), ("val/loss", 0.02)):
+        np.testing.assert_allclose(found.history[name], alone.history[name], atol=tolerance)
+    for name, own in alone.weights.items():
+        if "running" not in name:
+            np.testing.assert_allclose(found.weights[name], own, atol=0.01, err_msg=name)
+    np.testing.assert_array_equal(found.decisions, alone.decisions)
+
+
+def epochs(root: Path) -> list[dict[str, float]]:
+    """Read the epochs of a training that was interrupted."""
+    (path,) = root.glob(".checkpoints/train-*/state.pt")
+    history: list[dict[str, float]] = torch.load(path, weights_only=True)["history"]
+    return history
+
+
+def has_begun(root: Path) -> bool:
+    return bool(list(root.glob(".checkpoints/train-*/state.pt")))
+
+
+def went_on(root: Path, before: list[dict[str, float]]) -> None:
+    """Check that what was trained before was not trained again: by another number of processes, it would differ."""
+    after = training.read(root).to_dict("records")
+    assert 0 < len(before) < len(after), "nothing was left to train"
+    for old, new in zip(before, after, strict=False):
+        assert {name: new[name] for name in old} == old
+
+
+@pytest.mark.parametrize("kills", [False, True])
+def test_a_network_trained_on_two_nodes_is_that_of_one_process(
+    kills: bool, untrained: Path, by_one: tuple[Path, Trained], cluster: Any, second: Any, on_ray: dict[str, str]
+) -> None:
+    driver = begin(untrained, on_ray, TRAIN)
+    before = []
+    if kills:
+        wait_for(lambda: has_begun(untrained), driver)
+        workers = psutil.Process(second.all_processes["raylet"][0].process.pid).children(recursive=True)
+        cluster.remove_node(second, allow_graceful=False)
+        for worker in workers:  # at once, as when a machine loses its power
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
+        before = epochs(untrained)
+    done = driver.wait(LONG_S)
+    assert done.returncode == 0, done.stderr
+    assert "last epoch 16 of 16" in done.stdout
+    assert ("a process of the training was lost; it goes on from its last epoch" in done.stderr) == kills
+    if kills:
+        went_on(untrained, before)
+    is_as_by_one_process(untrained, by_one[1])
+
+
+def test_training_goes_on_when_the_driver_was_killed(
+    untrained: Path, by_one: tuple[Path, Trained], second: Any, on_ray: dict[str, str]
+) -> None:
+    driver = begin(untrained, on_ray, TRAIN)
+    wait_for(lambda: has_begun(untrained), driver)
+    driver.kill()
+    driver.wait()
+    before = epochs(untrained)
+    again = processes.start("dvc", "repro", "--force", "--single-item", "train", folder=untrained, environment=on_ray)
+    done = again.wait(LONG_S)
+    assert done.returncode == 0, done.stderr
+    went_on(untrained, before)
+
+
+@pytest.mark.parametrize("kills", [False, True])
+def test_a_network_trained_by_two_agents_of_torchrun_is_that_of_one_process(
+    kills: bool, untrained: Path, by_one: tuple[Path, Trained]
+) -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{one.getsockname()[1]}"
+    command = [sys.executable, *AGENT, "--rdzv-endpoint", place, "-m", TRAIN]
+    agents = [
+        subprocess.Popen(command, cwd=untrained, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    if kills:
+        while not has_begun(untrained):
+            assert [agent.poll() for agent in agents] == [None, None]
+            time.sleep(0.05)
+        first, second = agents
+        for process in [second, *psutil.Process(second.pid).children(recursive=True)]:
+            process.kill()
+        first.communicate(timeout=LONG_S)
+        assert first.returncode == 1, "it waits for nobody"
+        before = epochs(untrained)
+        complete(untrained, ENVIRONMENT, TRAIN)
+        went_on(untrained, before)
+    said = [agent.communicate(timeout=LONG_S)[1] for agent in agents]
+    assert kills or [agent.returncode for agent in agents] == [0, 0], said
+    is_as_by_one_process(untrained, by_one[1])

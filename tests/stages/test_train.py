@@ -1224,6 +1224,30 @@ def test_of_two_processes_that_train_the_first_alone_writes(changes: dict[str, A
     halves_train_as_the_whole(tmp_path, changes, lambda folder: processes.both("-m", TRAIN, folder=folder))
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({}, 5), ({"train__batch_size": 13}, 5), ({"train__batch_size": 4}, 2), ({"loss": "auc_pairwise"}, 1)],
+)
+def test_each_process_has_two_examples_of_every_batch(
+    changes: dict[str, Any], expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 40 examples, batches of at most 13 are 4 batches of 10."""
+    content = settings(**({"model__freeze": "none", "train__batch_size": 10} | changes))
+    root = a_repository(tmp_path, content, frozen=False)
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(train, "together", lambda *_, **how: asked.update(how))
+    train.main(root, config.validate(train.Params, content))
+    assert asked == {"most": expected, "on_gpu": False}
+
+
+def test_a_head_on_stored_features_is_trained_by_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERPOISE_ENGINE", "ray")
+    content = settings(train__epochs=1)
+    root = a_repository(tmp_path, content)
+    train.main(root, config.validate(train.Params, content))
+    assert (root / model.CARD).exists()
+
+
 @pytest.mark.slow
 def test_torchrun_trains_with_two_processes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", TRAIN]

@@ -35,6 +35,9 @@ def launch(device: torch.device) -> Iterator[None]:
     Raises:
         InputError: There are more processes than GPUs, or the device does not support several processes.
     """
+    if distributed.is_initialized():  # by Ray Train, which chose the device and ends the group
+        yield
+        return
     world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if world == 1:
         yield

@@ -63,12 +63,12 @@ def spread(
         begins = range(0, max(1, len(work)), portion)  # no work is one portion, whose results may have a shape
         portions = (packed(work[begin : begin + portion]) for begin in begins)
         with (
-            nullcontext("") if kept else _token(root) as token,
+            nullcontext("") if kept else token(root) as seen,
             tqdm(total=len(begins), desc=label, unit="task", delay=1, mininterval=1, disable=not label) as progress,
         ):
             versions = ray_worker.versions()
             url = kept.url if kept else ""
-            setup = ray_worker.Setup((key, pickled), str(root.absolute()), token, url, main, versions, cpus)
+            setup = ray_worker.Setup((key, pickled), str(root.absolute()), seen, url, main, versions, cpus)
             needs = {"num_cpus": cpus, "num_gpus": gpus}
             most = len(begins) if every else 2 * at_a_time
             for parcels in _tasks(setup, portions, most, needs, in_order=not every):
@@ -195,7 +195,7 @@ def connect() -> None:
             f"address, or unset {VARIABLE} to compute on this machine alone"
         )
     try:
-        ray.init(address=address, logging_level="ERROR")
+        ray.init(address=address, logging_level="ERROR", log_to_driver=False)
     except (OSError, RuntimeError, ValueError) as error:  # what Ray raises for another version, or for no node here
         raise InputError(f"{ADDRESS} is {address!r}, but Ray cannot join: {' '.join(str(error).split())}") from error
 
@@ -215,10 +215,10 @@ def _silence(host: str, port: int) -> str | None:
 
 def cpus() -> int:
     """Count the CPUs of the cluster."""
-    return int(sum(cpus for cpus, _ in _nodes()))
+    return int(sum(cpus for cpus, _ in nodes()))
 
 
-def _nodes() -> list[tuple[float, float]]:
+def nodes() -> list[tuple[float, float]]:
     """List the CPUs and GPUs of every node."""
     import ray
 
@@ -234,18 +234,27 @@ def shares(on_gpu: bool) -> tuple[int, int, int]:
     Raises:
         InputError: The cluster has no CPUs.
     """
-    nodes = _nodes()
-    with_gpus = [(cpus, gpus) for cpus, gpus in nodes if on_gpu and gpus >= 1 and cpus >= 1]
+    found = nodes()
+    with_gpus = [(cpus, gpus) for cpus, gpus in found if on_gpu and gpus >= 1 and cpus >= 1]
     if with_gpus:
         own = max(1, min(int(cpus // gpus) for cpus, gpus in with_gpus))
         return own, 1, int(sum(min(gpus, cpus // own) for cpus, gpus in with_gpus))
-    if not (count := int(sum(cpus for cpus, _ in nodes))):
+    if not (count := int(sum(cpus for cpus, _ in found))):
         raise InputError(f"the cluster of {ADDRESS} has no CPUs for tasks; start a node with `ray start --num-cpus`")
     return 1, 0, count
 
 
+def is_here(cpus: int, gpus: int) -> bool:
+    """Say whether the node of this process has so many CPUs and GPUs."""
+    import ray
+
+    own = ray.get_runtime_context().get_node_id()
+    here = next(node["Resources"] for node in ray.nodes() if node["NodeID"] == own)
+    return bool(here.get("CPU", 0.0) >= cpus and here.get("GPU", 0.0) >= gpus)
+
+
 @contextmanager
-def _token(root: Path) -> Iterator[str]:
+def token(root: Path) -> Iterator[str]:
     """Write a file that nodes look for, to see whether they have the same folder."""
     path = root / ".checkpoints" / f"ray-{uuid.uuid4().hex}"
     path.parent.mkdir(parents=True, exist_ok=True)

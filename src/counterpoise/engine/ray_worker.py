@@ -125,27 +125,33 @@ def compute(setup: Setup, work: bytes, node: str) -> Iterator[bytes]:
     results: list[Any] = []
     size = 0
     try:
-        function = _functions.get(setup.function[0]) or _opened(setup, node)
-        portion, files = _Unpickler(work, setup).load()
-        _fetch(setup, files, node)
-        with contextlib.redirect_stderr(io.StringIO()):
+        with placed(node), contextlib.redirect_stderr(io.StringIO()):
+            function = _functions.get(setup.function[0]) or opened(setup, node)
+            portion, files = _Unpickler(work, setup).load()
+            _fetch(setup, files, node)
             for result in function(portion):
                 results.append(pickle.dumps(result, protocol=5))
                 size += len(results[-1])
                 if size >= RESULTS_BYTES:
                     yield pickle.dumps(results)
                     results, size = [], 0
-    except (InputError, ArtifactError) as error:
+    except (InputError, ArtifactError, OSError) as error:
         yield pickle.dumps(error)
-        return
-    except OSError as error:
-        error.filename = f"{error.filename or 'a file'} on node {node}"
-        yield pickle.dumps(type(error)(error.errno, error.strerror, error.filename))
         return
     yield pickle.dumps(results)
 
 
-def _opened(setup: Setup, node: str) -> Any:  # noqa: ANN401 - a function
+@contextlib.contextmanager
+def placed(node: str) -> Iterator[None]:
+    """Let an error of the operating system say on which node it happened, in a form that can be pickled."""
+    try:
+        yield
+    except OSError as error:
+        name = f"{error.filename or 'a file'} on node {node}"
+        raise type(error)(error.errno, error.strerror, name) from None
+
+
+def opened(setup: Setup, node: str) -> Any:  # noqa: ANN401 - a function
     """Check that this process computes what the driver would compute, and unpickle the function.
 
     Raises:

@@ -60,6 +60,31 @@ def spread(
     return ray.spread(root, function, portion=portion, reads=reads, on_gpu=on_gpu, every=every, label=label)
 
 
+def together(root: Path, function: Callable[[], None], *, most: int, on_gpu: bool) -> None:
+    """Train one network: in this process, in those that `torchrun` started, or in several on the chosen cluster.
+
+    Where nodes read a store instead of the repository, it trains in this process: the processes of a training write.
+
+    Args:
+        root: The repository. All nodes see it under the same path.
+        function: Can be pickled. Every process calls it; it joins the process group (`process_group.launch`), goes on
+            from its checkpoint, and lets the first process write.
+        most: How many processes may share a batch.
+        on_gpu: Whether it computes on GPUs where the cluster has them.
+
+    Raises:
+        InputError: There is no such engine, or the cluster does not answer or has no room.
+    """
+    from counterpoise.engine import store
+
+    if "RANK" in os.environ or name() == "local" or store.of_environment() is not None:
+        function()
+        return
+    from counterpoise.engine import ray_train
+
+    ray_train.together(root, function, most=most, on_gpu=on_gpu)
+
+
 def cpus() -> int:
     """Count the CPUs of the cluster.
 

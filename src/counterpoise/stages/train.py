@@ -14,16 +14,19 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from counterpoise import losses
 from counterpoise.artifacts import clusters, draws, features, model, pixels, tiles, training
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
 from counterpoise.dataset import subsampling
+from counterpoise.engine.spread import together
 from counterpoise.networks import pretrained
 from counterpoise.stages import alone, run
 from counterpoise.training.settings import Settings
@@ -66,12 +69,29 @@ def _units(root: Path, params: Params) -> NDArray[np.str_] | None:
 
 
 def main(root: Path, params: Params) -> None:
-    """Train on what earlier stages wrote; of the processes that `torchrun` started, the first one keeps others out."""
-    with alone(root, "train") if os.environ.get("RANK", "0") == "0" else nullcontext():
-        _train(root, params)
+    """Train on what earlier stages wrote. A head on stored features takes less time than starting processes would."""
+    train = partial(_train, root, params)
+    if params.model.freeze == "backbone":
+        train()
+    else:
+        together(root, train, most=_most(root, params), on_gpu=params.model.device in ("auto", "cuda"))
+
+
+def _most(root: Path, params: Params) -> int:
+    """Say how many processes can share a batch: each has two examples, for batch norm, or one compares all of them."""
+    if losses.ranks(params.loss):
+        return 1
+    count = len(draws.read(root))
+    return max(1, count // -(-count // params.train.batch_size) // 2)
 
 
 def _train(root: Path, params: Params) -> None:
+    """Train as one of the processes that were started; the first one keeps others out."""
+    with alone(root, "train") if os.environ.get("RANK", "0") == "0" else nullcontext():
+        _fit(root, params)
+
+
+def _fit(root: Path, params: Params) -> None:
     from counterpoise.engine import process_group  # imports torch, as those below do; `check` does without
     from counterpoise.networks import devices
     from counterpoise.training import checkpoints, tasks

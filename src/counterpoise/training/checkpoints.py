@@ -10,7 +10,7 @@ import torch
 import xxhash
 
 from counterpoise import storage
-from counterpoise.engine import process_group, unfinished
+from counterpoise.engine import unfinished
 
 SUM_BYTES = xxhash.xxh3_128().digest_size
 
@@ -19,12 +19,12 @@ class Checkpoint:
     """The state of one training, in a file.
 
     The file is not a DVC output, because DVC deletes outputs before it reruns a stage. Its folder is named by a hash of
-    everything that the training depends on. If inputs, parameters, code or the number of processes change, training
-    starts from the beginning.
+    everything that the training depends on. If inputs, parameters or code change, training starts from the beginning.
+    Another number of processes goes on, since all of them have the same state after an epoch.
     """
 
     def __init__(self, root: Path, parameters: object, inputs: list[Path]) -> None:
-        self.path = unfinished.place(root, "train", [parameters, process_group.count()], inputs) / "state.pt"
+        self.path = unfinished.place(root, "train", parameters, inputs) / "state.pt"
 
     def load(self) -> dict[str, Any] | None:
         """Load the last state to the CPU; `None` if there is none."""
