@@ -60,7 +60,8 @@ def file_of(dotted: str) -> Path | None:
 def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """Walk a tree, functions included, without what is imported for annotations alone."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+        if isinstance(child, ast.If) and ast.unparse(child.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            yield from (node for inner in child.orelse for node in (inner, *run_time_nodes(inner)))
             continue
         yield child
         yield from run_time_nodes(child)
@@ -340,6 +341,21 @@ def test_a_stage_depends_on_the_list_of_its_code(stage: str) -> None:
     assert not uncovered, f"neither dvc.yaml nor the list of stage {stage} has {uncovered}"
     assert not [path for path in listed if any(covers(entry, path) for entry in named) and "__init__" not in path]
     assert {path for path in listed if path.endswith(".py")} <= {short(path) for path in reached(stage)}
+
+
+def test_modules_are_found_by_name_only_where_the_list_of_code_looks_for_it() -> None:
+    """Stage `code` takes all members of a package whose `__init__.py` finds one by its name."""
+    for path in PACKAGE.rglob("*.py"):
+        calls = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+        if "import_module" in calls and path != PACKAGE / "stages" / "check.py":
+            assert path.name == "__init__.py", f"{short(path)} imports by name"
+        assert "__import__" not in path.read_text(), short(path)
+
+
+def test_what_is_no_python_lies_beside_the_code_that_reads_it() -> None:
+    others = [path for path in PACKAGE.rglob("*.*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    assert {path.suffix for path in others} <= {*code.BESIDE, ".typed"}
+    assert all(list(path.parent.glob("[!_]*.py")) for path in others if path.suffix != ".typed")
 
 
 @pytest.mark.parametrize("stage", sorted(WITHOUT_PARAMETERS))

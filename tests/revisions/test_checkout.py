@@ -94,6 +94,7 @@ def test_data_that_lie_elsewhere_outdate_no_stage_but_code_and_outputs_do(monkey
         "report": ["changed command"],
         "evaluate": [{"changed outs": {"reports/metrics.json": "modified"}}]}""",
     )
+    monkeypatch.setattr(code, "of_stages", lambda root: {})
     assert checkout.outdated_stages(Path(), {}) == ["train", "report", "evaluate"]
 
 
@@ -114,6 +115,8 @@ def test_changed_code_outdates_the_stages_that_run_it_before_dvc_knows(
     (stages / "split.py").write_text("import yaml\n")
     code._statements.cache_clear()
     assert checkout.outdated_stages(tmp_path, locked) == ["code", "split"]
+    said_by_dvc(monkeypatch, '{"split": [{"changed deps": {"results/code/split.txt": "deleted"}}]}')
+    assert checkout.outdated_stages(tmp_path, locked) == ["split"], "a clone without data, after `dvc repro code`"
 
 
 def test_parameters_keep_the_name_of_another_file(monkeypatch: pytest.MonkeyPatch) -> None:

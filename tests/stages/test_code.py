@@ -2,15 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from counterpoise import storage
+from counterpoise import config, stages, storage
 from counterpoise.artifacts import code_lists
+from counterpoise.config import InputError
 from counterpoise.stages import code
 
 FIND = "import importlib\ndef find(name):\n    return importlib.import_module(f'{__name__}.{name}')\n"
 FILES = {
     "__init__.py": '"""A package."""\n',
     "py.typed": "",
-    "notes.txt": "beside no module that runs, apart from the package itself\n",
+    "notes.txt": "for nobody that runs\n",
     "seeds.py": "import math\n",
     "stages/__init__.py": "from counterpoise import seeds\n",
     "stages/check.py": "import counterpoise.stages.train\n",
@@ -92,7 +93,7 @@ def test_a_member_that_dvc_yaml_names_is_left_out_but_not_what_it_imports(packag
 def test_templates_and_tables_beside_the_code_count_but_not_those_elsewhere(package: Path) -> None:
     assert "report/index.html.j2" in listed("report", package)
     assert "networks/outlines.json" in listed("train", package)
-    assert not {path for path in listed("train", package) if path.endswith((".css", ".typed", ".txt"))} - {"notes.txt"}
+    assert not {path for path in listed("train", package) if path.endswith((".css", ".typed", ".txt"))}
 
 
 def test_a_change_shows_in_the_lists_of_the_stages_that_run_it(package: Path, tmp_path: Path) -> None:
@@ -113,10 +114,52 @@ def test_a_change_shows_in_the_lists_of_the_stages_that_run_it(package: Path, tm
     assert set(lists()) == {"ingest", "train"}
 
 
-def test_a_mistake_in_a_file_is_shown_with_its_place(package: Path) -> None:
-    (package / "report" / "page.py").write_text("def broken(:\n")
+def test_a_mistake_in_a_file_is_said_with_its_place(package: Path, tmp_path: Path) -> None:
+    (package / "report" / "page.py").write_text("x = 1\ndef broken(:\n")
     code._statements.cache_clear()
-    with pytest.raises(SyntaxError) as caught:
-        code.run_by("report", package)
-    assert caught.value.filename == str(package / "report" / "page.py")
-    assert caught.value.lineno == 1
+    with pytest.raises(InputError, match=r"report/page\.py:2: invalid syntax; correct it"):
+        code.main(tmp_path)
+
+
+def test_a_folder_without_code_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no folder src/counterpoise in"):
+        code.main(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "runs"),
+    [
+        ("if typing.TYPE_CHECKING:\n    import counterpoise.seeds\n", False),
+        ("if TYPE_CHECKING:\n    pass\nelse:\n    import counterpoise.seeds\n", True),
+        ("if not TYPE_CHECKING:\n    import counterpoise.seeds\n", True),
+        ("for _ in ():\n    match 1:\n        case 1:\n            from .. import seeds\n", True),
+    ],
+)
+def test_what_runs_is_told_from_what_is_for_types(text: str, runs: bool, package: Path) -> None:
+    for file in ("stages/__init__.py", "stages/train.py"):
+        (package / file).write_text(text if file == "stages/train.py" else "x = 1\n")
+    code._statements.cache_clear()
+    code._imports.cache_clear()
+    assert ("seeds.py" in listed("train", package)) is runs
+
+
+def test_what_an_editor_leaves_beside_code_changes_nothing(package: Path) -> None:
+    before = listed("report", package)
+    for name in (".page.py.swp", "page.py~", "page.py.orig", ".hidden.json", "LICENSE"):
+        (package / "report" / name).touch()
+    assert listed("report", package) == before
+
+
+def test_a_stage_whose_code_is_not_that_of_its_list_stops_before_it_runs(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code.main(tmp_path)
+    assert code_lists.changed(tmp_path, "report") == []
+    assert code_lists.changed(tmp_path, "check") == [], "it has no list"
+    (package / "report" / "page.py").write_text("x = 2\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [str(package / "stages" / "report.py")])
+    with pytest.raises(SystemExit, match=r"src/counterpoise/report/page.py is not as in results/code/report.txt"):
+        stages.run(lambda *_: pytest.fail("it ran"), config.Section)
+    (package / "report" / "page.py").unlink()
+    assert code_lists.changed(tmp_path, "report") == ["src/counterpoise/report/page.py"]

@@ -1,4 +1,4 @@
-"""`results/code/`: the files of code that each stage runs, with their checksums. Only DVC reads it."""
+"""`results/code/`: the files of code that each stage runs, with their checksums."""
 
 from __future__ import annotations
 
@@ -34,4 +34,21 @@ def write(root: Path, listed: Mapping[str, Sequence[Path]]) -> None:
     """
     with storage.replacing(root / FOLDER, folder=True) as folder:
         for stage, files in listed.items():
-            (folder / Path(path(stage)).name).write_text(text(root, files), encoding="utf-8")
+            (folder / Path(path(stage)).name).write_text(text(root, files), encoding="utf-8", newline="\n")
+
+
+def changed(root: Path, stage: str) -> list[str]:
+    """List files that are not as in the list of a stage; none where there is no list.
+
+    Args:
+        root: The repository.
+        stage: Name of the stage.
+    """
+    own = root / path(stage)
+    lines = own.read_text(encoding="utf-8").splitlines() if own.is_file() else []
+    listed = {name: checksum for checksum, _, name in (line.partition("  ") for line in lines)}
+    return [
+        name
+        for name, checksum in listed.items()
+        if not (root / name).is_file() or storage.checksum_of(root / name) != checksum
+    ]

@@ -156,13 +156,9 @@ def outdated_stages(root: Path, locked: Mapping[str, str]) -> list[str]:
     """
     states: Mapping[str, list[Any]] = _dvc(root, "status", "--json", "dvc.yaml")
     found = [stage.rpartition(":")[2] for stage, state in states.items() if any(map(_is_a_change, state))]
-    if "code" in found:  # DVC does not know which stages this concerns before it has run
-        lists = {stage: code_lists.text(root, files) for stage, files in code.of_stages(root).items()}
-        found += [
-            stage
-            for stage, text in lists.items()
-            if stage not in found and md5(text) != locked.get(code_lists.path(stage))
-        ]
+    for stage, files in code.of_stages(root).items():  # of which DVC knows nothing before stage `code` has run
+        if stage not in found and md5(code_lists.text(root, files)) != locked.get(code_lists.path(stage)):
+            found.append(stage)
     return found
 
 

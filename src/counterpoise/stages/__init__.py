@@ -27,6 +27,7 @@ if sys.argv[:1] == ["-m"]:  # Python is looking for a stage, whose imports take 
     sys.excepthook = _hook
 
 from counterpoise import config, storage  # noqa: E402 - Ctrl-C may come while they are imported
+from counterpoise.artifacts import code_lists  # noqa: E402
 
 P = TypeVar("P", bound=config.Section)
 
@@ -47,8 +48,17 @@ SHOWN = 6
 
 
 def run(main: Callable[[Path, P], None], params: type[P]) -> None:
-    """Run a stage in the current folder; see `ending_in_words`."""
+    """Run a stage in the current folder; see `ending_in_words`.
+
+    DVC records the list of a stage's code beside its results, so that both must belong together.
+    """
     with ending_in_words():
+        stage = Path(sys.argv[0]).stem
+        if changed := code_lists.changed(Path.cwd(), stage):
+            raise config.InputError(
+                f"{changed[0]} is not as in {code_lists.path(stage)}, by which DVC tells which code {stage!r} ran; "
+                "run `dvc repro code` first, or plain `dvc repro`"
+            )
         main(Path.cwd(), config.read(Path.cwd(), params))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from counterpoise import stages
 from counterpoise.artifacts import code_lists
+from counterpoise.config import InputError
 
 PACKAGE = "src/counterpoise"
 ALL = ("check", "code")
@@ -20,6 +21,9 @@ ALL = ("check", "code")
 NAMED = {"ingest": "sources", "train": "losses"}
 """Stage -> an open set of which it runs one member. `dvc.yaml` names this file, by the parameter that chooses it."""
 
+BESIDE = (".css", ".j2", ".js", ".json", ".yaml")
+"""Endings of files beside code that it reads."""
+FOR_TYPES = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 PARTS = ("body", "orelse", "handlers", "finalbody", "cases")
 """Fields of a statement in which others lie."""
 
@@ -45,8 +49,8 @@ def run_by(stage: str, package: Path) -> list[Path]:
             waiting += [*_imports(path, package), *_members(path)]
     if stage in NAMED:
         found -= {*_members(package / NAMED[stage] / "__init__.py")} - imported
-    beside = {file for folder in {path.parent for path in found} for file in folder.glob("*.*")}
-    return sorted(found | {file for file in beside if file.is_file() and file.suffix not in (".py", ".typed")})
+    beside = {file for folder in {path.parent for path in found} for file in folder.iterdir()}
+    return sorted(found | {file for file in beside if file.suffix in BESIDE and not file.name.startswith(".")})
 
 
 @cache
@@ -56,7 +60,9 @@ def _statements(path: Path) -> list[ast.AST]:
     found = []
     while waiting:
         node = waiting.pop()
-        if not (isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in FOR_TYPES:
+            waiting += node.orelse
+        else:
             found.append(node)
             waiting += [inner for part in PARTS for inner in getattr(node, part, [])]
     return found
@@ -89,7 +95,7 @@ def _names(path: Path, package: Path) -> Iterator[str]:
 
 def _is_a_docstring(path: Path) -> bool:
     """Say whether a file has no code: what it holds then changes nothing."""
-    return all(isinstance(node, ast.Expr) for node in _statements(path))
+    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in _statements(path))
 
 
 @cache
@@ -105,10 +111,18 @@ def of_stages(root: Path) -> dict[str, list[Path]]:
 
     Args:
         root: The repository.
+
+    Raises:
+        InputError: The code is not there, or a file of it cannot be parsed.
     """
     package = root / PACKAGE
+    if not package.is_dir():
+        raise InputError(f"there is no folder {PACKAGE} in {root}; run `dvc repro` at the top of the repository")
     names = {path.stem for path in (package / "stages").glob("*.py")} - {"__init__", *ALL}
-    return {name: run_by(name, package) for name in sorted(names)}
+    try:
+        return {name: run_by(name, package) for name in sorted(names)}
+    except SyntaxError as error:
+        raise InputError(f"{error.filename}:{error.lineno}: {error.msg}; correct it, and run `dvc repro`") from error
 
 
 def main(root: Path) -> None:
