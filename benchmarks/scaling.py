@@ -5,9 +5,10 @@
 
 The images are generated: 128 x 128 px, JPEG, one in twenty of a rare class. The parameters are those of `params.yaml`:
 EfficientNet-Lite0, frozen, at 160 px, and a linear head. Each stage runs in a process of its own, on a GPU if there is
-one. Memory is the peak of all its processes together, looked at five times a second. Disk is what its outputs take. CPU
-seconds are those of all its processes. On a machine that others use as well they say more than seconds: `--by cpu_s`
-computes with them, and then a machine of the estimate is one CPU.
+one. Memory is the peak of all its processes together, looked at five times a second; on Linux their proportional set
+size, in which a shared page counts once. Disk is what its outputs take. CPU seconds are those of all its processes. On
+a machine that others use as well they say more than seconds: `--by cpu_s` computes with them, and then a machine of the
+estimate is one CPU.
 
 The exponent e of a stage is the slope of log(seconds) on log(images), by least squares. A straight line through its
 seconds, also by least squares, has the slope b, at least 0. The largest number of images measured, n, took s seconds; N
@@ -230,8 +231,8 @@ def main() -> None:
         "--hours", type=float, default=24.0, help="most hours of the stages that are spread (default: 24)"
     )
     parser.add_argument("--by", choices=TIMES, default="seconds", help="times to compute with (default: seconds)")
-    parser.add_argument("--memory-gib", type=float, default=64.0, help="memory of a machine (default: 64)")
-    parser.add_argument("--price", type=float, default=0.1, help="of an hour of a machine like this one (default: 0.1)")
+    parser.add_argument("--memory-gib", type=float, default=64.0, help="memory of a machine (default: 64, assumed)")
+    parser.add_argument("--price", type=float, default=0.1, help="of an hour of a machine (default: 0.1, assumed)")
     arguments = parser.parse_args()
     rows = read(arguments.csv)
     for count in arguments.counts:
