@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import resource
 import sys
 import tempfile
@@ -160,7 +161,7 @@ def exponent(images: Sequence[int], values: Sequence[float]) -> float:
 def expected(images: Sequence[int], values: Sequence[float], count: float, power: float = 1.0) -> float:
     """Continue the values of the images, in ascending order, beyond the last one; see the formula at the top."""
     slope = max(0.0, float(np.polyfit(images, values, 1)[0]))
-    return values[-1] + slope * (count - images[-1]) * (count / images[-1]) ** max(0.0, power - 1)
+    return values[-1] + slope * (count - images[-1]) * math.pow(count / images[-1], max(0.0, power - 1))
 
 
 def by_stage(rows: Sequence[Measured]) -> dict[str, list[Measured]]:

@@ -119,6 +119,22 @@ def test_changed_code_outdates_the_stages_that_run_it_before_dvc_knows(
     assert checkout.outdated_stages(tmp_path, locked) == ["split"], "a clone without data, after `dvc repro code`"
 
 
+def test_a_folder_that_only_another_cache_holds_is_missing_with_the_reason(repository: Path, tmp_path: Path) -> None:
+    """As in a clone without data: DVC knows the hash of the folder, and not what is in it."""
+    (repository / ".dvc").mkdir()
+    (repository / "boxes.dvc").write_text(
+        "outs:\n- md5: 0123456789abcdef0123456789abcdef.dir\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: boxes\n"
+    )
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "boxes")
+    missing = checkout.fetch(
+        repository, git(repository, "rev-parse", "HEAD"), tmp_path / "copy", ["boxes", "params.yaml"]
+    )
+    assert list(missing) == ["boxes"]
+    assert "boxes" in missing["boxes"]
+    assert (tmp_path / "copy" / "params.yaml").read_text() == "seed: 1\n"
+
+
 def test_parameters_keep_the_name_of_another_file(monkeypatch: pytest.MonkeyPatch) -> None:
     said_by_dvc(
         monkeypatch,

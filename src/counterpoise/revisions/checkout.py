@@ -83,6 +83,7 @@ def fetch(root: Path, commit: str | None, folder: Path, paths: Iterable[str]) ->
         raise InputError(f"{root} is no DVC repository: it has no folder .dvc; run from the top of one, or `dvc init`")
     import dvc.api
     from dvc.exceptions import DvcException
+    from dvc_data.index.index import DataIndexError
 
     try:
         files = dvc.api.DVCFileSystem(str(root), rev=commit)
@@ -94,7 +95,7 @@ def fetch(root: Path, commit: str | None, folder: Path, paths: Iterable[str]) ->
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             files.get(path, str(target), recursive=True)
-        except (DvcException, OSError) as error:
+        except (DvcException, DataIndexError, OSError) as error:  # of a file, of a folder, of what git keeps
             missing[path] = _cut(error)
     return missing
 
