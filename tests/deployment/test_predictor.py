@@ -285,18 +285,18 @@ def test_a_folder_is_predicted_file_by_file_and_the_exit_code_tells_of_a_bad_one
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()[::2]] == sorted(
         f"there/{name}" for name in SIZES
     )
-    (tmp_path / "there" / "notes.txt").write_text("text")
+    (tmp_path / "there" / "notes.png").write_text("text")
     with pytest.raises(SystemExit, match="1 of 3 images cannot be read"):
         cli.main(["predict", "there", "--top", "1"])
     lines = capsys.readouterr().out.splitlines()
-    assert "ERROR there/notes.txt: not an image" in "\n".join(lines)
+    assert "ERROR there/notes.png: not an image" in "\n".join(lines)
     assert len(lines) == 2 * len(SIZES) + 1
     with pytest.raises(SystemExit, match="1 of 3 images cannot be read"):
         cli.main(["predict", "there", "--logits", "data/unlabelled/there.parquet"])
     assert "raw logits of 2 images" in capsys.readouterr().out
     assert len(unlabelled.read(tmp_path, unlabelled.FOLDER).image_ids) == 2
     with pytest.raises(SystemExit, match=r"none of 1 images can be read; other\.parquet is not written"):
-        cli.main(["predict", "there/notes.txt", "--logits", "other.parquet"])
+        cli.main(["predict", "there/notes.png", "--logits", "other.parquet"])
     assert not (tmp_path / "other.parquet").exists()
 
 

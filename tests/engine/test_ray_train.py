@@ -6,6 +6,7 @@
 import errno
 import pickle
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -185,7 +186,12 @@ def test_another_version_is_named_before_anything_is_trained(setup: ray_worker.S
 def test_what_is_printed_meanwhile_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     token = tmp_path / "token"
     token.touch()
-    assert ray_train._watched(lambda: token.write_text("epoch 1 ä", encoding="utf-8"), token) == 9
+
+    def fit() -> int:
+        time.sleep(0.6)
+        return token.write_text("epoch 1 ä", encoding="utf-8")
+
+    assert ray_train._watched(fit, token) == 9
     assert capsys.readouterr().err == "epoch 1 ä"
     with pytest.raises(InputError, match="in words"):
         ray_train._watched(partial(fail, InputError("in words")), token)
