@@ -206,10 +206,10 @@ def print_estimate(rows: Sequence[Measured], wanted: argparse.Namespace) -> None
         print(f"| {stage} | {hours[stage]:,.1f} | {memory[stage]:,.1f} |")
     print(
         f"\n{' and '.join(SPREAD)} take {spread:,.1f} hours of one machine, or {spread / machines:.1f} hours of "
-        f"{machines}; the other stages take {alone:,.1f} hours of one. All take {spread / machines + alone:,.1f} hours "
-        f"with {machines} machines, and {spread + alone:,.0f} machine hours, which cost "
-        f"{(spread + alone) * wanted.price:,.0f} at {wanted.price:g} an hour. Artifacts take {disk:,.2f} TiB, beside "
-        "the images."
+        f"{machines}, the fewest that take at most {wanted.hours:g}; the other stages take {alone:,.1f} hours of one. "
+        f"All take {spread / machines + alone:,.1f} hours with {machines} machines, and {spread + alone:,.0f} machine "
+        f"hours, which cost {(spread + alone) * wanted.price:,.0f} at {wanted.price:g} an hour. Artifacts take "
+        f"{disk:,.2f} TiB, beside the images."
     )
     limit = wanted.memory_gib
     breaks = {

@@ -20,7 +20,7 @@ import counterpoise.report.tasks
 import counterpoise.tasks
 import counterpoise.training.tasks
 from counterpoise import storage
-from counterpoise.engine import ray, ray_worker
+from counterpoise.engine import ray_cluster, ray_tasks, ray_worker
 from counterpoise.engine.store import Store
 from counterpoise.engine.work import VARIABLE
 
@@ -117,13 +117,13 @@ def in_portions(
         def run(work: Any) -> Iterator[Any]:
             (root / ".token").touch()
             where = ("", kept.url) if kept else (".token", "")
-            setup = ray_worker.Setup((name, sent), str(root), *where, "__main__", ray_worker.versions(), 1)
+            setup = ray_worker.Setup((name, sent), str(root), *where, "__main__", 1)
             begins = range(0, max(1, len(work)), size := min(portion, 2))
             for begin in reversed(begins) if every else begins:
                 part = work[begin : begin + size]
                 files = kept.put(root, reads(part)) if kept else []
-                for parcel in ray_worker.compute(setup, ray_worker.pickled((part, files), root), "this"):
-                    found = pickle.loads(parcel)
+                for parcel in ray_worker.compute(pickle.dumps(setup), ray_worker.pickled((part, files), root), "this"):
+                    _, _, found = pickle.loads(parcel)
                     if isinstance(found, Exception):
                         raise found
                     yield from map(pickle.loads, found)
@@ -132,9 +132,9 @@ def in_portions(
 
     def switch_on() -> None:
         monkeypatch.setenv(VARIABLE, "ray")
-        monkeypatch.setattr(ray, "spread", spread)
-        monkeypatch.setattr(ray, "connect", lambda: None)
-        monkeypatch.setattr(ray, "cpus", lambda: 1)
+        monkeypatch.setattr(ray_tasks, "spread", spread)
+        monkeypatch.setattr(ray_cluster, "connect", lambda: None)
+        monkeypatch.setattr(ray_cluster, "cpus", lambda: 1)
         monkeypatch.setattr(ray_worker, "_functions", {})
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("node")))
         monkeypatch.setenv("COUNTERPOISE_CPUS", "1")  # which the worker sets, as it changes the folder

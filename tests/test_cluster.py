@@ -152,8 +152,10 @@ def begin(root: Path, environment: dict[str, str], *command: str) -> processes.S
 
 
 def complete(root: Path, environment: dict[str, str], *command: str) -> processes.Done:
+    began_s = time.monotonic()
     done = begin(root, environment, *command).wait(LONG_S)
     assert done.returncode == 0, done.stderr
+    print(f"{' '.join(command)}: {time.monotonic() - began_s:.1f} s")
     return done
 
 
@@ -185,13 +187,32 @@ def test_tiles_and_features_are_those_of_one_machine(built: Path, nodes: dict[st
 
 def test_embed_goes_on_when_a_node_is_killed(built: Path, cluster: Any, second: Any, on_ray: dict[str, str]) -> None:
     shutil.rmtree(built / "data/features")
+    began_s = time.monotonic()
     driver = begin(built, on_ray, "counterpoise.stages.embed")
     wait_for(lambda: batches(built) > 0, driver)
     cluster.remove_node(second, allow_graceful=False)
     assert driver.runs(), "there is nothing left to lose"
+    finished, killed_s = batches(built), time.monotonic()
+    wait_for(lambda: batches(built) > finished, driver)
+    print(f"next batch after {time.monotonic() - killed_s:.1f} s")
     done = driver.wait(LONG_S)
     assert done.returncode == 0, done.stderr
+    print(f"embed, of which a node was killed: {time.monotonic() - began_s:.1f} s")
     assert is_up_to_date(built, "embed")
+
+
+@pytest.mark.parametrize("ending", ["succeeds", "fails"])
+def test_a_task_that_runs_again_gives_all_results_or_an_error(
+    ending: str, on_ray: dict[str, str], tmp_path: Path
+) -> None:
+    done = begin(tmp_path, on_ray, "tests.lost_task", ending).wait(LONG_S)
+    assert (tmp_path / "killed").exists()
+    if ending == "succeeds":
+        assert (done.returncode, done.stdout) == (0, "[0, 1, 2, 3]\n"), done.stderr
+    else:
+        assert done.returncode == 1
+        assert "a task failed when it ran again, after its process or its node was lost" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_repro_goes_on_when_the_driver_was_killed(built: Path, second: Any, on_ray: dict[str, str]) -> None:
@@ -273,6 +294,22 @@ def test_a_node_with_another_version_is_named(
         cluster.remove_node(node)
     assert done.returncode == 1
     assert f"node {HOST} has other packages than this machine: code of counterpoise " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert is_up_to_date(built, "tile"), "nothing is lost"
+
+
+def test_a_node_without_the_package_is_named(built: Path, cluster: Any, on_ray: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "counterpoise").mkdir()
+    (tmp_path / "counterpoise/__init__.py").touch()  # what another project has under this name
+    node = cluster.add_node(
+        node_ip_address=HOST, num_cpus=8, object_store_memory=STORE_BYTES, env_vars={"PYTHONPATH": str(tmp_path)}
+    )
+    try:
+        done = begin(built, on_ray, "counterpoise.stages.tile").wait(LONG_S)
+    finally:
+        cluster.remove_node(node)
+    assert done.returncode == 1
+    assert f"node {HOST} cannot import what this machine can: No module named 'counterpoise.engine'" in done.stderr
     assert "Traceback" not in done.stderr
     assert is_up_to_date(built, "tile"), "nothing is lost"
 

@@ -12,14 +12,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from counterpoise.config import InputError
-from counterpoise.engine import ray, ray_worker, spread
+from counterpoise.engine import ray_cluster, ray_tasks, ray_worker, spread
+from counterpoise.engine.ray_tasks import Needs
 from counterpoise.engine.ray_worker import Setup
 from counterpoise.engine.work import VARIABLE
 from counterpoise.storage import ArtifactError
+from counterpoise.study import cells
 
 NODE = "10.0.0.3"
 
@@ -50,21 +53,37 @@ def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
     monkeypatch.setenv("COUNTERPOISE_CPUS", "7")
     monkeypatch.setattr(ray_worker, "_functions", {})
     (tmp_path / "token").touch()
-    return Setup(("a", pickle.dumps(squares)), str(tmp_path), "token", "", "__main__", ray_worker.versions(), 1)
+    return Setup(("a", pickle.dumps(squares)), str(tmp_path), "token", "", "__main__", 1)
 
 
-def parcels(setup: Setup, work: Sequence[int] = (1, 2, 3)) -> list[object]:
-    return [pickle.loads(parcel) for parcel in ray_worker.compute(setup, pickle.dumps((work, [])), NODE)]
+def sent(setup: Setup, work: Sequence[int] = (1, 2, 3)) -> list[bytes]:
+    return list(ray_worker.compute(pickle.dumps(setup), pickle.dumps((work, [])), NODE))
 
 
-def results(setup: Setup) -> list[object]:
-    return [pickle.loads(result) for parcel in parcels(setup) for result in parcel]  # type: ignore[attr-defined]
+def results(parcels: list[bytes]) -> list[object]:
+    """Take the results of a task as from a cluster where nothing has to be waited for."""
+    return list(ray_tasks._results(iter(parcels), Needs(1, 0)))
 
 
 def error(setup: Setup) -> Exception:
-    *_, last = parcels(setup)
-    assert isinstance(last, Exception)
-    return last
+    _, is_last, content = pickle.loads(sent(setup)[-1])
+    assert is_last
+    assert isinstance(content, Exception)
+    return content
+
+
+@pytest.fixture(autouse=True)
+def package(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A package in the place of Ray: every reference is what it stands for, and is there."""
+    made: Any = types.ModuleType("ray")
+    names = ["RayTaskError", "OutOfDiskError", "WorkerCrashedError", "OutOfMemoryError", "NodeDiedError"]
+    kinds = {name: type(name, (Exception,), {}) for name in [*names, "ObjectLostError"]}
+    made.exceptions = types.SimpleNamespace(**kinds)
+    made.util = types.SimpleNamespace(get_node_ip_address=lambda: NODE)
+    made.wait = lambda references, timeout: (references, [])
+    made.get = lambda reference: reference
+    monkeypatch.setitem(sys.modules, "ray", made)
+    return made
 
 
 @pytest.mark.parametrize("name", [None, "", "local"])
@@ -84,31 +103,72 @@ def test_an_unknown_engine_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_a_process_computes_in_order(setup: Setup) -> None:
-    assert results(setup) == [1, 4, 9]
+    assert results(sent(setup)) == [1, 4, 9]
     assert os.environ["COUNTERPOISE_CPUS"] == "1"
 
 
 def test_many_results_come_in_several_parcels(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_worker, "RESULTS_BYTES", 8)
-    assert len(parcels(setup)) > 1
-    assert results(setup) == [1, 4, 9]
+    assert len(sent(setup)) > 1
+    assert results(sent(setup)) == [1, 4, 9]
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        pytest.param(slice(2), id="the error of the second run came in the place of a parcel that was there"),
+        pytest.param(slice(1, None), id="the second run sent other parcels"),
+        pytest.param(slice(0), id="nothing"),
+    ],
+)
+def test_results_that_are_not_whole_are_refused(cut: slice, setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_worker, "RESULTS_BYTES", 1)
+    with pytest.raises(InputError, match="a task failed when it ran again, after its process or its node was lost"):
+        results(sent(setup)[cut])
+
+
+def test_an_error_after_some_results_is_said(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_worker, "RESULTS_BYTES", 1)
+    failing_one = pickle.dumps(partial(failing, InputError("in words")))
+    with pytest.raises(InputError, match=f"on node {NODE}: in words"):
+        results(sent(replace(setup, function=("e", failing_one))))
+
+
+@pytest.mark.parametrize(
+    ("needs", "text"), [(Needs(2, 0), "no node left with 2 CPUs, which"), (Needs(1, 1), "with 1 CPUs and a GPU, which")]
+)
+def test_a_task_that_no_node_can_run_any_more_ends_in_words(
+    needs: Needs, text: str, package: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Needs] = []
+    package.wait = lambda references, timeout: ([], references)
+    monkeypatch.setattr(ray_tasks, "ABSENT_S", 0.0)
+
+    def has_room(cpus: int, gpus: int) -> bool:
+        looks.append(Needs(cpus, gpus))
+        return len(looks) < 3
+
+    monkeypatch.setattr(ray_cluster, "has_room", has_room)
+    with pytest.raises(InputError, match=text):
+        list(ray_tasks._results(iter([b""]), needs))
+    assert looks == [needs] * 3, "it waits as long as there is one"
 
 
 def test_a_process_keeps_its_function(setup: Setup) -> None:
-    results(setup)
-    assert results(replace(setup, function=("a", b"nothing"))) == [1, 4, 9]
+    sent(setup)
+    assert results(sent(replace(setup, function=("a", b"nothing")))) == [1, 4, 9]
 
 
 def test_what_ran_as_main_has_its_usual_name_elsewhere(setup: Setup) -> None:
     as_main = pickle.dumps(squares, protocol=0).replace(squares.__module__.encode(), b"__main__")
-    assert results(replace(setup, function=("b", as_main), main=squares.__module__)) == [1, 4, 9]
+    assert results(sent(replace(setup, function=("b", as_main), main=squares.__module__))) == [1, 4, 9]
 
 
 @pytest.mark.parametrize("kind", [InputError, ArtifactError])
-def test_what_the_user_can_solve_is_said_as_on_this_machine(kind: type[Exception], setup: Setup) -> None:
+def test_what_the_user_can_solve_is_said_with_the_node(kind: type[Exception], setup: Setup) -> None:
     found = error(replace(setup, function=("c", pickle.dumps(partial(failing, kind("in words"))))))
     assert type(found) is kind
-    assert str(found) == "in words"
+    assert str(found) == f"on node {NODE}: in words"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
@@ -119,14 +179,37 @@ def test_a_full_disk_names_the_node(setup: Setup) -> None:
     assert found.filename == f"a file on node {NODE}"
 
 
-def test_other_packages_are_named(setup: Setup) -> None:
+def test_an_error_without_a_number_keeps_its_words(setup: Setup) -> None:
+    found = error(replace(setup, function=("f", pickle.dumps(partial(failing, OSError("cannot identify image file"))))))
+    assert str(found) == "cannot identify image file"
+
+
+def test_a_function_for_nodes_is_that_of_this_package() -> None:
+    assert ray_cluster.on_node("textwrap", "indent")("text") == f"{NODE}text"
+
+
+def test_other_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     own = ray_worker.versions()
-    found = error(replace(setup, versions=own | {"torch": "1.0", "code of counterpoise": "0123456789ab"}))
-    assert str(found) == (
+    monkeypatch.setattr(ray_worker, "versions", lambda: own | {"torch": "1.0", "code of counterpoise": "0123456789ab"})
+    function = ray_cluster.on_node("textwrap", "indent")
+    monkeypatch.setattr(ray_worker, "versions", lambda: own)
+    with pytest.raises(ImportError) as found:
+        function("text")
+    assert str(ray_cluster.refused(found.value)) == (
         f"node {NODE} has other packages than this machine: code of counterpoise {own['code of counterpoise']} instead "
         f"of 0123456789ab, torch {own['torch']} instead of 1.0; "
-        "install the same on all nodes, and start Ray there again"
+        "install the same packages on all nodes, and start Ray there again"
     )
+
+
+@pytest.mark.parametrize(("module", "name"), [("counterpoise.no_such", "compute"), ("textwrap", "no_such")])
+def test_a_node_that_lacks_the_package_or_a_part_of_it_is_named(module: str, name: str) -> None:
+    with pytest.raises(ImportError, match=rf"node {NODE} cannot import what this machine can: .*no_such"):
+        ray_cluster.on_node(module, name)("text")
+
+
+def test_what_decides_the_results_of_a_study_is_compared() -> None:
+    assert {*cells.PACKAGES} <= {*ray_worker.PACKAGES}
 
 
 def test_a_node_without_the_shared_folder_is_named(setup: Setup) -> None:
@@ -135,27 +218,26 @@ def test_a_node_without_the_shared_folder_is_named(setup: Setup) -> None:
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(sys.modules, "ray", types.ModuleType("ray"))
-    ray.connect.cache_clear()
+def installed() -> Iterator[None]:
+    ray_cluster.connect.cache_clear()
     yield
-    ray.connect.cache_clear()
+    ray_cluster.connect.cache_clear()
 
 
 @pytest.mark.parametrize("address", [None, "auto", "local", "ray://10.0.0.1:10001", "10.0.0.1"])
 def test_an_address_is_a_host_and_a_port(address: str | None, installed: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(ray.ADDRESS, raising=False)
+    monkeypatch.delenv(ray_cluster.ADDRESS, raising=False)
     if address is not None:
-        monkeypatch.setenv(ray.ADDRESS, address)
+        monkeypatch.setenv(ray_cluster.ADDRESS, address)
     with pytest.raises(InputError, match=r"RAY_ADDRESS is .*; expected host:port of the head of a cluster"):
-        ray.connect()
+        ray_cluster.connect()
 
 
 def test_without_the_package_it_is_told_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    ray.connect.cache_clear()
+    ray_cluster.connect.cache_clear()
     with pytest.raises(InputError, match=r"pip install 'counterpoise\[ray\]'"):
-        ray.connect()
+        ray_cluster.connect()
 
 
 @pytest.mark.parametrize(
@@ -169,17 +251,17 @@ def test_without_the_package_it_is_told_how_to_install_it(monkeypatch: pytest.Mo
 def test_an_address_where_no_cluster_answers_is_refused_soon(
     answer: bytes | None, reason: str, installed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray, "ANSWER_S", 0.2)
+    monkeypatch.setattr(ray_cluster, "ANSWER_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        monkeypatch.setenv(ray.ADDRESS, address)
+        monkeypatch.setenv(ray_cluster.ADDRESS, address)
         if answer is None:
             server.close()
         other = threading.Thread(target=_answer, args=(server, answer))
         if answer:
             other.start()
         with pytest.raises(InputError, match=f"RAY_ADDRESS is '{address}', but {reason}; start the cluster"):
-            ray.connect()
+            ray_cluster.connect()
         if answer:
             other.join()
 
@@ -202,22 +284,20 @@ def _answer(server: socket.socket, answer: bytes) -> None:
     ],
 )
 def test_a_task_takes_what_every_node_with_a_gpu_has_for_it(
-    nodes: list[tuple[int, int]], on_gpu: bool, expected: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+    nodes: list[tuple[int, int]], on_gpu: bool, expected: tuple[int, int, int], package: Any
 ) -> None:
-    package = types.ModuleType("ray")
     listed = [{"Alive": True, "Resources": {"CPU": float(cpus), "GPU": float(gpus)}} for cpus, gpus in nodes]
     listed.append({"Alive": False, "Resources": {"CPU": 64.0}})
-    package.nodes = lambda: listed  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "ray", package)
-    assert ray.shares(on_gpu) == expected
+    package.nodes = lambda: listed
+    assert ray_cluster.shares(on_gpu) == expected
+    assert ray_cluster.has_room(*expected[:2])
+    assert not ray_cluster.has_room(64, 0)
 
 
-def test_a_cluster_without_cpus_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    package = types.ModuleType("ray")
-    package.nodes = lambda: [{"Alive": True, "Resources": {}}]  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "ray", package)
+def test_a_cluster_without_cpus_is_refused(package: Any) -> None:
+    package.nodes = lambda: [{"Alive": True, "Resources": {}}]
     with pytest.raises(InputError, match="the cluster of RAY_ADDRESS has no CPUs for tasks"):
-        ray.shares(True)
+        ray_cluster.shares(True)
 
 
 def test_the_local_engine_does_not_import_ray() -> None:

@@ -55,6 +55,26 @@ def test_files_come_back_under_their_names(root: Path, url: str, tmp_path: Path)
         assert (tmp_path / "fetched").read_bytes() == (root / file.name).read_bytes()
 
 
+def test_no_part_of_a_file_has_its_name_in_a_folder(
+    root: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Store(url)
+    plain, fails = type(kept._fs).put_file, [True, False]
+
+    def put_file(self: Any, path: str, name: str, **options: Any) -> None:
+        assert name.endswith(".part")
+        plain(self, path, name, **options)
+        if fails.pop(0):
+            raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(type(kept._fs), "put_file", put_file)
+    with pytest.raises(OSError, match="full"):
+        kept.put(root, paths(root)[:1])
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    (file,) = kept.put(root, paths(root)[:1])
+    assert [path.name for path in (tmp_path / "store").rglob("*") if path.is_file()] == [file.checksum]
+
+
 def test_a_second_run_sends_only_what_has_changed(root: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     noted = sent(monkeypatch, Store(url))
     Store(url).put(root, paths(root))

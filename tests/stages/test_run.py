@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -159,6 +161,24 @@ def test_one_stage_runs_alone_until_it_has_ended(tmp_path):
         assert "Traceback" not in found.stderr
     found = subprocess.run([sys.executable, "-c", ALONE, tmp_path], capture_output=True, text=True, check=False)
     assert found.stdout == "it runs\n"
+
+
+def test_a_stage_may_wait_for_a_run_that_is_about_to_end(tmp_path):
+    began, held = threading.Event(), []
+
+    def hold():
+        with stages.alone(tmp_path, "train"):
+            began.set()
+            time.sleep(0.3)
+            held.append("first")
+
+    other = threading.Thread(target=hold)
+    other.start()
+    began.wait()
+    with stages.alone(tmp_path, "train", wait_s=60.0):
+        held.append("second")
+    other.join()
+    assert held == ["first", "second"]
 
 
 def test_an_error_while_a_stage_is_importing_keeps_its_traceback(tmp_path):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from counterpoise.config import InputError
-from counterpoise.engine import ray, ray_worker
+from counterpoise.engine import ray_cluster, ray_worker
 from counterpoise.engine.work import VARIABLE
 from counterpoise.storage import ArtifactError
 
@@ -48,19 +48,19 @@ def together(root: Path, function: Callable[[], None], *, most: int, on_gpu: boo
         ArtifactError: A file is damaged.
         OSError: A node could not write or read.
     """
-    ray.connect()
-    for _ in range(ray.RETRIES + 1):
-        cpus, gpus, count = ray.shares(on_gpu)
-        nodes = [own for own, _ in ray.nodes()]
+    ray_cluster.connect()
+    for _ in range(ray_cluster.RETRIES + 1):
+        cpus, gpus, count = ray_cluster.shares(on_gpu)
+        nodes = [own for own, _ in ray_cluster.nodes()]
         group = Group(min(count, most), cpus, gpus) if gpus else one_per_node(nodes, most)
-        if group.size == 1 and ray.is_here(group.cpus, group.gpus):
+        if group.size == 1 and ray_cluster.is_here(group.cpus, group.gpus):
             function()
             return
         if _is_done(root, function, group, len(nodes)):
             return
     raise InputError(
-        f"processes of the training were lost {ray.RETRIES + 1} times, as they or their nodes were killed, perhaps for "
-        "want of memory (the logs of Ray say more); run it again, and it goes on from its last epoch"
+        f"processes of the training were lost {ray_cluster.RETRIES + 1} times, as they or their nodes were killed, "
+        "perhaps for want of memory (the logs of Ray say more); run it again, and it goes on from its last epoch"
     )
 
 
@@ -89,12 +89,12 @@ def _is_done(root: Path, function: Callable[[], None], group: Group, nodes: int)
 
     os.environ.update(VARIABLES)
     main = getattr(sys.modules["__main__"].__spec__, "name", "__main__")
-    with ray.token(root) as token, tempfile.TemporaryDirectory() as own:
+    with ray_cluster.token(root) as token, tempfile.TemporaryDirectory() as own:
         pickled = ("training", pickle.dumps(function))
-        setup = ray_worker.Setup(pickled, str(root.absolute()), token, "", main, ray_worker.versions(), group.cpus)
+        setup = ray_worker.Setup(pickled, str(root.absolute()), token, "", main, group.cpus)
         trainer = TorchTrainer(
             _loop(),
-            train_loop_config={"setup": setup},
+            train_loop_config={"setup": pickle.dumps(setup)},
             scaling_config=package.ScalingConfig(
                 num_workers=group.size,
                 use_gpu=group.gpus > 0,
@@ -115,7 +115,7 @@ def _is_done(root: Path, function: Callable[[], None], group: Group, nodes: int)
             print("a process of the training was lost; it goes on from its last epoch", file=sys.stderr)
             return False
         except package.ControllerError as error:
-            if not _may_start(error.controller_failure, group, is_same=len(ray.nodes()) == nodes):
+            if not _may_start(error.controller_failure, group, is_same=len(ray_cluster.nodes()) == nodes):
                 raise
             return False
     print(printed, end="")
@@ -138,10 +138,11 @@ def _watched(fit: Callable[[], Any], path: Path) -> Any:  # noqa: ANN401 - a res
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     with path.open(encoding="utf-8", errors="replace") as file:
-        while not ended:
+        while thread.is_alive():
             thread.join(0.5)
             sys.stderr.write(file.read())
             sys.stderr.flush()
+        sys.stderr.write(file.read())  # what came between reading and looking
     if isinstance(ended[0], Exception):
         raise ended[0]
     return ended[0]
@@ -159,7 +160,7 @@ def _was_killed(failures: Collection[Exception]) -> bool:
 
     for failure in failures:
         if isinstance(failure, ImportError):
-            raise InputError(f"{failure}; install the same packages on all nodes, and start Ray there again") from None
+            raise ray_cluster.refused(failure) from None
         if isinstance(failure, (InputError, ArtifactError, OSError)):
             raise failure from None
     return any(
@@ -178,35 +179,31 @@ def _may_start(failure: Exception, group: Group, *, is_same: bool) -> bool:
     if kind == "WorkerGroupStartupTimeoutError" and is_same:
         gpu = " and a GPU" if group.gpus else ""
         raise InputError(
-            f"the cluster of {ray.ADDRESS} had no room for {group.size} processes with {group.cpus} CPUs{gpu} each "
-            f"within {STARTS_S} seconds; wait until its other work has ended (`ray status` shows it), or unset "
+            f"the cluster of {ray_cluster.ADDRESS} had no room for {group.size} processes with {group.cpus} CPUs{gpu} "
+            f"each within {STARTS_S} seconds; wait until its other work has ended (`ray status` shows it), or unset "
             f"{VARIABLE} to train on this machine alone"
         ) from None
     return kind.startswith("WorkerGroupStartup")
 
 
-def _loop() -> Any:  # noqa: ANN401 - a function
-    """Return what each process runs. Being defined here, it is pickled as code, and runs where this package is not."""
+def _loop() -> Callable[[dict[str, bytes]], str]:
+    """Return what each process runs."""
+    part = ray_cluster.on_node(__name__, take_part.__name__)
 
-    def train(config: dict[str, Any]) -> str:
-        import ray as package
-
-        node = package.util.get_node_ip_address()
-        try:
-            from counterpoise.engine.ray_train import take_part
-        except ImportError as error:
-            raise ImportError(f"node {node} cannot import what this machine can: {error}") from None
-        return take_part(config["setup"], node)
+    def train(config: dict[str, bytes]) -> str:  # inside this function, as `on_node` says
+        printed: str = part(config["setup"])
+        return printed
 
     return train
 
 
-def take_part(setup: ray_worker.Setup, node: str) -> str:
+def take_part(setup: bytes, node: str) -> str:
     """Be a process of a training, and return what it printed; the first one writes its progress into the token."""
     with ray_worker.placed(node):
-        function = ray_worker.opened(setup, node)
-        os.environ["COUNTERPOISE_CPUS"] = str(setup.cpus * int(os.environ["LOCAL_WORLD_SIZE"]))  # those of all
-        progress = Path(setup.token if os.environ["RANK"] == "0" else os.devnull)
+        own = pickle.loads(setup)
+        function = ray_worker.opened(own, node)
+        os.environ["COUNTERPOISE_CPUS"] = str(own.cpus * int(os.environ["LOCAL_WORLD_SIZE"]))  # those of all
+        progress = Path(own.token if os.environ["RANK"] == "0" else os.devnull)
         with progress.open("a", buffering=1, encoding="utf-8") as file, io.StringIO() as printed:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(file):
                 function()

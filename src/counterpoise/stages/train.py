@@ -34,6 +34,9 @@ from counterpoise.training.settings import Settings
 if TYPE_CHECKING:
     from counterpoise.training.members import Member
 
+ENDS_S = 120.0
+"""How long processes of a driver that was killed may take to end."""
+
 
 class Params(Settings):
     """What this stage reads."""
@@ -86,8 +89,12 @@ def _most(root: Path, params: Params) -> int:
 
 
 def _train(root: Path, params: Params) -> None:
-    """Train as one of the processes that were started; the first one keeps others out."""
-    with alone(root, "train") if os.environ.get("RANK", "0") == "0" else nullcontext():
+    """Train as one of the processes that were started; the first one keeps others out.
+
+    Where a cluster started them, processes of a driver that was killed may be about to end.
+    """
+    rank = os.environ.get("RANK")
+    with alone(root, "train", ENDS_S if rank else 0.0) if rank in (None, "0") else nullcontext():
         _fit(root, params)
 
 

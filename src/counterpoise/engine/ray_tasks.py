@@ -1,0 +1,206 @@
+"""Portions of work as tasks of a Ray cluster, whose results come back in order.
+
+Tasks are plain functions, not actors. If a node is lost, Ray runs its tasks again on the others; an actor would wait
+for another node with room for it. What an actor would hold, such as a network, stays in the process that ran a task.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from tqdm import tqdm
+
+from counterpoise.config import InputError
+from counterpoise.engine import ray_cluster, ray_worker, store
+from counterpoise.engine.work import Function, Work
+
+R = TypeVar("R")
+PARCELS = 4
+"""Parcels that a task computes before they are taken, so that results wait in the memory of the nodes."""
+LOOKS_S = 10.0
+"""How often to look whether the cluster can still run what is waited for."""
+ABSENT_S = 60.0
+"""How long to wait for a node that could; one that restarts joins within this time."""
+
+
+class Needs(NamedTuple):
+    """What a task takes of its node."""
+
+    cpus: int
+    gpus: int
+
+
+def spread(
+    root: Path,
+    function: Function[Any, R],
+    *,
+    portion: int,
+    reads: Callable[[Any], Iterable[Path]],
+    on_gpu: bool,
+    every: bool,
+    label: str,
+) -> Function[Any, R]:
+    """Return a function that lets the cluster do some work; arguments as those of `engine.spread.spread`.
+
+    Raises:
+        InputError: Ray is not installed, the cluster does not answer, or the store cannot be used.
+    """
+    kept = store.of_environment()
+    ray_cluster.connect()
+    key, pickled = uuid.uuid4().hex, ray_worker.pickled(function, root)
+    main = getattr(sys.modules["__main__"].__spec__, "name", "__main__")
+
+    def packed(work: Work) -> bytes:
+        return ray_worker.pickled((work, kept.put(root, reads(work)) if kept else []), root)
+
+    def run(work: Work) -> Iterator[R]:
+        cpus, gpus, at_a_time = ray_cluster.shares(on_gpu)
+        begins = range(0, max(1, len(work)), portion)  # no work is one portion, whose results may have a shape
+        portions = (packed(work[begin : begin + portion]) for begin in begins)
+        with (
+            nullcontext("") if kept else ray_cluster.token(root) as seen,
+            tqdm(total=len(begins), desc=label, unit="task", delay=1, mininterval=1, disable=not label) as progress,
+        ):
+            url = kept.url if kept else ""
+            setup = ray_worker.Setup((key, pickled), str(root.absolute()), seen, url, main, cpus)
+            most = len(begins) if every else 2 * at_a_time
+            for parcels in _tasks(setup, portions, most, Needs(cpus, gpus), in_order=not every):
+                yield from _results(parcels, Needs(cpus, gpus))
+                progress.update()
+
+    return run
+
+
+def _tasks(
+    setup: ray_worker.Setup, portions: Iterable[bytes], most: int, needs: Needs, *, in_order: bool
+) -> Iterator[Any]:
+    """Run a task for each portion, and yield their parcels, task by task, in order or the first that is there."""
+    import ray
+
+    options = {
+        "num_cpus": needs.cpus,
+        "num_gpus": needs.gpus,
+        "max_calls": 0,  # a process that holds a network serves many tasks, on a GPU too
+        "max_retries": ray_cluster.RETRIES,
+        "num_returns": "streaming",
+        "scheduling_strategy": "SPREAD",
+        "_generator_backpressure_num_objects": PARCELS,
+    }
+    compute = ray_cluster.on_node(ray_worker.__name__, ray_worker.compute.__name__)
+
+    def work(*arguments: bytes) -> Iterator[bytes]:  # inside this function, as `on_node` says
+        yield from compute(*arguments)
+
+    task, shared = ray.remote(**options)(work), ray.put(pickle.dumps(setup))
+    waiting: list[Any] = []
+
+    def taken() -> Iterator[Any]:
+        one = waiting[0] if in_order else _first(waiting, needs)
+        yield one
+        waiting.remove(one)
+
+    try:
+        for portion in portions:
+            if len(waiting) >= most:
+                yield from taken()
+            waiting.append(task.remote(shared, portion))
+        while waiting:
+            yield from taken()
+    finally:
+        for begun in waiting:
+            with suppress(Exception):  # the cluster may be gone
+                ray.cancel(begun)
+
+
+def _results(parcels: Iterator[Any], needs: Needs) -> Iterator[Any]:
+    """Take the results of one task.
+
+    Args:
+        parcels: What `ray_worker.compute` yields, as references.
+        needs: What the task takes of its node.
+
+    Raises:
+        InputError: A node lacks what it needs, no node is left for the task, or its process was lost again and again.
+        ArtifactError: A file is damaged.
+        OSError: A node could not write or read.
+    """
+    count, is_whole = 0, False
+    while not is_whole:
+        begins, is_whole, content = _next(parcels, needs)
+        if begins != count:  # what was sent before a node was lost is not sent again
+            raise _cut_off()
+        if isinstance(content, Exception):
+            raise content
+        yield from map(pickle.loads, content)
+        count += len(content)
+
+
+def _next(parcels: Iterator[Any], needs: Needs) -> ray_worker.Parcel:
+    """Take the next parcel of a task; errors as those of `_results`."""
+    import ray
+
+    try:
+        content: bytes = ray.get(_first([next(_first([parcels], needs))], needs))
+    except StopIteration:
+        raise _cut_off() from None
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, ImportError):
+            raise ray_cluster.refused(error.cause) from None
+        raise
+    except ray.exceptions.OutOfDiskError as error:
+        raise InputError(
+            "the disk of a node is full where Ray keeps results that wait, in its --temp-dir; free some space "
+            "there, and run it again"
+        ) from error
+    except (
+        ray.exceptions.WorkerCrashedError,
+        ray.exceptions.OutOfMemoryError,
+        ray.exceptions.NodeDiedError,
+        ray.exceptions.ObjectLostError,
+    ) as error:
+        raise InputError(
+            f"a task was lost {ray_cluster.RETRIES + 1} times, as its process or its node was killed, perhaps for want "
+            "of memory (`ray list tasks` and the logs of Ray say more); run it again"
+        ) from error
+    parcel: ray_worker.Parcel = pickle.loads(content)
+    return parcel
+
+
+def _cut_off() -> InputError:
+    """Say that a task which ran again after a loss ended otherwise than it had begun, such as with an error.
+
+    Ray drops what comes in the place of a parcel that it has delivered, the error too.
+    """
+    return InputError(
+        "a task failed when it ran again, after its process or its node was lost; run it again, which continues from "
+        "what is finished, or says why it fails"
+    )
+
+
+def _first(references: Sequence[Any], needs: Needs) -> Any:  # noqa: ANN401 - a reference
+    """Wait for the first of some references, or of the next ones of generators.
+
+    Raises:
+        InputError: No node is left that can run what is waited for.
+    """
+    import ray
+
+    since_s = time.monotonic()
+    while True:
+        if found := ray.wait(references, timeout=LOOKS_S)[0]:
+            return found[0]
+        if ray_cluster.has_room(*needs):
+            since_s = time.monotonic()
+        elif time.monotonic() - since_s > ABSENT_S:
+            gpu = " and a GPU" if needs.gpus else ""
+            raise InputError(
+                f"the cluster of {ray_cluster.ADDRESS} has no node left with {needs.cpus} CPUs{gpu}, which a task "
+                "takes; start one with `ray start`, and run it again"
+            )
