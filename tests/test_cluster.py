@@ -192,9 +192,6 @@ def test_embed_goes_on_when_a_node_is_killed(built: Path, cluster: Any, second: 
     wait_for(lambda: batches(built) > 0, driver)
     cluster.remove_node(second, allow_graceful=False)
     assert driver.runs(), "there is nothing left to lose"
-    finished, killed_s = batches(built), time.monotonic()
-    wait_for(lambda: batches(built) > finished, driver)
-    print(f"next batch after {time.monotonic() - killed_s:.1f} s")
     done = driver.wait(LONG_S)
     assert done.returncode == 0, done.stderr
     print(f"embed, of which a node was killed: {time.monotonic() - began_s:.1f} s")
@@ -208,7 +205,8 @@ def test_a_task_that_runs_again_gives_all_results_or_an_error(
     done = begin(tmp_path, on_ray, "tests.lost_task", ending).wait(LONG_S)
     assert (tmp_path / "killed").exists()
     if ending == "succeeds":
-        assert (done.returncode, done.stdout) == (0, "[0, 1, 2, 3]\n"), done.stderr
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith("[0, 1, 2, 3]\n"), "Ray itself prints what it has lost"
     else:
         assert done.returncode == 1
         assert "a task failed when it ran again, after its process or its node was lost" in done.stderr
