@@ -277,62 +277,59 @@ def test_predictions_of_a_whole_network_are_those_of_one_machine(
         np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
 
 
+def refusal(root: Path, environment: dict[str, str]) -> str:
+    """Return what `tile` says when a node cannot do its work, and see that nothing is lost."""
+    done = begin(root, environment, "counterpoise.stages.tile").wait(LONG_S)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert is_up_to_date(root, "tile")
+    return done.stderr
+
+
+@contextmanager
+def with_package(cluster: Any, folder: Path) -> Iterator[None]:
+    """Add a node that finds the package in a folder."""
+    paths = {"PYTHONPATH": str(folder)}
+    node = cluster.add_node(node_ip_address=HOST, num_cpus=8, object_store_memory=STORE_BYTES, env_vars=paths)
+    try:
+        yield
+    finally:
+        cluster.remove_node(node)
+
+
 def test_a_node_with_another_version_is_named(
     built: Path, cluster: Any, on_ray: dict[str, str], tmp_path: Path
 ) -> None:
     shutil.copytree(ROOT / "src/counterpoise", tmp_path / "counterpoise")
     with (tmp_path / "counterpoise/seeds.py").open("a") as file:
         file.write("\n")
-    node = cluster.add_node(
-        node_ip_address=HOST, num_cpus=8, object_store_memory=STORE_BYTES, env_vars={"PYTHONPATH": str(tmp_path)}
-    )
-    try:
-        done = begin(built, on_ray, "counterpoise.stages.tile").wait(LONG_S)
-    finally:
-        cluster.remove_node(node)
-    assert done.returncode == 1
-    assert f"node {HOST} has other packages than this machine: code of counterpoise " in done.stderr
-    assert "Traceback" not in done.stderr
-    assert is_up_to_date(built, "tile"), "nothing is lost"
+    with with_package(cluster, tmp_path):
+        said = refusal(built, on_ray)
+    assert f"node {HOST} has other packages than this machine: code of counterpoise " in said
 
 
 def test_a_node_without_the_package_is_named(built: Path, cluster: Any, on_ray: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "counterpoise").mkdir()
     (tmp_path / "counterpoise/__init__.py").touch()  # what another project has under this name
-    node = cluster.add_node(
-        node_ip_address=HOST, num_cpus=8, object_store_memory=STORE_BYTES, env_vars={"PYTHONPATH": str(tmp_path)}
-    )
-    try:
-        done = begin(built, on_ray, "counterpoise.stages.tile").wait(LONG_S)
-    finally:
-        cluster.remove_node(node)
-    assert done.returncode == 1
-    assert f"node {HOST} cannot import what this machine can: No module named 'counterpoise.engine'" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert is_up_to_date(built, "tile"), "nothing is lost"
+    with with_package(cluster, tmp_path):
+        said = refusal(built, on_ray)
+    assert f"node {HOST} cannot import what this machine can: No module named 'counterpoise.engine'" in said
 
 
 def test_a_node_that_does_not_see_the_folder_is_named(
     built: Path, cluster: Any, on_ray: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with blind(cluster, tmp_path_factory.getbasetemp()):
-        done = begin(built, on_ray, "counterpoise.stages.tile").wait(LONG_S)
-    assert done.returncode == 1
-    assert f"node {HOST} does not see the folder {built} of this machine" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert is_up_to_date(built, "tile"), "nothing is lost"
+        said = refusal(built, on_ray)
+    assert f"node {HOST} does not see the folder {built} of this machine" in said
 
 
 def test_a_node_without_room_for_what_it_fetches_is_named(
     built: Path, cluster: Any, on_ray: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with TemporaryDirectory(dir="/tmp") as seen, blind(cluster, tmp_path_factory.getbasetemp(), "64k"):
-        environment = on_ray | {"COUNTERPOISE_STORE": Path(seen).as_uri()}
-        done = begin(built, environment, "counterpoise.stages.tile").wait(LONG_S)
-    assert done.returncode == 1
-    assert f"/objects on node {HOST}: the disk is full; free some space" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert is_up_to_date(built, "tile"), "nothing is lost"
+        said = refusal(built, on_ray | {"COUNTERPOISE_STORE": Path(seen).as_uri()})
+    assert f"/objects on node {HOST}: the disk is full; free some space" in said
 
 
 class Trained(NamedTuple):
