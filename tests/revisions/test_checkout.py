@@ -109,14 +109,14 @@ def test_changed_code_outdates_the_stages_that_run_it_before_dvc_knows(
     code.main(tmp_path)
     locked = {
         code_lists.path(stage): hashlib.md5((tmp_path / code_lists.path(stage)).read_bytes()).hexdigest()
-        for stage in ("split", "report")
+        for stage in ("check", "split", "report")
     }
     assert checkout.outdated_stages(tmp_path, locked) == ["code"]
     (stages / "split.py").write_text("import yaml\n")
     code._statements.cache_clear()
-    assert checkout.outdated_stages(tmp_path, locked) == ["code", "split"]
+    assert checkout.outdated_stages(tmp_path, locked) == ["code", "check", "split"]
     said_by_dvc(monkeypatch, '{"split": [{"changed deps": {"results/code/split.txt": "deleted"}}]}')
-    assert checkout.outdated_stages(tmp_path, locked) == ["split"], "a clone without data, after `dvc repro code`"
+    assert checkout.outdated_stages(tmp_path, locked) == ["check", "split"], "a clone after `dvc repro code`"
 
 
 def test_a_folder_that_only_another_cache_holds_is_missing_with_the_reason(repository: Path, tmp_path: Path) -> None:

@@ -90,6 +90,11 @@ def test_a_member_that_dvc_yaml_names_is_left_out_but_not_what_it_imports(packag
     assert {"sources/__init__.py", "networks/readers.py"} <= ingest
 
 
+def test_the_stage_that_finds_code_while_it_runs_may_run_all(package: Path) -> None:
+    (package / ".#seeds.py.json").touch()
+    assert listed("check", package) == {*FILES} - {"py.typed", "notes.txt"}
+
+
 def test_templates_and_tables_beside_the_code_count_but_not_those_elsewhere(package: Path) -> None:
     assert "report/index.html.j2" in listed("report", package)
     assert "networks/outlines.json" in listed("train", package)
@@ -104,14 +109,14 @@ def test_a_change_shows_in_the_lists_of_the_stages_that_run_it(package: Path, tm
         return {path.stem: path.read_text() for path in (tmp_path / code_lists.FOLDER).iterdir()}
 
     before = lists()
-    assert set(before) == {"ingest", "report", "train"}, "all but check and code"
+    assert set(before) == {"check", "ingest", "report", "train"}, "all but code"
     assert before == lists()
     (package / "report" / "page.py").write_text("colour = 1\n")
     after = lists()
-    assert [stage for stage in sorted(before) if before[stage] != after[stage]] == ["report"]
+    assert [stage for stage in sorted(before) if before[stage] != after[stage]] == ["check", "report"]
     assert f"{storage.checksum_of(package / 'report' / 'page.py')}  {code.PACKAGE}/report/page.py\n" in after["report"]
     (package / "stages" / "report.py").unlink()
-    assert set(lists()) == {"ingest", "train"}
+    assert set(lists()) == {"check", "ingest", "train"}
 
 
 def test_a_mistake_in_a_file_is_said_with_its_place(package: Path, tmp_path: Path) -> None:
@@ -155,7 +160,7 @@ def test_a_stage_whose_code_is_not_that_of_its_list_stops_before_it_runs(
 ) -> None:
     code.main(tmp_path)
     assert code_lists.changed(tmp_path, "report") == []
-    assert code_lists.changed(tmp_path, "check") == [], "it has no list"
+    assert code_lists.changed(tmp_path, "code") == [], "it has no list"
     (package / "report" / "page.py").write_text("x = 2\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [str(package / "stages" / "report.py")])

@@ -16,8 +16,8 @@ from counterpoise.artifacts import code_lists
 from counterpoise.config import InputError
 
 PACKAGE = "src/counterpoise"
-ALL = ("check", "code")
-"""Stages that run or read the code of all, and depend on the whole package."""
+ALL = "check"
+"""A stage that runs code of every stage, found while it runs."""
 NAMED = {"ingest": "sources", "train": "losses"}
 """Stage -> an open set of which it runs one member. `dvc.yaml` names this file, by the parameter that chooses it."""
 
@@ -38,6 +38,8 @@ def run_by(stage: str, package: Path) -> list[Path]:
         stage: Name of the stage.
         package: Folder of the package. No file outside it is listed.
     """
+    if stage == ALL:
+        return sorted(file for file in package.rglob("*.*") if file.suffix == ".py" or _is_beside(file))
     found: set[Path] = set()
     imported: set[Path] = set()
     waiting = [package / "stages" / f"{stage}.py"]
@@ -50,7 +52,12 @@ def run_by(stage: str, package: Path) -> list[Path]:
     if stage in NAMED:
         found -= {*_members(package / NAMED[stage] / "__init__.py")} - imported
     beside = {file for folder in {path.parent for path in found} for file in folder.iterdir()}
-    return sorted(found | {file for file in beside if file.suffix in BESIDE and not file.name.startswith(".")})
+    return sorted(found | set(filter(_is_beside, beside)))
+
+
+def _is_beside(file: Path) -> bool:
+    """Say whether code beside a file may read it; what an editor leaves there is hidden."""
+    return file.suffix in BESIDE and not file.name.startswith(".")
 
 
 @cache
@@ -118,7 +125,7 @@ def of_stages(root: Path) -> dict[str, list[Path]]:
     package = root / PACKAGE
     if not package.is_dir():
         raise InputError(f"there is no folder {PACKAGE} in {root}; run `dvc repro` at the top of the repository")
-    names = {path.stem for path in (package / "stages").glob("*.py")} - {"__init__", *ALL}
+    names = {path.stem for path in (package / "stages").glob("*.py")} - {"__init__", Path(__file__).stem}
     try:
         return {name: run_by(name, package) for name in sorted(names)}
     except SyntaxError as error:
