@@ -110,7 +110,7 @@ def in_portions(
     kept = Store(tmp_path_factory.mktemp("store").as_uri()) if request.param == "a store" else None
 
     def spread(
-        root: Path, function: object, *, portion: int, reads: Callable[[Any], Any], every: bool, **_: object
+        root: Path, function: object, *, portion: int, reads: Callable[[Any], Any], any_order: bool, **_: object
     ) -> Callable[[Any], Iterator[Any]]:
         name, sent = uuid.uuid4().hex, ray_worker.pickled(function, root)
 
@@ -119,7 +119,7 @@ def in_portions(
             where = ("", kept.url) if kept else (".token", "")
             setup = ray_worker.Setup((name, sent), str(root), *where, "__main__", 1)
             begins = range(0, max(1, len(work)), size := min(portion, 2))
-            for begin in reversed(begins) if every else begins:
+            for begin in reversed(begins) if any_order else begins:
                 part = work[begin : begin + size]
                 files = kept.put(root, reads(part)) if kept else []
                 for parcel in ray_worker.compute(pickle.dumps(setup), ray_worker.pickled((part, files), root), "this"):

@@ -24,6 +24,8 @@ from counterpoise.engine.work import Function, Work
 R = TypeVar("R")
 PARCELS = 4
 """Parcels that a task computes before they are taken, so that results wait in the memory of the nodes."""
+AHEAD = 64
+"""Tasks that wait for a process where results may come in any order, so that nodes that join have work at once."""
 LOOKS_S = 10.0
 """How often to look whether the cluster can still run what is waited for."""
 ABSENT_S = 60.0
@@ -44,7 +46,7 @@ def spread(
     portion: int,
     reads: Callable[[Any], Iterable[Path]],
     on_gpu: bool,
-    every: bool,
+    any_order: bool,
     label: str,
 ) -> Function[Any, R]:
     """Return a function that lets the cluster do some work; arguments as those of `engine.spread.spread`.
@@ -70,8 +72,8 @@ def spread(
         ):
             url = kept.url if kept else ""
             setup = ray_worker.Setup((key, pickled), str(root.absolute()), seen, url, main, cpus)
-            most = len(begins) if every else 2 * at_a_time
-            for parcels in _tasks(setup, portions, most, Needs(cpus, gpus), in_order=not every):
+            most = max(2 * at_a_time, AHEAD if any_order else 0)
+            for parcels in _tasks(setup, portions, most, Needs(cpus, gpus), in_order=not any_order):
                 yield from _results(parcels, Needs(cpus, gpus))
                 progress.update()
 

@@ -35,7 +35,7 @@ def spread(
     portion: int,
     reads: Callable[[Any], Iterable[Path]],
     on_gpu: bool = False,
-    every: bool = False,
+    any_order: bool = False,
     label: str = "",
 ) -> Function[Any, R_co]:
     """Let the chosen engine run a function: the function itself on this machine, or one that asks the cluster.
@@ -46,8 +46,7 @@ def spread(
         portion: How much of the work is a task of the cluster.
         reads: Lists the files of the repository that a portion reads, which nodes fetch where there is a store.
         on_gpu: Whether it computes on a GPU where the cluster has one.
-        every: Whether all tasks begin at once, and results come when they are there; otherwise they come in order, and
-            a few tasks are ahead of the one whose results are taken.
+        any_order: Whether results come as soon as they are there; otherwise they come in the order of the work.
         label: Text of a progress bar of the cluster; empty where the caller shows one.
 
     Raises:
@@ -57,7 +56,9 @@ def spread(
         return function
     from counterpoise.engine import ray_tasks  # imports Ray, an extra
 
-    return ray_tasks.spread(root, function, portion=portion, reads=reads, on_gpu=on_gpu, every=every, label=label)
+    return ray_tasks.spread(
+        root, function, portion=portion, reads=reads, on_gpu=on_gpu, any_order=any_order, label=label
+    )
 
 
 def together(root: Path, function: Callable[[], None], *, most: int, on_gpu: bool) -> None:

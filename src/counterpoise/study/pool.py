@@ -41,7 +41,7 @@ def choose(root: Path, jobs: int) -> tuple[Engine, int]:
 def _in_cluster(root: Path, function: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
     """Compute each cell as a task, and write what it found here once it has ended, since nodes write nothing."""
     on_gpu, job_of = any(_needs_gpu(job) for job in jobs), {job.path.name: job for job in jobs}
-    found = spread.spread(root, partial(_each, function), portion=1, reads=_files, on_gpu=on_gpu, every=True)
+    found = spread.spread(root, partial(_each, function), portion=1, reads=_files, on_gpu=on_gpu, any_order=True)
     for name, fault, content in found(list(jobs)):
         job = job_of[name]
         if content is not None:
