@@ -46,7 +46,7 @@ def spread(
         portion: How much of the work is a task of the cluster.
         reads: Lists the files of the repository that a portion reads, which nodes fetch where there is a store.
         on_gpu: Whether it computes on a GPU where the cluster has one.
-        any_order: Whether results come as soon as they are there; otherwise they come in the order of the work.
+        any_order: Whether results come when they are computed; otherwise they come in the order of the work.
         label: Text of a progress bar of the cluster; empty where the caller shows one.
 
     Raises:
