@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import csv
 import math
+import os
 import resource
 import sys
 import tempfile
@@ -37,6 +38,7 @@ import yaml
 from PIL import Image
 
 from counterpoise import config
+from counterpoise.engine.work import ENGINE
 
 ROOT = Path(__file__).parents[1]
 SPREAD = ("tile", "embed")
@@ -117,8 +119,11 @@ def measure(count: int) -> list[Measured]:
         del stages["code"]  # it reads no image
         for stage, declared in stages.items():
             began_s, began_cpu_s, peak = time.monotonic(), cpu_seconds(), 0
-            command = [sys.executable, "-m", f"counterpoise.stages.{stage}"]
-            with (root / "log").open("wb") as log, psutil.Popen(command, cwd=root, stdout=log, stderr=log) as process:
+            command, here = [sys.executable, "-m", f"counterpoise.stages.{stage}"], {**os.environ, ENGINE: "local"}
+            with (
+                (root / "log").open("wb") as log,
+                psutil.Popen(command, cwd=root, env=here, stdout=log, stderr=log) as process,
+            ):
                 while process.poll() is None:
                     peak = max(peak, held_bytes(process))
                     time.sleep(LOOK_S)

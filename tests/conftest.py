@@ -22,7 +22,7 @@ import counterpoise.training.tasks
 from counterpoise import storage
 from counterpoise.engine import ray_cluster, ray_tasks, ray_worker
 from counterpoise.engine.store import Store
-from counterpoise.engine.work import VARIABLE
+from counterpoise.engine.work import ENGINE
 
 # Background jobs of a shell ignore Ctrl-C, and their child processes inherit this. Some tests interrupt such processes.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -117,13 +117,13 @@ def in_portions(
         def run(work: Any) -> Iterator[Any]:
             (root / ".token").touch()
             where = ("", kept.url) if kept else (".token", "")
-            setup = ray_worker.Setup((name, sent), str(root), *where, "__main__", 1)
+            setup = ray_worker.Setup((name, sent), str(root), *where, "__main__", ray_worker.Needs(1, 0))
             begins = range(0, max(1, len(work)), size := min(portion, 2))
             for begin in reversed(begins) if any_order else begins:
                 part = work[begin : begin + size]
                 files = kept.put(root, reads(part)) if kept else []
                 for parcel in ray_worker.compute(pickle.dumps(setup), ray_worker.pickled((part, files), root), "this"):
-                    _, _, found = pickle.loads(parcel)
+                    found = pickle.loads(parcel).content
                     if isinstance(found, Exception):
                         raise found
                     yield from map(pickle.loads, found)
@@ -131,13 +131,14 @@ def in_portions(
         return run
 
     def switch_on() -> None:
-        monkeypatch.setenv(VARIABLE, "ray")
+        monkeypatch.setenv(ENGINE, "ray")
         monkeypatch.setattr(ray_tasks, "spread", spread)
         monkeypatch.setattr(ray_cluster, "connect", lambda: None)
         monkeypatch.setattr(ray_cluster, "cpus", lambda: 1)
         monkeypatch.setattr(ray_worker, "_functions", {})
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("node")))
-        monkeypatch.setenv("COUNTERPOISE_CPUS", "1")  # which the worker sets, as it changes the folder
+        monkeypatch.setenv("COUNTERPOISE_CPUS", "1")  # which the worker sets, as it does this, and changes the folder
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
         monkeypatch.chdir(Path.cwd())
 
     yield switch_on

@@ -28,6 +28,7 @@ from tests.test_pipeline import ENVIRONMENT, ROOT, new_repository, run
 from counterpoise import config
 from counterpoise.artifacts import decision, model, predictions, training
 from counterpoise.decision import rules
+from counterpoise.engine.work import ENGINE
 from counterpoise.study import summary
 
 HOST = "127.0.0.2"
@@ -426,16 +427,23 @@ def test_a_network_trained_on_two_nodes_is_that_of_one_process(
         np.testing.assert_array_equal(decided(untrained), by_one[1].decisions)
 
 
-def test_repro_trains_on_with_one_process_when_the_driver_was_killed(
-    untrained: Path, by_one: tuple[Path, Trained], second: Any, on_ray: dict[str, str]
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_repro_trains_on_when_the_driver_was_killed(
+    engine: str, untrained: Path, by_one: tuple[Path, Trained], second: Any, on_ray: dict[str, str]
 ) -> None:
     driver = begin(untrained, on_ray, TRAIN)
     wait_for(lambda: has_begun(untrained), driver)
     driver.kill()
     driver.wait()
-    with FileLock(untrained / ".train.lock", timeout=LONG_S):  # until Ray has ended the processes of the driver
-        before = epochs(untrained)
-    run(untrained, "dvc", "repro", "--force", "--single-item", "train")
+    if engine == "local":
+        with FileLock(untrained / ".train.lock", timeout=LONG_S):  # until Ray has ended the processes of the driver
+            pass
+    before = epochs(untrained)
+    again = processes.start(
+        "dvc", "repro", "--force", "--single-item", "train", folder=untrained, environment=on_ray | {ENGINE: engine}
+    )
+    done = again.wait(LONG_S)
+    assert done.returncode == 0, done.stderr
     is_as_by_one_process(untrained, by_one[1])
     went_on(untrained, before)
 

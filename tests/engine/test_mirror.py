@@ -168,7 +168,7 @@ def setup(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: Co
     monkeypatch.setattr(ray_worker, "_functions", {})
     root = tmp_path / "root"
     function = ray_worker.pickled(partial(contents, root), root)
-    yield ray_worker.Setup(("a", function), str(root), "", kept.url, "__main__", 1)
+    yield ray_worker.Setup(("a", function), str(root), "", kept.url, "__main__", ray_worker.Needs(1, 0))
     ray_worker._mirror.cache_clear()
     ray_worker._store.cache_clear()
 
@@ -177,7 +177,7 @@ def test_a_process_computes_with_the_files_it_was_told_of(setup: Any, files: lis
     shutil.rmtree(tmp_path / "root")
     work = ray_worker.pickled((["data/c", "data/a"], files), tmp_path / "root")
     (parcel,) = ray_worker.compute(pickle.dumps(setup), work, "10.0.0.3")
-    assert [pickle.loads(result) for result in pickle.loads(parcel)[2]] == ["cc", "aa"]
+    assert [pickle.loads(result) for result in pickle.loads(parcel).content] == ["cc", "aa"]
 
 
 def test_a_full_disk_names_folder_and_node(
@@ -189,7 +189,7 @@ def test_a_full_disk_names_folder_and_node(
     monkeypatch.setattr(type(Store(setup.store)._fs), "get_file", refuse)
     work = ray_worker.pickled((["data/c"], files), tmp_path / "root")
     (parcel,) = ray_worker.compute(pickle.dumps(setup), work, "10.0.0.3")
-    error = pickle.loads(parcel)[2]
+    error = pickle.loads(parcel).content
     assert isinstance(error, OSError)
     assert error.errno == errno.ENOSPC
     assert error.filename == f"{place}/counterpoise-{os.getuid()}/objects on node 10.0.0.3"

@@ -15,7 +15,8 @@ import pytest
 from counterpoise.config import InputError
 from counterpoise.engine import ray_cluster, ray_train, ray_worker, spread
 from counterpoise.engine.ray_train import Group
-from counterpoise.engine.work import VARIABLE
+from counterpoise.engine.ray_worker import Needs
+from counterpoise.engine.work import ENGINE
 from counterpoise.storage import ArtifactError
 
 
@@ -44,12 +45,12 @@ def write(path: str) -> None:
 @pytest.mark.parametrize(
     ("cpus", "most", "expected"),
     [
-        ([2], 8, Group(1, 2, 0)),
-        ([6, 0, 8], 8, Group(2, 6, 0)),
-        ([64, 2], 8, Group(1, 64, 0)),
-        ([8, 8, 8], 2, Group(2, 8, 0)),
-        ([8, 8], 1, Group(1, 8, 0)),
-        ([1.0, 1.0], 8, Group(2, 1, 0)),
+        ([2], 8, Group(1, Needs(2, 0))),
+        ([6, 0, 8], 8, Group(2, Needs(6, 0))),
+        ([64, 2], 8, Group(1, Needs(64, 0))),
+        ([8, 8, 8], 2, Group(2, Needs(8, 0))),
+        ([8, 8], 1, Group(1, Needs(8, 0))),
+        ([1.0, 1.0], 8, Group(2, Needs(1, 0))),
     ],
 )
 def test_each_node_is_a_process_unless_the_others_would_wait_for_it(
@@ -62,7 +63,7 @@ def test_each_node_is_a_process_unless_the_others_would_wait_for_it(
 def test_this_process_trains_where_torchrun_started_it_and_without_an_engine(
     engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(VARIABLE, engine)
+    monkeypatch.setenv(ENGINE, engine)
     if engine == "ray":
         monkeypatch.setenv("RANK", "0")
     spread.together(tmp_path, partial(say, "trained"), most=8, on_gpu=True)
@@ -75,7 +76,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
     nodes = [(4.0, 0.0)]
     monkeypatch.setattr(ray_cluster, "connect", lambda: None)
     monkeypatch.setattr(ray_cluster, "nodes", lambda: nodes)
-    monkeypatch.setattr(ray_cluster, "is_here", lambda cpus, gpus: nodes[0][0] >= cpus and nodes[0][1] >= gpus)
+    monkeypatch.setattr(ray_cluster, "is_here", lambda needs: nodes[0][0] >= needs.cpus and nodes[0][1] >= needs.gpus)
     return nodes
 
 
@@ -100,7 +101,7 @@ def test_processes_are_chosen_anew_after_one_was_lost(
 
     monkeypatch.setattr(ray_train, "_is_done", is_done)
     ray_train.together(tmp_path, partial(say, "trained"), most=8, on_gpu=True)
-    assert asked == [(Group(4, 4, 1), 3), (Group(2, 4, 1), 2)]
+    assert asked == [(Group(4, Needs(4, 1)), 3), (Group(2, Needs(4, 1)), 2)]
 
 
 def test_processes_that_are_always_lost_end_in_words(
@@ -135,22 +136,23 @@ def test_a_bug_is_told_from_a_loss() -> None:
 def test_no_room_is_said_unless_a_node_was_lost() -> None:
     waited = WorkerGroupStartupTimeoutError()
     with pytest.raises(InputError, match="had no room for 2 processes with 4 CPUs and a GPU each within 30 seconds"):
-        ray_train._may_start(waited, Group(2, 4, 1), is_same=True)
-    assert ray_train._may_start(waited, Group(2, 4, 1), is_same=False)
-    assert ray_train._may_start(WorkerGroupStartupFailedError(), Group(2, 4, 0), is_same=True)
-    assert not ray_train._may_start(ValueError("a bug"), Group(2, 4, 0), is_same=True)
+        ray_train._may_start(waited, Group(2, Needs(4, 1)), is_same=True)
+    assert ray_train._may_start(waited, Group(2, Needs(4, 1)), is_same=False)
+    assert ray_train._may_start(WorkerGroupStartupFailedError(), Group(2, Needs(4, 0)), is_same=True)
+    assert not ray_train._may_start(ValueError("a bug"), Group(2, Needs(4, 0)), is_same=True)
 
 
 @pytest.fixture
 def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ray_worker.Setup:
     """A process of two on a node."""
     monkeypatch.chdir(tmp_path)
-    for name, value in {"RANK": "0", "LOCAL_WORLD_SIZE": "2", "COUNTERPOISE_CPUS": ""}.items():
+    own = {"RANK": "0", "LOCAL_WORLD_SIZE": "2", "COUNTERPOISE_CPUS": "", "CUDA_VISIBLE_DEVICES": ""}
+    for name, value in own.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(ray_worker, "_functions", {})
     (tmp_path / "token").touch()
     function = ("training", pickle.dumps(partial(say, "trained")))
-    return ray_worker.Setup(function, str(tmp_path), "token", "", "main", 3)
+    return ray_worker.Setup(function, str(tmp_path), "token", "", "main", Needs(3, 0))
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])

@@ -18,9 +18,8 @@ import pytest
 
 from counterpoise.config import InputError
 from counterpoise.engine import ray_cluster, ray_tasks, ray_worker, spread
-from counterpoise.engine.ray_tasks import Needs
-from counterpoise.engine.ray_worker import Setup
-from counterpoise.engine.work import VARIABLE
+from counterpoise.engine.ray_worker import Needs, Setup
+from counterpoise.engine.work import ENGINE
 from counterpoise.storage import ArtifactError
 from counterpoise.study import cells
 
@@ -40,6 +39,11 @@ def failing(error: Exception, numbers: Sequence[int]) -> Iterator[int]:
     raise error
 
 
+def warning(numbers: Sequence[int]) -> Iterator[int]:
+    print("\rpredict: 100%\nit is slow", file=sys.stderr)
+    yield from squares(numbers)
+
+
 def writing(path: str, numbers: Sequence[int]) -> Iterator[int]:
     with open(path, "w") as file:  # noqa: PTH123 - an error of this kind names no file when it writes
         file.write("x")
@@ -51,9 +55,10 @@ def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
     """What a driver on this machine, in this folder, would send."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COUNTERPOISE_CPUS", "7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(ray_worker, "_functions", {})
     (tmp_path / "token").touch()
-    return Setup(("a", pickle.dumps(squares)), str(tmp_path), "token", "", "__main__", 1)
+    return Setup(("a", pickle.dumps(squares)), str(tmp_path), "token", "", "__main__", Needs(1, 0))
 
 
 def sent(setup: Setup, work: Sequence[int] = (1, 2, 3)) -> list[bytes]:
@@ -62,14 +67,14 @@ def sent(setup: Setup, work: Sequence[int] = (1, 2, 3)) -> list[bytes]:
 
 def results(parcels: list[bytes]) -> list[object]:
     """Take the results of a task as from a cluster where nothing has to be waited for."""
-    return list(ray_tasks._results(iter(parcels), Needs(1, 0)))
+    return list(ray_tasks._results(iter(parcels), Needs(1, 0), set()))
 
 
 def error(setup: Setup) -> Exception:
-    _, is_last, content = pickle.loads(sent(setup)[-1])
-    assert is_last
-    assert isinstance(content, Exception)
-    return content
+    last = pickle.loads(sent(setup)[-1])
+    assert last.is_last
+    assert isinstance(last.content, Exception)
+    return last.content
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +82,8 @@ def package(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A package in the place of Ray: every reference is what it stands for, and is there."""
     made: Any = types.ModuleType("ray")
     names = ["RayTaskError", "OutOfDiskError", "WorkerCrashedError", "OutOfMemoryError", "NodeDiedError"]
-    kinds = {name: type(name, (Exception,), {}) for name in [*names, "ObjectLostError"]}
+    names += ["ObjectLostError", "StreamingGeneratorReplayInconsistentError"]
+    kinds = {name: type(name, (Exception,), {}) for name in names}
     made.exceptions = types.SimpleNamespace(**kinds)
     made.util = types.SimpleNamespace(get_node_ip_address=lambda: NODE)
     made.wait = lambda references, timeout: (references, [])
@@ -90,14 +96,14 @@ def package(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_this_machine_runs_the_function_itself(
     name: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(ENGINE, raising=False)
     if name is not None:
-        monkeypatch.setenv(VARIABLE, name)
+        monkeypatch.setenv(ENGINE, name)
     assert spread.spread(tmp_path, squares, portion=1, reads=nothing) is squares
 
 
 def test_an_unknown_engine_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(VARIABLE, "dask")
+    monkeypatch.setenv(ENGINE, "dask")
     with pytest.raises(InputError, match=r"COUNTERPOISE_ENGINE is 'dask'; expected one of \['local', 'ray'\]"):
         spread.spread(tmp_path, squares, portion=1, reads=nothing)
 
@@ -127,6 +133,42 @@ def test_results_that_are_not_whole_are_refused(cut: slice, setup: Setup, monkey
         results(sent(setup)[cut])
 
 
+def test_a_second_run_that_ray_finds_to_differ_is_refused(package: Any) -> None:
+    def get(reference: object) -> None:
+        raise package.exceptions.StreamingGeneratorReplayInconsistentError
+
+    package.get = get
+    with pytest.raises(InputError, match="a task failed when it ran again"):
+        results([b""])
+
+
+def test_a_package_that_is_missed_while_a_task_runs_is_named_with_the_node(package: Any) -> None:
+    def get(reference: object) -> None:
+        error = package.exceptions.RayTaskError()
+        error.cause, error.ip = ModuleNotFoundError("No module named 'rasterio'"), NODE
+        raise error
+
+    package.get = get
+    with pytest.raises(InputError, match=f"node {NODE}: No module named 'rasterio'; install the same packages"):
+        results([b""])
+
+
+def test_what_is_said_meanwhile_is_shown_once_and_no_progress_bar(
+    setup: Setup, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parcels, said = sent(replace(setup, function=("g", pickle.dumps(warning)))), set[str]()
+    for _ in range(2):
+        assert list(ray_tasks._results(iter(parcels), Needs(1, 0), said)) == [1, 4, 9]
+    assert capsys.readouterr().err == "it is slow\n"
+
+
+@pytest.mark.parametrize(("gpus", "seen"), [(0, ""), (1, "3")])
+def test_a_task_without_a_gpu_sees_none(gpus: int, seen: str, setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    sent(replace(setup, needs=Needs(1, gpus)))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == seen
+
+
 def test_an_error_after_some_results_is_said(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_worker, "RESULTS_BYTES", 1)
     failing_one = pickle.dumps(partial(failing, InputError("in words")))
@@ -144,13 +186,13 @@ def test_a_task_that_no_node_can_run_any_more_ends_in_words(
     package.wait = lambda references, timeout: ([], references)
     monkeypatch.setattr(ray_tasks, "ABSENT_S", 0.0)
 
-    def has_room(cpus: int, gpus: int) -> bool:
-        looks.append(Needs(cpus, gpus))
-        return len(looks) < 3
+    def room(own: Needs) -> int:
+        looks.append(own)
+        return int(len(looks) < 3)
 
-    monkeypatch.setattr(ray_cluster, "has_room", has_room)
+    monkeypatch.setattr(ray_cluster, "room", room)
     with pytest.raises(InputError, match=text):
-        list(ray_tasks._results(iter([b""]), needs))
+        list(ray_tasks._results(iter([b""]), needs, set()))
     assert looks == [needs] * 3, "it waits as long as there is one"
 
 
@@ -195,7 +237,7 @@ def test_other_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_worker, "versions", lambda: own)
     with pytest.raises(ImportError) as found:
         function("text")
-    assert str(ray_cluster.refused(found.value)) == (
+    assert str(ray_cluster.refused(found.value, NODE)) == (
         f"node {NODE} has other packages than this machine: code of counterpoise {own['code of counterpoise']} instead "
         f"of 0123456789ab, torch {own['torch']} instead of 1.0; "
         "install the same packages on all nodes, and start Ray there again"
@@ -274,24 +316,25 @@ def _answer(server: socket.socket, answer: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "on_gpu", "expected"),
+    ("nodes", "on_gpu", "needs", "count"),
     [
-        ([(2, 0), (6, 0)], True, (1, 0, 8)),
-        ([(8, 2), (16, 0)], False, (1, 0, 24)),
-        ([(8, 2), (16, 0)], True, (4, 1, 2)),
-        ([(8, 2), (16, 2)], True, (4, 1, 4)),
-        ([(1, 4), (8, 1)], True, (1, 1, 2)),
+        ([(2, 0), (6, 0)], True, Needs(1, 0), 8),
+        ([(8, 2), (16, 0)], False, Needs(1, 0), 24),
+        ([(8, 2), (16, 0)], True, Needs(4, 1), 2),
+        ([(8, 2), (16, 2)], True, Needs(4, 1), 4),
+        ([(1, 4), (8, 1)], True, Needs(1, 1), 2),
     ],
 )
 def test_a_task_takes_what_every_node_with_a_gpu_has_for_it(
-    nodes: list[tuple[int, int]], on_gpu: bool, expected: tuple[int, int, int], package: Any
+    nodes: list[tuple[int, int]], on_gpu: bool, needs: Needs, count: int, package: Any
 ) -> None:
     listed = [{"Alive": True, "Resources": {"CPU": float(cpus), "GPU": float(gpus)}} for cpus, gpus in nodes]
     listed.append({"Alive": False, "Resources": {"CPU": 64.0}})
     package.nodes = lambda: listed
-    assert ray_cluster.shares(on_gpu) == expected
-    assert ray_cluster.has_room(*expected[:2])
-    assert not ray_cluster.has_room(64, 0)
+    assert ray_cluster.shares(on_gpu) == needs
+    assert ray_cluster.room(needs) == count
+    assert ray_cluster.room(Needs(64, 0)) == 0
+    assert ray_cluster.one_gpu_each() == (max(gpus for _, gpus in nodes) < 2)
 
 
 def test_a_cluster_without_cpus_is_refused(package: Any) -> None:

@@ -181,9 +181,9 @@ def test_a_full_disk_under_the_store_names_it(root: Path, url: str, monkeypatch:
 
 
 def test_there_is_a_store_only_where_the_environment_names_one(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.delenv(store.VARIABLE, raising=False)
+    monkeypatch.delenv(store.STORE, raising=False)
     assert store.of_environment() is None
-    monkeypatch.setenv(store.VARIABLE, f"{url}/")
+    monkeypatch.setenv(store.STORE, f"{url}/")
     found = store.of_environment()
     assert found is not None
     assert found.url == url

@@ -30,7 +30,7 @@ from counterpoise.conflicts.network import POOL_OF_HEAD
 from counterpoise.dataset import inputs as tile_inputs
 from counterpoise.dataset import subsampling
 from counterpoise.dataset.inputs import FeatureInputs, TileInputs, in_order, infer
-from counterpoise.engine import unfinished
+from counterpoise.engine import process_group, unfinished
 from counterpoise.images import Pixels
 from counterpoise.networks import devices
 from counterpoise.networks.backbones import build_backbone
@@ -1246,6 +1246,17 @@ def test_a_head_on_stored_features_is_trained_by_this_process(tmp_path: Path, mo
     root = a_repository(tmp_path, content)
     train.main(root, config.validate(train.Params, content))
     assert (root / model.CARD).exists()
+
+
+def test_processes_that_would_compute_in_different_precisions_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = settings(train__epochs=1)
+    root = a_repository(tmp_path, content)
+    monkeypatch.setattr(process_group, "of_all", lambda own: [own, devices.pick("cpu", "bfloat16")])
+    with pytest.raises(config.InputError, match="in float32, and another one on cpu in bfloat16"):
+        train.main(root, config.validate(train.Params, content))
+    assert not (root / model.CARD).exists()
 
 
 @pytest.mark.slow

@@ -128,9 +128,15 @@ def gather(own: Tensor) -> Tensor:
     """Collect the rows that each process computed for its `shard` items, in the original order, on the CPU."""
     if count() == 1:
         return own
-    rows = [own] * count()
-    distributed.all_gather_object(rows, own.cpu())
-    return torch.cat(rows)
+    return torch.cat(of_all(own.cpu()))
+
+
+def of_all(own: T) -> list[T]:
+    """Collect a value of each process, in all of them."""
+    values = [own] * count()
+    if count() > 1:
+        distributed.all_gather_object(values, own)
+    return values
 
 
 def broadcast(value: T) -> T:

@@ -13,7 +13,8 @@ from typing import Any
 
 from counterpoise.config import InputError
 from counterpoise.engine import ray_worker
-from counterpoise.engine.work import VARIABLE
+from counterpoise.engine.ray_worker import Needs
+from counterpoise.engine.work import ENGINE
 
 ADDRESS = "RAY_ADDRESS"
 ANSWER_S = 10.0
@@ -36,19 +37,19 @@ def connect() -> None:
         import ray
     except ImportError as error:
         raise InputError(
-            f"{VARIABLE} is 'ray', but Ray is not installed; run `pip install 'counterpoise[ray]'`, or unset {VARIABLE}"
+            f"{ENGINE} is 'ray', but Ray is not installed; run `pip install 'counterpoise[ray]'`, or unset {ENGINE}"
         ) from error
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "/" in host:
         found = f"{ADDRESS} is {address!r}" if address else f"{ADDRESS} is not set"
         raise InputError(
-            f"{VARIABLE} is 'ray', but {found}; expected host:port of the head of a cluster that this machine belongs "
-            f"to, as `ray start --head` prints it; or unset {VARIABLE} to compute on this machine alone"
+            f"{ENGINE} is 'ray', but {found}; expected host:port of the head of a cluster that this machine belongs "
+            f"to, as `ray start --head` prints it; or unset {ENGINE} to compute on this machine alone"
         )
     if (fault := _silence(host.strip("[]"), int(port))) is not None:
         raise InputError(
             f"{ADDRESS} is {address!r}, but {fault}; start the cluster (`ray start --head` there), correct the "
-            f"address, or unset {VARIABLE} to compute on this machine alone"
+            f"address, or unset {ENGINE} to compute on this machine alone"
         )
     os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))  # by default, for ever
     try:
@@ -83,8 +84,8 @@ def nodes() -> list[tuple[float, float]]:
     return [(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in found]
 
 
-def shares(on_gpu: bool) -> tuple[int, int, int]:
-    """Say how many CPUs and GPUs a task takes, and how many tasks can run at a time.
+def shares(on_gpu: bool) -> Needs:
+    """Say how many CPUs and GPUs a task takes.
 
     A task takes a CPU; or, where there are GPUs, one of them and the CPUs that every node has for each of its GPUs.
 
@@ -92,27 +93,31 @@ def shares(on_gpu: bool) -> tuple[int, int, int]:
         InputError: The cluster has no CPUs.
     """
     found = nodes()
-    with_gpus = [(cpus, gpus) for cpus, gpus in found if on_gpu and gpus >= 1 and cpus >= 1]
-    if with_gpus:
-        own = max(1, min(int(cpus // gpus) for cpus, gpus in with_gpus))
-        return own, 1, int(sum(min(gpus, cpus // own) for cpus, gpus in with_gpus))
-    if not (count := int(sum(cpus for cpus, _ in found))):
+    if with_gpus := [(cpus, gpus) for cpus, gpus in found if on_gpu and gpus >= 1 and cpus >= 1]:
+        return Needs(max(1, min(int(cpus // gpus) for cpus, gpus in with_gpus)), 1)
+    if not any(cpus >= 1 for cpus, _ in found):
         raise InputError(f"the cluster of {ADDRESS} has no CPUs for tasks; start a node with `ray start --num-cpus`")
-    return 1, 0, count
+    return Needs(1, 0)
 
 
-def has_room(cpus: int, gpus: int) -> bool:
-    """Say whether some node has so many CPUs and GPUs, free or not."""
-    return any(own >= cpus and own_gpus >= gpus for own, own_gpus in nodes())
+def room(needs: Needs) -> int:
+    """Count the tasks that the nodes could run at a time, if they had no other work."""
+    found = nodes()
+    return sum(int(min(cpus // needs.cpus, gpus // needs.gpus if needs.gpus else cpus)) for cpus, gpus in found)
 
 
-def is_here(cpus: int, gpus: int) -> bool:
+def one_gpu_each() -> bool:
+    """Say whether no node has several GPUs: a process stays on the first that it uses, whichever its next task has."""
+    return all(gpus <= 1 for _, gpus in nodes())
+
+
+def is_here(needs: Needs) -> bool:
     """Say whether the node of this process has so many CPUs and GPUs."""
     import ray
 
     own = ray.get_runtime_context().get_node_id()
     here = next(node["Resources"] for node in ray.nodes() if node["NodeID"] == own)
-    return bool(here.get("CPU", 0.0) >= cpus and here.get("GPU", 0.0) >= gpus)
+    return bool(here.get("CPU", 0.0) >= needs.cpus and here.get("GPU", 0.0) >= needs.gpus)
 
 
 @contextmanager
@@ -165,6 +170,7 @@ def on_node(module: str, name: str) -> Callable[..., Any]:
     return call
 
 
-def refused(error: ImportError) -> InputError:
+def refused(error: ImportError, node: str) -> InputError:
     """Say what to do about a node that lacks what this machine has."""
-    return InputError(f"{error}; install the same packages on all nodes, and start Ray there again")
+    named = str(error) if node in str(error) else f"node {node}: {error}"
+    return InputError(f"{named}; install the same packages on all nodes, and start Ray there again")

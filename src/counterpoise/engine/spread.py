@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.config import InputError
-from counterpoise.engine.work import VARIABLE, Function, R_co
+from counterpoise.engine.work import ENGINE, Function, R_co
 
 NAMES = ("local", "ray")
 
@@ -22,9 +22,9 @@ def name() -> str:
     Raises:
         InputError: The environment names another one.
     """
-    found = os.environ.get(VARIABLE) or "local"
+    found = os.environ.get(ENGINE) or "local"
     if found not in NAMES:
-        raise InputError(f"{VARIABLE} is {found!r}; expected one of {list(NAMES)}")
+        raise InputError(f"{ENGINE} is {found!r}; expected one of {list(NAMES)}")
     return found
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from counterpoise.config import InputError
 from counterpoise.storage import checksum_of
 
-VARIABLE = "COUNTERPOISE_STORE"
+STORE = "COUNTERPOISE_STORE"
 """Variable of the environment with the URL of the store."""
 THREADS = 16
 """Objects that are sent or fetched at a time."""
@@ -64,7 +64,7 @@ class Store:
         self.url, self._machine = url.rstrip("/"), machine
         self._sent = lru_cache(REMEMBERED)(self._send)
         if "://" not in url:
-            raise InputError(f"{VARIABLE} is {url!r}; expected a URL, such as s3://bucket/prefix or file:///folder")
+            raise InputError(f"{STORE} is {url!r}; expected a URL, such as s3://bucket/prefix or file:///folder")
         import fsspec
 
         try:
@@ -73,11 +73,11 @@ class Store:
             self._fs, self._path = fsspec.core.url_to_fs(self.url, **options)
         except ImportError as error:
             raise InputError(
-                f"{VARIABLE} is {url!r}, but {machine} lacks a package for it: {error}; for S3, run "
+                f"{STORE} is {url!r}, but {machine} lacks a package for it: {error}; for S3, run "
                 "`pip install 'counterpoise[s3]'` on all machines"
             ) from error
         except ValueError as error:
-            raise InputError(f"{VARIABLE} is {url!r}, but {error}; expected a URL that fsspec knows") from error
+            raise InputError(f"{STORE} is {url!r}, but {error}; expected a URL that fsspec knows") from error
 
     def put(self, root: Path, paths: Iterable[Path]) -> list[File]:
         """Send files that the store lacks.
@@ -128,13 +128,13 @@ class Store:
                 self._fs.get_file(self._object(file), str(path))
             except FileNotFoundError as error:
                 raise InputError(
-                    f"{self._machine} does not find {file.name} in {VARIABLE}, {self.url!r}: there is no object "
+                    f"{self._machine} does not find {file.name} in {STORE}, {self.url!r}: there is no object "
                     f"{self._name(file)}; was it removed, or is it another place there? Run it again, which sends it "
                     "again"
                 ) from error
         if path.stat().st_size != file.nbytes or checksum_of(path) != file.checksum:
             raise InputError(
-                f"{file.name}, as {self._machine} fetched it from {VARIABLE}, {self.url!r}, is damaged; remove the "
+                f"{file.name}, as {self._machine} fetched it from {STORE}, {self.url!r}, is damaged; remove the "
                 f"object {self._name(file)} there, and run it again, which sends it again"
             )
 
@@ -169,9 +169,7 @@ class Store:
                 advice = DENIED
             else:
                 advice = SILENT
-            raise InputError(
-                f"{self._machine} cannot use {VARIABLE}, {self.url!r}: {kind}: {said}; {advice}"
-            ) from error
+            raise InputError(f"{self._machine} cannot use {STORE}, {self.url!r}: {kind}: {said}; {advice}") from error
 
 
 def of_environment() -> Store | None:
@@ -180,5 +178,5 @@ def of_environment() -> Store | None:
     Raises:
         InputError: The environment names none that can be used.
     """
-    url = os.environ.get(VARIABLE)
+    url = os.environ.get(STORE)
     return Store(url) if url else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol, Self, TypeVar
 
-VARIABLE = "COUNTERPOISE_ENGINE"
+ENGINE = "COUNTERPOISE_ENGINE"
 """Variable of the environment that names the engine."""
 R_co = TypeVar("R_co", covariant=True)
 

@@ -26,7 +26,7 @@ from counterpoise.artifacts import clusters, draws, features, model, pixels, til
 from counterpoise.artifacts import prior as prior_file
 from counterpoise.artifacts.prior import Prior
 from counterpoise.dataset import subsampling
-from counterpoise.engine.spread import together
+from counterpoise.engine.spread import name, together
 from counterpoise.networks import pretrained
 from counterpoise.stages import alone, run
 from counterpoise.training.settings import Settings
@@ -93,8 +93,12 @@ def _train(root: Path, params: Params) -> None:
 
     Where a cluster started them, processes of a driver that was killed may be about to end.
     """
-    rank = os.environ.get("RANK")
-    with alone(root, "train", ENDS_S if rank else 0.0) if rank in (None, "0") else nullcontext():
+    rank = os.environ.get("RANK", "0")
+    with (
+        alone(root, "train", ENDS_S if "RANK" in os.environ or name() != "local" else 0.0)
+        if rank == "0"
+        else nullcontext()
+    ):
         _fit(root, params)
 
 
@@ -119,6 +123,8 @@ def _fit(root: Path, params: Params) -> None:
     block = {"losses": params.losses[params.loss], "box_losses": params.box_losses[params.box_loss]}
     settings = [as_member(params, number).model_dump() | block for number in range(params.train.members)]
     with process_group.launch(devices.pick_device(params.model.device)):
+        for other in process_group.of_all(devices.pick(params.model.device, params.model.precision)):
+            devices.pick(params.model.device, params.model.precision, other)
         saved = [checkpoints.Checkpoint(root, own, inputs) for own in settings]
         members = task.fit_members(drawn, natural, val, prior, params, saved, units)
         leads = process_group.rank() == 0
