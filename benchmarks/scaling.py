@@ -12,9 +12,10 @@ estimate is one CPU.
 
 The exponent e of a stage is the slope of log(seconds) on log(images), by least squares. A straight line through its
 seconds, also by least squares, has the slope b, at least 0. The largest number of images measured, n, took s seconds; N
-images are expected to take s + b * (N - n) * (N / n) ** max(0, e - 1). Memory and disk are read off a straight line.
-Stages that a cluster spreads (docs/scaling.md) take that time divided by the number of machines, each like the one
-measured; the others take all of it.
+images are expected to take s + b * (N - n) * (N / n) ** max(0, e - 1). Disk is read off a straight line by least
+squares, and memory off two: this one, and the line through the last two numbers of images. They give a range, of which
+the upper end says what breaks. Stages that a cluster spreads (docs/scaling.md) take that time divided by the number of
+machines, each like the one measured; the others take all of it.
 """
 
 from __future__ import annotations
@@ -200,7 +201,8 @@ def print_estimate(rows: Sequence[Measured], wanted: argparse.Namespace) -> None
     for stage, own in by_stage(rows).items():
         times, last[stage] = [getattr(row, wanted.by) for row in own], own[-1].memory_mib / 2**10
         hours[stage] = expected(counts, times, count, exponent(counts, times)) / 3600
-        memory[stage] = expected(counts, [row.memory_mib for row in own], count) / 2**10
+        both = [expected(counts[first:], [row.memory_mib for row in own[first:]], count) / 2**10 for first in (0, -2)]
+        memory[stage] = (min(both), max(both))
         disk += expected(counts, [row.disk_mib for row in own], count) / 2**20
     spread = sum(hours[stage] for stage in SPREAD)
     alone = sum(hours.values()) - spread
@@ -208,18 +210,20 @@ def print_estimate(rows: Sequence[Measured], wanted: argparse.Namespace) -> None
     print(f"\nFor {count:,.0f} images, computed from the table above:\n")
     print("| stage | hours of one machine | GiB of memory |\n|---|---|---|")
     for stage in hours:
-        print(f"| {stage} | {hours[stage]:,.1f} | {memory[stage]:,.1f} |")
+        least, most = (f"{gib:,.1f}" for gib in memory[stage])
+        print(f"| {stage} | {hours[stage]:,.1f} | {least if least == most else f'{least} to {most}'} |")
     print(
         f"\n{' and '.join(SPREAD)} take {spread:,.1f} hours of one machine, or {spread / machines:.1f} hours of "
         f"{machines}, the fewest that take at most {wanted.hours:g}; the other stages take {alone:,.1f} hours of one. "
         f"All take {spread / machines + alone:,.1f} hours with {machines} machines, and {spread + alone:,.0f} machine "
         f"hours, which cost {(spread + alone) * wanted.price:,.0f} at {wanted.price:g} an hour. Artifacts take "
-        f"{disk:,.2f} TiB, beside the images."
+        f"{disk:,.2f} TiB, beside the images.\nHowever many machines there are, the one that runs dvc takes "
+        f"{wanted.driver_ms * count / 3.6e6:,.1f} hours of a CPU for the results of {' and '.join(SPREAD)}."
     )
     limit = wanted.memory_gib
     breaks = {
         stage: float(np.interp(limit, [last[stage], gib], [counts[-1], count]))
-        for stage, gib in memory.items()
+        for stage, (_, gib) in memory.items()
         if gib > limit
     }
     for stage, fitting in sorted(breaks.items(), key=lambda item: item[1]):
@@ -238,6 +242,9 @@ def main() -> None:
     )
     parser.add_argument("--by", choices=TIMES, default="seconds", help="times to compute with (default: seconds)")
     parser.add_argument("--memory-gib", type=float, default=64.0, help="memory of a machine (default: 64, assumed)")
+    parser.add_argument(
+        "--driver-ms", type=float, default=1.0, help="CPU ms of the driver for a tile, by cluster.py (default: 1)"
+    )
     parser.add_argument("--price", type=float, default=0.1, help="of an hour of a machine (default: 0.1, assumed)")
     arguments = parser.parse_args()
     rows = read(arguments.csv)

@@ -55,4 +55,5 @@ def test_the_estimate_names_hours_machines_and_what_breaks_first(
     assert "the other stages take 20.0 hours of one. All take 43.8 hours with 42 machines, and" in estimate
     assert "1,020 machine hours, which cost 510 at 0.5 an hour" in estimate
     assert "Artifacts take 3.81 TiB" in estimate
+    assert "takes 2.8 hours of a CPU for the results of tile and embed" in estimate, "at 1 ms for each"
     assert estimate.index("train breaks at about 3,276,800") < estimate.index("split breaks at about 6,553,600")
