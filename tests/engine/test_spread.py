@@ -142,14 +142,18 @@ def test_a_second_run_that_ray_finds_to_differ_is_refused(package: Any) -> None:
         results([b""])
 
 
-def test_a_package_that_is_missed_while_a_task_runs_is_named_with_the_node(package: Any) -> None:
+def test_a_package_that_is_missed_while_a_task_runs_is_named_with_the_node(setup: Setup, package: Any) -> None:
+    missing = pickle.dumps(partial(failing, ModuleNotFoundError("No module named 'rasterio'")))
+    with pytest.raises(ImportError) as found:
+        sent(replace(setup, function=("h", missing)))
+
     def get(reference: object) -> None:
         error = package.exceptions.RayTaskError()
-        error.cause, error.ip = ModuleNotFoundError("No module named 'rasterio'"), NODE
+        error.cause = found.value
         raise error
 
     package.get = get
-    with pytest.raises(InputError, match=f"node {NODE}: No module named 'rasterio'; install the same packages"):
+    with pytest.raises(InputError, match=f"node {NODE} cannot import .* No module named 'rasterio'; install the same"):
         results([b""])
 
 
@@ -237,7 +241,7 @@ def test_other_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_worker, "versions", lambda: own)
     with pytest.raises(ImportError) as found:
         function("text")
-    assert str(ray_cluster.refused(found.value, NODE)) == (
+    assert str(ray_cluster.refused(found.value)) == (
         f"node {NODE} has other packages than this machine: code of counterpoise {own['code of counterpoise']} instead "
         f"of 0123456789ab, torch {own['torch']} instead of 1.0; "
         "install the same packages on all nodes, and start Ray there again"

@@ -170,7 +170,6 @@ def on_node(module: str, name: str) -> Callable[..., Any]:
     return call
 
 
-def refused(error: ImportError, node: str) -> InputError:
+def refused(error: ImportError) -> InputError:
     """Say what to do about a node that lacks what this machine has."""
-    named = str(error) if node in str(error) else f"node {node}: {error}"
-    return InputError(f"{named}; install the same packages on all nodes, and start Ray there again")
+    return InputError(f"{error}; install the same packages on all nodes, and start Ray there again")

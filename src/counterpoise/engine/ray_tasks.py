@@ -152,7 +152,7 @@ def _next(parcels: Iterator[Any], needs: Needs) -> Parcel:
         raise _cut_off() from None
     except lost.RayTaskError as error:
         if isinstance(error.cause, ImportError):
-            raise ray_cluster.refused(error.cause, error.ip) from None
+            raise ray_cluster.refused(error.cause) from None
         raise
     except lost.OutOfDiskError as error:
         raise InputError(

@@ -159,7 +159,7 @@ def _was_killed(failures: Collection[Exception]) -> bool:
     """
     for failure in failures:
         if isinstance(failure, ImportError):
-            raise ray_cluster.refused(failure, "") from None
+            raise ray_cluster.refused(failure) from None
         if isinstance(failure, (InputError, ArtifactError, OSError)):
             raise failure from None
     return any(map(_is_loss, failures))

@@ -169,6 +169,8 @@ def compute(setup: bytes, work: bytes, node: str) -> Iterator[bytes]:
     except OSError as error:
         yield pickle.dumps(Parcel(sent, error, is_last=True))
         return
+    except ImportError as error:
+        raise ImportError(f"node {node} cannot import what this machine can: {error}") from None
     yield pickle.dumps(Parcel(sent, results, is_last=True, said=_lines(said.getvalue())))
 
 
