@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,8 @@ def draw(path: Path, labels: list[str], rng: np.random.Generator) -> None:
     image.save(path)
 
 
-def prepare(root: Path, **changes: Any) -> dict[str, Any]:
-    """Draw 240 pictures, two of each group, and write the parameters."""
+def draw_all(root: Path) -> Path:
+    """Draw 240 pictures, two of each group."""
     rng = np.random.default_rng(0)
     folder = root / "data" / "raw" / "shapes"
     (folder / "images").mkdir(parents=True)
@@ -56,6 +57,10 @@ def prepare(root: Path, **changes: Any) -> dict[str, Any]:
         draw(folder / "images" / f"{number:03d}.png", labels, rng)
         rows.append(f"images/{number:03d}.png,{'|'.join(labels)},g{number // 2}")
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+def write_parameters(root: Path, **changes: Any) -> None:
     content: dict[str, Any] = yaml.safe_load((ROOT / "presets" / "icons.yaml").read_text())
     content["demo"]["name"] = "none"
     content["ingest"] |= {"root": "data/raw/shapes", "rare": {"min_images": 2, "action": "keep"}}
@@ -69,21 +74,32 @@ def prepare(root: Path, **changes: Any) -> dict[str, Any]:
         content[section] = {**content[section], key: value} if key else value
     (root / config.PATH).write_text(yaml.safe_dump(content, sort_keys=False))
     assert check.problems(config.load(root)) == []
-    return content
 
 
-def build(root: Path, *, until: str = "report", **changes: Any) -> None:
-    prepare(root, **changes)
-    for name in STAGES[: STAGES.index(until) + 1]:
+def build(root: Path, *, until: str = "report", tiled: Path | None = None, **changes: Any) -> None:
+    """Run the stages; `tiled` has what those before `oversample` leave, which no change of these tests concerns."""
+    if tiled:
+        shutil.copytree(tiled, root, dirs_exist_ok=True)
+    write_parameters(root, **changes)
+    first = STAGES.index("oversample") if tiled else 0
+    for name in STAGES[first : STAGES.index(until) + 1]:
         stage = importlib.import_module(f"counterpoise.stages.{name}")
         stage.main(root, config.read(root, stage.Params))
 
 
 @pytest.fixture(scope="module")
-def plain(one_process: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiled(one_process: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A problem that is built up to its tiles; tests only read it."""
+    root = draw_all(tmp_path_factory.mktemp("tiled"))
+    build(root, until="tile")
+    return root
+
+
+@pytest.fixture(scope="module")
+def plain(tiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A problem that is built without changes; tests only read it."""
     root = tmp_path_factory.mktemp("plain")
-    build(root)
+    build(root, tiled=tiled)
     return root
 
 
@@ -114,17 +130,19 @@ def test_groups_stay_together_and_every_label_is_everywhere(plain: Path) -> None
 
 
 @pytest.mark.parametrize("strategy", ["over", "under", "repeat_factor", "lp_ros", "lp_rus", "ml_ros", "ml_rus"])
-def test_every_strategy_draws_and_its_effect_is_unknown_to_the_ledger(strategy: str, tmp_path: Path) -> None:
+def test_every_strategy_draws_and_its_effect_is_unknown_to_the_ledger(
+    strategy: str, tiled: Path, tmp_path: Path
+) -> None:
     until = "report" if strategy == "ml_ros" else "decide"
-    build(tmp_path, until=until, oversample__strategy=strategy, train__epochs=3)
+    build(tmp_path, tiled=tiled, until=until, oversample__strategy=strategy, train__epochs=3)
     opened = prior.read(tmp_path)
     assert opened.drawn_counts != opened.train_counts
     assert opened.ledger[1].factors is None
     assert decision.read(tmp_path).calibrator == "platt"
 
 
-def test_a_pos_weight_is_taken_back_by_the_ledger(plain: Path, tmp_path: Path) -> None:
-    build(tmp_path, until="evaluate", weighting__scheme="negatives_over_positives")
+def test_a_pos_weight_is_taken_back_by_the_ledger(tiled: Path, plain: Path, tmp_path: Path) -> None:
+    build(tmp_path, tiled=tiled, until="evaluate", weighting__scheme="negatives_over_positives")
     chosen = decision.read(tmp_path)
     assert chosen.ledger[2].factors is not None
     assert max(chosen.ledger[2].factors) > 3
@@ -133,6 +151,6 @@ def test_a_pos_weight_is_taken_back_by_the_ledger(plain: Path, tmp_path: Path) -
 
 def test_two_runs_from_nothing_leave_the_same_files(tmp_path: Path) -> None:
     for name in ("one", "other"):
-        build(tmp_path / name, until="evaluate", train__epochs=3)
+        build(draw_all(tmp_path / name), until="evaluate", train__epochs=3)
     for path in ("models/model/model.safetensors", "models/decision.json", "reports/metrics.json", "data/draws.csv"):
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "other" / path).read_bytes(), path

@@ -25,7 +25,9 @@ NAMES, SIDE, EPOCHS = ("bar", "square"), 32, 3
 COUNTS = {"train": 6, "val": 3}
 KILLED = """
 import os, signal
+from counterpoise.dataset import inputs
 from counterpoise.stages import run, train
+inputs.workers_count = lambda: 0
 from counterpoise.training.box_teaching import Boxes
 steps, learn = [], Boxes.loss
 def loss(self, network, step, params):
@@ -36,7 +38,7 @@ def loss(self, network, step, params):
 Boxes.loss = loss
 run(train.main, train.Params)
 """
-"""Train until the process kills itself, within an epoch."""
+"""Train until the process kills itself, within an epoch; it leaves no workers behind that would wait for it."""
 
 
 @pytest.fixture(autouse=True)
