@@ -6,6 +6,7 @@ import pickle
 import signal
 import sys
 import tempfile
+import types
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,6 +85,17 @@ def files_are_not_synced() -> Iterator[None]:
     """Leave it to the system when it writes to the disk: only a loss of power could tell, and thousands would wait."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda number: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def absent_devices_keep_no_stacks() -> Iterator[None]:
+    """`torch.manual_seed` records the stack of its caller for each kind of device that may start later: a millisecond
+    of an epoch that takes ten."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in ("cuda", "mtia", "xpu"):
+            if (module := sys.modules.get(f"torch.{kind}")) is not None:
+                patch.setattr(module, "traceback", types.SimpleNamespace(format_stack=list))
         yield
 
 
