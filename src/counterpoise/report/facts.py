@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -319,9 +319,22 @@ class Facts:
 
     def estimate(self, variant: str, figure: str) -> PointEstimate:
         """Look up one figure of `scores.csv` with its interval."""
-        table = self.tables["scores"]
-        rows = table[(table["way"] == variant) & (table["figure"] == figure)].to_dict("records")
-        return PointEstimate.from_row(rows[0]) if rows else PointEstimate(None)
+        return self.scores.get((variant, figure), PointEstimate(None))
+
+    @cached_property
+    def scores(self) -> dict[tuple[str, str], PointEstimate]:
+        """`scores.csv` by variant and figure."""
+        return {(row["way"], row["figure"]): PointEstimate.from_row(row) for row in self.records("scores")}
+
+    def records(self, name: str) -> list[dict[Any, Any]]:
+        """Return the rows of a table of `reports/plots/` as dictionaries, which are made once."""
+        if name not in self._records:
+            self._records[name] = self.tables[name].to_dict("records")
+        return self._records[name]
+
+    @cached_property
+    def _records(self) -> dict[str, list[dict[Any, Any]]]:
+        return {}
 
     def difference(self, figure: str) -> Difference:
         """Look up what a figure gained on the same images, in `differences.csv`; NaN if it is not there."""

@@ -96,7 +96,7 @@ def _key(names: Sequence[str], first: str) -> list[alt.Chart]:
     for number, (name, dash) in enumerate(zip(names, _dashes(names, first), strict=True)):
         left, y = 8 - PADDING.left, HEIGHT + PADDING.bottom + 19 * number
         text = shorten(shown(name), frame.WIDTH - 60)
-        base = alt.Chart(alt.InlineData(values=[{"text": text}])).encode(x=alt.XValue(left), y=alt.YValue(y))
+        base = alt.Chart(frame.inline([{"text": text}])).encode(x=alt.XValue(left), y=alt.YValue(y))
         sign = base.mark_rule(color=theme.color(_color(name, first)), strokeWidth=2, strokeDash=dash)
         charts.append(sign.encode(x2=alt.X2Value(left + 24), y2=alt.Y2Value(y)))
         words = base.mark_text(align="left", baseline="middle", dx=32, color=theme.color("ink"))

@@ -43,7 +43,7 @@ def box_places(cells: pd.DataFrame, *, title: str, description: str) -> alt.Laye
             tooltip=[alt.Tooltip("count:Q", title="objects", format=",d")],
         )
     )
-    words = alt.Chart(alt.InlineData(values=[{"text": f"Largest square: {int(cells['count'].max()):,} objects."}]))
+    words = alt.Chart(frame.inline([{"text": f"Largest square: {int(cells['count'].max()):,} objects."}]))
     note = words.mark_text(align="left", color=theme.color("muted")).encode(
         x=alt.XValue(0), y=alt.YValue(HEIGHT + 18), text=alt.Text("text:N")
     )

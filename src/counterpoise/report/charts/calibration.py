@@ -76,7 +76,7 @@ def _at(column: str) -> alt.Y:
 
 def _diagonal() -> alt.Chart:
     """Draw where predicted and observed agree."""
-    ends = alt.Chart(alt.InlineData(values=[{"from": 0, "to": 1, "text": "perfectly calibrated"}]))
+    ends = alt.Chart(frame.inline([{"from": 0, "to": 1, "text": "perfectly calibrated"}]))
     line = ends.mark_rule(color=theme.color("axis"), strokeDash=[5, 4], strokeWidth=1.5)
     chart: alt.Chart = line.encode(
         x=alt.X("from:Q"), x2=alt.X2("to"), y=alt.Y("from:Q"), y2=alt.Y2("to"), tooltip=frame.tooltip({"text": ""})

@@ -116,7 +116,7 @@ def _marks(
     """Draw runs as dashed lines with round caps: one dot per dash, and fifty elements for a thousand dots."""
     width = min(0.74 * pitch, 15.0)
     kinds = list(COLORS)
-    base = alt.Chart(alt.InlineData(values=runs)).encode(
+    base = alt.Chart(frame.inline(runs)).encode(
         x=alt.X("from:Q", scale=alt.Scale(domain=[-0.5, columns - 0.5], nice=False), axis=None),
         x2=alt.X2("to"),
         y=alt.Y("row:Q", scale=alt.Scale(domain=[-0.5, height / pitch - 0.5], reverse=True, nice=False), axis=None),
@@ -143,7 +143,7 @@ def _legend(groups: pd.DataFrame, height: int) -> tuple[list[alt.Chart], int]:
         }
         for i, row in enumerate(groups.to_dict("records"))
     ]
-    base = alt.Chart(alt.InlineData(values=places)).encode(x=alt.X("x:Q", scale=None), y=alt.Y("y:Q", scale=None))
+    base = alt.Chart(frame.inline(places)).encode(x=alt.X("x:Q", scale=None), y=alt.Y("y:Q", scale=None))
     kinds = list(COLORS)
     palette = alt.Scale(domain=kinds, range=[theme.color(COLORS[kind]) for kind in kinds])
     full = base.mark_circle(size=95, opacity=1).encode(color=alt.Color("kind:N", scale=palette, legend=None))

@@ -42,6 +42,11 @@ class Padding(NamedTuple):
 def data(table: pd.DataFrame) -> alt.InlineData:
     """Put a table into a chart. Missing numbers become null, and numbers keep six significant digits."""
     rows = [{str(key): _cell(value) for key, value in row.items()} for row in table.to_dict("records")]
+    return inline(rows)
+
+
+def inline(rows: Iterable[Mapping[str, object]]) -> alt.InlineData:
+    """Put rows into a chart."""
     return alt.InlineData(values=tuple(rows))  # Altair copies lists, but not tuples, again and again
 
 
@@ -103,7 +108,7 @@ def write(texts: Sequence[tuple[float, float, str]], mark: alt.MarkDef | None = 
         mark: How they are written; None for text that begins at its place.
     """
     rows = [{"x": x, "y": y, "text": text} for x, y, text in texts]
-    chart: alt.Chart = alt.Chart(alt.InlineData(values=rows)).encode(
+    chart: alt.Chart = alt.Chart(inline(rows)).encode(
         x=alt.X("x:Q", scale=None), y=alt.Y("y:Q", scale=None), text=alt.Text("text:N")
     )
     chart.mark = mark or alt.MarkDef(type="text", align="left")
@@ -174,7 +179,7 @@ def _written_out(layer: alt.Chart | alt.LayerChart) -> alt.Chart | alt.LayerChar
     if isinstance(layer.mark, alt.MarkDef):
         light.mark = layer.mark.to_dict(validate=False)
     if isinstance(layer.encoding, alt.FacetedEncoding):
-        light.encoding = alt.FacetedEncoding(**layer.encoding.to_dict(validate=False))
+        light.encoding = alt.Dict(**layer.encoding.to_dict(validate=False))
     return light
 
 
@@ -210,5 +215,5 @@ def tick_mark() -> alt.MarkDef:
 
 def empty(title: str, description: str) -> alt.LayerChart:
     """Draw a chart that says that there is nothing to draw."""
-    text = alt.Chart(alt.InlineData(values=[{"text": "nothing to draw"}])).mark_text(color=theme.color("muted"))
+    text = alt.Chart(inline([{"text": "nothing to draw"}])).mark_text(color=theme.color("muted"))
     return assemble([text.encode(text=alt.Text("text:N"))], 40, Padding(), title=title, description=description)

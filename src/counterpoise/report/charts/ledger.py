@@ -89,9 +89,7 @@ def _looks(classes: Sequence[str]) -> tuple[alt.Color, alt.Shape]:
 def _names(steps: Sequence[str]) -> list[alt.Chart]:
     """Write the name of each step in up to two lines, and draw a line below it."""
     lines = [step.split("\n") if "\n" in step else wrap(step, SIDE) for step in steps]
-    hair = alt.Chart(alt.InlineData(values=[{"y": i + 0.5} for i in range(len(steps))])).mark_rule(
-        color=theme.color("hair")
-    )
+    hair = alt.Chart(frame.inline([{"y": i + 0.5} for i in range(len(steps))])).mark_rule(color=theme.color("hair"))
     charts = [hair.encode(x=alt.XValue(-SIDE - 8), x2=alt.X2Value("width"), y=alt.Y("y:Q", axis=None))]
     for place, shade in ((0, "ink"), (1, "muted")):
         places = [

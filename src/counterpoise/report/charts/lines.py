@@ -160,7 +160,7 @@ def _names(
 def _mark(mark: Mark | None) -> list[alt.Chart]:
     if mark is None:
         return []
-    base = alt.Chart(alt.InlineData(values=[{"x": mark.x}]))
+    base = alt.Chart(frame.inline([{"x": mark.x}]))
     rule = base.mark_rule(color=theme.color("muted"), strokeDash=[2, 3], strokeWidth=1.5).encode(x=alt.X("x:Q"))
     text = alt.MarkDef(type="text", align="left", baseline="bottom", color=theme.color("muted"))
     return [rule, frame.write([(0, -5, mark.text)], text)]

@@ -63,7 +63,7 @@ def _corners(curve: pd.DataFrame) -> pd.DataFrame:
 
 def _no_skill(value: float) -> list[alt.Chart]:
     rows = [{"y": value, "text": f"no skill {write_value(value, 2 if value >= 0.01 else 4)}"}] if value == value else []
-    base = alt.Chart(alt.InlineData(values=rows)).encode(y=alt.Y("y:Q"))
+    base = alt.Chart(frame.inline(rows)).encode(y=alt.Y("y:Q"))
     line = base.mark_rule(color=theme.color("axis"), strokeDash=[5, 4], strokeWidth=1.5)
     text = base.mark_text(align="left", baseline="bottom" if value < 0.9 else "top", dx=6, dy=-4 if value < 0.9 else 5)
     return [line, text.encode(x=alt.XValue(0), text=alt.Text("text:N"))] if rows else []
@@ -78,6 +78,6 @@ def _point(point: tuple[float, float], name: str) -> list[alt.Chart]:
     words = frame.key([entry], 8 - PADDING.left, HEIGHT + PADDING.bottom)
     if recall != recall or precision != precision:
         return words
-    base = alt.Chart(alt.InlineData(values=[{"recall": recall, "precision": precision, "text": text}]))
+    base = alt.Chart(frame.inline([{"recall": recall, "precision": precision, "text": text}]))
     dot = base.mark_circle(size=150, color=focus, stroke=card, strokeWidth=2, opacity=1)
     return [dot.encode(x=alt.X("recall:Q"), y=alt.Y("precision:Q"), tooltip=frame.tooltip({"text": ""})), *words]

@@ -11,6 +11,7 @@ import hashlib
 import html
 import json
 import re
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -161,12 +162,24 @@ class Drawing:
         return f'<div class="chart" style="max-width:{widest}px">{picture}{script}</div>'
 
 
+_pools: weakref.WeakSet[ThreadPoolExecutor] = weakref.WeakSet()
+"""The pool whose thread draws, while there is anything to draw."""
+
+
 def _beside(task: Callable[[], str]) -> Future[str]:
-    """Run a task in a thread that ends with it. vl-convert leaves the interpreter to other threads while it draws."""
-    pool = ThreadPoolExecutor(1)
-    result = pool.submit(task)
-    pool.shutdown(wait=False)
-    return result
+    """Run a task in a thread, which ends after the last one; to start one for each would cost more than a chart.
+
+    vl-convert draws one chart at a time, and leaves the interpreter to other threads while it does.
+    """
+    pool = next(iter(_pools), None) or ThreadPoolExecutor(1)
+    _pools.add(pool)
+    return pool.submit(_run, task, pool)
+
+
+def _run(task: Callable[[], str], pool: ThreadPoolExecutor) -> str:
+    """Run a task. Waiting tasks alone keep their pool: without any, it is collected, and its thread ends."""
+    del pool  # else the traceback of an error would keep it
+    return task()
 
 
 def start() -> None:

@@ -34,6 +34,8 @@ DISTINCT = 1.6
 PICTURES = 3
 TOO_WIDE = 0.5
 """An interval of precision wider than this is too uncertain for a comparison."""
+SAME = 1e-9
+"""Figures that differ by no more than this are equal."""
 VARIANTS = {
     "raw expected": "raw, expected",
     "raw": "raw, measured",
@@ -275,13 +277,13 @@ def _picture(on: Counts, share: float, name: str, place: str) -> alt.LayerChart:
 def _chart(facts: Facts, figure: str, title: str, variants: Sequence[str]) -> alt.LayerChart:
     import pandas as pd
 
-    table = facts.tables["prevalence"]
-    places = list(dict.fromkeys(zip(table["place"], table["prevalence"], strict=True)))
+    listed = [row for row in facts.records("prevalence") if row["figure"] == figure]
+    places = list(dict.fromkeys((row["place"], row["prevalence"]) for row in facts.records("prevalence")))
     places = _without_repetition(sorted(places, key=lambda place: -place[1]))
     rows = []
     for place, share in places:
-        here = table[(table["place"] == place) & (table["prevalence"] == share) & (table["figure"] == figure)]
-        for row in sorted(here.to_dict("records"), key=lambda row: list(VARIANTS).index(row["way"])):
+        here = [row for row in listed if (row["place"], row["prevalence"]) == (place, share)]
+        for row in sorted(here, key=lambda row: list(VARIANTS).index(row["way"])):
             repeated = figure == "recall" and (place, share) != places[0] and row["way"] != "re-decided"
             if row["way"] in variants and not repeated:
                 at, name = f"At {write_prevalence(share)}{_words(place)}", VARIANTS[row["way"]]
@@ -313,22 +315,20 @@ def _without_repetition(places: list[tuple[str, float]]) -> list[tuple[str, floa
 
 def _differ(facts: Facts, variant: str) -> bool:
     """Say whether precision or recall of a variant differ from those of the decision of the run."""
-    table = facts.tables["prevalence"]
-    decided = table[table["figure"] != "average_precision"]
-    keys = ["place", "prevalence", "figure"]
-    values = {name: rows.set_index(keys)["value"] for name, rows in decided.groupby("way")}
-    if not {"as it is", variant} <= set(values):
-        return False
-    measured, other = values["as it is"].align(values[variant], join="inner")
-    return bool(((measured - other).abs() > 1e-9).any() or (measured.isna() != other.isna()).any())
+    values: dict[str, dict[tuple[str, float, str], float]] = {"as it is": {}, variant: {}}
+    for row in facts.records("prevalence"):
+        if row["figure"] != "average_precision" and row["way"] in values:
+            values[row["way"]][row["place"], row["prevalence"], row["figure"]] = row["value"]
+    measured, other = values["as it is"], values[variant]
+    pairs = [(value, other[key]) for key, value in measured.items() if key in other]
+    return any(abs(one - two) > SAME or math.isnan(one) != math.isnan(two) for one, two in pairs)
 
 
 def _look_up(facts: Facts, place: str, variant: str, figure: str) -> PointEstimate:
-    table = facts.tables["prevalence"]
-    rows = table[(table["place"] == place) & (table["way"] == variant) & (table["figure"] == figure)]
-    if not len(rows):
-        return PointEstimate(None)
-    return PointEstimate.from_row(rows.to_dict("records")[0])
+    key = (place, variant, figure)
+    rows = (row for row in facts.records("prevalence") if (row["place"], row["way"], row["figure"]) == key)
+    found = next(rows, None)
+    return PointEstimate(None) if found is None else PointEstimate.from_row(found)
 
 
 def _words(place: str) -> str:

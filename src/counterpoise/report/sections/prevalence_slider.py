@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
@@ -17,7 +17,6 @@ from counterpoise.report.texts import PointEstimate, finite, write_count, write_
 
 if TYPE_CHECKING:
     import altair as alt
-    import pandas as pd
 
 PLACES = {"target": "deployment", "test": "test", "stated": "stated"}
 """`place` of `prevalence.csv` -> its name in the table."""
@@ -27,19 +26,20 @@ MOST_DIGITS = 6
 
 def charts(facts: Facts) -> list[alt.LayerChart]:
     """Draw each figure of the grid over the share of the class that matters; what is nowhere defined is left out."""
+    import pandas as pd
+
     drawn = []
     for figure in plots.GRID_FIGURES:
         rows = _of(facts, figure)
-        if rows["value"].notna().any():
-            shares = _distinct(rows["prevalence"].tolist()).values()
-            printed = [
-                f"at {share}: {_text(figure, row)}" for share, row in zip(shares, rows.to_dict("records"), strict=True)
-            ]
-            start = _nearest(rows, facts.decision.target[facts.positive])
-            here = printed[rows["prevalence"].tolist().index(start)]
+        if any(finite(row["value"]) is not None for row in rows):
+            shares = [row["prevalence"] for row in rows]
+            texts = _distinct(shares).values()
+            printed = [f"at {text}: {_text(figure, row)}" for text, row in zip(texts, rows, strict=True)]
+            start = _nearest(shares, facts.decision.target[facts.positive])
+            here = printed[shares.index(start)]
             drawn.append(
                 over_prevalence(
-                    rows.assign(printed=printed),
+                    pd.DataFrame(rows).assign(printed=printed),
                     start=start,
                     title=FIGURES[figure],
                     description=f"{FIGURES[figure]}, over the share of {quote(facts.positive_name)}; {here}.",
@@ -50,7 +50,7 @@ def charts(facts: Facts) -> list[alt.LayerChart]:
 
 
 def _has_intervals(facts: Facts) -> bool:
-    return bool(_of(facts, plots.GRID_FIGURES[0])["low"].notna().any())
+    return any(finite(row["low"]) is not None for row in _of(facts, plots.GRID_FIGURES[0]))
 
 
 def remark(facts: Facts) -> str:
@@ -69,23 +69,22 @@ def legend(facts: Facts) -> str:
 
 def controls(facts: Facts) -> Markup:
     """Make the slider. Its positions are the shares of the grid; it starts at that of deployment."""
-    shares = _of(facts, plots.GRID_FIGURES[0])["prevalence"]
-    start = shares.tolist().index(_nearest(shares.to_frame(), facts.decision.target[facts.positive]))
-    words = list(_distinct(shares.tolist()).values())
+    shares = [row["prevalence"] for row in _of(facts, plots.GRID_FIGURES[0])]
+    start = shares.index(_nearest(shares, facts.decision.target[facts.positive]))
+    words = list(_distinct(shares).values())
     texts = json.dumps(words, ensure_ascii=False)
     return Markup(
         f'<label for="share">Share of {escape(quote(facts.positive_name))}</label>'
         f'<input type="range" id="share" min="0" max="{len(shares) - 1}" value="{start}" data-signal="{PARAMETER}" '
-        f'data-values="{escape(json.dumps(shares.tolist()))}" data-texts="{escape(texts)}">'
+        f'data-values="{escape(json.dumps(shares))}" data-texts="{escape(texts)}">'
         f'<output for="share">{escape(words[start])}</output>'
     )
 
 
 def table(facts: Facts) -> Table:
     """List the figures at the shares of deployment, test and `evaluate.at_prevalence`, the largest first."""
-    places = facts.tables["prevalence"][["place", "prevalence"]].drop_duplicates()
     as_in: dict[float, list[str]] = {}
-    for share, place in zip(places["prevalence"], places["place"], strict=True):
+    for share, place in dict.fromkeys((row["prevalence"], row["place"]) for row in facts.records("prevalence")):
         as_in.setdefault(share, []).append(PLACES[place])
     ends = facts.metrics.intervals.get("recall", (None, None))
     recall = PointEstimate(facts.metrics.figures.get("recall"), *ends).text
@@ -93,9 +92,8 @@ def table(facts: Facts) -> Table:
     for share in sorted(as_in, reverse=True):
         cells = []
         for figure in plots.GRID_FIGURES:
-            of = _of(facts, figure)
-            at = of[of["prevalence"] == _nearest(of, share)]
-            cells.append(_text(figure, at.to_dict("records")[0]))
+            row_of = {row["prevalence"]: row for row in _of(facts, figure)}
+            cells.append(_text(figure, row_of[_nearest(row_of, share)]))
         rows.append((written[share], " and ".join(as_in[share]), *cells))
     caption = (
         "At the shares of deployment (decide.target) and test, and those stated in evaluate.at_prevalence. Recall is "
@@ -119,14 +117,12 @@ def _distinct(shares: Sequence[float]) -> dict[float, str]:
     return texts
 
 
-def _of(facts: Facts, figure: str) -> pd.DataFrame:
-    grid = facts.tables["prevalence_grid"]
-    return grid[grid["figure"] == figure].reset_index(drop=True)
+def _of(facts: Facts, figure: str) -> list[dict[Any, Any]]:
+    return [row for row in facts.records("prevalence_grid") if row["figure"] == figure]
 
 
-def _nearest(rows: pd.DataFrame, share: float) -> float:
+def _nearest(shares: Iterable[float], share: float) -> float:
     """Find the share of the grid that is closest to one."""
-    shares: list[float] = rows["prevalence"].tolist()
     return min(shares, key=lambda other: abs(other - share))
 
 

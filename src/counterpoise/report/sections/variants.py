@@ -10,7 +10,7 @@ from counterpoise.metrics.difference import Difference
 from counterpoise.report.charts import variants as variants_chart
 from counterpoise.report.facts import Facts, listed
 from counterpoise.report.parts import Part, drawn
-from counterpoise.report.texts import PointEstimate, capitalized, figure_name, write_value
+from counterpoise.report.texts import capitalized, figure_name, write_value
 from counterpoise.report.units import ROUGH
 
 if TYPE_CHECKING:
@@ -63,18 +63,16 @@ def _chart(
     import numpy as np
     import pandas as pd
 
-    table = facts.tables["scores"]
-    found = {(row["figure"], row["way"]): row for row in table.to_dict("records")}
     rows = [
         variants_chart.row(
             capitalized(figure_name(figure)),
             NAMES[variant],
-            PointEstimate.from_row(found[figure, variant]),
+            facts.scores[variant, figure],
             note="lower is better" if figure in LOWER_IS_BETTER else "",
         )
         for figure in figures
         for variant in shown
-        if (figure, variant) in found
+        if (variant, figure) in facts.scores
     ]
     frame = pd.DataFrame(rows)
     ends = frame[["value", "low", "high"]].to_numpy(dtype=float)
