@@ -21,7 +21,7 @@ import counterpoise.report.tasks
 import counterpoise.tasks
 import counterpoise.training.tasks
 from counterpoise import storage
-from counterpoise.engine import ray_cluster, ray_tasks, ray_worker
+from counterpoise.engine import ray_cluster, ray_tasks, ray_worker, unfinished
 from counterpoise.engine.store import Store
 from counterpoise.engine.work import ENGINE
 
@@ -85,6 +85,26 @@ def files_are_not_synced() -> Iterator[None]:
     """Leave it to the system when it writes to the disk: only a loss of power could tell, and thousands would wait."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda number: None)
+        yield
+
+
+class Code:
+    """The code that names unfinished work, read once: it takes as long as most trainings of the tests."""
+
+    def __init__(self, folder: Path) -> None:
+        self._content = b"".join(file.read_bytes() for file in sorted(folder.rglob("*.py")))
+
+    def rglob(self, pattern: str) -> list["Code"]:
+        return [self]
+
+    def read_bytes(self) -> bytes:
+        return self._content
+
+
+@pytest.fixture(scope="session", autouse=True)
+def code_is_read_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unfinished, "CODE", Code(unfinished.CODE))
         yield
 
 

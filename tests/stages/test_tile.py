@@ -290,7 +290,7 @@ def test_no_two_tiles_on_two_sides_overlap_or_lie_closer_than_a_tile(tmp_path_fa
     root = tmp_path_factory.mktemp("blocks")
     size_px = data.draw(st.integers(16, 24))
     asked = section(size_px=size_px, overlap_px=data.draw(st.integers(0, size_px - 1)), format="png")
-    sizes = data.draw(st.lists(st.tuples(st.integers(16, 160), st.integers(16, 160)), min_size=1, max_size=2))
+    sizes = data.draw(st.lists(st.tuples(st.integers(16, 112), st.integers(16, 112)), min_size=1, max_size=2))
     rows = []
     for number, (width, height) in enumerate(sizes):
         path = root / f"{number}.bmp"
