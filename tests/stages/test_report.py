@@ -1034,8 +1034,15 @@ def check_layout(told: dict[str, Any]) -> None:
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium found: the page was not opened in a browser")
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+@pytest.mark.parametrize(
+    ("task", "dark"),
+    [
+        pytest.param("multiclass", False, id="multiclass-light"),
+        pytest.param("multiclass", True, id="multiclass-dark"),
+        pytest.param("multilabel", False, id="multilabel-light"),
+        pytest.param("multilabel", True, id="multilabel-dark", marks=pytest.mark.slow),
+    ],
+)
 def test_a_browser_draws_the_page_at_every_width_without_complaint(tmp_path, task, dark, build):
     build(tmp_path, HOSTILE, task=task)
     made(tmp_path)
