@@ -140,7 +140,7 @@ def test_a_second_repro_does_nothing(built: Path) -> None:
 @pytest.mark.slow
 def test_a_stage_loads_no_code_that_its_list_lacks(built: Path) -> None:
     """The list is read off the imports; this is what a run really loads."""
-    for stage in sorted(path.stem for path in (built / code_lists.FOLDER).iterdir()):
+    for stage in sorted({path.stem for path in (built / code_lists.FOLDER).iterdir()} - {"check"}):  # which lists all
         found = run(built, sys.executable, "-c", LOADED, stage)
         loaded = {Path(line).as_posix() for line in re.findall(r"^loaded (.+)$", found, re.MULTILINE)}
         listed = (built / code_lists.FOLDER / f"{stage}.txt").read_text() + (built / "dvc.lock").read_text()
