@@ -215,7 +215,8 @@ def print_estimate(rows: Sequence[Measured], wanted: argparse.Namespace) -> None
     print(
         f"\n{' and '.join(SPREAD)} take {spread:,.1f} hours of one machine, or {spread / machines:.1f} hours of "
         f"{machines}, the fewest that take at most {wanted.hours:g}; the other stages take {alone:,.1f} hours of one. "
-        f"All take {spread / machines + alone:,.1f} hours with {machines} machines, and {spread + alone:,.0f} machine "
+        f"All take {spread / machines + alone:,.1f} hours with {machines} machine{'s' * (machines > 1)}, and "
+        f"{spread + alone:,.0f} machine "
         f"hours, which cost {(spread + alone) * wanted.price:,.0f} at {wanted.price:g} an hour. Artifacts take "
         f"{disk:,.2f} TiB, beside the images.\nHowever many machines there are, the one that runs dvc takes "
         f"{wanted.driver_ms * count / 3.6e6:,.1f} hours of a CPU for the results of {' and '.join(SPREAD)}."

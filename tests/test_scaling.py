@@ -57,3 +57,25 @@ def test_the_estimate_names_hours_machines_and_what_breaks_first(
     assert "Artifacts take 3.81 TiB" in estimate
     assert "takes 2.8 hours of a CPU for the results of tile and embed" in estimate, "at 1 ms for each"
     assert estimate.index("train breaks at about 3,276,800") < estimate.index("split breaks at about 6,553,600")
+
+
+def test_the_page_shows_what_was_measured(
+    scaling: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = str(ROOT / "benchmarks/scaling.csv")
+    monkeypatch.setattr(sys, "argv", ["scaling.py", "--csv", measured, "--driver-ms", "1.4"])
+    scaling.main()
+    printed, page = capsys.readouterr().out, (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
+    tables = [line for line in printed.splitlines() if line.startswith("|")]
+    assert len(tables) == 2 * 2 + 13 + 12
+    assert [line for line in page.partition("## What many images need")[2].splitlines() if line[:1] == "|"] == tables
+    for sentence, of_page in {
+        "tile and embed take 18.9 hours of one machine": "18.9 for `tile` and `embed`",
+        "the other stages take 3.6 hours of one.": "and 3.6\nfor the other stages",
+        "All take 22.5 hours with 1 machine, and 23 machine hours": "22.5 hours",
+        "cost 2 at 0.1 an hour. Artifacts take 0.13 TiB": "0.13 TiB",
+        "takes 3.9 hours of a CPU": "3.9 hours of a CPU",
+        "train breaks at about 7,9": "about 7.9 million",
+    }.items():
+        assert sentence in printed
+        assert of_page in page
