@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -1186,9 +1187,25 @@ def test_fine_tuning_in_bfloat16_on_the_cpu_learns_and_writes_float32(tmp_path: 
     assert found["bfloat16"][0] == pytest.approx(found["float32"][0], rel=0.1)
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, and there is no g++")
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "aot_eager",  # of which the compiler's own part takes seconds
+        pytest.param(
+            "inductor",
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(shutil.which("g++") is None, reason="it needs a C++ compiler, and there is no g++"),
+            ],
+        ),
+    ],
+)
 @pytest.mark.filterwarnings("default")  # of PyTorch's own compiler
-def test_a_compiled_network_takes_the_same_steps_and_keeps_the_names_of_its_weights() -> None:
+def test_a_compiled_network_takes_the_same_steps_and_keeps_the_names_of_its_weights(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    torch._dynamo.reset()
     examples = gaussians((20, 13), seed=0)
     _, plain = run(a_params(train__epochs=2, train__batch_size=16), examples, examples)
     before = torch._dynamo.utils.counters["stats"].get("unique_graphs", 0)
