@@ -71,7 +71,7 @@ def write(root: Path, **changes: Any) -> None:
     content["tile"] |= {"size_px": SIDE, "overlap_px": 32}
     content["split"] |= {"val_frac": 0.2, "test_frac": 0.3}
     content["model"] |= {"backbone": "test_resnet", "weights": "none", "input_px": SIDE, "freeze": "none"}
-    content["train"] |= {"epochs": 25, "learning_rate": 0.004, "warmup_epochs": 1.0, "ema": 0.8, "augment": "none"}
+    content["train"] |= {"epochs": 16, "learning_rate": 0.004, "warmup_epochs": 1.0, "ema": 0.8, "augment": "none"}
     content["detector"] |= {"levels": [2, 3], "channels": 32, "hidden": 32, "proposal_count": 40, "freeze_norms": False}
     content["detector"]["anchors"] |= {"sizes_px": [16, 32], "ratios": [0.5, 1.0]}
     content["evaluate"]["positive"] = "square"

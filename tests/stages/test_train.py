@@ -906,7 +906,7 @@ def test_a_retrained_classifier_keeps_the_backbone_and_has_seen_even_classes(
 ) -> None:
     changes = {
         "model__freeze": "none",
-        "train__epochs": 6,
+        "train__epochs": 3,
         "train__learning_rate": 0.01,
         "train__batch_size": 16,
     } | more
