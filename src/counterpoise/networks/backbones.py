@@ -91,6 +91,9 @@ def normalisation(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def normalise(batch: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """Normalise uint8 (n, 3, s, s) to float (n, 3, s, s), channels last: (x / 255 - mean) / std for each channel."""
-    scale = torch.tensor([1 / (255 * value) for value in std], device=batch.device)[:, None, None]
-    shift = torch.tensor([m / s for m, s in zip(mean, std, strict=True)], device=batch.device)[:, None, None]
-    return (batch.float() * scale - shift).contiguous(memory_format=torch.channels_last)
+    count, channels, height, width = batch.shape
+    # A row of pixels with all channels at a time, in place: a loop over three channels takes many times longer.
+    scale = torch.tensor([1 / (255 * value) for value in std], device=batch.device).repeat(width)
+    shift = torch.tensor([m / s for m, s in zip(mean, std, strict=True)], device=batch.device).repeat(width)
+    rows = batch.permute(0, 2, 3, 1).reshape(count, height, width * channels).float().mul_(scale).sub_(shift)
+    return rows.reshape(count, height, width, channels).permute(0, 3, 1, 2)
