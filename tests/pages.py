@@ -1,6 +1,7 @@
 """Pages for the price of what differs: templates are compiled once, and equal charts are drawn once or not at all."""
 
 import json
+from concurrent.futures import Future
 from functools import cache
 
 import pytest
@@ -14,8 +15,8 @@ _draw = render._draw
 
 
 @cache
-def drawn_once(content: str) -> str:
-    """Draw a specification, given as JSON."""
+def drawn_once(content: str) -> Future[str]:
+    """Begin to draw a specification, given as JSON."""
     return _draw(json.loads(content))
 
 
@@ -29,4 +30,6 @@ def leave_charts_blank(patch: pytest.MonkeyPatch) -> None:
     """Keep no more of charts than their descriptions: drawing takes more than half the time of a page."""
     patch.setattr(page, "environment", compiled_once)
     patch.setattr(render, "specification", lambda chart: {"description": chart.description})
-    patch.setattr(render, "_draw", lambda content: BLANK)
+    blank: Future[str] = Future()
+    blank.set_result(BLANK)
+    patch.setattr(render, "_draw", lambda content: blank)

@@ -286,7 +286,7 @@ known_pages: dict[str, tuple[str, str]] = {}
 
 def made(root: Path, params: report.Params = PARAMS) -> str:
     """Make the page, which is the same for equal files."""
-    known = hashlib.sha256(f"{params.model_dump_json()}{render._draw(render.FIRST)}".encode())
+    known = hashlib.sha256(f"{params.model_dump_json()}{render._draw(render.FIRST).result()}".encode())
     written = [root / report.PATH, root / model_card.PATH]
     for path in sorted(path for path in root.rglob("*") if path.is_file() and path not in written):
         known.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())

@@ -4,8 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -56,24 +54,6 @@ def test_a_specification_is_json_that_cannot_end_its_script():
     assert "alert" not in text.replace(embedded[0], "").replace(
         "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;", ""
     )
-
-
-def test_a_thread_draws_and_ends_and_its_error_is_raised_where_the_chart_is_inserted(monkeypatch):
-    before = threading.active_count()
-    drawing = render.Drawing(chart())
-    assert drawing.__html__() == render.Drawing(chart()).__html__()
-
-    def fail(*_: object, **__: object) -> str:
-        raise ValueError("no such mark")
-
-    monkeypatch.setattr(vl_convert, "vegalite_to_svg", fail)
-    with pytest.raises(ValueError, match="no such mark"):
-        render.Drawing(chart()).__html__()
-    for _ in range(100):
-        if threading.active_count() == before:
-            break
-        time.sleep(0.01)
-    assert threading.active_count() == before
 
 
 def test_the_configuration_is_once_in_the_page_and_not_in_each_specification():

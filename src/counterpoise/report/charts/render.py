@@ -11,9 +11,8 @@ import hashlib
 import html
 import json
 import re
-import weakref
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,16 +20,13 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import platformdirs
-import vl_convert
 
 from counterpoise import storage
-from counterpoise.report.charts import theme
+from counterpoise.report.charts import theme, vega
 
 if TYPE_CHECKING:
     import altair as alt
 
-VERSION = "6.4"
-"""Version of Vega-Lite that draws. Altair writes specifications of the same version."""
 SVG = "http://www.w3.org/2000/svg"
 KEPT = re.compile(
     r"font-size|font-weight|text-anchor|transform|stroke.*|fill.*|opacity|d[xy]?|x\d?|y\d?|[rc][xy]?|width|height"
@@ -82,12 +78,11 @@ def svg(chart: alt.TopLevelMixin) -> str:
         One `<svg>` element without line breaks and ids. Its colours are CSS variables.
     """
     content = specification(chart)
-    return _picture(content, _draw(content))
+    return _picture(content, _draw(content).result())
 
 
-def _draw(content: Mapping[str, Any]) -> str:
-    drawn: str = vl_convert.vegalite_to_svg({**content, "config": theme.config()}, vl_version=VERSION)
-    return drawn
+def _draw(content: Mapping[str, Any]) -> Future[str]:
+    return vega.drawer().svg({**content, "config": theme.config()})
 
 
 def _picture(content: Mapping[str, Any], drawn: str) -> str:
@@ -144,7 +139,7 @@ def _rounded(text: str) -> str:
 
 
 class Drawing:
-    """A chart that a thread draws while the page goes on; a template inserts it as markup.
+    """A chart that another process draws while the page goes on; a template inserts it as markup.
 
     The markup is a picture and its specification, which `page.js` draws where scripts run.
     """
@@ -152,7 +147,7 @@ class Drawing:
     def __init__(self, chart: alt.TopLevelMixin) -> None:
         """Start to draw."""
         self._content = specification(chart)
-        self._drawn = _beside(lambda: _draw(self._content))
+        self._drawn = _draw(self._content)
 
     def __html__(self) -> str:
         """Return the markup when it is drawn."""
@@ -162,29 +157,9 @@ class Drawing:
         return f'<div class="chart" style="max-width:{widest}px">{picture}{script}</div>'
 
 
-_pools: weakref.WeakSet[ThreadPoolExecutor] = weakref.WeakSet()
-"""The pool whose thread draws, while there is anything to draw."""
-
-
-def _beside(task: Callable[[], str]) -> Future[str]:
-    """Run a task in a thread, which ends after the last one; to start one for each would cost more than a chart.
-
-    vl-convert draws one chart at a time, and leaves the interpreter to other threads while it does.
-    """
-    pool = next(iter(_pools), None) or ThreadPoolExecutor(1)
-    _pools.add(pool)
-    return pool.submit(_run, task, pool)
-
-
-def _run(task: Callable[[], str], pool: ThreadPoolExecutor) -> str:
-    """Run a task. Waiting tasks alone keep their pool: without any, it is collected, and its thread ends."""
-    del pool  # else the traceback of an error would keep it
-    return task()
-
-
 def start() -> None:
-    """Start vl-convert, which takes half a second, beside what the caller does next."""
-    _beside(lambda: _draw(FIRST))
+    """Start to draw, which takes half a second before the first chart, beside what the caller does next."""
+    _draw(FIRST)
 
 
 def runtime() -> str:
@@ -193,10 +168,12 @@ def runtime() -> str:
     The script needs no network. It is kept in the user's cache folder, because making it takes seconds.
     """
     folder = platformdirs.user_cache_path("counterpoise")
-    path = folder / f"vega-{version('vl-convert-python')}-{VERSION}.js"
+    path = folder / f"vega-{version('vl-convert-python')}-{vega.VERSION}.js"
     if path.exists():
         return path.read_text(encoding="utf-8")
-    text = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VERSION)
+    import vl_convert
+
+    text = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vega.VERSION)
     with contextlib.suppress(OSError):  # a home that cannot be written costs time, not the page
         storage.write_text(path, text)
     return text
