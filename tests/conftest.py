@@ -42,6 +42,7 @@ SLOW_FILES = (
     *("test_page_of_boxes.py", "training/test_box_teaching.py", "stages/test_evaluate.py", "test_multilabel.py"),
     *("calibration/test_label_shift.py", "demos/test_scenes.py", "report/charts/test_charts.py"),
     *("study/test_learning_curve.py", "stages/test_ingest.py", "study/test_simulated_studies.py"),
+    "test_docstrings.py",
 )
 """The slowest test files, slowest first. If one of them started last, all other processes would wait for it."""
 

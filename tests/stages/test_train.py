@@ -1190,7 +1190,7 @@ def test_fine_tuning_in_bfloat16_on_the_cpu_learns_and_writes_float32(tmp_path: 
 @pytest.mark.parametrize(
     "backend",
     [
-        "aot_eager",  # of which the compiler's own part takes seconds
+        "aot_eager",  # traces the network as inductor does, but compiles no C++
         pytest.param(
             "inductor",
             marks=[
