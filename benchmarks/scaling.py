@@ -216,10 +216,10 @@ def print_estimate(rows: Sequence[Measured], wanted: argparse.Namespace) -> None
         f"\n{' and '.join(SPREAD)} take {spread:,.1f} hours of one machine, or {spread / machines:.1f} hours of "
         f"{machines}, the fewest that take at most {wanted.hours:g}; the other stages take {alone:,.1f} hours of one. "
         f"All take {spread / machines + alone:,.1f} hours with {machines} machine{'s' * (machines > 1)}, and "
-        f"{spread + alone:,.0f} machine "
-        f"hours, which cost {(spread + alone) * wanted.price:,.0f} at {wanted.price:g} an hour. Artifacts take "
-        f"{disk:,.2f} TiB, beside the images.\nHowever many machines there are, the one that runs dvc takes "
-        f"{wanted.driver_ms * count / 3.6e6:,.1f} hours of a CPU for the results of {' and '.join(SPREAD)}."
+        f"{spread + alone:,.1f} machine hours, which cost {(spread + alone) * wanted.price:,.0f} at {wanted.price:g} "
+        f"an hour. Artifacts take {disk:,.2f} TiB, beside the images.\n"
+        f"However many machines there are, the one that runs dvc takes {wanted.driver_ms * count / 3.6e6:,.1f} hours "
+        f"of a CPU for the results of {' and '.join(SPREAD)}."
     )
     limit = wanted.memory_gib
     breaks = {
@@ -228,7 +228,7 @@ def print_estimate(rows: Sequence[Measured], wanted: argparse.Namespace) -> None
         if gib > limit
     }
     for stage, fitting in sorted(breaks.items(), key=lambda item: item[1]):
-        print(f"With {limit:g} GiB of memory, {stage} breaks at about {fitting:,.0f} images.")
+        print(f"{stage} passes {limit:g} GiB of memory at about {fitting:,.0f} images.")
 
 
 def main() -> None:

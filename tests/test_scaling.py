@@ -53,10 +53,12 @@ def test_the_estimate_names_hours_machines_and_what_breaks_first(
     assert "| embed | 900.0 | 0.0 |" in estimate
     assert "tile and embed take 1,000.0 hours of one machine, or 23.8 hours of 42, the fewest" in estimate
     assert "the other stages take 20.0 hours of one. All take 43.8 hours with 42 machines, and" in estimate
-    assert "1,020 machine hours, which cost 510 at 0.5 an hour" in estimate
+    assert "1,020.0 machine hours, which cost 510 at 0.5 an hour" in estimate
     assert "Artifacts take 3.81 TiB" in estimate
     assert "takes 2.8 hours of a CPU for the results of tile and embed" in estimate, "at 1 ms for each"
-    assert estimate.index("train breaks at about 3,276,800") < estimate.index("split breaks at about 6,553,600")
+    assert estimate.index("train passes 64 GiB of memory at about 3,276,800") < estimate.index(
+        "split passes 64 GiB of memory at about 6,553,600"
+    )
 
 
 def test_the_page_shows_what_was_measured(
@@ -69,13 +71,25 @@ def test_the_page_shows_what_was_measured(
     tables = [line for line in printed.splitlines() if line.startswith("|")]
     assert len(tables) == 2 * 2 + 13 + 12
     assert [line for line in page.partition("## What many images need")[2].splitlines() if line[:1] == "|"] == tables
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--hours", "5"])
+    scaling.main()
+    prose, printed = " ".join(page.split()), printed + capsys.readouterr().out
     for sentence, of_page in {
         "tile and embed take 18.9 hours of one machine": "18.9 for `tile` and `embed`",
-        "the other stages take 3.6 hours of one.": "and 3.6\nfor the other stages",
-        "All take 22.5 hours with 1 machine, and 23 machine hours": "22.5 hours",
-        "cost 2 at 0.1 an hour. Artifacts take 0.13 TiB": "0.13 TiB",
+        "the other stages take 3.6 hours of one.": "and 3.6 for the other stages",
+        "All take 22.5 hours with 1 machine, and 22.5 machine hours": "That is 22.5 hours of one such machine",
+        "All take 8.3 hours with 4 machines": "Four machines would take 8.3 hours (`--hours 5`)",
+        "cost 2 at 0.1 an hour. Artifacts take 0.13 TiB": "Artifacts take 0.13 TiB",
         "takes 3.9 hours of a CPU": "3.9 hours of a CPU",
-        "train breaks at about 7,9": "about 7.9 million",
+        "train passes 64 GiB of memory at about 7,9": "passes 64 GiB first, at about 7.9 million images",
     }.items():
         assert sentence in printed
-        assert of_page in page
+        assert of_page in prose
+    assert {line.split(" ", 1)[0] for line in printed.splitlines() if "GiB of memory at about" in line} == {"train"}
+    stages = scaling.by_stage(scaling.read(Path(measured))).values()
+    last = [
+        round(scaling.exponent([row.images for row in own[-2:]], [row.seconds for row in own[-2:]]), 2)
+        for own in stages
+    ]
+    steep = [exponent for exponent in last if exponent > 1]
+    assert f"have {max(steep):.2f}, and all others at most {max(set(last) - set(steep)):.2f}." in prose
