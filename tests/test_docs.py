@@ -22,6 +22,7 @@ PLAIN = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorte
 """Pages that are held to plain words and short cells."""
 OF_MEASUREMENTS = ("docs/losses.md", "docs/remedies.md", "docs/presets.md", "docs/study.md")
 LONGEST_CELL = 80
+WIDEST_LINE = 120
 
 
 TABLES = scripts.load(ROOT / "docs" / "tables.py")
@@ -253,6 +254,13 @@ def test_a_cell_holds_a_figure_or_a_phrase(page: str) -> None:
         for cell in re.split(r"(?<!\\)\|", row.strip("|")):
             shown = re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", cell).replace("`", "").strip()
             assert len(shown) <= LONGEST_CELL, f"{page}: a cell of {len(shown)} characters: {shown}"
+
+
+@pytest.mark.parametrize("page", PLAIN)
+def test_lines_of_text_are_wrapped(page: str) -> None:
+    text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    wide = [line for line in text.splitlines() if len(line) > WIDEST_LINE and line[0] not in " |"]
+    assert not wide, f"{page}: wrap the paragraphs of {wide}"
 
 
 def anchors(page: str) -> set[str]:
