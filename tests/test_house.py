@@ -51,6 +51,11 @@ def short(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def file_of(dotted: str) -> Path | None:
     """Find the file of a module of this package, `None` if there is none of that name."""
     base = ROOT / "src" / Path(*dotted.split("."))
@@ -70,7 +75,7 @@ def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
 def imported_names(path: Path) -> Iterator[str]:
     """Name every module that a file may import, absolute; `from a import b` gives `a` and `a.b`."""
     package = [*path.relative_to(ROOT / "src").parent.parts]
-    for node in run_time_nodes(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in run_time_nodes(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -81,7 +86,7 @@ def imported_names(path: Path) -> Iterator[str]:
 
 
 def holds_only_a_docstring(path: Path) -> bool:
-    return all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text(encoding="utf-8")).body)
+    return all(isinstance(node, ast.Expr) for node in tree(path).body)
 
 
 @cache
@@ -263,9 +268,8 @@ def test_contributing_has_a_row_for_every_wing_in_their_order() -> None:
 
 def test_no_file_is_longer_than_400_lines_and_no_function_than_80() -> None:
     for path in sorted(PACKAGE.rglob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        assert len(text.splitlines()) <= 400, short(path)
-        for node in ast.walk(ast.parse(text)):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, short(path)
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.end_lineno is not None
                 assert node.end_lineno - node.lineno < 80, f"{short(path)}: {node.name}"
@@ -297,7 +301,7 @@ def test_a_comparison_with_the_task_is_detected(line: str) -> None:
 
 def test_the_task_is_compared_nowhere_but_where_a_name_picks_a_file() -> None:
     """A loss may look at the shape of its targets, which is its contract; it does not know the task."""
-    found = {short(path) for path in sorted(PACKAGE.rglob("*.py")) if compares_the_task(ast.parse(path.read_text()))}
+    found = {short(path) for path in sorted(PACKAGE.rglob("*.py")) if compares_the_task(tree(path))}
     found -= {f"src/counterpoise/losses/{name}.py" for name in losses.names()}
     assert found == COMPARE_THE_TASK, f"ask a file of an open set instead: {sorted(found ^ COMPARE_THE_TASK)}"
 
@@ -350,7 +354,7 @@ def test_the_list_of_a_stage_has_all_that_it_imports(stage: str) -> None:
 def test_modules_are_found_by_name_only_where_the_list_of_code_looks_for_it() -> None:
     """Stage `code` takes all members of a package whose `__init__.py` finds one by its name."""
     for path in PACKAGE.rglob("*.py"):
-        calls = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+        calls = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
         if "import_module" in calls and path != PACKAGE / "stages" / "check.py":
             assert path.name == "__init__.py", f"{short(path)} imports by name"
         assert "__import__" not in path.read_text(), short(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,8 @@ REFUSALS = {
     errno.EISDIR: "a folder is in the place of a file; move it away and run `dvc repro` again",
 }
 """Error number of the operating system -> what happened, and what to do about it."""
+ALLOCATIONS = 100_000, 50, 100
+"""When Python looks for garbage (`gc.set_threshold`): by default far more often, and imports take a tenth longer."""
 SHOWN = 6
 """Number of classes that console output lists one by one."""
 
@@ -52,6 +55,7 @@ def run(main: Callable[[Path, P], None], params: type[P]) -> None:
 
     DVC records the list of a stage's code beside its results, so that both must belong together.
     """
+    gc.set_threshold(*ALLOCATIONS)
     with ending_in_words():
         stage = Path(sys.argv[0]).stem
         if changed := code_lists.changed(Path.cwd(), stage):
