@@ -1,10 +1,12 @@
 """The documents name what there is, repeat figures as they were measured, and say it in plain words."""
 
+import csv
 import doctest
 import io
 import json
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -254,6 +256,53 @@ def test_a_cell_holds_a_figure_or_a_phrase(page: str) -> None:
         for cell in re.split(r"(?<!\\)\|", row.strip("|")):
             shown = re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", cell).replace("`", "").strip()
             assert len(shown) <= LONGEST_CELL, f"{page}: a cell of {len(shown)} characters: {shown}"
+
+
+def committed(path: str) -> str:
+    """Read a file of the last commit: an experiment may have changed the one in the workspace."""
+    done = subprocess.run(["git", "show", f"HEAD:{path}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no commit has {path}")
+    return done.stdout
+
+
+def test_readme_and_the_page_on_the_report_repeat_the_figures_of_the_default_problem() -> None:
+    readme, page = (" ".join(read(name).split()) for name in ("README.md", "docs/report.md"))
+    scores = {(row["way"], row["figure"]): row for row in rows(committed("reports/plots/scores.csv"))}
+    for figure in ("balanced_accuracy", "accuracy", "macro_f1", "average_precision"):
+        cells = [spread(scores[way, figure]) for way in ("raw", "calibrated", "decided")]
+        assert f"| {' | '.join(cells)} |" in readme, f"{figure}: {cells}"
+    change = {(row["figure"], row["after"]): row for row in rows(committed("reports/plots/differences.csv"))}
+    rise, fall = change["balanced_accuracy", "decided"], change["accuracy", "decided"]
+    fall = {"value": fall["value"].strip("-"), "low": fall["high"].strip("-"), "high": fall["low"].strip("-")}
+    assert f"balanced accuracy rises by {spread(rise)}, and accuracy falls by {spread(fall)}" in readme
+    rare = [row for row in rows(committed("reports/plots/confusion.csv")) if "probably_defective" in row.values()]
+    found = sum(row["actual"] == row["decided"] for row in rare)
+    there = sum(row["actual"] == "probably_defective" for row in rare)
+    false = len(rare) - there
+    low, high = json.loads(committed("reports/metrics.json"))["intervals"]["recall"]
+    assert f"finds {found} of {there} such cells in test and raises {false} false alarms" in readme
+    assert f"anything from {low:.2f} to {high:.2f}" in readme
+    assert f"at the price of {false} false alarms. Only {found / (found + false):.0%}".replace("%", " %") in readme
+    assert f"{found} of {there} `probably_defective` cells are found, {there - found} are missed, and {false} o" in page
+    assert f"that are right, {found} of {found + false}." in page
+    assert f"An average precision of {float(scores['decided', 'average_precision']['value']):.2f} is" in page
+    assert f"An interval from {low:.2f} to {high:.2f} means" in page
+
+
+def test_the_page_on_remedies_names_the_values_of_both_solvers_as_its_table_does() -> None:
+    measured = {row["remedy"]: row for row in TABLES.rows("study.csv")}
+    default, stochastic = (measured[name]["balanced_accuracy_decided"] for name in ("none", "none, by `adamw`"))
+    page = " ".join(read("docs/remedies.md").split())
+    assert f"By `adamw`, plain cross-entropy has a balanced accuracy of {stochastic}, and by `lbfgs` {default}." in page
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def spread(row: Mapping[str, str]) -> str:
+    return "{:.2f} [{:.2f}, {:.2f}]".format(*(float(row[name]) for name in ("value", "low", "high")))
 
 
 @pytest.mark.parametrize("page", PLAIN)
