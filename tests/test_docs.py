@@ -291,7 +291,7 @@ def test_readme_and_the_page_on_the_report_repeat_the_figures_of_the_default_pro
 
 
 def test_the_page_on_remedies_names_the_values_of_both_solvers_as_its_table_does() -> None:
-    measured = {row["remedy"]: row for row in TABLES.rows("study.csv")}
+    measured = {row["remedy"]: row for row in TABLES.rows("study")}
     default, stochastic = (measured[name]["balanced_accuracy_decided"] for name in ("none", "none, by `adamw`"))
     page = " ".join(read("docs/remedies.md").split())
     assert f"By `adamw`, plain cross-entropy has a balanced accuracy of {stochastic}, and by `lbfgs` {default}." in page
