@@ -56,6 +56,13 @@ def test_a_specification_is_json_that_cannot_end_its_script():
     )
 
 
+def test_an_error_of_vega_is_raised_where_the_chart_is_inserted(monkeypatch):
+    monkeypatch.setattr(render, "specification", lambda chart: {"data": {"values": [{}]}, "mark": "no such mark"})
+    drawing = render.Drawing(chart())
+    with pytest.raises(ValueError, match="Vega-Lite to SVG conversion failed"):
+        drawing.__html__()
+
+
 def test_the_configuration_is_once_in_the_page_and_not_in_each_specification():
     assert "config" not in render.specification(chart())
     assert theme.FONT in render.scripts()[1]

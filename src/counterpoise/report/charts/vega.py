@@ -7,28 +7,35 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
+import os
 import subprocess
 import sys
 import weakref
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from itertools import count
 from typing import IO, Any
 
 VERSION = "6.4"
 """Version of Vega-Lite that draws. Altair writes specifications of the same version."""
+ENDING_S = 10.0
+"""How long the process may take to end after its last chart."""
 
 
 class Drawer:
-    """A process that draws one chart after the other. It ends with this one, also after `kill -9`."""
+    """A process that draws one chart after the other. Without this process it ends after the chart that it draws."""
 
     def __init__(self) -> None:
         """Start the process, which is ready after half a second."""
         command = [sys.executable, "-m", "counterpoise.report.charts.vega"]
-        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
+        # A terminal sends Ctrl-C to its foreground group, where this process alone answers it.
+        self._child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="ascii", process_group=0
+        )
         self._waiting = ThreadPoolExecutor(1)
-        weakref.finalize(self, _end, self._child)
+        self._numbers = count()
+        weakref.finalize(self, _end, self._child, os.getpid())
 
     def svg(self, specification: Mapping[str, Any]) -> Future[str]:
         """Begin to draw a chart as SVG.
@@ -37,22 +44,29 @@ class Drawer:
             specification: Vega-Lite, with its `config`.
 
         Returns:
-            The picture to come. It raises ValueError if Vega cannot draw it, and RuntimeError if the process has ended.
+            The picture to come. It raises ValueError if Vega cannot draw it, InputError if the process was killed, and
+            RuntimeError if it ended or answered anything else.
         """
-        return self._waiting.submit(self._ask, json.dumps(specification))
+        return self._waiting.submit(self._ask, next(self._numbers), dict(specification))
 
-    def _ask(self, line: str) -> str:
+    def _ask(self, number: int, specification: dict[str, Any]) -> str:
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            print(line, file=self._child.stdin, flush=True)
-        answered = self._child.stdout.readline()
-        if not answered:
-            raise RuntimeError(f"the process for charts ended with exit code {self._child.wait()}")
-        answer: dict[str, str] = json.loads(answered)
-        if "error" in answer:
-            raise ValueError(answer["error"])
-        return answer["svg"]
+            print(json.dumps([number, specification]), file=self._child.stdin, flush=True)
+        line = self._child.stdout.readline()
+        if not line.endswith("\n"):
+            raise _ended(self._child.wait())
+        try:
+            answered, svg, error = json.loads(line)
+        except ValueError:
+            answered = None
+        if answered != number:
+            self._child.kill()
+            raise RuntimeError(f"the process for charts answered {line[:100]!r}; expected picture {number}")
+        if error:
+            raise ValueError(error)
+        return str(svg)
 
 
 @cache
@@ -61,26 +75,59 @@ def drawer() -> Drawer:
     return Drawer()
 
 
-def _end(child: subprocess.Popen[str]) -> None:
-    """End a process by ending its input."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=drawer.cache_clear)  # a fork has no thread that waits for answers
+
+
+def _ended(code: int) -> Exception:
+    """Say how the process ended before its answer."""
+    from counterpoise.config import InputError  # the process itself does without
+
+    if code >= 0:
+        return RuntimeError(f"the process for charts ended with exit code {code}; its message is above")
+    return InputError(
+        f"the process for charts was killed by signal {-code}, perhaps for want of memory; free some memory and run "
+        "`dvc repro` again"
+    )
+
+
+def _end(child: subprocess.Popen[str], starter: int) -> None:
+    """End a process by closing its input, which a fork of its starter leaves alone."""
+    if os.getpid() != starter:
+        return
+    assert child.stdin is not None
+    assert child.stdout is not None
     with contextlib.suppress(BrokenPipeError):
-        child.communicate()
+        child.stdin.close()
+    try:
+        child.wait(ENDING_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    child.stdout.close()
 
 
 def serve(specifications: IO[str], pictures: IO[str]) -> None:
-    """Draw each line of a file, and write a line for it: `svg`, or the `error` if Vega cannot draw it."""
+    """For each line `[number, specification]`, write a line `[number, SVG, error]`, of which one is null."""
     import vl_convert
 
     for line in specifications:
+        number, specification = json.loads(line)
         try:
-            answer = {"svg": vl_convert.vegalite_to_svg(json.loads(line), vl_version=VERSION)}
+            answer = [number, vl_convert.vegalite_to_svg(specification, vl_version=VERSION), None]
         except ValueError as error:
-            answer = {"error": str(error)}
+            answer = [number, None, str(error)]
         print(json.dumps(answer), file=pictures, flush=True)
 
 
+def main() -> None:
+    """Draw what standard input asks for. Whatever else is printed goes to standard error."""
+    pictures = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with contextlib.suppress(BrokenPipeError):  # whoever asked has ended
+        serve(sys.stdin, pictures)
+    os._exit(0)  # without flushing what nobody reads
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the process that asks
-    sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # whatever the locale
-    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    serve(sys.stdin, sys.stdout)
+    main()
