@@ -288,6 +288,12 @@ def test_normalise_subtracts_the_mean_and_divides_by_the_deviation_of_each_chann
     assert result.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_normalise_leaves_its_input_unchanged() -> None:
+    for batch in (torch.ones(2, 3, 4, 5), torch.ones(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)):
+        normalise(batch, (0.5,) * 3, (0.1,) * 3)
+        assert (batch == 1).all()
+
+
 def test_channels_are_normalised_as_the_backbones_makers_do() -> None:
     assert normalisation(LITE0) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     assert normalisation("resnet50") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -95,5 +95,6 @@ def normalise(batch: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) ->
     # A row of pixels with all channels at a time, in place: a loop over three channels takes many times longer.
     scale = torch.tensor([1 / (255 * value) for value in std], device=batch.device).repeat(width)
     shift = torch.tensor([m / s for m, s in zip(mean, std, strict=True)], device=batch.device).repeat(width)
-    rows = batch.permute(0, 2, 3, 1).reshape(count, height, width * channels).float().mul_(scale).sub_(shift)
+    rows = batch.permute(0, 2, 3, 1).reshape(count, height, width * channels)
+    rows = rows.to(torch.float32, copy=True).mul_(scale).sub_(shift)
     return rows.reshape(count, height, width, channels).permute(0, 3, 1, 2)
