@@ -89,7 +89,7 @@ def test_every_arm_and_its_verdict_are_on_the_page(html: str) -> None:
 def test_no_single_interval_is_said_to_be_one_of_95_percent(html: str) -> None:
     """Each alone covers the truth more often, so that all do together."""
     text = words_of(html)
-    assert "All 5 intervals hold the truth together with 95 %." in text
+    assert "With 95 % confidence, all 5 intervals contain the true differences." in text
     assert "95 % interval" not in text
 
 
@@ -376,6 +376,6 @@ def test_labels_that_a_mean_leaves_out_are_named() -> None:
 
 def test_a_study_of_one_arm_has_one_interval() -> None:
     one = study(rows=study().rows[:2], comparisons=1)
-    assert "; the interval holds the truth with 95 %." in advice.advice(one)[1]
-    assert "The interval holds the truth with 95 %." in summary.leaderboard(one)
+    assert "; with 95 % confidence, the interval contains the true difference." in advice.advice(one)[1]
+    assert "With 95 % confidence, the interval contains the true difference." in summary.leaderboard(one)
     assert "All 1 " not in page.render(one)

@@ -118,8 +118,8 @@ class Summary:
     def coverage(self) -> str:
         """What the intervals hold, without a full stop."""
         if self.comparisons == 1:
-            return "The interval holds the truth with 95 %"
-        return f"All {self.comparisons} intervals hold the truth together with 95 %"
+            return "With 95 % confidence, the interval contains the true difference"
+        return f"With 95 % confidence, all {self.comparisons} intervals contain the true differences"
 
     @property
     def kind(self) -> str:

@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
 LEVEL = 0.95
-"""All intervals of a study hold the truth together with this probability."""
+"""All intervals of a study contain the true differences at the same time with this probability."""
 MARGIN = 0.05
 """A smaller difference counts as none, unless the study sets another margin."""
 LEAST_UNITS = 10
