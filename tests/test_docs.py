@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import yaml
 from tests import scripts
 
 from counterpoise import losses
@@ -25,6 +26,8 @@ PLAIN = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorte
 OF_MEASUREMENTS = ("docs/losses.md", "docs/remedies.md", "docs/presets.md", "docs/study.md")
 LONGEST_CELL = 80
 WIDEST_LINE = 120
+UNWRAPPED = re.compile(r" {4}|\||\[[^]]+\]: ")
+"""What begins a line that cannot be wrapped: an example, a row of a table, the target of a link."""
 
 
 TABLES = scripts.load(ROOT / "docs" / "tables.py")
@@ -259,15 +262,18 @@ def test_a_cell_holds_a_figure_or_a_phrase(page: str) -> None:
 
 
 def committed(path: str) -> str:
-    """Read a file of the last commit: an experiment may have changed the one in the workspace."""
+    """Read a file of the last commit: an experiment may have changed figures in the workspace."""
     done = subprocess.run(["git", "show", f"HEAD:{path}"], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"no commit has {path}")
+        pytest.skip(f"git shows no commit with {path}")
     return done.stdout
 
 
 def test_readme_and_the_page_on_the_report_repeat_the_figures_of_the_default_problem() -> None:
-    readme, page = (" ".join(read(name).split()) for name in ("README.md", "docs/report.md"))
+    params = yaml.safe_load(committed("params.yaml"))
+    if (params["demo"]["name"], params["ingest"]["root"], params["loss"]) != ("elpv", "data/demo", "cross_entropy"):
+        pytest.skip("the committed parameters are those of another problem")
+    readme, page = (" ".join(committed(name).split()) for name in ("README.md", "docs/report.md"))
     scores = {(row["way"], row["figure"]): row for row in rows(committed("reports/plots/scores.csv"))}
     for figure in ("balanced_accuracy", "accuracy", "macro_f1", "average_precision"):
         cells = [spread(scores[way, figure]) for way in ("raw", "calibrated", "decided")]
@@ -308,8 +314,16 @@ def spread(row: Mapping[str, str]) -> str:
 @pytest.mark.parametrize("page", PLAIN)
 def test_lines_of_text_are_wrapped(page: str) -> None:
     text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
-    wide = [line for line in text.splitlines() if len(line) > WIDEST_LINE and line[0] not in " |"]
+    wide = [line for line in text.splitlines() if len(line) > WIDEST_LINE and not UNWRAPPED.match(line)]
     assert not wide, f"{page}: wrap the paragraphs of {wide}"
+
+
+@pytest.mark.parametrize("page", PLAIN)
+def test_every_reference_has_a_target(page: str) -> None:
+    text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    targets = dict(re.findall(r"^\[([^]]+)\]: (.*)$", text, re.MULTILINE))
+    assert not [address for address in targets.values() if " " in address], "one address per line"
+    assert set(re.findall(r"\]\[([^]]+)\]", prose(page))) <= set(targets), "[text][name] needs a line [name]: address"
 
 
 def anchors(page: str) -> set[str]:
