@@ -106,7 +106,9 @@ RESUMED: dict[str, tuple[int, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", RESUMED)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] if "regions" in case else []) for case in RESUMED]
+)
 def test_a_detector_whose_training_was_killed_has_the_same_bytes(case: str, tmp_path: Path) -> None:
     steps, changes = RESUMED[case]
     content = settings(**changes)
