@@ -55,7 +55,6 @@ def run(main: Callable[[Path, P], None], params: type[P]) -> None:
 
     DVC records the list of a stage's code beside its results, so that both must belong together.
     """
-    gc.set_threshold(*ALLOCATIONS)
     with ending_in_words():
         stage = Path(sys.argv[0]).stem
         if changed := code_lists.changed(Path.cwd(), stage):
@@ -83,8 +82,10 @@ def refusal(error: OSError) -> str | None:
 def ending_in_words() -> Iterator[None]:
     """Exit with a message instead of a traceback if the user can solve the problem.
 
-    The exit code is 1 for input errors and errors of the operating system, and 130 for Ctrl-C.
+    The exit code is 1 for input errors and errors of the operating system, and 130 for Ctrl-C. Every stage and command
+    runs in here, and looks for garbage less often.
     """
+    gc.set_threshold(*ALLOCATIONS)
     try:
         yield
     except (config.InputError, storage.ArtifactError) as error:
