@@ -129,7 +129,7 @@ def writing(root: Path, split: str, *, shard_bytes: int = SHARD_BYTES) -> Iterat
                 _close(archive, file)
                 number = len({row[7] for row in rows})
                 file = (folder / f"shard-{number:05d}.tar").open("wb")
-                archive = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+                archive = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - `_close` does
             entry = tarfile.TarInfo(tile.tile_id)
             entry.size = len(tile.data)
             archive.addfile(entry, io.BytesIO(tile.data))

@@ -20,16 +20,16 @@ from typing import IO, Any
 VERSION = "6.4"
 """Version of Vega-Lite that draws. Altair writes specifications of the same version."""
 ENDING_S = 10.0
-"""How long the process may take to end after its last chart."""
+"""How long the child may take to end after its last chart."""
 
 
 class Drawer:
-    """A process that draws one chart after the other. Without this process it ends after the chart that it draws."""
+    """A child process that draws one chart after the other. It ends soon after its parent, even one that was killed."""
 
     def __init__(self) -> None:
-        """Start the process, which is ready after half a second."""
+        """Start the child, which is ready after half a second."""
         command = [sys.executable, "-m", "counterpoise.report.charts.vega"]
-        # A terminal sends Ctrl-C to its foreground group, where this process alone answers it.
+        # In a group of its own the child gets no Ctrl-C, which its parent answers.
         self._child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="ascii", process_group=0
         )
@@ -44,16 +44,16 @@ class Drawer:
             specification: Vega-Lite, with its `config`.
 
         Returns:
-            The picture to come. It raises ValueError if Vega cannot draw it, InputError if the process was killed, and
+            The picture to come. It raises ValueError if Vega cannot draw it, InputError if the child was killed, and
             RuntimeError if it ended or answered anything else.
         """
-        return self._waiting.submit(self._ask, next(self._numbers), dict(specification))
+        return self._waiting.submit(self._ask, next(self._numbers), specification)
 
-    def _ask(self, number: int, specification: dict[str, Any]) -> str:
+    def _ask(self, number: int, specification: Mapping[str, Any]) -> str:
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            print(json.dumps([number, specification]), file=self._child.stdin, flush=True)
+            print(json.dumps([number, dict(specification)]), file=self._child.stdin, flush=True)
         line = self._child.stdout.readline()
         if not line.endswith("\n"):
             raise _ended(self._child.wait())
@@ -71,7 +71,7 @@ class Drawer:
 
 @cache
 def drawer() -> Drawer:
-    """Return the process that draws the charts of this one."""
+    """Return the child that draws the charts of this process."""
     return Drawer()
 
 
@@ -80,8 +80,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def _ended(code: int) -> Exception:
-    """Say how the process ended before its answer."""
-    from counterpoise.config import InputError  # the process itself does without
+    """Say how the child ended before its answer."""
+    from counterpoise.config import InputError  # the child does without
 
     if code >= 0:
         return RuntimeError(f"the process for charts ended with exit code {code}; its message is above")
@@ -91,9 +91,9 @@ def _ended(code: int) -> Exception:
     )
 
 
-def _end(child: subprocess.Popen[str], starter: int) -> None:
-    """End a process by closing its input, which a fork of its starter leaves alone."""
-    if os.getpid() != starter:
+def _end(child: subprocess.Popen[str], parent: int) -> None:
+    """End a child by closing its input, which a fork of its parent leaves alone."""
+    if os.getpid() != parent:
         return
     assert child.stdin is not None
     assert child.stdout is not None
